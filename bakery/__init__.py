@@ -1,0 +1,1 @@
+"""Image Bakery: bakes, proves and promotes the VM images of Slurm clusters."""

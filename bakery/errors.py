@@ -1,0 +1,107 @@
+"""The error tree of the bakery, and the problems that checks of input report together.
+
+Libraries raise, they never print and never exit. Whoever shows an error uses :meth:`BakeryError.render`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an ERROR stops the plan, a WARNING lets the bake go on."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in the input.
+
+    ``file`` is shown as given (relative to where the user stands when it can be); ``line`` counts from 1 and is
+    1 when the whole file is meant.
+    """
+
+    file: str
+    line: int
+    message: str
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        what = f"{self.message}, {self.hint}" if self.hint else self.message
+        return f"{self.file}:{self.line}: {self.severity}: {what}"
+
+
+class BakeryError(Exception):
+    """Base of all errors: one sentence, and what the user can do about it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        tail: Sequence[str] = (),
+        log: Path | str | None = None,
+        replay: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.tail = tuple(tail)
+        self.log = log
+        self.replay = replay
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self) -> str:
+        """The message, the last log lines, where the log is and how to replay, one part a line."""
+        lines = [self.message]
+        if self.tail:
+            lines += ["last log lines:", *(f"  | {line}" for line in self.tail)]
+        if self.log:
+            lines.append(f"log: {self.log}")
+        if self.replay:
+            lines.append(f"replay: {self.replay}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class InputError(BakeryError):
+    """What the user gave is wrong; carries every problem that was found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class MissingTool(BakeryError):
+    """A program that this machine needs is not there."""
+
+
+class BakeFailed(BakeryError):
+    """The image could not be made because of its recipe: the same bake would fail again."""
+
+
+class TestFailed(BakeryError):
+    """The image was baked, and its Fluid-Run says that it is not good."""
+
+    __test__ = False  # not a pytest class
+
+
+class InfrastructureFailed(BakeryError):
+    """Something around the image failed (machine, network, quota): worth trying again."""
+
+
+class Uncertain(InfrastructureFailed):
+    """The answer is not known (403, 429, time-out): nothing may be concluded from it."""
+
+
+class Interrupted(BakeryError):
+    """The user stopped the work; nothing is half-published."""

@@ -1,0 +1,181 @@
+"""The only place where the bakery starts a subprocess.
+
+Every command runs below the guard (:mod:`bakery.host.guard`), so that neither a killed caller nor a daemon that left
+its parent leaves anything running. What a command prints goes to its log file, unbuffered, as it comes.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+from bakery.activity import Activity
+from bakery.errors import BakeryError, Interrupted, MissingTool
+
+GUARD = Path(__file__).with_name("guard.py")
+TAIL_LINES = 40
+
+
+class CommandFailed(BakeryError):
+    """A command ended with an exit code other than 0; ``code`` is it."""
+
+    def __init__(self, command: Sequence[str], code: int, tail: Sequence[str], log: Path | None, replay: str) -> None:
+        super().__init__(f"{Path(command[0]).name} ended with exit code {code}", tail=tail, log=log, replay=replay)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended well: its last lines (at most 40)."""
+
+    tail: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The last lines as one text."""
+        return "\n".join(self.tail)
+
+
+def find_tool(name: str, hint: str = "") -> Path:
+    """The program on PATH, or MissingTool with the line that installs it."""
+    found = which(name)
+    if found is None:
+        raise MissingTool(f"{name} is not installed", hint=hint or "run: bakery doctor")
+    return Path(found)
+
+
+class Running:
+    """A command that runs below its guard. ``lines`` keeps the last lines; use :func:`start` to make one."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        cwd: Path | None,
+        env: Mapping[str, str],
+        log: Path | None,
+        on_line: Callable[[str], None] | None,
+    ) -> None:
+        self.command = tuple(command)
+        self.cwd = cwd
+        self.extra_env = dict(env)
+        self.log = log
+        self.lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self._on_line = on_line
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD), *self.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**os.environ, **env},
+            start_new_session=True,  # a Ctrl-C at the terminal is the caller's to handle
+        )
+        self.pid = self._process.pid
+        self._pump = threading.Thread(target=self._copy, name=f"log of {self.command[0]}", daemon=True)
+        self._pump.start()
+
+    def _copy(self) -> None:
+        assert self._process.stdout is not None
+        sink = self.log.open("ab", buffering=0) if self.log else None
+        try:
+            for raw in self._process.stdout:
+                if sink:
+                    sink.write(raw)
+                line = raw.decode("utf-8", "replace").rstrip()
+                self.lines.append(line)
+                if self._on_line:
+                    self._on_line(line)
+        finally:
+            if sink:
+                sink.close()
+
+    @property
+    def replay(self) -> str:
+        """The command as a user would type it."""
+        where = f"cd {shlex.quote(str(self.cwd))} && " if self.cwd else ""
+        setting = "".join(f"{key}={shlex.quote(value)} " for key, value in sorted(self.extra_env.items()))
+        return f"{where}{setting}{shlex.join(self.command)}"
+
+    def poll(self) -> int | None:
+        """The exit code, or None while the command runs."""
+        return self._process.poll()
+
+    def wait(self, activity: Activity | None = None, timeout: float | None = None) -> int:
+        """Wait for the end; a cancelled activity or the timeout (seconds) stops the command.
+
+        Raises Interrupted, or TimeoutError after the command was stopped.
+        """
+        waited = 0.0
+        step = 0.1
+        while True:
+            try:
+                code = self._process.wait(step)
+                self._pump.join()
+                return code
+            except subprocess.TimeoutExpired:
+                waited += step
+            if activity is not None and activity.cancelled.is_set():
+                self.stop()
+                raise Interrupted(f"{Path(self.command[0]).name} was stopped on request")
+            if timeout is not None and waited >= timeout:
+                self.stop()
+                raise TimeoutError(f"{Path(self.command[0]).name} did not end within {timeout:.0f} s")
+
+    def stop(self) -> None:
+        """End the command and all below it, politely for at most 5 s; idempotent."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+        self._pump.join()
+
+    def failure(self, code: int) -> CommandFailed:
+        """The error for an exit code: last lines, log, and how to replay."""
+        return CommandFailed(self.command, code, tuple(self.lines), self.log, self.replay)
+
+
+def start(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Running:
+    """Start a command and go on; ``env`` is added to this process's environment."""
+    return Running(command, cwd, env or {}, log, on_line)
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    activity: Activity | None = None,
+    timeout: float | None = None,
+) -> Finished:
+    """Run a command to its end; raises CommandFailed, Interrupted or TimeoutError."""
+    running = start(command, cwd=cwd, env=env, log=log, on_line=on_line)
+    code = running.wait(activity, timeout)
+    if code != 0:
+        raise running.failure(code)
+    return Finished(tuple(running.lines))
+
+
+def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 60) -> str:
+    """What a short command prints on standard output; raises CommandFailed. No guard: it leaves nothing running."""
+    done = subprocess.run(
+        list(command), cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
+    )
+    if done.returncode != 0:
+        raise CommandFailed(command, done.returncode, done.stderr.splitlines()[-TAIL_LINES:], None, shlex.join(command))
+    return done.stdout

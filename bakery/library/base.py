@@ -1,0 +1,90 @@
+"""What the image library is: the protocol that the local, the Compute Engine and the fake library implement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class ImageState(StrEnum):
+    """Compute Engine's states of an image."""
+
+    ACTIVE = "ACTIVE"
+    DEPRECATED = "DEPRECATED"
+    OBSOLETE = "OBSOLETE"
+    DELETED = "DELETED"
+
+
+class Proof(StrEnum):
+    """What is known about an image from its Fluid-Runs."""
+
+    UNTESTED = "untested"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of the library.
+
+    ``candidate_for`` is the family it was baked for; ``family`` the one it was promoted into (empty for a candidate).
+    Times are RFC 3339 in UTC, ``size`` is in bytes, ``bake_seconds`` 0.0 when nobody measured. ``inputs`` is the
+    digest's manifest, see ImagePlan. ``location`` is a file path or a self link.
+    """
+
+    name: str
+    digest: str
+    package: str
+    variant: str
+    candidate_for: str
+    created: str
+    family: str = ""
+    state: ImageState = ImageState.ACTIVE
+    replacement: str = ""
+    parent: str = ""
+    proof: Proof = Proof.UNTESTED
+    size: int = 0
+    bake_seconds: float = 0.0
+    location: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+class Library(Protocol):
+    """Reads and moves images. Only a definite "not found" is None; what is not known raises Uncertain."""
+
+    def find(self, name: str) -> ImageRecord | None:
+        """The image of that name, whatever its state; None when it is certain that there is none."""
+        ...
+
+    def images(self) -> Sequence[ImageRecord]:
+        """All images that carry the bakery's labels, oldest first, DELETED ones left out."""
+        ...
+
+    def families(self) -> Mapping[str, str]:
+        """Family to the name of the image it points at: the newest promoted ACTIVE one."""
+        ...
+
+    def promote(self, name: str, family: str) -> str:
+        """Point ``family`` at the image; deprecate the one before, with this one as replacement; idempotent.
+
+        Returns the name of the one before, or "". Raises BakeryError when there is no such image.
+        """
+        ...
+
+    def release(self, name: str, family: str) -> str:
+        """Give ``family`` back, only when it still points at ``name``, to the newest proven image that is left.
+
+        Returns the image it points at now, or "" when none is left.
+        """
+        ...
+
+    def deprecate(self, name: str, replacement: str = "") -> bool:
+        """Mark as DEPRECATED, unless a family points at the image; says whether it did. Missing images are fine."""
+        ...
+
+    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+        """Record what the Fluid-Run of ``tests_digest`` said of the image."""
+        ...

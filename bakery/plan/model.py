@@ -1,0 +1,97 @@
+"""The plan as frozen values: what will be baked, from what, under which name, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bakery.errors import Problem
+from bakery.recipe.model import Json, SourceFile, Suite
+
+DIGEST_SHOWN = 12  # characters of a digest in names, inputs and tables
+
+
+@dataclass(frozen=True)
+class Base:
+    """The image that a bake starts from.
+
+    For a parent (another planned image) ``name`` is its image name and ``digest`` its digest; for an external base
+    image ``name`` is the resolved image of the lock file and ``digest`` the identity found there. ``project`` is empty
+    for a parent.
+    """
+
+    family: str
+    name: str
+    digest: str
+    project: str = ""
+
+    @property
+    def external(self) -> bool:
+        """Whether the image comes from outside of the plan."""
+        return bool(self.project)
+
+
+@dataclass(frozen=True)
+class TestPlan:
+    """What proves an image. ``inputs`` names all that the ``digest`` holds: file or setting to a short digest."""
+
+    __test__ = False  # not a pytest class
+
+    digest: str
+    suite: Suite
+    files: tuple[SourceFile, ...]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image of the plan.
+
+    ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
+    ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
+    ``files`` the staged workspace; ``timeout`` in seconds.
+    """
+
+    package: str
+    variant: str
+    family: str
+    name: str
+    digest: str
+    base: Base
+    template: Json
+    template_path: str
+    build: Json
+    variables: Mapping[str, str]
+    substitutions: Mapping[str, str]
+    files: tuple[SourceFile, ...]
+    labels: Mapping[str, str]
+    inputs: Mapping[str, str]
+    timeout: int
+    tests: TestPlan | None = None
+
+
+class Action(StrEnum):
+    """What an ``up`` does with an image."""
+
+    KEEP = "keep"
+    ADOPT = "adopt"
+    BAKE = "bake"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An image of the plan with what will be done to it and the reasons, in words."""
+
+    image: ImagePlan
+    action: Action
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The images in graph order (a parent stands before its children) and the problems that only warn."""
+
+    images: tuple[ImagePlan, ...]
+    problems: tuple[Problem, ...] = ()

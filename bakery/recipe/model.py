@@ -1,0 +1,140 @@
+"""The recipe as frozen values: what :mod:`bakery.recipe.load` reads and :mod:`bakery.plan` works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bakery.errors import Problem
+
+Json = Any  # a value as json.loads gives it; frozen by convention, nobody writes to it
+
+
+@dataclass(frozen=True, order=True)
+class SourceFile:
+    """A file of a package or of ``common/``.
+
+    ``path`` is the POSIX path in the workspace that bakes and tests see (``packages/hpcc/install.sh``), ``source`` the
+    file on this machine, ``mode`` its permission bits as git keeps them (0o644 or 0o755), ``sha256`` of the content in
+    hex.
+    """
+
+    path: str
+    mode: int
+    sha256: str
+    source: Path = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that is read from a job's output.
+
+    ``pattern`` is a regular expression, its first group the figure; the last match counts. ``lower`` and ``upper``
+    are fractions of the reference, as in ReFrame: -0.1 is 10 % below. A metric without reference is only recorded.
+    """
+
+    name: str
+    pattern: str
+    unit: str
+    file: str = "stdout"
+    reference: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True)
+class TestJob:
+    """One entry of ``tests:`` in ``fluidrun.yaml``; the first five fields are rcc-run's, the rest extensions."""
+
+    __test__ = False  # not a pytest class
+
+    command_group: str
+    execution_command: str
+    output_directory: str
+    partition: str | None = None
+    batch_options: str = ""
+    time_limit: int | None = None  # seconds
+    attempts: int = 1
+    metrics: tuple[Metric, ...] = ()
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A Slurm partition of the test cluster; ``cpus`` and ``memory_mb`` count for one node.
+
+    The Google fields come from an rcc-tf tfvars file and mean what they mean there.
+    """
+
+    name: str
+    nodes: int = 2
+    cpus: int = 1
+    memory_mb: int = 768
+    machine_type: str = ""
+    zone: str = ""
+    disk_size_gb: int = 0
+    gpu_type: str = ""
+    gpu_count: int = 0
+    gvnic: bool = False
+    compact_placement: bool = False
+    preemptible: bool = False
+
+
+@dataclass(frozen=True)
+class ClusterShape:
+    """The ephemeral Slurm cluster a recipe is tested on: one controller, login nodes, partitions."""
+
+    partitions: tuple[Partition, ...] = (Partition("debug"),)
+    login_nodes: int = 1
+    controller_cpus: int = 1
+    controller_memory_mb: int = 768
+    controller_machine_type: str = ""
+    login_machine_type: str = ""
+    controller_disk_size_gb: int = 0
+    controller_disk_type: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The Fluid-Run of a recipe: ``jobs`` in file order, and the cluster they want."""
+
+    jobs: tuple[TestJob, ...]
+    cluster: ClusterShape = ClusterShape()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One point of a recipe's matrix. ``name`` is empty for a recipe without matrix.
+
+    ``substitutions`` stand over those of ``cloudbuild.yaml``; ``cluster`` and ``metrics`` (by job's output directory
+    and metric name) over those of the suite.
+    """
+
+    name: str = ""
+    substitutions: Mapping[str, str] = field(default_factory=dict)
+    cluster: ClusterShape | None = None
+    references: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One package, checked.
+
+    ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
+    defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
+    """
+
+    name: str
+    folder: Path
+    workspace_path: str
+    template: Json
+    build: Json
+    substitutions: Mapping[str, str]
+    timeout: int
+    files: tuple[SourceFile, ...]
+    common: tuple[SourceFile, ...]
+    variants: tuple[Variant, ...] = (Variant(),)
+    suite: Suite | None = None
+    owners: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()

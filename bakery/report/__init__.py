@@ -1,0 +1,1 @@
+"""What people and programs read: JSON with a schema first, all else rendered from it."""

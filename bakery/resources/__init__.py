@@ -1,0 +1,1 @@
+"""The three dynamic resources, thin shells over ovens, Fluid-Run and library."""
