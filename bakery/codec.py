@@ -1,0 +1,98 @@
+"""Frozen dataclasses to JSON values and back, by their type hints: orders, plans, lock files.
+
+Back means exactly back: ``decode(T, encode(value)) == value`` for every model of the bakery. A value of the wrong
+shape raises ValueError with the path to it, so that an old or damaged file says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+Model = TypeVar("Model")
+
+
+def encode(value: Any) -> Any:
+    """The value as json.dumps takes it: dataclasses and mappings to objects, tuples to lists, paths to strings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: encode(getattr(value, name)) for name in _names(type(value))}
+    if isinstance(value, Mapping):
+        return {str(key): encode(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(entry) for entry in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
+
+
+def decode(kind: type[Model], value: Any) -> Model:
+    """A ``kind`` from a JSON value; missing fields take their defaults, unknown ones raise ValueError."""
+    made: Model = _decode(kind, value, kind.__name__)
+    return made
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _union(get_args(kind), value, where)
+    if origin is tuple:
+        return tuple(_decode(get_args(kind)[0], e, f"{where}[{i}]") for i, e in enumerate(_of(list, value, where)))
+    if origin is not None:  # Mapping[str, X]
+        held = get_args(kind)[1]
+        return {key: _decode(held, entry, f"{where}.{key}") for key, entry in _of(dict, value, where).items()}
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, _of(dict, value, where), where)
+    return _plain(kind, value, where)
+
+
+def _of(kind: type, value: Any, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{where} is {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
+def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    if Path in kinds and str in kinds:  # a file on this machine or a link
+        return Path(value) if str(value).startswith("/") else value
+    first = next(kind for kind in kinds if kind is not type(None))
+    return _decode(first, value, where)
+
+
+def _dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:
+    unknown = sorted(set(value) - set(_names(kind)))
+    if unknown:
+        raise ValueError(f"{where} has no {', '.join(unknown)}")
+    hints = _hints(kind)
+    try:
+        return kind(**{name: _decode(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _plain(kind: Any, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and issubclass(kind, (Enum, Path)):
+        return kind(_of(str, value, where))
+    if isinstance(value, bool) and kind is not bool:
+        raise ValueError(f"{where} is bool, not {kind.__name__}")
+    return _of(kind, value, where)
