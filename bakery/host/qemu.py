@@ -1,0 +1,164 @@
+"""Command lines of QEMU machines, and which accelerator really works: shared by the oven and the local cluster.
+
+A device node proves nothing (there are machines where ``/dev/kvm`` opens and the guest hangs), so :func:`accelerator`
+boots a guest of a few instructions once per boot of this machine and takes KVM only if that guest comes to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bakery import paths
+from bakery.host import process
+from bakery.settings import Accelerator, LocalSettings
+
+QEMU = "qemu-system-x86_64"
+QEMU_HINT = "run: sudo apt-get install qemu-system-x86 qemu-utils"
+PROBE_SECONDS = 8.0
+PROBE_PORT = 0xF4
+PROBE_VALUE = 0x2A
+# isa-debug-exit ends QEMU with (value << 1) | 1: QEMU's hw/misc/debugexit.c.
+PROBE_EXIT = PROBE_VALUE << 1 | 1
+KERNEL_ARGUMENTS = (
+    "rw console=ttyS0 net.ifnames=0 mitigations=off quiet systemd.show_status=false audit=0 tsc=reliable no_timer_check"
+)
+
+
+def boot_id() -> str:
+    """The id of this boot of the machine: what is known of a process or a probe ends with it."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def boot_sector() -> bytes:
+    """The 512 bytes that a BIOS boots: write PROBE_VALUE to the debug port, then halt for ever."""
+    code = bytes((0xB0, PROBE_VALUE, 0xE6, PROBE_PORT, 0xFA, 0xF4, 0xEB, 0xFD))  # mov al; out; cli; hlt; jmp hlt
+    return code.ljust(510, b"\0") + b"\x55\xaa"
+
+
+def machine_arguments(accelerator: Accelerator) -> list[str]:
+    """``-machine`` and ``-cpu``. One ``-machine`` says both type and accelerator, so that it may stand beside nothing.
+
+    Without system management mode a boot is faster and older KVMs work; ``max`` is all that TCG can emulate.
+    """
+    cpu = "host" if accelerator is Accelerator.KVM else "max"
+    return ["-machine", f"q35,accel={accelerator},smm=off", "-cpu", cpu]
+
+
+def common_arguments(accelerator: Accelerator, cores: int, memory_mb: int, name: str) -> list[str]:
+    """Everything a machine needs but disks, networks and kernel; no display, no default devices, no monitor."""
+    return [
+        *("-name", name),
+        *machine_arguments(accelerator),
+        *("-smp", str(cores), "-m", str(memory_mb)),
+        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-device", "virtio-rng-pci"),
+    ]
+
+
+def disk(file: Path, *, form: str = "qcow2", read_only: bool = False, throw_away: bool = True) -> list[str]:
+    """A virtio disk; ``throw_away``: a crash of this machine may lose it, so no flush has to reach the host's disk."""
+    options = [f"file={_comma(file)}", f"format={form}", "if=virtio", "discard=unmap", "detect-zeroes=unmap"]
+    options.append("cache=unsafe" if throw_away else "cache=writeback")
+    if read_only:
+        options = [*options[:3], "readonly=on"]
+    return ["-drive", ",".join(options)]
+
+
+def user_network(forwards: Mapping[int, int], identity: str = "user0", mac: str = "") -> list[str]:
+    """A user-mode card; ``forwards`` maps ports of this machine's loopback address to ports of the guest."""
+    options = ["user", f"id={identity}"]
+    options += [f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwards.items()]
+    device = f"virtio-net-pci,netdev={identity}" + (f",mac={mac}" if mac else "")
+    return ["-netdev", ",".join(options), "-device", device]
+
+
+def kernel(image: Path, initrd: Path, root_label: str, extra: str = "") -> list[str]:
+    """A kernel handed in: saves the boot loader's seconds under TCG."""
+    append = f"root=LABEL={root_label} {KERNEL_ARGUMENTS} {extra}".strip()
+    return ["-kernel", str(image), "-initrd", str(initrd), "-append", append]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many TCP ports of the loopback address that nobody listens on now; another process may still be faster."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerator:
+    """KVM or TCG: what the settings say, or for AUTO what the probe guest found (kept until the machine reboots)."""
+    if settings.accelerator is not Accelerator.AUTO:
+        return settings.accelerator
+    file = (cache or paths.cache()) / "accelerator.json"
+    key = [boot_id(), os.getuid(), _device_state()]
+    known = _read_json(file)
+    if isinstance(known, dict) and known.get("key") == key:
+        return Accelerator(known["accelerator"])
+    found = Accelerator.KVM if kvm_works() else Accelerator.TCG
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write(file, json.dumps({"key": key, "accelerator": found}))
+    return found
+
+
+def kvm_works(timeout: float = PROBE_SECONDS) -> bool:
+    """Whether a guest that is run with KVM comes to its end within ``timeout`` seconds."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    return probe(Accelerator.KVM, timeout)
+
+
+def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
+    """Boot the guest of 512 bytes with the arguments that real machines get; raises MissingTool without QEMU."""
+    qemu = process.find_tool(QEMU, QEMU_HINT)
+    with tempfile.TemporaryDirectory(prefix="bakery-probe-") as folder:
+        sector = Path(folder) / "boot.img"
+        sector.write_bytes(boot_sector().ljust(1 << 20, b"\0"))  # a BIOS finds no geometry on a smaller disk
+        command = [
+            str(qemu),
+            *common_arguments(accelerator, 1, 64, "probe"),
+            *disk(sector, form="raw", read_only=True),
+            *("-device", f"isa-debug-exit,iobase={PROBE_PORT:#x},iosize=1", "-no-reboot"),
+        ]
+        try:
+            return process.start(command).wait(timeout=timeout) == PROBE_EXIT
+        except TimeoutError:
+            return False
+
+
+def _comma(file: Path) -> str:
+    """A file name inside a QEMU option: commas are doubled."""
+    return str(file).replace(",", ",,")
+
+
+def _device_state() -> str:
+    """What of ``/dev/kvm`` the probe's answer depends on: a changed mode or owner wants a new probe."""
+    try:
+        found = Path("/dev/kvm").stat()
+    except OSError:
+        return "absent"
+    return f"{found.st_mode:o} {found.st_uid} {found.st_gid}"
+
+
+def _read_json(file: Path) -> object:
+    try:
+        found: object = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file in one step: other processes read it at any time."""
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(file)
