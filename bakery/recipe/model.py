@@ -123,6 +123,8 @@ class Recipe:
 
     ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
     defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
+    ``positions`` says where a substitution (``_SOURCE_IMAGE_FAMILY``) or a Packer variable (``image_family``) is set,
+    as file shown to the user and line; the plan's problems point there.
     """
 
     name: str
@@ -137,4 +139,13 @@ class Recipe:
     variants: tuple[Variant, ...] = (Variant(),)
     suite: Suite | None = None
     owners: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    positions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """All recipes that were found, sorted by name, and every problem with them."""
+
+    recipes: tuple[Recipe, ...] = ()
     problems: tuple[Problem, ...] = ()
