@@ -1,0 +1,205 @@
+"""The state of the fake Google Cloud, and how a checked request becomes an answer.
+
+Nothing runs in the background: what takes time on Google's side (builds, operations) is a function of the clock, and
+what has become due is applied before each request.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.fake_google import discovery
+from tests.fake_google.discovery import Call
+
+Json = Any
+
+
+class Refusal(Exception):
+    """An error answer in Google's form."""
+
+    def __init__(self, code: int, message: str, reason: str = "", status: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason or {404: "notFound", 409: "conflict", 403: "forbidden"}.get(code, "invalid")
+        names = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS"}
+        names |= {412: "FAILED_PRECONDITION", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
+        self.status = status or names.get(code, "UNKNOWN")
+
+    def body(self) -> Json:
+        """The JSON that goes over the wire."""
+        detail = {"message": self.message, "domain": "global", "reason": self.reason}
+        return {"error": {"code": self.code, "message": self.message, "errors": [detail], "status": self.status}}
+
+
+@dataclass
+class Fault:
+    """Answers that match ``method`` (a pattern on the method's id) go wrong, ``times`` times (-1: always).
+
+    ``code`` 0 with ``half`` sends half an answer and closes; ``delay`` in seconds comes before whatever follows.
+    """
+
+    method: str
+    code: int = 0
+    times: int = 1
+    delay: float = 0.0
+    half: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request after routing: ``body`` is JSON, ``media`` the raw bytes of an upload."""
+
+    call: Call
+    query: Mapping[str, str]
+    body: Json
+    media: bytes = b""
+    media_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+
+    @property
+    def id(self) -> str:
+        """The method's id."""
+        return self.call.method.id
+
+    @property
+    def key(self) -> str:
+        """Where the store keeps what the path names."""
+        return f"{self.call.method.service.removesuffix('v2')}{self.call.path}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back; ``body`` is JSON unless it is bytes."""
+
+    body: Json = field(default_factory=dict)
+    code: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    checked: bool = True
+
+
+Handler = Callable[["Cloud", Request], Answer]
+HANDLERS: dict[str, Handler] = {}
+
+
+def handles(*methods: str) -> Callable[[Handler], Handler]:
+    """Register a handler for methods that plain create, read, update and delete do not describe."""
+
+    def register(handler: Handler) -> Handler:
+        for method in methods:
+            HANDLERS[method] = handler
+        return handler
+
+    return register
+
+
+def rfc3339(seconds: float) -> str:
+    """A time as Google writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+class Cloud:
+    """One project's worth (and more) of fake Google Cloud."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.items: dict[str, Json] = {}
+        self.policies: dict[str, Json] = {}
+        self.media: dict[str, bytes] = {}
+        self.rows: dict[str, list[Json]] = {}
+        self.messages: dict[str, list[Json]] = {}
+        self.faults: list[Fault] = []
+        self.calls: list[tuple[float, str, str]] = []
+        self.violations: list[str] = []
+        self.due: list[tuple[float, Callable[[], None]]] = []
+        self.operation_seconds = 0.0
+        self.quotas: dict[str, int] = {}  # pattern on the method's id to calls a minute
+        self.numbers = iter(range(10**15, 10**16))
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Apply an action once the clock reaches ``when`` (seconds since the epoch)."""
+        self.due.append((when, action))
+
+    def settle(self) -> None:
+        """Apply all that has become due, in order."""
+        now = time.time()
+        ready = sorted((entry for entry in self.due if entry[0] <= now), key=lambda entry: entry[0])
+        self.due = [entry for entry in self.due if entry[0] > now]
+        for _, action in ready:
+            action()
+
+    def fault(self, method: str) -> Fault | None:
+        """The fault that strikes this call, used up."""
+        for fault in self.faults:
+            if fault.times != 0 and re.search(fault.method, method):
+                fault.times -= 1
+                return fault
+        return None
+
+    def _quota(self, method: str, now: float) -> None:
+        for pattern, limit in self.quotas.items():
+            if re.search(pattern, method):
+                recent = sum(1 for at, name, _ in self.calls if at > now - 60 and re.search(pattern, name))
+                if recent >= limit:
+                    raise Refusal(429, f"Quota exceeded for {pattern}", "rateLimitExceeded")
+
+    def answer(self, request: Request) -> Answer:
+        """Check the request, act, check the answer. Raises Refusal."""
+        method = request.call.method
+        document = discovery.api(method.service)
+        with self.lock:
+            now = time.time()
+            self._quota(method.id, now)
+            self.calls.append((now, method.id, request.call.path))
+            self.settle()
+            wrong = [f"unknown query parameter {q}" for q in request.query if q not in method.query | document.common]
+            if method.request and request.body is not None and not request.media:
+                wrong += document.problems(method.request, request.body)
+            if wrong:
+                self.violations += [f"{method.id}: {text}" for text in wrong]
+                raise Refusal(400, "; ".join(wrong))
+            handler = HANDLERS.get(method.id) or HANDLERS.get("*." + method.id.rsplit(".", 1)[1])
+            if handler is None:
+                raise Refusal(501, f"the fake has no {method.id}")
+            answer = handler(self, request)
+            if answer.checked and method.response and isinstance(answer.body, dict):
+                broken = document.problems(method.response, answer.body)
+                if broken:
+                    self.violations += [f"{method.id} answer: {text}" for text in broken]
+                    raise Refusal(500, "; ".join(broken))
+            return answer
+
+    def number(self) -> str:
+        """A fresh numeric id as a string, as Google writes 64-bit numbers in JSON."""
+        return str(next(self.numbers))
+
+    def get(self, key: str) -> Json:
+        """The item, or the 404 that Google gives."""
+        if key not in self.items:
+            raise Refusal(404, f"The resource '{key.partition('/')[2]}' was not found")
+        return self.items[key]
+
+    def add(self, key: str, item: Json) -> Json:
+        """Store a new item, or the 409 that Google gives."""
+        if key in self.items:
+            raise Refusal(409, f"The resource '{key.partition('/')[2]}' already exists", "alreadyExists")
+        self.items[key] = item
+        return item
+
+    def below(self, collection: str) -> list[Json]:
+        """The items right below a collection, in order of creation."""
+        prefix = f"{collection}/"
+        return [v for k, v in self.items.items() if k.startswith(prefix) and "/" not in k[len(prefix) :]]
+
+    def fresh_id(self) -> str:
+        """A UUID, as builds and triggers have."""
+        return str(uuid.uuid4())

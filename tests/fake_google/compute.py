@@ -1,0 +1,168 @@
+"""Compute Engine where it is more than create, read, update and delete: images, families, instances, operations."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from tests.fake_google import crud
+from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
+
+Json = Any
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def matches(item: Json, expression: str) -> bool:
+    """Google's list filter, as far as the bakery uses it: ``field = value`` joined by AND, in parentheses or not."""
+    for clause in re.split(r"\s+AND\s+|\)\s*\(", expression.strip("() ")):
+        match = re.fullmatch(r"\s*([\w.\-]+)\s*(=|:|!=|eq|ne)\s*\"?(.*?)\"?\s*", clause.strip("() "))
+        if not match:
+            raise Refusal(400, f"Invalid value for field 'filter': '{expression}'")
+        value: Any = item
+        for part in match[1].split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if match[2] == ":" and match[3] == "*":
+            same = value is not None
+        else:
+            same = value is not None and str(value) == match[3]
+        if same == (match[2] in ("!=", "ne")):
+            return False
+    return True
+
+
+@handles("compute.images.list", "compute.instances.list", "compute.disks.list", "compute.instanceTemplates.list")
+def list_filtered(cloud: Cloud, request: Request) -> Answer:
+    """A list with a filter."""
+    found = cloud.below(request.key)
+    if request.query.get("filter"):
+        found = [item for item in found if matches(item, request.query["filter"])]
+    if request.query.get("orderBy") == "creationTimestamp desc":
+        found = found[::-1]
+    return crud.page(cloud, request, found)
+
+
+@handles("compute.images.insert")
+def insert_image(cloud: Cloud, request: Request) -> Answer:
+    """An image; legal names only, and never over one that is there."""
+    if not NAME.fullmatch(request.body.get("name", "")):
+        raise Refusal(400, f"Invalid value for field 'resource.name': '{request.body.get('name')}'")
+    return Answer(crud.operation(cloud, request, "insert", request.key, add_image(cloud, request.key, request.body)))
+
+
+def add_image(cloud: Cloud, collection: str, body: Json) -> Json:
+    """An image of that collection (``compute/compute/v1/projects/P/global/images``), READY at once."""
+    path = collection.partition("/")[2]
+    item = {
+        "kind": "compute#image",
+        "id": cloud.number(),
+        "creationTimestamp": rfc3339(time.time()),
+        "selfLink": f"https://www.googleapis.com/{path}/{body['name']}",
+        "status": "READY",
+        "diskSizeGb": "10",
+        "archiveSizeBytes": "1000000",
+        "labelFingerprint": "AAAAAAAAAAA=",
+        **body,
+    }
+    return cloud.add(f"{collection}/{body['name']}", item)
+
+
+@handles("compute.images.getFromFamily")
+def image_of_family(cloud: Cloud, request: Request) -> Answer:
+    """The newest image of a family that is not deprecated."""
+    collection = request.key.rpartition("/family/")[0]
+    family = request.call.params["family"]
+    for image in reversed(cloud.below(collection)):
+        if image.get("family") == family and image.get("deprecated", {}).get("state", "ACTIVE") == "ACTIVE":
+            return Answer(image)
+    raise Refusal(
+        404, f"The resource 'projects/{request.call.params['project']}/global/images/family/{family}' was not found"
+    )
+
+
+@handles("compute.images.deprecate")
+def deprecate_image(cloud: Cloud, request: Request) -> Answer:
+    """Set or clear an image's deprecation."""
+    key = request.key.removesuffix("/deprecate")
+    image = cloud.get(key)
+    if request.body.get("state", "ACTIVE") == "ACTIVE":
+        image.pop("deprecated", None)
+    else:
+        image["deprecated"] = dict(request.body)
+    return Answer(crud.operation(cloud, request, "deprecate", key, image))
+
+
+@handles("compute.images.setLabels", "compute.instances.setLabels")
+def set_labels(cloud: Cloud, request: Request) -> Answer:
+    """Replace labels; the fingerprint must be the one that was read."""
+    key = request.key.removesuffix("/setLabels")
+    item = cloud.get(key)
+    if request.body.get("labelFingerprint") != item.get("labelFingerprint"):
+        raise Refusal(412, "Labels fingerprint either invalid or resource labels have changed", "conditionNotMet")
+    item["labels"] = dict(request.body.get("labels", {}))
+    item["labelFingerprint"] = f"{int(cloud.number()):011d}"[:11] + "="
+    return Answer(crud.operation(cloud, request, "setLabels", key, item))
+
+
+@handles("compute.instances.insert")
+def insert_instance(cloud: Cloud, request: Request) -> Answer:
+    """An instance that runs at once; its boot image must be there."""
+    for disk in request.body.get("disks", []):
+        source = disk.get("initializeParams", {}).get("sourceImage", "")
+        image = re.search(r"projects/[^/]+/global/images/(?!family/).+", source)
+        if image:
+            cloud.get(f"compute/compute/v1/{image[0]}")
+    key = f"{request.key}/{request.body['name']}"
+    zone = request.call.params["zone"]
+    number = int(cloud.number())
+    body = dict(request.body)
+    body["networkInterfaces"] = [
+        {"networkIP": f"10.0.{number // 250 % 250}.{number % 250 + 2}", "name": f"nic{i}", **nic}
+        for i, nic in enumerate(body.get("networkInterfaces", []))
+    ]
+    item = cloud.add(
+        key, crud.filled(cloud, request, key, body) | {"status": "RUNNING", "zone": f"{request.base}/zones/{zone}"}
+    )
+    return Answer(crud.operation(cloud, request, "insert", key, item))
+
+
+@handles("compute.instances.getSerialPortOutput")
+def serial_output(cloud: Cloud, request: Request) -> Answer:
+    """What tests put into ``cloud.media`` as the console of the instance."""
+    key = request.key.removesuffix("/serialPort")
+    cloud.get(key)
+    text = cloud.media.get(f"serial {key}", b"").decode()
+    start = int(request.query.get("start", 0))
+    return Answer({"contents": text[start:], "start": str(start), "next": str(len(text))})
+
+
+@handles("compute.zoneOperations.wait", "compute.globalOperations.wait", "compute.regionOperations.wait")
+def wait_operation(cloud: Cloud, request: Request) -> Answer:
+    """Wait for an operation, here at most two seconds, as Google answers early too."""
+    return Answer(cloud.get(request.key.removesuffix("/wait")))
+
+
+@handles("compute.zones.list")
+def list_zones(cloud: Cloud, request: Request) -> Answer:
+    """Three zones of a region, all up."""
+    zones = [{"name": f"us-central1-{letter}", "status": "UP", "region": "us-central1"} for letter in "abcf"]
+    return crud.page(cloud, request, zones)
+
+
+@handles("compute.zones.get")
+def get_zone(_cloud: Cloud, request: Request) -> Answer:
+    """Any zone is there and up."""
+    return Answer({"name": request.call.params["zone"], "status": "UP"})
+
+
+@handles("compute.instances.aggregatedList")
+def aggregated_instances(cloud: Cloud, request: Request) -> Answer:
+    """All instances of a project, zone by zone."""
+    project = request.call.params["project"]
+    pattern = re.compile(rf"compute/compute/v1/projects/{re.escape(project)}/(zones/[^/]+)/instances/[^/]+")
+    found: dict[str, Json] = {}
+    for key, item in cloud.items.items():
+        match = pattern.fullmatch(key)
+        if match and (not request.query.get("filter") or matches(item, request.query["filter"])):
+            found.setdefault(match[1], {"instances": []})["instances"].append(item)
+    return Answer({"items": found})

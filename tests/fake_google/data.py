@@ -1,0 +1,187 @@
+"""Cloud Storage, BigQuery and Pub/Sub where it is about content: objects, rows, messages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+import google_crc32c
+
+from tests.fake_google import crud
+from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
+
+Json = Any
+
+
+def _key(bucket: str, name: str) -> str:
+    return f"storage/storage/v1/b/{bucket}/o/{name}"
+
+
+def _check_bucket(cloud: Cloud, bucket: str) -> None:
+    if f"storage/storage/v1/b/{bucket}" not in cloud.items:
+        raise Refusal(404, f"The specified bucket does not exist: {bucket}")
+
+
+def _store(  # noqa: PLR0917
+    cloud: Cloud, bucket: str, meta: Json, content: bytes, query: Mapping[str, str], base: str
+) -> Json:
+    name = meta["name"]
+    key = _key(bucket, name)
+    wanted = query.get("ifGenerationMatch")
+    there = cloud.items.get(key, {}).get("generation", "0")
+    if wanted is not None and wanted != there:
+        raise Refusal(412, "At least one of the pre-conditions you specified did not hold.", "conditionNotMet")
+    now = rfc3339(time.time())
+    checksum = struct.pack(">I", google_crc32c.value(content))
+    cloud.media[key] = content
+    cloud.items[key] = {
+        "kind": "storage#object",
+        "contentType": "application/octet-stream",
+        **{k: v for k, v in meta.items() if v is not None},
+        "bucket": bucket,
+        "id": f"{bucket}/{name}/1",
+        "generation": cloud.number(),
+        "metageneration": "1",
+        "size": str(len(content)),
+        "md5Hash": base64.b64encode(hashlib.md5(content).digest()).decode(),
+        "crc32c": base64.b64encode(checksum).decode(),
+        "timeCreated": now,
+        "updated": now,
+        "etag": "CAE=",
+        "mediaLink": f"{base}/download/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media",
+    }
+    return cloud.items[key]
+
+
+@handles("storage.objects.insert")
+def insert_object(cloud: Cloud, request: Request) -> Answer:
+    """Upload an object: at once, or the start of a resumable upload."""
+    bucket = request.call.params["bucket"]
+    _check_bucket(cloud, bucket)
+    if request.query.get("uploadType") == "resumable":
+        session = cloud.fresh_id()
+        meta = {"name": request.query.get("name"), **(request.body or {})}
+        upload = {"bucket": bucket, "meta": meta, "query": dict(request.query), "content": b"", "base": request.base}
+        cloud.items[f"upload/{session}"] = upload
+        return Answer({}, headers={"Location": f"{request.base}/resumable/{session}"}, checked=False)
+    meta = {"name": request.query.get("name"), **(request.body or {})}
+    return Answer(_store(cloud, bucket, meta, request.media, request.query, request.base))
+
+
+def resume(cloud: Cloud, session: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    """One chunk of a resumable upload."""
+    with cloud.lock:
+        upload = cloud.items.get(f"upload/{session}")
+        if upload is None:
+            raise Refusal(404, "No such upload session")
+        upload["content"] += content
+        given = {k.lower(): v for k, v in headers.items()}.get("content-range", "")
+        total = given.rpartition("/")[2]
+        if total == "*" or (total and len(upload["content"]) < int(total)):
+            return Answer({}, 308, {"Range": f"bytes=0-{len(upload['content']) - 1}"}, checked=False)
+        del cloud.items[f"upload/{session}"]
+        item = _store(cloud, upload["bucket"], upload["meta"], upload["content"], upload["query"], upload["base"])
+        return Answer(item, checked=False)
+
+
+@handles("storage.objects.get")
+def get_object(cloud: Cloud, request: Request) -> Answer:
+    """An object's metadata, or with ``alt=media`` its content, a range of it too."""
+    key = _key(request.call.params["bucket"], unquote(request.call.params["object"]))
+    item = cloud.get(key)
+    if request.query.get("alt") != "media":
+        return Answer(item)
+    content = cloud.media[key]
+    headers = {"X-Goog-Hash": f"crc32c={item.get('crc32c', '')}", "Content-Type": "application/octet-stream"}
+    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    if not wanted:
+        return Answer(content, headers=headers)
+    first, last = int(wanted[1]), int(wanted[2] or len(content) - 1)
+    if first >= len(content):
+        raise Refusal(416, "The requested range cannot be satisfied.")
+    part = content[first : last + 1]
+    headers = {"Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(content)}", "Content-Type": "text/plain"}
+    return Answer(part, 206, headers)
+
+
+@handles("storage.objects.list")
+def list_objects(cloud: Cloud, request: Request) -> Answer:
+    """The objects of a bucket below a prefix, by name."""
+    bucket = request.call.params["bucket"]
+    _check_bucket(cloud, bucket)
+    start = _key(bucket, request.query.get("prefix", ""))
+    return crud.page(cloud, request, [cloud.items[key] for key in sorted(cloud.items) if key.startswith(start)])
+
+
+@handles("storage.objects.delete")
+def delete_object(cloud: Cloud, request: Request) -> Answer:
+    """Take an object away."""
+    key = _key(request.call.params["bucket"], unquote(request.call.params["object"]))
+    cloud.get(key)
+    del cloud.items[key], cloud.media[key]
+    return Answer(b"", 204)
+
+
+@handles("storage.buckets.delete")
+def delete_bucket(cloud: Cloud, request: Request) -> Answer:
+    """Take a bucket away, only when it is empty."""
+    cloud.get(request.key)
+    if any(key.startswith(f"{request.key}/o/") for key in cloud.items):
+        raise Refusal(409, "The bucket you tried to delete is not empty.")
+    del cloud.items[request.key]
+    return Answer(b"", 204)
+
+
+@handles("bigquery.tabledata.insertAll")
+def insert_rows(cloud: Cloud, request: Request) -> Answer:
+    """Append rows; what breaks the table's schema is refused row by row, and insert ids are told apart."""
+    table_key = request.key.removesuffix("/insertAll")
+    table = cloud.get(table_key)
+    fields = {field["name"]: field for field in table.get("schema", {}).get("fields", [])}
+    errors = []
+    rows = cloud.rows.setdefault(table_key, [])
+    seen = {row.get("insertId") for row in rows}
+    for index, row in enumerate(request.body.get("rows", [])):
+        wrong = [name for name in row["json"] if name not in fields]
+        wrong += [n for n, f in fields.items() if f.get("mode") == "REQUIRED" and row["json"].get(n) is None]
+        if wrong:
+            detail = [
+                {"reason": "invalid", "location": name, "message": f"bad or missing field: {name}"} for name in wrong
+            ]
+            errors.append({"index": index, "errors": detail})
+        elif row.get("insertId") is None or row["insertId"] not in seen:
+            rows.append(row)
+    return Answer({"kind": "bigquery#tableDataInsertAllResponse"} | ({"insertErrors": errors} if errors else {}))
+
+
+@handles("bigquery.tabledata.list")
+def list_rows(cloud: Cloud, request: Request) -> Answer:
+    """Rows of a table, in BigQuery's cells."""
+    key = request.key.removesuffix("/data")
+    names = [field["name"] for field in cloud.get(key)["schema"]["fields"]]
+
+    def cell(value: Any) -> Any:
+        return {"v": None if value is None else value if isinstance(value, str) else json.dumps(value)}
+
+    rows = [{"f": [cell(row["json"].get(name)) for name in names]} for row in cloud.rows.get(key, [])]
+    return Answer({"kind": "bigquery#tableDataList", "totalRows": str(len(rows)), "rows": rows})
+
+
+@handles("pubsub.projects.topics.publish")
+def publish(cloud: Cloud, request: Request) -> Answer:
+    """Take messages; tests read them from ``cloud.messages``."""
+    key = request.key.removesuffix(":publish")
+    cloud.get(key)
+    taken = cloud.messages.setdefault(key, [])
+    ids = []
+    for message in request.body.get("messages", []):
+        taken.append({"data": base64.b64decode(message.get("data", "")), "attributes": message.get("attributes", {})})
+        ids.append(cloud.number())
+    return Answer({"messageIds": ids})

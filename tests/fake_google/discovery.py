@@ -1,0 +1,190 @@
+"""Google's discovery documents as a router and a checker.
+
+google-api-python-client ships the documents. Every request and every answer of the fake is checked against them: a
+field, a query parameter or a path that Google does not publish is an error here too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import googleapiclient
+
+DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+SERVICES: Mapping[str, str] = {
+    "artifactregistry": "v1",
+    "bigquery": "v2",
+    "cloudbuild": "v1",
+    "cloudbuildv2": "v2",
+    "cloudresourcemanager": "v1",
+    "cloudscheduler": "v1",
+    "compute": "v1",
+    "iam": "v1",
+    "iap": "v1",
+    "logging": "v2",
+    "pubsub": "v1",
+    "serviceusage": "v1",
+    "storage": "v1",
+}
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One published method; ``path`` and ``upload`` match a whole request path below the host."""
+
+    service: str
+    id: str
+    verb: str
+    path: re.Pattern[str]
+    names: tuple[str, ...]
+    upload: re.Pattern[str] | None
+    request: str
+    response: str
+    query: frozenset[str]
+    specificity: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that found its method: ``params`` are those of the path."""
+
+    method: Method
+    params: Mapping[str, str]
+    path: str
+    is_upload: bool = False
+
+
+def _pattern(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    names: list[str] = []
+
+    def group(match: re.Match[str]) -> str:
+        names.append(match[2])
+        return "(.+)" if match[1] else "([^/:]+)"
+
+    parts = re.split(r"(\{\+?[^}]+\})", template)
+    text = "".join(re.sub(r"\{(\+?)([^}]+)\}", group, p) if p.startswith("{") else re.escape(p) for p in parts)
+    return re.compile(f"/{text}"), tuple(names)
+
+
+def _methods(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from node.get("methods", {}).values()
+    for below in node.get("resources", {}).values():
+        yield from _methods(below)
+
+
+class Api:
+    """One service's document. ``mounted`` is the path that its methods start with below the host."""
+
+    def __init__(self, service: str, version: str) -> None:
+        name = service.removesuffix(version)
+        document = json.loads((DOCUMENTS / f"{name}.{version}.json").read_text(encoding="utf-8"))
+        self.service = service
+        self.schemas: Mapping[str, Any] = document["schemas"]
+        self.common = frozenset(document.get("parameters", {})) | {"$alt", "alt", "uploadType", "upload_id"}
+        self.methods = [self._method(document, raw) for raw in _methods(document)]
+
+    def _method(self, document: Mapping[str, Any], raw: Mapping[str, Any]) -> Method:
+        flat = document["servicePath"] + raw.get("flatPath", raw["path"])
+        path, names = _pattern(document["servicePath"] + raw["path"])
+        upload = raw.get("mediaUpload", {}).get("protocols", {}).get("simple", {}).get("path")
+        flat_pattern, _ = _pattern(flat)
+        # A reserved expansion ({+name}) would match anything, so the flat path decides and the other one names.
+        flat_only = flat_pattern.pattern.replace("(", "(?:")
+        both = re.compile(f"(?={flat_only}$){path.pattern}")
+        return Method(
+            service=self.service,
+            id=raw["id"],
+            verb=raw["httpMethod"],
+            path=both,
+            names=names,
+            upload=_pattern(upload.removeprefix("/"))[0] if upload else None,
+            request=raw.get("request", {}).get("$ref", ""),
+            response=raw.get("response", {}).get("$ref", ""),
+            query=frozenset(raw.get("parameters", {})),
+            specificity=sum(1 for part in flat.split("/") if "{" not in part),
+        )
+
+    def problems(self, schema: str, value: Any, where: str = "") -> list[str]:
+        """How ``value`` breaks the schema of that name."""
+        return self._object(self.schemas[schema], value, where or schema)
+
+    def _object(  # noqa: PLR0911
+        self, schema: Mapping[str, Any], value: Any, where: str
+    ) -> list[str]:
+        if "$ref" in schema:
+            return self._object(self.schemas[schema["$ref"]], value, where)
+        kind = schema.get("type", "any")
+        if kind == "any" or value is None:
+            return []
+        loose = kind in ("integer", "number") and isinstance(value, str) and re.fullmatch(r"-?[\d.]+", value)
+        if not loose and (not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
+            return [f"{where} is {type(value).__name__}, the discovery document says {kind}"]
+        if kind == "array":
+            return [p for i, each in enumerate(value) for p in self._object(schema["items"], each, f"{where}[{i}]")]
+        if kind == "object":
+            return self._fields(schema, value, where)
+        if "enum" in schema and value not in schema["enum"]:
+            return [f"{where} is {value!r}, the discovery document knows {schema['enum']}"]
+        return []
+
+    def _fields(self, schema: Mapping[str, Any], value: Mapping[str, Any], where: str) -> list[str]:
+        known: Mapping[str, Any] = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        found: list[str] = []
+        for key, each in value.items():
+            below = known.get(key, other)
+            if below is None:
+                found.append(f"{where}.{key} is not in the discovery document")
+            else:
+                found += self._object(below, each, f"{where}.{key}")
+        return found
+
+
+@cache
+def api(service: str) -> Api:
+    """The document of one service, read once."""
+    return Api(service, SERVICES[service])
+
+
+@cache
+def _by_verb(service: str, verb: str) -> tuple[Method, ...]:
+    methods = [method for method in api(service).methods if method.verb == verb]
+    return tuple(sorted(methods, key=lambda method: -method.specificity))
+
+
+def _match(service: str, verb: str, path: str) -> Call | None:
+    for method in _by_verb(service, verb):
+        for pattern in (method.path, method.upload):
+            match = pattern.fullmatch(path) if pattern else None
+            if match:
+                params = dict(zip(method.names, match.groups(), strict=True))
+                return Call(method, params, path, is_upload=pattern is method.upload)
+    return None
+
+
+def find(verb: str, path: str) -> Call | None:
+    """The published method for a request.
+
+    A path may start with ``/<service>/`` to pick the service, which one port for all of them sometimes needs.
+    """
+    path = path.removeprefix("/download")  # the media download service serves the same methods
+    first, _, rest = path.removeprefix("/").partition("/")
+    if first in SERVICES:
+        picked = _match(first, verb, f"/{rest}") or _match(first, verb, path)
+        if picked:
+            return picked
+    return next((call for service in SERVICES if (call := _match(service, verb, path))), None)
