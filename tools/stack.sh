@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes the dev stack: its folder for the state, a passphrase of this checkout's own, and the stack itself.
+set -euo pipefail
+# shellcheck source=tools/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+# The engine writes the salt of this checkout's passphrase into Pulumi.dev.yaml. It must not be committed, and it shall
+# not make the work tree dirty: a clean filter (.gitattributes) leaves it out of what git sees.
+hide_salt() {
+    git rev-parse --git-dir >/dev/null 2>&1 || return 0
+    git config --local filter.bakery-salt.clean "sed '/^encryptionsalt:/d'"
+    if git ls-files --error-unmatch Pulumi.dev.yaml >/dev/null 2>&1 && git diff --quiet -- Pulumi.dev.yaml; then
+        git update-index -- Pulumi.dev.yaml
+    fi
+}
+
+if [[ ! -s $state/passphrase ]]; then
+    say "making a passphrase for the dev stack (.bakery/passphrase, readable by you alone)"
+    mkdir -p "$state"
+    (umask 077 && head -c 24 /dev/urandom | base64 >"$state/passphrase.new" && mv "$state/passphrase.new" "$state/passphrase")
+fi
+mkdir -p "$state/pulumi" "$state/pulumi-home"
+if [[ ! -f $state/pulumi/.pulumi/stacks/image-bakery/dev.json ]]; then
+    say "making the dev stack; its state is in .bakery/pulumi"
+    # shellcheck source=tools/env.sh
+    . tools/env.sh
+    # A salt that belongs to a passphrase which is no longer there would only be refused.
+    [[ ! -f Pulumi.dev.yaml ]] || sed -i '/^encryptionsalt:/d' Pulumi.dev.yaml
+    pulumi stack init dev --non-interactive </dev/null >/dev/null
+    hide_salt
+elif [[ $(git config --local filter.bakery-salt.clean 2>/dev/null) == "" ]]; then
+    hide_salt
+fi

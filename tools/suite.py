@@ -1,0 +1,82 @@
+"""Runs the test suite in stages and closes with one summary: ``suite.py STAGE... [pytest options]``.
+
+Every stage runs, also after one that failed, and a stage that finds no test is a failure. Exit code 0 only when all
+is well.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / ".bakery" / "tests"
+
+# Machines and a killed engine are timed, so those run one after another; the fast ones share the cores.
+STAGES = {
+    "fast": ("-m", "not engine and not machines and not spack", "-n", str(os.cpu_count() or 1)),
+    "engine": ("-m", "engine and not machines"),
+    "machines": ("-m", "machines and not spack"),
+    "spack": ("-m", "spack"),
+    "gcp": ("-m", "gcp"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One stage: its exit code, wall seconds, and how many tests passed, failed and were skipped."""
+
+    stage: str
+    code: int
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        state = "ok" if self.code == 0 else "no tests" if self.code == 5 else "FAILED"
+        counts = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        return f"{self.stage:<10}{state:<10}{counts:<42}{self.seconds:7.1f} s"
+
+
+def count(report: Path) -> tuple[int, int, int]:
+    """Passed, failed and skipped of a JUnit report; zeros when there is none."""
+    if not report.exists():
+        return 0, 0, 0
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    numbers = [[int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")] for suite in suites]
+    total, failures, errors, skipped = (sum(column) for column in zip(*numbers, strict=True))
+    return total - failures - errors - skipped, failures + errors, skipped
+
+
+def run(stage: str, options: list[str]) -> Outcome:
+    """One stage, its output straight to the terminal."""
+    report = REPORTS / f"{stage}.xml"
+    report.unlink(missing_ok=True)
+    print(f"\n--- {stage} tests", flush=True)
+    command = [sys.executable, "-m", "pytest", *STAGES[stage], "--durations=10", f"--junitxml={report}", *options]
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    return Outcome(stage, code, time.monotonic() - started, *count(report))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stages named and print the summary."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    stages = [word for word in arguments if word in STAGES]
+    options = [word for word in arguments if word not in STAGES]
+    outcomes = [run(stage, options) for stage in stages]
+    print("\n--- summary")
+    print(*outcomes, sep="\n")
+    passed, failed, skipped = (sum(getattr(each, key) for each in outcomes) for key in ("passed", "failed", "skipped"))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return max((outcome.code for outcome in outcomes), default=2)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

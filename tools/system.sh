@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing; root only for that. Takes milliseconds when nothing is missing.
+set -euo pipefail
+# shellcheck source=tools/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+PATH=$PATH:/usr/sbin:/sbin # mke2fs is not on an ordinary user's PATH
+packages=()
+reasons=()
+
+want() { # program-or-file package reason
+    [[ -e $1 ]] || command -v "$1" >/dev/null || {
+        packages+=("$2")
+        reasons+=("$2 ($3)")
+    }
+}
+
+while IFS=$'\t' read -r program package reason; do
+    [[ $program == \#* ]] || want "$program" "$package" "$reason"
+done <"$root/bakery/system_tools.tsv"
+
+# Debian ships python3 without the wheels that a virtual environment starts from.
+python=$("$root/tools/python.sh")
+if [[ ! -x $root/.venv/bin/pip ]] && ! "$python" -I -c 'import ensurepip' 2>/dev/null; then
+    packages+=("$(basename "$("$python" -I -c 'import sys; print("python%d.%d" % sys.version_info[:2])')")-venv")
+    reasons+=("${packages[-1]} (makes the virtual environment)")
+fi
+
+((${#packages[@]})) || exit 0
+
+install=(apt-get install --yes --no-install-recommends "${packages[@]}")
+command -v apt-get >/dev/null || fail "this machine has no apt-get; install by its own means:" "${reasons[@]}"
+as_root=()
+if ((EUID != 0)); then
+    sudo -n true 2>/dev/null || fail "missing: ${packages[*]}. Root is needed only for this line; run it, then try again:" \
+        "sudo sh -c 'apt-get update && ${install[*]}'"
+    as_root=(sudo -n)
+fi
+say "installing Debian packages:"
+printf '    %s\n' "${reasons[@]}"
+log=$state/setup-apt.log
+mkdir -p "$state"
+{ "${as_root[@]}" apt-get update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >"$log" 2>&1 </dev/null ||
+    { tail -n 40 "$log" >&2 && fail "apt-get failed; the whole log is in $log. Replay:" "apt-get update && ${install[*]}"; }

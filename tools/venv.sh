@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes .venv from requirements.lock and installs this checkout into it. Done again only when one of them changed.
+set -euo pipefail
+# shellcheck source=tools/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+venv=$root/.venv
+# The path is part of it: a checkout that was moved needs a new environment.
+wanted=$(cd "$root" && { pwd && cat requirements.lock pyproject.toml; } | sha256sum)
+stamp=$venv/image-bakery.stamp
+if [[ -x $venv/bin/bakery && -x $venv/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+    exit 0
+fi
+
+if ! "$venv/bin/python" -I -m pip --version >/dev/null 2>&1 || [[ $("$venv/bin/python" -c 'import sys; print(sys.prefix)') != "$venv" ]]; then
+    say "making .venv, so that nothing is installed into your Python"
+    rm -rf "$venv"
+    "$("$root/tools/python.sh")" -m venv "$venv"
+fi
+say "installing the locked dependencies into .venv (versions and hashes: requirements.lock)"
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+"$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$root/requirements.lock" </dev/null ||
+    fail "pip could not install the locked dependencies. Replay:" \
+        "$venv/bin/python -m pip install --require-hashes --requirement $root/requirements.lock"
+"$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable "$root" </dev/null ||
+    fail "pip could not install this checkout. Replay:" \
+        "$venv/bin/python -m pip install --no-deps --no-build-isolation --editable $root"
+printf '%s\n' "$wanted" >"$stamp"
