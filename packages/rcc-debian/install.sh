@@ -45,6 +45,8 @@ rm -f /usr/sbin/policy-rc.d
 # slurm.conf and exports, and then starts the daemons.
 rm -f /etc/munge/munge.key
 systemctl disable --quiet munge slurmctld slurmd nfs-server rpcbind.service rpcbind.socket
+# An upgrade in the middle of a job is an outage: whoever wants newer packages bakes a newer image.
+systemctl disable --quiet apt-daily.timer apt-daily-upgrade.timer
 
 for tree in etc usr/local/sbin; do
   mode=0644
