@@ -1,0 +1,113 @@
+"""The only place where Google clients are made, and where their errors become the bakery's.
+
+All clients speak REST: one protocol to watch, and the one that the fake in the tests serves too. Credentials are the
+application default ones, which the client library renews by itself, so a bake of many hours goes on; there are no keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+
+from google.api_core import exceptions, retry
+from google.api_core.client_options import ClientOptions
+from google.auth import default
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import bigquery, compute_v1
+from google.cloud.devtools import cloudbuild_v1
+from google.cloud.storage import Client as StorageClient  # type: ignore[import-untyped]
+from google.pubsub_v1 import PublisherClient
+from requests.exceptions import RequestException
+
+from bakery.errors import BakeryError, Uncertain
+from bakery.settings import GoogleSettings
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+TIMEOUT_SECONDS = 60.0
+PASSING = (
+    exceptions.TooManyRequests,
+    exceptions.ServerError,
+    exceptions.RetryError,
+    exceptions.GatewayTimeout,
+    RequestException,
+    ConnectionError,
+)
+RETRY = retry.Retry(
+    predicate=retry.if_exception_type(*PASSING), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
+)
+
+
+class Google:
+    """The clients of one project, each made when it is first asked for. Safe to share among threads."""
+
+    def __init__(self, settings: GoogleSettings) -> None:
+        self.settings = settings
+        self.project = settings.project
+        self._options = ClientOptions(api_endpoint=settings.endpoint) if settings.endpoint else None
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The application default credentials; none at all for an endpoint of one's own. Raises BakeryError."""
+        if self.settings.endpoint:
+            return AnonymousCredentials()  # type: ignore[no-untyped-call]
+        try:
+            found: Credentials = default(scopes=[SCOPE])[0]
+        except GoogleAuthError as error:
+            hint = "gcloud auth application-default login"
+            raise BakeryError(f"no Google credentials: {error}", hint=hint) from error
+        return found
+
+    @cached_property
+    def builds(self) -> cloudbuild_v1.CloudBuildClient:
+        """Cloud Build."""
+        return cloudbuild_v1.CloudBuildClient(
+            transport="rest", credentials=self.credentials, client_options=self._options
+        )
+
+    @cached_property
+    def images(self) -> compute_v1.ImagesClient:
+        """Compute Engine's images."""
+        return compute_v1.ImagesClient(credentials=self.credentials, client_options=self._options)
+
+    @cached_property
+    def instances(self) -> compute_v1.InstancesClient:
+        """Compute Engine's instances."""
+        return compute_v1.InstancesClient(credentials=self.credentials, client_options=self._options)
+
+    @cached_property
+    def storage(self) -> StorageClient:
+        """Cloud Storage."""
+        return StorageClient(self.project, self.credentials, client_options=self._options)
+
+    @cached_property
+    def bigquery(self) -> bigquery.Client:
+        """BigQuery."""
+        return bigquery.Client(self.project, self.credentials, client_options=self._options)
+
+    @cached_property
+    def publisher(self) -> PublisherClient:
+        """Pub/Sub, the sending side: one call a message, as the bakery's events are few."""
+        return PublisherClient(transport="rest", credentials=self.credentials, client_options=self._options)
+
+
+@contextlib.contextmanager
+def asking(what: str, hint: str = "") -> Iterator[None]:
+    """Turn the client libraries' errors into the bakery's; ``what`` says what was asked for.
+
+    A 404 stays :class:`google.api_core.exceptions.NotFound` for the caller: it alone means "gone". A 401, 403, 429, 5xx
+    or a broken line raise Uncertain; any other refusal BakeryError.
+    """
+    try:
+        yield
+    except (exceptions.NotFound, exceptions.Conflict, exceptions.PreconditionFailed):
+        raise
+    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+        hint = hint or "the account lacks a role, see docs/google.md"
+        raise Uncertain(f"{what}: {error.message}", hint=hint) from error
+    except exceptions.GoogleAPICallError as error:
+        kind = Uncertain if isinstance(error, PASSING) else BakeryError
+        raise kind(f"{what}: {error.message}", hint=hint) from error
+    except (exceptions.RetryError, RequestException, ConnectionError, TimeoutError, GoogleAuthError) as error:
+        raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error

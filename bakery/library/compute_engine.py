@@ -1,0 +1,216 @@
+"""The image library of a Google Cloud project: Compute Engine's images with the bakery's labels.
+
+What must travel with an image is in its labels, so that every stack, trigger and colleague reads the same. The
+manifest of the digest is too long for a label and lies in the artifacts bucket as ``images/<name>.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import compute_v1
+
+from bakery.errors import BakeryError
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.plan import google_names, names
+from bakery.settings import Settings
+
+PROOF_LABEL = "bakery-proof"
+TESTS_LABEL = "bakery-tests"
+LABEL_TRIES = 5  # of a label change that another writer got in before
+OPERATION_SECONDS = 300
+
+
+class ComputeEngineLibrary:
+    """Reads and moves the images of one project through the REST API."""
+
+    def __init__(self, settings: Settings, google: Google | None = None) -> None:
+        self.google = google or Google(settings.google)
+        self.project = settings.google.project
+        self._manifests = google_names.bucket(settings.google, google_names.Bucket.ARTIFACTS)
+
+    def find(self, name: str) -> ImageRecord | None:
+        """See :meth:`bakery.library.base.Library.find`."""
+        image = self._image(name)
+        if image is None or image.status == "FAILED":
+            return None
+        return self._record(image, self.manifest(name))
+
+    def images(self) -> Sequence[ImageRecord]:
+        """See :meth:`bakery.library.base.Library.images`."""
+        found = [self._record(image, {}) for image in self._list(f"labels.{names.DIGEST_LABEL}:*")]
+        return [record for record in found if record.state is not ImageState.DELETED]
+
+    def families(self) -> Mapping[str, str]:
+        """See :meth:`bakery.library.base.Library.families`."""
+        active = [record for record in self.images() if record.family and record.state is ImageState.ACTIVE]
+        return {record.family: record.name for record in active}  # oldest first, so the newest wins
+
+    def promote(self, name: str, family: str) -> str:
+        """See :meth:`bakery.library.base.Library.promote`."""
+        image = self._image(name)
+        if image is None:
+            raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
+        before = [record for record in self._family(family) if record.name != name]
+        if image.family != family:
+            self._patch(name, family)
+        # A family stands for its newest image that is ACTIVE, so this one is made ACTIVE before the others go.
+        if image.deprecated.state not in ("", ImageState.ACTIVE):
+            self._deprecate(name, ImageState.ACTIVE, "")
+        for record in before:
+            self._deprecate(record.name, ImageState.DEPRECATED, name)
+        return before[-1].name if before else ""
+
+    def release(self, name: str, family: str) -> str:
+        """See :meth:`bakery.library.base.Library.release`."""
+        current = self.families().get(family, "")
+        if current != name:
+            return current
+        heirs = [
+            record
+            for record in self.images()
+            if record.name != name and family in (record.family, record.candidate_for) and record.proof is Proof.PASSED
+        ]
+        heirs = [record for record in heirs if record.state in (ImageState.ACTIVE, ImageState.DEPRECATED)]
+        if not heirs:
+            self._patch(name, "")
+            return ""
+        self.promote(heirs[-1].name, family)
+        return heirs[-1].name
+
+    def deprecate(self, name: str, replacement: str = "") -> bool:
+        """See :meth:`bakery.library.base.Library.deprecate`."""
+        record = self.find(name)
+        if record is None or record.state is not ImageState.ACTIVE or name in self.families().values():
+            return False
+        self._deprecate(name, ImageState.DEPRECATED, replacement)
+        return True
+
+    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+        """See :meth:`bakery.library.base.Library.prove`."""
+        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: names.DIGEST_IN_LABEL]}
+        for _ in range(LABEL_TRIES):
+            image = self._image(name)
+            if image is None:
+                raise BakeryError(f"there is no image {name} to record a test of")
+            body = compute_v1.GlobalSetLabelsRequest(
+                label_fingerprint=image.label_fingerprint, labels={**image.labels, **labels}
+            )
+            try:
+                self._label(name, body)
+            except exceptions.PreconditionFailed:
+                continue
+            return
+        raise BakeryError(f"the labels of {name} are changed by somebody else all the time", hint="run it again")
+
+    def manifest(self, name: str) -> Mapping[str, str]:
+        """The manifest of an image's digest; empty when whoever baked it kept none."""
+        with asking(f"read the manifest of {name}"):
+            try:
+                text = self.google.storage.bucket(self._manifests).blob(f"images/{name}.json").download_as_bytes()
+            except exceptions.NotFound:
+                return {}
+        inputs: Mapping[str, str] = json.loads(text)
+        return inputs
+
+    def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
+        """Store the manifest of an image's digest."""
+        with asking(f"keep the manifest of {name}"):
+            blob = self.google.storage.bucket(self._manifests).blob(f"images/{name}.json")
+            blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
+
+    def share(self, name: str, members: Sequence[str]) -> None:
+        """Let ``members`` (``serviceAccount:...``, ``group:...``) boot from the image (``compute.imageUser``)."""
+        with asking(f"share image {name}"):
+            policy = self.google.images.get_iam_policy(project=self.project, resource=name, timeout=TIMEOUT_SECONDS)
+            role = "roles/compute.imageUser"
+            bindings = [binding for binding in policy.bindings if binding.role != role]
+            there = {member for binding in policy.bindings if binding.role == role for member in binding.members}
+            if there >= set(members):
+                return
+            bindings.append(compute_v1.Binding(role=role, members=sorted(there | set(members))))
+            wanted = compute_v1.Policy(bindings=bindings, etag=policy.etag, version=policy.version)
+            self.google.images.set_iam_policy(
+                project=self.project,
+                resource=name,
+                global_set_policy_request_resource=compute_v1.GlobalSetPolicyRequest(policy=wanted),
+                timeout=TIMEOUT_SECONDS,
+            )
+
+    def _image(self, name: str) -> compute_v1.Image | None:
+        with asking(f"look up image {name}"):
+            try:
+                return self.google.images.get(project=self.project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound:
+                return None
+
+    def _list(self, condition: str) -> list[compute_v1.Image]:
+        request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
+        with asking("list images"):
+            found = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+        return sorted(found, key=lambda image: image.creation_timestamp)
+
+    def _family(self, family: str) -> list[ImageRecord]:
+        found = [self._record(image, {}) for image in self._list(f"family = {family}")]
+        return [record for record in found if record.state is ImageState.ACTIVE]
+
+    def _patch(self, name: str, family: str) -> None:
+        body = compute_v1.Image(family=family)
+        self._change(
+            f"put image {name} into family {family!r}",
+            lambda: self.google.images.patch(
+                project=self.project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
+            ),
+        )
+
+    def _label(self, name: str, body: compute_v1.GlobalSetLabelsRequest) -> None:
+        self._change(
+            f"label image {name}",
+            lambda: self.google.images.set_labels(
+                project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
+            ),
+        )
+
+    def _deprecate(self, name: str, state: ImageState, replacement: str) -> None:
+        body = compute_v1.DeprecationStatus(state=state.value)
+        if replacement:
+            body.replacement = self._link(replacement)
+        self._change(
+            f"make image {name} {state}",
+            lambda: self.google.images.deprecate(
+                project=self.project, image=name, deprecation_status_resource=body, timeout=TIMEOUT_SECONDS
+            ),
+        )
+
+    def _change(self, what: str, call: Callable[[], Any]) -> None:
+        with asking(what):
+            RETRY(call)().result(timeout=OPERATION_SECONDS)
+
+    def _link(self, name: str) -> str:
+        return f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{name}"
+
+    @staticmethod
+    def _record(image: compute_v1.Image, inputs: Mapping[str, str]) -> ImageRecord:
+        labels = dict(image.labels)
+        proof = labels.get(PROOF_LABEL, "")
+        return ImageRecord(
+            name=image.name,
+            digest=labels.get(names.DIGEST_LABEL, ""),
+            package=labels.get(names.RECIPE_LABEL, ""),
+            variant=labels.get(names.VARIANT_LABEL, ""),
+            candidate_for=labels.get(names.FAMILY_LABEL, ""),
+            created=image.creation_timestamp,
+            family=image.family,
+            state=ImageState(image.deprecated.state or ImageState.ACTIVE),
+            replacement=image.deprecated.replacement.rpartition("/")[2],
+            parent=labels.get(names.PARENT_LABEL, ""),
+            proof=Proof(proof) if proof in set(Proof) else Proof.UNTESTED,
+            size=image.archive_size_bytes,
+            location=image.self_link,
+            labels=labels,
+            inputs=inputs,
+        )

@@ -1,0 +1,65 @@
+"""Names of what the bakery has on Google Cloud: given by the settings, else made from the project.
+
+Declared by :mod:`bakery.infrastructure`, used by ovens, library and Fluid-Run; both sides ask here, so they agree.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bakery.settings import GoogleSettings
+
+
+class Bucket(StrEnum):
+    """What a bucket is for."""
+
+    SOURCES = "sources"
+    LOGS = "logs"
+    ARTIFACTS = "artifacts"
+    SPACK_CACHE = "spack-cache"
+
+
+class Duty(StrEnum):
+    """What a service account does."""
+
+    BAKE = "bake"
+    TEST = "test"
+    TRIGGER = "trigger"
+    DEPLOY = "deploy"
+
+
+DATASET = "rcc_run"
+TABLE = "app_runs"
+TOPIC = "bakery-events"
+NETWORK = "bakery"
+REPOSITORY = "bakery"
+
+
+def bucket(google: GoogleSettings, purpose: Bucket) -> str:
+    """The bucket's name; bucket names are global, so the project is in it."""
+    return google.buckets.get(purpose) or f"{google.project}-bakery-{purpose}"
+
+
+def account_id(duty: Duty) -> str:
+    """The account's id, 6 to 30 characters."""
+    return f"bakery-{duty}"
+
+
+def account(google: GoogleSettings, duty: Duty) -> str:
+    """The account's e-mail address."""
+    return google.accounts.get(duty) or f"{account_id(duty)}@{google.project}.iam.gserviceaccount.com"
+
+
+def subnetwork(google: GoogleSettings) -> str:
+    """The subnetwork of imaging and test machines, as a path."""
+    return google.subnetwork or f"projects/{google.project}/regions/{google.region}/subnetworks/{NETWORK}"
+
+
+def topic(google: GoogleSettings) -> str:
+    """The Pub/Sub topic of the bakery's events, as a path."""
+    return f"projects/{google.project}/topics/{TOPIC}"
+
+
+def zones(google: GoogleSettings) -> tuple[str, ...]:
+    """The zones to bake and test in, in order of preference."""
+    return google.zones or tuple(f"{google.region}-{letter}" for letter in "abcf")
