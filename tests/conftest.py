@@ -1,0 +1,32 @@
+"""What every test stands on: the checkout's own programs, and nothing of the user's Pulumi set-up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.settings import Settings, parse
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Plain `pytest`, outside of `make shell`, finds the same engine.
+OWN = [str(ROOT / ".venv" / "bin"), str(ROOT / ".bakery" / "engine")]
+os.environ["PATH"] = os.pathsep.join([*OWN, *(e for e in os.environ["PATH"].split(os.pathsep) if e not in OWN)])
+
+# A test that needs one of these sets it itself; the dev stack of this checkout is never touched by a test.
+for name in [name for name in os.environ if name.startswith("PULUMI_")]:
+    del os.environ[name]
+os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings of a stack that lives in ``tmp_path`` and bakes with the fake oven; keywords are configuration keys."""
+
+    def make(**values: object) -> Settings:
+        return parse({"oven": "fake", **values}, "test", tmp_path)
+
+    return make

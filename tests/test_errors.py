@@ -1,0 +1,53 @@
+"""Errors say what is wrong, where, and what to do; problems are shown all at once and in order."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from bakery import errors
+from bakery.errors import BakeryError, InputError, Problem, Severity
+
+
+def test_a_problem_is_file_line_what_and_what_to_do() -> None:
+    problem = Problem("packages/a/packer.json", 3, "has no builders", "add one")
+    assert str(problem) == "packages/a/packer.json:3: error: has no builders, add one"
+
+
+def test_a_problem_without_hint_ends_after_the_message() -> None:
+    assert str(Problem("a", 1, "is odd", severity=Severity.WARNING)) == "a:1: warning: is odd"
+
+
+def test_input_errors_come_sorted_and_all_at_once() -> None:
+    found = [Problem("b", 1, "x"), Problem("a", 12, "z"), Problem("a", 2, "y")]
+    error = InputError(found)
+    assert [(p.file, p.line) for p in error.problems] == [("a", 2), ("a", 12), ("b", 1)]
+    assert error.render().splitlines() == ["a:2: error: y", "a:12: error: z", "b:1: error: x"]
+
+
+def test_an_error_is_rendered_with_tail_log_replay_and_hint_in_that_order() -> None:
+    error = BakeryError("it broke", hint="mend it", tail=["one", "two"], log=Path("x.log"), replay="make it")
+    assert str(error).splitlines() == [
+        "it broke",
+        "last log lines:",
+        "  | one",
+        "  | two",
+        "log: x.log",
+        "replay: make it",
+        "hint: mend it",
+    ]
+
+
+def test_an_error_with_nothing_to_add_is_one_line() -> None:
+    assert BakeryError("it broke").render() == "it broke"
+
+
+def test_every_error_is_below_the_one_root() -> None:
+    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
+    assert len(found) >= 8
+    assert all(issubclass(kind, BakeryError) for kind in found)
+
+
+def test_what_is_uncertain_is_the_infrastructures_fault_and_never_the_images() -> None:
+    assert issubclass(errors.Uncertain, errors.InfrastructureFailed)
+    assert not issubclass(errors.InfrastructureFailed, (errors.BakeFailed, errors.TestFailed))
