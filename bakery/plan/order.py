@@ -9,8 +9,7 @@ from bakery.errors import InputError, Problem
 from bakery.fluid_run.base import TestOrder
 from bakery.ovens.base import BakeOrder
 from bakery.plan.model import ImagePlan
-
-REVISION_LABEL = "bakery-revision"
+from bakery.plan.names import REVISION_LABEL
 
 
 def bake_order(image: ImagePlan) -> BakeOrder:

@@ -1,0 +1,182 @@
+"""Recipes to the points that will be images: each variant with its variables filled in and its family."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from bakery.plan.graph import Node
+from bakery.plan.render import declared, dynamic, fill, packer_arguments, resolve, substitute
+from bakery.plan.template import builder, project
+from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
+from bakery.settings import Settings
+
+_UNDEFINED = re.compile(r"\$\{?_[A-Z]")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
+FAMILY = "_IMAGE_FAMILY"
+SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One variant of a recipe.
+
+    ``symbolic`` are the Packer variables with Cloud Build's built-in names (``$PROJECT_ID``) left as they are, so that
+    no digest depends on who builds; ``variables`` have them filled in.
+    """
+
+    recipe: Recipe
+    variant: Variant
+    substitutions: Mapping[str, str]
+    symbolic: Mapping[str, str]
+    variables: Mapping[str, str]
+    node: Node
+
+
+def builtins(settings: Settings, revision: str) -> dict[str, str]:
+    """Cloud Build's built-in substitutions as far as they are known before a build."""
+    return {
+        "PROJECT_ID": settings.google.project or "local",
+        "LOCATION": settings.google.region or "local",
+        "COMMIT_SHA": revision,
+        "REVISION_ID": revision,
+        "SHORT_SHA": revision[:7],
+        "BRANCH_NAME": settings.google.branch,
+        "REF_NAME": settings.google.branch,
+    } | dict.fromkeys(("BUILD_ID", "PROJECT_NUMBER", "REPO_NAME", "REPO_FULL_NAME", "TAG_NAME", "TRIGGER_NAME"), "")
+
+
+def spack_variables(settings: Settings) -> dict[str, str]:
+    """The Packer variables that a template may declare to follow the stack's Spack settings.
+
+    A full commit says which Spack it is, wherever it comes from: then the source does not count, see
+    :func:`counted`.
+    """
+    spack = settings.spack
+    values = {
+        "spack_source": spack.source,
+        "spack_ref": spack.ref,
+        "spack_packages_source": spack.packages_source,
+        "spack_packages_ref": spack.packages_ref,
+        "spack_cache": spack.cache,
+        "spack_mirror": spack.mirror,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def counted(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables without the source of what a full commit pins."""
+    kept = dict(variables)
+    for source, ref in (("spack_source", "spack_ref"), ("spack_packages_source", "spack_packages_ref")):
+        if source in kept and _COMMIT.fullmatch(kept.get(ref, "")):
+            del kept[source]
+    return kept
+
+
+def points(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iterator[Point]:
+    """The recipe's points in the order of its variants; ``known`` are the built-in substitutions."""
+    arguments = packer_arguments(recipe.build)
+    defaults = declared(recipe.template) | {
+        name: value
+        for name, value in spack_variables(settings).items()
+        if name in (recipe.template.get("variables") or {})
+    }
+    for variant in recipe.variants:
+        yield _point(recipe, variant, arguments, defaults, known)
+
+
+def _point(
+    recipe: Recipe,
+    variant: Variant,
+    arguments: Mapping[str, str],
+    defaults: Mapping[str, str],
+    known: Mapping[str, str],
+) -> Point:
+    given = {**recipe.substitutions, **variant.substitutions}
+    options = recipe.build.get("options") if isinstance(recipe.build, Mapping) else None
+    values = dynamic(given) if isinstance(options, Mapping) and options.get("dynamicSubstitutions") else given
+    passed = passed_arguments(arguments, values, defaults)
+    passed |= _direct(variant, arguments, defaults)
+    symbolic = resolve({**defaults, **passed})
+    known_too = {name: substitute(text, known, last=True) for name, text in passed.items()}
+    variables = resolve({**defaults, **known_too})
+    return Point(recipe, variant, values, symbolic, variables, _node(recipe, variant, values, variables))
+
+
+def passed_arguments(
+    arguments: Mapping[str, str], substitutions: Mapping[str, str], variables: Mapping[str, str]
+) -> dict[str, str]:
+    """The ``-var`` arguments that say something: of a declared variable, with every substitution defined.
+
+    An argument of an undefined substitution leaves the template's default, the recipe's checks warn about it.
+    """
+    filled = {name: substitute(text, substitutions) for name, text in arguments.items() if name in variables}
+    return {name: text for name, text in filled.items() if not _UNDEFINED.search(text)}
+
+
+def _direct(variant: Variant, arguments: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """A variant's substitutions that no argument hands on, as the Packer variables of the same name."""
+    used = " ".join(arguments.values())
+    return {
+        name: text
+        for key, text in variant.substitutions.items()
+        if (name := key.removeprefix("_").lower()) in variables and not re.search(rf"\$\{{?{key}\b", used)
+    }
+
+
+def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables: Mapping[str, str]) -> Node:
+    options = builder(recipe.template)
+    family = fill(str(options.get("image_family") or ""), variables) or values.get(FAMILY, "")
+    if variant.name and FAMILY not in variant.substitutions and family:
+        family = f"{family}-{_NOT_FAMILY.sub('-', variant.name.lower()).strip('-')}"
+    base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
+    return Node(
+        package=recipe.name,
+        variant=variant.name,
+        family=family,
+        base_family=base or values.get(SOURCE_FAMILY, ""),
+        base_project=fill(project(options), variables),
+        at=_at(recipe, FAMILY, "image_family"),
+        base_at=_at(recipe, SOURCE_FAMILY, "source_image_family"),
+    )
+
+
+def _at(recipe: Recipe, *keys: str) -> tuple[str, int]:
+    found = (recipe.positions[key] for key in keys if key in recipe.positions)
+    return next(found, (f"{recipe.workspace_path}/packer.json", 1))
+
+
+def suite_of(point: Point) -> Suite | None:
+    """The recipe's tests with the variant's cluster and performance references over them."""
+    suite = point.recipe.suite
+    if suite is None:
+        return None
+    jobs = tuple(
+        replace(
+            job,
+            metrics=tuple(
+                _referred(metric, point.variant.references.get(job.output_directory)) for metric in job.metrics
+            ),
+        )
+        for job in suite.jobs
+    )
+    return Suite(jobs, point.variant.cluster or suite.cluster)
+
+
+def _referred(metric: Metric, references: Json) -> Metric:
+    """The metric with the variant's reference: a number, or a mapping of reference, lower and upper."""
+    given = references.get(metric.name) if isinstance(references, Mapping) else None
+    if isinstance(given, Mapping):
+        return replace(
+            metric,
+            reference=_bound(given, "reference", metric.reference),
+            lower=_bound(given, "lower", metric.lower),
+            upper=_bound(given, "upper", metric.upper),
+        )
+    return metric if given is None else replace(metric, reference=float(given))
+
+
+def _bound(given: Mapping[str, Json], key: str, default: float | None) -> float | None:
+    return float(given[key]) if given.get(key) is not None else default

@@ -1,0 +1,121 @@
+"""The graph of images: which one is baked from which, in which order, and what is wrong with it.
+
+Every image has one base, so that walking from child to parent finds each cycle in linear time.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from bakery.errors import Problem
+
+LOCK_HINT = "run: bakery lock"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One image before its digest is known. ``at`` and ``base_at`` say where family and base are set: file, line."""
+
+    package: str
+    variant: str
+    family: str
+    base_family: str
+    base_project: str
+    at: tuple[str, int]
+    base_at: tuple[str, int]
+
+    @property
+    def title(self) -> str:
+        """The image for people: package, and variant when there is one."""
+        return f"{self.package} ({self.variant})" if self.variant else self.package
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Indices into the nodes. ``order`` has a parent before its children and leaves out what can't be planned.
+
+    ``parents`` maps a node to its parent; a node that is not in it starts from an external base image.
+    """
+
+    order: tuple[int, ...]
+    parents: Mapping[int, int]
+    problems: tuple[Problem, ...]
+
+
+def build(nodes: Sequence[Node]) -> Graph:
+    """The graph of the nodes with all its problems: double families, unknown parents, cycles."""
+    by_family: dict[str, int] = {}
+    problems: list[Problem] = []
+    bad: set[int] = set()
+    for index, node in enumerate(nodes):
+        first = by_family.setdefault(node.family, index)
+        if first != index:
+            problems.append(_double(node, nodes[first]))
+            bad.add(index)
+    parents: dict[int, int] = {}
+    for index, node in enumerate(nodes):
+        if node.base_family in by_family:
+            parents[index] = by_family[node.base_family]
+        elif not node.base_project or not node.base_family:
+            problems.append(_unknown(node, by_family))
+            bad.add(index)
+    for cycle in _cycles(len(nodes), parents):
+        problems.append(_cycle([nodes[index] for index in cycle]))
+        bad.update(cycle)
+    return Graph(_ordered(len(nodes), parents, bad), parents, tuple(problems))
+
+
+def _cycles(count: int, parents: Mapping[int, int]) -> Iterable[list[int]]:
+    """Each cycle once, from the first node of it on, child before parent."""
+    seen: dict[int, int] = {}  # node to the walk that came by
+    for start in range(count):
+        walk: list[int] = []
+        index: int | None = start
+        while index is not None and index not in seen:
+            seen[index] = start
+            walk.append(index)
+            index = parents.get(index)
+        if index is not None and seen[index] == start:
+            yield walk[walk.index(index) :]
+
+
+def _ordered(count: int, parents: Mapping[int, int], bad: set[int]) -> tuple[int, ...]:
+    """Parents first; without bad nodes and without what is baked from them."""
+    on_cycle = {index for index in bad if index in parents}
+    sorter: TopologicalSorter[int] = TopologicalSorter()
+    for index in range(count):
+        if index not in on_cycle:
+            sorter.add(index, *([parents[index]] if index in parents else []))
+    dropped = set(bad)
+    order = []
+    for index in sorter.static_order():
+        if index in dropped or parents.get(index) in dropped:
+            dropped.add(index)
+        else:
+            order.append(index)
+    return tuple(order)
+
+
+def _double(node: Node, other: Node) -> Problem:
+    where = f"{other.at[0]}:{other.at[1]}"
+    hint = "give each image a family of its own"
+    return Problem(*node.at, f"family {node.family} is also made by {other.title} ({where})", hint)
+
+
+def _unknown(node: Node, families: Mapping[str, int]) -> Problem:
+    if not node.base_family:
+        hint = "set _SOURCE_IMAGE_FAMILY in cloudbuild.yaml or source_image_family in packer.json"
+        return Problem(*node.base_at, f"{node.title} names no image to start from", hint)
+    close = difflib.get_close_matches(node.base_family, families, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    hint += "For an image from outside set _SOURCE_IMAGE_PROJECT too"
+    return Problem(*node.base_at, f"parent {node.base_family} of {node.title} is no recipe's family", hint)
+
+
+def _cycle(nodes: Sequence[Node]) -> Problem:
+    names = " -> ".join(node.family for node in (*nodes, nodes[0]))
+    hint = "let one of them start from another image"
+    return Problem(*nodes[0].base_at, f"these images are baked from each other: {names}", hint)

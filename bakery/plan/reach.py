@@ -1,0 +1,83 @@
+"""Which files reach an image, and which ones its tests use.
+
+A file reaches the image when a provisioner or the builder hands it, or a folder that holds it, to the machine. Only
+these are staged for a bake, so a recipe that takes anything else along fails instead of baking an image that its
+digest does not describe.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from bakery.plan.render import fill, strings
+from bakery.plan.template import builder
+from bakery.recipe.model import Json, Recipe, SourceFile, Suite
+
+# What a provisioner says that is no file of the workspace: commands, settings, paths on the machine.
+NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
+# These run on the machine that bakes and may read any file of the recipe.
+RUNS_HERE = frozenset({"shell-local"})
+DOWNLOAD = "download"
+FILE_OPTIONS = ("startup_script_file", "metadata_files")
+_WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
+
+
+def reaching(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
+    """The files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
+    found: set[SourceFile] = set()
+    for path in _named(recipe.template, variables):
+        if path is None:
+            found.update(recipe.files)
+        else:
+            found.update(below(recipe, path))
+    return tuple(sorted(found))
+
+
+def below(recipe: Recipe, path: str) -> Iterator[SourceFile]:
+    """The file of that workspace path, or all files of that folder."""
+    path = posixpath.normpath(path)
+    folder = path + "/"
+    for file in (*recipe.files, *recipe.common):
+        if file.path == path or file.path.startswith(folder):
+            yield file
+
+
+def _named(template: Json, variables: Mapping[str, str]) -> set[str | None]:
+    """Every text of the template that may be a path; None stands for the whole package."""
+    found: set[str | None] = set()
+    for entry in template.get("provisioners") or []:
+        if not isinstance(entry, Mapping) or entry.get("direction") == DOWNLOAD:
+            continue
+        if entry.get("type") in RUNS_HERE:
+            found.add(None)
+        taken = {key: value for key, value in entry.items() if key not in NO_FILES}
+        found.update(_paths(strings(taken), variables))
+    options = builder(template)
+    found.update(_paths(strings([options.get(key) for key in FILE_OPTIONS]), variables))
+    return found
+
+
+def _paths(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
+    for text in texts:
+        path = fill(text, variables)
+        if path and "\n" not in path and not path.startswith("/"):
+            yield path
+
+
+def tested(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
+    """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
+    found = set(below(recipe, f"{recipe.workspace_path}/test"))
+    for job in suite.jobs:
+        for word in _words(job.execution_command):
+            found.update(below(recipe, _WORKSPACE.sub("", word)))
+    return tuple(sorted(found))
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return [word for word in shlex.split(command) if "/" in word]
+    except ValueError:
+        return [word for word in command.split() if "/" in word]

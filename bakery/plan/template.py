@@ -1,0 +1,96 @@
+"""What a Packer template's builder says: where to bake, what shapes the disk, which image to start from.
+
+Field names from the reference of Packer's googlecompute builder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bakery.plan.render import only_reference, references
+from bakery.recipe.model import Json
+
+GOOGLE = "googlecompute"
+# What shapes the disk or what runs on it. All other options say where and on what machine to bake, what things are
+# called, or how to reach the machine.
+SHAPING = (
+    "disk_size",
+    "image_architecture",
+    "image_guest_os_features",
+    "image_licenses",
+    "metadata",
+    "metadata_files",
+    "ssh_username",
+    "startup_script_file",
+    "wrap_startup_script",
+)
+WHERE = ("project_id", "zone", "region", "subnetwork", "network", "network_project_id", "machine_type", "disk_type")
+# The base image counts by its identity, so its names don't.
+NAMES = (
+    "image_name",
+    "image_family",
+    "image_description",
+    "instance_name",
+    "source_image",
+    "source_image_family",
+    "source_image_project_id",
+)
+# Where bakes take the same bytes from: a mirror or a cache never decides what they are.
+TRANSPORT = frozenset({"spack_cache", "spack_mirror"})
+
+
+def builder(template: Json) -> Mapping[str, Json]:
+    """The builder that counts: the googlecompute one, else the first; empty when there is none."""
+    found = [entry for entry in template.get("builders") or [] if isinstance(entry, Mapping)]
+    google = (entry for entry in found if entry.get("type") == GOOGLE)
+    return next(google, found[0] if found else {})
+
+
+def shaping(template: Json) -> dict[str, Json]:
+    """The builder's options that shape the disk, as they stand in the template."""
+    options = builder(template)
+    return {key: options[key] for key in SHAPING if key in options}
+
+
+def outside(template: Json) -> frozenset[str]:
+    """The variables that only say where to bake, what things are called, and over which way bytes come.
+
+    A variable counts as a name only when it is the whole of the option: ``image_name: "x-{{user `compiler`}}"`` does
+    not make the compiler a name.
+    """
+    options = builder(template)
+    where = {name for key in WHERE if key in options for name in references(options[key])}
+    names = {only_reference(options[key]) for key in NAMES if key in options}
+    return frozenset((where | names | TRANSPORT) - {""})
+
+
+def project(options: Mapping[str, Json]) -> str:
+    """The base image's project as the template gives it; Packer takes one or a list, of which the first counts."""
+    given = options.get("source_image_project_id") or ""
+    return str(given[0] if isinstance(given, list) and given else given or "")
+
+
+def immutable(template: Json, *, name: str, base: str, external: bool, labels: Mapping[str, str]) -> Json:
+    """The template as it is baked: the builder makes image ``name`` from exactly the image ``base``.
+
+    The image joins no family, promotion does that later; a machine's name that is made from the image's could be too
+    long, Packer makes a shorter one.
+    """
+    made = dict(template)
+    made["builders"] = [
+        _fixed(entry, name, base, external, labels)
+        if isinstance(entry, Mapping) and entry.get("type") == GOOGLE
+        else entry
+        for entry in template.get("builders") or []
+    ]
+    return made
+
+
+def _fixed(options: Mapping[str, Json], name: str, base: str, external: bool, labels: Mapping[str, str]) -> Json:
+    fixed = {key: value for key, value in options.items() if key not in ("image_family", "instance_name")}
+    if not external:
+        fixed.pop("source_image_project_id", None)
+    fixed["image_name"] = name
+    fixed["source_image"] = base
+    fixed["image_labels"] = {**(options.get("image_labels") or {}), **labels}
+    return fixed
