@@ -41,11 +41,11 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
     row = rows.select(connection, name)
     if row is None or row["state"] == ImageState.DELETED:
         raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
-    other = _family_of(connection, name)
+    other = family_of(connection, name)
     if other:
         raise BakeryError(f"{name} is the image of the family {other}, it can't be that of {family} too")
     if before:
-        _set_state(connection, before, ImageState.DEPRECATED, name, at)
+        set_state(connection, before, ImageState.DEPRECATED, name, at)
     _point(connection, family, name, at)
     rows.log(connection, family, image=name, previous=before, event="promoted", at=at)
     return before
@@ -66,27 +66,22 @@ def release(connection: sqlite3.Connection, name: str, family: str, there: Colle
 
 
 def deprecate(connection: sqlite3.Connection, name: str, replacement: str, at: str) -> bool:
-    """Mark as DEPRECATED unless something speaks against it; a DEPRECATED one only learns its replacement."""
+    """Mark as DEPRECATED unless :func:`why_kept` names a reason; says whether it did."""
     if why_kept(connection, name):
         return False
-    row = rows.select(connection, name)
-    assert row is not None
-    if row["state"] == ImageState.ACTIVE:
-        _set_state(connection, name, ImageState.DEPRECATED, replacement, at)
-    elif replacement:
-        connection.execute("UPDATE images SET replacement = ? WHERE name = ?", (replacement, name))
+    set_state(connection, name, ImageState.DEPRECATED, replacement, at)
     return True
 
 
 def why_kept(connection: sqlite3.Connection, name: str) -> str:
-    """Why an image can't become DEPRECATED, in words; "" when it can."""
+    """Why an image does not become DEPRECATED, in words; "" when it does."""
     row = rows.select(connection, name)
     if row is None:
         return f"there is no image {name}"
-    family = _family_of(connection, name)
+    family = family_of(connection, name)
     if family:
         return f"the family {family} points at it"
-    if row["state"] in (ImageState.OBSOLETE, ImageState.DELETED):
+    if row["state"] != ImageState.ACTIVE:
         return f"it is {row['state']} already"
     return ""
 
@@ -102,7 +97,8 @@ def _pointed_at(connection: sqlite3.Connection, family: str) -> str:
     return str(row["image"]) if row else ""
 
 
-def _family_of(connection: sqlite3.Connection, name: str) -> str:
+def family_of(connection: sqlite3.Connection, name: str) -> str:
+    """The family that points at an image, or ""."""
     row = connection.execute("SELECT family FROM families WHERE image = ?", (name,)).fetchone()
     return str(row["family"]) if row else ""
 
@@ -136,10 +132,11 @@ def _point(connection: sqlite3.Connection, family: str, name: str, at: str) -> N
     connection.execute("UPDATE images SET family = ? WHERE name = ?", (family, name))
     row = rows.select(connection, name)
     if row is not None and row["state"] != ImageState.ACTIVE:
-        _set_state(connection, name, ImageState.ACTIVE, "", at)
+        set_state(connection, name, ImageState.ACTIVE, "", at)
 
 
-def _set_state(connection: sqlite3.Connection, name: str, state: ImageState, replacement: str, at: str) -> None:
+def set_state(connection: sqlite3.Connection, name: str, state: ImageState, replacement: str, at: str) -> None:
+    """Move an image to a state, and note since when."""
     connection.execute(
         "UPDATE images SET state = ?, state_since = ?, replacement = ? WHERE name = ?",
         (state.value, at, replacement, name),

@@ -97,7 +97,7 @@ class LocalLibrary:
             return families.release(connection, name, family, digests, self._clock())
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
-        """Mark as DEPRECATED; False when there is no such image or :meth:`why_kept` names a reason."""
+        """Mark as DEPRECATED; False when :meth:`why_kept` names a reason, and when there is no such image."""
         self.find(name)  # adopts what was published and not recorded, so that it can be deprecated
         with self.database.writing() as connection:
             return families.deprecate(connection, name, replacement, self._clock())
@@ -193,6 +193,18 @@ class LocalLibrary:
         """Every promotion of a family and every time it was given back, oldest first."""
         with self.database.reading() as connection:
             return families.history(connection, family)
+
+    def since(self) -> Mapping[str, str]:
+        """Image name to when it became DEPRECATED (RFC 3339); what is OBSOLETE keeps the time of its deprecation."""
+        with self.database.reading() as connection:
+            found = connection.execute(
+                "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
+            ).fetchall()
+        return {row["name"]: row["state_since"] for row in found}
+
+    def now(self) -> str:
+        """The library's time, RFC 3339 in UTC."""
+        return self._clock()
 
     def close(self) -> None:
         """Close this thread's connection to the database."""

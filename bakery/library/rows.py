@@ -42,6 +42,12 @@ def select(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
     return row
 
 
+def shared(connection: sqlite3.Connection, name: str, digest: str) -> bool:
+    """Whether another image that is not DELETED has the same file."""
+    query = "SELECT 1 FROM images WHERE digest = ? AND name != ? AND state != 'DELETED'"
+    return connection.execute(query, (digest, name)).fetchone() is not None
+
+
 def put(connection: sqlite3.Connection, image: ImageRecord, publication: str, at: str) -> None:
     """Insert a candidate; a row of the same name (its file is gone) starts anew, as new as any other candidate.
 
