@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -161,6 +161,8 @@ class Cloud:
             self._quota(method.id, now)
             self.calls.append((now, method.id, request.call.path))
             self.settle()
+            if method.request and request.body is not None and "enum-encoding=int" in request.query.get("$alt", ""):
+                request = replace(request, body=document.named(method.request, request.body))
             wrong = [f"unknown query parameter {q}" for q in request.query if q not in method.query | document.common]
             if method.request and request.body is not None and not request.media:
                 wrong += document.problems(method.request, request.body)

@@ -118,6 +118,22 @@ class Api:
             specificity=sum(1 for part in flat.split("/") if "{" not in part),
         )
 
+    def named(self, schema: str, value: Any) -> Any:
+        """The value with enum numbers (``$alt=json;enum-encoding=int``) as the names they stand for."""
+        return self._named(self.schemas[schema], value)
+
+    def _named(self, schema: Mapping[str, Any], value: Any) -> Any:
+        schema = self.schemas[schema["$ref"]] if "$ref" in schema else schema
+        if isinstance(value, dict):
+            other = schema.get("additionalProperties", {})
+            known = schema.get("properties", {})
+            return {key: self._named(known.get(key, other), each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._named(schema.get("items", {}), each) for each in value]
+        if isinstance(value, int) and not isinstance(value, bool) and value < len(schema.get("enum", ())):
+            return schema["enum"][value]
+        return value
+
     def problems(self, schema: str, value: Any, where: str = "") -> list[str]:
         """How ``value`` breaks the schema of that name."""
         return self._object(self.schemas[schema], value, where or schema)

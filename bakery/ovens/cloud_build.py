@@ -1,0 +1,204 @@
+"""The oven on Google Cloud: Cloud Build runs the recipe's own build, Packer bakes on Compute Engine."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import re
+import tarfile
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud.devtools import cloudbuild_v1
+from google.protobuf.json_format import ParseError
+
+from bakery.activity import Activity
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.library.compute_engine import ComputeEngineLibrary
+from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.ovens.build_watch import BuildWatch
+from bakery.plan import google_names
+from bakery.plan.build_request import build_request, digest_tag, packer_template
+from bakery.plan.google_names import Bucket
+from bakery.settings import Settings
+
+Status = cloudbuild_v1.Build.Status
+RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
+INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
+NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
+# Faults of the surroundings that Packer reports: nothing in the recipe makes them go away.
+SURROUNDINGS = re.compile(r"\b(quotaExceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b")
+
+
+class CloudBuildOven:
+    """Bakes through Cloud Build. One object serves all bakes of a process; see :class:`bakery.ovens.base.Oven`."""
+
+    def __init__(self, settings: Settings, google: Google | None = None, poll_seconds: float = 5.0) -> None:
+        self.settings = settings
+        self.google = google or Google(settings.google)
+        self.library = ComputeEngineLibrary(settings, self.google)
+        self.session = f"session-{uuid.uuid4().hex[:12]}"
+        self.watch = BuildWatch(self.google, self.session, poll_seconds)
+
+    def bake(self, order: BakeOrder, activity: Activity) -> Bake:
+        """Adopt, join or bake; see :meth:`bakery.ovens.base.Oven.bake`."""
+        began = time.monotonic()
+        activity.say("looking for the image")
+        if self.library.find(order.name) is not None:
+            return Bake(order.name, BakeOutcome.ADOPTED, time.monotonic() - began)
+        outcome, build = self._build(order, activity)
+        self.library.keep_manifest(order.name, order.inputs)
+        self._share(order.name)
+        return Bake(order.name, outcome, time.monotonic() - began, build.log_url)
+
+    def _share(self, name: str) -> None:
+        if self.settings.google.consumers:
+            members = [f"serviceAccount:{one}" if "@" in one else one for one in self.settings.google.consumers]
+            self.library.share(name, members)
+
+    def _build(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
+        running = self._running(order)
+        if running is not None:
+            activity.say("joined a running build")
+            return BakeOutcome.JOINED, self._wait(running, order, activity, own=False)
+        zones = google_names.zones(self.settings.google)
+        for number, zone in enumerate(zones, 1):
+            try:
+                return self._submit_and_wait(order, zone, activity)
+            except _NoCapacityError as error:
+                if number == len(zones):
+                    raise InfrastructureFailed(
+                        f"no zone of {', '.join(zones)} has capacity for {order.name}", tail=error.tail, log=error.log
+                    ) from error
+                activity.say(f"{zone} has no capacity, trying {zones[number]}")
+        raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
+
+    def _submit_and_wait(
+        self, order: BakeOrder, zone: str, activity: Activity
+    ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
+        activity.say("uploading the source")
+        source = self._upload(order, zone)
+        activity.check()
+        request = build_request(order, self.settings.google, zone, source, self.session)
+        with asking(f"submit the build of {order.name}"):
+            operation = self.google.builds.create_build(
+                project_id=self.google.project, build=_message(request, order), timeout=TIMEOUT_SECONDS
+            )
+        mine = operation.metadata.build
+        first = self._running(order)
+        if first is not None and first.id != mine.id:
+            # Two submitted at once: the older build wins, everybody else joins it.
+            self._cancel(mine)
+            return BakeOutcome.JOINED, self._wait(first, order, activity, own=False)
+        return BakeOutcome.BAKED, self._wait(mine, order, activity, own=True)
+
+    def _running(self, order: BakeOrder) -> cloudbuild_v1.Build | None:
+        """The oldest build that runs for the digest."""
+        found: list[cloudbuild_v1.Build] = []
+        for status in ("QUEUED", "WORKING"):
+            request = cloudbuild_v1.ListBuildsRequest(
+                project_id=self.google.project, filter=f'tags="{digest_tag(order.digest)}" AND status="{status}"'
+            )
+            with asking("list builds"):
+                found += self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+        return min(found, key=lambda build: (build.create_time, build.id), default=None)
+
+    def _wait(
+        self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity, *, own: bool
+    ) -> cloudbuild_v1.Build:
+        try:
+            done = self.watch.wait(build, activity, joined=not own)
+        except Interrupted:
+            if own:
+                self._cancel(build)
+            raise
+        if done.status == Status.SUCCESS:
+            if self.library.find(order.name) is None:
+                raise BakeFailed(
+                    f"the build of {order.name} ended well but made no image of that name",
+                    hint="its Packer step has to use -var image_name=${_IMAGE_NAME}",
+                    log=done.log_url,
+                )
+            return done
+        raise self._failure(done, order)
+
+    def _failure(self, build: cloudbuild_v1.Build, order: BakeOrder) -> BakeryError:
+        tail = self.watch.tail(build)
+        text = "\n".join(tail)
+        told: Mapping[str, Any] = {
+            "tail": tail,
+            "log": build.log_url,
+            "replay": f"bakery bake {order.family} --stack {self.settings.stack}",
+        }
+        if NO_CAPACITY.search(text):
+            return _NoCapacityError("no capacity", **told)
+        if build.status == Status.CANCELLED:
+            return InfrastructureFailed(f"the build of {order.name} was cancelled by somebody else", **told)
+        detail = build.failure_info.detail or build.status_detail
+        message = f"the build of {order.name} ended as {Status(build.status).name}" + (f": {detail}" if detail else "")
+        if build.status in INFRASTRUCTURE or SURROUNDINGS.search(text):
+            return InfrastructureFailed(message, **told)
+        return BakeFailed(message, **told)
+
+    def _cancel(self, build: cloudbuild_v1.Build) -> None:
+        with asking(f"cancel build {build.id}"):
+            try:
+                self.google.builds.cancel_build(project_id=self.google.project, id=build.id, timeout=TIMEOUT_SECONDS)
+            except (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound):
+                return  # it ended by itself meanwhile
+
+    def _upload(self, order: BakeOrder, zone: str) -> str:
+        """Put the source into the bucket, once per content; gives the object's name."""
+        content = archive(order, packer_template(order, self.settings.google, zone))
+        name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
+        bucket = self.google.storage.bucket(google_names.bucket(self.settings.google, Bucket.SOURCES))
+        there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
+        with there, asking(f"upload the source of {order.name}"):
+            bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
+        return name
+
+
+def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Build:
+    try:
+        build: cloudbuild_v1.Build = cloudbuild_v1.Build.from_json(json.dumps(request))
+    except ParseError as error:
+        raise BakeFailed(f"cloudbuild.yaml of {order.package} is no build that Cloud Build takes: {error}") from error
+    return build
+
+
+class _NoCapacityError(InfrastructureFailed):
+    """The zone has no machine for the bake: the next zone may."""
+
+
+def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
+    """The staged workspace as a tar.gz that is the same for the same content.
+
+    Raises BakeryError when a file is not any more what the plan read.
+    """
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for file in sorted(order.files):
+            content = file.source.read_bytes()
+            if hashlib.sha256(content).hexdigest() != file.sha256:
+                raise BakeryError(f"{file.source} was edited during the up", hint="run pulumi up again")
+            if file.path != order.template_path:
+                _add(tar, file.path, file.mode, content)
+        _add(tar, order.template_path, 0o644, json.dumps(template, indent=2).encode())
+    return packed.getvalue()
+
+
+def _add(tar: tarfile.TarFile, path: str, mode: int, content: bytes) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.mode = mode
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))

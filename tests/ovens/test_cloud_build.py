@@ -1,0 +1,257 @@
+"""The Cloud Build oven against the fake Google Cloud, through the real client libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.activity import Activity
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
+from bakery.ovens.base import BakeOrder, BakeOutcome
+from bakery.ovens.cloud_build import CloudBuildOven, archive
+from bakery.plan.build_request import build_request, packer_template
+from bakery.plan.model import Base
+from bakery.recipe.model import SourceFile
+from bakery.settings import Settings, parse
+from tests.fake_google import builds
+from tests.fake_google.builds import Course
+from tests.fake_google.cloud import Fault
+from tests.fake_google.server import FakeServer, serve
+
+TEMPLATE = {
+    "variables": {"image_name": "", "zone": ""},
+    "builders": [
+        {
+            "type": "googlecompute",
+            "image_name": "{{user `image_name`}}",
+            "image_family": "hpcc",
+            "source_image_family": "debian-12",
+            "disk_size": 20,
+        }
+    ],
+    "provisioners": [{"type": "shell", "script": "packages/hpcc/install.sh"}],
+}
+BUILD = {
+    "steps": [
+        {
+            "id": "Build Image",
+            "name": "hashicorp/packer:latest",
+            "args": ["build", "-force", "-var", "image_name=${_IMAGE_NAME}", "packages/hpcc/packer.json"],
+            "waitFor": ["-"],
+        },
+        {"id": "Fluid Run", "name": "gcr.io/research-computing-cloud/fluid-run", "args": ["--save-results"]},
+    ]
+}
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        for bucket in ("sources", "logs", "artifacts"):
+            running.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+        yield running
+        assert running.cloud.violations == []
+
+
+def settings(server: FakeServer, **google: object) -> Settings:
+    values = {"project": "p", "region": "us-central1", "endpoint": server.url, **google}
+    return parse({"oven": "cloud-build", "google": values}, "gcp", Path())
+
+
+def order(tmp_path: Path, digest: str = "a" * 64) -> BakeOrder:
+    source = tmp_path / "install.sh"
+    source.write_text("#!/bin/bash\necho hello\n")
+    sha = hashlib.sha256(source.read_bytes()).hexdigest()
+    return BakeOrder(
+        package="hpcc",
+        variant="",
+        family="hpcc",
+        name=f"hpcc-{digest[:12]}",
+        digest=digest,
+        base=Base("debian-12", "debian-12-v1", "id:1", "debian-cloud"),
+        template=TEMPLATE,
+        template_path="packages/hpcc/packer.json",
+        build=BUILD,
+        variables={},
+        substitutions={"_COMPILER": "gcc"},
+        files=(SourceFile("packages/hpcc/install.sh", 0o755, sha, source),),
+        labels={"bakery-digest": digest[:32], "bakery-family": "hpcc"},
+        inputs={"packages/hpcc/install.sh": sha[:12]},
+        timeout=600,
+    )
+
+
+def oven(server: FakeServer, **google: object) -> CloudBuildOven:
+    return CloudBuildOven(settings(server, **google), poll_seconds=0.05)
+
+
+def calls(server: FakeServer, method: str) -> int:
+    return sum(1 for _, name, _ in server.cloud.calls if name.endswith(method))
+
+
+def test_bakes_and_then_adopts(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.2))
+    said: list[str] = []
+    baked = oven(server).bake(order(tmp_path), Activity(say=said.append))
+    assert (baked.name, baked.outcome) == ("hpcc-aaaaaaaaaaaa", BakeOutcome.BAKED)
+    assert "uploading the source" in said
+    assert any(phase.startswith("build working") for phase in said)
+    record = oven(server).library.find(baked.name)
+    assert record is not None
+    assert record.family == ""
+    assert record.inputs == order(tmp_path).inputs
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.ADOPTED
+    assert calls(server, "builds.create") == 1
+
+
+def test_the_request_never_forces_and_is_pinned(server: FakeServer, tmp_path: Path) -> None:
+    request = build_request(order(tmp_path), settings(server).google, "us-central1-a", "x.tar.gz", "session-1")
+    text = json.dumps(request)
+    assert "-force" not in text
+    assert "latest" not in text
+    assert [step["id"] for step in request["steps"]] == ["Fetch Packer plugin", "Build Image"]
+    assert request["steps"][1]["waitFor"] == ["Fetch Packer plugin"]
+    assert request["serviceAccount"].endswith("bakery-bake@p.iam.gserviceaccount.com")
+    assert request["substitutions"]["_COMPILER"] == "gcc"
+
+
+def test_the_candidate_is_baked_outside_of_its_family(server: FakeServer, tmp_path: Path) -> None:
+    builder = packer_template(order(tmp_path), settings(server).google, "us-central1-b")["builders"][0]
+    assert "image_family" not in builder
+    assert builder["source_image"] == "debian-12-v1"
+    assert builder["omit_external_ip"] is True
+    assert builder["use_iap"] is True
+    assert builder["image_labels"]["bakery-digest"] == "a" * 32
+    assert builder["disk_size"] == 20
+
+
+def test_the_source_is_uploaded_once_per_content(server: FakeServer, tmp_path: Path) -> None:
+    maker = oven(server)
+    assert maker._upload(order(tmp_path), "z") == maker._upload(order(tmp_path), "z")
+    stored = [key for key in server.cloud.media if "p-bakery-sources" in key]
+    assert len(stored) == 1
+    with tarfile.open(fileobj=io.BytesIO(server.cloud.media[stored[0]])) as tar:
+        assert sorted(tar.getnames()) == ["packages/hpcc/install.sh", "packages/hpcc/packer.json"]
+        assert tar.getmember("packages/hpcc/install.sh").mode == 0o755
+
+
+def test_an_edit_during_the_up_is_noticed(tmp_path: Path) -> None:
+    made = order(tmp_path)
+    (tmp_path / "install.sh").write_text("changed")
+    with pytest.raises(BakeryError, match="edited during the up"):
+        archive(made, {})
+
+
+def test_joins_a_build_that_runs_for_the_digest(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.6))
+    outcomes: list[BakeOutcome] = []
+    makers = [oven(server) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda m=m: outcomes.append(m.bake(order(tmp_path), Activity()).outcome))
+        for m in makers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [BakeOutcome.BAKED, BakeOutcome.JOINED, BakeOutcome.JOINED, BakeOutcome.JOINED]
+
+
+def test_a_failed_build_quotes_the_last_lines_and_the_log(server: FakeServer, tmp_path: Path) -> None:
+    log = tuple(f"line {number}" for number in range(100))
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE", log=log, detail="step 1 exited with 1"))
+    with pytest.raises(BakeFailed) as caught:
+        oven(server).bake(order(tmp_path), Activity())
+    assert caught.value.tail == log[-40:]
+    assert "step 1 exited with 1" in str(caught.value)
+    assert str(caught.value.log).startswith("https://console.cloud.google.com/")
+    assert "bakery bake hpcc" in caught.value.replay
+
+
+def test_an_internal_error_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(status="INTERNAL_ERROR"))
+    with pytest.raises(InfrastructureFailed):
+        oven(server).bake(order(tmp_path), Activity())
+
+
+def test_tries_the_next_zone_when_one_has_no_capacity(server: FakeServer, tmp_path: Path) -> None:
+    def course(build: dict[str, dict[str, str]]) -> Course:
+        if build["substitutions"]["_ZONE"] == "us-central1-a":
+            return Course(status="FAILURE", log=("Error: ZONE_RESOURCE_POOL_EXHAUSTED",))
+        return Course()
+
+    builds.script(server.cloud, course)
+    said: list[str] = []
+    assert oven(server).bake(order(tmp_path), Activity(say=said.append)).outcome is BakeOutcome.BAKED
+    assert "us-central1-a has no capacity, trying us-central1-b" in said
+
+
+def test_no_capacity_anywhere_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE", log=("ZONE_RESOURCE_POOL_EXHAUSTED",)))
+    with pytest.raises(InfrastructureFailed, match="no zone of"):
+        oven(server, zones=["us-central1-a", "us-central1-b"]).bake(order(tmp_path), Activity())
+    assert calls(server, "builds.create") == 2
+
+
+def test_cancelling_cancels_the_build(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=60))
+    activity = Activity()
+    threading.Timer(0.3, activity.cancelled.set).start()
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        oven(server).bake(order(tmp_path), activity)
+    assert time.monotonic() - began < 10
+    states = [item["status"] for key, item in server.cloud.items.items() if "/builds/" in key]
+    assert states == ["CANCELLED"]
+
+
+def test_a_build_without_the_image_is_a_failed_bake(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(makes_image=False))
+    with pytest.raises(BakeFailed, match="made no image of that name"):
+        oven(server).bake(order(tmp_path), Activity())
+
+
+def test_a_403_is_never_taken_for_gone(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("compute.images.get", 403))
+    with pytest.raises(Uncertain, match="role"):
+        oven(server).bake(order(tmp_path), Activity())
+    assert calls(server, "builds.create") == 0
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_passing_faults_are_tried_again(server: FakeServer, tmp_path: Path, code: int) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.3))
+    server.cloud.faults += [Fault("compute.images.get$", code), Fault("builds.list", code)]
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+
+
+def test_half_answers_are_tried_again(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults += [Fault("compute.images.get$", half=True), Fault("builds.list", half=True)]
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+
+
+def test_sixty_four_bakes_share_their_polls(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=1.0))
+    maker = CloudBuildOven(settings(server), poll_seconds=0.2)
+    orders = [order(tmp_path, hashlib.sha256(str(n).encode()).hexdigest()) for n in range(64)]
+    outcomes: list[BakeOutcome] = []
+    threads = [
+        threading.Thread(target=lambda one=one: outcomes.append(maker.bake(one, Activity()).outcome)) for one in orders
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [BakeOutcome.BAKED] * 64
+    # Before and after each submission the oven asks for running builds (2 calls each); the waits share the rest.
+    waits = calls(server, "builds.list") - 64 * 4
+    assert waits < 64
+    assert calls(server, "builds.get") == 0
