@@ -1,0 +1,153 @@
+"""Base images: a Debian release made with mmdebstrap, once, and shared by all checkouts of a user.
+
+The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (boots with GRUB on its own), ``vmlinuz`` and
+``initrd.img`` (handed to QEMU, which saves the boot loader's seconds). The key is a digest of all that goes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery import paths
+from bakery.activity import Activity
+from bakery.errors import BakeFailed, InfrastructureFailed
+from bakery.host import locks, process, qemu
+from bakery.ovens import disk, mirror
+from bakery.plan.model import Base
+from bakery.settings import LocalSettings
+
+FILES = Path(__file__).with_name("files")
+LABEL = "bakery-root"
+RELEASES = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
+PACKAGES = (
+    *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
+    *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
+)
+TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
+
+
+@dataclass(frozen=True)
+class Bootable:
+    """A disk image that machines boot from; ``kernel`` and ``initrd`` are None when only its boot loader can."""
+
+    disk: Path
+    kernel: Path | None
+    initrd: Path | None
+
+
+def release(base: Base) -> str:
+    """The Debian release of an external base image's family (``debian-12`` or ``bookworm``); raises BakeFailed."""
+    match = re.match(r"debian-(\d+)", base.family)
+    found = RELEASES.get(match[1]) if match else base.family.removeprefix("debian-")
+    if found is None or found not in RELEASES.values():
+        raise BakeFailed(
+            f"the local oven can't make the base image {base.family}",
+            hint=f"it makes Debian ({', '.join(f'debian-{number}' for number in RELEASES)}); bake others in the cloud",
+        )
+    return found
+
+
+def key(base: Base, settings: LocalSettings) -> str:
+    """The content key of a base image: release, locked identity, packages, size, and the files of this folder."""
+    files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in ("finish.sh", "apply.sh"))
+    content = {str(file.relative_to(FILES)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    parts = [release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS, content]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> Bootable:
+    """The base image, made when it is not there; one maker at a time.
+
+    Raises BakeFailed for a release nobody can make, InfrastructureFailed, MissingTool, Interrupted.
+    """
+    folder = paths.cache() / "bases" / key(base, settings)
+    if not folder.exists():
+        with locks.hold(
+            folder.with_suffix(".lock"),
+            f"making the base image {base.family}",
+            activity,
+            lambda who: activity.say(f"waiting for the base image: {who}"),
+        ):
+            if not folder.exists():
+                activity.say(f"making the base image {base.family}")
+                _make(folder, base, settings, activity, log)
+    return Bootable(folder / "disk.qcow2", folder / "vmlinuz", folder / "initrd.img")
+
+
+def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
+    for tool, package in TOOLS.items():
+        process.find_tool(tool, f"run: sudo apt-get install {package}")
+    clear_scratch(folder.parent)
+    with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
+        # Below /tmp and open: without root, mmdebstrap's root is another user of the host, who can't enter a home.
+        scratch = Path(place)
+        scratch.chmod(0o777)
+        locks.sign(scratch, f"making the base image {base.family}")
+        _bootstrap(scratch, base, settings, activity, log)
+        raw = scratch / "disk.raw"
+        boot, core = (scratch / "boot.img").read_bytes(), (scratch / "core.img").read_bytes()
+        disk.make_bootable(raw, boot, core, int.from_bytes(os.urandom(4), "little"))
+        half = folder.with_name(f".{folder.name}.{os.getpid()}")
+        half.mkdir(parents=True, exist_ok=True)
+        locks.sign(half, f"making the base image {base.family}")
+        try:
+            command = ["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(half / "disk.qcow2")]
+            process.run(command, log=log, activity=activity)
+            for name in ("vmlinuz", "initrd.img"):
+                shutil.copyfile(scratch / name, half / name)
+            half.rename(folder)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+
+
+def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
+    """Run mmdebstrap; its last hook writes disk.raw, boot.img, core.img, vmlinuz and initrd.img into ``scratch``."""
+    suite = release(base)
+    sources = mirror.for_suite(suite, settings.mirror, mirror.read(), mirror.codename())
+    size = settings.disk_gb << 30
+    with (scratch / "disk.raw").open("wb") as raw:
+        raw.truncate(size)
+    (scratch / "disk.raw").chmod(0o666)
+    environment = {
+        "BAKERY_FILES": str(FILES),
+        "BAKERY_OUT": str(scratch),
+        "BAKERY_OFFSET": str(disk.OFFSET),
+        "BAKERY_BLOCKS": str((size - disk.OFFSET) >> 10),
+        "BAKERY_UUID": str(uuid.uuid4()),
+        "BAKERY_ARGUMENTS": qemu.KERNEL_ARGUMENTS,
+    }
+    command = [
+        *("mmdebstrap", "--variant=apt", "--format=null", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}"),
+        *("--include=" + ",".join(PACKAGES), '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
+        *(f"--essential-hook={FILES / 'early.sh'}", f"--customize-hook={FILES / 'customize.sh'}"),
+        *(suite, "/dev/null", *(source.line() for source in sources)),
+    ]
+    try:
+        process.run(command, env=environment, log=log, activity=activity)
+    except process.CommandFailed as error:
+        raise InfrastructureFailed(
+            f"the base image {base.family} could not be made: {error.message}",
+            tail=error.tail,
+            log=log,
+            replay=error.replay,
+            hint="check that this machine reaches its Debian mirror (apt-get update) and has free disk space",
+        ) from error
+
+
+def clear_scratch(bases: Path) -> list[Path]:
+    """Take away half-made base images whose makers are gone; returns what was taken away."""
+    gone = []
+    for half in bases.glob(".*"):
+        maker = locks.owner(half)
+        if half.is_dir() and (maker is None or not maker.alive):
+            shutil.rmtree(half, ignore_errors=True)
+            gone.append(half)
+    return gone

@@ -1,0 +1,95 @@
+"""Where Debian packages come from: the mirror that this machine's apt uses, for whatever release an image wants.
+
+Reads one-line sources (``*.list``) and deb822 sources (``*.sources``), see sources.list(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.errors import InfrastructureFailed
+
+ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
+HINT = "set local.mirror to the address of a Debian mirror: pulumi config set --path 'image-bakery:local.mirror' ..."
+
+
+@dataclass(frozen=True)
+class Source:
+    """One archive, one suite. ``signed_by`` is a key ring's path, or empty."""
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    signed_by: str = ""
+
+    def line(self) -> str:
+        """As apt reads it in a ``.list`` file."""
+        option = f"[signed-by={self.signed_by}] " if self.signed_by else ""
+        return f"deb {option}{self.uri} {self.suite} {' '.join(self.components)}"
+
+
+def one_line(text: str) -> Iterator[Source]:
+    """The sources of a ``.list`` file."""
+    for line in text.splitlines():
+        match = ONE_LINE.match(line.partition("#")[0].strip())
+        if match:
+            options = dict(option.split("=", 1) for option in (match["options"] or "").split() if "=" in option)
+            yield Source(match["uri"], match["suite"], tuple(match["components"].split()), options.get("signed-by", ""))
+
+
+def deb822(text: str) -> Iterator[Source]:
+    """The sources of a ``.sources`` file; a key that stands in the file itself is left out."""
+    kept = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n\s*\n", kept):
+        fields = {
+            key.lower(): value.strip() for key, value in re.findall(r"(?m)^([\w-]+):((?:.*(?:\n[ \t].*)*))", stanza)
+        }
+        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false"):
+            continue
+        signed = fields.get("signed-by", "")
+        for uri in fields.get("uris", "").split():
+            for suite in fields.get("suites", "").split():
+                components = tuple(fields.get("components", "").split())
+                yield Source(uri, suite, components, signed if signed.startswith("/") else "")
+
+
+def read(apt: Path = Path("/etc/apt")) -> tuple[Source, ...]:
+    """All sources of this machine's apt, in apt's order."""
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+    found: list[Source] = []
+    for file in files:
+        parse = {".list": one_line, ".sources": deb822}.get(file.suffix)
+        if parse and file.is_file():
+            found += parse(file.read_text(encoding="utf-8", errors="replace"))
+    return tuple(found)
+
+
+def for_suite(suite: str, configured: str, sources: Sequence[Source], codename: str) -> tuple[Source, ...]:
+    """The sources of the Debian release ``suite``: from the setting, or as this machine (``codename``) has its own.
+
+    Raises InfrastructureFailed when this machine's apt shows no Debian mirror.
+    """
+    if configured:
+        return (Source(configured, suite, ("main",)),)
+    found: dict[tuple[str, str], Source] = {}
+    for source in sources:
+        kind = source.suite.removeprefix(codename)
+        if "main" in source.components and kind in ("", "-updates", "-security"):
+            moved = Source(source.uri, f"{suite}{kind}", ("main",), source.signed_by)
+            found.setdefault((moved.uri, moved.suite), moved)
+    if not any(source.suite == suite for source in found.values()):
+        raise InfrastructureFailed("this machine's apt shows no Debian mirror to make a base image from", hint=HINT)
+    return tuple(found.values())
+
+
+def codename(os_release: Path = Path("/etc/os-release")) -> str:
+    """The name of this machine's own release, "" when it has none or is no Debian."""
+    try:
+        text = os_release.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    fields = {key: value.strip('"') for key, _, value in (line.partition("=") for line in text.splitlines())}
+    return fields.get("VERSION_CODENAME", "") if fields.get("ID") == "debian" else ""

@@ -1,0 +1,60 @@
+"""The workspace of a bake: a copy of the recipe's files, each checked against the plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from bakery.errors import InfrastructureFailed, InputError, Problem
+from bakery.recipe.model import SourceFile
+
+
+def check_sources(files: Iterable[SourceFile]) -> None:
+    """Raise InputError when a file is not what it was when the plan was made; names every such file."""
+    problems = [problem for file in files if (problem := _problem(file, _read(file.source)))]
+    if problems:
+        raise InputError(problems)
+
+
+def stage(files: Iterable[SourceFile], workspace: Path) -> None:
+    """Copy the files into ``workspace`` with their modes.
+
+    Every content is checked on its way, so that an edit during an ``up`` is noticed and not baked: InputError with
+    every such file. Raises InfrastructureFailed when a copy can't be written.
+    """
+    problems = []
+    for file in files:
+        content = _read(file.source)
+        problem = _problem(file, content)
+        if problem:
+            problems.append(problem)
+        elif content is not None and not problems:
+            _write(workspace / file.path, content, file.mode)
+    if problems:
+        raise InputError(problems)
+
+
+def _read(source: Path) -> bytes | None:
+    try:
+        return source.read_bytes()
+    except OSError:
+        return None
+
+
+def _problem(file: SourceFile, content: bytes | None) -> Problem | None:
+    hint = "run up again: the plan then takes it as it is now"
+    if content is None:
+        return Problem(file.path, 1, f"can't be read any more ({file.source})", hint)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        return Problem(file.path, 1, "was changed during the up", hint)
+    return None
+
+
+def _write(target: Path, content: bytes, mode: int) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod(mode)
+    except OSError as error:
+        raise InfrastructureFailed(f"{target} can't be written: {error.strerror}", hint="is the disk full?") from error
