@@ -5,7 +5,6 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 
-STACK ?= dev
 ARGS ?=
 ENV := . tools/env.sh
 
@@ -20,17 +19,17 @@ setup: ## install what is missing: system packages, .venv, Pulumi engine, dev st
 up: setup ## bake, prove and promote what is new, then show the library
 	@$(ENV)
 	[[ ! -f bakery/recover.py ]] || python -m bakery.recover
-	pulumi up --yes --stack $(STACK) $(ARGS)
+	pulumi up --yes --stack dev $(ARGS)
 	bakery library
 
 preview: setup ## what an `up` would do, and why
 	@$(ENV)
-	pulumi preview --diff --stack $(STACK) $(ARGS)
+	pulumi preview --diff --stack dev $(ARGS)
 
 destroy: setup ## take away what the stack made; says what it keeps
 	@$(ENV)
 	[[ ! -f bakery/recover.py ]] || python -m bakery.recover
-	pulumi destroy --yes --stack $(STACK) $(ARGS)
+	pulumi destroy --yes --stack dev $(ARGS)
 
 shell: setup ## a shell with the engine, the stack and the `bakery` command at hand
 	@bash --rcfile tools/shellrc -i

@@ -19,6 +19,9 @@ unset PULUMI_STACK
 # A checkout of another branch takes the salt out of Pulumi.dev.yaml (see tools/stack.sh): the state has it too.
 export PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER=true
 export PULUMI_SKIP_UPDATE_CHECK=true
+# The engine would fetch the plugin of every provider that .venv holds (pulumi-gcp: 200 MB) before each preview, used
+# or not. Another stack that needs it: pulumi plugin install resource gcp
+export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=${PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION:-true}
 # Bakes mostly wait, and the oven has slots of its own: the engine's limit of 4 operations a core only hides work.
 export PULUMI_PARALLEL=${PULUMI_PARALLEL:-64}
 # A bake that fails ends its own branch of the graph, not the others.
