@@ -1,0 +1,233 @@
+"""What every library promises, run over each implementation: see bakery/library/base.py."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import BakeryError
+from bakery.library.base import ImageRecord, ImageState, Library, Proof
+from bakery.library.local import LocalLibrary
+from bakery.settings import Settings
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A library, and how an oven puts a finished candidate into it: ``bake(family, content) -> name``, oldest first."""
+
+    library: Library
+    bake: Callable[[str, str], str]
+
+
+def local(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
+    library = LocalLibrary(make_settings())
+    count = 0
+
+    def bake(family: str, content: str) -> str:
+        nonlocal count
+        count += 1
+        digest = hashlib.sha256(f"{family} {content}".encode()).hexdigest()
+        file = tmp_path / "baked.qcow2"
+        file.write_text(content)
+        record = ImageRecord(
+            f"{family}-{digest[:12]}", digest, "some", "", family, f"2026-01-01T00:00:{count:02}Z", parent="debian-1"
+        )
+        return library.publish(record, file).name
+
+    yield Setup(library, bake)
+    library.close()
+
+
+# Another implementation is another entry: a generator that yields its Setup.
+SETUPS: Mapping[str, Callable[[Callable[..., Settings], Path], Iterator[Setup]]] = {"local": local}
+
+
+@pytest.fixture(params=sorted(SETUPS))
+def setup(request: pytest.FixtureRequest, make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
+    yield from SETUPS[request.param](make_settings, tmp_path)
+
+
+def state(setup: Setup, name: str) -> ImageState:
+    found = setup.library.find(name)
+    assert found is not None
+    return found.state
+
+
+def test_an_image_that_was_never_baked_is_not_found(setup: Setup) -> None:
+    assert setup.library.find("rcc-000000000000") is None
+    assert list(setup.library.images()) == []
+    assert dict(setup.library.families()) == {}
+
+
+def test_a_candidate_is_found_and_no_family_points_at_it(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    found = setup.library.find(name)
+    assert found is not None
+    assert (found.name, found.candidate_for, found.family) == (name, "rcc", "")
+    assert (found.state, found.proof, found.parent) == (ImageState.ACTIVE, Proof.UNTESTED, "debian-1")
+    assert len(found.digest) >= 12
+    assert dict(setup.library.families()) == {}
+
+
+def test_images_come_oldest_first(setup: Setup) -> None:
+    names = [setup.bake("rcc", str(number)) for number in range(5)]
+    assert [image.name for image in setup.library.images()] == names
+
+
+def test_promotion_points_the_family_and_deprecates_the_one_before_with_a_pointer(setup: Setup) -> None:
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    assert setup.library.promote(first, "rcc") == ""
+    assert setup.library.promote(second, "rcc") == first
+    assert dict(setup.library.families()) == {"rcc": second}
+    before = setup.library.find(first)
+    assert before is not None
+    assert (before.state, before.replacement) == (ImageState.DEPRECATED, second)
+    assert state(setup, second) is ImageState.ACTIVE
+
+
+def test_promotion_again_changes_nothing(setup: Setup) -> None:
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    setup.library.promote(first, "rcc")
+    setup.library.promote(second, "rcc")
+    before = list(setup.library.images())
+    setup.library.promote(second, "rcc")
+    assert list(setup.library.images()) == before
+    assert dict(setup.library.families()) == {"rcc": second}
+
+
+def test_a_deprecated_image_that_is_promoted_again_is_active_again(setup: Setup) -> None:
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    for name in (first, second, first):
+        setup.library.promote(name, "rcc")
+    assert dict(setup.library.families()) == {"rcc": first}
+    found = setup.library.find(first)
+    assert found is not None
+    assert (found.state, found.replacement) == (ImageState.ACTIVE, "")
+    assert state(setup, second) is ImageState.DEPRECATED
+
+
+def test_promotion_of_a_missing_image_is_an_error_and_leaves_the_family(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    setup.library.promote(name, "rcc")
+    with pytest.raises(BakeryError, match="no image rcc-000000000000"):
+        setup.library.promote("rcc-000000000000", "rcc")
+    assert dict(setup.library.families()) == {"rcc": name}
+
+
+def test_families_do_not_mix(setup: Setup) -> None:
+    first, other = setup.bake("rcc", "one"), setup.bake("hpcc", "one")
+    setup.library.promote(first, "rcc")
+    setup.library.promote(other, "hpcc")
+    assert dict(setup.library.families()) == {"rcc": first, "hpcc": other}
+    assert state(setup, first) is ImageState.ACTIVE
+
+
+def test_release_gives_the_family_to_the_newest_proven_image_that_is_left(setup: Setup) -> None:
+    proven_old, proven, failed, last = (setup.bake("rcc", word) for word in ("one", "two", "three", "four"))
+    for name in (proven_old, proven, last):
+        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.promote(name, "rcc")
+    setup.library.prove(failed, Proof.FAILED, "tests")
+    assert setup.library.release(last, "rcc") == proven
+    assert dict(setup.library.families()) == {"rcc": proven}
+    assert state(setup, proven) is ImageState.ACTIVE
+
+
+def test_release_leaves_no_family_when_no_proven_image_is_left(setup: Setup) -> None:
+    untested, last = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    setup.library.promote(untested, "rcc")
+    setup.library.promote(last, "rcc")
+    assert setup.library.release(last, "rcc") == ""
+    assert dict(setup.library.families()) == {}
+
+
+def test_release_of_a_family_that_moved_on_does_nothing(setup: Setup) -> None:
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    for name in (first, second):
+        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.promote(name, "rcc")
+    assert setup.library.release(first, "rcc") == second
+    assert dict(setup.library.families()) == {"rcc": second}
+    assert state(setup, first) is ImageState.DEPRECATED
+
+
+def test_release_never_takes_an_image_of_another_family(setup: Setup) -> None:
+    mine, other = setup.bake("rcc", "one"), setup.bake("hpcc", "one")
+    setup.library.prove(other, Proof.PASSED, "tests")
+    setup.library.promote(mine, "rcc")
+    assert setup.library.release(mine, "rcc") == ""
+    assert dict(setup.library.families()) == {}
+
+
+def test_release_of_what_is_not_there_is_fine(setup: Setup) -> None:
+    assert setup.library.release("rcc-000000000000", "rcc") == ""
+
+
+def test_a_candidate_can_be_deprecated_with_a_replacement(setup: Setup) -> None:
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    assert setup.library.deprecate(first, second)
+    found = setup.library.find(first)
+    assert found is not None
+    assert (found.state, found.replacement) == (ImageState.DEPRECATED, second)
+
+
+def test_deprecation_says_whether_it_did_something(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    assert setup.library.deprecate(name) is True
+    assert setup.library.deprecate(name) is False
+
+
+def test_deprecation_never_touches_an_image_that_a_family_points_at(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    setup.library.promote(name, "rcc")
+    assert setup.library.deprecate(name) is False
+    assert state(setup, name) is ImageState.ACTIVE
+
+
+def test_deprecation_of_a_missing_image_is_fine(setup: Setup) -> None:
+    assert setup.library.deprecate("rcc-000000000000") is False
+
+
+def test_a_proof_is_kept_and_the_last_word_counts(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    for proof in (Proof.FAILED, Proof.PASSED):
+        setup.library.prove(name, proof, "tests")
+        found = setup.library.find(name)
+        assert found is not None
+        assert found.proof is proof
+
+
+def test_a_proof_of_a_missing_image_is_an_error(setup: Setup) -> None:
+    with pytest.raises(BakeryError, match="no image rcc-000000000000"):
+        setup.library.prove("rcc-000000000000", Proof.PASSED, "tests")
+
+
+def test_what_find_and_images_say_agrees(setup: Setup) -> None:
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    setup.library.promote(first, "rcc")
+    setup.library.promote(second, "rcc")
+    for image in setup.library.images():
+        found = setup.library.find(image.name)
+        assert found is not None
+        assert (found.state, found.family, found.proof, found.replacement) == (
+            image.state,
+            image.family,
+            image.proof,
+            image.replacement,
+        )
+
+
+def test_the_whole_life_of_two_images(setup: Setup) -> None:
+    """What the resources do: up, edit and up again, then destroy in reverse order."""
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    for name in (first, second):
+        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.promote(name, "rcc")
+    assert setup.library.release(second, "rcc") == first
+    setup.library.deprecate(second)
+    assert state(setup, second) is ImageState.DEPRECATED
+    assert dict(setup.library.families()) == {"rcc": first}
