@@ -58,7 +58,7 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "instance_name": f"bake-{order.digest[:12]}-{{{{timestamp}}}}",
         "labels": {**builder.get("labels", {}), "bakery": "bake"},
         "tags": sorted({*builder.get("tags", []), "image-bakery"}),
-        "service_account_email": google_names.account(google, Duty.BAKE),
+        "service_account_email": google_names.account(google, Duty.MACHINE),
         "metadata": {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})},
         "omit_external_ip": True,
         "use_internal_ip": True,

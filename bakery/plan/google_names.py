@@ -23,6 +23,7 @@ class Duty(StrEnum):
     """What a service account does."""
 
     BAKE = "bake"
+    MACHINE = "machine"
     TEST = "test"
     TRIGGER = "trigger"
     DEPLOY = "deploy"

@@ -127,7 +127,7 @@ class _Bases:
             problem = Problem(*point.node.base_at, message, graph.LOCK_HINT, severity)
             self.missing.setdefault((project, family), problem)
             found = LockedBase(family, f"unlocked:{project}/{family}")
-        return Base(family, found.name, found.identity, project)
+        return Base(family, found.name, found.identity, project, found.url)
 
 
 def _material(point: Point, base: Base, nonce: str) -> digest.Material:

@@ -1,0 +1,102 @@
+"""What an ``up`` does with each image of the plan, and why: the plan compared with the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.plan.model import Action, Decision, ImagePlan, Plan
+
+REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files
+
+
+def decide(
+    plan: Plan, images: Sequence[ImageRecord], families: Mapping[str, str], proven: Mapping[str, str] | None = None
+) -> tuple[Decision, ...]:
+    """A decision for each image, in the plan's order.
+
+    ``images`` is the library, oldest first, ``families`` what each family points at. ``proven`` maps an image's name
+    to the digest (or its beginning) of the tests it last passed; without it a proof counts for the tests of today.
+    """
+    known = {record.name: record for record in images if record.state is not ImageState.DELETED}
+    latest = {record.candidate_for: record for record in images}
+    fresh: set[str] = set()
+    decisions = []
+    for image in plan.images:
+        record = known.get(image.name)
+        if record is None:
+            before = known.get(families.get(image.family, "")) or latest.get(image.family)
+            fresh.add(image.family)
+            decisions.append(Decision(image, Action.BAKE, _why_baked(image, before, fresh)))
+        else:
+            promoted = families.get(image.family) == image.name
+            tests = (proven or {}).get(image.name, "")
+            decisions.append(_there(image, record, promoted, tests))
+    return tuple(decisions)
+
+
+def _there(image: ImagePlan, record: ImageRecord, promoted: bool, tests: str) -> Decision:
+    """The decision for an image that the library has."""
+    doubt = _why_tested(image, record, tests)
+    if doubt:
+        return Decision(image, Action.TEST, (doubt,))
+    if promoted:
+        return Decision(image, Action.KEEP)
+    return Decision(image, Action.ADOPT, (f"the library has {image.name} already, {image.family} will point at it",))
+
+
+def _why_tested(image: ImagePlan, record: ImageRecord, tests: str) -> str:
+    if image.tests is None:
+        return ""
+    if record.proof is Proof.UNTESTED:
+        return "baked, and not tested yet"
+    if tests and not image.tests.digest.startswith(tests):
+        return "tests changed"
+    return "the last Fluid-Run failed" if record.proof is Proof.FAILED else ""
+
+
+def _why_baked(image: ImagePlan, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:
+    if before is None:
+        return (f"{image.family} has no image yet",)
+    if not before.inputs:
+        return (f"it is not known what {before.name} was baked from",)
+    reasons = list(changes(before.inputs, image.inputs))
+    if not image.base.external and image.base.family in fresh:
+        own = f"base {image.base.family}"
+        reasons = [f"parent {image.base.family} is baked", *(text for text in reasons if not text.startswith(own))]
+    if len(reasons) > REASONS_SHOWN:
+        reasons = [*reasons[:REASONS_SHOWN], f"and {len(reasons) - REASONS_SHOWN} more"]
+    return tuple(reasons) or (f"{before.name} had the same inputs in another form",)
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """The difference of two manifests in words, base first, then in the order of the newer one."""
+    old_base, new_base = _base(before), _base(after)
+    if old_base and new_base and old_base != new_base:
+        yield f"base {old_base} became {new_base}"
+    skipped = {f"base {old_base}", f"base {new_base}"} if old_base != new_base else set()
+    for key in (*after, *(key for key in before if key not in after)):
+        if key not in skipped and before.get(key) != after.get(key):
+            yield _change(key, before.get(key), after.get(key))
+
+
+def _base(inputs: Mapping[str, str]) -> str:
+    return next((key.removeprefix("base ") for key in inputs if key.startswith("base ")), "")
+
+
+def _change(key: str, before: str | None, after: str | None) -> str:
+    if key == "nonce":
+        return "forced by a new nonce" if after else "the nonce was taken away"
+    if before is None:
+        return f"{key} is new"
+    if after is None:
+        return f"{key} is gone"
+    if key.startswith("variable "):
+        return f"{key} changed from {before or 'nothing'} to {after or 'nothing'}"
+    if _mode(before) != _mode(after) and before.split()[0] == after.split()[0]:
+        return f"{key} is executable now" if _mode(after) else f"{key} is no longer executable"
+    return f"{key} changed"
+
+
+def _mode(value: str) -> bool:
+    return value.endswith(" executable")
