@@ -1,0 +1,64 @@
+"""``BakedImage``: an image of the plan is in the library, as a candidate at least."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
+
+from bakery import library, ovens
+from bakery.errors import Uncertain
+from bakery.library.base import ImageState
+from bakery.paths import StatePaths
+from bakery.plan.order import bake_from_json
+from bakery.resources import orders, progress
+from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
+
+REPLACES = ("name", "digest")
+
+
+class BakedImageProvider(BakeryProvider):
+    """Bakes, deprecates, looks after one image. The name of this class is in every state: never move it."""
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Another digest is another image; the manifest only says why."""
+        return difference(_olds, _news, replaces=REPLACES)
+
+    @shown
+    def create(self, props: Props) -> CreateResult:
+        """Adopt, join or bake the image of the order that the program wrote."""
+        stack = settings(props["urn"])
+        order = bake_from_json(read_order(orders.bake_file(StatePaths(stack.state), props["name"])))
+        with progress.activity(props["urn"], order.name) as activity:
+            bake = ovens.make(stack).bake(order, activity)
+        return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
+
+    @shown
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Keep the resource unless it is certain that the image is gone."""
+        try:
+            found = library.make(settings(props["urn"])).find(id_)
+        except Uncertain as error:
+            progress.engine().warn(props["urn"], f"not known whether {id_} is there, kept: {error}")
+            return ReadResult(id_, props)
+        if found is None or found.state is ImageState.DELETED:
+            return ReadResult("", {})
+        return ReadResult(id_, props)
+
+    @shown
+    def delete(self, _id: str, _props: Props) -> None:
+        """Deprecate the image unless a family points at it; only retention takes files away."""
+        if library.make(settings(_props["urn"])).deprecate(_id):
+            progress.engine().status(_props["urn"], f"{_id} is deprecated, its file stays until retention")
+        else:
+            progress.engine().status(_props["urn"], f"{_id} is kept as it is: a family points at it, or it is gone")
+
+
+class BakedImage(Resource, module="bakery", name="BakedImage"):
+    """An image in the library. Inputs: the digest that names it, and the manifest of what the digest holds."""
+
+    name: pulumi.Output[str]
+    digest: pulumi.Output[str]
+    outcome: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(BakedImageProvider(), name, {"outcome": None, **props}, opts)

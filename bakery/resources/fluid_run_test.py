@@ -1,0 +1,65 @@
+"""``FluidRunTest``: the Fluid-Run of a recipe passed on an image."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
+
+from bakery import library
+from bakery.errors import Uncertain
+from bakery.fluid_run import clusters, runner
+from bakery.library.base import Proof
+from bakery.paths import StatePaths
+from bakery.plan.order import test_from_json
+from bakery.resources import orders, progress
+from bakery.resources.proof import standing_run
+from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
+
+REPLACES = ("image", "tests")
+
+
+class FluidRunTestProvider(BakeryProvider):
+    """Tests one image. The name of this class is in every state: never move it."""
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Another image or other tests want a run of their own."""
+        return difference(_olds, _news, replaces=REPLACES)
+
+    @shown
+    def create(self, props: Props) -> CreateResult:
+        """Run the tests, unless this very image has passed these very tests before."""
+        stack = settings(props["urn"])
+        paths = StatePaths(stack.state)
+        order = test_from_json(read_order(orders.test_file(paths, props["image"], props["tests"])))
+        shelf = library.make(stack)
+        run = standing_run(shelf, order)
+        if run is None:
+            with progress.activity(props["urn"], f"Fluid-Run of {order.image}") as activity:
+                run = runner.run(order, shelf, clusters.make(stack), paths, activity)
+        return CreateResult(f"{order.image}-{props['tests']}", {**props, "run": run.run_id})
+
+    @shown
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Keep the resource unless it is certain that the image is gone or no longer proven."""
+        try:
+            found = library.make(settings(props["urn"])).find(props["image"])
+        except Uncertain as error:
+            progress.engine().warn(props["urn"], f"not known whether {props['image']} is there, kept: {error}")
+            return ReadResult(id_, props)
+        if found is None or found.proof is not Proof.PASSED:
+            return ReadResult("", {})
+        return ReadResult(id_, props)
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Forget: the results stay in the library."""
+
+
+class FluidRunTest(Resource, module="bakery", name="FluidRunTest"):
+    """A passed Fluid-Run. Inputs: the image, the digest of the tests, and the manifest of what that holds."""
+
+    image: pulumi.Output[str]
+    tests: pulumi.Output[str]
+    run: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(FluidRunTestProvider(), name, {"run": None, **props}, opts)

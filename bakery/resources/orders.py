@@ -1,0 +1,44 @@
+"""Orders on disk: the program writes them, the plugin reads them. The state of the stack stays small that way."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from bakery.paths import StatePaths
+from bakery.plan.model import DIGEST_SHOWN, ImagePlan
+from bakery.plan.order import bake_order, test_order, to_json
+
+
+def bake_file(paths: StatePaths, name: str) -> Path:
+    """Where the BakeOrder of an image is."""
+    return paths.orders / f"{name}.json"
+
+
+def test_file(paths: StatePaths, image: str, tests: str) -> Path:
+    """Where the TestOrder of an image is; ``tests`` is the digest of the tests, short or whole."""
+    return paths.orders / f"{image}-{tests[:DIGEST_SHOWN]}.json"
+
+
+test_file.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
+
+
+def write(paths: StatePaths, image: ImagePlan) -> None:
+    """Write what the plugin needs to bake and to test the image."""
+    _put(bake_file(paths, image.name), to_json(bake_order(image)))
+    if image.tests is not None:
+        _put(test_file(paths, image.name, image.tests.digest), to_json(test_order(image)))
+
+
+def _put(file: Path, order: object) -> None:
+    """Replace the file in one step, unless it says the same already: another ``up`` may be reading it."""
+    text = json.dumps(order, sort_keys=True, separators=(",", ":"))
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".order-")
+    with os.fdopen(handle, "w", encoding="utf-8") as new:
+        new.write(text)
+    Path(name).replace(file)

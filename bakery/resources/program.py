@@ -1,0 +1,93 @@
+"""What the Pulumi program declares: the resources of a plan, in the order of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from bakery.paths import StatePaths
+from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
+from bakery.resources import orders
+from bakery.resources.baked_image import BakedImage
+from bakery.resources.fluid_run_test import FluidRunTest
+from bakery.resources.promoted_image import PromotedImage
+from bakery.settings import Settings
+
+PREFIX = "pulumi-python:dynamic/bakery:"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The resources of one image. ``tested`` is None for a recipe without tests."""
+
+    image: ImagePlan
+    baked: BakedImage
+    tested: FluidRunTest | None
+    promoted: PromotedImage
+
+
+def urn(stack: str, project: str, name: str, *types: str) -> str:
+    """The URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
+
+    A resource can't be told its own URN, and needs it to speak on its line.
+    """
+    return f"urn:pulumi:{stack}::{project}::{'$'.join(PREFIX + kind for kind in types)}::{name}"
+
+
+def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
+    """Declare the resources of all images; writes the orders unless this is a preview.
+
+    A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
+    test and for the promotion of the parent, so that no family points at an image whose base is not proven.
+    """
+    made: dict[str, Declared] = {}
+    for image in plan.images:
+        if not pulumi.runtime.is_dry_run():
+            orders.write(StatePaths(settings.state), image)
+        parent = None if image.base.external else made.get(image.base.name)
+        made[image.name] = _one(image, parent)
+    return tuple(made.values())
+
+
+def _one(image: ImagePlan, parent: Declared | None) -> Declared:
+    baked = BakedImage(
+        image.family,
+        {
+            "name": image.name,
+            "digest": image.digest[:DIGEST_SHOWN],
+            "family": image.family,
+            "inputs": dict(image.inputs),
+            "urn": _urn(image.family, "BakedImage"),
+        },
+        pulumi.ResourceOptions(depends_on=[parent.baked] if parent else []),
+    )
+    tested = _tested(image, baked)
+    if tested is None:
+        pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
+    waits = [tested or baked, *([parent.promoted] if parent else [])]
+    promoted = PromotedImage(
+        image.family,
+        {"family": image.family, "image": image.name, "urn": _urn(image.family, "BakedImage", "PromotedImage")},
+        pulumi.ResourceOptions(parent=baked, depends_on=waits),
+    )
+    return Declared(image, baked, tested, promoted)
+
+
+def _tested(image: ImagePlan, baked: BakedImage) -> FluidRunTest | None:
+    if image.tests is None:
+        return None
+    return FluidRunTest(
+        image.family,
+        {
+            "image": image.name,
+            "tests": image.tests.digest[:DIGEST_SHOWN],
+            "inputs": dict(image.tests.inputs),
+            "urn": _urn(image.family, "BakedImage", "FluidRunTest"),
+        },
+        pulumi.ResourceOptions(parent=baked, depends_on=[baked]),
+    )
+
+
+def _urn(name: str, *types: str) -> str:
+    return urn(pulumi.get_stack(), pulumi.get_project(), name, *types)

@@ -1,0 +1,146 @@
+"""The live status of a resource: its phase and the time it took so far, on its own line of ``pulumi up``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+
+from bakery.activity import Activity
+from bakery.resources import plugin
+
+TICK_SECONDS = 1.0  # a terminal shows every tick
+QUIET_SECONDS = 30.0  # a log file gets a new phase at once, and an unchanged one this often
+SEND_TIMEOUT = 5.0
+
+Send = Callable[[str], None]
+
+
+def elapsed(seconds: float) -> str:
+    """Seconds as people say them: 7s, 1m12s, 2h05m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class Line:
+    """Sends a phase and its elapsed time to a resource's line while it is watched.
+
+    A look every ``tick`` seconds: a new phase is sent at once, an unchanged one every ``again`` seconds.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        again: float = TICK_SECONDS,
+        tick: float = TICK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._send = send
+        self._again = again
+        self._tick = tick
+        self._clock = clock
+        self._begin = clock()
+        self._phase = ""
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status line", daemon=True)
+
+    def say(self, phase: str) -> None:
+        """Take a new phase; it is shown at the next tick, however often this is called."""
+        self._phase = phase
+
+    def text(self) -> str:
+        """What the line shows now."""
+        return f"{self._phase}, {elapsed(self._clock() - self._begin)}" if self._phase else ""
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more; returns when nothing is under way."""
+        self._end.set()
+        self._thread.join(SEND_TIMEOUT + self._tick)
+
+    def _run(self) -> None:
+        shown, sent = "", self._clock()
+        while not self._end.wait(self._tick):
+            phase, now = self._phase, self._clock()
+            if phase and (phase != shown or now - sent >= self._again - self._tick / 2):
+                self._send(self.text())
+                shown, sent = phase, now
+
+
+class Engine:
+    """The engine's log, at the address that the plugin was started with. A line that can't be sent is dropped."""
+
+    def __init__(self, address: str) -> None:
+        self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
+
+    def status(self, urn: str, text: str) -> None:
+        """Show ``text`` on the line of ``urn`` until the next one."""
+        self._log(engine_pb2.INFO, urn, text, ephemeral=True)
+
+    def warn(self, urn: str, text: str) -> None:
+        """Show a warning that stays, below "Diagnostics"."""
+        self._log(engine_pb2.WARNING, urn, text, ephemeral=False)
+
+    def info(self, urn: str, text: str) -> None:
+        """Show a message that stays, below "Diagnostics"."""
+        self._log(engine_pb2.INFO, urn, text, ephemeral=False)
+
+    def _log(self, severity: engine_pb2.LogSeverity.ValueType, urn: str, text: str, ephemeral: bool) -> None:
+        request = engine_pb2.LogRequest(severity=severity, urn=urn, message=text, ephemeral=ephemeral)
+        try:
+            self._stub.Log(request, timeout=SEND_TIMEOUT)
+        except (grpc.RpcError, ValueError):
+            return  # progress is a courtesy: an engine that is busy or gone must not end a bake
+
+
+_engine: Engine | None = None
+_engine_lock = threading.Lock()
+
+
+def engine() -> Engine:
+    """The engine that started this plugin."""
+    global _engine  # noqa: PLW0603  one channel a process
+    with _engine_lock:
+        if _engine is None:
+            _engine = Engine(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9")
+        return _engine
+
+
+def watched(proc: Path = Path("/proc")) -> bool:
+    """Whether the engine writes to a terminal; when that is not known, yes: it is only chattier then."""
+    pid = os.getppid()
+    try:
+        for _ in range(8):
+            if (proc / str(pid) / "comm").read_text().strip() == "pulumi":
+                shown = str((proc / str(pid) / "fd" / "1").readlink())
+                return shown.startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
+            pid = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return True
+    return True
+
+
+@contextmanager
+def activity(urn: str, what: str) -> Iterator[Activity]:
+    """The activity of one resource's long work: what it says is shown on its line, Ctrl-C cancels it."""
+    line = Line(lambda text: engine().status(urn, text), again=TICK_SECONDS if watched() else QUIET_SECONDS)
+    line.start()
+    try:
+        with plugin.working(what) as cancelled:
+            yield Activity(line.say, cancelled)
+    finally:
+        line.stop()

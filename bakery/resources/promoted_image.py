@@ -1,0 +1,65 @@
+"""``PromotedImage``: a family points at a proven image."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+
+from bakery import library
+from bakery.errors import Uncertain
+from bakery.resources import progress
+from bakery.resources.provider import BakeryProvider, Props, difference, settings, shown
+
+UPDATES = ("image",)
+REPLACES = ("family",)
+
+
+class PromotedImageProvider(BakeryProvider):
+    """Points one family at an image. The name of this class is in every state: never move it."""
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """A new image moves the family; the resource stays."""
+        return difference(_olds, _news, replaces=REPLACES, updates=UPDATES)
+
+    @shown
+    def create(self, props: Props) -> CreateResult:
+        """Point the family at the image."""
+        return CreateResult(props["family"], self._promote(props))
+
+    @shown
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        """Point the family at the new image; the one before is deprecated with a pointer to it."""
+        return UpdateResult(self._promote(_news))
+
+    @shown
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """What the family points at now, so that the next ``up`` moves it back; kept when that is not known."""
+        try:
+            now = library.make(settings(props["urn"])).families().get(id_)
+        except Uncertain as error:
+            progress.engine().warn(props["urn"], f"not known where {id_} points, kept: {error}")
+            return ReadResult(id_, props)
+        return ReadResult(id_, {**props, "image": now}) if now else ReadResult("", {})
+
+    @shown
+    def delete(self, _id: str, _props: Props) -> None:
+        """Give the family back to the newest proven image that is left, if it still points at this one."""
+        now = library.make(settings(_props["urn"])).release(_props["image"], _id)
+        progress.engine().status(_props["urn"], f"{_id} points at {now or 'no image'} now")
+
+    @staticmethod
+    def _promote(props: Props) -> Props:
+        before = library.make(settings(props["urn"])).promote(props["image"], props["family"])
+        if before and before != props["image"]:
+            progress.engine().status(props["urn"], f"{props['family']}: {before} -> {props['image']}")
+        return {**props}
+
+
+class PromotedImage(Resource, module="bakery", name="PromotedImage"):
+    """A family and the image it points at; ``image`` as output is known once that is so."""
+
+    family: pulumi.Output[str]
+    image: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(PromotedImageProvider(), name, dict(props), opts)

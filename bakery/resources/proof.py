@@ -1,0 +1,37 @@
+"""Whether an image has passed its tests already: then they are not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from bakery.fluid_run.base import RunResult, TestOrder, Verdict
+from bakery.library.base import Library, Proof
+
+
+@runtime_checkable
+class KeepsRuns(Protocol):
+    """A library that remembers Fluid-Runs."""
+
+    def runs(self, image: str | None = None) -> Sequence[RunResult]:
+        """The runs of an image."""
+        ...
+
+
+def standing_run(library: Library, order: TestOrder) -> RunResult | None:
+    """The newest run that proves the image of ``order`` by these tests, or None when they have to run.
+
+    It counts only while the image is the one that was tested: not when it was baked anew since, and not when a later
+    run took the proof away.
+    """
+    if not isinstance(library, KeepsRuns):
+        return None
+    image = library.find(order.image)
+    if image is None or image.proof is not Proof.PASSED:
+        return None
+    passed = [
+        run
+        for run in library.runs(order.image)
+        if run.tests_digest == order.digest and run.verdict is Verdict.PASSED and run.started >= image.created
+    ]
+    return max(passed, key=lambda run: run.started, default=None)
