@@ -35,6 +35,7 @@ Course = Mapping[str, Any]
 
 STATE = Path("/var/lib/fluid-run")
 LOGS = Path("/var/log/fluid-run")
+RESULTS_NAME = "agent-results.json"
 SHARED = ".fluid-run"  # folder below the shared home through which the machines talk
 SLOT = 32 * 1024  # bytes of each of the two status slots at the start of the out disk
 RESULTS_AT = 2 * SLOT  # where the tar of results begins
@@ -562,7 +563,7 @@ def exit_code(state: str, code: str) -> int:
 
 
 class Job:
-    """One job of the suite while it runs. ``result`` is what goes into ``results.json``."""
+    """One job of the suite while it runs. ``result`` is what goes into ``agent-results.json``."""
 
     def __init__(self, index: int, spec: Mapping[str, Any]) -> None:
         self.index = index
@@ -841,14 +842,14 @@ def follow(queue: Queue, reporter: Reporter, machine: Machine | None) -> None:
 
 
 def gather(queue: Queue, reporter: Reporter, staged: Mapping[str, tuple[int, int]], shared: Path) -> None:
-    """Write the results: ``results.json``, new output files below ``outputs/``, logs."""
+    """Write the results: ``agent-results.json``, new output files below ``outputs/``, logs."""
     reporter.set(stage="collect")
     for job in queue.jobs:
         if job.number:
             job.result["max_memory_gb"] = accounted_memory(job.number) or memory_gb(shared, job.number)
     taken, left = outputs(queue.workspace, [job.spec["output_directory"] for job in queue.jobs], staged)
     results = {"version": 1, "jobs": [job.result for job in queue.jobs], "left_out": left}
-    members: list[tuple[str, Path | bytes]] = [("results.json", json.dumps(results, indent=1).encode())]
+    members: list[tuple[str, Path | bytes]] = [(RESULTS_NAME, json.dumps(results, indent=1).encode())]
     members += [(f"outputs/{path.relative_to(queue.workspace)}", path) for path in taken]
     reporter.outlet.results(members + reporter.log_files())
 

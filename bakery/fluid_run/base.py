@@ -87,7 +87,10 @@ class RunResult:
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """What the agent last said: its stage, jobs done and in all, nodes idle and in all; ``ended`` at its end."""
+    """What the agent last said: its stage, jobs done and in all, nodes idle and in all; ``ended`` at its end.
+
+    ``error`` is why it gave up, ``image_fault`` whether every cluster from this image would end so.
+    """
 
     stage: Stage
     jobs_done: int = 0
@@ -96,6 +99,7 @@ class AgentStatus:
     nodes_total: int = 0
     ended: bool = False
     error: str = ""
+    image_fault: bool = False
 
 
 class Cluster(Protocol):

@@ -1,0 +1,125 @@
+"""The kernel of an image, taken out of it, so that its machines boot without a boot loader.
+
+A handed-in kernel saves seconds of emulated GRUB, and its command line starts the agent in any image that has systemd:
+nothing has to be in the image for that and not a byte of it is changed. Read are DOS and GUID partition tables (UEFI
+specification, chapter 5) and ext2/3/4 file systems with a ``grub.cfg``, by debugfs and without mounting anything.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bakery.activity import Activity
+from bakery.errors import InfrastructureFailed
+from bakery.host import process
+
+SECTOR = 512
+GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg")
+DEBUGFS_HINT = "run: sudo apt-get install e2fsprogs"
+
+
+@dataclass(frozen=True)
+class BootFiles:
+    """Kernel and initial file system as files of this machine, and the ``root=...`` words of the image's own entry."""
+
+    kernel: Path
+    initrd: Path
+    root: str
+
+
+@dataclass(frozen=True)
+class GrubEntry:
+    """The first entry of a ``grub.cfg``: paths as GRUB sees them."""
+
+    kernel: str
+    initrd: str
+    root: str
+
+
+def partition_offsets(head: bytes) -> tuple[int, ...]:
+    """Where file systems may start, in bytes, from the first 34 sectors of a disk; 0 is the whole disk."""
+    if head[SECTOR : SECTOR + 8] == b"EFI PART":
+        count, size = struct.unpack_from("<II", head, SECTOR + 80)
+        entries = [head[2 * SECTOR + n * size :][:size] for n in range(min(count, 128))]
+        starts = [struct.unpack_from("<Q", entry, 32)[0] for entry in entries if len(entry) == size and any(entry[:16])]
+    else:
+        entries = [head[446 + n * 16 :][:16] for n in range(4)]
+        starts = [struct.unpack_from("<I", entry, 8)[0] for entry in entries if len(entry) == 16 and entry[4]]
+    return (0, *(start * SECTOR for start in starts))
+
+
+def grub_entry(text: str) -> GrubEntry | None:
+    """The first menu entry with a kernel and an initial file system; None when there is none."""
+    kernel = re.search(r"^\s*linux(?:16|efi)?\s+(\S+)(.*)$", text, re.MULTILINE)
+    initrd = re.search(r"^\s*initrd(?:16|efi)?\s+(\S+)", text, re.MULTILINE)
+    if kernel is None or initrd is None:
+        return None
+    root = " ".join(word for word in kernel[2].split() if re.match(r"(root|rootflags|rootfstype)=", word))
+    return GrubEntry(kernel[1], initrd[1], root)
+
+
+def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
+    """Take kernel and initial file system out of a qcow2 image into ``folder``; the image is only read.
+
+    Takes about 1.5 s for an image of 1 GB. Raises InfrastructureFailed when none is found, MissingTool.
+    """
+    debugfs = process.find_tool("debugfs", DEBUGFS_HINT)
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = folder / "disk.raw"
+    process.run(["qemu-img", "convert", "-O", "raw", str(image), str(raw)], activity=activity)
+    try:
+        with raw.open("rb") as disk:
+            offsets = partition_offsets(disk.read(34 * SECTOR))
+        for offset in offsets:
+            found = _from_file_system(_FileSystem(debugfs, f"{raw}?offset={offset}"), folder)
+            if found:
+                return found
+    finally:
+        raw.unlink(missing_ok=True)
+    hint = "the local cluster boots images with an ext4 /boot and a grub.cfg"
+    raise InfrastructureFailed(f"no kernel was found in {image.name}", hint=hint)
+
+
+@dataclass(frozen=True)
+class _FileSystem:
+    """An ext file system inside a raw disk, read with debugfs."""
+
+    debugfs: Path
+    device: str
+
+    def ask(self, request: str) -> str:
+        """What debugfs prints; nothing when there is no such file system or file."""
+        try:
+            return process.output([str(self.debugfs), "-R", request, self.device])
+        except process.CommandFailed:
+            return ""
+
+    def resolve(self, path: str) -> str:
+        """The path behind symbolic links."""
+        for _ in range(8):
+            link = re.search(r'Fast link dest: "([^"]+)"', self.ask(f'stat "{path}"'))
+            if link is None:
+                return path
+            path = str(PurePosixPath(path).parent / link[1])
+        return path
+
+    def dump(self, path: str, target: Path) -> bool:
+        """Copy a file out; says whether it was there."""
+        target.unlink(missing_ok=True)
+        self.ask(f'dump "{self.resolve(path)}" {target}')
+        return target.is_file() and target.stat().st_size > 0
+
+
+def _from_file_system(system: _FileSystem, folder: Path) -> BootFiles | None:
+    """Kernel and initial file system by the first grub.cfg of one file system."""
+    for file in GRUB_FILES:
+        entry = grub_entry(system.ask(f"cat {file}"))
+        if entry is None:
+            continue
+        files = BootFiles(folder / "vmlinuz", folder / "initrd", entry.root)
+        if system.dump(entry.kernel, files.kernel) and system.dump(entry.initrd, files.initrd):
+            return files
+    return None

@@ -1,0 +1,144 @@
+"""The course of a Fluid-Run: what the agents of all machines are told, made from the order. Pure but for its caller's
+keys; used by every kind of cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bakery.fluid_run.base import TestOrder
+from bakery.recipe.model import ClusterShape, Json, TestJob
+
+USER = {"name": "fluidrun", "uid": 20077}
+JOB_SECONDS = 3600.0  # allowed for a job that names no time
+SLACK_SECONDS = 120.0  # for submitting, waiting in line and collecting
+
+
+class Role(StrEnum):
+    """What a machine is in the cluster."""
+
+    CONTROLLER = "controller"
+    LOGIN = "login"
+    COMPUTE = "compute"
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """One machine. ``partition`` is empty for machines that run no jobs; ``mac`` where we make the network."""
+
+    name: str
+    role: Role
+    cpus: int
+    memory_mb: int
+    partition: str = ""
+    address: str = ""
+    mac: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """As the agent reads it."""
+        return {
+            "name": self.name,
+            "role": self.role.value,
+            "cpus": self.cpus,
+            "memory_mb": self.memory_mb,
+            "partition": self.partition,
+            "address": self.address,
+            "mac": self.mac,
+        }
+
+
+def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
+    """Controller, login machines and nodes; where no partition has a node, the controller runs the jobs itself."""
+    nodes = [
+        MachineSpec(f"{part.name}-{number}", Role.COMPUTE, part.cpus, part.memory_mb, part.name)
+        for part in shape.partitions
+        for number in range(part.nodes)
+    ]
+    alone = "" if nodes else (shape.partitions[0].name if shape.partitions else "debug")
+    head = MachineSpec(
+        "controller", Role.CONTROLLER, shape.controller_cpus, shape.controller_memory_mb, partition=alone
+    )
+    logins = [MachineSpec(f"login-{number}", Role.LOGIN, 1, 512) for number in range(shape.login_nodes)]
+    return (head, *logins, *nodes)
+
+
+def on_private_network(specs: tuple[MachineSpec, ...], run_id: str) -> tuple[MachineSpec, ...]:
+    """The machines with addresses of 10.77.0.0/24 and MACs that are the run's own (locally administered)."""
+    seed = hashlib.sha256(run_id.encode()).digest()
+    prefix = "52:" + ":".join(f"{byte:02x}" for byte in seed[:4])
+    return tuple(
+        MachineSpec(
+            spec.name,
+            spec.role,
+            spec.cpus,
+            spec.memory_mb,
+            spec.partition,
+            address=f"10.77.0.{number}",
+            mac=f"{prefix}:{number:02x}",
+        )
+        for number, spec in enumerate(specs, 10)
+    )
+
+
+def job_json(job: TestJob) -> dict[str, Json]:
+    """A job as the agent reads it."""
+    return {
+        "command_group": job.command_group,
+        "execution_command": job.execution_command,
+        "output_directory": job.output_directory,
+        "partition": job.partition or "",
+        "batch_options": job.batch_options,
+        "time_limit": job.time_limit,
+        "attempts": job.attempts,
+    }
+
+
+def course(
+    order: TestOrder,
+    run_id: str,
+    specs: tuple[MachineSpec, ...],
+    *,
+    munge_key: str,
+    start_seconds: int,
+    project: str = "",
+) -> dict[str, Json]:
+    """The JSON description that every machine of the cluster gets; ``munge_key`` is base64."""
+    return {
+        "version": 1,
+        "cluster": "fr" + hashlib.sha256(run_id.encode()).hexdigest()[:10],
+        "machines": [spec.to_json() for spec in specs],
+        "prefix": 24,
+        "munge_key": munge_key,
+        "user": USER,
+        "start_seconds": start_seconds,
+        "env": {"PROJECT": project, "GIT_SHA": order.git_sha, "GCE_IMAGE": order.image},
+        "jobs": [job_json(job) for job in order.suite.jobs],
+    }
+
+
+def allowed_seconds(job: TestJob) -> float:
+    """How long a job may take: its limit, else ``--time`` (or ``-t``) of its batch options, else an hour."""
+    if job.time_limit:
+        return float(job.time_limit) * job.attempts
+    found = re.search(r"(?:--time[= ]|-t ?)([\d:-]+)", job.batch_options)
+    return (slurm_seconds(found[1]) if found else JOB_SECONDS) * job.attempts
+
+
+def slurm_seconds(text: str) -> float:
+    """Seconds of a time as sbatch takes it: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S (sbatch(1), ``--time``)."""
+    days, dash, clock = text.rpartition("-")
+    parts = [int(part or 0) for part in clock.split(":")]
+    if dash:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+        return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)
+    if len(parts) == 3:
+        return float((parts[0] * 60 + parts[1]) * 60 + parts[2])
+    return float(parts[0] * 60 + (parts[1] if len(parts) == 2 else 0))
+
+
+def deadline_seconds(order: TestOrder) -> float:
+    """After so many seconds of its run stage a Fluid-Run is given up: all jobs one after the other, and slack."""
+    return math.fsum(allowed_seconds(job) for job in order.suite.jobs) + SLACK_SECONDS

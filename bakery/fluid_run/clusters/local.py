@@ -1,0 +1,201 @@
+"""A Slurm cluster of QEMU machines on this machine: overlays of the candidate, an unprivileged network, disks as mail.
+
+Every machine gets the seed disk (a tar with agent, course and workspace) read-only and an out disk of its own, through
+which its agent sends status, results and logs. No port is open, nobody logs in, the candidate is never written.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.activity import Activity
+from bakery.errors import InfrastructureFailed
+from bakery.fluid_run import agent
+from bakery.fluid_run.base import AgentStatus, TestOrder
+from bakery.fluid_run.clusters import boot, outlet
+from bakery.fluid_run.clusters.course import MachineSpec, course, machines, on_private_network
+from bakery.host import locks, process, qemu, slots
+from bakery.library.base import ImageRecord
+from bakery.paths import StatePaths
+from bakery.settings import Accelerator, Settings
+
+START_SECONDS = 300  # until all nodes are idle; ten times what a quiet machine takes
+SEED_FOLDER = "/var/lib/fluid-run/seed"
+WORK_PREFIX = "run-"
+OPEN_MPI = {  # over the cluster's network only: the loopback address is the same on all machines
+    "OMPI_MCA_btl": "tcp,self",
+    "OMPI_MCA_pml": "ob1",
+    "OMPI_MCA_btl_tcp_if_include": "10.77.0.0/24",
+    "OMPI_MCA_oob_tcp_if_include": "10.77.0.0/24",
+}
+
+
+@dataclass(frozen=True)
+class LocalClusters:
+    """Clusters on this machine."""
+
+    settings: Settings
+
+    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> LocalCluster:
+        """A cluster for one run, not yet provisioned."""
+        return LocalCluster(self.settings, run_id, Path(image.location), order, workspace)
+
+
+class LocalCluster:
+    """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
+
+    def __init__(self, settings: Settings, run_id: str, image: Path, order: TestOrder, workspace: Path) -> None:
+        self.local = settings.local
+        self.run_id = run_id
+        self.image = image
+        self.order = order
+        self.workspace = workspace
+        self.folder = StatePaths(settings.state).work / f"{WORK_PREFIX}{run_id}"
+        self.specs = on_private_network(machines(order.suite.cluster), run_id)
+        self.running: dict[str, process.Running] = {}
+        self._held = contextlib.ExitStack()
+
+    def provision(self, activity: Activity) -> None:
+        """Overlays, seed and machines; takes slots of this machine first."""
+        if not self.image.is_file():
+            raise InfrastructureFailed(f"the image file {self.image} is gone", hint="run: bakery library")
+        cores, memory = sum(spec.cpus for spec in self.specs), sum(spec.memory_mb for spec in self.specs)
+        self._held.enter_context(slots.take(cores, memory, activity, slots.capacity(self.local)))
+        activity.say("testing: making machines")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        locks.sign(self.folder, f"Fluid-Run {self.run_id}")
+        files = boot.extract(self.image, self.folder / "boot", activity)
+        self._write_seed()
+        accelerator = qemu.accelerator(self.local)
+        for spec in self.specs:
+            activity.check()
+            self._start(spec, files, accelerator)
+
+    def _write_seed(self) -> None:
+        """The tar that all machines read as their second disk."""
+        key = base64.b64encode(secrets.token_bytes(1024)).decode()
+        told = course(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
+        told["env"] = {**OPEN_MPI, **told["env"]}
+        (self.folder / "course.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+        with tarfile.open(self.folder / "seed.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+            tar.add(agent.__file__, "agent.py")
+            tar.add(self.folder / "course.json", "course.json")
+            tar.add(self.workspace, "workspace")
+
+    def _start(self, spec: MachineSpec, files: boot.BootFiles, accelerator: Accelerator) -> None:
+        overlay, out = self.folder / f"{spec.name}.qcow2", self.folder / f"{spec.name}.out"
+        backing = str(self.image.resolve())
+        process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(overlay)])
+        outlet.make_disk(out)
+        words = machine_command(spec, files, accelerator, self.run_id, self.folder)
+        self.running[spec.name] = process.start(words, log=self.folder / f"{spec.name}.qemu.log")
+
+    def status(self) -> AgentStatus:
+        """What the controller's agent says; what broke another machine stands in its ``error``."""
+        said = {spec.name: outlet.to_status(outlet.read_disk(self._out(spec))) for spec in self.specs}
+        head = said[self.specs[0].name]
+        if head.ended:
+            return head
+        for name, machine in self.running.items():
+            code = machine.poll()
+            if code is not None:
+                raise InfrastructureFailed(
+                    f"the machine {name} ended with {code}", tail=tuple(machine.lines), replay=machine.replay
+                )
+        return next((status for status in said.values() if status.error), head)
+
+    def _out(self, spec: MachineSpec) -> Path:
+        return self.folder / f"{spec.name}.out"
+
+    def collect(self, folder: Path) -> None:
+        """The controller's results at the top, every machine's console and logs below ``machines/``."""
+        for spec in self.specs:
+            place = folder / "machines" / spec.name
+            place.mkdir(parents=True, exist_ok=True)
+            for name in ("console.log", "qemu.log"):
+                source = self.folder / f"{spec.name}.{name}"
+                if source.is_file():
+                    shutil.copyfile(source, place / name)
+            if self._out(spec).is_file():
+                outlet.unpack_disk(self._out(spec), place)
+        head = folder / "machines" / self.specs[0].name
+        for name in (agent.RESULTS_NAME, "outputs"):
+            if (head / name).exists():
+                (head / name).rename(folder / name)
+
+    def tear_down(self) -> None:
+        """End all machines at once, take away their disks, give back the slots."""
+        if self.running:
+            with ThreadPoolExecutor(len(self.running)) as pool:
+                list(pool.map(process.Running.stop, self.running.values()))
+        self.running.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._held.close()
+
+
+def machine_command(
+    spec: MachineSpec, files: boot.BootFiles, accelerator: Accelerator, run_id: str, folder: Path
+) -> list[str]:
+    """QEMU's words for one machine."""
+    cores = min(spec.cpus, len(os.sched_getaffinity(0)))
+    return [
+        str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
+        *qemu.common_arguments(accelerator, cores, spec.memory_mb, f"{run_id}-{spec.name}"),
+        *("-no-reboot", "-serial", f"file:{folder / f'{spec.name}.console.log'}"),
+        # The agent finds the disks by their order: vda, vdb, vdc.
+        *qemu.disk(folder / f"{spec.name}.qcow2"),
+        *qemu.disk(folder / "seed.tar", form="raw", read_only=True),
+        *qemu.disk(folder / f"{spec.name}.out", form="raw"),
+        *("-netdev", f"socket,id=net0,mcast={group(run_id)},localaddr=127.0.0.1"),
+        *("-device", f"virtio-net-pci,netdev=net0,mac={spec.mac}"),
+        *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", kernel_words(spec, files, run_id)),
+    ]
+
+
+def group(run_id: str) -> str:
+    """Multicast address and port of a run's network: 2**38 choices in 239/8 (RFC 2365), so that no two runs meet."""
+    seed = hashlib.sha256(f"network of {run_id}".encode()).digest()
+    port = 20000 + int.from_bytes(seed[3:5], "big") % 2**14
+    return f"239.{seed[0]}.{seed[1]}.{seed[2]}:{port}"
+
+
+def kernel_words(spec: MachineSpec, files: boot.BootFiles, run_id: str) -> str:
+    """The kernel's command line: boots to basic.target and runs the agent there (systemd-run-generator(8)).
+
+    The machine id is handed in and the first boot is declared over, since systemd would spend seconds on presets.
+    """
+    start = (
+        f"mkdir -p {SEED_FOLDER} && tar -xf /dev/vdb -C {SEED_FOLDER} && exec python3 {SEED_FOLDER}/agent.py"
+        f" --course {SEED_FOLDER}/course.json --name {spec.name} --workspace {SEED_FOLDER}/workspace --disk /dev/vdc"
+    )
+    identity = hashlib.sha256(f"{run_id} {spec.name}".encode()).hexdigest()[:32]
+    return " ".join(
+        [
+            files.root or "root=/dev/vda1",
+            qemu.KERNEL_ARGUMENTS,
+            f"systemd.machine_id={identity} systemd.condition-first-boot=no fsck.mode=skip",
+            "systemd.run_success_action=none systemd.run_failure_action=none",
+            f"systemd.run=\"/bin/sh -c '{start}'\"",
+        ]
+    )
+
+
+def clear_leftovers(settings: Settings) -> int:
+    """Take away the folders of runs whose process is gone (their machines went with it); returns how many."""
+    cleared = 0
+    for folder in StatePaths(settings.state).work.glob(f"{WORK_PREFIX}*"):
+        owner = locks.owner(folder)
+        if owner is None or not owner.alive:
+            shutil.rmtree(folder, ignore_errors=True)
+            cleared += 1
+    return cleared

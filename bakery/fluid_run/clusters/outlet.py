@@ -1,0 +1,78 @@
+"""The host's side of what an agent sends: status and results from a raw disk or a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bakery.fluid_run import agent
+from bakery.fluid_run.base import AgentStatus, Stage
+
+OUT_DISK_BYTES = agent.TOTAL_LIMIT + 64 * 1024 * 1024  # sparse: only what is written takes space
+
+
+def make_disk(file: Path) -> None:
+    """An empty out disk."""
+    with file.open("wb") as disk:
+        os.truncate(disk.fileno(), OUT_DISK_BYTES)
+
+
+def read_disk(file: Path) -> dict[str, Any] | None:
+    """The newest whole status on a disk; None as long as there is none."""
+    with file.open("rb") as disk:
+        head = disk.read(agent.RESULTS_AT)
+    slots = (agent.read_record(head[: agent.SLOT]), agent.read_record(head[agent.SLOT :]))
+    found = [slot for slot in slots if slot is not None]
+    return max(found, key=lambda slot: slot[0])[1] if found else None
+
+
+def unpack_disk(file: Path, folder: Path) -> bool:
+    """Unpack the results on a disk; says whether there were any. A torn end loses only what comes after it."""
+    with file.open("rb") as disk:
+        disk.seek(agent.RESULTS_AT)
+        if not disk.read(512).strip(b"\0"):
+            return False
+        disk.seek(agent.RESULTS_AT)
+        unpack(disk, folder)
+    return True
+
+
+def unpack(source: Any, folder: Path) -> None:
+    """Unpack a tar that a machine wrote: regular files below ``folder`` only, whatever it says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(fileobj=source, mode="r|") as tar:
+            for member in tar:
+                if member.isfile():
+                    tar.extract(member, folder, set_attrs=False, filter="data")
+    except tarfile.TarError as error:
+        (folder / "torn.txt").write_text(f"the results end early: {error}\n", encoding="utf-8")
+
+
+def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
+    """The agent's status as a value; nothing said yet is the START stage."""
+    if content is None:
+        return AgentStatus(Stage.START)
+    return AgentStatus(
+        stage=Stage(content.get("stage", Stage.START)),
+        jobs_done=int(content.get("jobs_done", 0)),
+        jobs_total=int(content.get("jobs_total", 0)),
+        nodes_ready=int(content.get("nodes_ready", 0)),
+        nodes_total=int(content.get("nodes_total", 0)),
+        ended=bool(content.get("ended")),
+        error=str(content.get("error", "")),
+        image_fault=content.get("blame") == "image",
+    )
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """The agent's ``agent-results.json`` in a collected folder; None when it wrote none."""
+    file = folder / agent.RESULTS_NAME
+    if not file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
