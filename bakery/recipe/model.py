@@ -115,6 +115,7 @@ class Variant:
     substitutions: Mapping[str, str] = field(default_factory=dict)
     cluster: ClusterShape | None = None
     references: Mapping[str, Json] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class Recipe:
     ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
     defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
     ``positions`` says where a substitution (``_SOURCE_IMAGE_FAMILY``) or a Packer variable (``image_family``) is set,
-    as file shown to the user and line; the plan's problems point there.
+    as file shown to the user and line; the plan's problems point there. ``digest`` is a SHA-256 of all that was read:
+    as long as it stays, the recipe says the same (``folder`` and ``source`` of the files apart).
     """
 
     name: str
@@ -141,6 +143,8 @@ class Recipe:
     owners: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     positions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    description: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
