@@ -1,0 +1,28 @@
+"""What all components share: their name in Pulumi, their parent, and waiting for the services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+from bakery.settings import GoogleSettings
+
+
+class Component(pulumi.ComponentResource):
+    """A component resource of the bakery; its type is ``bakery:google:<class name>``."""
+
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(f"bakery:google:{type(self).__name__}", name, None, opts)
+        self.google = google
+        self.after = tuple(after)
+
+    def below(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Options of a resource in this component: its child, made after the services and ``more``."""
+        return pulumi.ResourceOptions(parent=self, depends_on=[*self.after, *more])

@@ -1,0 +1,140 @@
+"""Who may do what, as data: one account a duty, each grant at the narrowest resource that has it, with its reason.
+
+The table in ``docs/google.md`` is rendered from here, and a test holds both together. There are no keys: Cloud Build,
+Compute Engine and (for the deploy account) workload identity hand out short-lived credentials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bakery.plan.google_names import Bucket, Duty
+
+
+class On(StrEnum):
+    """The kind of resource that a role is granted on."""
+
+    PROJECT = "project"
+    ACCOUNT = "service account"
+    BUCKET = "bucket"
+    DATASET = "dataset"
+    TOPIC = "topic"
+    REPOSITORY = "repository"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An IAM condition: a title and a CEL expression; ``{project}`` and ``{bucket}`` are filled in."""
+
+    title: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One role of one account. ``target`` is a Bucket or a Duty where ``on`` needs one."""
+
+    duty: Duty
+    role: str
+    on: On
+    why: str
+    target: Bucket | Duty | None = None
+    condition: Condition | None = None
+
+
+SSH_ONLY = Condition("only ssh", "destination.port == 22")
+RUNS_ONLY = Condition("only results", 'resource.name.startsWith("projects/_/buckets/{bucket}/objects/runs/")')
+
+# Custom roles: what googlecompute of Packer, and what the library and the test clusters really call, and nothing else.
+BAKER = (
+    "compute.disks.create",
+    "compute.disks.delete",
+    "compute.disks.get",
+    "compute.disks.setLabels",
+    "compute.disks.use",
+    "compute.disks.useReadOnly",
+    "compute.globalOperations.get",
+    "compute.images.create",
+    "compute.images.get",
+    "compute.images.getFromFamily",
+    "compute.images.setLabels",
+    "compute.images.useReadOnly",
+    "compute.instances.create",
+    "compute.instances.delete",
+    "compute.instances.get",
+    "compute.instances.getSerialPortOutput",
+    "compute.instances.setLabels",
+    "compute.instances.setMetadata",
+    "compute.instances.setServiceAccount",
+    "compute.instances.setTags",
+    "compute.instances.stop",
+    "compute.machineTypes.get",
+    "compute.projects.get",
+    "compute.subnetworks.use",
+    "compute.zoneOperations.get",
+    "compute.zones.get",
+)
+LIBRARIAN = (
+    "compute.globalOperations.get",
+    "compute.images.deprecate",
+    "compute.images.get",
+    "compute.images.getFromFamily",
+    "compute.images.getIamPolicy",
+    "compute.images.list",
+    "compute.images.setIamPolicy",
+    "compute.images.setLabels",
+    "compute.images.update",
+)
+TESTER = (
+    "compute.disks.create",
+    "compute.images.useReadOnly",
+    "compute.instances.create",
+    "compute.instances.delete",
+    "compute.instances.get",
+    "compute.instances.getSerialPortOutput",
+    "compute.instances.list",
+    "compute.instances.setLabels",
+    "compute.instances.setMetadata",
+    "compute.instances.setServiceAccount",
+    "compute.instances.setTags",
+    "compute.subnetworks.use",
+    "compute.zoneOperations.get",
+    "compute.zones.get",
+)
+CUSTOM_ROLES = {
+    "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
+    "bakeryLibrarian": ("Image Bakery: reads, promotes and shares images", LIBRARIAN),
+    "bakeryTester": ("Image Bakery: makes and ends test clusters", TESTER),
+}
+
+GRANTS: tuple[Grant, ...] = (
+    Grant(Duty.BAKE, "bakeryBaker", On.PROJECT, "Packer makes a machine, and an image of its disk"),
+    Grant(Duty.BAKE, "roles/iap.tunnelResourceAccessor", On.PROJECT, "Packer's ssh goes through IAP", None, SSH_ONLY),
+    Grant(Duty.BAKE, "roles/iam.serviceAccountUser", On.ACCOUNT, "gives the machine its account", Duty.MACHINE),
+    Grant(Duty.BAKE, "roles/storage.objectViewer", On.BUCKET, "reads the source of the build", Bucket.SOURCES),
+    Grant(Duty.BAKE, "roles/storage.objectUser", On.BUCKET, "Cloud Build writes the log", Bucket.LOGS),
+    Grant(Duty.BAKE, "roles/storage.legacyBucketReader", On.BUCKET, "Cloud Build looks at the bucket", Bucket.LOGS),
+    Grant(Duty.BAKE, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
+    Grant(Duty.MACHINE, "roles/storage.objectViewer", On.BUCKET, "reads licensed sources", Bucket.ARTIFACTS),
+    Grant(Duty.MACHINE, "roles/storage.objectUser", On.BUCKET, "Spack's binary packages", Bucket.SPACK_CACHE),
+    Grant(Duty.TEST, "roles/storage.objectUser", On.BUCKET, "workspace in, results out", Bucket.ARTIFACTS, RUNS_ONLY),
+    Grant(Duty.TRIGGER, "roles/cloudbuild.builds.editor", On.PROJECT, "submits the bake"),
+    Grant(Duty.TRIGGER, "roles/logging.logWriter", On.PROJECT, "writes its own log"),
+    Grant(Duty.TRIGGER, "bakeryLibrarian", On.PROJECT, "looks for an image that is there already"),
+    Grant(Duty.TRIGGER, "roles/iam.serviceAccountUser", On.ACCOUNT, "the bake runs as this account", Duty.BAKE),
+    Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "uploads the source of the bake", Bucket.SOURCES),
+    Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "keeps an image's manifest", Bucket.ARTIFACTS),
+    Grant(Duty.TRIGGER, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),
+    Grant(Duty.TRIGGER, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
+    Grant(Duty.DEPLOY, "roles/cloudbuild.builds.editor", On.PROJECT, "submits and cancels bakes"),
+    Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates and shares images"),
+    Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, "makes and ends test clusters"),
+    Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "bakes run as this account", Duty.BAKE),
+    Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "test machines run as this account", Duty.TEST),
+    Grant(Duty.DEPLOY, "roles/storage.objectUser", On.BUCKET, "uploads the source of a bake", Bucket.SOURCES),
+    Grant(Duty.DEPLOY, "roles/storage.objectUser", On.BUCKET, "test workspaces, results, manifests", Bucket.ARTIFACTS),
+    Grant(Duty.DEPLOY, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),
+    Grant(Duty.DEPLOY, "roles/bigquery.dataEditor", On.DATASET, "stores the results of Fluid-Runs"),
+    Grant(Duty.DEPLOY, "roles/pubsub.publisher", On.TOPIC, "tells what was baked, tested, promoted"),
+)

@@ -1,0 +1,147 @@
+"""The service accounts and what each may do: :mod:`bakery.infrastructure.grants` as resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_gcp import artifactregistry, bigquery, projects, pubsub, serviceaccount, storage
+
+from bakery.infrastructure.component import Component
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
+from bakery.plan import google_names
+from bakery.plan.google_names import Bucket, Duty
+from bakery.settings import GoogleSettings
+
+DESCRIPTIONS: Mapping[Duty, str] = {
+    Duty.BAKE: "runs the builds that bake images",
+    Duty.MACHINE: "the machine that is baked: recipes' scripts run as it",
+    Duty.TEST: "the machines of test clusters",
+    Duty.TRIGGER: "starts bakes when a recipe changes",
+    Duty.DEPLOY: "runs pulumi up in CI",
+}
+
+
+class Accounts(Component):
+    """One service account a duty, but for those that the settings give. ``emails`` by duty."""
+
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
+        self.emails: dict[Duty, pulumi.Output[str]] = {duty: self._account(name, duty) for duty in Duty}
+        self.register_outputs({duty.value: email for duty, email in self.emails.items()})
+
+    def _account(self, name: str, duty: Duty) -> pulumi.Output[str]:
+        if duty in self.google.accounts:
+            return pulumi.Output.from_input(google_names.account(self.google, duty))
+        account = serviceaccount.Account(
+            f"{name}-{duty}",
+            project=self.google.project,
+            account_id=google_names.account_id(duty),
+            display_name=f"Image Bakery: {duty}",
+            description=DESCRIPTIONS[duty],
+            opts=self.below(),
+        )
+        return account.email
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What roles are granted on."""
+
+    emails: Mapping[Duty, pulumi.Input[str]]
+    buckets: Mapping[Bucket, pulumi.Input[str]]
+    dataset: pulumi.Input[str]
+    topic: pulumi.Input[str]
+    repository: pulumi.Input[str]
+
+
+class Grants(Component):
+    """All grants of the table, each on its own resource: none takes away what others granted there."""
+
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        targets: Targets,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
+        self.targets = targets
+        self.roles = {role: self._custom_role(name, role) for role in CUSTOM_ROLES}
+        for grant in GRANTS:
+            self._grant(f"{name}-{_slug(grant)}", grant)
+        self.register_outputs({})
+
+    def _custom_role(self, name: str, role: str) -> projects.IAMCustomRole:
+        title, permissions = CUSTOM_ROLES[role]
+        return projects.IAMCustomRole(
+            f"{name}-{role}",
+            project=self.google.project,
+            role_id=role,
+            title=title,
+            permissions=list(permissions),
+            opts=self.below(),
+        )
+
+    def _grant(self, name: str, grant: Grant) -> None:
+        role: pulumi.Input[str] = self.roles[grant.role].name if grant.role in self.roles else grant.role
+        member = pulumi.Output.format("serviceAccount:{0}", self.targets.emails[grant.duty])
+        project, opts, targets = self.google.project, self.below(), self.targets
+        if grant.on is On.PROJECT:
+            projects.IAMMember(
+                name, project=project, role=role, member=member, condition=self._on_project(grant), opts=opts
+            )
+        elif grant.on is On.ACCOUNT and isinstance(grant.target, Duty):
+            path = pulumi.Output.format("projects/{0}/serviceAccounts/{1}", project, targets.emails[grant.target])
+            serviceaccount.IAMMember(name, service_account_id=path, role=role, member=member, opts=opts)
+        elif grant.on is On.BUCKET and isinstance(grant.target, Bucket):
+            storage.BucketIAMMember(
+                name,
+                bucket=targets.buckets[grant.target],
+                role=role,
+                member=member,
+                condition=self._on_bucket(grant, grant.target),
+                opts=opts,
+            )
+        elif grant.on is On.DATASET:
+            bigquery.DatasetIamMember(
+                name, project=project, dataset_id=targets.dataset, role=role, member=member, opts=opts
+            )
+        elif grant.on is On.TOPIC:
+            pubsub.TopicIAMMember(name, project=project, topic=targets.topic, role=role, member=member, opts=opts)
+        else:
+            artifactregistry.RepositoryIamMember(
+                name,
+                project=project,
+                location=self.google.region,
+                repository=targets.repository,
+                role=role,
+                member=member,
+                opts=opts,
+            )
+
+    @staticmethod
+    def _on_project(grant: Grant) -> projects.IAMMemberConditionArgs | None:
+        if grant.condition is None:
+            return None
+        return projects.IAMMemberConditionArgs(title=grant.condition.title, expression=grant.condition.expression)
+
+    def _on_bucket(self, grant: Grant, target: Bucket) -> storage.BucketIAMMemberConditionArgs | None:
+        if grant.condition is None:
+            return None
+        bucket = google_names.bucket(self.google, target)
+        expression = grant.condition.expression.replace("{bucket}", bucket)
+        return storage.BucketIAMMemberConditionArgs(title=grant.condition.title, expression=expression)
+
+
+def _slug(grant: Grant) -> str:
+    role = grant.role.removeprefix("roles/").replace(".", "-")
+    return "-".join(part for part in (grant.duty, role, grant.target or "") if part)

@@ -1,0 +1,69 @@
+"""Where results go: the ``app_runs`` table with rcc-run's schema, and the topic of the bakery's events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_gcp import bigquery, pubsub
+
+from bakery.fluid_run.results import APP_RUNS
+from bakery.infrastructure.component import Component
+from bakery.plan import google_names
+from bakery.settings import GoogleSettings
+
+
+def table_schema() -> str:
+    """The columns of ``app_runs`` as BigQuery takes them, as JSON text."""
+    columns = [
+        {"name": field.name, "type": field.type, "mode": "REQUIRED" if field.required else "NULLABLE"}
+        for field in APP_RUNS
+    ]
+    return json.dumps(columns)
+
+
+class Results(Component):
+    """The dataset, its table (partitioned by month of ``datetime``) and the topic."""
+
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
+        key = google.kms_key
+        self.dataset = bigquery.Dataset(
+            f"{name}-dataset",
+            project=google.project,
+            dataset_id=google_names.DATASET,
+            location=google.region,
+            description="Results of Fluid-Runs",
+            default_encryption_configuration=(
+                bigquery.DatasetDefaultEncryptionConfigurationArgs(kms_key_name=key) if key else None
+            ),
+            opts=self.below(),
+        )
+        self.table = bigquery.Table(
+            f"{name}-app-runs",
+            project=google.project,
+            dataset_id=self.dataset.dataset_id,
+            table_id=google_names.TABLE,
+            description="One row for each job of each Fluid-Run, in rcc-run's fields",
+            schema=table_schema(),
+            time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),
+            clusterings=["command_group"],
+            deletion_protection=True,
+            opts=self.below(),
+        )
+        self.topic = pubsub.Topic(
+            f"{name}-events",
+            project=google.project,
+            name=google_names.TOPIC,
+            message_retention_duration="604800s",
+            kms_key_name=key or None,
+            opts=self.below(),
+        )
+        self.register_outputs({"dataset": self.dataset.dataset_id, "topic": self.topic.name})

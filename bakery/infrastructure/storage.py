@@ -1,0 +1,75 @@
+"""Buckets and the registry: uniform access, no public access, versions, and rules that take old things away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_gcp import artifactregistry, storage
+
+from bakery.infrastructure.component import Component
+from bakery.plan import google_names
+from bakery.plan.google_names import Bucket
+from bakery.settings import GoogleSettings
+
+KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: for ever
+OLD_VERSION_DAYS = 30
+
+
+class Storage(Component):
+    """The buckets that the settings do not give, and the repository of the builder image."""
+
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
+        self.buckets: dict[Bucket, pulumi.Output[str]] = {purpose: self._bucket(name, purpose) for purpose in Bucket}
+        self.repository = artifactregistry.Repository(
+            f"{name}-repository",
+            project=google.project,
+            location=google.region,
+            repository_id=google_names.REPOSITORY,
+            format="DOCKER",
+            description="The builder image of the Image Bakery",
+            kms_key_name=google.kms_key or None,
+            docker_config=artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
+            opts=self.below(),
+        )
+        self.register_outputs({purpose.value: bucket for purpose, bucket in self.buckets.items()})
+
+    def _bucket(self, name: str, purpose: Bucket) -> pulumi.Output[str]:
+        bucket_name = google_names.bucket(self.google, purpose)
+        if purpose in self.google.buckets:
+            return pulumi.Output.from_input(bucket_name)
+        key = self.google.kms_key
+        made = storage.Bucket(
+            f"{name}-{purpose}",
+            name=bucket_name,
+            project=self.google.project,
+            location=self.google.region,
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            versioning=storage.BucketVersioningArgs(enabled=True),
+            lifecycle_rules=_lifecycle(purpose),
+            encryption=storage.BucketEncryptionArgs(default_kms_key_name=key) if key else None,
+            labels={"bakery": purpose.value},
+            opts=self.below(),
+        )
+        return made.name
+
+
+def _lifecycle(purpose: Bucket) -> list[storage.BucketLifecycleRuleArgs]:
+    def delete(**condition: int | str) -> storage.BucketLifecycleRuleArgs:
+        return storage.BucketLifecycleRuleArgs(
+            action=storage.BucketLifecycleRuleActionArgs(type="Delete"),
+            condition=storage.BucketLifecycleRuleConditionArgs(**condition),  # type: ignore[arg-type]
+        )
+
+    rules = [delete(days_since_noncurrent_time=OLD_VERSION_DAYS, with_state="ARCHIVED")]
+    if KEEP_DAYS[purpose]:
+        rules.append(delete(age=KEEP_DAYS[purpose]))
+    return rules

@@ -1,0 +1,174 @@
+"""Cloud Build triggers: one for each variant, one on a schedule for newer base images, one for a pull request.
+
+Each starts the builder image with the ``bakery`` command. The bake itself is a build of its own, submitted by that
+command with the plan's names and digest, so a trigger, a colleague and ``pulumi up`` join and adopt each other's bakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
+
+from bakery.infrastructure.component import Component
+from bakery.plan import google_names
+from bakery.plan.google_names import Duty
+from bakery.plan.model import ImagePlan, Plan
+from bakery.settings import GoogleSettings, Settings
+
+BUILDER_TAG = "0.1.0"
+ALWAYS_INCLUDED = ("bakery.lock",)
+NAME_LENGTH = 64
+
+
+def builder_image(google: GoogleSettings) -> str:
+    """The builder image, in the bakery's own repository."""
+    return f"{google.region}-docker.pkg.dev/{google.project}/{google_names.REPOSITORY}/bakery:{BUILDER_TAG}"
+
+
+def included_files(image: ImagePlan, images: Mapping[str, ImagePlan]) -> tuple[str, ...]:
+    """The paths whose change can change the image or its tests: its own files, and those of all that it stands on."""
+    paths = {*ALWAYS_INCLUDED, image.template_path, f"{image.template_path.rpartition('/')[0]}/*.yaml"}
+    paths |= {file.path for file in image.files}
+    paths |= {file.path for file in image.tests.files} if image.tests else set()
+    parent = images.get(image.base.family) if not image.base.external else None
+    return tuple(sorted(paths | set(included_files(parent, images) if parent else ())))
+
+
+class Triggers(Component):
+    """The triggers of a plan; none when the settings name no repository."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        plan: Plan,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, settings.google, after, opts)
+        self.settings = settings
+        self.account = (
+            f"projects/{settings.google.project}/serviceAccounts/{google_names.account(settings.google, Duty.TRIGGER)}"
+        )
+        self.triggers: list[cloudbuild.Trigger] = []
+        if settings.google.repository:
+            images = {image.family: image for image in plan.images}
+            self.triggers = [self._image(name, image, images) for image in plan.images]
+            self.triggers += [self._preview(name), self._schedule(name)]
+        self.register_outputs({})
+
+    def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> cloudbuild.Trigger:
+        return self._trigger(
+            f"{name}-{image.family}",
+            trigger_name=f"bakery-{image.family}"[:NAME_LENGTH],
+            description=f"Bakes {image.family} when {image.package} or what it stands on changes",
+            command=["bake", image.family],
+            timeout=image.timeout + 3600,
+            included_files=list(included_files(image, images)),
+            **self._event(pull_request=False),
+        )
+
+    def _preview(self, name: str) -> cloudbuild.Trigger:
+        return self._trigger(
+            f"{name}-preview",
+            trigger_name="bakery-preview",
+            description="Says in a pull request which images it bakes, and why",
+            command=["plan", "--markdown"],
+            timeout=600,
+            **self._event(pull_request=True),
+        )
+
+    def _schedule(self, name: str) -> cloudbuild.Trigger:
+        google = self.google
+        topic = pubsub.Topic(f"{name}-schedule", project=google.project, name="bakery-schedule", opts=self.below())
+        cloudscheduler.Job(
+            f"{name}-newer-bases",
+            project=google.project,
+            region=google.region,
+            name="bakery-newer-bases",
+            schedule=google.schedule,
+            time_zone="Etc/UTC",
+            pubsub_target=cloudscheduler.JobPubsubTargetArgs(topic_name=topic.id, data="YmFzZXM="),
+            opts=self.below(),
+        )
+        second = google.repository.startswith("projects/")
+        return self._trigger(
+            f"{name}-newer-bases-trigger",
+            trigger_name="bakery-newer-bases",
+            description="Fails when an external base image is newer than the lock file says",
+            command=["lock", "--check"],
+            timeout=600,
+            pubsub_config=cloudbuild.TriggerPubsubConfigArgs(topic=topic.id),
+            source_to_build=cloudbuild.TriggerSourceToBuildArgs(
+                ref=f"refs/heads/{google.branch}",
+                repo_type="GITHUB",
+                repository=google.repository if second else None,
+                uri=None if second else f"https://github.com/{google.repository}",
+            ),
+        )
+
+    def _trigger(
+        self,
+        resource: str,
+        *,
+        trigger_name: str,
+        description: str,
+        command: Sequence[str],
+        timeout: int,
+        **more: Any,
+    ) -> cloudbuild.Trigger:
+        step = cloudbuild.TriggerBuildStepArgs(
+            name=builder_image(self.google), args=[*command, "--stack", self.settings.stack]
+        )
+        build = cloudbuild.TriggerBuildArgs(
+            steps=[step],
+            timeout=f"{timeout}s",
+            options=cloudbuild.TriggerBuildOptionsArgs(logging="CLOUD_LOGGING_ONLY"),
+        )
+        made: cloudbuild.Trigger = cloudbuild.Trigger(
+            resource,
+            project=self.google.project,
+            location=self.google.region,
+            name=trigger_name,
+            description=description,
+            service_account=self.account,
+            build=build,
+            tags=["bakery"],
+            opts=self.below(),
+            **more,
+        )
+        return made
+
+    def _event(self, *, pull_request: bool) -> dict[str, Any]:
+        """The event of a trigger, for a GitHub repository (``owner/name``) or a second-generation one (its path)."""
+        branch = f"^{self.google.branch}$"
+        if self.google.repository.startswith("projects/"):
+            event = cloudbuild.TriggerRepositoryEventConfigArgs(
+                repository=self.google.repository,
+                push=None if pull_request else cloudbuild.TriggerRepositoryEventConfigPushArgs(branch=branch),
+                pull_request=_second_generation_pull(branch) if pull_request else None,
+            )
+            return {"repository_event_config": event}
+        owner, _, repository = self.google.repository.partition("/")
+        github = cloudbuild.TriggerGithubArgs(
+            owner=owner,
+            name=repository,
+            push=None if pull_request else cloudbuild.TriggerGithubPushArgs(branch=branch),
+            pull_request=_github_pull(branch) if pull_request else None,
+        )
+        return {"github": github}
+
+
+# A stranger's pull request runs nothing here until somebody with write access says so.
+COMMENT = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+
+
+def _github_pull(branch: str) -> cloudbuild.TriggerGithubPullRequestArgs:
+    return cloudbuild.TriggerGithubPullRequestArgs(branch=branch, comment_control=COMMENT)
+
+
+def _second_generation_pull(branch: str) -> cloudbuild.TriggerRepositoryEventConfigPullRequestArgs:
+    return cloudbuild.TriggerRepositoryEventConfigPullRequestArgs(branch=branch, comment_control=COMMENT)

@@ -1,0 +1,227 @@
+"""Every security property of the declared infrastructure, asserted on what the program registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks as runtime_mocks
+
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS
+from bakery.plan.google_names import Bucket, Duty
+from bakery.plan.model import Base, ImagePlan, Plan
+from bakery.recipe.model import SourceFile
+from bakery.settings import Settings, parse
+
+PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
+
+
+@dataclass
+class Recorder(pulumi.runtime.Mocks):
+    """Keeps what is registered: (type, name, inputs)."""
+
+    made: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+    def new_resource(self, args: runtime_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.made.append((args.typ, args.name, args.inputs))
+        outputs = {
+            "email": f"{args.inputs.get('accountId')}@p.iam.gserviceaccount.com",
+            "selfLink": f"link/{args.name}",
+        }
+        return f"{args.name}-id", {**outputs, **args.inputs, "name": args.inputs.get("name", args.name)}
+
+    def call(self, args: runtime_mocks.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program must not look anything up: {args.token}")
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The inputs of all resources whose type ends with ``kind``."""
+        return [inputs for typ, _, inputs in self.made if typ.endswith(kind)]
+
+
+def settings(**google: Any) -> Settings:
+    values = {"project": "p", "region": "us-central1", "repository": "o/r", **google}
+    return parse({"oven": "cloud-build", "google": values}, "gcp", Path())
+
+
+def image(family: str, base: Base, *paths: str) -> ImagePlan:
+    files = tuple(SourceFile(path, 0o644, "0" * 64, Path(path)) for path in paths)
+    return ImagePlan(
+        package=family,
+        variant="",
+        family=family,
+        name=f"{family}-1",
+        digest="1" * 64,
+        base=base,
+        template={},
+        template_path=f"packages/{family}/packer.json",
+        build={},
+        variables={},
+        substitutions={},
+        files=files,
+        labels={},
+        inputs={},
+        timeout=3600,
+    )
+
+
+PLAN = Plan(
+    (
+        image("rcc-debian", Base("debian-12", "debian-12-v1", "id:1", "debian-cloud"), "common/etc/sysctl.conf"),
+        image("hpcc", Base("rcc-debian", "rcc-debian-1", "1" * 64), "packages/hpcc/install.sh"),
+    )
+)
+
+
+@pytest.fixture
+def declared() -> Iterator[Recorder]:
+    yield from _declared(settings())
+
+
+def _declared(given: Settings) -> Iterator[Recorder]:
+    from bakery.infrastructure.bakery import declare
+
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="image-bakery", stack="gcp", preview=False)
+
+    @pulumi.runtime.test
+    def program() -> pulumi.Output[Any]:
+        made = declare(given, PLAN)
+        return pulumi.Output.all(*[trigger.id for trigger in made.triggers.triggers])
+
+    program()
+    yield recorder
+
+
+def test_there_are_no_keys_and_no_secrets(declared: Recorder) -> None:
+    kinds = {typ for typ, _, _ in declared.made}
+    assert not [kind for kind in kinds if "Key" in kind.rpartition(":")[2] or "secret" in kind.lower()]
+
+
+def test_each_duty_has_an_account_of_its_own(declared: Recorder) -> None:
+    accounts = {
+        inputs["accountId"] for inputs in declared.of("serviceaccount/account:Account") + declared.of(":Account")
+    }
+    assert accounts == {f"bakery-{duty}" for duty in Duty}
+
+
+def test_no_default_account_is_used_anywhere(declared: Recorder) -> None:
+    text = repr(declared.made)
+    assert "compute@developer" not in text
+    assert "@cloudbuild.gserviceaccount" not in text
+
+
+def test_no_primitive_role_and_nobody_unknown(declared: Recorder) -> None:
+    members = [
+        inputs
+        for typ, _, inputs in declared.made
+        if "iamMember" in typ.lower() or "IamMember" in typ or "IAMMember" in typ
+    ]
+    assert len(members) == len(GRANTS)
+    for member in members:
+        assert member["role"] not in PRIMITIVE
+        assert not member["role"].endswith(("admin", "Admin")), member
+        assert member["member"].startswith("serviceAccount:bakery-")
+
+
+def test_policies_are_only_added_to(declared: Recorder) -> None:
+    replacing = [typ for typ, _, _ in declared.made if typ.lower().endswith(("iambinding", "iampolicy"))]
+    assert replacing == []
+
+
+def test_custom_roles_grant_no_policy_on_the_project_and_no_wildcard() -> None:
+    for _, permissions in CUSTOM_ROLES.values():
+        assert all("*" not in permission for permission in permissions)
+        assert not [p for p in permissions if p.startswith(("resourcemanager.", "iam."))]
+
+
+def test_the_machine_that_is_baked_may_not_touch_compute() -> None:
+    roles = {grant.role for grant in GRANTS if grant.duty in (Duty.MACHINE, Duty.TEST)}
+    assert roles <= {"roles/storage.objectViewer", "roles/storage.objectUser"}
+
+
+def test_iap_is_for_ssh_only(declared: Recorder) -> None:
+    tunnels = [m for m in declared.of("iAMMember:IAMMember") if m["role"] == "roles/iap.tunnelResourceAccessor"]
+    assert [tunnel["condition"]["expression"] for tunnel in tunnels] == ["destination.port == 22"]
+
+
+def test_buckets_are_private_uniform_versioned_and_swept(declared: Recorder) -> None:
+    buckets = declared.of("bucket:Bucket")
+    assert {bucket["name"] for bucket in buckets} == {f"p-bakery-{purpose}" for purpose in Bucket}
+    for bucket in buckets:
+        assert bucket["uniformBucketLevelAccess"] is True
+        assert bucket["publicAccessPrevention"] == "enforced"
+        assert bucket["versioning"] == {"enabled": True}
+        assert bucket["lifecycleRules"]
+
+
+def test_a_key_of_ones_own_encrypts_everything_at_rest() -> None:
+    (declared,) = _declared(settings(kmsKey="projects/p/locations/us/keyRings/r/cryptoKeys/k"))
+    key = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
+    assert {bucket["encryption"]["defaultKmsKeyName"] for bucket in declared.of("bucket:Bucket")} == {key}
+    assert declared.of("dataset:Dataset")[0]["defaultEncryptionConfiguration"] == {"kmsKeyName": key}
+    assert {t.get("kmsKeyName") for t in declared.of("topic:Topic") if t["name"] == "bakery-events"} == {key}
+
+
+def test_nothing_is_open_to_the_internet(declared: Recorder) -> None:
+    for rule in declared.of("firewall:Firewall"):
+        assert rule.get("sourceRanges", []) in ([], ["35.235.240.0/20"])
+        assert rule.get("sourceRanges") or rule.get("sourceTags")
+        assert rule["targetTags"]
+    assert declared.of("network:Network")[0]["autoCreateSubnetworks"] is False
+    assert declared.of("subnetwork:Subnetwork")[0]["privateIpGoogleAccess"] is True
+    assert len(declared.of("routerNat:RouterNat")) == 1
+    assert not [typ for typ, _, _ in declared.made if "address" in typ.lower()]
+
+
+def test_the_results_are_partitioned_and_protected(declared: Recorder) -> None:
+    (table,) = declared.of("table:Table")
+    assert table["timePartitioning"] == {"type": "MONTH", "field": "datetime"}
+    assert table["deletionProtection"] is True
+    assert '"name": "command_group"' in table["schema"]
+
+
+def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> None:
+    triggers = {trigger["name"]: trigger for trigger in declared.of("trigger:Trigger")}
+    assert set(triggers) == {"bakery-rcc-debian", "bakery-hpcc", "bakery-preview", "bakery-newer-bases"}
+    files = triggers["bakery-hpcc"]["includedFiles"]
+    assert "packages/hpcc/install.sh" in files
+    assert "common/etc/sysctl.conf" in files  # its parent's
+    assert "packages/hpcc/install.sh" not in triggers["bakery-rcc-debian"]["includedFiles"]
+    assert triggers["bakery-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
+    for trigger in triggers.values():
+        assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
+
+
+def test_a_strangers_pull_request_runs_nothing(declared: Recorder) -> None:
+    (preview,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bakery-preview"]
+    assert preview["github"]["pullRequest"]["commentControl"] == "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+
+
+def test_second_generation_repositories() -> None:
+    path = "projects/p/locations/us-central1/connections/c/repositories/r"
+    (declared,) = _declared(settings(repository=path))
+    (trigger,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bakery-hpcc"]
+    assert trigger["repositoryEventConfig"]["repository"] == path
+    assert "github" not in trigger
+
+
+def test_what_is_given_is_not_made() -> None:
+    given = {
+        "subnetwork": "projects/p/regions/r/subnetworks/mine",
+        "buckets": {"logs": "my-logs"},
+        "accounts": {"bake": "my-bake@p.iam.gserviceaccount.com"},
+        "repository": "",
+    }
+    (declared,) = _declared(settings(**given))
+    assert declared.of("network:Network") == []
+    assert "p-bakery-logs" not in {bucket["name"] for bucket in declared.of("bucket:Bucket")}
+    assert "bakery-bake" not in {account["accountId"] for account in declared.of(":Account")}
+    assert declared.of("trigger:Trigger") == []
+    log_grants = [g for g in declared.of("bucketIAMMember:BucketIAMMember") if g["bucket"] == "my-logs"]
+    assert {grant["member"] for grant in log_grants if grant["role"] == "roles/storage.objectUser"} == {
+        "serviceAccount:my-bake@p.iam.gserviceaccount.com"
+    }
