@@ -55,7 +55,8 @@ def release(connection: sqlite3.Connection, name: str, family: str, there: Colle
     """Give the family back when it points at the image; ``there`` are the digests whose files exist."""
     before = _pointed_at(connection, family)
     if before != name:
-        return before
+        row = rows.select(connection, before)
+        return before if row is not None and row["digest"] in there else ""
     connection.execute("DELETE FROM families WHERE family = ?", (family,))
     connection.execute("UPDATE images SET family = '' WHERE name = ?", (name,))
     heir = _heir(connection, name, family, there)
