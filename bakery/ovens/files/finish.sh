@@ -1,0 +1,41 @@
+#!/bin/sh
+# The last command of a bake, as root: takes away what must not be in an image and switches the machine off.
+# @USER@ is filled in by the oven. Only the line "bakery-finish: done" on the console says that all of it worked.
+set -eu
+user='@USER@'
+trap 'echo "bakery-finish: failed" >/dev/ttyS0; systemctl poweroff --no-block' EXIT
+cd /
+
+# The bake's own.
+rm -f /etc/sudoers.d/zz-bakery /etc/apt/apt.conf.d/zz-bakery /etc/dpkg/dpkg.cfg.d/zz-bakery
+home=$(getent passwd "$user" | cut -d: -f6)
+rm -f "$home/.ssh/authorized_keys" /root/.ssh/authorized_keys
+if [ -e /run/bakery/created-user ]; then
+    userdel --force "$user" 2>/dev/null
+    rm -rf "$home"
+fi
+[ -L /etc/resolv.conf ] || rm -f /etc/resolv.conf
+
+# What tells machines apart: made again at the first boot.
+rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
+: >/etc/machine-id
+systemctl stop systemd-random-seed 2>/dev/null || true
+rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
+if [ -d /var/lib/cloud ]; then
+    rm -rf /var/lib/cloud/*
+fi
+
+# What piled up while baking.
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/log/journal/* /var/log/apt/* /var/log/*.gz /var/log/*.[0-9] /var/lib/dhcp/*
+find /var/log -type f -exec truncate --size 0 {} +
+find /tmp /var/tmp -mindepth 1 -delete 2>/dev/null || true
+rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts /root/.lesshst /home/*/.lesshst
+
+# Which kernel the image boots: the oven hands the same one to machines of this image.
+sha256sum /vmlinuz | sed 's/ .*//; s/^/bakery-kernel: /' >/dev/ttyS0
+fstrim / || true
+sync
+trap - EXIT
+echo 'bakery-finish: done' >/dev/ttyS0
+systemctl poweroff --no-block

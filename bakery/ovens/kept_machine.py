@@ -1,0 +1,37 @@
+"""The machine of a failed bake, up again so that somebody can look into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bakery.host import process, qemu
+from bakery.ovens.template import BakeMachine
+
+
+def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
+    """Boot the failed disk in a machine that outlives this process; its process id, and the command that logs in.
+
+    It has the same seed disk, so the bake's throw-away key still opens it.
+    """
+    port = qemu.free_ports(1)[0]
+    pid_file = machine.work / "machine.pid"
+    kernel = []
+    if machine.boot:
+        words = f"{machine.boot.root} {qemu.KERNEL_ARGUMENTS}"
+        kernel = ["-kernel", str(machine.boot.kernel), "-initrd", str(machine.boot.initrd), "-append", words]
+    command = [
+        qemu.QEMU,
+        *qemu.common_arguments(machine.accelerator, machine.cores, machine.memory_mb, machine.work.name),
+        *qemu.disk(disk),
+        *("-drive", f"file={machine.seed},format=raw,if=none,id=seed,readonly=on"),
+        *("-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"),
+        *qemu.user_network({port: 22}),
+        *("-serial", f"file:{machine.work / 'console-kept.log'}"),
+        *kernel,
+        *("-daemonize", "-pidfile", str(pid_file)),
+    ]
+    process.output(command)
+    login = (
+        f"ssh -i {machine.key} -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {user}@127.0.0.1"
+    )
+    return int(pid_file.read_text(encoding="ascii")), login

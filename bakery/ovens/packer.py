@@ -1,0 +1,185 @@
+"""Runs Packer: its version, its qemu plugin, its output as progress, and what a failure means."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bakery import paths
+from bakery.activity import Activity
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
+from bakery.host import process
+from bakery.ovens.template import MARK, Rendering
+
+HINT = "run: sudo apt-get install packer"
+PLUGIN = "github.com/hashicorp/qemu"
+NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
+POLL_SECONDS = 0.2
+LEAST_FREE = 256 << 20  # bytes; below this a bake is stopped before QEMU meets a full disk
+CONNECTED = re.compile(r"Connected to SSH!")
+PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
+QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-x86_64: ")
+# apt's words when the archive can't be reached (not: when a package is not there).
+UNREACHABLE = re.compile(
+    r"Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|Network is unreachable"
+)
+
+
+class PortTaken(InfrastructureFailed):
+    """Another process was faster with the port that Packer found free."""
+
+
+@dataclass
+class Progress:
+    """What Packer's output says so far, told to the activity as phases."""
+
+    activity: Activity
+    provisioners: Sequence[str]
+    current: int = 0
+    connected: bool = False
+    unreachable: bool = False
+    lines: list[str] = field(default_factory=list)
+
+    def line(self, line: str) -> None:
+        """Take one line of output."""
+        mark = re.search(rf"{MARK} (\d+)/(\d+)$", line)
+        if mark and f"echo {MARK}" not in line:
+            self.current = int(mark[1])
+            self.activity.say(f"baking: provisioner {mark[1]} of {mark[2]}")
+        elif CONNECTED.search(line):
+            self.connected = True
+        elif "shutdown command" in line or "Gracefully halting" in line:
+            self.activity.say("cleaning up and shutting down")
+        self.unreachable = self.unreachable or UNREACHABLE.search(line) is not None
+        if PORT_TAKEN.search(line) or QEMU_FAILED.search(line):
+            self.lines.append(line)
+
+
+def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
+    """The call that bakes; a user can paste it."""
+    on_error = ["-on-error=abort"] if keep_failed else []
+    return [
+        *("packer", "build", "-color=false", f"-only={rendering.builder}", *on_error),
+        *(f"-var-file={work / 'variables.json'}", str(work / "packer.json")),
+    ]
+
+
+def environment(work: Path) -> dict[str, str]:
+    """Packer's settings: nothing of the user's own configuration takes part, nobody is asked for a newer version."""
+    return {
+        "PACKER_CACHE_DIR": str(work / "packer_cache"),
+        "PACKER_CONFIG": str(work / "packer.config"),
+        "CHECKPOINT_DISABLE": "1",
+        "TMPDIR": str(work / "tmp"),
+    }
+
+
+def version(text: str) -> tuple[int, int]:
+    """The first two numbers of ``packer version``'s answer."""
+    match = re.search(r"v(\d+)\.(\d+)", text)
+    if not match:
+        raise MissingTool("packer does not say its version", hint=HINT)
+    return int(match[1]), int(match[2])
+
+
+def prepare() -> None:
+    """See that Packer and its qemu builder are there; installs the plugin of newer versions. Raises MissingTool."""
+    process.find_tool("packer", HINT)
+    if version(process.output(["packer", "version"])) < NO_PLUGINS:
+        return
+    if "packer-plugin-qemu" in process.output(["packer", "plugins", "installed"]):
+        return
+    log = paths.cache() / "packer-plugins.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        process.run(["packer", "plugins", "install", PLUGIN], log=log, timeout=300)
+    except (BakeryError, TimeoutError) as error:
+        raise MissingTool(
+            "this Packer has no qemu builder, and its plugin could not be installed",
+            log=log,
+            hint=f"run: packer plugins install {PLUGIN}",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds."""
+
+    rendering: Rendering
+    work: Path
+    workspace: Path
+    log: Path
+    timeout: int = 0
+    keep_failed: bool = False
+
+    def write(self) -> None:
+        """Write the template and its variables where the command finds them."""
+        (self.work / "tmp").mkdir(exist_ok=True)
+        (self.work / "packer.config").write_text("{}", encoding="utf-8")
+        _write_json(self.work / "packer.json", self.rendering.template)
+        _write_json(self.work / "variables.json", dict(self.rendering.variables))
+
+
+def build(call: Call, activity: Activity) -> None:
+    """Run ``packer build``; the baked disk is then in ``work/output``.
+
+    Raises BakeFailed (a provisioner, the time limit), InfrastructureFailed (machine, disk, mirror), Interrupted.
+    """
+    call.write()
+    progress = Progress(activity, call.rendering.provisioners)
+    activity.say("booting")
+    line = command(call.rendering, call.work, call.keep_failed)
+    running = process.start(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
+    deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
+    try:
+        while (code := running.poll()) is None:
+            activity.sleep(POLL_SECONDS)
+            if time.monotonic() > deadline:
+                message = f"the bake took longer than {call.timeout} s"
+                raise _failed(BakeFailed, message, running, "raise the timeout in cloudbuild.yaml")
+            _check_space(call.work, running)
+    finally:
+        running.stop()
+    if code != 0:
+        raise failure(progress, running)
+
+
+def _write_json(file: Path, value: object) -> None:
+    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_space(work: Path, running: process.Running) -> None:
+    free = shutil.disk_usage(work).free
+    if free < LEAST_FREE:
+        message = f"the disk of {work} is full ({free >> 20} MiB left)"
+        raise _failed(InfrastructureFailed, message, running, "make room, for instance: bakery prune")
+
+
+def failure(progress: Progress, running: process.Running) -> BakeryError:
+    """The error that a failed build stands for."""
+    said = "\n".join((*progress.lines, *running.lines))
+    if not progress.connected:
+        if PORT_TAKEN.search(said):
+            return _failed(PortTaken, "the port of the machine was taken meanwhile", running, "try again")
+        if QEMU_FAILED.search(said):
+            return _failed(InfrastructureFailed, "QEMU could not start the machine", running, "see: bakery doctor")
+        if progress.current == 0:
+            hint = "see the machine's console beside the log; does the base image boot, is this machine very busy?"
+            return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)
+    total = len(progress.provisioners)
+    name = progress.provisioners[progress.current - 1] if 0 < progress.current <= total else "the clean-up"
+    what = f"provisioner {progress.current} of {total} failed ({name})"
+    if progress.unreachable:
+        return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
+    if "No space left on device" in said:
+        return _failed(BakeFailed, f"{what}: the image's disk is full", running, "raise disk_size or local.diskGb")
+    return _failed(BakeFailed, what, running, "")
+
+
+def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:
+    return kind(message, tail=tuple(running.lines), log=running.log, replay=running.replay, hint=hint)

@@ -1,0 +1,53 @@
+"""The seed disk of a bake: a tar archive with a throw-away key, a host key, and what begins and ends a bake."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bakery.host import process
+
+FILES = Path(__file__).with_name("files")
+
+
+def make_key(file: Path, comment: str) -> str:
+    """Make an ed25519 key pair at ``file`` and return the public half."""
+    process.find_tool("ssh-keygen", "run: sudo apt-get install openssh-client")
+    process.output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(file)])
+    return file.with_suffix(".pub").read_text(encoding="utf-8")
+
+
+def script(name: str, user: str) -> bytes:
+    """One of this package's scripts with the user's name filled in."""
+    return (FILES / name).read_text(encoding="utf-8").replace("@USER@", user).encode()
+
+
+def archive(entries: Mapping[str, tuple[bytes, int]]) -> bytes:
+    """A ustar archive of files (path to content and mode), all root's; padded to what a disk must measure."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path, (content, mode) in entries.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return sink.getvalue()
+
+
+def make(work: Path, user: str) -> None:
+    """Write ``seed.tar`` and the key pair ``key`` into the bake's folder.
+
+    The host key is made here, where a processor is quick, and never reaches the image: finish.sh takes it away.
+    """
+    public = make_key(work / "key", "bakery")
+    host = work / "host_key"
+    host_public = make_key(host, "bakery")
+    entries = {
+        "run/bakery/apply": (script("apply.sh", user), 0o755),
+        "run/bakery/finish": (script("finish.sh", user), 0o755),
+        "run/bakery/key.pub": (public.encode(), 0o644),
+        "etc/ssh/ssh_host_ed25519_key": (host.read_bytes(), 0o600),
+        "etc/ssh/ssh_host_ed25519_key.pub": (host_public.encode(), 0o644),
+    }
+    (work / "seed.tar").write_bytes(archive(entries))

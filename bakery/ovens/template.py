@@ -1,0 +1,234 @@
+"""Renders a recipe's Packer template for QEMU: pure, the recipe's own provisioners stay as they are.
+
+The result holds one builder, of type ``qemu``, under the name of the builder it stands for: what provisioners say in
+``only``, ``except`` and ``override``, and ``{{build_name}}``, keep their meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bakery.errors import BakeFailed
+from bakery.fluid_run.clusters.boot import BootFiles
+from bakery.host import qemu
+from bakery.ovens.base import BakeOrder
+from bakery.recipe.model import Json
+from bakery.settings import Accelerator
+
+MARK = "bakery-provisioner"
+KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
+USER = re.compile(r"\{\{\s*user\s+[`\"]([^`\"]+)[`\"]\s*\}\}")
+TEMPLATE_DIR = re.compile(r"\{\{\s*template_dir\s*\}\}")
+DISK_NAME = "disk.qcow2"
+# A bake that a crash interrupts is thrown away, so nothing is ever flushed; freed blocks don't reach the image.
+DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
+
+
+@dataclass(frozen=True)
+class BakeMachine:
+    """The machine that a bake runs in.
+
+    ``ports`` is the range that Packer may take one of for its ssh; without ``boot`` the disk's own boot loader runs.
+    """
+
+    work: Path
+    accelerator: Accelerator
+    cores: int
+    memory_mb: int
+    ports: tuple[int, int]
+    boot: BootFiles | None = None
+
+    @property
+    def overlay(self) -> Path:
+        """A small overlay on the base image; Packer copies it."""
+        return self.work / "overlay.qcow2"
+
+    @property
+    def output(self) -> Path:
+        """Where Packer leaves the baked disk."""
+        return self.work / "output"
+
+    @property
+    def seed(self) -> Path:
+        """The tar archive on the seed disk."""
+        return self.work / "seed.tar"
+
+    @property
+    def key(self) -> Path:
+        """The throw-away private key that Packer logs in with."""
+        return self.work / "key"
+
+    @property
+    def console(self) -> Path:
+        """What the machine writes to its serial port."""
+        return self.work / "console.log"
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A template that Packer runs. ``provisioners`` names each in a few words; ``user`` is who Packer logs in as."""
+
+    template: Json
+    variables: Mapping[str, str]
+    builder: str
+    user: str
+    disk_gb: int
+    provisioners: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def source_builder(template: Json) -> Json:
+    """The builder that the image is made for: the first ``googlecompute``, else the first. Raises BakeFailed."""
+    builders = template.get("builders") or []
+    if not builders:
+        raise BakeFailed("the template has no builders", hint="give packer.json a googlecompute builder")
+    return next((builder for builder in builders if builder.get("type") == "googlecompute"), builders[0])
+
+
+def resolve(text: Json, variables: Mapping[str, str]) -> str:
+    """A value of the template with its ``{{user}}`` filled in."""
+    return USER.sub(lambda match: str(variables.get(match[1], "")), str(text))
+
+
+def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_error: bool = False) -> Rendering:
+    """The template of the order for this machine; raises BakeFailed when it has no builder.
+
+    With ``sync_on_error`` a failed bake's disk holds all that was written, so that somebody can look at it.
+    """
+    template = order.template
+    source = source_builder(template)
+    declared = template.get("variables") or {}
+    variables = {key: value for key, value in order.variables.items() if key in declared}
+    known = {**{key: str(value) for key, value in declared.items() if value is not None}, **variables}
+    user = resolve(source.get("ssh_username", "packer"), known)
+    name = str(source.get("name") or source["type"])
+    warnings: list[str] = []
+    provisioners = [*_startup(source), *(template.get("provisioners") or [])]
+    if template.get("post-processors"):
+        warnings.append("post-processors are not run by the local oven")
+    folder = str((workspace / PurePosixPath(order.template_path)).parent)
+    rendered = {
+        **{key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")},
+        "builders": [_builder(source, name, user, machine)],
+        "provisioners": _marked(provisioners),
+        **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
+    }
+    return Rendering(
+        template=_map(rendered, lambda text: TEMPLATE_DIR.sub(lambda _: folder, text)),
+        variables=variables,
+        builder=name,
+        user=user,
+        disk_gb=_disk_gb(resolve(source.get("disk_size", 0), known)),
+        provisioners=tuple(resolve(_words(one), known) for one in provisioners),
+        warnings=tuple(warnings),
+    )
+
+
+def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
+    """The ``qemu`` builder: settings measured to be quick, everything on the loopback address."""
+    kept = {key: source[key] for key in KEPT if key in source}
+    return {
+        "ssh_timeout": "10m",
+        **kept,
+        "type": "qemu",
+        "name": name,
+        "disk_image": True,
+        "iso_url": str(machine.overlay),
+        "iso_checksum": "none",
+        "format": "qcow2",
+        "output_directory": str(machine.output),
+        "vm_name": DISK_NAME,
+        "skip_resize_disk": True,
+        "skip_compaction": True,
+        "use_backing_file": False,
+        "headless": True,
+        "boot_wait": "1ms",  # 0 would mean the default of 10 s
+        "accelerator": "none",  # qemuargs say it in -machine
+        "communicator": "ssh",
+        "ssh_username": user,
+        "ssh_private_key_file": str(machine.key),
+        "host_port_min": machine.ports[0],
+        "host_port_max": machine.ports[1],
+        "shutdown_command": "sudo -n /bin/sh /run/bakery/finish",
+        "shutdown_timeout": "10m",
+        "qemuargs": _arguments(machine),
+    }
+
+
+def _arguments(machine: BakeMachine) -> list[list[str]]:
+    """QEMU's options; an option that is named here replaces all of Packer's own of that name."""
+    disk = f"file={_option(machine.output / DISK_NAME)},format=qcow2,if=virtio,{DISK_OPTIONS}"
+    kind = qemu.machine_arguments(machine.accelerator)
+    arguments = [
+        *([kind[at], kind[at + 1]] for at in range(0, len(kind), 2)),
+        ["-smp", str(machine.cores)],
+        ["-m", str(machine.memory_mb)],
+        ["-display", "none"],
+        ["-nodefaults", ""],
+        ["-serial", f"file:{machine.console}"],
+        ["-netdev", "user,id=user.0,ipv6=off,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22"],
+        ["-device", "virtio-net-pci,netdev=user.0"],
+        ["-device", "virtio-rng-pci"],
+        ["-drive", disk],
+        ["-drive", f"file={_option(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
+        ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
+    ]
+    if machine.boot:
+        arguments += [
+            ["-kernel", str(machine.boot.kernel)],
+            ["-initrd", str(machine.boot.initrd)],
+            ["-append", f"{machine.boot.root} {qemu.KERNEL_ARGUMENTS}"],
+        ]
+    return arguments
+
+
+def _option(path: Path) -> str:
+    """A path inside a QEMU option: commas are doubled."""
+    return str(path).replace(",", ",,")
+
+
+def _startup(source: Json) -> list[Json]:
+    """``startup_script_file``: on Compute Engine it runs as root, and Packer waits for it before it provisions."""
+    if "startup_script_file" not in source:
+        return []
+    return [
+        {
+            "type": "shell",
+            "script": source["startup_script_file"],
+            "execute_command": "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}'",
+        }
+    ]
+
+
+def _marked(provisioners: list[Json]) -> list[Json]:
+    """A line of output before each provisioner, which progress is read from."""
+    total = len(provisioners)
+    marked: list[Json] = []
+    for number, provisioner in enumerate(provisioners, start=1):
+        marked += [{"type": "shell-local", "inline": [f"echo {MARK} {number}/{total}"]}, provisioner]
+    return marked
+
+
+def _words(provisioner: Json) -> str:
+    """A provisioner in a few words: its type and what it runs or copies."""
+    scripts = provisioner.get("scripts") or [provisioner.get("script") or provisioner.get("source") or ""]
+    what = ", ".join(PurePosixPath(str(script)).name for script in scripts if script)
+    return f"{provisioner.get('type', '')} {what}".strip()
+
+
+def _disk_gb(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _map(value: Json, change: Callable[[str], str]) -> Json:
+    """The same JSON with every string changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_map(entry, change) for entry in value]
+    if isinstance(value, dict):
+        return {key: _map(entry, change) for key, entry in value.items()}
+    return value
