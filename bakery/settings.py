@@ -6,22 +6,21 @@ dynamic resources and the command line all read them through :func:`parse`, so t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bakery.config_reader import Reader
 from bakery.errors import InputError, Problem
 
 if TYPE_CHECKING:
     import pulumi
 
 PROJECT = "image-bakery"
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class OvenKind(StrEnum):
@@ -112,99 +111,45 @@ class Settings:
     fake: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Reader:
-    """Reads typed values out of one mapping and gathers what is wrong."""
-
-    def __init__(self, values: Mapping[str, Any], where: str, prefix: str, problems: list[Problem]) -> None:
-        self.values = values
-        self.where = where
-        self.prefix = prefix
-        self.problems = problems
-        self.seen: set[str] = set()
-
-    def wrong(self, key: str, message: str, hint: str) -> None:
-        """Note a problem with one key."""
-        self.problems.append(Problem(self.where, 1, f"{self.prefix}{key} {message}", hint))
-
-    def take(self, key: str, default: Any, kind: Callable[[Any], Any], what: str) -> Any:
-        """The value of ``key`` as ``kind`` makes it, or the default; a bad one becomes a problem."""
-        self.seen.add(key)
-        if self.values.get(key) is None:
-            return default
-        try:
-            return kind(self.values[key])
-        except (TypeError, ValueError):
-            self.wrong(key, f"is {self.values[key]!r}", f"write {what}")
-            return default
-
-    def text(self, key: str, default: str = "") -> str:
-        """A string."""
-        return str(self.take(key, default, _text, "a string"))
-
-    def count(self, key: str, default: int, least: int = 0) -> int:
-        """A whole number of at least ``least``."""
-
-        def number(value: Any) -> int:
-            if isinstance(value, bool) or int(value) < least:
-                raise ValueError
-            return int(value)
-
-        return int(self.take(key, default, number, f"a whole number, {least} or more"))
-
-    def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
-        return bool(self.take(key, default, _flag, "true or false"))
-
-    def choice(self, key: str, default: Choice) -> Choice:
-        """One of an enum's values."""
-        kind = type(default)
-        found: Choice = self.take(key, default, kind, "one of " + ", ".join(kind))
-        return found
-
-    def words(self, key: str) -> tuple[str, ...]:
-        """A list of strings."""
-        return tuple(self.take(key, (), _words, "a list of strings"))
-
-    def mapping(self, key: str) -> Mapping[str, Any]:
-        """A mapping."""
-        return dict(self.take(key, {}, _mapping, "a mapping"))
-
-    def group(self, key: str) -> _Reader:
-        """A reader of the mapping below ``key``."""
-        return _Reader(self.mapping(key), self.where, f"{self.prefix}{key}.", self.problems)
-
-    def done(self) -> None:
-        """Name the keys that nobody asked for."""
-        for key in sorted(set(self.values) - self.seen):
-            self.wrong(key, "is not a setting", "take it away or correct it; known: " + ", ".join(sorted(self.seen)))
+def _local(reader: Reader) -> LocalSettings:
+    return LocalSettings(
+        accelerator=reader.choice("accelerator", Accelerator.AUTO),
+        cores=reader.count("cores", 2, 1),
+        memory_mb=reader.count("memoryMb", 2048, 512),
+        disk_gb=reader.count("diskGb", 10, 2),
+        slots=reader.count("slots", 0),
+        keep_failed=reader.flag("keepFailed", False),
+        mirror=reader.text("mirror"),
+    )
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        raise TypeError
-    return str(value)
+def _spack(reader: Reader) -> SpackSettings:
+    return SpackSettings(
+        source=reader.text("source"),
+        ref=reader.text("ref"),
+        packages_source=reader.text("packagesSource"),
+        packages_ref=reader.text("packagesRef"),
+        cache=reader.text("cache"),
+        mirror=reader.text("mirror"),
+    )
 
 
-def _flag(value: Any) -> bool:
-    if value in (True, "true"):
-        return True
-    if value in (False, "false"):
-        return False
-    raise ValueError
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    value = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(value, list):
-        raise TypeError
-    return tuple(_text(entry) for entry in value)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    value = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(value, dict):
-        raise TypeError
-    return value
+def _google(reader: Reader) -> GoogleSettings:
+    return GoogleSettings(
+        project=reader.text("project"),
+        region=reader.text("region"),
+        zones=reader.words("zones"),
+        network=reader.text("network"),
+        subnetwork=reader.text("subnetwork"),
+        buckets=reader.mapping("buckets"),
+        accounts=reader.mapping("accounts"),
+        kms_key=reader.text("kmsKey"),
+        repository=reader.text("repository"),
+        branch=reader.text("branch", "main"),
+        consumers=reader.words("consumers"),
+        schedule=reader.text("schedule", "0 4 * * 1"),
+        endpoint=reader.text("endpoint"),
+    )
 
 
 def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None = None) -> Settings:
@@ -214,7 +159,7 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
     come as JSON text, as Pulumi hands them out. Raises InputError with every problem.
     """
     problems: list[Problem] = []
-    top = _Reader(values, where or f"Pulumi.{stack}.yaml", f"{PROJECT}:", problems)
+    top = Reader(values, where or f"Pulumi.{stack}.yaml", f"{PROJECT}:", problems)
 
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
@@ -231,38 +176,9 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
         select=top.words("select"),
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
         retention_days=top.count("retentionDays", 30),
-        local=LocalSettings(
-            accelerator=local.choice("accelerator", Accelerator.AUTO),
-            cores=local.count("cores", 2, 1),
-            memory_mb=local.count("memoryMb", 2048, 512),
-            disk_gb=local.count("diskGb", 10, 2),
-            slots=local.count("slots", 0),
-            keep_failed=local.flag("keepFailed", False),
-            mirror=local.text("mirror"),
-        ),
-        spack=SpackSettings(
-            source=spack.text("source"),
-            ref=spack.text("ref"),
-            packages_source=spack.text("packagesSource"),
-            packages_ref=spack.text("packagesRef"),
-            cache=spack.text("cache"),
-            mirror=spack.text("mirror"),
-        ),
-        google=GoogleSettings(
-            project=google.text("project"),
-            region=google.text("region"),
-            zones=google.words("zones"),
-            network=google.text("network"),
-            subnetwork=google.text("subnetwork"),
-            buckets=google.mapping("buckets"),
-            accounts=google.mapping("accounts"),
-            kms_key=google.text("kmsKey"),
-            repository=google.text("repository"),
-            branch=google.text("branch", "main"),
-            consumers=google.words("consumers"),
-            schedule=google.text("schedule", "0 4 * * 1"),
-            endpoint=google.text("endpoint"),
-        ),
+        local=_local(local),
+        spack=_spack(spack),
+        google=_google(google),
         fake=top.mapping("fake"),
     )
     if settings.oven is OvenKind.CLOUD_BUILD:

@@ -1,0 +1,107 @@
+"""Reads typed values out of a configuration mapping and gathers every problem instead of stopping at the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from bakery.errors import Problem
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Reader:
+    """One mapping. ``where`` names its file in problems, ``prefix`` stands before its keys there."""
+
+    def __init__(self, values: Mapping[str, Any], where: str, prefix: str, problems: list[Problem]) -> None:
+        self.values = values
+        self.where = where
+        self.prefix = prefix
+        self.problems = problems
+        self.seen: set[str] = set()
+
+    def wrong(self, key: str, message: str, hint: str) -> None:
+        """Note a problem with one key."""
+        self.problems.append(Problem(self.where, 1, f"{self.prefix}{key} {message}", hint))
+
+    def take(self, key: str, default: Any, kind: Callable[[Any], Any], what: str) -> Any:
+        """The value of ``key`` as ``kind`` makes it, or the default; a bad one becomes a problem."""
+        self.seen.add(key)
+        if self.values.get(key) is None:
+            return default
+        try:
+            return kind(self.values[key])
+        except (TypeError, ValueError):
+            self.wrong(key, f"is {self.values[key]!r}", f"write {what}")
+            return default
+
+    def text(self, key: str, default: str = "") -> str:
+        """A string."""
+        return str(self.take(key, default, _text, "a string"))
+
+    def count(self, key: str, default: int, least: int = 0) -> int:
+        """A whole number of at least ``least``."""
+
+        def number(value: Any) -> int:
+            if isinstance(value, bool) or int(value) < least:
+                raise ValueError
+            return int(value)
+
+        return int(self.take(key, default, number, f"a whole number, {least} or more"))
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        return bool(self.take(key, default, _flag, "true or false"))
+
+    def choice(self, key: str, default: Choice) -> Choice:
+        """One of an enum's values."""
+        kind = type(default)
+        found: Choice = self.take(key, default, kind, "one of " + ", ".join(kind))
+        return found
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list of strings."""
+        return tuple(self.take(key, (), _words, "a list of strings"))
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """A mapping."""
+        return dict(self.take(key, {}, _mapping, "a mapping"))
+
+    def group(self, key: str) -> Reader:
+        """A reader of the mapping below ``key``."""
+        return Reader(self.mapping(key), self.where, f"{self.prefix}{key}.", self.problems)
+
+    def done(self) -> None:
+        """Name the keys that nobody asked for."""
+        for key in sorted(set(self.values) - self.seen):
+            self.wrong(key, "is not a setting", "take it away or correct it; known: " + ", ".join(sorted(self.seen)))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        raise TypeError
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if value in (True, "true"):
+        return True
+    if value in (False, "false"):
+        return False
+    raise ValueError
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    value = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(entry) for entry in value)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    value = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, dict):
+        raise TypeError
+    return value

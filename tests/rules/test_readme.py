@@ -1,0 +1,89 @@
+"""Every command that the documents show exists, and those that change nothing really run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.rules import tree
+
+DOCUMENTS = [
+    path for path in tree.tracked() if path == Path("README.md") or (path.parts[0] == "docs" and path.suffix == ".md")
+]
+# A block fenced as ```sh is checked; one fenced as ```sh run is executed too.
+BLOCK = re.compile(r"(?ms)^```sh( run)?\n(.*?)^```$")
+GNU = {"git", "cd", "source", ".", "export", "echo", "sudo", "apt-get", "ls", "cat", "rm"}
+
+
+def commands(path: Path, executed: bool = False) -> list[list[str]]:
+    """The commands of a document's ``sh`` blocks as words, comments left out."""
+    found = []
+    for runs, block in BLOCK.findall(tree.text(path)):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            while words and re.fullmatch(r"\w+=.*", words[0]):
+                words = words[1:]
+            if words and (runs or not executed):
+                found.append(words)
+    return found
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"(?m)^([a-z][\w-]*):", tree.text(Path("Makefile"))))
+
+
+def bakery_help(*words: str) -> str:
+    done = subprocess.run(["bakery", *words, "--help"], cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"bakery {' '.join(words)}: {done.stderr}"
+    return done.stdout
+
+
+def problem(words: list[str]) -> str:
+    """What is wrong with a command of a document, or ""."""
+    program, *rest = words
+    plain = [word for word in rest if not word.startswith("-")]
+    if program == "make":
+        unknown = [word for word in plain if "=" not in word and word not in make_targets()]
+        return f"no make target {unknown}" if unknown else ""
+    if program == "bakery":
+        if not plain:
+            return ""
+        shown = bakery_help(plain[0])
+        options = [word.partition("=")[0] for word in rest if word.startswith("--")]
+        return next((f"bakery {plain[0]} has no {option}" for option in options if option not in shown), "")
+    if program == "pulumi":
+        known = {"up", "preview", "destroy", "config", "stack", "refresh", "plugin", "cancel"}
+        return "" if plain and plain[0] in known else f"pulumi has no {plain[:1]}"
+    if program.startswith(("tools/", ".ci/", ".venv/")):
+        return "" if (tree.ROOT / program).exists() else f"there is no {program}"
+    return "" if program in GNU else f"unknown program {program}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_the_commands_of_a_document_exist(path: Path) -> None:
+    assert [f"{shlex.join(words)}: {fault}" for words in commands(path) if (fault := problem(words))] == []
+
+
+def test_the_readme_shows_commands_and_some_are_executed() -> None:
+    assert len(commands(Path("README.md"))) >= 10
+    assert len(commands(Path("README.md"), executed=True)) >= 2
+
+
+@pytest.mark.parametrize("words", commands(Path("README.md"), executed=True), ids=shlex.join)
+def test_a_command_of_the_readme_runs(words: list[str]) -> None:
+    done = subprocess.run(words, cwd=tree.ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip()
+
+
+def test_every_make_target_is_explained() -> None:
+    makefile = tree.text(Path("Makefile"))
+    phony = re.search(r"(?m)^\.PHONY: (.*)$", makefile)
+    assert phony is not None
+    assert set(phony[1].split()) == make_targets()
+    explained = set(re.findall(r"(?m)^([a-z][\w-]*):.*## \S", makefile))
+    assert explained == make_targets()
