@@ -7,7 +7,6 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from bakery import library
 from bakery.errors import Uncertain
-from bakery.fluid_run import clusters, runner
 from bakery.library.base import Proof
 from bakery.paths import StatePaths
 from bakery.plan.order import test_from_json
@@ -28,6 +27,8 @@ class FluidRunTestProvider(BakeryProvider):
     @shown
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this very image has passed these very tests before."""
+        from bakery.fluid_run import clusters, runner  # here: the program, which only declares, starts faster
+
         stack = settings(props["urn"])
         paths = StatePaths(stack.state)
         order = test_from_json(read_order(orders.test_file(paths, props["image"], props["tests"])))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
+from bakery import outputs
 from bakery.paths import StatePaths
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
 from bakery.resources import orders
@@ -91,3 +93,15 @@ def _tested(image: ImagePlan, baked: BakedImage) -> FluidRunTest | None:
 
 def _urn(name: str, *types: str) -> str:
     return urn(pulumi.get_stack(), pulumi.get_project(), name, *types)
+
+
+def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
+    """Export the stack's outputs: a family's entry is known once its image is promoted, ``rcc_tf`` once all are."""
+    names = {one.image.family: one.promoted.image for one in declared}
+    pulumi.export("images", {family: _image(settings, plan, family, name) for family, name in names.items()})
+    everything = pulumi.Output.all(**names)
+    pulumi.export("rcc_tf", everything.apply(lambda found: outputs.rcc_tf(settings, plan, found)))
+
+
+def _image(settings: Settings, plan: Plan, family: str, name: pulumi.Output[str]) -> pulumi.Output[Any]:
+    return name.apply(lambda found: outputs.images(settings, plan, {family: found})[family])

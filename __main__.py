@@ -1,0 +1,35 @@
+"""The Pulumi program: settings -> recipes -> plan -> declare -> export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from bakery import paths
+from bakery.errors import BakeryError
+from bakery.host.revision import revision
+from bakery.plan import plan as planning
+from bakery.recipe import lockfile
+from bakery.recipe.load import load
+from bakery.resources.program import declare, export
+from bakery.settings import from_pulumi
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Declare what the stack's settings and the recipes say."""
+    settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT)
+    recipes = load(settings.packages, settings.common, settings.select, cache=paths.cache())
+    plan = planning.make(settings, recipes, lockfile.read(settings.lock), revision(settings.root))
+    for problem in plan.problems:
+        pulumi.log.warn(str(problem))
+    export(settings, plan, declare(settings, plan))
+
+
+try:
+    main()
+except BakeryError as error:
+    # The whole message, every problem of it, and no traceback: this is the user's input, not a defect.
+    raise pulumi.RunError(str(error)) from None

@@ -1,0 +1,146 @@
+"""Clears what a killed run left behind, before the next ``up``: ``python -m bakery.recover --stack dev``.
+
+Only what is certainly nobody's: a lock whose process on this machine is dead, pending operations of a stack that
+nobody has locked (every operation here may be done twice), and leftovers of ovens and clusters whose owners are gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+from bakery.errors import BakeryError
+from bakery.host import process
+from bakery.settings import PROJECT, OvenKind, Settings, from_file
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock of Pulumi's file backend: who holds it. ``file`` is the lock."""
+
+    file: Path
+    pid: int
+    host: str
+
+    def stale(self, here: str, proc: Path = Path("/proc")) -> bool:
+        """Whether its engine ran on this machine and is certainly gone."""
+        if self.host != here:
+            return False
+        try:
+            return "pulumi" not in (proc / str(self.pid) / "comm").read_text()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
+
+def backend_folder(url: str) -> Path | None:
+    """The folder of a ``file://`` backend; None for any other, which looks after its own locks."""
+    parts = urlparse(url)
+    return Path(parts.path).expanduser() if parts.scheme == "file" and parts.path else None
+
+
+def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:
+    """The locks of a stack; one that can't be read is left alone."""
+    for file in sorted((backend / ".pulumi" / "locks" / "organization" / project / stack).glob("*.json")):
+        try:
+            held = json.loads(file.read_text(encoding="utf-8"))
+            yield Lock(file, int(held["pid"]), str(held["hostname"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+
+
+def clear_locks(backend: Path, stack: str, here: str) -> tuple[list[str], bool]:
+    """Take away stale locks; what was done, and whether the stack is free now."""
+    said: list[str] = []
+    free = True
+    for lock in locks(backend, stack):
+        if lock.stale(here):
+            lock.file.unlink(missing_ok=True)
+            said.append(f"cleared the lock of an engine that is gone (process {lock.pid})")
+        else:
+            free = False
+    return said, free
+
+
+def has_pending(backend: Path, stack: str, project: str = PROJECT) -> bool:
+    """Whether the stored state has operations that never ended; a look at the file, without an engine."""
+    folder = backend / ".pulumi" / "stacks" / project
+    plain, packed = folder / f"{stack}.json", folder / f"{stack}.json.gz"
+    try:
+        data = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
+        return bool(pending(json.loads(data)["checkpoint"]["latest"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def pending(deployment: object) -> list[str]:
+    """The names of the pending operations of a deployment."""
+    found = deployment.get("pending_operations") if isinstance(deployment, dict) else None
+    return [f"{entry['type']} {entry['resource']['urn'].rpartition('::')[2]}" for entry in found or ()]
+
+
+def clear_pending(root: Path, stack: str) -> list[str]:
+    """Take pending operations out of the state, through the engine so that the state stays a checked one."""
+    state = json.loads(process.output(["pulumi", "stack", "export", "--stack", stack], cwd=root))
+    names = pending(state["deployment"])
+    state["deployment"].pop("pending_operations", None)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "state.json"
+        file.write_text(json.dumps(state), encoding="utf-8")
+        process.output(["pulumi", "stack", "import", "--stack", stack, "--file", str(file)], cwd=root)
+    return [f"cleared a pending operation: {name}; it is done again" for name in names]
+
+
+def clear_leftovers(settings: Settings) -> list[str]:
+    """Clear what killed bakes and clusters left on this machine."""
+    if settings.oven is not OvenKind.LOCAL:
+        return []
+    from bakery.fluid_run.clusters import local as clusters
+    from bakery.ovens import local as oven
+
+    folders = clusters.clear_leftovers(settings)
+    return [
+        *oven.clear_leftovers(settings),
+        *([f"cleared {folders} test clusters that were killed"] if folders else []),
+    ]
+
+
+def recover(root: Path, stack: str, backend_url: str) -> list[str]:
+    """Clear all that is left over; says what was cleared."""
+    said: list[str] = []
+    backend = backend_folder(backend_url)
+    if backend is not None:
+        said, free = clear_locks(backend, stack, socket.gethostname())
+        if free and has_pending(backend, stack):
+            said += clear_pending(root, stack)
+    return said + clear_leftovers(from_file(root, stack))
+
+
+def main(arguments: list[str], backend_url: str) -> int:
+    """The command line; prints what was cleared and is silent when nothing was."""
+    parser = argparse.ArgumentParser(prog="python -m bakery.recover", description=__doc__)
+    parser.add_argument("--stack", default="dev")
+    parser.add_argument("--root", type=Path, default=Path.cwd())
+    options = parser.parse_args(arguments)
+    try:
+        for line in recover(options.root, options.stack, backend_url):
+            print(f"recover: {line}")
+    except BakeryError as error:
+        print(error.render(), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    import os
+
+    sys.exit(main(sys.argv[1:], os.environ.get("PULUMI_BACKEND_URL", "")))

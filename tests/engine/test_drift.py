@@ -1,0 +1,138 @@
+"""Refresh and destroy, adoption, two stacks, and the state of an older program."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import workshop as shop
+from workshop import Workshop
+
+
+@pytest.fixture
+def done(workshop: Workshop) -> Workshop:
+    """One promoted image."""
+    workshop.recipe("hpcc")
+    workshop.must_up()
+    return workshop
+
+
+def image_file(workshop: Workshop, name: str) -> Path:
+    return workshop.library.image_file(name)
+
+
+def test_refresh_of_what_is_as_it_was_changes_nothing(done: Workshop) -> None:
+    assert done.run("refresh", "--yes", "--skip-preview").code == 0
+    assert done.steps() == {}
+
+
+def test_refresh_drops_an_image_that_was_removed_behind_our_back(done: Workshop) -> None:
+    image_file(done, done.families()["hpcc"]).unlink()
+    refresh = done.run("refresh", "--yes", "--skip-preview")
+    assert refresh.code == 0, refresh.text
+    assert done.steps()["BakedImage hpcc"] == "create"
+    done.must_up()
+    assert image_file(done, done.families()["hpcc"]).exists()
+    assert len(done.library.runs()) == 2, "new bytes have to be tested anew"
+
+
+def test_refresh_keeps_what_is_not_certainly_gone(done: Workshop) -> None:
+    file = image_file(done, done.families()["hpcc"])
+    file.write_bytes(file.read_bytes() + b"x")
+    refresh = done.run("refresh", "--yes", "--skip-preview")
+    assert refresh.code == 0, refresh.text
+    assert "kept" in refresh
+    assert done.resources("BakedImage")
+
+
+def test_refresh_sees_a_family_that_was_moved_and_up_moves_it_back(done: Workshop) -> None:
+    first = done.families()["hpcc"]
+    done.write("packages/hpcc/install.sh", "#!/bin/bash\necho second\n")
+    done.must_up()
+    second = done.families()["hpcc"]
+    done.library.promote(first, "hpcc")
+    assert done.run("refresh", "--yes", "--skip-preview").code == 0
+    assert done.steps() == {"PromotedImage hpcc": "update"}
+    done.must_up()
+    assert done.families()["hpcc"] == second
+
+
+def test_destroy_keeps_files_and_results(done: Workshop) -> None:
+    image = done.families()["hpcc"]
+    destroy = done.run("destroy", "--yes", "--skip-preview")
+    assert destroy.code == 0, destroy.text
+    assert done.resources() == []
+    assert done.families() == {}
+    assert image_file(done, image).exists()
+    assert done.library.find(image).state == "DEPRECATED"  # type: ignore[union-attr]
+    assert len(done.library.runs()) == 1
+
+
+def test_destroyed_then_up_again_adopts(done: Workshop) -> None:
+    image = done.families()["hpcc"]
+    assert done.run("destroy", "--yes", "--skip-preview").code == 0
+    done.must_up()
+    assert done.families()["hpcc"] == image
+    assert done.library.find(image).state == "ACTIVE"  # type: ignore[union-attr]
+    assert done.bake_logs() == 1
+    assert len(done.library.runs()) == 1
+    assert done.resources("BakedImage")[0]["outputs"]["outcome"] == "adopted"
+
+
+def test_a_package_that_left_is_given_back(done: Workshop) -> None:
+    done.recipe("other")
+    done.must_up()
+    shutil.rmtree(done.folder / "packages" / "hpcc")
+    done.must_up()
+    assert set(done.families()) == {"other"}
+
+
+def test_another_stack_adopts_what_the_first_baked(done: Workshop) -> None:
+    other = Workshop(done.folder, done.env, stack="second")
+    shop.init(other)
+    other.must_up()
+    assert other.resources("BakedImage")[0]["outputs"]["outcome"] == "adopted"
+    assert done.bake_logs() == 1
+
+
+def test_a_stack_that_is_destroyed_leaves_the_family_that_another_holds_on_the_same_image(done: Workshop) -> None:
+    """Both promoted the same image: the family goes to the newest proven one that is left."""
+    image = done.families()["hpcc"]
+    done.write("packages/hpcc/install.sh", "#!/bin/bash\necho second\n")
+    other = Workshop(done.folder, done.env, stack="second")
+    shop.init(other).must_up()
+    newer = done.families()["hpcc"]
+    assert newer != image
+    assert done.run("destroy", "--yes", "--skip-preview").code == 0
+    assert done.families()["hpcc"] == newer
+
+
+def test_two_stacks_at_once_bake_a_digest_once(workshop: Workshop) -> None:
+    workshop.recipe("hpcc")
+    workshop.fake = {"seconds": 3}
+    other = shop.init(Workshop(workshop.folder, workshop.env, workshop.fake, stack="second"))
+    both = [one.start("up", "--yes", "--skip-preview") for one in (workshop, other)]
+    texts = [one.communicate(timeout=120)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], texts
+    outcomes = sorted(one.resources("BakedImage")[0]["outputs"]["outcome"] for one in (workshop, other))
+    assert outcomes[0] in ("adopted", "baked")
+    assert outcomes != ["baked", "baked"]
+    assert workshop.library.runs()
+
+
+def test_the_names_in_the_state_are_frozen(done: Workshop) -> None:
+    """A state of today must load in years: these references may never change."""
+    found = {one["type"]: one["inputs"]["__provider"] for one in done.resources()}
+    assert found == {
+        "pulumi-python:dynamic/bakery:BakedImage": REFERENCES["BakedImage"],
+        "pulumi-python:dynamic/bakery:FluidRunTest": REFERENCES["FluidRunTest"],
+        "pulumi-python:dynamic/bakery:PromotedImage": REFERENCES["PromotedImage"],
+    }
+
+
+REFERENCES = {
+    "BakedImage": "",
+    "FluidRunTest": "",
+    "PromotedImage": "",
+}
