@@ -1,0 +1,95 @@
+"""A parsed file whose every value still knows its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bakery.recipe.findings import Findings, quoted
+
+Where = tuple[str | int, ...]  # keys and indices from the top to a value
+
+LARGEST = 1 << 20  # bytes of a file that is parsed; recipes are written by people
+DEEPEST = 60  # levels of nesting
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Document:
+    """``value`` as json.loads gives it; ``lines`` the line of every key and list entry, by its place.
+
+    ``texts`` has the text, as it was written, of YAML scalars that are no strings (``1.10`` is the number 1.1).
+    """
+
+    value: Any
+    lines: Mapping[Where, int]
+    findings: Findings
+    texts: Mapping[Where, str] = field(default_factory=dict)
+
+    def line(self, *where: str | int) -> int:
+        """The line of a value, or of the nearest thing around it that has one."""
+        for length in range(len(where), 0, -1):
+            found = self.lines.get(where[:length])
+            if found:
+                return found
+        return 1
+
+    def error(self, message: str, hint: str, *where: str | int) -> None:
+        """Note an error at that place."""
+        self.findings.error(self.line(*where), message, hint)
+
+    def warn(self, message: str, hint: str, *where: str | int) -> None:
+        """Note a warning at that place."""
+        self.findings.warn(self.line(*where), message, hint)
+
+    def group(self, key: str) -> dict[str, Any]:
+        """The mapping below a top-level key; {} when there is none, with an error when it is something else."""
+        found = self.value.get(key)
+        if found is None:
+            return {}
+        if isinstance(found, dict):
+            return found
+        self.error(f"{key} is {quoted(found)}", "write a mapping", key)
+        return {}
+
+    def entries(self, key: str, what: str) -> list[tuple[int, dict[str, Any]]]:
+        """The mappings of the list below a top-level key, with their indices; what is none is an error."""
+        found = self.value.get(key)
+        if found is None:
+            return []
+        if not isinstance(found, list):
+            self.error(f"{key} is {quoted(found)}", f"write a list of {what}", key)
+            return []
+        for index, entry in enumerate(found):
+            if not isinstance(entry, dict):
+                self.error(f"{key} holds {quoted(entry)}", f"write a mapping for each of the {what}", key, index)
+        return [(index, entry) for index, entry in enumerate(found) if isinstance(entry, dict)]
+
+
+def strings(value: Any, where: Where = ()) -> Iterator[tuple[Where, str]]:
+    """Every string in a value, with its place."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from strings(entry, (*where, key))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from strings(entry, (*where, index))
+
+
+def text(content: bytes, findings: Findings) -> str | None:
+    """A file's text, or None with an error; a byte-order mark is a warning."""
+    if len(content) > LARGEST:
+        findings.error(1, f"has {len(content)} bytes", f"keep it below {LARGEST}")
+        return None
+    if content.startswith(BOM):
+        findings.warn(1, "begins with a byte-order mark", "save it as UTF-8 without")
+        content = content[len(BOM) :]
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        findings.error(line, f"is no UTF-8 (byte {error.start})", "save it as UTF-8")
+        return None

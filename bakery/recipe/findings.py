@@ -1,0 +1,44 @@
+"""Gathers what the checks of one package find; files are named relative to the package until they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from bakery.errors import Problem, Severity
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Problems with one file (``file``), appended to a list that all files of a package share."""
+
+    file: str = ""
+    problems: list[Problem] = field(default_factory=list)
+
+    def at(self, file: str) -> Findings:
+        """The same list, for another file."""
+        return replace(self, file=file)
+
+    def error(self, line: int, message: str, hint: str) -> None:
+        """Note what stops the bake."""
+        self._add(line, message, hint, Severity.ERROR)
+
+    def warn(self, line: int, message: str, hint: str) -> None:
+        """Note what is wrong while the bake can go on."""
+        self._add(line, message, hint, Severity.WARNING)
+
+    def _add(self, line: int, message: str, hint: str, severity: Severity) -> None:
+        problem = Problem(self.file, max(line, 1), message, hint, severity)
+        if problem not in self.problems:  # the same thing for several variants
+            self.problems.append(problem)
+
+
+def quoted(value: object, limit: int = 60) -> str:
+    """A value as it stands in a message: on one line and not too long."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def one_line(error: object, limit: int = 120) -> str:
+    """An exception's text on one line, not too long."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -1,0 +1,150 @@
+"""Reads a folder of a recipe: every file's path, mode and digest, and the contents of the small ones.
+
+Every content is read and hashed each time, never taken from a time stamp. Nothing here blocks or follows a path out
+of the tree: links are resolved first, pipes and sockets are left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bakery.errors import Problem
+from bakery.recipe.findings import Findings, one_line
+
+KEPT = 1 << 18  # bytes up to which a content is kept for parsing
+CHUNK = 1 << 20
+LEFT_OUT = frozenset({".git", "__pycache__"})
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass
+class Tree:
+    """What a folder holds. ``files`` maps a path below it to (mode, sha256 in hex, file on this machine).
+
+    ``contents`` holds the small files' bytes, ``problems`` what can't be read, with paths below the folder.
+    """
+
+    folder: str
+    files: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """SHA-256 of all paths, modes, contents and problems, in hex; framed, so no two trees share it."""
+        parts = [f"{path}\0{entry[0]:o} {entry[1]}" for path, entry in sorted(self.files.items())]
+        parts += [f"{problem.file}\0{problem.message}" for problem in sorted(self.problems)]
+        return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read(folder: Path, roots: tuple[str, ...]) -> Tree:
+    """The folder's tree. Links are followed while they stay below one of ``roots``, real paths."""
+    tree = Tree(str(folder))
+    _Walk(tree, roots).folder(tree.folder, "", ())
+    return tree
+
+
+@dataclass(frozen=True)
+class _Walk:
+    tree: Tree
+    roots: tuple[str, ...]
+
+    def findings(self, path: str) -> Findings:
+        return Findings(path.encode("utf-8", "replace").decode(), self.tree.problems)
+
+    def folder(self, source: str, prefix: str, above: tuple[str, ...]) -> None:
+        """Take in a folder; ``above`` are the links that led here, as real paths."""
+        try:
+            with os.scandir(source) as entries:
+                for entry in entries:
+                    self.entry(entry, prefix + entry.name, above)
+        except OSError as error:
+            self.unreadable(prefix.rstrip("/") or ".", error)
+
+    def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...]) -> None:
+        if entry.name in LEFT_OUT:
+            return
+        if entry.is_symlink():
+            self.link(entry.path, path, above)
+        elif entry.is_dir(follow_symlinks=False):
+            self.folder(entry.path, path + "/", above)
+        else:
+            self.file(entry.path, path)
+
+    def link(self, source: str, path: str, above: tuple[str, ...]) -> None:
+        """Follow a link to a file or folder inside of the root; anything else is a problem."""
+        try:
+            target = os.path.realpath(source, strict=True)
+        except OSError as error:
+            what = "is a link to itself" if _is_loop(error) else "is a link to nothing"
+            self.findings(path).warn(1, f"{what}, it is left out", "correct or remove the link")
+            return
+        if not any(target == root or target.startswith(root + os.sep) for root in self.roots):
+            self.findings(path).error(1, "is a link out of the tree", "copy the file, or link inside of the tree")
+        elif not os.path.isdir(target):  # noqa: PTH112 - a string, as from scandir
+            self.file(target, path)
+        elif target in above or (os.path.realpath(source.rpartition("/")[0]) + os.sep).startswith(target + os.sep):
+            self.findings(path).error(1, "is a link to a folder that holds it", "remove the link")
+        else:
+            self.folder(target, path + "/", (*above, target))
+
+    def file(self, source: str, path: str) -> None:
+        """Read and hash a regular file."""
+        try:
+            handle = os.open(source, _FLAGS)
+        except OSError as error:
+            if _is_special(source):
+                self.special(path)
+            else:
+                self.unreadable(path, error)
+            return
+        try:
+            self.opened(handle, source, path)
+        except OSError as error:
+            self.unreadable(path, error)
+        finally:
+            os.close(handle)
+
+    def opened(self, handle: int, source: str, path: str) -> None:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            self.special(path)
+            return
+        content = os.read(handle, KEPT + 1)
+        if len(content) <= KEPT:
+            self.tree.contents[path] = content
+            found = hashlib.sha256(content)
+        else:
+            found = hashlib.sha256(content)
+            while chunk := os.read(handle, CHUNK):
+                found.update(chunk)
+        if not path.isprintable() or not path.isascii():
+            self.named(path)
+        self.tree.files[path] = (0o755 if mode & 0o100 else 0o644, found.hexdigest(), source)
+
+    def named(self, path: str) -> None:
+        """Refuse names that Packer, Cloud Storage or a message can't carry."""
+        if not path.isprintable():  # control characters, and bytes that are no UTF-8
+            self.findings(path).error(1, "has a name with control characters or no UTF-8", "rename it")
+
+    def special(self, path: str) -> None:
+        self.findings(path).warn(1, "is a pipe, socket or device, it is left out", "remove it from the package")
+
+    def unreadable(self, path: str, error: OSError) -> None:
+        hint = "make it readable, its content decides what is baked"
+        self.findings(path).error(1, f"can't be read: {one_line(error.strerror or error)}", hint)
+
+
+def _is_loop(error: OSError) -> bool:
+    return error.errno in (40, 62)  # ELOOP on Linux and macOS
+
+
+def _is_special(source: str) -> bool:
+    try:
+        mode = os.stat(source).st_mode  # noqa: PTH116
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
