@@ -250,9 +250,11 @@ class SlurmFacts(NamedTuple):
 
 def slurm_facts() -> SlurmFacts:
     """Look at the image."""
-    found = re.search(r"(\d+)\.(\d+)", command(program("scontrol"), "--version"))
+    # The daemons tell their version without a configuration, the clients don't.
+    daemon = next((path for path in map(shutil.which, ("slurmd", "slurmctld")) if path), None) or program("slurmd")
+    found = re.search(r"(\d+)\.(\d+)", command(daemon, "-V"))
     if found is None:
-        raise Broken("scontrol does not tell its version", blame="image")
+        raise Broken(f"{daemon} does not tell its version", blame="image")
     places = ("usr/lib/*/slurm*", "usr/lib64/slurm", "usr/local/lib/slurm", "opt/slurm/lib/slurm")
     pmix = any(True for place in places for _ in Path("/").glob(f"{place}/mpi_pmix*.so"))
     return SlurmFacts((int(found[1]), int(found[2])), "slurm" if known_user("slurm") else "root", pmix)
