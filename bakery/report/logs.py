@@ -1,0 +1,72 @@
+"""Where the logs of an image lie on this machine: its bake, and every Fluid-Run of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.errors import BakeryError
+from bakery.fluid_run.base import Verdict
+from bakery.library.local import LocalLibrary
+from bakery.paths import StatePaths
+
+
+@dataclass(frozen=True)
+class RunLogs:
+    """One Fluid-Run: when it began, what it said, and the files in its folder (none when that was cleared)."""
+
+    run_id: str
+    started: str
+    verdict: Verdict
+    reason: str
+    folder: Path
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class ImageLogs:
+    """All logs of one image. ``bake`` is None when it was baked elsewhere or its log was cleared."""
+
+    image: str
+    bake: Path | None
+    runs: tuple[RunLogs, ...]
+
+
+def find(library: LocalLibrary, state: StatePaths, wanted: str) -> ImageLogs:
+    """The logs of an image; ``wanted`` is its name, the start of its name or digest, or a family (its newest image).
+
+    An image whose bake failed has a log and no record: it is found by its name. Raises BakeryError with what there
+    is when nothing or more than one image fits.
+    """
+    name = _name(library, state, wanted)
+    bake = state.logs / f"{name}.log"
+    runs = tuple(
+        RunLogs(run.run_id, run.started, run.verdict, run.reason, Path(run.folder or ""), _files(run.folder))
+        for run in library.runs(name, outputs=False)
+    )
+    return ImageLogs(name, bake if bake.is_file() else None, runs)
+
+
+def _name(library: LocalLibrary, state: StatePaths, wanted: str) -> str:
+    images = library.images()
+    baked = {image.name for image in images}
+    logged = {file.stem for file in state.logs.glob("*.log")} if state.logs.is_dir() else set()
+    tested = {run.image for run in library.runs(outputs=False)}
+    if wanted in baked | logged | tested:
+        return wanted
+    of_family = [image.name for image in images if image.candidate_for == wanted]
+    if of_family:
+        return library.families().get(wanted, of_family[-1])
+    by_digest = {image.name for image in images if image.digest.startswith(wanted)}
+    found = sorted({name for name in baked | logged | tested if name.startswith(wanted)} | by_digest)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BakeryError(f"{wanted} fits {len(found)} images", hint="name one of: " + ", ".join(found[:10]))
+    raise BakeryError(f"there is no image {wanted}, and no log of one", hint="see: bakery library")
+
+
+def _files(folder: Path | str | None) -> tuple[Path, ...]:
+    if not folder or not Path(folder).is_dir():
+        return ()
+    return tuple(sorted(path for path in Path(folder).rglob("*") if path.is_file()))
