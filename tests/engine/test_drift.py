@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import workshop as shop
-from workshop import Workshop
+
+from tests.engine import workshop as shop
+from tests.engine.workshop import Workshop
 
 
 @pytest.fixture

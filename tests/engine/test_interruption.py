@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from workshop import ROOT, Workshop, alive, below, interrupt, wait_for
+
+from tests.engine.workshop import ROOT, Workshop, alive, below, interrupt, wait_for
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from workshop import Workshop, suite
+
+from tests.engine.workshop import Workshop, suite
 
 ALL = {f"{kind} {name}" for kind in ("BakedImage", "FluidRunTest", "PromotedImage") for name in ("rcc-debian", "hpcc")}
 
