@@ -18,6 +18,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery, compute_v1
 from google.cloud.devtools import cloudbuild_v1
 from google.cloud.storage import Client as StorageClient  # type: ignore[import-untyped]
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # type: ignore[import-untyped]
 from google.pubsub_v1 import PublisherClient
 from requests.exceptions import RequestException
 
@@ -34,6 +35,7 @@ PASSING = (
     RequestException,
     ConnectionError,
 )
+BROKEN = (exceptions.RetryError, RequestException, ConnectionError, TimeoutError, DataCorruption, InvalidResponse)
 RETRY = retry.Retry(
     predicate=retry.if_exception_type(*PASSING), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
 )
@@ -109,5 +111,5 @@ def asking(what: str, hint: str = "") -> Iterator[None]:
     except exceptions.GoogleAPICallError as error:
         kind = Uncertain if isinstance(error, PASSING) else BakeryError
         raise kind(f"{what}: {error.message}", hint=hint) from error
-    except (exceptions.RetryError, RequestException, ConnectionError, TimeoutError, GoogleAuthError) as error:
+    except (*BROKEN, GoogleAuthError) as error:
         raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error

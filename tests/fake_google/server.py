@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
                     time.sleep(fault.delay)
                     if fault.code:
                         self.server.cloud.calls.append((time.time(), request.id, request.call.path))
-                        raise Refusal(fault.code, f"injected {fault.code}", fault.reason)
+                        raise Refusal(fault.code, f"injected {fault.code} {fault.reason}".strip(), fault.reason)
                 answer = self.server.cloud.answer(request)
         except Refusal as refusal:
             answer = Answer(refusal.body(), refusal.code, {"Retry-After": "0"} if refusal.code in (429, 503) else {})

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""The startup script of a Compute Engine test machine: fetches its part of the run, starts the agent, carries its mail.
+
+One file that needs nothing but the standard library of Python 3.9. What to fetch stands in the instance's metadata
+(``fluid-run-bucket``, ``fluid-run-prefix``, ``fluid-run-name``); the token comes from the metadata server, so there
+is no key and no open port. The agent writes ``status.json`` and ``results.tar`` into a folder, and each time one of
+them changed it goes into the bucket as ``<prefix>/<name>/<file>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+METADATA = os.environ.get("FLUID_RUN_METADATA", "http://metadata.google.internal/computeMetadata/v1")
+STORAGE = os.environ.get("FLUID_RUN_STORAGE", "https://storage.googleapis.com")
+FOLDER = Path(os.environ.get("FLUID_RUN_FOLDER", "/var/lib/fluid-run"))
+SEED_SECONDS = 900.0
+POLL_SECONDS = 2.0
+MAIL = ("status.json", "results.tar")
+
+
+def metadata(path: str) -> str:
+    """A value of the metadata server."""
+    request = urllib.request.Request(f"{METADATA}/{path}", headers={"Metadata-Flavor": "Google"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read(), "utf-8")
+
+
+def authorization() -> dict[str, str]:
+    """The header that says who this machine is; asked anew each time, as a token lives an hour at most."""
+    token = json.loads(metadata("instance/service-accounts/default/token"))["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def download(bucket: str, name: str, file: Path) -> bool:
+    """Fetch an object; False while it is not there."""
+    path = f"{STORAGE}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(path, headers=authorization()), timeout=60) as answer:
+            file.write_bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return False
+        raise
+    return True
+
+
+def upload(bucket: str, name: str, content: bytes) -> None:
+    """Put an object."""
+    where = urllib.parse.urlencode({"uploadType": "media", "name": name})
+    request = urllib.request.Request(
+        f"{STORAGE}/upload/storage/v1/b/{bucket}/o?{where}",
+        data=content,
+        headers={**authorization(), "Content-Type": "application/octet-stream"},
+        method="POST",
+    )
+    urllib.request.urlopen(request, timeout=120).close()
+
+
+def fetch_seed(bucket: str, prefix: str) -> Path:
+    """Wait for the seed (it is written when all machines have their addresses), unpack it."""
+    seed = FOLDER / "seed.tar"
+    deadline = time.monotonic() + SEED_SECONDS
+    while True:
+        try:
+            if download(bucket, f"{prefix}/seed.tar", seed):
+                break
+        except OSError as error:
+            print(f"seed: {error}", flush=True)
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{prefix}/seed.tar did not come within {SEED_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    place = FOLDER / "seed"
+    with tarfile.open(seed) as tar:
+        tar.extractall(place)
+    seed.unlink()
+    return place
+
+
+def carry(bucket: str, prefix: str, out: Path, sent: dict[str, str]) -> None:
+    """Send what changed; a failed try is made good by the next."""
+    for name in MAIL:
+        file = out / name
+        if not file.is_file():
+            continue
+        content = file.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if sent.get(name) != digest:
+            try:
+                upload(bucket, f"{prefix}/{name}", content)
+                sent[name] = digest
+            except OSError as error:
+                print(f"{name}: {error}", flush=True)
+
+
+def main() -> int:
+    """Fetch, start, carry until the agent is done, and once more after it."""
+    bucket, prefix, name = (metadata(f"instance/attributes/fluid-run-{key}") for key in ("bucket", "prefix", "name"))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    seed, out = fetch_seed(bucket, prefix), FOLDER / "out"
+    words = [sys.executable, seed / "agent.py", "--course", seed / "course.json", "--name", name]
+    agent = subprocess.Popen([*map(str, words), "--workspace", str(seed / "workspace"), "--out", str(out)])
+    sent: dict[str, str] = {}
+    while agent.poll() is None:
+        carry(bucket, f"{prefix}/{name}", out, sent)
+        time.sleep(POLL_SECONDS)
+    for _ in range(30):
+        carry(bucket, f"{prefix}/{name}", out, sent)
+        if all(entry in sent for entry in MAIL if (out / entry).is_file()):
+            break
+        time.sleep(POLL_SECONDS)
+    return agent.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

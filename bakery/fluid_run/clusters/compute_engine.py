@@ -1,0 +1,301 @@
+"""A Slurm cluster of Compute Engine machines, made through the API and driven by the same agent as locally.
+
+No machine has an external address, nobody logs in: workspace and results go through the artifacts bucket. Compute
+Engine itself deletes every machine at its deadline (``maxRunDuration``), so nothing survives even when whoever made the
+cluster is gone for good.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import secrets
+import tarfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import compute_v1
+
+from bakery.activity import Activity
+from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.fluid_run import agent, bootstrap
+from bakery.fluid_run.base import AgentStatus, TestOrder
+from bakery.fluid_run.clusters import outlet
+from bakery.fluid_run.clusters.course import MachineSpec, Role, course, deadline_seconds, machines
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.library.base import ImageRecord
+from bakery.plan import google_names
+from bakery.plan.google_names import Bucket, Duty
+from bakery.recipe.model import ClusterShape, Partition
+from bakery.settings import Settings
+
+START_SECONDS = 900  # until all nodes are idle
+MARGIN_SECONDS = 1800  # beyond start and run, before Compute Engine itself deletes a machine
+OPERATION_SECONDS = 300
+CALLS_AT_ONCE = 8
+DEFAULT_MACHINE = "e2-standard-2"
+NETWORK_TAG = "bakery-test"
+RUN_LABEL = "bakery-run"
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources", "QUOTA_EXCEEDED", "stockout")
+
+
+@dataclass(frozen=True)
+class ComputeEngineClusters:
+    """Clusters in one project."""
+
+    settings: Settings
+    google: Google
+
+    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> ComputeEngineCluster:
+        """A cluster for one run, not yet provisioned."""
+        return ComputeEngineCluster(self, run_id, image, order, workspace)
+
+
+class ComputeEngineCluster:
+    """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
+
+    def __init__(
+        self, clusters: ComputeEngineClusters, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path
+    ) -> None:
+        self.settings = clusters.settings.google
+        self.google = clusters.google
+        self.run_id = run_id
+        self.image = image
+        self.order = order
+        self.workspace = workspace
+        self.specs = machines(order.suite.cluster)
+        self.zone = ""
+        self.prefix = f"runs/{run_id}"
+        self._bucket = self.google.storage.bucket(google_names.bucket(self.settings, Bucket.ARTIFACTS))
+
+    def provision(self, activity: Activity) -> None:
+        """All machines in one zone; a zone without capacity gives way to the next."""
+        zones = google_names.zones(self.settings)
+        for number, zone in enumerate(zones, 1):
+            self.zone = zone
+            activity.say(f"testing: making {len(self.specs)} machines in {zone}")
+            try:
+                self._insert_all(activity)
+                break
+            except _NoCapacityError as error:
+                self._delete_all()
+                if number == len(zones):
+                    raise InfrastructureFailed(f"no zone of {', '.join(zones)} has capacity: {error}") from error
+        activity.check()
+        self._send_seed()
+
+    def status(self) -> AgentStatus:
+        """What the controller's agent says; what broke another machine stands in its ``error``."""
+        head = self._said(self.specs[0])
+        if head.ended:
+            return head
+        there = {instance.name: instance.status for instance in self._instances()}
+        for spec in self.specs:
+            if there.get(self._name(spec)) not in ("PROVISIONING", "STAGING", "RUNNING"):
+                state = there.get(self._name(spec), "gone")
+                raise InfrastructureFailed(f"the machine {spec.name} is {state} (preempted, or over its deadline)")
+        said = (self._said(spec) for spec in self.specs[1:])
+        return next((status for status in said if status.error), head)
+
+    def collect(self, folder: Path) -> None:
+        """The controller's results at the top, every machine's console and logs below ``machines/``."""
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
+        head = folder / "machines" / self.specs[0].name
+        for name in (agent.RESULTS_NAME, "outputs"):
+            if (head / name).exists():
+                (head / name).rename(folder / name)
+
+    def tear_down(self) -> None:
+        """Delete all machines of the run, wherever they are, and the seed with the cluster's key."""
+        self._delete_all()
+        with contextlib.suppress(exceptions.NotFound, BakeryError), asking("delete the seed"):
+            self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
+
+    def _name(self, spec: MachineSpec) -> str:
+        return f"fr-{self.run_id}-{spec.name}"[:63].rstrip("-")
+
+    def _insert_all(self, activity: Activity) -> None:
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            futures = [pool.submit(self._insert, spec, activity) for spec in self.specs]
+            errors = [error for error in (future.exception() for future in futures) if error is not None]
+        # Whatever else went wrong, a zone without capacity has a remedy.
+        for error in sorted(errors, key=lambda error: not isinstance(error, _NoCapacityError)):
+            raise error
+
+    def _insert(self, spec: MachineSpec, activity: Activity) -> None:
+        activity.check()
+        body = instance(self, spec)
+        try:
+            with asking(f"make the machine {body.name}"):
+                operation = self.google.instances.insert(
+                    project=self.google.project, zone=self.zone, instance_resource=body, timeout=TIMEOUT_SECONDS
+                )
+                operation.result(timeout=OPERATION_SECONDS)  # type: ignore[no-untyped-call]
+        except exceptions.Conflict:
+            return  # an earlier try of this very run made it
+        except BakeryError as error:
+            if any(word in str(error) for word in NO_CAPACITY):
+                raise _NoCapacityError(error.message) from error
+            raise
+
+    def _instances(self) -> Sequence[compute_v1.Instance]:
+        request = compute_v1.ListInstancesRequest(
+            project=self.google.project, zone=self.zone, filter=f"labels.{RUN_LABEL} = {self.run_id}"
+        )
+        with asking("list the machines of the run"):
+            return list(self.google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+
+    def _send_seed(self) -> None:
+        """Agent, course and workspace as one tar; the machines wait for it, as it holds all addresses."""
+        addresses = {one.name: one.network_interfaces[0].network_i_p for one in self._instances()}
+        specs = tuple(replace(spec, address=addresses.get(self._name(spec), "")) for spec in self.specs)
+        missing = [spec.name for spec in specs if not spec.address]
+        if missing:
+            raise InfrastructureFailed(f"the machines {', '.join(missing)} have no address")
+        key = base64.b64encode(secrets.token_bytes(1024)).decode()
+        told = course(
+            self.order, self.run_id, specs, munge_key=key, start_seconds=START_SECONDS, project=self.google.project
+        )
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            tar.add(agent.__file__, "agent.py")
+            text = json.dumps(told).encode()
+            entry = tarfile.TarInfo("course.json")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+            tar.add(self.workspace, "workspace")
+        with asking("upload the workspace of the run"):
+            self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_string(packed.getvalue(), timeout=600)
+
+    def _said(self, spec: MachineSpec) -> AgentStatus:
+        content = self._object(f"{spec.name}/status.json")
+        return outlet.to_status(json.loads(content) if content else None)
+
+    def _object(self, name: str) -> bytes:
+        with asking(f"read {name} of the run"):
+            try:
+                content: bytes = self._bucket.blob(f"{self.prefix}/{name}").download_as_bytes(timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound:
+                return b""
+        return content
+
+    def _collect_machine(self, spec: MachineSpec, place: Path) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(BakeryError):
+            packed = self._object(f"{spec.name}/results.tar")
+            if packed:
+                outlet.unpack(io.BytesIO(packed), place)
+        with contextlib.suppress(BakeryError, exceptions.NotFound), asking(f"read the console of {spec.name}"):
+            console = self.google.instances.get_serial_port_output(
+                project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS
+            )
+            (place / "console.log").write_text(console.contents, encoding="utf-8")
+
+    def _delete_all(self) -> None:
+        with contextlib.suppress(Uncertain):  # the deadline of the machines stands behind it
+            delete_instances(self.google, f"labels.{RUN_LABEL} = {self.run_id}")
+
+
+class _NoCapacityError(InfrastructureFailed):
+    """The zone has no machines left: another may."""
+
+
+def instance(cluster: ComputeEngineCluster, spec: MachineSpec) -> compute_v1.Instance:
+    """The machine as the API takes it: shielded, no external address, deleted by Compute Engine at its deadline."""
+    shape = cluster.order.suite.cluster
+    partition = next((part for part in shape.partitions if part.name == spec.partition), None)
+    deadline = int(START_SECONDS + deadline_seconds(cluster.order) + MARGIN_SECONDS)
+    disk = compute_v1.AttachedDisk(
+        boot=True,
+        auto_delete=True,
+        initialize_params=compute_v1.AttachedDiskInitializeParams(
+            source_image=f"projects/{cluster.google.project}/global/images/{cluster.image.name}",
+            disk_size_gb=_disk_size(shape, partition, spec) or None,
+        ),
+    )
+    card = compute_v1.NetworkInterface(subnetwork=google_names.subnetwork(cluster.settings))
+    if partition and partition.gvnic:
+        card.nic_type = "GVNIC"
+    words: dict[str, Any] = {
+        "fluid-run-bucket": google_names.bucket(cluster.settings, Bucket.ARTIFACTS),
+        "fluid-run-prefix": cluster.prefix,
+        "fluid-run-name": spec.name,
+        "startup-script": Path(bootstrap.__file__).read_text(encoding="utf-8"),
+        "block-project-ssh-keys": "true",
+        "enable-oslogin": "true",
+    }
+    made = compute_v1.Instance(
+        name=cluster._name(spec),
+        machine_type=f"zones/{cluster.zone}/machineTypes/{_machine_type(shape, partition, spec)}",
+        disks=[disk],
+        network_interfaces=[card],
+        metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in words.items()]),
+        labels={RUN_LABEL: cluster.run_id, "bakery": "test"},
+        tags=compute_v1.Tags(items=[NETWORK_TAG]),
+        service_accounts=[
+            compute_v1.ServiceAccount(email=google_names.account(cluster.settings, Duty.TEST), scopes=[SCOPE])
+        ],
+        shielded_instance_config=compute_v1.ShieldedInstanceConfig(enable_vtpm=True, enable_integrity_monitoring=True),
+        scheduling=_scheduling(partition, deadline),
+    )
+    if partition and partition.gpu_count:
+        kind = f"zones/{cluster.zone}/acceleratorTypes/{partition.gpu_type}"
+        gpu = compute_v1.AcceleratorConfig(accelerator_count=partition.gpu_count, accelerator_type=kind)
+        made.guest_accelerators = [gpu]
+    return made
+
+
+def _scheduling(partition: Partition | None, deadline: int) -> compute_v1.Scheduling:
+    spot = partition is not None and partition.preemptible
+    made = compute_v1.Scheduling(
+        max_run_duration=compute_v1.Duration(seconds=deadline),
+        instance_termination_action="DELETE",
+        on_host_maintenance="TERMINATE",
+        automatic_restart=False,
+        provisioning_model="SPOT" if spot else "STANDARD",
+    )
+    if spot:
+        made.preemptible = True
+    return made
+
+
+def _machine_type(shape: ClusterShape, partition: Partition | None, spec: MachineSpec) -> str:
+    asked = {Role.CONTROLLER: shape.controller_machine_type, Role.LOGIN: shape.login_machine_type}
+    return (partition.machine_type if partition else asked.get(spec.role, "")) or DEFAULT_MACHINE
+
+
+def _disk_size(shape: ClusterShape, partition: Partition | None, spec: MachineSpec) -> int:
+    if partition is not None:
+        return partition.disk_size_gb
+    return shape.controller_disk_size_gb if spec.role is Role.CONTROLLER else 0
+
+
+def delete_instances(google: Google, condition: str) -> int:
+    """Delete all machines of the project that fit a filter, in whatever zone; says how many there were."""
+    request = compute_v1.AggregatedListInstancesRequest(project=google.project, filter=condition)
+    with asking("look for machines to delete"):
+        pages = google.instances.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+        found = [
+            (zone.rpartition("/")[2], machine.name)
+            for zone, scoped in pages
+            for machine in scoped.instances
+            if machine.status not in ("STOPPING", "TERMINATED")
+        ]
+
+    def delete(zone: str, name: str) -> Callable[[], Any]:
+        return lambda: google.instances.delete(
+            project=google.project, zone=zone, instance=name, timeout=TIMEOUT_SECONDS
+        )
+
+    for zone, name in found:
+        with contextlib.suppress(exceptions.NotFound), asking(f"delete the machine {name}"):
+            RETRY(delete(zone, name))()
+    return len(found)

@@ -1,0 +1,170 @@
+"""Test clusters on Compute Engine against the fake Google Cloud; the tests put the agents' mail into the bucket."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.activity import Activity
+from bakery.errors import InfrastructureFailed, Uncertain
+from bakery.fluid_run.base import Stage, TestOrder
+from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters, delete_instances
+from bakery.host.google import Google
+from bakery.library.base import ImageRecord
+from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.settings import parse
+from tests.fake_google import compute
+from tests.fake_google.cloud import Fault
+from tests.fake_google.server import FakeServer, serve
+
+OBJECT = "storage/storage/v1/b/p-bakery-artifacts/o/runs/r1"
+INSTANCES = "compute/compute/v1/projects/p/zones/us-central1-a/instances"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        running.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
+        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", {"name": "hpcc-1"})
+        yield running
+        assert running.cloud.violations == []
+
+
+def cluster(server: FakeServer, tmp_path: Path, *partitions: Partition) -> ComputeEngineCluster:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    settings = parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path)
+    (tmp_path / "workspace").mkdir(exist_ok=True)
+    (tmp_path / "workspace" / "hello.sh").write_text("echo hello\n")
+    shape = ClusterShape(partitions=partitions or (Partition("debug", machine_type="c2-standard-4"),))
+    job = TestJob("hello", "hello.sh", "out", time_limit=60)
+    order = TestOrder("hpcc-1", "d" * 64, "hpcc", "", Suite((job,), shape), (), "abc", "gcc", "x86_64")
+    image = ImageRecord("hpcc-1", "d", "hpcc", "", "hpcc", "2026-01-01T00:00:00Z")
+    made = ComputeEngineClusters(settings, Google(settings.google)).cluster("r1", image, order, tmp_path / "workspace")
+    assert isinstance(made, ComputeEngineCluster)
+    return made
+
+
+def machines(server: FakeServer) -> dict[str, dict[str, object]]:
+    return {key.rpartition("/")[2]: item for key, item in server.cloud.items.items() if "/instances/" in key}
+
+
+def mail(made: ComputeEngineCluster, name: str, content: bytes) -> None:
+    """Put an agent's mail where its machine would."""
+    made.google.storage.bucket("p-bakery-artifacts").blob(f"runs/r1/{name}").upload_from_string(content)
+
+
+def say(made: ComputeEngineCluster, name: str, **status: object) -> None:
+    mail(made, f"{name}/status.json", json.dumps(status).encode())
+
+
+def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert set(machines(server)) == {"fr-r1-controller", "fr-r1-login-0", "fr-r1-debug-0", "fr-r1-debug-1"}
+    with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
+        assert {"agent.py", "course.json", "workspace/hello.sh"} <= set(tar.getnames())
+        told = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
+    addresses = {machine["address"] for machine in told["machines"]}
+    assert len(addresses) == 4
+    assert all(address.startswith("10.") for address in addresses)
+    assert all(not machine["mac"] for machine in told["machines"])
+
+
+def test_machines_are_private_shielded_and_end_by_themselves(server: FakeServer, tmp_path: Path) -> None:
+    cluster(server, tmp_path).provision(Activity())
+    for machine in machines(server).values():
+        (card,) = machine["networkInterfaces"]  # type: ignore[misc]
+        assert "accessConfigs" not in card
+        assert machine["serviceAccounts"] == [
+            {
+                "email": "bakery-test@p.iam.gserviceaccount.com",
+                "scopes": ["https://www.googleapis.com/auth/devstorage.read_write"],
+            }
+        ]
+        assert machine["scheduling"]["instanceTerminationAction"] == "DELETE"  # type: ignore[index]
+        assert int(machine["scheduling"]["maxRunDuration"]["seconds"]) < 4000  # type: ignore[index]
+        assert machine["shieldedInstanceConfig"]["enableVtpm"] is True  # type: ignore[index]
+
+
+def test_a_partition_decides_its_machines(server: FakeServer, tmp_path: Path) -> None:
+    wide = Partition(
+        "gpu", nodes=1, machine_type="n1-standard-8", gpu_type="nvidia-tesla-v100", gpu_count=2, gvnic=True
+    )
+    cluster(server, tmp_path, wide, Partition("debug", nodes=1, preemptible=True, disk_size_gb=77)).provision(
+        Activity()
+    )
+    gpu, debug = machines(server)["fr-r1-gpu-0"], machines(server)["fr-r1-debug-0"]
+    assert str(gpu["machineType"]).endswith("n1-standard-8")
+    assert gpu["guestAccelerators"][0]["acceleratorCount"] == 2  # type: ignore[index]
+    assert gpu["networkInterfaces"][0]["nicType"] == "GVNIC"  # type: ignore[index]
+    assert debug["scheduling"]["provisioningModel"] == "SPOT"  # type: ignore[index]
+    assert debug["disks"][0]["initializeParams"]["diskSizeGb"] == "77"  # type: ignore[index]
+
+
+def test_status_is_the_controllers_unless_another_machine_broke(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.status().stage is Stage.START
+    say(made, "controller", stage="run", jobs_done=1, jobs_total=2)
+    assert (made.status().jobs_done, made.status().jobs_total) == (1, 2)
+    say(made, "debug-1", stage="start", error="no munge", ended=True)
+    assert made.status().error == "no munge"
+
+
+def test_a_machine_that_is_gone_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    del server.cloud.items[f"{INSTANCES}/fr-r1-debug-1"]
+    with pytest.raises(InfrastructureFailed, match="debug-1 is gone"):
+        made.status()
+
+
+def test_collects_results_and_consoles(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, text in (("agent-results.json", b"{}"), ("outputs/out/stdout", b"hello")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+    mail(made, "controller/results.tar", packed.getvalue())
+    server.cloud.media[f"serial {INSTANCES}/fr-r1-debug-0"] = b"kernel panic"
+    made.collect(tmp_path / "results")
+    assert (tmp_path / "results" / "outputs" / "out" / "stdout").read_text() == "hello"
+    assert (tmp_path / "results" / "machines" / "debug-0" / "console.log").read_text() == "kernel panic"
+
+
+def test_tear_down_leaves_nothing_and_may_be_called_twice(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    made.tear_down()
+    assert machines(server) == {}
+    assert not [key for key in server.cloud.items if key.endswith("seed.tar")]
+    made.tear_down()
+
+
+def test_goes_to_the_next_zone_without_capacity(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("instances.insert", 503, times=1, reason="ZONE_RESOURCE_POOL_EXHAUSTED"))
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.zone == "us-central1-b"
+    assert all("/zones/us-central1-b/" in key for key in server.cloud.items if "/instances/" in key)
+
+
+def test_a_403_says_what_to_do(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("instances.insert", 403, times=-1))
+    with pytest.raises(Uncertain, match="role"):
+        cluster(server, tmp_path).provision(Activity())
+
+
+def test_the_reaper_takes_what_others_left(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert delete_instances(made.google, "labels.bakery = test") == 4
+    assert machines(server) == {}
