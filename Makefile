@@ -18,7 +18,7 @@ setup: ## install what is missing: system packages, .venv, Pulumi engine, dev st
 
 up: setup ## bake, prove and promote what is new, then show the library
 	@$(ENV)
-	[[ ! -f bakery/recover.py ]] || python -m bakery.recover
+	python -m bakery.recover --stack dev
 	pulumi up --yes --stack dev $(ARGS)
 	bakery library
 
@@ -28,7 +28,7 @@ preview: setup ## what an `up` would do, and why
 
 destroy: setup ## take away what the stack made; says what it keeps
 	@$(ENV)
-	[[ ! -f bakery/recover.py ]] || python -m bakery.recover
+	python -m bakery.recover --stack dev
 	pulumi destroy --yes --stack dev $(ARGS)
 
 shell: setup ## a shell with the engine, the stack and the `bakery` command at hand
