@@ -54,7 +54,7 @@ def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", 
         base = _parent(parent) if parent else bases.base(point)
         images[index] = _image(point, base, settings, revision)
     problems += [*drawn.problems, *bases.problems]
-    return Plan(tuple(images.values()), tuple(sorted(set(problems))))
+    return Plan(tuple(images[index] for index in images if _nameable(images[index])), tuple(sorted(set(problems))))
 
 
 def _expanded(settings: Settings, recipes: Recipes, revision: str) -> list[Point]:
@@ -99,6 +99,10 @@ def _weighed(problem: Problem, settings: Settings, packages: set[str]) -> Proble
 def _named_wrong(point: Point) -> Problem | None:
     fault = names.family_fault(point.node.family)
     return Problem(*point.node.at, f"{point.node.title}: {fault[0]}", fault[1]) if fault else None
+
+
+def _nameable(image: ImagePlan) -> bool:
+    return names.family_fault(image.family) is None
 
 
 def _parent(image: ImagePlan) -> Base:
@@ -187,6 +191,15 @@ def _tests(recipe: Recipe, point: Point) -> TestPlan | None:
     files = tested(recipe, suite)
     identity, inputs = digest.tests_digest(suite, files)
     return TestPlan(identity, suite, files, inputs)
+
+
+def external_bases(settings: Settings, recipes: Recipes) -> tuple[tuple[str, str], ...]:
+    """Project and family of every base image from outside that the selected images need, sorted."""
+    chosen, _ = _selected(settings, _expanded(settings, recipes, ""))
+    families = {point.node.family for point in chosen}
+    nodes = [point.node for point in chosen]
+    found = {(node.base_project, node.base_family) for node in nodes if node.base_family not in families}
+    return tuple(sorted(key for key in found if all(key)))
 
 
 def by_family(plan: Plan) -> Mapping[str, ImagePlan]:

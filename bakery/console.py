@@ -1,0 +1,64 @@
+"""How the command line ends: errors as text on standard error, exit codes, never a traceback.
+
+Exit codes: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 141 nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec, TypeVar
+
+from bakery.errors import BakeryError, InputError, Interrupted
+
+FAILED = 1
+WRONG_INPUT = 2
+INTERRUPTED = 130
+NO_READER = 141
+TRACEBACK = "BAKERY_TRACEBACK"
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def say(text: str) -> None:
+    """A line for people beside the output that programs read."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def guarded(command: Callable[Given, Result]) -> Callable[Given, Result]:
+    """The command, ending as the module says; set BAKERY_TRACEBACK=1 to see where an unforeseen error comes from."""
+
+    @functools.wraps(command)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        try:
+            result = command(*args, **kwargs)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            no_reader()
+        except (KeyboardInterrupt, Interrupted):
+            say("interrupted")
+            raise SystemExit(INTERRUPTED) from None
+        except InputError as error:
+            say(str(error))
+            raise SystemExit(WRONG_INPUT) from None
+        except BakeryError as error:
+            say(f"error: {error}")
+            raise SystemExit(FAILED) from None
+        except Exception as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            say(f"error: unforeseen {type(error).__name__}: {error}\nhint: {TRACEBACK}=1 shows where it comes from")
+            raise SystemExit(FAILED) from None
+
+    return run
+
+
+def no_reader() -> NoReturn:
+    """End quietly when standard output is closed, also when Python flushes it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    raise SystemExit(NO_READER)

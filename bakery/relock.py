@@ -1,0 +1,69 @@
+"""Refreshes the lock file: what each external base image stands for now, against what is pinned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bakery.errors import BakeryError, InputError, Problem, Uncertain
+from bakery.plan.lock import Lock, LockedBase, Place, Resolver, place
+from bakery.plan.plan import external_bases
+from bakery.recipe import lockfile, resolve
+from bakery.recipe.load import load
+from bakery.recipe.model import Recipes
+from bakery.settings import Settings
+from bakery.survey import recipe_cache
+
+
+@dataclass(frozen=True)
+class Relocked:
+    """The new lock, a line for each base, whether anything changed, and what could not be resolved."""
+
+    lock: Lock
+    lines: tuple[str, ...]
+    changed: bool
+    problems: tuple[Problem, ...]
+
+
+def relock(settings: Settings, *, write: bool = True) -> Relocked:
+    """Resolve the bases of all selected images and write the lock file. Raises Uncertain when nobody answers.
+
+    Entries of cloud images that somebody pinned by hand (with ``url``) are kept.
+    """
+    recipes = load(settings.packages, settings.common, cache=recipe_cache(), spack_ref=settings.spack.ref)
+    where = place(settings.oven)
+    old = lockfile.read(settings.lock)
+    result = refreshed(settings, recipes, old, where, resolve.make(settings, where))
+    if write and result.changed:
+        lockfile.write(settings.lock, result.lock)
+    return result
+
+
+def refreshed(settings: Settings, recipes: Recipes, old: Lock, where: Place, resolver: Resolver) -> Relocked:
+    """The lock as it is to be; only the resolver asks the outside."""
+    lock = old
+    lines: list[str] = []
+    problems: list[Problem] = []
+    for project, family in external_bases(settings, recipes):
+        before = old.find(where, project, family)
+        try:
+            now = before if before and before.url else resolver.resolve(family, project)
+        except Uncertain:
+            raise
+        except InputError as error:
+            problems += error.problems
+            continue
+        except BakeryError as error:
+            problems.append(Problem(settings.lock.name, 1, error.message, error.hint))
+            continue
+        if before is None or before.identity != now.identity:
+            lock = lock.put(where, project, family, now)
+        lines.append(_line(f"{project}/{family}", before, now))
+    return Relocked(lock, tuple(lines), lock != old, tuple(problems))
+
+
+def _line(key: str, before: LockedBase | None, now: LockedBase) -> str:
+    if before is None:
+        return f"{key}: {now.name} (new)"
+    if before.identity == now.identity:
+        return f"{key}: {before.name} (unchanged)"
+    return f"{key}: {before.name} -> {now.name}"

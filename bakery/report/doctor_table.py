@@ -1,0 +1,26 @@
+"""What was looked at on this machine, as a terminal's table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bakery.doctor import Check, Condition
+
+COLOURS = {Condition.OK: "green", Condition.WARNING: "yellow", Condition.MISSING: "red"}
+
+
+def render(checks: Sequence[Check]) -> RenderableType:
+    """The checks, and below them the commands that get what is missing."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("", "what", "found", "for", "how to get it"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        word = f"[{COLOURS[check.condition]}]{check.condition}[/]"
+        table.add_row(word, *(escape(text) for text in (check.name, check.found, check.purpose, check.fix)))
+    missing = sum(check.condition is Condition.MISSING for check in checks)
+    return Group(table, Text(f"{missing} missing" if missing else "nothing is missing"))

@@ -1,0 +1,97 @@
+"""The plan's report: JSON first (``schemas/plan.schema.json``), everything else is rendered from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bakery.codec import encode
+from bakery.errors import Problem
+from bakery.plan.forecast import Forecast, forecast
+from bakery.plan.model import Decision
+
+VERSION = 1
+ACTIONS = {"keep": "kept", "adopt": "adopted", "bake": "baked", "test": "tested only"}
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """What will be done, what is wrong, and how long it will take. ``times``: family to seconds of its last bake."""
+
+    decisions: tuple[Decision, ...]
+    problems: tuple[Problem, ...] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def forecast(self) -> Forecast:
+        """The time of the bakes."""
+        return forecast(self.decisions, self.times)
+
+
+def to_json(report: PlanReport) -> dict[str, Any]:
+    """The report as a JSON object."""
+    return {
+        "version": VERSION,
+        "images": [_image(decision, report.times) for decision in report.decisions],
+        "problems": [problem(entry) for entry in report.problems],
+        "forecast": encode(report.forecast),
+    }
+
+
+def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
+    image = decision.image
+    base = {"family": image.base.family, "name": image.base.name, "digest": image.base.digest}
+    return {
+        "package": image.package,
+        "variant": image.variant,
+        "family": image.family,
+        "name": image.name,
+        "digest": image.digest,
+        "parent": "" if image.base.external else image.base.family,
+        "action": decision.action.value,
+        "reasons": list(decision.reasons),
+        "base": base | {"project": image.base.project},
+        "seconds": times.get(image.family),
+        "tests": image.tests.digest if image.tests else "",
+    }
+
+
+def problem(entry: Problem) -> dict[str, Any]:
+    """A problem as a JSON object."""
+    return {
+        "severity": entry.severity.value,
+        "file": entry.file,
+        "line": entry.line,
+        "message": entry.message,
+        "hint": entry.hint,
+    }
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """One line: how many images, and what happens to them."""
+    count = {word: sum(image["action"] == action for image in report["images"]) for action, word in ACTIONS.items()}
+    parts = [f"{count[word]} {word}" for word in ("baked", "tested only", "adopted", "kept") if count[word]]
+    total = len(report["images"])
+    return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do")
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``42 s``, ``3 min 10 s``, ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def timing(report: Mapping[str, Any]) -> str:
+    """One line about the time of the bakes; empty when nothing is baked or nothing is known."""
+    found = report["forecast"]
+    unknown: Sequence[str] = found["unknown"]
+    if not found["total"]:
+        return "no bake of these was ever measured" if unknown else ""
+    path = " -> ".join(found["critical_path"])
+    text = f"bakes take {duration(found['total'])} in all, {duration(found['critical'])} on the critical path ({path})"
+    return text + (f"; {len(unknown)} not measured yet" if unknown else "")

@@ -1,0 +1,111 @@
+"""The plan as a pull request's comment: changes first, the rest folded, never longer than GitHub takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bakery.report.plan import ACTIONS, duration, summary, timing
+
+LIMIT = 65_536  # characters of a comment on GitHub
+MARK = "<!-- image-bakery plan -->"  # the workflow finds its comment by this
+CUT = "\n_Cut here: a comment takes no more. Run `bakery plan` for the whole._\n"
+REASONS = 5  # of an image in the table
+CELL = 200  # characters of one reason
+
+
+def render(report: Mapping[str, Any], limit: int = LIMIT) -> str:
+    """The comment, from the report's JSON; at most ``limit`` characters."""
+    images = report["images"]
+    changed = [image for image in images if image["action"] != "keep"]
+    kept = [image for image in images if image["action"] == "keep"]
+    errors = [entry for entry in report["problems"] if entry["severity"] == "error"]
+    warnings = [entry for entry in report["problems"] if entry["severity"] != "error"]
+    head = [MARK, f"### {summary(report)}", ""]
+    time = timing(report)
+    if time:
+        head += [_cell(time[0].upper() + time[1:]) + ".", ""]
+    page = _Page(limit)
+    page.add(head)
+    page.section(_problem(entry) for entry in errors)
+    page.section(_rows(changed), before=("| image | | why |", "|---|---|---|") if changed else ())
+    page.folded(f"{len(kept)} kept", [f"- `{_code(image['name'])}`" for image in kept])
+    page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])
+    return page.text()
+
+
+class _Page:
+    """Lines up to a limit; what does not fit any more is left out, and a last line says so."""
+
+    def __init__(self, limit: int) -> None:
+        self.room = limit - len(CUT)
+        self.lines: list[str] = []
+        self.cut = False
+
+    def fits(self, lines: Sequence[str], reserve: int = 0) -> bool:
+        return sum(len(line) + 1 for line in lines) + reserve <= self.room
+
+    def add(self, lines: Sequence[str], reserve: int = 0) -> bool:
+        """Add all of the lines or none; says whether they fitted."""
+        if self.cut or not self.fits(lines, reserve):
+            self.cut = True
+            return False
+        self.lines += lines
+        self.room -= sum(len(line) + 1 for line in lines)
+        return True
+
+    def section(self, lines: Iterable[str], before: Sequence[str] = ()) -> None:
+        """Lines one by one, and an empty one behind them."""
+        count = len(self.lines)
+        if before:
+            self.add(before)
+        for line in lines:
+            if not self.add([line], reserve=1):
+                break
+        if len(self.lines) > count:
+            self.lines.append("")
+            self.room -= 1
+
+    def folded(self, title: str, lines: Sequence[str]) -> None:
+        """Lines behind a title that unfolds them; closed even when the page is cut inside."""
+        end = ["", "</details>", ""]
+        reserve = sum(len(line) + 1 for line in end)
+        if not lines or not self.add([f"<details><summary>{title}</summary>", ""], reserve):
+            return
+        for line in lines:
+            if not self.add([line], reserve):
+                break
+        self.lines += end
+        self.room -= reserve
+
+    def text(self) -> str:
+        return "\n".join(self.lines) + (CUT if self.cut else "\n")
+
+
+def _rows(images: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    for image in images:
+        reasons = [_cell(reason) for reason in image["reasons"][:REASONS]]
+        left = len(image["reasons"]) - REASONS
+        why = "<br>".join([*reasons, *([f"and {left} more"] if left > 0 else [])])
+        took = f" ({duration(image['seconds'])})" if image["seconds"] and image["action"] == "bake" else ""
+        yield f"| `{_code(image['name'])}` | {ACTIONS[image['action']]}{took} | {why} |"
+
+
+def _problem(entry: Mapping[str, Any]) -> str:
+    hint = f" _{_cell(entry['hint'])}_" if entry["hint"] else ""
+    return f"- **{entry['severity']}** `{_code(entry['file'])}:{entry['line']}`: {_cell(entry['message'])}{hint}"
+
+
+def _cell(text: str) -> str:
+    """Text that stays text: no table, no markup, no mention, no line end comes out of a recipe."""
+    flat = " ".join(text.split())
+    flat = flat if len(flat) <= CELL else flat[: CELL - 1] + "…"
+    for char, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("@", "&#64;")):
+        flat = flat.replace(char, safe)
+    for char in "\\*_[]#~":
+        flat = flat.replace(char, "\\" + char)
+    return flat
+
+
+def _code(text: str) -> str:
+    return " ".join(text.replace("`", "'").replace("|", "/").split())
