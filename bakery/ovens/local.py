@@ -68,6 +68,7 @@ class LocalOven:
         first = qemu.free_ports(1)[0]
         machine = template.BakeMachine(
             work=work,
+            console=log.with_suffix(".console"),
             accelerator=qemu.accelerator(self.local),
             cores=self.local.cores,
             memory_mb=self.local.memory_mb,

@@ -31,10 +31,12 @@ DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 class BakeMachine:
     """The machine that a bake runs in.
 
-    ``ports`` is the range that Packer may take one of for its ssh; without ``boot`` the disk's own boot loader runs.
+    ``console`` is where its serial port goes, ``ports`` the range that Packer may take one of for its ssh; without
+    ``boot`` the disk's own boot loader runs.
     """
 
     work: Path
+    console: Path
     accelerator: Accelerator
     cores: int
     memory_mb: int
@@ -61,10 +63,6 @@ class BakeMachine:
         """The throw-away private key that Packer logs in with."""
         return self.work / "key"
 
-    @property
-    def console(self) -> Path:
-        """What the machine writes to its serial port."""
-        return self.work / "console.log"
 
 
 @dataclass(frozen=True)
