@@ -1,0 +1,66 @@
+"""A job as a row of rcc-run's ``app_runs`` (see :mod:`bakery.fluid_run.results`), and its output files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bakery.fluid_run.base import TestOrder
+from bakery.recipe.model import ClusterShape, Json, Partition, TestJob
+
+OUTPUT_LIMIT = 64 * 1024  # characters of stdout and stderr that a row keeps: the last ones
+READ_LIMIT = 16 * 1024 * 1024
+
+
+def row(order: TestOrder, job: TestJob, raw: Mapping[str, Json], folder: Path) -> dict[str, object]:
+    """The row of a job; ``raw`` is the agent's account, ``folder`` the job's collected output directory.
+
+    Memory is in GB (2**30 bytes), run time in seconds. Build id, date and time are filled in when the run is stored.
+    """
+    shape = order.suite.cluster
+    part = partition(shape, str(raw.get("partition") or job.partition or ""))
+    return {
+        "allocated_cpus": raw.get("allocated_cpus"),
+        "allocated_gpus": part.gpu_count * int(raw.get("node_count") or 0),
+        "application_name": order.package,
+        "artifact_type": "gce image",
+        "batch_options": job.batch_options,
+        "benchmark_name": job.output_directory,
+        "command_group": job.command_group,
+        "controller_machine_type": shape.controller_machine_type or None,
+        "controller_disk_size_gb": shape.controller_disk_size_gb or None,
+        "controller_disk_type": shape.controller_disk_type or None,
+        "compact_placement": part.compact_placement,
+        "gvnic": part.gvnic,
+        "compiler": order.compiler or None,
+        "target_arch": order.target_arch or None,
+        "execution_command": job.execution_command,
+        "machine_type": part.machine_type or None,
+        "gpu_type": part.gpu_type or None,
+        "gpu_count": part.gpu_count,
+        "node_count": raw.get("node_count"),
+        "exit_code": int(raw.get("exit_code", 999)),
+        "git_sha": order.git_sha,
+        "max_memory_gb": raw.get("max_memory_gb"),
+        "stderr": text(folder, "stderr", OUTPUT_LIMIT),
+        "stdout": text(folder, "stdout", OUTPUT_LIMIT),
+        "partition": part.name or None,
+        "runtime": raw.get("runtime"),
+        "vm_image": order.image,
+    }
+
+
+def partition(shape: ClusterShape, name: str) -> Partition:
+    """The partition of that name, else the default one: the first."""
+    found = [part for part in shape.partitions if part.name == name] or list(shape.partitions)
+    return found[0] if found else Partition(name)
+
+
+def text(folder: Path, name: str, limit: int = READ_LIMIT) -> str | None:
+    """The last ``limit`` characters of an output file; None when it is not there or lies outside of the folder."""
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+        return None
+    with file.open("rb") as source:
+        source.seek(max(0, file.stat().st_size - limit))
+        return source.read().decode("utf-8", "replace")

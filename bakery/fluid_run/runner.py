@@ -1,0 +1,306 @@
+"""One Fluid-Run from order to verdict: fixed stages, every result stored, the cluster torn down in every path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from bakery import library as libraries
+from bakery.activity import Activity
+from bakery.errors import BakeryError, InfrastructureFailed, InputError, Problem, TestFailed
+from bakery.fluid_run import clusters as kinds
+from bakery.fluid_run import results, rows, verdict
+from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
+from bakery.fluid_run.clusters.course import deadline_seconds
+from bakery.fluid_run.clusters.outlet import read_results
+from bakery.host import locks
+from bakery.library.base import ImageRecord, Library, Proof
+from bakery.paths import StatePaths
+from bakery.plan.order import test_from_json
+from bakery.settings import Settings
+
+TRIES = 2  # clusters that may break before the run is given up
+START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
+POLL_SECONDS = 0.25
+TAIL_LINES = 40
+WORKSPACE_PREFIX = "workspace-"
+
+
+@runtime_checkable
+class _KeepsRuns(Protocol):
+    """A library that is also where runs are stored."""
+
+    def record_run(self, result: RunResult) -> None:
+        """Keep the run."""
+        ...
+
+
+def run(order: TestOrder, library: Library, clusters: Clusters, state: StatePaths, activity: Activity) -> RunResult:
+    """Prove the image of ``order``: run its tests on a cluster of its own, judge, store, record the proof.
+
+    Raises TestFailed (the image), InfrastructureFailed (after a second try), InputError (files changed since the plan)
+    or Interrupted, each after all that is known was stored: the folder, the rows, and what is known of the image.
+    """
+    image = library.find(order.image)
+    if image is None:
+        raise InfrastructureFailed(f"the image {order.image} is not in the library", hint="run: pulumi refresh")
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _Run(order, image, library, clusters, state, activity).go()
+        except InfrastructureFailed:
+            if attempt == TRIES or activity.cancelled.is_set():
+                raise
+            activity.say("testing: the cluster broke, trying again with a new one")
+    raise AssertionError("not reached")
+
+
+def rerun(image: str, settings: Settings, activity: Activity) -> RunResult:
+    """Run the tests of an image again, by the newest order that the program wrote for it: ``bakery test IMAGE``.
+
+    Raises InputError when no stack has planned tests for it, else as :func:`run`.
+    """
+    state = StatePaths(settings.state)
+    files = sorted(state.orders.glob(f"{image}-*.json"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        hint = "run pulumi up, or name an image that `bakery library` shows"
+        raise InputError([Problem(image, 1, "has no planned tests", hint)])
+    order = test_from_json(json.loads(files[-1].read_text(encoding="utf-8")))
+    return run(order, libraries.make(settings), kinds.make(settings), state, activity)
+
+
+def new_run_id(image: str) -> str:
+    """A name that no other run has."""
+    return f"{image}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+
+
+def stage_workspace(order: TestOrder, folder: Path) -> None:
+    """Copy the tests' files into ``folder``; raises InputError when one is not what the plan saw."""
+    problems = []
+    for file in order.files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            content = file.source.read_bytes()
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            problems.append(Problem(file.path, 1, "was changed after the plan was made", "run pulumi up again"))
+        target.write_bytes(content)
+        target.chmod(file.mode)
+    if problems:
+        raise InputError(problems)
+
+
+class StageClock:
+    """Which stage a run is in, and the seconds that each took."""
+
+    def __init__(self) -> None:
+        self.timings: dict[Stage, float] = {}
+        self.stage: Stage | None = None
+        self.failed: Stage | None = None
+        self._began = 0.0
+
+    def fail(self) -> None:
+        """Keep the running stage as the one that failed."""
+        self.failed = self.stage
+
+    def enter(self, stage: Stage) -> None:
+        """Begin a stage, unless it is the one that runs; the one before ends."""
+        if stage is self.stage:
+            return
+        now = time.monotonic()
+        if self.stage is not None:
+            self.timings[self.stage] = self.timings.get(self.stage, 0.0) + now - self._began
+        self.stage, self._began = stage, now
+        self.timings.setdefault(stage, 0.0)
+
+    def rounded(self) -> dict[str, float]:
+        """Seconds by stage name, the running stage's so far included."""
+        so_far = {**self.timings}
+        if self.stage is not None:
+            so_far[self.stage] += time.monotonic() - self._began
+        return {stage.value: round(seconds, 2) for stage, seconds in so_far.items()}
+
+
+@dataclass
+class _Run:
+    """One cluster's life."""
+
+    order: TestOrder
+    image: ImageRecord
+    shelf: Library
+    made: Clusters
+    state: StatePaths
+    activity: Activity
+    clock: StageClock = field(default_factory=StageClock)
+    jobs: tuple[JobResult, ...] = ()
+
+    def go(self) -> RunResult:
+        """All stages; stores what came out, whatever it is."""
+        self.run_id = new_run_id(self.order.image)
+        self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.folder = self.state.runs / self.run_id
+        self.folder.mkdir(parents=True)
+        failure: BakeryError | None = None
+        try:
+            self._with_cluster()
+        except BakeryError as error:
+            failure = error
+        except OSError as error:
+            hint = "check the free space and the permissions of the state folder"
+            failure = InfrastructureFailed(f"Fluid-Run: {error}", hint=hint)
+        result = self._result(failure)
+        self._store(result)
+        if failure is not None:
+            raise failure
+        return result
+
+    def _with_cluster(self) -> None:
+        workspace = self.state.work / f"{WORKSPACE_PREFIX}{self.run_id}"
+        workspace.mkdir(parents=True)
+        locks.sign(workspace, f"Fluid-Run {self.run_id}")
+        try:
+            tree = workspace / "tree"
+            tree.mkdir()
+            stage_workspace(self.order, tree)
+            cluster = self.made.cluster(self.run_id, self.image, self.order, tree)
+            self._stages(cluster)
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
+
+    def _stages(self, cluster: Cluster) -> None:
+        collected = False
+        try:
+            self.clock.enter(Stage.PROVISION)
+            cluster.provision(self.activity)
+            status = self._follow(cluster)
+            self.clock.enter(Stage.COLLECT)
+            cluster.collect(self.folder)
+            collected = True
+            if status.error:
+                raise self._broken(status)
+            self.clock.enter(Stage.JUDGE)
+            self._judge()
+        except BaseException:
+            self.clock.fail()
+            raise
+        finally:
+            self.clock.enter(Stage.TEAR_DOWN)
+            self.activity.say("testing: tearing down")
+            try:
+                if not collected:
+                    cluster.collect(self.folder)
+            finally:
+                cluster.tear_down()
+
+    def _follow(self, cluster: Cluster) -> AgentStatus:
+        """Watch the agent until it ends; raises InfrastructureFailed when it takes too long."""
+        self.clock.enter(Stage.START)
+        began = time.monotonic()
+        limit = START_SECONDS + deadline_seconds(self.order)
+        while True:
+            status = cluster.status()
+            if status.ended or status.error:
+                return status
+            self.clock.enter(status.stage)
+            self.activity.say(phase(status))
+            waited = time.monotonic() - began
+            silent = status.nodes_total == 0 and waited > START_SECONDS
+            if silent or waited > limit:
+                what = "no machine said a word" if silent else "the jobs did not end"
+                raise InfrastructureFailed(f"{what} within {waited:.0f} s", log=self.folder)
+            self.activity.sleep(POLL_SECONDS)
+
+    def _broken(self, status: AgentStatus) -> BakeryError:
+        text = f"{self.order.image}: {status.error}"
+        tail = console_tail(self.folder)
+        if status.image_fault:
+            return TestFailed(text, tail=tail, log=self.folder, replay=self._replay)
+        return InfrastructureFailed(text, tail=tail, log=self.folder, replay=self._replay)
+
+    @property
+    def _replay(self) -> str:
+        return f"bakery test {self.order.image}"
+
+    def _judge(self) -> None:
+        found = read_results(self.folder)
+        if found is None:
+            raise InfrastructureFailed("the cluster brought no results back", log=self.folder, replay=self._replay)
+        judged = []
+        for job, raw in zip(self.order.suite.jobs, found["jobs"], strict=True):
+            place = self.folder / "outputs" / job.output_directory
+            judged.append(verdict.judge(job, rows.row(self.order, job, raw, place), raw, partial(rows.text, place)))
+        self.jobs = tuple(judged)
+        if any(raw.get("lost") for raw in found["jobs"]):
+            raise InfrastructureFailed(
+                f"{self.order.image}: a node was lost", log=self.folder, tail=console_tail(self.folder)
+            )
+        wrong = verdict.summary(self.jobs)
+        if wrong:
+            raise TestFailed(
+                f"{self.order.image}: {wrong}", tail=job_tail(self.jobs), log=self.folder, replay=self._replay
+            )
+
+    def _result(self, failure: BakeryError | None) -> RunResult:
+        said = Verdict.PASSED if failure is None else Verdict.ERROR
+        if isinstance(failure, TestFailed):
+            said = Verdict.FAILED
+        return RunResult(
+            run_id=self.run_id,
+            image=self.order.image,
+            tests_digest=self.order.digest,
+            verdict=said,
+            started=self.started,
+            jobs=self.jobs,
+            timings=self.clock.rounded(),
+            failed_stage=self.clock.failed or self.clock.stage if failure else None,
+            reason=failure.message if failure else "",
+            folder=self.folder,
+        )
+
+    def _store(self, result: RunResult) -> None:
+        """The folder and the rows first, the proof last: a proof always has its run."""
+        if isinstance(self.shelf, _KeepsRuns):
+            results.store_run(result, self.shelf)
+        else:
+            results.write_json(self.folder / results.RESULTS_FILE, results.to_json(results.completed(result)))
+        if result.verdict is not Verdict.ERROR:
+            proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
+            self.shelf.prove(self.order.image, proof, self.order.digest)
+
+
+def phase(status: AgentStatus) -> str:
+    """What the watcher is shown."""
+    if status.stage is Stage.START:
+        if not status.nodes_total:
+            return "testing: machines are booting"
+        return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are there"
+    if status.stage in (Stage.SUBMIT, Stage.RUN):
+        return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
+    return "testing: bringing results back"
+
+
+def job_tail(jobs: tuple[JobResult, ...]) -> tuple[str, ...]:
+    """The last lines of the first failed job: what it wrote to stdout, then to stderr, 40 at most."""
+    failed = next((job for job in jobs if not job.passed), None)
+    if failed is None:
+        return ()
+    err = str(failed.row.get("stderr") or "").splitlines()[-TAIL_LINES:]
+    out = str(failed.row.get("stdout") or "").splitlines()
+    room = TAIL_LINES - len(err)
+    return (*(out[-room:] if room else ()), *err)
+
+
+def console_tail(folder: Path) -> tuple[str, ...]:
+    """The last lines of the controller's console."""
+    for file in sorted((folder / "machines").glob("controller/console.log")):
+        return tuple(file.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
+    return ()
