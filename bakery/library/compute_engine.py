@@ -13,7 +13,9 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
+from bakery.codec import decode, encode
 from bakery.errors import BakeryError
+from bakery.fluid_run.base import RunResult
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.plan import google_names, names
@@ -31,7 +33,8 @@ class ComputeEngineLibrary:
     def __init__(self, settings: Settings, google: Google | None = None) -> None:
         self.google = google or Google(settings.google)
         self.project = settings.google.project
-        self._manifests = google_names.bucket(settings.google, google_names.Bucket.ARTIFACTS)
+        bucket = google_names.bucket(settings.google, google_names.Bucket.ARTIFACTS)
+        self._artifacts = self.google.storage.bucket(bucket)
 
     def find(self, name: str) -> ImageRecord | None:
         """See :meth:`bakery.library.base.Library.find`."""
@@ -111,7 +114,7 @@ class ComputeEngineLibrary:
         """The manifest of an image's digest; empty when whoever baked it kept none."""
         with asking(f"read the manifest of {name}"):
             try:
-                text = self.google.storage.bucket(self._manifests).blob(f"images/{name}.json").download_as_bytes()
+                text = self._artifacts.blob(f"images/{name}.json").download_as_bytes()
             except exceptions.NotFound:
                 return {}
         inputs: Mapping[str, str] = json.loads(text)
@@ -120,8 +123,32 @@ class ComputeEngineLibrary:
     def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
         """Store the manifest of an image's digest."""
         with asking(f"keep the manifest of {name}"):
-            blob = self.google.storage.bucket(self._manifests).blob(f"images/{name}.json")
+            blob = self._artifacts.blob(f"images/{name}.json")
             blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
+
+    def record_run(self, result: RunResult) -> None:
+        """Keep a Fluid-Run: whole in the artifacts bucket, its rows in BigQuery; the same run again changes nothing."""
+        with asking(f"keep the results of {result.image}"):
+            blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
+            blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
+        table = f"{self.project}.{google_names.DATASET}.{google_names.TABLE}"
+        rows = [dict(job.row) for job in result.jobs]
+        if not rows:
+            return
+        with asking(f"store the rows of {result.image} in {table}"):
+            ids = [f"{result.run_id}-{number}" for number in range(len(rows))]
+            refused = self.google.bigquery.insert_rows_json(table, rows, row_ids=ids, timeout=TIMEOUT_SECONDS)
+        if refused:
+            raise BakeryError(f"BigQuery refused rows of {result.image}: {refused[0]['errors']}", hint=f"see {table}")
+
+    def runs(self, image: str | None = None) -> Sequence[RunResult]:
+        """The Fluid-Runs of an image (or of all), oldest first."""
+        prefix = f"results/{image}/" if image else "results/"
+        with asking("read the results of Fluid-Runs"):
+            texts = [
+                blob.download_as_bytes() for blob in self.google.storage.list_blobs(self._artifacts, prefix=prefix)
+            ]
+        return sorted((decode(RunResult, json.loads(text)) for text in texts), key=lambda run: run.started)
 
     def share(self, name: str, members: Sequence[str]) -> None:
         """Let ``members`` (``serviceAccount:...``, ``group:...``) boot from the image (``compute.imageUser``)."""

@@ -10,9 +10,9 @@ def make(settings: Settings) -> Oven:
     """The oven that the stack's settings name."""
     # Imported here: whoever bakes locally need not load Google's clients.
     if settings.oven is OvenKind.CLOUD_BUILD:
-        from bakery.ovens.cloud_build import CloudBuildOven
+        from bakery.ovens.cloud_build import shared_oven
 
-        return CloudBuildOven(settings)
+        return shared_oven(settings)
     if settings.oven is OvenKind.FAKE:
         from bakery.ovens.fake import FakeOven
 

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import tarfile
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -35,6 +36,19 @@ INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
 # Faults of the surroundings that Packer reports: nothing in the recipe makes them go away.
 SURROUNDINGS = re.compile(r"\b(quotaExceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b")
+
+
+_shared: dict[tuple[str, str], CloudBuildOven] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_oven(settings: Settings) -> CloudBuildOven:
+    """The process's one oven for a project: its bakes share clients, and one list call watches them all."""
+    with _shared_lock:
+        key = (settings.google.project, settings.google.endpoint)
+        if key not in _shared:
+            _shared[key] = CloudBuildOven(settings)
+        return _shared[key]
 
 
 class CloudBuildOven:
