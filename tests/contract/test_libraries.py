@@ -11,8 +11,11 @@ import pytest
 
 from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Library, Proof
+from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.local import LocalLibrary
-from bakery.settings import Settings
+from bakery.settings import Settings, parse
+from tests.fake_google import compute
+from tests.fake_google.server import serve
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,34 @@ def local(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Se
     library.close()
 
 
+def compute_engine(_make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
+    with serve() as server:
+        server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
+        google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+        count = 0
+
+        def bake(family: str, content: str) -> str:
+            nonlocal count
+            count += 1
+            digest = hashlib.sha256(f"{family} {content}".encode()).hexdigest()
+            labels = {"bakery-digest": digest[:32], "bakery-family": family, "bakery-parent": "debian-1"}
+            collection = "compute/compute/v1/projects/p/global/images"
+            body = {
+                "name": f"{family}-{digest[:12]}",
+                "labels": {**labels, "bakery-recipe": "some"},
+                "creationTimestamp": f"2026-01-01T00:00:{count:02}Z",
+            }
+            return str(compute.add_image(server.cloud, collection, body)["name"])
+
+        yield Setup(ComputeEngineLibrary(parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path)), bake)
+        assert server.cloud.violations == []
+
+
 # Another implementation is another entry: a generator that yields its Setup.
-SETUPS: Mapping[str, Callable[[Callable[..., Settings], Path], Iterator[Setup]]] = {"local": local}
+SETUPS: Mapping[str, Callable[[Callable[..., Settings], Path], Iterator[Setup]]] = {
+    "local": local,
+    "compute-engine": compute_engine,
+}
 
 
 @pytest.fixture(params=sorted(SETUPS))
