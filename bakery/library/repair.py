@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bakery.library import rows
 from bakery.library.base import ImageState
 from bakery.library.local import LocalLibrary
 
 
-def repair(library: LocalLibrary) -> Sequence[str]:
-    """Put the folder and the records in order; says in words what it did. Safe while others publish.
+@dataclass(frozen=True)
+class Repaired:
+    """In words: what was done, and the files that nothing explains; they may be somebody's and are left."""
 
-    Files that nothing explains are named and left: they may be somebody's. Raises Uncertain.
-    """
-    said = []
+    done: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def repair(library: LocalLibrary) -> Repaired:
+    """Put the folder and the records in order. Safe while others publish. Raises Uncertain."""
+    done, left = [], []
     for path in library.files.scratch():
         path.unlink(missing_ok=True)
-        said.append(f"took away {path.name}, left by a process that is gone")
+        done.append(f"took away {path.name}, left by a process that is gone")
     _, sidecars = library.files.listing()
     before = _states(library)
     for name in sorted(sidecars):
-        said += _sidecar(library, name, before.get(name, ""))
+        if library.files.read(name) is None:
+            left.append(f"{name}.json is no sidecar that this version can read")
+        else:
+            done += _sidecar(library, name, before.get(name, ""))
     digests, _ = library.files.listing()
-    for digest in sorted(digests):
-        said += _file(library, digest)
-    return said
+    known = _digests(library)
+    left += [f"nothing says what {digest}.qcow2 is" for digest in sorted(digests - known)]
+    for digest in sorted(digests & known):
+        done += _file(library, digest)
+    return Repaired(tuple(done), tuple(left))
 
 
 def _states(library: LocalLibrary) -> dict[str, str]:
@@ -33,11 +43,16 @@ def _states(library: LocalLibrary) -> dict[str, str]:
         return {row["name"]: row["state"] for row in connection.execute("SELECT name, state FROM images")}
 
 
+def _digests(library: LocalLibrary) -> set[str]:
+    with library.database.reading() as connection:
+        return {row["digest"] for row in connection.execute("SELECT digest FROM images")}
+
+
 def _sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
     """Adopt the image of a sidecar, or take the sidecar away when no file came after it."""
     sidecar = library.files.read(name)
-    if sidecar is None:
-        return [f"left {name}.json: not a sidecar this version can read"]
+    if sidecar is None:  # somebody took it away meanwhile
+        return []
     if state in ("", ImageState.DELETED) and library.find(name) is not None:
         return [f"adopted {name}, which was published and not recorded"]
     with library.leases.alone(sidecar.record.digest) as free:
@@ -51,8 +66,6 @@ def _file(library: LocalLibrary, digest: str) -> list[str]:
     """Finish the deletion of a DELETED image's file."""
     with library.database.reading() as connection:
         found = connection.execute("SELECT name, state FROM images WHERE digest = ?", (digest,)).fetchall()
-    if not found:
-        return [f"left {digest}.qcow2: nothing says what it is"]
     if any(row["state"] != ImageState.DELETED for row in found):
         return []
     with library.leases.alone(digest) as free:

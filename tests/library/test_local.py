@@ -17,7 +17,7 @@ from bakery.library.base import ImageState, Proof
 from bakery.library.database import Database
 from bakery.library.local import LocalLibrary
 from bakery.library.migrations import MIGRATIONS
-from bakery.library.repair import repair
+from bakery.library.repair import Repaired, repair
 from bakery.recipe.model import Metric
 from tests.library.conftest import Kitchen
 
@@ -235,14 +235,15 @@ def test_repair_clears_what_killed_processes_left(kitchen: Kitchen) -> None:
     kitchen.library.files.publish(lonely, kitchen.file("content"))
     kitchen.library.files.image(lonely.digest).unlink()
     (folder / "stranger.qcow2").write_text("whose?")
-    said = "\n".join(repair(kitchen.library))
+    repaired = repair(kitchen.library)
+    said = "\n".join(repaired.done)
     assert "took away .publishing-999999999-abc" in said
     assert f"adopted {orphan.name}" in said
     assert f"took away {lonely.name}.json" in said
-    assert "left stranger.qcow2" in said
+    assert repaired.left == ("nothing says what stranger.qcow2 is",)
     assert mine.exists()
     assert [found.name for found in kitchen.library.images()] == [image.name, orphan.name]
-    assert repair(kitchen.library) == ["left stranger.qcow2: nothing says what it is"]
+    assert repair(kitchen.library) == Repaired((), repaired.left)
 
 
 def test_an_image_belongs_to_one_family(kitchen: Kitchen) -> None:

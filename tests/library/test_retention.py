@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.library.repair import repair
+from bakery.library.repair import Repaired, repair
 from bakery.library.retention import Step, decide, prune
 from tests.library.conftest import Kitchen
 
@@ -118,7 +118,7 @@ def test_prune_takes_file_sidecar_and_name_away(kitchen: Kitchen) -> None:
     assert [found.name for found in kitchen.library.images()] == [kept.name]
     assert not Path(old.location).exists()
     assert not kitchen.library.files.sidecar(old.name).exists()
-    assert repair(kitchen.library) == []
+    assert repair(kitchen.library) == Repaired()
 
 
 def test_a_dry_run_says_the_same_and_does_nothing(kitchen: Kitchen) -> None:
@@ -184,7 +184,7 @@ def test_a_deletion_that_was_cut_off_is_finished_and_never_adopted(
     assert Path(old.location).exists()
     assert kitchen.again().find(old.name) is None
     assert list(kitchen.again().images()) == []
-    assert any(old.name in line for line in repair(kitchen.library))
+    assert any(old.name in line for line in repair(kitchen.library).done)
     assert not Path(old.location).exists()
 
 
