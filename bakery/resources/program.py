@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from bakery.resources import orders
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
-from bakery.settings import Settings
+from bakery.settings import OvenKind, Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
 
@@ -43,16 +44,26 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
+    ready = _infrastructure(settings, plan)
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
             orders.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        made[image.name] = _one(image, parent)
+        made[image.name] = _one(image, parent, ready)
     return tuple(made.values())
 
 
-def _one(image: ImagePlan, parent: Declared | None) -> Declared:
+def _infrastructure(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ...]:
+    """What bakes on Google Cloud wait for; nothing elsewhere."""
+    if settings.oven is not OvenKind.CLOUD_BUILD:
+        return ()
+    from bakery.infrastructure import bakery  # here: pulumi_gcp is large, and only this oven needs it
+
+    return bakery.declare(settings, plan).ready
+
+
+def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource]) -> Declared:
     baked = BakedImage(
         image.family,
         {
@@ -62,7 +73,7 @@ def _one(image: ImagePlan, parent: Declared | None) -> Declared:
             "inputs": dict(image.inputs),
             "urn": _urn(image.family, "BakedImage"),
         },
-        pulumi.ResourceOptions(depends_on=[parent.baked] if parent else []),
+        pulumi.ResourceOptions(depends_on=[*ready, *([parent.baked] if parent else [])]),
     )
     tested = _tested(image, baked)
     if tested is None:
