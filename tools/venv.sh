@@ -19,7 +19,7 @@ if ! "$venv/bin/python" -I -m pip --version >/dev/null 2>&1 || [[ $("$venv/bin/p
 fi
 say "installing the locked dependencies into .venv (versions and hashes: requirements.lock)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-"$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$root/requirements.lock" </dev/null ||
+"$venv/bin/python" -m pip install --quiet --no-compile --require-hashes --requirement "$root/requirements.lock" </dev/null ||
     fail "pip could not install the locked dependencies. Replay:" \
         "$venv/bin/python -m pip install --require-hashes --requirement $root/requirements.lock"
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable "$root" </dev/null ||
