@@ -15,18 +15,14 @@ setting ``fake`` scripts it::
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.host import locks
 from bakery.library.local import LocalLibrary
-from bakery.ovens import once
+from bakery.ovens import leftovers, once
 from bakery.ovens.base import Bake, BakeOrder
 from bakery.ovens.stage import check_sources
 from bakery.paths import StatePaths
@@ -50,10 +46,7 @@ class FakeOven:
     def _bake(self, order: BakeOrder, activity: Activity) -> Path:
         script: Mapping[str, Any] = self.settings.fake.get("bakes", {}).get(order.package, {})
         check_sources(order.files)
-        work = self.state.work / f"bake-{order.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        work.mkdir(parents=True)
-        try:
-            locks.sign(work, f"baking {order.name}")
+        with leftovers.folder(self.state, order.name) as work:
             log = self._log(order)
             phases = self.settings.fake.get("phases", PHASES)
             seconds = float(script.get("seconds", self.settings.fake.get("seconds", 0)))
@@ -67,8 +60,6 @@ class FakeOven:
             image = self.state.work / f"{work.name}.image"
             image.write_text(json.dumps({"image": order.name, "digest": order.digest}), encoding="utf-8")
             return image
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
     def _log(self, order: BakeOrder) -> Path:
         self.state.logs.mkdir(parents=True, exist_ok=True)

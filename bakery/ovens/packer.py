@@ -64,7 +64,7 @@ def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
     """The call that bakes; a user can paste it."""
     on_error = ["-on-error=abort"] if keep_failed else []
     return [
-        *("packer", "build", "-color=false", f"-only={rendering.builder}", *on_error),
+        *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}", *on_error),
         *(f"-var-file={work / 'variables.json'}", str(work / "packer.json")),
     ]
 

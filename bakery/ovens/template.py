@@ -64,7 +64,6 @@ class BakeMachine:
         return self.work / "key"
 
 
-
 @dataclass(frozen=True)
 class Rendering:
     """A template that Packer runs. ``provisioners`` names each in a few words; ``user`` is who Packer logs in as."""

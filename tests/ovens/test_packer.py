@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bakery.activity import Activity
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
+from bakery.ovens.packer import PortTaken, Progress, failure, version
+
+NAMES = ("file share", "shell install.sh")
+
+
+@dataclass
+class Ended:
+    """As much of a command that has ended as an error is made from."""
+
+    lines: deque[str]
+    log: Path = Path("/logs/x.log")
+    replay: str = "packer build x"
+    seen: list[str] = field(default_factory=list)
+
+
+def after(*lines: str) -> tuple[Progress, list[str], BakeryError]:
+    said: list[str] = []
+    progress = Progress(Activity(said.append), NAMES)
+    for line in lines:
+        progress.line(line)
+    return progress, said, failure(progress, Ended(deque(lines)))  # type: ignore[arg-type]
+
+
+CONNECTED = "==> gce: Connected to SSH!"
+FIRST, SECOND = "    gce: bakery-provisioner 1/2", "    gce: bakery-provisioner 2/2"
+
+
+def test_phases_are_read_from_the_marks_and_not_from_their_commands():
+    _, said, _ = after(
+        CONNECTED,
+        "==> gce: Running local shell script: echo bakery-provisioner 1/2",
+        FIRST,
+        SECOND,
+        "==> gce: Gracefully halting virtual machine...",
+    )
+    assert said == [
+        "baking: provisioner 1 of 2",
+        "baking: provisioner 2 of 2",
+        "cleaning up and shutting down",
+    ]
+
+
+def test_a_provisioner_that_fails_is_named_and_the_recipes_fault():
+    _, _, error = after(CONNECTED, FIRST, SECOND, "E: Unable to locate package nonsense")
+    assert type(error) is BakeFailed
+    assert error.message == "provisioner 2 of 2 failed (shell install.sh)"
+    assert error.tail[-1] == "E: Unable to locate package nonsense"
+    assert (error.log, error.replay) == (Path("/logs/x.log"), "packer build x")
+
+
+def test_an_archive_out_of_reach_is_not_the_recipes_fault():
+    _, _, error = after(CONNECTED, FIRST, "Err:1 Temporary failure resolving 'm.example'")
+    assert isinstance(error, InfrastructureFailed)
+
+
+def test_a_full_disk_in_the_machine_is_the_recipes_fault_with_a_hint():
+    _, _, error = after(CONNECTED, FIRST, "cp: error writing: No space left on device")
+    assert isinstance(error, BakeFailed)
+    assert "disk_size" in error.hint
+
+
+def test_a_machine_that_never_answers_is_not_the_recipes_fault():
+    _, _, error = after("==> gce: Waiting for SSH to become available...", "==> gce: Timeout waiting for SSH.")
+    assert isinstance(error, InfrastructureFailed)
+    assert "never answered" in error.message
+
+
+def test_a_port_that_was_taken_is_told_apart_so_that_it_is_tried_again():
+    _, _, error = after("qemu-system-x86_64: -netdev user: Could not set up host forwarding rule 'tcp:127.0.0.1:1-:22'")
+    assert isinstance(error, PortTaken)
+
+
+def test_a_qemu_that_does_not_start_says_so():
+    _, _, error = after("==> gce: Error launching VM: Qemu failed to start. Please run with PACKER_LOG=1")
+    assert "QEMU could not start" in error.message
+    assert not isinstance(error, PortTaken)
+
+
+@pytest.mark.parametrize(("text", "found"), [("Packer v1.6.6", (1, 6)), ("Packer v1.14.2\n\nnews", (1, 14))])
+def test_versions(text: str, found: tuple[int, int]):
+    assert version(text) == found
+
+
+def test_no_version_is_a_missing_tool():
+    with pytest.raises(MissingTool):
+        version("packer: a stapler")
