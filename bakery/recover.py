@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 
 from bakery.errors import BakeryError
 from bakery.host import process
+from bakery.paths import StatePaths
 from bakery.settings import PROJECT, OvenKind, Settings, from_file
 
 
@@ -114,6 +115,16 @@ def clear_leftovers(settings: Settings) -> list[str]:
     ]
 
 
+def repair_library(settings: Settings) -> list[str]:
+    """Adopt what was baked and not recorded; take away what killed publications and deletions left."""
+    if settings.oven is OvenKind.CLOUD_BUILD or not StatePaths(settings.state).library.is_dir():
+        return []
+    from bakery.library.local import LocalLibrary
+    from bakery.library.repair import repair
+
+    return list(repair(LocalLibrary(settings)).done)
+
+
 def recover(root: Path, stack: str, backend_url: str) -> list[str]:
     """Clear all that is left over; says what was cleared."""
     said: list[str] = []
@@ -122,7 +133,8 @@ def recover(root: Path, stack: str, backend_url: str) -> list[str]:
         said, free = clear_locks(backend, stack, socket.gethostname())
         if free and has_pending(backend, stack):
             said += clear_pending(root, stack)
-    return said + clear_leftovers(from_file(root, stack))
+    settings = from_file(root, stack)
+    return said + clear_leftovers(settings) + repair_library(settings)
 
 
 def main(arguments: list[str], backend_url: str) -> int:

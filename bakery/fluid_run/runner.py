@@ -23,6 +23,7 @@ from bakery.fluid_run.clusters.course import deadline_seconds
 from bakery.fluid_run.clusters.outlet import read_results
 from bakery.host import locks
 from bakery.library.base import ImageRecord, Library, Proof
+from bakery.library.leases import leased
 from bakery.paths import StatePaths
 from bakery.plan.order import test_from_json
 from bakery.settings import Settings
@@ -52,13 +53,14 @@ def run(order: TestOrder, library: Library, clusters: Clusters, state: StatePath
     image = library.find(order.image)
     if image is None:
         raise InfrastructureFailed(f"the image {order.image} is not in the library", hint="run: pulumi refresh")
-    for attempt in range(1, TRIES + 1):
-        try:
-            return _Run(order, image, library, clusters, state, activity).go()
-        except InfrastructureFailed:
-            if attempt == TRIES or activity.cancelled.is_set():
-                raise
-            activity.say("testing: the cluster broke, trying again with a new one")
+    with leased(library, order.image):
+        for attempt in range(1, TRIES + 1):
+            try:
+                return _Run(order, image, library, clusters, state, activity).go()
+            except InfrastructureFailed:
+                if attempt == TRIES or activity.cancelled.is_set():
+                    raise
+                activity.say("testing: the cluster broke, trying again with a new one")
     raise AssertionError("not reached")
 
 

@@ -7,12 +7,14 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bakery.errors import BakeryError
+from bakery.library import files
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local import LocalLibrary
 from bakery.library.repair import repair
@@ -40,6 +42,8 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.unsynced = mock.patch.object(files, "_sync")
+        self.unsynced.start()
         self.root = Path(tempfile.mkdtemp())
         self.settings = parse({"oven": "fake"}, "test", self.root)
         self.day = 0
@@ -50,9 +54,13 @@ class Histories(RuleBasedStateMachine):
         self.library = self.opened()
 
     def opened(self) -> LocalLibrary:
-        return LocalLibrary(self.settings, clock=lambda: f"{2026 + self.day // 360}-{self.day // 30 % 12 + 1:02}-01")
+        made = LocalLibrary(self.settings, clock=lambda: f"{2026 + self.day // 360}-{self.day // 30 % 12 + 1:02}-01")
+        with made.database.reading() as connection:
+            connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power here, and the disk is busy
+        return made
 
     def teardown(self) -> None:
+        self.unsynced.stop()
         self.library.close()
         shutil.rmtree(self.root)
 
@@ -210,6 +218,6 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestHistories = Histories.TestCase
