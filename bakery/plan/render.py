@@ -1,33 +1,135 @@
-"""The rendering of variables and substitutions, which the plan shares with the recipes' checks."""
+"""Packer variables and Cloud Build substitutions, filled in as the two programs do it.
+
+Sources: Cloud Build, "Substituting variable values" (``$NAME``, ``${NAME}``, ``$$`` for a dollar sign, user-defined
+names begin with ``_``); Packer's JSON templates, "User variables" and "Command line: -var".
+"""
 
 from __future__ import annotations
 
-from bakery.recipe.render import (
-    DEPTH,
-    arguments,
-    declared,
-    dynamic,
-    fill,
-    is_packer,
-    only_reference,
-    packer_arguments,
-    references,
-    resolve,
-    strings,
-    substitute,
-)
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-__all__ = (
-    "DEPTH",
-    "arguments",
-    "declared",
-    "dynamic",
-    "fill",
-    "is_packer",
-    "only_reference",
-    "packer_arguments",
-    "references",
-    "resolve",
-    "strings",
-    "substitute",
-)
+from bakery.recipe.model import Json
+
+_SUBSTITUTION = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
+_REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
+_SIMPLE = re.compile(r"""\{\{\s*user\s+[`"]([^`"]+)[`"]\s*\}\}""")
+DEPTH = 8  # of variables in variables' defaults, and of dynamic substitutions
+
+
+def substitute(text: str, values: Mapping[str, str], *, last: bool = False) -> str:
+    """``text`` with Cloud Build's substitutions filled in; names without a value stay as they are.
+
+    ``$$`` is kept for a later pass unless this is the ``last`` one.
+    """
+
+    def filled(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name is None:
+            return "$" if last else "$$"
+        return values.get(name, match[0])
+
+    return _SUBSTITUTION.sub(filled, text) if "$" in text else text
+
+
+def dynamic(values: Mapping[str, str]) -> dict[str, str]:
+    """Substitutions that may hold others (``dynamicSubstitutions``), filled in; a loop stays as text."""
+    done = dict(values)
+    for _ in range(DEPTH):
+        before, done = done, {key: substitute(text, done) for key, text in done.items()}
+        if before == done:
+            break
+    return done
+
+
+def strings(value: Json) -> Iterator[str]:
+    """Every string in a JSON value, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from strings(entry)
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from strings(entry)
+
+
+def references(value: Json) -> set[str]:
+    """The user variables that a part of a template refers to."""
+    return {name for text in strings(value) if "{{" in text for name in _REFERENCE.findall(text)}
+
+
+def only_reference(value: Json) -> str:
+    """The variable that a template's value is, when it is exactly one; else ""."""
+    match = _SIMPLE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return match[1] if match else ""
+
+
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """``text`` with ``{{user `x`}}`` filled in; unknown variables stay as they are."""
+    return _SIMPLE.sub(lambda match: variables.get(match[1], match[0]), text) if "{{" in text else text
+
+
+def resolve(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables whose values may refer to other variables, filled in; a loop stays as text."""
+    done = dict(variables)
+    for _ in range(DEPTH):
+        if not any("{{" in text for text in done.values()):
+            break
+        done = {key: fill(text, done) for key, text in done.items()}
+    return done
+
+
+def is_packer(step: Json) -> bool:
+    """Whether a step of ``cloudbuild.yaml`` runs ``packer build``."""
+    words = arguments(step)
+    return "build" in words and any(word.endswith("packer.json") or word == "-var" for word in words)
+
+
+def arguments(step: Json) -> list[str]:
+    """The words of a step's command; a shell's script is split into its words."""
+    if not isinstance(step, Mapping):
+        return []
+    given = step.get("args") or []
+    words = [str(word) for word in given] if isinstance(given, list) else _split(str(given))
+    words += _split(step["script"]) if isinstance(step.get("script"), str) else []
+    return [part for word in words for part in (_split(word) if "packer build" in word else [word])]
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:  # an unclosed quote: the recipe's checks say so, here it is no argument
+        return text.split()
+
+
+def packer_arguments(build: Json) -> dict[str, str]:
+    """Variable to unfilled value, from the ``-var name=value`` arguments of the steps that run Packer."""
+    found: dict[str, str] = {}
+    steps = build.get("steps") if isinstance(build, Mapping) else None
+    for step in steps or []:
+        if is_packer(step):
+            found.update(_pairs(arguments(step)))
+    return found
+
+
+def _pairs(words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    follows = False
+    for word in words:
+        text = word if follows else word.removeprefix("-var=") if word.startswith("-var=") else ""
+        follows = not follows and word == "-var"
+        name, equals, value = text.partition("=")
+        if equals:
+            yield name.strip(), value
+
+
+def declared(template: Json) -> dict[str, str]:
+    """The template's variables with their defaults; one without (``null``) is ""."""
+    given: dict[str, Any] = template.get("variables") or {}
+    return {str(name): "" if value is None else _scalar(value) for name, value in given.items()}
+
+
+def _scalar(value: Json) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bakery.plan.render import arguments, is_packer, packer_arguments
 from bakery.recipe.checked import TIMEOUT
 from bakery.recipe.document import Document, strings
 from bakery.recipe.findings import quoted
-from bakery.recipe.render import arguments, is_packer, packer_arguments
 
 LONGEST = 86_400  # seconds, Cloud Build's limit
 _BUILT_IN = """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bakery.plan.render import declared, dynamic, packer_arguments, resolve, substitute
 from bakery.recipe import (
     build_file,
     cluster_file,
@@ -24,7 +25,6 @@ from bakery.recipe.document import Document
 from bakery.recipe.findings import Findings, quoted
 from bakery.recipe.growth import bounded
 from bakery.recipe.model import ClusterShape, Suite, Variant
-from bakery.recipe.render import declared, dynamic, packer_arguments, resolve, substitute
 
 TEMPLATE, BUILD, SUITE, RECIPE = "packer.json", "cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"
 TFVARS = "test/rcc.auto.tfvars"

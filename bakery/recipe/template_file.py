@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from bakery.plan.render import fill, references
 from bakery.recipe.document import Document, Where, strings
 from bakery.recipe.findings import quoted
-from bakery.recipe.render import fill, references
 
 _KEYS = """
 builders description min_packer_version post-processors provisioners variables sensitive-variables
