@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Library, Proof
+from bakery.library.leases import leased
 from bakery.library.repair import Repaired, repair
 from bakery.library.retention import Step, decide, prune
 from tests.library.conftest import Kitchen
@@ -204,3 +206,11 @@ def test_an_obsolete_image_that_is_promoted_is_active_again(kitchen: Kitchen) ->
     found = kitchen.library.find(old.name)
     assert found is not None
     assert found.state is ImageState.ACTIVE
+
+
+def test_who_works_with_an_image_of_any_library_can_lease_it(kitchen: Kitchen) -> None:
+    (old,) = unwanted(kitchen, "one")
+    with leased(kitchen.library, old.name):
+        assert prune(kitchen.again(), 30).moved == ()
+    with leased(cast(Library, object()), old.name):  # a library that deletes nothing by itself
+        assert len(prune(kitchen.again(), 30).moved) == 1
