@@ -200,8 +200,8 @@ def prune(
     from bakery.survey import survey
 
     settings = settings_of(stack)
-    wanted = {decision.image for decision in survey(settings, library=False).decisions}
-    planned = {name for image in wanted for name in (image.name, image.base.name)}
+    decisions = survey(settings, library=False).decisions
+    planned = {name for decision in decisions for name in (decision.image.name, decision.image.base.name)}
     done = prune_library(LocalLibrary(settings), settings.retention_days, planned=planned, dry_run=dry_run)
     for step in (*done.moved, *done.kept):
         sys.stdout.write(f"{step.image.name}: {step.to or 'kept'}: {step.why}\n")

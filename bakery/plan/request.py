@@ -6,29 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.ovens.base import BakeOrder
+from bakery.plan.expand import Point
 from bakery.plan.names import DIGEST_LABEL, FAMILY_LABEL
-from bakery.plan.render import arguments, is_packer, only_reference, packer_arguments
+from bakery.plan.render import arguments, is_packer, only_reference
 from bakery.plan.template import builder
-from bakery.recipe.model import Json, Recipe
+from bakery.recipe.model import Json
 
 FORCE = frozenset({"-force", "--force", "-force=true", "--force=true"})
 TAG_LENGTH = 128
 
 
-def forced(
-    recipe: Recipe, variables: Mapping[str, str], substitutions: Mapping[str, str], name: str, family: str
-) -> tuple[dict[str, str], dict[str, str]]:
+def forced(point: Point, name: str) -> tuple[dict[str, str], dict[str, str]]:
     """Variables and substitutions with the plan's immutable names in them, wherever the recipe sets names."""
-    options = builder(recipe.template)
-    values = {only_reference(options.get("image_name")): name, only_reference(options.get("image_family")): family}
+    options = builder(point.recipe.template)
+    values = {
+        only_reference(options.get("image_name")): name,
+        only_reference(options.get("image_family")): point.node.family,
+    }
     values.pop("", None)
-    passed = packer_arguments(recipe.build)
-    subs = dict(substitutions)
+    subs = dict(point.substitutions)
     for variable, value in values.items():
-        key = passed.get(variable, "").strip("${}")
+        key = point.arguments.get(variable, "").strip("${}")
         if key in subs:
             subs[key] = value
-    return {**variables, **values}, subs
+    return {**point.variables, **values}, subs
 
 
 def build_request(order: BakeOrder) -> dict[str, Any]:
