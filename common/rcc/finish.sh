@@ -35,4 +35,8 @@ if [[ -f /etc/lmod/modulespath ]]; then
 else
   echo "export MODULEPATH=\${MODULEPATH:+\$MODULEPATH:}$INSTALL_ROOT/modulefiles" >/etc/profile.d/z00_rcc_modules.sh
 fi
+
+# srun --mpi=pmix is how jobs start MPI: an image without the plugin is no good.
+find /usr/lib /usr/lib64 -name 'mpi_pmix*.so' -print -quit 2>/dev/null | grep . ||
+  { echo "finish.sh: Slurm's PMIx plugin is missing" >&2 && exit 1; }
 rm -rf "$here"

@@ -1,5 +1,6 @@
-#!/bin/bash
+#!/bin/bash -l
 # Compiles an MPI program on a node and runs it over all of them: who is there, and a ping-pong.
+module load openmpi
 set -euo pipefail
 
 cat >pingpong.c <<'END'

@@ -1,0 +1,23 @@
+#!/bin/bash
+# Ubuntu 24.04 with Slurm, munge, Open MPI, compilers, Lmod and NFS: the image of controller, login and compute nodes.
+set -euo pipefail
+
+packages=(
+  slurm-client slurmctld slurmd munge # Slurm 23.11; which daemon runs is decided when a cluster is made
+  openmpi-bin libopenmpi-dev
+  gcc g++ gfortran make libc6-dev
+  lmod
+  nfs-common nfs-kernel-server # the controller exports the homes
+  python3                      # the Fluid-Run agent
+)
+
+bash /tmp/rcc/apt-install.sh "${packages[@]}"
+# Ubuntu's kernel keeps programs without a profile from making user namespaces, which containers of users need.
+echo 'kernel.apparmor_restrict_unprivileged_userns = 0' >/etc/sysctl.d/91-rcc-containers.conf
+install -m 0644 /tmp/motd /etc/motd
+rm -f /tmp/motd
+version=$(dpkg-query --showformat '${source:Upstream-Version}' --show openmpi-bin)
+bash /tmp/rcc/finish.sh /usr/lib/x86_64-linux-gnu/openmpi "$version"
+
+mpicc --version | head -n 1
+slurmd -V
