@@ -29,9 +29,12 @@ import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
-Course = Mapping[str, Any]
+TYPE_CHECKING = False  # as typing has it: on an emulated machine the import alone takes half a second
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    Course = Mapping[str, Any]
 
 STATE = Path("/var/lib/fluid-run")
 LOGS = Path("/var/log/fluid-run")
@@ -60,14 +63,16 @@ class Broken(Exception):
 # Talking to the host -------------------------------------------------------------------------------------------------
 
 
-class Outlet(Protocol):
-    """Where status and results go."""
+if TYPE_CHECKING:
 
-    def status(self, content: Mapping[str, Any]) -> None:
-        """Replace the status."""
+    class Outlet(Protocol):
+        """Where status and results go."""
 
-    def results(self, members: Iterable[tuple[str, Path | bytes]]) -> None:
-        """Replace the results: names and what is in them."""
+        def status(self, content: Mapping[str, Any]) -> None:
+            """Replace the status."""
+
+        def results(self, members: Iterable[tuple[str, Path | bytes]]) -> None:
+            """Replace the results: names and what is in them."""
 
 
 def record(sequence: int, content: Mapping[str, Any]) -> bytes:
@@ -240,12 +245,13 @@ def known_user(name: str) -> bool:
 # Slurm's configuration -----------------------------------------------------------------------------------------------
 
 
-class SlurmFacts(NamedTuple):
+class SlurmFacts:
     """What the image's Slurm is: its version, its user, and whether it can start PMIx ranks."""
 
-    version: tuple[int, int]
-    user: str
-    pmix: bool
+    def __init__(self, version: tuple[int, int], user: str, pmix: bool) -> None:
+        self.version = version
+        self.user = user
+        self.pmix = pmix
 
 
 def slurm_facts() -> SlurmFacts:

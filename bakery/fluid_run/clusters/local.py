@@ -24,13 +24,13 @@ from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import boot, outlet
 from bakery.fluid_run.clusters.course import MachineSpec, course, machines, on_private_network
+from bakery.fluid_run.clusters.kernel_line import kernel_words
 from bakery.host import locks, process, qemu, slots
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
 from bakery.settings import Accelerator, Settings
 
-START_SECONDS = 300  # until all nodes are idle; ten times what a quiet machine takes
-SEED_FOLDER = "/var/lib/fluid-run/seed"
+START_SECONDS = 600  # until all nodes are idle; a quiet machine takes a fifteenth of that
 WORK_PREFIX = "run-"
 OPEN_MPI = {  # over the cluster's network only: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
@@ -148,6 +148,7 @@ def machine_command(
 ) -> list[str]:
     """QEMU's words for one machine."""
     cores = min(spec.cpus, len(os.sched_getaffinity(0)))
+    line = kernel_words(spec.name, run_id, files.root, accelerator)
     return [
         str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
         *qemu.common_arguments(accelerator, cores, spec.memory_mb, f"{run_id}-{spec.name}"),
@@ -158,7 +159,7 @@ def machine_command(
         *qemu.disk(folder / f"{spec.name}.out", form="raw"),
         *("-netdev", f"socket,id=net0,mcast={group(run_id)},localaddr=127.0.0.1"),
         *("-device", f"virtio-net-pci,netdev=net0,mac={spec.mac}"),
-        *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", kernel_words(spec, files, run_id)),
+        *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", line),
     ]
 
 
@@ -167,27 +168,6 @@ def group(run_id: str) -> str:
     seed = hashlib.sha256(f"network of {run_id}".encode()).digest()
     port = 20000 + int.from_bytes(seed[3:5], "big") % 2**14
     return f"239.{seed[0]}.{seed[1]}.{seed[2]}:{port}"
-
-
-def kernel_words(spec: MachineSpec, files: boot.BootFiles, run_id: str) -> str:
-    """The kernel's command line: boots to basic.target and runs the agent there (systemd-run-generator(8)).
-
-    The machine id is handed in and the first boot is declared over, since systemd would spend seconds on presets.
-    """
-    start = (
-        f"mkdir -p {SEED_FOLDER} && tar -xf /dev/vdb -C {SEED_FOLDER} && exec python3 {SEED_FOLDER}/agent.py"
-        f" --course {SEED_FOLDER}/course.json --name {spec.name} --workspace {SEED_FOLDER}/workspace --disk /dev/vdc"
-    )
-    identity = hashlib.sha256(f"{run_id} {spec.name}".encode()).hexdigest()[:32]
-    return " ".join(
-        [
-            files.root or "root=/dev/vda1",
-            qemu.KERNEL_ARGUMENTS,
-            f"systemd.machine_id={identity} systemd.condition-first-boot=no fsck.mode=skip",
-            "systemd.run_success_action=none systemd.run_failure_action=none",
-            f"systemd.run=\"/bin/sh -c '{start}'\"",
-        ]
-    )
 
 
 def clear_leftovers(settings: Settings) -> int:
