@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from bakery.errors import Problem
 
 LOCK_HINT = "run: bakery lock"
+GUESSES = 10  # at most: a guess compares with every family there is
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,13 @@ def build(nodes: Sequence[Node]) -> Graph:
             problems.append(_double(node, nodes[first]))
             bad.add(index)
     parents: dict[int, int] = {}
+    guessed = 0
     for index, node in enumerate(nodes):
         if node.base_family in by_family:
             parents[index] = by_family[node.base_family]
         elif not node.base_project or not node.base_family:
-            problems.append(_unknown(node, by_family))
+            guessed += 1
+            problems.append(_unknown(node, by_family if guessed <= GUESSES else {}))
             bad.add(index)
     for cycle in _cycles(len(nodes), parents):
         problems.append(_cycle([nodes[index] for index in cycle]))

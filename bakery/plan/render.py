@@ -15,6 +15,7 @@ from bakery.recipe.model import Json
 
 _SUBSTITUTION = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
 _REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _SIMPLE = re.compile(r"""\{\{\s*user\s+[`"]([^`"]+)[`"]\s*\}\}""")
 DEPTH = 8  # of variables in variables' defaults, and of dynamic substitutions
 
@@ -64,7 +65,8 @@ def references(value: Json) -> set[str]:
     found = set()
     for text in strings(value):
         if "{{" in text:
-            found.update(_REFERENCE.findall(text))
+            for expression in _EXPRESSION.findall(text):
+                found.update(_REFERENCE.findall(expression))
     return found
 
 
