@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from bakery.plan.render import arguments, is_packer, packer_arguments
 from bakery.recipe.checked import TIMEOUT
-from bakery.recipe.document import Document, strings
+from bakery.recipe.document import Document
 from bakery.recipe.findings import quoted
 
 LONGEST = 86_400  # seconds, Cloud Build's limit
@@ -73,7 +72,7 @@ def check(build: Document, values: Mapping[str, str]) -> None:
 
 def uses(build: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every substitution that the file uses, with its place."""
-    for where, text in strings(build.value):
+    for where, text in build.strings:
         if "$" in text:
             for match in _USE.finditer(text):
                 if match[1] or match[2]:
@@ -91,8 +90,8 @@ def check_arguments(build: Document, declared: Iterable[str]) -> None:
 
 
 def _argument(build: Document, name: str) -> tuple[str | int, ...]:
-    for where, text in strings(build.value.get("steps"), ("steps",)):
-        if re.search(rf"(^|[\s=\"']){re.escape(name)}=", text):
+    for where, text in build.strings:
+        if where[0] == "steps" and re.search(rf"(^|[\s=\"']){re.escape(name)}=", text):
             return where
     return ("steps",)
 
@@ -106,8 +105,7 @@ def options(build: Document, prefix: str) -> Iterator[tuple[tuple[str | int, ...
 
 
 def _place(build: Document, index: int, word: str) -> tuple[str | int, ...]:
-    step: Any = build.value["steps"][index]
-    for where, text in strings(step, ("steps", index)):
-        if word in text:
+    for where, text in build.strings:
+        if where[:2] == ("steps", index) and word in text:
             return where
     return ("steps", index)

@@ -52,9 +52,7 @@ def from_tfvars(tfvars: Document) -> ClusterShape | None:
 
 
 def _placeholders(tfvars: Document) -> None:
-    from bakery.recipe.document import strings
-
-    for where, text in strings(tfvars.value):
+    for where, text in tfvars.strings:
         for name in _PLACEHOLDER.findall(text):
             if name not in PLACEHOLDERS:
                 tfvars.warn(f"nothing fills {name}", f"known: {', '.join(sorted(PLACEHOLDERS))}", *where)

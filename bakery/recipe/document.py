@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bakery.recipe.findings import Findings, quoted
@@ -43,6 +44,11 @@ class Document:
         """Note a warning at that place."""
         self.findings.warn(self.line(*where), message, hint)
 
+    @cached_property
+    def strings(self) -> tuple[tuple[Where, str], ...]:
+        """Every string in the document, with its place."""
+        return tuple(strings(self.value))
+
     def group(self, key: str) -> dict[str, Any]:
         """The mapping below a top-level key; {} when there is none, with an error when it is something else."""
         found = self.value.get(key)
@@ -67,16 +73,18 @@ class Document:
         return [(index, entry) for index, entry in enumerate(found) if isinstance(entry, dict)]
 
 
-def strings(value: Any, where: Where = ()) -> Iterator[tuple[Where, str]]:
-    """Every string in a value, with its place."""
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, dict):
-        for key, entry in value.items():
-            yield from strings(entry, (*where, key))
-    elif isinstance(value, list):
-        for index, entry in enumerate(value):
-            yield from strings(entry, (*where, index))
+def strings(value: Any) -> Iterator[tuple[Where, str]]:
+    """Every string in a value, with its place, in file order."""
+    stack: list[tuple[Where, Any]] = [((), value)]
+    while stack:
+        where, found = stack.pop()
+        kind = type(found)
+        if kind is str:
+            yield where, found
+        elif kind is dict:
+            stack += [((*where, key), entry) for key, entry in reversed(found.items())]
+        elif kind is list:
+            stack += [((*where, index), found[index]) for index in range(len(found) - 1, -1, -1)]
 
 
 def text(content: bytes, findings: Findings) -> str | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from typing import Any
 
 from bakery.recipe.document import DEEPEST, Document, Where, text
 from bakery.recipe.findings import Findings, one_line
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]|[^\s"\[\]{},:]+', re.DOTALL)
+_NEWLINE = re.compile("\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -55,42 +57,52 @@ def _constant(name: str) -> Any:
 
 def _scan(written: str) -> tuple[dict[Where, int], list[Where], int]:
     """The line of every key and list entry, the places of repeated keys, and how deep it goes."""
-    lines: dict[Where, int] = {}
-    repeated: list[Where] = []
-    open_: list[Where] = []  # the place that each open bracket stands for
-    counts: list[int] = []  # entries so far of each open bracket; -1 counts for an object
-    key: str | None = None
-    line, last, depth = 1, 0, 0
+    scan = _Scan([match.start() for match in _NEWLINE.finditer(written)])
     for match in _TOKEN.finditer(written):
-        line += written.count("\n", last, match.start())
-        last = match.start()
-        token = match[0]
-        if token in "]}":
-            open_.pop()
-            counts.pop()
-            key = None
-            continue
+        scan.token(match[0], match.start())
+    return scan.lines, scan.repeated, scan.depth
+
+
+class _Scan:
+    """Takes the tokens of right JSON one after another. ``breaks`` are the offsets of the ends of lines."""
+
+    def __init__(self, breaks: list[int]) -> None:
+        self.breaks = breaks
+        self.lines: dict[Where, int] = {}
+        self.repeated: list[Where] = []
+        self.depth = 0
+        self.open: list[tuple[Where, bool]] = []  # what each open bracket stands for, and whether it is an object
+        self.counts: list[int] = []  # entries so far of each open bracket
+        self.key: str | None = None
+
+    def token(self, token: str, offset: int) -> None:
         if token == ",":
-            key = None
-            continue
+            self.key = None
+        elif token in "]}":
+            self.open.pop()
+            self.counts.pop()
+            self.key = None
+        elif self.open and self.open[-1][1] and self.key is None:
+            self.key = json.loads(token) if "\\" in token else token[1:-1]
+            self.note((*self.open[-1][0], self.key), offset)
+        else:
+            self.value(token, offset)
+
+    def value(self, token: str, offset: int) -> None:
         where: Where = ()
-        if open_:
-            if counts[-1] < 0 and key is None:  # a key: its value is the next token
-                key = json.loads(token)
-                where = (*open_[-1], key)
-                if where in lines:
-                    repeated.append(where)
-                lines[where] = line
-                continue
-            if counts[-1] < 0:
-                where = (*open_[-1], key or "")
-            else:
-                where = (*open_[-1], counts[-1])
-                counts[-1] += 1
-                lines[where] = line
+        if self.open:
+            around, is_object = self.open[-1]
+            where = (*around, self.key or "" if is_object else self.counts[-1])
+            if not is_object:
+                self.counts[-1] += 1
+                self.note(where, offset)
         if token in "[{":
-            open_.append(where)
-            counts.append(0 if token == "[" else -1)
-            depth = max(depth, len(open_))
-            key = None
-    return lines, repeated, depth
+            self.open.append((where, token == "{"))
+            self.counts.append(0)
+            self.depth = max(self.depth, len(self.open))
+            self.key = None
+
+    def note(self, where: Where, offset: int) -> None:
+        if where in self.lines:
+            self.repeated.append(where)
+        self.lines[where] = bisect_right(self.breaks, offset) + 1

@@ -12,8 +12,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakery.codec import decode, encode
-from bakery.recipe.checked import Checked
+from bakery.recipe.checked import Checked, from_json, to_json
 
 FORMAT = "bakery-recipes-1"
 
@@ -47,8 +46,8 @@ class Remembered:
         if line is None or line[65:73] != _checksum(line[74:]):
             return None
         try:
-            made = decode(Checked, json.loads(line[74:]))
-        except (ValueError, RecursionError, TypeError):
+            made = from_json(json.loads(line[74:]))
+        except (ValueError, RecursionError, TypeError, KeyError):
             return None
         self._used[line[:64]] = line
         return made
@@ -56,7 +55,7 @@ class Remembered:
     def add(self, key: str, entry: Checked) -> Checked:
         """Remember an entry, and hand it back."""
         if self._file is not None:
-            written = json.dumps(encode(entry), separators=(",", ":")).encode()
+            written = json.dumps(to_json(entry), separators=(",", ":")).encode()
             self._used[key.encode()] = b" ".join((key.encode(), _checksum(written), written))
             self._fresh = True
         return entry

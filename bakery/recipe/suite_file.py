@@ -22,6 +22,7 @@ METRIC = frozenset(Metric.__dataclass_fields__)
 ATTEMPTS = 10
 _TIME = re.compile(r"(\d+)([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_QUOTES = frozenset("'\"\\")
 _WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 
 
@@ -96,11 +97,7 @@ def _job(fields: _Fields, exists: Callable[[str], bool]) -> TestJob | None:
 
 def _command(fields: _Fields, exists: Callable[[str], bool]) -> str:
     command = fields.text("execution_command")
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        fields.wrong("execution_command", f"execution_command: {one_line(error)}", "close the quotes")
-        return command
+    words = _words(fields, "execution_command", command)
     path = _WORKSPACE.sub("", words[0]) if words else ""
     if path.startswith(("/", "~")) or ".." in path.split("/"):
         hint = "begin at the workspace: the package's path and the script"
@@ -121,11 +118,19 @@ def _directory(fields: _Fields) -> str:
 
 def _batch_options(fields: _Fields) -> str:
     options = fields.text("batch_options", "") if fields.values.get("batch_options") is not None else ""
-    try:
-        shlex.split(options)
-    except ValueError as error:
-        fields.wrong("batch_options", f"batch_options: {one_line(error)}", "close the quotes")
+    _words(fields, "batch_options", options)
     return options
+
+
+def _words(fields: _Fields, key: str, text: str) -> list[str]:
+    """A command's words as a shell splits them."""
+    if not _QUOTES.intersection(text):
+        return text.split()
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        fields.wrong(key, f"{key}: {one_line(error)}", "close the quotes")
+        return []
 
 
 def _time_limit(fields: _Fields) -> int | None:

@@ -7,11 +7,12 @@ provisioners, and of the googlecompute builder.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bakery.plan.render import fill, references
-from bakery.recipe.document import Document, Where, strings
+from bakery.plan.render import fill
+from bakery.recipe.document import Document, Where
 from bakery.recipe.findings import quoted
 
 _KEYS = """
@@ -19,6 +20,7 @@ builders description min_packer_version post-processors provisioners variables s
 error-cleanup-provisioner
 """
 _ROOT = frozenset(_KEYS.split())
+_REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
 # Options whose values are files of the workspace, for all provisioners alike; `direction: download` is the other way.
 _FILES = ("script", "source", "playbook_file", "requirements_file", "galaxy_file", "manifest_file", "playbook_dir")
 _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths")
@@ -46,8 +48,8 @@ def _variables(template: Document) -> None:
         if isinstance(value, (dict, list)):
             template.error(f"variable {name} is {quoted(value)}", "write a string", "variables", name)
     used: set[str] = set()
-    for where, text in strings(template.value):
-        for name in references(text):
+    for where, text in template.strings:
+        for name in _REFERENCE.findall(text) if "{{" in text else ():
             used.add(name)
             if name not in declared:
                 hint = f'declare it below variables: "{name}": ""'
