@@ -21,6 +21,7 @@ from bakery.fluid_run import results, rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
 from bakery.fluid_run.clusters.course import deadline_seconds
 from bakery.fluid_run.clusters.outlet import read_results
+from bakery.fluid_run.tails import console_tail, job_tail
 from bakery.host import locks
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.library.leases import leased
@@ -31,7 +32,6 @@ from bakery.settings import Settings
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
 POLL_SECONDS = 0.25
-TAIL_LINES = 40
 WORKSPACE_PREFIX = "workspace-"
 
 
@@ -288,21 +288,3 @@ def phase(status: AgentStatus) -> str:
     if status.stage in (Stage.SUBMIT, Stage.RUN):
         return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
     return "testing: bringing results back"
-
-
-def job_tail(jobs: tuple[JobResult, ...]) -> tuple[str, ...]:
-    """The last lines of the first failed job: what it wrote to stdout, then to stderr, 40 at most."""
-    failed = next((job for job in jobs if not job.passed), None)
-    if failed is None:
-        return ()
-    err = str(failed.row.get("stderr") or "").splitlines()[-TAIL_LINES:]
-    out = str(failed.row.get("stdout") or "").splitlines()
-    room = TAIL_LINES - len(err)
-    return (*(out[-room:] if room else ()), *err)
-
-
-def console_tail(folder: Path) -> tuple[str, ...]:
-    """The last lines of the controller's console."""
-    for file in sorted((folder / "machines").glob("controller/console.log")):
-        return tuple(file.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-    return ()

@@ -36,7 +36,7 @@ def read(path: Path) -> Lock:
         raise InputError([_problem(path, mark.line + 1 if mark else 1, "is no YAML")]) from error
     try:
         return _lock(content)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InputError([_problem(path, 1, f"is no lock file: {error}")]) from error
 
 

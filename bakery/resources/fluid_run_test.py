@@ -27,7 +27,9 @@ class FluidRunTestProvider(BakeryProvider):
     @shown
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this very image has passed these very tests before."""
-        from bakery.fluid_run import clusters, runner  # here: the program, which only declares, starts faster
+        # Imported here: the program, which only declares, starts faster.
+        from bakery.fluid_run import clusters
+        from bakery.fluid_run.runner import run as run_tests
 
         stack = settings(props["urn"])
         paths = StatePaths(stack.state)
@@ -36,7 +38,7 @@ class FluidRunTestProvider(BakeryProvider):
         run = standing_run(shelf, order)
         if run is None:
             with progress.activity(props["urn"], f"Fluid-Run of {order.image}") as activity:
-                run = runner.run(order, shelf, clusters.make(stack), paths, activity)
+                run = run_tests(order, shelf, clusters.make(stack), paths, activity)
         return CreateResult(f"{order.image}-{props['tests']}", {**props, "run": run.run_id})
 
     @shown

@@ -41,9 +41,10 @@ class Workshop:
     folder: Path
     env: dict[str, str]
     fake: dict[str, Any] = field(default_factory=dict)
-    select: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
     state: str = ".bakery"
     stack: str = STACK
+    provider: dict[str, str] = field(default_factory=dict)  # settings of other providers, with their prefix
 
     # -- the tree
 
@@ -68,13 +69,12 @@ class Workshop:
     def configure(self) -> None:
         """Write the stack's settings."""
         values: dict[str, Any] = {"oven": "fake", "state": self.state}
-        if self.select:
-            values["select"] = self.select
+        values.update(self.extra)
         if self.fake:
             values["fake"] = self.fake
         file = self.folder / f"Pulumi.{self.stack}.yaml"
         content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
-        content["config"] = {f"image-bakery:{key}": value for key, value in values.items()}
+        content["config"] = {f"image-bakery:{key}": value for key, value in values.items()} | self.provider
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     # -- the engine
@@ -115,7 +115,7 @@ class Workshop:
         assert done.code == 0, done.text
         found = {}
         for step in json.loads(done.text[done.text.index("{") :])["steps"]:
-            if step["op"] in ("create", "update", "replace", "delete"):
+            if step["op"] in ("create", "update", "replace", "delete") and ":dynamic/" in step["urn"]:
                 kind, _, name = step["urn"].rpartition("::")
                 found[f"{kind.rpartition(':')[2]} {name}"] = step["op"]
         return found

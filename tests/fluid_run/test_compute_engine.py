@@ -13,7 +13,8 @@ import pytest
 from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed, Uncertain
 from bakery.fluid_run.base import Stage, TestOrder
-from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters, delete_instances
+from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
+from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob

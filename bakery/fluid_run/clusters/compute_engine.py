@@ -13,7 +13,7 @@ import io
 import json
 import secrets
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from bakery.fluid_run import agent, bootstrap
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.course import MachineSpec, Role, course, deadline_seconds, machines
+from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.library.base import ImageRecord
 from bakery.plan import google_names
@@ -276,26 +277,3 @@ def _disk_size(shape: ClusterShape, partition: Partition | None, spec: MachineSp
     if partition is not None:
         return partition.disk_size_gb
     return shape.controller_disk_size_gb if spec.role is Role.CONTROLLER else 0
-
-
-def delete_instances(google: Google, condition: str) -> int:
-    """Delete all machines of the project that fit a filter, in whatever zone; says how many there were."""
-    request = compute_v1.AggregatedListInstancesRequest(project=google.project, filter=condition)
-    with asking("look for machines to delete"):
-        pages = google.instances.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        found = [
-            (zone.rpartition("/")[2], machine.name)
-            for zone, scoped in pages
-            for machine in scoped.instances
-            if machine.status not in ("STOPPING", "TERMINATED")
-        ]
-
-    def delete(zone: str, name: str) -> Callable[[], Any]:
-        return lambda: google.instances.delete(
-            project=google.project, zone=zone, instance=name, timeout=TIMEOUT_SECONDS
-        )
-
-    for zone, name in found:
-        with contextlib.suppress(exceptions.NotFound), asking(f"delete the machine {name}"):
-            RETRY(delete(zone, name))()
-    return len(found)
