@@ -122,6 +122,9 @@ class Cloud:
         self.violations: list[str] = []
         self.due: list[tuple[float, Callable[[], None]]] = []
         self.operation_seconds = 0.0
+        self.hooks: list[
+            Callable[[Cloud, str, str, bytes], None]
+        ] = []  # told of each new object: bucket, name, content
         self.quotas: dict[str, int] = {}  # pattern on the method's id to calls a minute
         self.numbers = iter(range(10**15, 10**16))
 

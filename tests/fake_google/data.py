@@ -57,6 +57,8 @@ def _store(  # noqa: PLR0917
         "etag": "CAE=",
         "mediaLink": f"{base}/download/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media",
     }
+    for hook in cloud.hooks:
+        hook(cloud, bucket, name, content)
     return cloud.items[key]
 
 

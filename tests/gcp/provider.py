@@ -1,0 +1,250 @@
+"""A stand-in for ``pulumi-resource-gcp``: serves Pulumi's provider protocol and talks REST to the custom endpoints.
+
+It knows the types that the bakery declares and no others; the engine, the SDK and the requests are real. Run as a
+program it prints its port, as the engine wants it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2, struct_pb2
+from google.protobuf.json_format import MessageToDict
+from kinds import KINDS, POLICIES, Props
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+POLICY_TRIES = 50  # of a policy that others change at the same time
+FIXED = ("name", "project", "location", "region", "accountId", "roleId", "datasetId", "tableId", "network")
+FIXED += ("role", "member", "bucket", "topic", "repository", "serviceAccountId", "condition", "service", "ipCidrRange")
+
+
+class Api:
+    """The REST side: one endpoint a service, from the stack's ``gcp:<service>CustomEndpoint``."""
+
+    def __init__(self) -> None:
+        self.endpoints: dict[str, str] = {}
+
+    def call(self, service: str, verb: str, path: str, body: Props | None = None) -> Any:
+        """One request; raises urllib's HTTPError."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.endpoints[service]}{path}", data, {"Content-Type": "application/json"}, method=verb
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+
+def to_dict(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """Pulumi's properties as Python values: unknown and secret markers left as they are, whole numbers as int."""
+    return {key: _whole(value) for key, value in MessageToDict(struct).items()}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(entry) for key, entry in value.items() if not key.startswith("__")}
+    return [_whole(entry) for entry in value] if isinstance(value, list) else value
+
+
+def to_struct(values: Props) -> struct_pb2.Struct:
+    """Python values as Pulumi's properties."""
+    made = struct_pb2.Struct()
+    made.update({key: value for key, value in values.items() if value is not None})
+    return made
+
+
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
+    """CRUD over the table of kinds."""
+
+    def __init__(self) -> None:
+        self.api = Api()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        return plugin_pb2.PluginInfo(version="10.2.0")
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(self, request: Any, context: Any) -> Any:
+        for key, value in request.variables.items():
+            name = key.rpartition(":")[2]
+            if name.endswith("CustomEndpoint"):
+                self.api.endpoints[name.removesuffix("CustomEndpoint")] = value
+        return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True, acceptResources=False)
+
+    def Check(self, request: Any, context: Any) -> Any:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def Diff(self, request: Any, context: Any) -> Any:
+        olds, news = to_dict(request.old_inputs), to_dict(request.news)
+        changed = sorted(key for key in {*olds, *news} if olds.get(key) != news.get(key))
+        some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(changes=some, diffs=changed, replaces=[k for k in changed if k in FIXED])
+
+    def Create(self, request: Any, context: Any) -> Any:
+        token, props = _token(request.urn), to_dict(request.properties)
+        if request.preview:
+            return provider_pb2.CreateResponse(id="", properties=to_struct(props))
+        try:
+            identity, outputs = self._create(token, props)
+        except urllib.error.HTTPError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
+        return provider_pb2.CreateResponse(id=identity, properties=to_struct(outputs))
+
+    def _create(self, token: str, props: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if token in POLICIES:
+            self._policy(token, props, add=True)
+            return f"{token} {props['role']} {props['member']}", {**props, "etag": "x"}
+        if token == "gcp:compute/routerNat:RouterNat":
+            return self._nat(props, add=True)
+        kind = KINDS[token]
+        path = kind.collection if kind.verb == "POST" else kind.item
+        answer = self.api.call(kind.service, kind.verb, path.format(**props), kind.body(props))
+        outputs = {**props, **_outputs(answer, props)}
+        # "Created" is what a read says, as with the real provider.
+        there = self.api.call(kind.service, "GET", kind.item.format(**outputs))
+        outputs |= {"selfLink": there.get("selfLink", ""), "email": there.get("email")}
+        return kind.item.format(**outputs), outputs
+
+    def _nat(self, props: dict[str, Any], add: bool) -> tuple[str, dict[str, Any]]:
+        path = "projects/{project}/regions/{region}/routers/{router}".format(**props)
+        nat = {
+            "name": props["name"],
+            "natIpAllocateOption": props["natIpAllocateOption"],
+            "sourceSubnetworkIpRangesToNat": props["sourceSubnetworkIpRangesToNat"],
+            "subnetworks": [
+                {"name": one["name"], "sourceIpRangesToNat": one["sourceIpRangesToNats"]}
+                for one in props["subnetworks"]
+            ],
+        }
+        self.api.call("compute", "PATCH", path, {"nats": [nat] if add else []})
+        return f"{path}/{props['name']}", props
+
+    def Read(self, request: Any, context: Any) -> Any:
+        token, props = _token(request.urn), to_dict(request.properties)
+        try:
+            if token in POLICIES:
+                there = self._has_grant(token, props)
+            else:
+                kind = KINDS.get(token)
+                there = kind is None or bool(self.api.call(kind.service, "GET", kind.item.format(**props)))
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            there = False
+        if not there:
+            return provider_pb2.ReadResponse()
+        return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
+
+    def Update(self, request: Any, context: Any) -> Any:
+        token, props = _token(request.urn), to_dict(request.news)
+        olds = to_dict(request.olds)
+        if not request.preview and token in KINDS:
+            kind = KINDS[token]
+            try:
+                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}), kind.body(props))
+            except urllib.error.HTTPError as error:
+                context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
+        return provider_pb2.UpdateResponse(properties=to_struct({**olds, **props}))
+
+    def Delete(self, request: Any, context: Any) -> Any:
+        token, props = _token(request.urn), to_dict(request.properties)
+        try:
+            if token in POLICIES:
+                self._policy(token, props, add=False)
+            elif token == "gcp:compute/routerNat:RouterNat":
+                self._nat(props, add=False)
+            elif not KINDS[token].keep:
+                self.api.call(KINDS[token].service, "DELETE", KINDS[token].item.format(**props))
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
+        return empty_pb2.Empty()
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        return empty_pb2.Empty()
+
+    def _policy(self, token: str, props: dict[str, Any], add: bool) -> None:
+        """Read, change, write; again when somebody else wrote in between, as each grant is a resource of its own."""
+        for _ in range(POLICY_TRIES):
+            policy = self._read_policy(token, props)
+            wanted = {"role": props["role"], "members": [props["member"]]}
+            if props.get("condition"):
+                wanted["condition"] = {k: v for k, v in props["condition"].items() if v}
+                policy["version"] = 3
+            others = [binding for binding in policy.get("bindings", []) if binding != wanted]
+            policy["bindings"] = [*others, wanted] if add else others
+            try:
+                self._write_policy(token, props, policy)
+            except urllib.error.HTTPError as error:
+                if error.code != 409:
+                    raise
+                time.sleep(0.02)
+                continue
+            return
+        raise RuntimeError(f"the policy of {token} is changed all the time")
+
+    def _has_grant(self, token: str, props: dict[str, Any]) -> bool:
+        bindings = self._read_policy(token, props).get("bindings", [])
+        return any(b["role"] == props["role"] and props["member"] in b["members"] for b in bindings)
+
+    def _read_policy(self, token: str, props: dict[str, Any]) -> dict[str, Any]:
+        service, template = POLICIES[token]
+        path = template.format(**props)
+        if service == "storage":
+            return dict(self.api.call(service, "GET", f"{path}/iam"))
+        if service == "bigQuery":
+            access = self.api.call(service, "GET", path).get("access", [])
+            return {"bindings": [{"role": a["role"], "members": [a["iamMember"]]} for a in access if "iamMember" in a]}
+        if service in ("pubsub", "artifactRegistry"):
+            return dict(self.api.call(service, "GET", f"{path}:getIamPolicy"))
+        return dict(self.api.call(service, "POST", f"{path}:getIamPolicy", {} if service != "iam" else None))
+
+    def _write_policy(self, token: str, props: dict[str, Any], policy: dict[str, Any]) -> None:
+        service, template = POLICIES[token]
+        path = template.format(**props)
+        if service == "storage":
+            self.api.call(service, "PUT", f"{path}/iam", policy)
+        elif service == "bigQuery":
+            access = [{"role": b["role"], "iamMember": b["members"][0]} for b in policy["bindings"]]
+            self.api.call(service, "PATCH", path, {"access": access})
+        else:
+            self.api.call(service, "POST", f"{path}:setIamPolicy", {"policy": policy})
+
+
+def _token(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
+
+
+def _outputs(answer: Any, props: Props) -> dict[str, Any]:
+    found = {"triggerId": answer.get("id")} if "resourceName" in answer else {}
+    if "email" in answer:
+        found["email"] = answer["email"]
+    if "roleId" in props:
+        found["name"] = f"projects/{props['project']}/roles/{props['roleId']}"
+    return found
+
+
+def main() -> None:
+    """Serve on a free port of the loopback interface, and say which."""
+    server = grpc.server(ThreadPoolExecutor(16))
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
