@@ -196,9 +196,10 @@ take_configuration() {
 
 # mirrors.yaml: a plain list of addresses up to 0.20, what each is for since then.
 write_mirrors() {
-  local signed=false
+  # Sources that a package brought itself, because they are licensed.
+  local signed=false brought=$UPLOADS/spack-mirror
   if [[ -n $SPACK_CACHE_KEY ]]; then signed=true; fi
-  if [[ -z $SPACK_CACHE$SPACK_MIRROR ]]; then
+  if [[ -z $SPACK_CACHE$SPACK_MIRROR && ! -d $brought ]]; then
     echo 'mirrors: {}'
     return
   fi
@@ -206,12 +207,14 @@ write_mirrors() {
   if ! at_least 0.21; then
     if [[ -n $SPACK_CACHE ]]; then echo "  rcc-cache: $SPACK_CACHE"; fi
     if [[ -n $SPACK_MIRROR ]]; then echo "  rcc-sources: $SPACK_MIRROR"; fi
+    if [[ -d $brought ]]; then echo "  rcc-brought: file://$brought"; fi
     return
   fi
   if [[ -n $SPACK_CACHE ]]; then
     echo "  rcc-cache: {url: '$SPACK_CACHE', binary: true, source: false, signed: $signed}"
   fi
   if [[ -n $SPACK_MIRROR ]]; then echo "  rcc-sources: {url: '$SPACK_MIRROR', binary: false, source: true}"; fi
+  if [[ -d $brought ]]; then echo "  rcc-brought: {url: 'file://$brought', binary: false, source: true}"; fi
 }
 
 trust_keys() {
