@@ -52,7 +52,7 @@ def _lock(content: Any) -> Lock:
         if key != "version":
             if not isinstance(held, Mapping):
                 raise ValueError(f"{key} is no mapping")
-            bases[Place(key)] = {str(name): decode(LockedBase, dict(entry)) for name, entry in held.items()}
+            bases[Place(key)] = {str(name): decode(LockedBase, entry) for name, entry in held.items()}
     return Lock(bases)
 
 
