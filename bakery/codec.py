@@ -47,7 +47,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:
-    if kind is Any:
+    if kind is Any or kind is object:
         return value
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):

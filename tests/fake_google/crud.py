@@ -68,7 +68,7 @@ def filled(cloud: Cloud, request: Request, key: str, body: Json) -> Json:
         extra["region"] = (
             f"{request.base}/{path.split('/regions/')[0]}/regions/{path.split('/regions/')[1].split('/')[0]}"
         )
-    item = {k: v for k, v in extra.items() if k in known and "enum" not in known[k]}
+    item = {k: v for k, v in extra.items() if known.get(k, {}).get("type") == "string" and "enum" not in known[k]}
     item |= body
     if service == "compute" and "status" in known and "READY" in known["status"].get("enum", []):
         item["status"] = "READY"

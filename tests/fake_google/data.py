@@ -101,7 +101,9 @@ def get_object(cloud: Cloud, request: Request) -> Answer:
     if request.query.get("alt") != "media":
         return Answer(item)
     content = cloud.media[key]
-    headers = {"X-Goog-Hash": f"crc32c={item.get('crc32c', '')}", "Content-Type": "application/octet-stream"}
+    headers = {"Content-Type": "application/octet-stream"}
+    if "crc32c" in item:
+        headers["X-Goog-Hash"] = f"crc32c={item['crc32c']}"
     wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
     if not wanted:
         return Answer(content, headers=headers)
