@@ -8,7 +8,7 @@ check() {
   node=$(hostname -s)
   while IFS='= ' read -r key value; do
     [[ -z $key || $key == '#'* ]] && continue
-    [[ $(sysctl -n "$key" | xargs) == "$(xargs <<<"$value")" ]] || { echo "$node: $key is not $value" >&2; exit 1; }
+    [[ $(xargs <"/proc/sys/${key//.//}") == "$(xargs <<<"$value")" ]] || { echo "$node: $key is not $value" >&2; exit 1; }
   done </etc/sysctl.d/90-rcc.conf
   [[ $(ulimit -Hl) == unlimited ]] || { echo "$node: locked memory is limited to $(ulimit -Hl)" >&2; exit 1; }
   [[ $(ulimit -Hs) == unlimited ]] || { echo "$node: stacks are limited to $(ulimit -Hs)" >&2; exit 1; }
