@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from bakery.fluid_run.base import RunResult, TestOrder, Verdict
@@ -32,6 +33,11 @@ def standing_run(library: Library, order: TestOrder) -> RunResult | None:
     passed = [
         run
         for run in library.runs(order.image)
-        if run.tests_digest == order.digest and run.verdict is Verdict.PASSED and run.started >= image.created
+        if run.tests_digest == order.digest and run.verdict is Verdict.PASSED and _at(run.started) >= _at(image.created)
     ]
-    return max(passed, key=lambda run: run.started, default=None)
+    return max(passed, key=lambda run: _at(run.started), default=None)
+
+
+def _at(time: str) -> datetime:
+    """An RFC 3339 time as a value: as text, times with and without fractions of a second do not compare."""
+    return datetime.fromisoformat(time)
