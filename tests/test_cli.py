@@ -1,0 +1,190 @@
+"""The command line as a user has it: a process of its own, in a checkout made for the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bakery.recipe import lockfile
+from tests.plan.builders import LOCK, build, template
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = (sys.executable, "-W", "error", "-c", "from bakery.cli import main; main()")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout with two packages, ``base`` and ``app`` on top of it, on the fake oven."""
+
+    root: Path
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.root / "cache"), "NO_COLOR": "1"}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments], cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False
+        )
+
+    def package(self, name: str, parent: str) -> None:
+        folder = self.root / "packages" / name
+        values = {
+            "_ZONE": "z",
+            "_SUBNETWORK": "s",
+            "_MACHINE_TYPE": "m",
+            "_SOURCE_IMAGE_FAMILY": parent,
+            "_SOURCE_IMAGE_PROJECT": "debian-cloud",
+            "_IMAGE_NAME": name,
+            "_IMAGE_FAMILY": name,
+            "_COMPILER": "gcc",
+            "_PKG_PATH": f"packages/{name}",
+        }
+        (folder / "share").mkdir(parents=True)
+        (folder / "share" / "motd").write_text("hello\n")
+        (folder / "packer.json").write_text(json.dumps(template()))
+        (folder / "cloudbuild.yaml").write_text(json.dumps({**build(**values), "timeout": "600s"}))
+        (folder / "install.sh").write_text("#!/bin/bash\nset -euo pipefail\ntrue\n")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    made = Checkout(tmp_path)
+    (tmp_path / "bakery").mkdir()
+    (tmp_path / "common").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: image-bakery\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  image-bakery:oven: fake\n")
+    lockfile.write(tmp_path / "bakery.lock", LOCK)
+    made.package("base", "debian-12")
+    made.package("app", "base")
+    return made
+
+
+def test_plan_json_is_as_its_schema_says(checkout: Checkout) -> None:
+    done = checkout.run("plan", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, json.loads(files("bakery.report").joinpath("schemas/plan.schema.json").read_text()))
+    assert [(image["family"], image["parent"], image["action"]) for image in found["images"]] == [
+        ("base", "", "bake"),
+        ("app", "base", "bake"),
+    ]
+    assert not (checkout.root / ".bakery").exists(), "a plan changes nothing"
+
+
+def test_plan_as_table_and_as_comment(checkout: Checkout) -> None:
+    table = checkout.run("plan")
+    assert "2 images: 2 baked" in table.stdout
+    assert "app has no image yet" in table.stdout
+    assert checkout.run("plan", "--markdown").stdout.startswith("<!-- image-bakery plan -->\n### 2 images: 2 baked")
+
+
+def test_plan_of_another_tree_needs_no_lock(checkout: Checkout, tmp_path: Path) -> None:
+    (checkout.root / "bakery.lock").unlink()
+    assert checkout.run("plan").returncode == 2
+    done = checkout.run("plan", "--json", "--packages", "packages", "--common", "common")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert len(found["images"]) == 2
+    assert [problem["severity"] for problem in found["problems"]] == ["warning"]
+
+
+def test_every_problem_goes_to_standard_error_and_ends_with_2(checkout: Checkout) -> None:
+    (checkout.root / "packages" / "app" / "packer.json").write_text("{")
+    (checkout.root / "bakery.lock").unlink()
+    done = checkout.run("plan", "--json")
+    assert done.returncode == 2
+    assert "packages/app/packer.json:1: error: " in done.stderr
+    assert "run: bakery lock" in done.stderr
+    assert len(json.loads(done.stdout)["problems"]) == len(done.stderr.splitlines())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("plan", "--packages", "/nowhere", "--common", "/nowhere"), 2),
+        (("plan", "--nope"), 2),
+        (("nope",), 2),
+        (("logs", "nothing"), 1),
+        (("plan", "--stack", "broken"), 2),
+        (("--help",), 0),
+    ],
+)
+def test_ends_with_the_right_code_and_never_a_traceback(
+    checkout: Checkout, arguments: tuple[str, ...], code: int
+) -> None:
+    (checkout.root / "Pulumi.broken.yaml").write_text("config:\n  image-bakery:oven: microwave\n")
+    done = checkout.run(*arguments)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "unforeseen" not in done.stderr
+    assert done.stderr or code == 0
+
+
+def test_a_damaged_lock_is_said_with_its_line(checkout: Checkout) -> None:
+    (checkout.root / "bakery.lock").write_text("version: 1\nlocal: [\n")
+    done = checkout.run("plan")
+    assert done.returncode == 2
+    assert done.stderr.startswith("bakery.lock:3: error: is no YAML")
+
+
+def test_library_is_empty_at_first(checkout: Checkout) -> None:
+    done = checkout.run("library", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["images"] == []
+
+
+def test_lock_check_says_what_is_newer_and_changes_nothing(checkout: Checkout) -> None:
+    index = checkout.root / "mirror" / "dists" / "bookworm" / "InRelease"
+    index.parent.mkdir(parents=True)
+    index.write_text("Date: Sat, 11 Jul 2026 10:07:09 UTC\n")
+    local = f"image-bakery:local: {{mirror: '{(checkout.root / 'mirror').as_uri()}'}}"
+    (checkout.root / "Pulumi.dev.yaml").write_text(f"config:\n  image-bakery:oven: fake\n  {local}\n")
+    before = (checkout.root / "bakery.lock").read_text()
+    done = checkout.run("lock", "--check")
+    assert done.returncode == 1
+    assert done.stdout == "debian-cloud/debian-12: debian-12-20300101 -> debian-12-20260711\n"
+    assert (checkout.root / "bakery.lock").read_text() == before
+    assert checkout.run("lock").returncode == 0
+    assert (checkout.root / "bakery.lock").read_text() != before
+    assert checkout.run("lock", "--check").returncode == 0
+
+
+def test_a_reader_that_goes_away_is_no_error(checkout: Checkout) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [*COMMAND, "plan", "--json"], cwd=checkout.root, env=checkout.environment(), stdout=closed,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_control_c_ends_with_130_and_no_traceback(checkout: Checkout) -> None:
+    os.mkfifo(checkout.root / "Pulumi.slow.yaml")  # reading it waits for a writer that never comes
+    running = subprocess.Popen(
+        [*COMMAND, "plan", "--stack", "slow"], cwd=checkout.root, env=checkout.environment(),
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(2)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert (running.returncode, said) == (130, "interrupted\n")
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    heavy = {"pulumi", "rich", "yaml", "google", "grpc", "sqlite3"}
+    code = f"import sys, bakery.cli; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
