@@ -1,0 +1,28 @@
+"""Amber without its licensed sources: the bake ends at once and says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery.host import process
+
+SCRIPT = Path(__file__).parents[2] / "packages" / "amber" / "fetch-sources.sh"
+
+
+@pytest.mark.parametrize("where", ["", "/nowhere", "file"])
+def test_the_word_is_clear(tmp_path: Path, where: str) -> None:
+    command = f'bash "{SCRIPT}" 2>&1; echo "exit: $?"'
+    said = process.output(["env", f"UPLOADS={tmp_path}", f"AMBER_SOURCES={where}", "bash", "-c", command])
+    assert said.endswith("exit: 1\n")
+    assert "Amber is licensed" in said and "_AMBER_SOURCES" in said
+
+
+def test_another_release_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    for name in ("Amber20.tar.bz2", "AmberTools21.tar.bz2"):
+        (tmp_path / "sources" / name).write_bytes(b"something else")
+    command = f'bash "{SCRIPT}" 2>&1; echo "exit: $?"'
+    said = process.output(["env", f"UPLOADS={tmp_path}", "AMBER_SOURCES=", "bash", "-c", command])
+    assert said.endswith("exit: 1\n") and "another release" in said

@@ -1,0 +1,210 @@
+"""``common/spack-install.sh`` with a Spack that only writes down how it was called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bakery.host import process
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "common" / "spack-install.sh"
+SPACK = r"""#!/bin/bash
+echo "$*" >>"$FAKE/calls"
+if [[ -n ${FAIL:-} && "$*" == *"$FAIL"* ]]; then
+  echo "the compiler said no" >"$FAKE/spack-build-out.txt"
+  printf 'Error: ProcessError\nSee build log for details:\n  %s\n' "$FAKE/spack-build-out.txt"
+  exit 3
+fi
+case "$*" in
+--version) echo "${VERSION:-1.1.0}" ;;
+compilers) printf -- '-- gcc debian12-x86_64 --\n[e]  gcc@12.2.0  [+]  gcc@11.3.0\n' ;;
+*concretize) echo '{}' >"$2/spack.lock" ;;
+*' install '*) echo '==> zlib: Successfully installed zlib' ;;
+'env activate --sh'*) printf "export SPACK_ENV=x;\nexport PATH=/view/bin:$PATH;\nalias despacktivate='x';\n" ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    folder: Path
+
+    def run(self, **more: str) -> tuple[int, str]:
+        """Exit code and output of the script."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "FAKE": str(self.folder),
+            "INSTALL_ROOT": str(self.folder / "opt"),
+            "SYSTEM_ETC": str(self.folder / "etc"),
+            "UPLOADS": str(self.folder / "uploads"),
+            "SPACK_SOURCE": str(self.folder / "spack"),
+            "SPACK_PACKAGES_SOURCE": str(self.folder / "recipes"),
+            "SYSTEM_COMPILER": "gcc@12.2.0",
+            "COMPILER": "gcc@12.2.0",
+            "ARCH": "zen3",
+        } | more
+        words = ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), "bash", "-c"]
+        said = process.output([*words, f'bash "{SCRIPT}" 2>&1; echo "exit: $?"'])
+        text, _, code = said.rpartition("exit: ")
+        return int(code), text
+
+    def calls(self) -> list[str]:
+        file = self.folder / "calls"
+        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+    def upload(self, text: str, name: str = "spack.yaml") -> None:
+        (self.folder / "uploads" / name).write_text(text, encoding="utf-8")
+
+    @property
+    def environment(self) -> str:
+        return (self.folder / "opt/spack-pkg-env/spack.yaml").read_text(encoding="utf-8")
+
+    @property
+    def mirrors(self) -> str:
+        return (self.folder / "opt/spack/etc/spack/mirrors.yaml").read_text(encoding="utf-8")
+
+
+def program(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    for folder in ("etc", "uploads", "recipes", "spack/etc/spack"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "spack/etc/spack/README").touch()  # git keeps no empty folder
+    (tmp_path / "etc/os-release").write_text("ID=none\n", encoding="utf-8")
+    program(tmp_path / "spack/bin/spack", SPACK)
+    program(tmp_path / "opt/spack-python/bin/python3", "#!/bin/sh\nexit 0\n")  # has clingo
+    made = Machine(tmp_path)
+    made.upload("spack:\n  view: @INSTALL_ROOT@/view\n  specs: [a %@COMPILER@ target=@ARCH@, b %@SYSTEM_COMPILER@]\n")
+    return made
+
+
+def test_an_environment_is_installed_and_found_by_a_login(machine: Machine) -> None:
+    code, text = machine.run()
+    assert code == 0, text
+    assert f"view: {machine.folder}/opt/view" in machine.environment
+    assert "a %gcc@12.2.0 target=zen3, b %gcc@12.2.0" in machine.environment
+    assert any(call.endswith("concretize") for call in machine.calls())
+    profile = machine.folder / "etc/profile.d/z10_spack_environment.sh"
+    said = process.output(["env", "-i", "PATH=/usr/bin:/bin", "bash", "-c", f'. {profile}; echo "$PATH $SPACK_ROOT"'])
+    assert said.strip() == f"/view/bin:/usr/bin:/bin {machine.folder}/opt/spack"
+
+
+def test_run_again_it_neither_solves_nor_fetches_again(machine: Machine) -> None:
+    machine.run()
+    (machine.folder / "calls").unlink()
+    code, text = machine.run()
+    assert code == 0, text
+    assert "is there" in text
+    assert not any(call.endswith("concretize") for call in machine.calls())
+
+
+def test_a_changed_environment_is_solved_anew(machine: Machine) -> None:
+    machine.run()
+    (machine.folder / "calls").unlink()
+    machine.upload("spack:\n  specs: [c]\n")
+    assert machine.run()[0] == 0
+    assert any(call.endswith("concretize") for call in machine.calls())
+
+
+@pytest.mark.parametrize("step", ["compiler find", "concretize", "install --fail-fast", "gc", "clean"])
+def test_it_ends_at_the_first_error_and_says_which(machine: Machine, step: str) -> None:
+    code, text = machine.run(FAIL=step)
+    assert code == 3
+    assert "the compiler said no" in text  # the package's log
+    assert "spack-install: line " in text and step in text.splitlines()[-1]
+    assert step in machine.calls()[-1]
+
+
+def test_a_placeholder_that_nobody_knows_is_named(machine: Machine) -> None:
+    machine.upload("spack:\n  specs: [a@VERSION@]\n")
+    code, text = machine.run()
+    assert code == 1 and "@VERSION@" in text and "@INSTALL_ROOT@" in text
+
+
+def test_a_system_compiler_that_is_not_there_is_named_with_those_that_are(machine: Machine) -> None:
+    code, text = machine.run(SYSTEM_COMPILER="gcc@4.8.5")
+    assert code == 1 and "gcc@4.8.5" in text and "gcc@11.3.0 gcc@12.2.0" in text
+
+
+@pytest.mark.parametrize(("version", "name"), [("0.18.1", "intel"), ("0.23.1", "oneapi"), ("1.1.0", "oneapi")])
+def test_intels_compilers_have_the_name_that_spack_gives_them(machine: Machine, version: str, name: str) -> None:
+    machine.run(VERSION=version, COMPILER="intel-oneapi-compilers@2025.2.1", FAIL="install")
+    machine.run(VERSION=version, COMPILER="intel-oneapi-compilers@2025.2.1")
+    (install,) = [call for call in machine.calls() if call.startswith("install")][:1]
+    assert install.endswith("intel-oneapi-compilers@2025.2.1 %gcc@12.2.0 target=x86_64")
+    machine.upload("packages: {all: {require: '%@COMPILER@'}}\n", "packages.yaml")
+    machine.run(VERSION=version, COMPILER="intel-oneapi-compilers@2025.2.1")
+    assert f"%{name}" in (machine.folder / "opt/spack/etc/spack/packages.yaml").read_text(encoding="utf-8")
+
+
+def test_what_was_built_goes_into_the_cache(machine: Machine) -> None:
+    code, text = machine.run(SPACK_CACHE="file:///cache", SPACK_MIRROR="file:///mirror")
+    assert code == 0, text
+    assert "{url: 'file:///cache', binary: true, source: false, signed: false}" in machine.mirrors
+    assert any("buildcache push --unsigned" in call for call in machine.calls())
+
+
+def test_a_key_signs(machine: Machine) -> None:
+    machine.run(SPACK_CACHE="file:///cache", SPACK_CACHE_KEY="/key")
+    calls = machine.calls()
+    assert "gpg trust /key" in calls
+    assert any("buildcache push --update-index" in call for call in calls)
+    assert not any("--no-check-signature" in call for call in calls)
+
+
+def test_a_cache_on_http_is_only_read(machine: Machine) -> None:
+    code, text = machine.run(SPACK_CACHE="http://127.0.0.1:1/cache")
+    assert code == 0 and "read-only" in text
+    assert not any("buildcache" in call for call in machine.calls())
+
+
+def test_old_spacks_get_old_mirrors_and_no_package_repository(machine: Machine) -> None:
+    code, text = machine.run(VERSION="0.18.1", SPACK_CACHE="file:///cache")
+    assert code == 0, text
+    assert machine.mirrors == "mirrors:\n  rcc-cache: file:///cache\n"
+    assert any("buildcache create" in call for call in machine.calls())
+    assert not (machine.folder / "opt/spack-packages").exists()
+
+
+def archive_of(folder: Path) -> Path:
+    file = folder.parent / "spack-1.tar.gz"
+    process.output(["tar", "-czf", str(file), "-C", str(folder.parent), folder.name])
+    return file
+
+
+def test_spack_from_an_archive_is_checked(machine: Machine) -> None:
+    file = archive_of(machine.folder / "spack")
+    sum_ = process.output(["sha256sum", str(file)]).split()[0]
+    assert machine.run(SPACK_SOURCE=str(file), SPACK_REF=f"sha256:{sum_}")[0] == 0
+    code, text = machine.run(SPACK_SOURCE=str(file), SPACK_REF="sha256:" + "0" * 64)
+    assert code == 1 and "does not have sha256:" in text
+
+
+def test_spack_from_git_is_the_pinned_tag(machine: Machine) -> None:
+    folder = machine.folder / "spack"
+    git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    process.output([*git, "init", "-q"])
+    process.output([*git, "add", "."])
+    process.output([*git, "commit", "-qm", "one"])
+    process.output([*git, "tag", "v1"])
+    shutil.rmtree(folder / "bin")
+    process.output([*git, "commit", "-qam", "two"])
+    assert machine.run(SPACK_REF="v1")[0] == 0
+    assert machine.run(SPACK_REF="v2")[0] != 0
+
+
+def test_without_an_environment_spack_alone_is_there(machine: Machine) -> None:
+    (machine.folder / "uploads/spack.yaml").unlink()
+    code, text = machine.run()
+    assert code == 0 and "no environment" in text
+    assert (machine.folder / "etc/profile.d/z10_spack_environment.sh").exists()
