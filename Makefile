@@ -30,6 +30,8 @@ destroy: setup ## take away what the stack made; says what it keeps
 	@$(ENV)
 	python -m bakery.recover --stack dev
 	pulumi destroy --yes --stack dev $(ARGS)
+	printf 'kept in .bakery/: the images until retention deletes them (bakery prune), and all results\n'
+	bakery library
 
 shell: setup ## a shell with the engine, the stack and the `bakery` command at hand
 	@bash --rcfile tools/shellrc -i
