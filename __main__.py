@@ -12,6 +12,7 @@ from bakery.host.revision import revision
 from bakery.plan import plan as planning
 from bakery.recipe import lockfile
 from bakery.recipe.load import load
+from bakery.resources import branches
 from bakery.resources.program import declare, export
 from bakery.settings import from_pulumi
 
@@ -27,7 +28,9 @@ def main() -> None:
     plan = planning.make(settings, recipes, lockfile.read(settings.lock), revision(settings.root))
     for problem in plan.problems:
         pulumi.log.warn(str(problem))
-    export(settings, plan, declare(settings, plan))
+    declared = declare(settings, plan)
+    export(settings, plan, declared)
+    pulumi.run(lambda: branches.all_ended([resource for one in declared for resource in one.resources]))
 
 
 try:

@@ -86,7 +86,12 @@ def has_pending(backend: Path, stack: str, project: str = PROJECT) -> bool:
 def pending(deployment: object) -> list[str]:
     """The names of the pending operations of a deployment."""
     found = deployment.get("pending_operations") if isinstance(deployment, dict) else None
-    return [f"{entry['type']} {entry['resource']['urn'].rpartition('::')[2]}" for entry in found or ()]
+    return [f"{entry['type']} {_kind_and_name(entry['resource']['urn'])}" for entry in found or ()]
+
+
+def _kind_and_name(urn: str) -> str:
+    types, _, name = urn.rpartition("::")
+    return f"{types.rpartition(':')[2]} {name}"
 
 
 def clear_pending(root: Path, stack: str) -> list[str]:

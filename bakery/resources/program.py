@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pulumi
 
 from bakery import outputs
+from bakery.errors import BakeryError
 from bakery.paths import StatePaths
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
-from bakery.resources import orders
+from bakery.resources import branches, orders
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
@@ -29,6 +29,11 @@ class Declared:
     tested: FluidRunTest | None
     promoted: PromotedImage
 
+    @property
+    def resources(self) -> tuple[pulumi.Resource, ...]:
+        """All that there are, in the order in which they are made."""
+        return (self.baked, *([self.tested] if self.tested else []), self.promoted)
+
 
 def urn(stack: str, project: str, name: str, *types: str) -> str:
     """The URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
@@ -45,6 +50,7 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
     ready = _infrastructure(settings, plan)
+    branches.go_on()
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
@@ -107,12 +113,39 @@ def _urn(name: str, *types: str) -> str:
 
 
 def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
-    """Export the stack's outputs: a family's entry is known once its image is promoted, ``rcc_tf`` once all are."""
-    names = {one.image.family: one.promoted.image for one in declared}
-    pulumi.export("images", {family: _image(settings, plan, family, name) for family, name in names.items()})
-    everything = pulumi.Output.all(**names)
-    pulumi.export("rcc_tf", everything.apply(lambda found: outputs.rcc_tf(settings, plan, found)))
+    """Export the stack's outputs, known once all images are promoted.
+
+    A family whose bake, test or promotion failed is shown as it stands: consumers go on with the image before.
+    """
+    standing = pulumi.Output.all(**{one.image.family: _standing(settings, one) for one in declared})
+    pulumi.export("images", standing.apply(lambda found: outputs.images(settings, *_as_it_stands(plan, found))))
+    pulumi.export("rcc_tf", standing.apply(lambda found: outputs.rcc_tf(settings, *_as_it_stands(plan, found))))
 
 
-def _image(settings: Settings, plan: Plan, family: str, name: pulumi.Output[str]) -> pulumi.Output[Any]:
-    return name.apply(lambda found: outputs.images(settings, plan, {family: found})[family])
+def _standing(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
+    """Name and digest of the image that the family points at; empty when there is none."""
+    promoted = one.promoted.image.apply(lambda name: [name, one.image.digest])
+    return promoted.recover(lambda _error: _before(settings, one.image.family))
+
+
+def _before(settings: Settings, family: str) -> list[str]:
+    from bakery import library  # here: only asked after a failure
+
+    try:
+        shelf = library.make(settings)
+        image = shelf.find(shelf.families().get(family, ""))
+    except BakeryError as error:
+        pulumi.log.warn(f"not known where {family} points, left out of the outputs: {error}")
+        return []
+    return [image.name, image.digest] if image else []
+
+
+def _as_it_stands(plan: Plan, found: Mapping[str, list[str]]) -> tuple[Plan, dict[str, str]]:
+    """The plan with the images that families really point at, and their names by family."""
+    there = {family: (held[0], held[1]) for family, held in found.items() if held}
+    images = tuple(
+        replace(image, name=there[image.family][0], digest=there[image.family][1])
+        for image in plan.images
+        if image.family in there
+    )
+    return replace(plan, images=images), {family: name for family, (name, _) in there.items()}

@@ -14,6 +14,7 @@ import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bakery.activity import Activity
+from bakery.errors import Interrupted
 from bakery.resources import plugin
 
 TICK_SECONDS = 1.0  # a terminal shows every tick
@@ -142,5 +143,7 @@ def activity(urn: str, what: str) -> Iterator[Activity]:
     try:
         with plugin.working(what) as cancelled:
             yield Activity(line.say, cancelled)
+    except Interrupted as error:
+        raise Interrupted(f"{what}: {error.message}", log=error.log) from error
     finally:
         line.stop()

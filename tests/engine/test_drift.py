@@ -133,7 +133,9 @@ def test_the_names_in_the_state_are_frozen(done: Workshop) -> None:
 
 
 REFERENCES = {
-    "BakedImage": "",
-    "FluidRunTest": "",
-    "PromotedImage": "",
+    "BakedImage": "gASVOgAAAAAAAACMHGJha2VyeS5yZXNvdXJjZXMuYmFrZWRfaW1hZ2WUjBJCYWtlZEltYWdlUHJvdmlkZXKUk5QpgZQu",
+    "FluidRunTest": "gASVPwAAAAAAAACMH2Jha2VyeS5yZXNvdXJjZXMuZmx1aWRfcnVuX3Rlc3S"
+    "UjBRGbHVpZFJ1blRlc3RQcm92aWRlcpSTlCmBlC4=",
+    "PromotedImage": "gASVQAAAAAAAAACMH2Jha2VyeS5yZXNvdXJjZXMucHJvbW90ZWRfaW1hZ2W"
+    "UjBVQcm9tb3RlZEltYWdlUHJvdmlkZXKUk5QpgZQu",
 }

@@ -41,6 +41,17 @@ def test_a_failing_bake_says_all_and_the_other_branches_go_on(tree: Workshop) ->
     }
     assert tree.library.find(before["rcc-debian"]).state == "ACTIVE"  # type: ignore[union-attr]
     assert tree.pending() == []
+    images = tree.outputs()["images"]
+    assert images["rcc-debian"]["image"] == before["rcc-debian"]
+    assert images["hpcc"]["image"] == before["hpcc"]
+
+
+def test_a_branch_that_is_long_under_way_is_finished_when_another_fails(tree: Workshop) -> None:
+    before = tree.families()
+    tree.fake = {"bakes": {"rcc-debian": {"fail": "bake"}, "alone": {"seconds": 8}}}
+    edit(tree, "rcc-debian", "alone")
+    assert tree.up().code != 0
+    assert tree.families()["alone"] != before["alone"]
 
 
 def test_after_the_cause_is_gone_the_next_up_goes_on(tree: Workshop) -> None:

@@ -251,8 +251,9 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 def below(pid: int) -> list[int]:
     """All processes below ``pid``."""
     found: list[int] = []
-    for child in (Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")).split():
-        found += [int(child), *below(int(child))]
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):  # any thread of the engine starts processes
+        for child in thread.read_text(encoding="ascii").split():
+            found += [int(child), *below(int(child))]
     return found
 
 

@@ -107,6 +107,13 @@ def proven(library: LocalLibrary, run: RunResult, proof: Proof = Proof.PASSED) -
     return library
 
 
+def test_a_run_in_the_second_in_which_the_image_was_published_stands(shelf: LocalLibrary) -> None:
+    image = shelf.find("a-1")
+    assert image is not None
+    run = replace(RUN, started=image.created.replace("Z", ".425Z"))
+    assert standing_run(proven(shelf, run), ORDER) is not None
+
+
 def test_a_passed_run_stands(shelf: LocalLibrary) -> None:
     found = standing_run(proven(shelf, RUN), ORDER)
     assert found is not None
