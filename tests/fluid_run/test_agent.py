@@ -1,0 +1,177 @@
+"""The agent's pure parts: Slurm's configuration, job records, status records, memory."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.fluid_run import agent
+
+COURSE: dict[str, Any] = {
+    "cluster": "fr0123456789",
+    "machines": [
+        {
+            "name": "controller",
+            "role": "controller",
+            "address": "10.77.0.10",
+            "cpus": 1,
+            "memory_mb": 768,
+            "partition": "",
+        },
+        {"name": "login-0", "role": "login", "address": "10.77.0.11", "cpus": 1, "memory_mb": 512, "partition": ""},
+        {"name": "big-0", "role": "compute", "address": "10.77.0.12", "cpus": 4, "memory_mb": 2048, "partition": "big"},
+        {"name": "big-1", "role": "compute", "address": "10.77.0.13", "cpus": 4, "memory_mb": 2048, "partition": "big"},
+        {"name": "one-0", "role": "compute", "address": "10.77.0.14", "cpus": 1, "memory_mb": 512, "partition": "one"},
+    ],
+}
+GOLDEN_TAIL = """\
+NodeName=big-0 NodeAddr=10.77.0.12 CPUs=4 RealMemory=2048 State=UNKNOWN
+NodeName=big-1 NodeAddr=10.77.0.13 CPUs=4 RealMemory=2048 State=UNKNOWN
+NodeName=one-0 NodeAddr=10.77.0.14 CPUs=1 RealMemory=512 State=UNKNOWN
+PartitionName=big Nodes=big-0,big-1 Default=YES MaxTime=INFINITE State=UP
+PartitionName=one Nodes=one-0 Default=NO MaxTime=INFINITE State=UP
+"""
+RUNNING = (
+    "JobId=7 JobName=run.sh UserId=fluidrun(20077) JobState=RUNNING Reason=None Dependency=(null) ExitCode=0:0"
+    " RunTime=1-00:00:05 NumNodes=2 NumCPUs=8 NodeList=big-[0-1] Command=/w/run.sh a b WorkDir=/w Comment=a=b c"
+)
+
+
+def test_slurm_conf_names_controller_nodes_and_partitions() -> None:
+    text = agent.slurm_conf(COURSE, agent.SlurmFacts((22, 5), "slurm", True))
+    assert text.startswith("ClusterName=fr0123456789\nSlurmctldHost=controller(10.77.0.10)\nSlurmUser=slurm\n")
+    assert text.endswith(GOLDEN_TAIL)
+    assert "MpiDefault=pmix\n" in text
+    assert len({line.split("=")[0] for line in text.splitlines() if not line.startswith(("Node", "Part"))}) == 24
+
+
+def test_without_pmix_ranks_start_without_it() -> None:
+    assert "MpiDefault=none\n" in agent.slurm_conf(COURSE, agent.SlurmFacts((20, 11), "root", False))
+
+
+def test_hosts_has_every_machine() -> None:
+    assert "10.77.0.14 one-0\n" in agent.hosts_file(COURSE)
+
+
+def test_a_job_record_is_read() -> None:
+    fields = agent.parse_jobs(RUNNING + "\nJobId=8 JobState=PENDING\n\n")
+    assert set(fields) == {"7", "8"}
+    seven = fields["7"]
+    assert (seven["JobState"], seven["ExitCode"], seven["NodeList"]) == ("RUNNING", "0:0", "big-[0-1]")
+    assert agent.seconds_of(seven["RunTime"]) == 86405.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("00:00:00", 0), ("01:02:03", 3723), ("2-00:00:01", 172801), ("Invalid", 0)]
+)
+def test_run_times(text: str, seconds: float) -> None:
+    assert agent.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "number"),
+    [
+        ("COMPLETED", "0:0", 0),
+        ("FAILED", "3:0", 3),
+        ("FAILED", "0:9", 137),
+        ("TIMEOUT", "0:15", 124),
+        ("TIMEOUT", "0:0", 124),
+        ("NODE_FAIL", "0:0", 999),
+        ("CANCELLED", "", 999),
+    ],
+)
+def test_only_completed_with_zero_is_zero(state: str, code: str, number: int) -> None:
+    assert agent.exit_code(state, code) == number
+
+
+def test_only_idle_nodes_are_ready() -> None:
+    assert agent.ready_names("big-0 idle\nbig-1 idle*\none-0 down\nbig-0 idle\n") == {"big-0"}
+
+
+def test_a_torn_status_is_passed_over() -> None:
+    whole = agent.record(4, {"stage": "run"})
+    assert agent.read_record(whole.ljust(4096)) == (4, {"stage": "run"})
+    assert agent.read_record(whole[:-3].ljust(4096)) is None
+    assert agent.read_record(b"\0" * 4096) is None
+
+
+def test_the_newest_status_wins_and_the_other_slot_stays_whole(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(b"\0" * (agent.RESULTS_AT + 4096))
+    outlet = agent.DiskOutlet(disk)
+    for number in range(3):
+        outlet.status({"number": number})
+    slots = [agent.read_record(disk.read_bytes()[at : at + agent.SLOT]) for at in (0, agent.SLOT)]
+    assert sorted(slot[1]["number"] for slot in slots if slot) == [1, 2]
+
+
+def test_results_are_a_tar_even_when_a_file_is_gone() -> None:
+    sink = io.BytesIO()
+    agent.write_tar(sink, [("a", b"1"), ("gone", Path("/does/not/exist"))])
+    with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as tar:
+        assert tar.getnames() == ["a", "gone"]
+
+
+def process(proc: Path, pid: int, job: str, rss: int, peak: int) -> None:
+    place = proc / str(pid)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "environ").write_bytes(f"A=1\0SLURM_JOB_ID={job}\0".encode() if job else b"A=1\0")
+    (place / "status").write_text(f"Name:\tx\nVmHWM:\t{peak} kB\nVmRSS:\t{rss} kB\n")
+
+
+def test_memory_is_the_largest_sum_and_at_least_the_largest_peak(tmp_path: Path) -> None:
+    process(tmp_path, 10, "7", 100, 150)
+    process(tmp_path, 11, "7", 200, 900)
+    process(tmp_path, 12, "8", 50, 60)
+    process(tmp_path, 13, "", 5000, 5000)
+    watch = agent.MemoryWatch(os.getuid(), tmp_path)
+    assert watch.look()
+    assert watch.peaks == {"7": 900, "8": 60}
+    process(tmp_path, 10, "7", 800, 800)
+    assert watch.look()
+    assert watch.peaks["7"] == 1000
+    assert not watch.look()
+
+
+def test_memory_of_others_is_not_looked_at(tmp_path: Path) -> None:
+    process(tmp_path, 10, "7", 100, 150)
+    assert not agent.MemoryWatch(os.getuid() + 1, tmp_path).look()
+
+
+def test_the_largest_machine_counts(tmp_path: Path) -> None:
+    (tmp_path / "memory-a.json").write_text(json.dumps({"7": 1024**2}))
+    (tmp_path / "memory-b.json").write_text(json.dumps({"7": 2 * 1024**2}))
+    assert agent.memory_gb(tmp_path, "7") == 2.0
+    assert agent.memory_gb(tmp_path, "8") is None
+
+
+def test_outputs_are_new_files_only_and_large_ones_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "FILE_LIMIT", 10)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").write_text("old")
+    staged = {str(out / "old"): agent.stamp(out / "old")}
+    (out / "new").write_text("new")
+    (out / "large").write_text("x" * 11)
+    (tmp_path / "elsewhere").write_text("no job's")
+    taken, left = agent.outputs(tmp_path, ["out"], staged)
+    assert (taken, left) == ([out / "new"], ["out/large (11 bytes)"])
+
+
+def test_it_needs_only_the_standard_library_of_python_3_9() -> None:
+    source = Path(agent.__file__).read_text()
+    tree = ast.parse(source, feature_version=(3, 9))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+    done = subprocess.run([sys.executable, "-I", agent.__file__, "--help"], capture_output=True, text=True, check=True)
+    assert "--course" in done.stdout

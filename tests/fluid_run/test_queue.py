@@ -1,0 +1,165 @@
+"""Submitting and following jobs, against programs named sbatch and scontrol that keep their state in files."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.fluid_run import agent
+
+SBATCH = """
+import json, os, sys
+state = os.environ["FAKE_SLURM"]
+jobs = [json.loads(line) for line in open(state)] if os.path.exists(state) else []
+if "--refuse" in sys.argv:
+    sys.exit("sbatch: error: no such partition")
+environment = {key: os.environ.get(key) for key in ("WORKSPACE", "PROJECT", "GIT_SHA", "GCE_IMAGE")}
+with open(state, "a") as sink:
+    job = {"id": len(jobs) + 1, "words": sys.argv[1:], "env": environment, "cwd": os.getcwd()}
+    sink.write(json.dumps(job) + "\\n")
+print(f"{len(jobs) + 1};cluster")
+"""
+SCONTROL = """
+import json, os
+for line in open(os.environ["FAKE_SLURM"]):
+    job = json.loads(line)
+    code = os.environ.get("FAKE_CODE_%d" % job["id"], "0:0")
+    state = os.environ.get("FAKE_STATE_%d" % job["id"], "COMPLETED" if code == "0:0" else "FAILED")
+    facts = "RunTime=00:00:09 NumNodes=2 NumCPUs=4 NodeList=n Partition=p"
+    print(f"JobId={job['id']} JobState={state} ExitCode={code} {facts}")
+"""
+SCANCEL = "import os, sys; os.environ; open(os.environ['FAKE_SLURM'] + '.cancelled', 'a').write(sys.argv[1] + ' ')"
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCANCEL)):
+        (place / name).write_text(f"#!{sys.executable}\n{text}")
+        (place / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SLURM", str(tmp_path / "jobs"))
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    # A login shell reads /etc/profile, which sets PATH anew: these programs are found by BASH_ENV's elder brother.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".bash_profile").write_text(f'export PATH="{place}:$PATH"\n')
+    return tmp_path
+
+
+def queue(slurm: Path, *jobs: dict[str, Any]) -> agent.Queue:
+    class Silent:
+        def status(self, content: Any) -> None: ...
+
+        def results(self, members: Any) -> None: ...
+
+    full = [
+        {"command_group": "g", "execution_command": "run.sh", "output_directory": f"o{n}", **job}
+        for n, job in enumerate(jobs)
+    ]
+    course = {
+        "jobs": full,
+        "env": {"PROJECT": "p", "GIT_SHA": "s", "GCE_IMAGE": "i", "FAKE_SLURM": str(slurm / "jobs")},
+    }
+    made = agent.Queue(course, slurm / "ws", agent.Reporter(Silent(), "controller", slurm / "logs"))
+    made.home = str(slurm)
+    made.environment = lambda job, old=made.environment: {**old(job), "HOME": str(slurm)}  # type: ignore[method-assign]
+    return made
+
+
+def submitted(slurm: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (slurm / "jobs").read_text().splitlines()]
+
+
+def dependencies(slurm: Path) -> list[str]:
+    return [
+        next((w.split(":")[1] for w in job["words"] if w.startswith("--dependency")), "") for job in submitted(slurm)
+    ]
+
+
+def test_jobs_of_a_group_are_chained_in_file_order(slurm: Path) -> None:
+    made = queue(slurm, {}, {"command_group": "h"}, {}, {"command_group": "h"}, {})
+    made.feed()
+    assert [job.number for job in made.jobs] == ["1", "4", "2", "5", "3"]
+    assert dependencies(slurm) == ["", "1", "2", "", "4"]
+
+
+def test_the_words_of_sbatch(slurm: Path) -> None:
+    job = {
+        "execution_command": "t/run.sh a 'b c'",
+        "partition": "big",
+        "batch_options": "-N2 --comment='x y'",
+        "time_limit": 90,
+    }
+    made = queue(slurm, job)
+    made.feed()
+    ws = slurm / "ws"
+    assert submitted(slurm)[0]["words"] == [
+        "--parsable",
+        "--partition=big",
+        "--time=3",
+        *("-o", f"{ws}/o0/stdout", "-e", f"{ws}/o0/stderr"),
+        *("-N2", "--comment=x y"),
+        *(f"{ws}/t/run.sh", "a", "b c"),
+    ]
+
+
+def test_the_environment_is_rcc_runs(slurm: Path) -> None:
+    made = queue(slurm, {})
+    made.feed()
+    place = str(slurm / "ws" / "o0")
+    assert submitted(slurm)[0]["env"] == {"WORKSPACE": place, "PROJECT": "p", "GIT_SHA": "s", "GCE_IMAGE": "i"}
+    assert submitted(slurm)[0]["cwd"] == place
+
+
+def test_a_refused_job_is_done_and_the_next_follows_the_one_before(slurm: Path) -> None:
+    made = queue(slurm, {}, {"batch_options": "--refuse"}, {})
+    made.feed()
+    assert dependencies(slurm) == ["", "1"]
+    assert (made.jobs[1].result["state"], made.jobs[1].done) == ("REFUSED", True)
+    assert "no such partition" in made.jobs[1].result["reason"]
+
+
+def test_results_of_finished_jobs(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_CODE_2", "3:0")
+    made = queue(slurm, {}, {})
+    agent.follow(made, made.reporter, None)
+    first, second = (job.result for job in made.jobs)
+    assert (first["exit_code"], first["runtime"], first["node_count"], first["allocated_cpus"]) == (0, 9.0, 2, 4)
+    assert (second["exit_code"], second["state"], second["lost"]) == (3, "FAILED", False)
+
+
+def test_a_lost_node_is_not_the_images_fault(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_STATE_1", "NODE_FAIL")
+    made = queue(slurm, {})
+    agent.follow(made, made.reporter, None)
+    assert made.jobs[0].result["lost"]
+
+
+def test_a_job_is_tried_again_and_what_follows_waits(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_CODE_1", "1:0")
+    made = queue(slurm, {"attempts": 2}, {})
+    made.feed()
+    assert len(submitted(slurm)) == 1
+    (slurm / "ws" / "o0" / "stdout").write_text("first")
+    agent.follow(made, made.reporter, None)
+    assert dependencies(slurm) == ["", "", "2"]
+    assert [entry["exit_code"] for entry in made.jobs[0].result["attempts"]] == [1, 0]
+    assert (slurm / "ws" / "o0" / "stdout.attempt1").read_text() == "first"
+
+
+def test_a_job_over_its_time_is_cancelled_and_timed_out(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = queue(slurm, {"time_limit": 5})
+    made.feed()
+    monkeypatch.setenv("FAKE_STATE_1", "RUNNING")
+    made.poll()
+    assert (slurm / "jobs.cancelled").read_text() == "1 "
+    monkeypatch.setenv("FAKE_STATE_1", "CANCELLED")
+    made.poll()
+    assert (made.jobs[0].result["state"], made.jobs[0].result["exit_code"]) == ("TIMEOUT", 124)
