@@ -32,6 +32,7 @@ from bakery.settings import Accelerator, Settings
 
 START_SECONDS = 600  # until all nodes are idle; a quiet machine takes a fifteenth of that
 WORK_PREFIX = "run-"
+WORKSPACE_PREFIX = "workspace-"  # the runner's folder beside the cluster's
 OPEN_MPI = {  # over the cluster's network only: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_pml": "ob1",
@@ -173,7 +174,8 @@ def group(run_id: str) -> str:
 def clear_leftovers(settings: Settings) -> int:
     """Take away the folders of runs whose process is gone (their machines went with it); returns how many."""
     cleared = 0
-    for folder in StatePaths(settings.state).work.glob(f"{WORK_PREFIX}*"):
+    work = StatePaths(settings.state).work
+    for folder in (*work.glob(f"{WORK_PREFIX}*"), *work.glob(f"{WORKSPACE_PREFIX}*")):
         owner = locks.owner(folder)
         if owner is None or not owner.alive:
             shutil.rmtree(folder, ignore_errors=True)
