@@ -25,12 +25,12 @@ def load(
 ) -> Recipes:
     """All packages below ``packages``: folders that hold a ``packer.json``.
 
-    ``select`` names packages that must be there; all are read, since any can be a parent. ``cache`` is a folder that
-    remembers checked recipes by the digest of their contents; it may be deleted at any time. ``spack_ref`` is the tag
+    ``select`` leaves nothing out: any package can be a parent, the plan picks. ``cache`` is a folder that remembers
+    checked recipes by the digest of their contents; it may be deleted at any time. ``spack_ref`` is the tag
     or commit of the Spack that bakes. Never raises for a bad recipe.
     """
     with _no_collection():
-        return _Loader(packages, common, cache, spack_ref).load(select)
+        return _Loader(packages, common, cache, spack_ref).load()
 
 
 @contextmanager
@@ -64,17 +64,13 @@ class _Loader:
         self.common = Path(os.path.abspath(common))  # noqa: PTH100
         self.roots = tuple(os.path.realpath(path) for path in (self.packages, self.common))
         self.spack_ref = spack_ref
-        self.remembered = Remembered.read(cache, _code())
+        self.remembered = Remembered.read(cache and cache / f"recipes-{_key(self.roots[0])[:12]}", _code())
         self.problems: list[Problem] = []
 
-    def load(self, select: tuple[str, ...]) -> Recipes:
+    def load(self) -> Recipes:
         shared = self.read_common()
         names = self.names()
         recipes = [made for name in names if (made := self.recipe(name, shared)) is not None]
-        for name in select:
-            if name not in names:
-                hint = f"there are: {', '.join(names) or 'none'}"
-                self.problems.append(Problem(_shown(self.packages), 1, f"package {name} is not there", hint))
         self.remembered.write()
         return Recipes(tuple(recipes), tuple(sorted(self.problems)))
 
@@ -138,7 +134,9 @@ class _Loader:
 def _check(name: str, default: str, found: tree.Tree, shared: _Common, spack_ref: str) -> Checked:
     from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
 
-    return check(Sources(name, found.contents, found.files.keys(), shared.tree.files.keys(), default, spack_ref))
+    installer = shared.tree.contents.get("spack-install.sh", b"")
+    common = shared.tree.files.keys()
+    return check(Sources(name, found.contents, found.files.keys(), common, default, spack_ref, installer))
 
 
 def _source_files(found: tree.Tree, path: str) -> tuple[SourceFile, ...]:

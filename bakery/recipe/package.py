@@ -12,9 +12,9 @@ from bakery.plan.render import declared, dynamic, packer_arguments, resolve, sub
 from bakery.recipe import (
     build_file,
     cluster_file,
+    environments,
     json_file,
     recipe_file,
-    spack_file,
     suite_file,
     template_file,
     tfvars_file,
@@ -42,6 +42,7 @@ class Sources:
     common: Collection[str]
     workspace_path: str  # where the folder is staged unless pkg_path says otherwise
     spack_ref: str = ""
+    installer: bytes = b""  # common/spack-install.sh
 
 
 def check(sources: Sources) -> Checked:
@@ -92,7 +93,8 @@ class _Package:
         if usable:
             self.files(template, build, variants)
         self.partitions(suite, variants)
-        self.environments(template)
+        installer, ref = self.sources.installer, self.sources.spack_ref
+        environments.check(template, self.sources.contents, installer, ref, self.findings)
         value = extra.value if extra is not None else {}
         return Checked(
             usable=usable,
@@ -259,15 +261,6 @@ class _Package:
         template_file.check_required(template, arguments)
         for variables in _distinct(self.variables(template, build, variant) for variant in variants):
             template_file.check_files(template, variables, self.exists)
-
-    def environments(self, template: Document) -> None:
-        """Every ``spack.yaml`` of the package."""
-        found = [name for name in sorted(self.sources.files) if posixpath.basename(name) == "spack.yaml"]
-        given = template_file.environment(template) if found else set()
-        for name in found:
-            if name in self.sources.contents:
-                content = self.sources.contents[name]
-                spack_file.check(content, self.findings.at(name), self.sources.spack_ref, given)
 
     def positions(self, template: Document, build: Document | None) -> dict[str, tuple[str, int]]:
         made = {name: (TEMPLATE, template.line("variables", name)) for name in template.value.get("variables") or {}}

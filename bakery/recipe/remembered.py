@@ -10,6 +10,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bakery.recipe.checked import Checked, from_json, to_json
@@ -28,12 +29,11 @@ class Remembered:
         self._fresh = False
 
     @classmethod
-    def read(cls, folder: Path | None, code: str) -> Remembered:
-        """What ``folder`` holds from the same ``code``; nothing when there is no folder."""
+    def read(cls, file: Path | None, code: str) -> Remembered:
+        """What ``file`` holds from the same ``code``; nothing is remembered without a file."""
         head = f"{FORMAT} {code}".encode()
-        if folder is None:
+        if file is None:
             return cls(None, head, {})
-        file = folder / "recipes"
         try:
             first, *rest = file.read_bytes().split(b"\n")
         except OSError:
@@ -70,7 +70,8 @@ class Remembered:
             fresh.write_bytes(b"\n".join((self._head, *self._used.values(), b"")))
             fresh.replace(self._file)
         except OSError:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink()
 
 
 def _checksum(content: bytes) -> bytes:

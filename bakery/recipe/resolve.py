@@ -73,10 +73,7 @@ class ComputeEngineFamilies:
 
 
 def _no_base(family: str, project: str) -> Problem:
-    hint = (
-        f"locally there are {', '.join(DEBIAN)} of {PROJECT}; for another one write an entry with name, url and "
-        "identity (sha256:...) of a cloud image into the lock file, or bake this image on Google Cloud"
-    )
+    hint = f"locally there are {', '.join(DEBIAN)} of {PROJECT}; bake this image on Google Cloud"
     return Problem("bakery.lock", 1, f"there is no local base image for {project}/{family}", hint)
 
 

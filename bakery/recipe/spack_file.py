@@ -25,6 +25,17 @@ def version(ref: str) -> tuple[int, ...]:
     return (int(match[1]), int(match[2])) if match else NEWEST
 
 
+def needed(script: bytes) -> list[str]:
+    """Which of the placeholders' variables a script uses and neither sets nor gives a default."""
+    written = script.decode(errors="replace")
+    return [
+        name
+        for name in PLACEHOLDERS
+        if re.search(rf"\$(\{{{name}\}}|{name}\b)", written)
+        and not re.search(rf"\$\{{{name}:?[-=?]|^\s*(export\s+)?{name}=", written, re.MULTILINE)
+    ]
+
+
 def check(content: bytes, findings: Findings, ref: str, given: Collection[str]) -> None:
     """One environment; ``given`` are the environment variables that some provisioner sets."""
     written = text(content, findings)

@@ -44,7 +44,8 @@ def parse(written: str, findings: Findings) -> Document | None:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        findings.error(mark.line + 1 if mark else 1, f"is no YAML: {one_line(what)}", "correct the syntax")
+        line = min(mark.line + 1, len(written.splitlines())) if mark else 1  # it may point behind the end
+        findings.error(line, f"is no YAML: {one_line(what)}", "correct the syntax")
         return None
     except _Refused as refused:
         line, message, hint = refused.args

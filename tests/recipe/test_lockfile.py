@@ -101,7 +101,7 @@ def test_an_archive_is_read_from_the_configured_mirror(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("family", "project"), [("debian-12", "other"), ("rocky-linux-9", "rocky-linux-cloud")])
 def test_what_has_no_local_base_says_what_has(family: str, project: str) -> None:
-    with pytest.raises(InputError, match=r"no local base image .*debian-12.*sha256"):
+    with pytest.raises(InputError, match=r"no local base image .*debian-12.*Google Cloud"):
         resolve.DebianArchive().resolve(family, project)
 
 

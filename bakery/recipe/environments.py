@@ -1,0 +1,30 @@
+"""A package's Spack environments against the provisioners that set what they are filled with."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+
+from bakery.recipe import spack_file, template_file
+from bakery.recipe.document import Document
+from bakery.recipe.findings import Findings
+
+INSTALLER = "spack-install.sh"
+
+
+def check(
+    template: Document, contents: Mapping[str, bytes], installer: bytes, spack_ref: str, findings: Findings
+) -> None:
+    """Every ``spack.yaml`` of ``contents``; ``installer`` is ``common/spack-install.sh``."""
+    found = [name for name in sorted(contents) if posixpath.basename(name) == "spack.yaml"]
+    if not found:
+        return
+    given = template_file.environment(template)
+    for name in found:
+        spack_file.check(contents[name], findings.at(name), spack_ref, given)
+    missing = [name for name in spack_file.needed(installer) if name not in given]
+    for where, path in template_file.named(template):
+        if isinstance(path, str) and posixpath.basename(path) == INSTALLER:
+            for name in missing:  # _SYSTEM_COMPILER is often forgotten
+                hint = f"pass _{name} of cloudbuild.yaml on to environment_vars"
+                template.warn(f"{INSTALLER} needs {name}, which is not set", hint, *where)

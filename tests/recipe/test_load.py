@@ -1,0 +1,148 @@
+"""A right package loads as it is meant; identity does not depend on the place; what is remembered is never stale."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bakery.recipe.load import load
+from tests.recipe import tree
+
+
+def test_a_right_package_loads_without_a_word(tmp_path: Path) -> None:
+    recipe = tree.recipe(tmp_path)
+    assert (recipe.name, recipe.workspace_path, recipe.timeout) == ("app", "packages/app", 1800)
+    assert recipe.substitutions["_IMAGE_FAMILY"] == "app"
+    assert [file.path for file in recipe.files] == sorted(f"packages/app/{path}" for path in tree.files())
+    assert [file.path for file in recipe.common] == ["common/etc/sysctl.conf"]
+    assert recipe.suite is not None
+    assert recipe.suite.jobs[0].metrics[0].reference == 2
+
+
+def test_positions_point_to_where_values_are_set(tmp_path: Path) -> None:
+    recipe = tree.recipe(tmp_path)
+    for name, text in (("_IMAGE_FAMILY", "_IMAGE_FAMILY: app"), ("image_family", '"image_family": "app"')):
+        file, line = recipe.positions[name]
+        assert text in Path(file).read_text().splitlines()[line - 1]
+
+
+def test_packages_at_the_top_level_beside_common(tmp_path: Path) -> None:
+    folder = tree.write(tmp_path, {"cloudbuild.yaml": tree.build("app"), "fluidrun.yaml": None})
+    shutil.move(folder, tmp_path / "app")
+    (tmp_path / "docs").mkdir()
+    recipes = load(tmp_path, tmp_path / "common")
+    assert [recipe.workspace_path for recipe in recipes.recipes] == ["app"]
+    assert recipes.problems == ()
+
+
+def test_the_digest_does_not_depend_on_where_the_tree_lies(tmp_path: Path) -> None:
+    assert tree.recipe(tmp_path / "a").digest == tree.recipe(tmp_path / "b/c").digest
+
+
+@pytest.mark.parametrize("path", sorted(tree.files()))
+def test_every_file_is_in_the_digest(tmp_path: Path, path: str) -> None:
+    before = tree.recipe(tmp_path)
+    with (before.folder / path).open("a") as file:
+        file.write("\n")
+    assert tree.loaded(tmp_path).recipes[0].digest != before.digest
+
+
+def test_the_mode_is_in_the_digest(tmp_path: Path) -> None:
+    before = tree.recipe(tmp_path)
+    (before.folder / "install.sh").chmod(0o755)
+    assert tree.loaded(tmp_path).recipes[0].digest != before.digest
+
+
+def test_what_is_remembered_is_the_same(tmp_path: Path) -> None:
+    tree.write(tmp_path, {"recipe.yaml": MATRIX})
+    fresh = tree.loaded(tmp_path, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert tree.loaded(tmp_path, cache=tmp_path / "cache") == fresh == tree.loaded(tmp_path)
+
+
+def test_what_is_remembered_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.write(tmp_path)
+    fresh = tree.loaded(tmp_path, cache=tmp_path / "cache")
+
+    def never(*_: object) -> None:
+        raise AssertionError("checked again")
+
+    monkeypatch.setattr("bakery.recipe.load._check", never)
+    assert tree.loaded(tmp_path, cache=tmp_path / "cache") == fresh
+    with pytest.raises(AssertionError, match="checked again"):
+        tree.loaded(tmp_path)
+
+
+def test_a_touched_file_of_the_same_size_and_time_is_never_missed(tmp_path: Path) -> None:
+    before = tree.recipe(tmp_path, cache=tmp_path / "cache")
+    script = before.folder / "install.sh"
+    times = script.stat()
+    script.write_text("#!/bin/dash\n")
+    os.utime(script, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert script.stat().st_size == times.st_size
+    assert tree.loaded(tmp_path, cache=tmp_path / "cache").recipes[0].digest != before.digest
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 40, b"half", b"swap"])
+def test_a_damaged_cache_only_costs_time(tmp_path: Path, damage: bytes) -> None:
+    fresh = tree.recipe(tmp_path, cache=tmp_path / "cache")
+    file = next((tmp_path / "cache").iterdir())
+    content = file.read_bytes()
+    spoilt = {b"half": content[: len(content) // 2], b"swap": content.replace(b"debian-12", b"debian-13")}
+    file.write_bytes(spoilt.get(damage, damage))
+    assert tree.loaded(tmp_path, cache=tmp_path / "cache").recipes == (fresh,)
+
+
+def test_a_cache_that_cannot_be_written_is_none(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    assert tree.recipe(tmp_path, cache=tmp_path / "cache").name == "app"
+
+
+def test_missing_folders_are_problems(tmp_path: Path) -> None:
+    problems = load(tmp_path / "nowhere", tmp_path / "neither").problems
+    assert [problem.severity for problem in problems] == ["warning", "error"]
+
+
+MATRIX = """
+description: an application
+owners: [someone]
+cluster: {login_nodes: 0, partitions: [{name: debug}, {name: large, nodes: 4}]}
+matrix:
+  axes:
+    compiler: [gcc@12, oneapi]
+    arch:
+      zen3: {_TARGET_ARCH: zen3}
+      any: {_TARGET_ARCH: x86_64}
+  family: app-{compiler}-{arch}
+  exclude: [{compiler: oneapi, arch: zen3}]
+  include: [{point: {compiler: aocc, arch: zen3}, substitutions: {_COMPILER: aocc@4}}]
+  variants:
+  - match: {arch: zen3}
+    parent: base-zen3
+    partitions: [debug]
+    owners: [another]
+    references: {app/smoke: {speed: 3}}
+  - match: {compiler: oneapi}
+    family: app-intel
+"""
+
+
+def test_the_matrix(tmp_path: Path) -> None:
+    recipe = tree.recipe(tmp_path, {"recipe.yaml": MATRIX})
+    variants = {variant.name: variant for variant in recipe.variants}
+    assert list(variants) == ["gcc-12-zen3", "gcc-12-any", "oneapi-any", "aocc-zen3"]
+    zen3, intel, aocc = variants["gcc-12-zen3"], variants["oneapi-any"], variants["aocc-zen3"]
+    assert zen3.substitutions["_COMPILER"] == "gcc@12"
+    assert zen3.substitutions["_IMAGE_FAMILY"] == "app-gcc-12-zen3"
+    assert zen3.substitutions["_SOURCE_IMAGE_FAMILY"] == "base-zen3"
+    assert zen3.cluster is not None
+    assert [partition.name for partition in zen3.cluster.partitions] == ["debug"]
+    assert (zen3.references, zen3.owners) == ({"app/smoke": {"speed": 3}}, ("another",))
+    assert (intel.substitutions["_IMAGE_FAMILY"], intel.owners) == ("app-intel", ("someone",))
+    assert (aocc.substitutions["_COMPILER"], aocc.substitutions["_TARGET_ARCH"]) == ("aocc@4", "zen3")
+    assert (recipe.description, recipe.owners) == ("an application", ("someone",))
+    assert recipe.suite is not None
+    assert (recipe.suite.cluster.login_nodes, recipe.suite.cluster.partitions[1].nodes) == (0, 4)
