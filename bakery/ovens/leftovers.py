@@ -17,7 +17,7 @@ from bakery.paths import StatePaths
 
 PREFIX = "bake-"
 KEPT = "kept"  # in the folder of a failed bake: holds the process id of the machine that was left up, if any
-HEAVY = ("output", "tmp", "packer_cache", "flat.qcow2")
+HEAVY = ("output", "packer_cache", "flat.qcow2")
 END_SECONDS = 5.0
 
 

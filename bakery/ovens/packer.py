@@ -34,6 +34,18 @@ class PortTaken(InfrastructureFailed):
     """Another process was faster with the port that Packer found free."""
 
 
+NOT_BEGUN = (  # what Packer says before there is a machine: the error, its message and its hint
+    (
+        re.compile(r"Failed to initialize build|Failed to parse template|error initializing "),
+        InfrastructureFailed,
+        "Packer could not begin the build",
+        "Packer's own words are above; a builder or provisioner may need a plugin that is not there",
+    ),
+    (PORT_TAKEN, PortTaken, "the port of the machine was taken meanwhile", "try again"),
+    (QEMU_FAILED, InfrastructureFailed, "QEMU could not start the machine", "see: bakery doctor"),
+)
+
+
 @dataclass
 class Progress:
     """What Packer's output says so far, told to the activity as phases."""
@@ -75,7 +87,8 @@ def environment(work: Path) -> dict[str, str]:
         "PACKER_CACHE_DIR": str(work / "packer_cache"),
         "PACKER_CONFIG": str(work / "packer.config"),
         "CHECKPOINT_DISABLE": "1",
-        "TMPDIR": str(work / "tmp"),
+        # Relative to the workspace it runs in: Packer puts sockets there, whose paths may have 107 bytes only.
+        "TMPDIR": "../tmp",
     }
 
 
@@ -164,10 +177,9 @@ def failure(progress: Progress, running: process.Running) -> BakeryError:
     """The error that a failed build stands for."""
     said = "\n".join((*progress.lines, *running.lines))
     if not progress.connected:
-        if PORT_TAKEN.search(said):
-            return _failed(PortTaken, "the port of the machine was taken meanwhile", running, "try again")
-        if QEMU_FAILED.search(said):
-            return _failed(InfrastructureFailed, "QEMU could not start the machine", running, "see: bakery doctor")
+        for pattern, kind, message, hint in NOT_BEGUN:
+            if pattern.search(said):
+                return _failed(kind, message, running, hint)
         if progress.current == 0:
             hint = "see the machine's console beside the log; does the base image boot, is this machine very busy?"
             return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)

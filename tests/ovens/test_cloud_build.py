@@ -117,8 +117,8 @@ def test_the_request_never_forces_and_is_pinned(server: FakeServer, tmp_path: Pa
     text = json.dumps(request)
     assert "-force" not in text
     assert "latest" not in text
-    assert [step["id"] for step in request["steps"]] == ["Fetch Packer plugin", "Build Image"]
-    assert request["steps"][1]["waitFor"] == ["Fetch Packer plugin"]
+    assert [step["id"] for step in request["steps"]] == ["Fetch Packer", "Build Image"]
+    assert request["steps"][1]["waitFor"] == ["Fetch Packer"]
     assert request["serviceAccount"].endswith("bakery-bake@p.iam.gserviceaccount.com")
     assert request["substitutions"]["_COMPILER"] == "gcc"
 

@@ -8,7 +8,7 @@ import pytest
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
-from bakery.ovens.packer import PortTaken, Progress, failure, version
+from bakery.ovens.packer import PortTaken, Progress, environment, failure, version
 
 NAMES = ("file share", "shell install.sh")
 
@@ -84,6 +84,17 @@ def test_a_qemu_that_does_not_start_says_so():
     _, _, error = after("==> gce: Error launching VM: Qemu failed to start. Please run with PACKER_LOG=1")
     assert "QEMU could not start" in error.message
     assert not isinstance(error, PortTaken)
+
+
+def test_a_build_that_packer_refuses_is_told_in_packers_words():
+    _, _, error = after('Error: Failed to initialize build "googlecompute"', "error initializing provisioner 'ansible'")
+    assert type(error) is InfrastructureFailed
+    assert error.message == "Packer could not begin the build"
+    assert "plugin" in error.hint
+
+
+def test_sockets_of_packer_have_short_paths_however_deep_the_checkout_is():
+    assert len(environment(Path("/" + "deep/" * 50))["TMPDIR"]) < 10
 
 
 @pytest.mark.parametrize(("text", "found"), [("Packer v1.6.6", (1, 6)), ("Packer v1.14.2\n\nnews", (1, 14))])
