@@ -1,29 +1,41 @@
 """The Cloud Build request of a bake: the recipe's own ``cloudbuild.yaml``, made safe to run for one image.
 
 What is changed, and why: ``-force`` goes (it overwrites the last good image); the image is baked outside of its family
-(a family points at proven images only); Packer and its plugin are pinned; steps that test go, because proving is
-another resource's. Sources: Cloud Build's "Build configuration file schema"; the googlecompute plugin's reference.
+(a family points at proven images only); Packer and its plugin are pinned, and run where gcloud is, which the tunnel to
+a machine without external address needs; steps that test go, because proving is another resource's.
+Sources: Cloud Build's "Build configuration file schema" and "Substituting variable values"; the googlecompute
+plugin's reference.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from bakery.ovens.base import BakeOrder
-from bakery.plan import google_names, names, render
+from bakery.plan import google_names, names
 from bakery.plan.google_names import Bucket, Duty
+from bakery.plan.render import is_packer, packer_arguments
+from bakery.plan.template import GOOGLE
 from bakery.recipe.model import Json
 from bakery.settings import GoogleSettings
 
 PACKER_IMAGE = "hashicorp/packer:1.11.2"
+GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:496.0.0-slim"
 PLUGIN = "github.com/hashicorp/googlecompute"
 PLUGIN_VERSION = "v1.1.6"
-PLUGIN_PATH = "/workspace/.packer/plugins"
-PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={PLUGIN_PATH}", "CHECKPOINT_DISABLE=1")
+TOOLS = "/workspace/.packer"
+PACKER = f"{TOOLS}/packer"
+PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1")
+PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
-KEPT = ("options", "availableSecrets", "secrets", "artifacts", "queueTtl")
+KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb")
+DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
+_FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
+_ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
 def digest_tag(digest: str) -> str:
@@ -32,20 +44,22 @@ def digest_tag(digest: str) -> str:
 
 
 def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
-    """The recipe's template with its googlecompute builder told what the plan decided.
+    """The recipe's template, its builder and the defaults of its variables told what the plan decided.
 
     The machine that bakes has no external address: Packer reaches it through IAP.
     """
     builders = [
         _builder(builder, order, google, zone)
         for builder in order.template.get("builders", [])
-        if builder.get("type") == "googlecompute"
+        if builder.get("type") == GOOGLE
     ]
-    return {**order.template, "builders": builders}
+    declared = order.template.get("variables") or {}
+    variables = {name: order.variables.get(name, default) for name, default in declared.items()}
+    return {**order.template, "variables": variables, "builders": builders}
 
 
 def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
-    kept = {k: v for k, v in builder.items() if k not in ("image_family", "source_image_family", "instance_name")}
+    kept = {key: value for key, value in builder.items() if key not in DROPPED}
     decided = {
         "project_id": google.project,
         "zone": zone,
@@ -73,16 +87,13 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
     ``source`` is the object in the sources bucket; ``session`` a tag that all builds of one caller share, so that one
     list call watches them all.
     """
-    steps = [step for step in order.build.get("steps") or _default_steps(order) if not _tests(step)]
-    pinned = [_pinned(step) for step in steps]
-    if not any("plugins install" in " ".join(map(str, step.get("args") or [])) for step in pinned):
-        pinned = [_fetch_plugin(), *(_after_plugin(step) for step in pinned)]
     bucket = google_names.bucket
     return {
         **{key: order.build[key] for key in KEPT if key in order.build},
-        "steps": pinned,
+        "steps": _steps(order),
         "substitutions": {
-            **{k: v for k, v in order.substitutions.items() if k.startswith("_")},
+            **_defaults(order),
+            **{key: value for key, value in order.substitutions.items() if key.startswith("_")},
             "_ZONE": zone,
             "_SUBNETWORK": google_names.subnetwork(google),
             "_IMAGE_NAME": order.name,
@@ -93,15 +104,32 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         "timeout": f"{order.timeout}s",
         "serviceAccount": f"projects/{google.project}/serviceAccounts/{google_names.account(google, Duty.BAKE)}",
         "logsBucket": f"gs://{bucket(google, Bucket.LOGS)}/builds",
-        "options": {**order.build.get("options", {}), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
+        "options": {**(order.build.get("options") or {}), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
         "tags": [BAKERY_TAG, digest_tag(order.digest), session, order.name],
     }
 
 
-def _default_steps(order: BakeOrder) -> list[Json]:
-    """For a recipe without ``cloudbuild.yaml``: one call of Packer with the plan's variables."""
-    given = [word for name, value in sorted(order.variables.items()) for word in ("-var", f"{name}={value}")]
-    return [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", *given, order.template_path]}]
+def _defaults(order: BakeOrder) -> dict[str, str]:
+    """Substitutions that Packer's arguments use and nobody sets: Cloud Build would hand over nothing for them.
+
+    They get what the plan counted with, the template's default.
+    """
+    found: dict[str, str] = {}
+    for name, text in packer_arguments(order.build).items():
+        match = _ONE.fullmatch(text)
+        if match and name in order.variables:
+            found[match[1] or match[2]] = order.variables[name]
+    return found
+
+
+def _steps(order: BakeOrder) -> list[Json]:
+    """The recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
+    default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
+    given = [step for step in order.build.get("steps") or default if not _tests(step)]
+    steps = [_packer(step) if is_packer(step) else dict(step) for step in given]
+    if any("plugins install" in str(step.get("args", "")) for step in steps):
+        return steps  # it brings a Packer of its own
+    return [_fetch(), *(_after_fetch(step) for step in steps)]
 
 
 def _tests(step: Json) -> bool:
@@ -109,32 +137,39 @@ def _tests(step: Json) -> bool:
     return image in TEST_IMAGES
 
 
-def _pinned(step: Json) -> Json:
-    """A step that runs Packer without -force, with a pinned Packer and the plugin; others as they are."""
-    if not render.is_packer(step):
-        return dict(step)
+def _packer(step: Json) -> Json:
+    """A step that runs Packer: without -force, with the plugin, and Packer's own image becomes gcloud's."""
     made = dict(step)
     if isinstance(step.get("args"), list):
-        made["args"] = [arg for arg in step["args"] if arg not in ("-force", "--force", "-force=true")]
-    name, _, version = str(step.get("name", "")).partition(":")
-    if name.endswith("hashicorp/packer") and version in ("", "latest", "light", "full"):
-        made["name"] = PACKER_IMAGE
-    made["env"] = [*step.get("env", []), *(e for e in PLUGIN_ENV if e not in step.get("env", []))]
+        made["args"] = [_FORCE.sub("", arg) for arg in map(str, step["args"]) if not _FORCE.fullmatch(arg)]
+    for key in ("args", "script"):
+        if isinstance(step.get(key), str):
+            made[key] = _FORCE.sub("", step[key])
+    env = list(PLUGIN_ENV)
+    if str(step.get("name", "")).partition(":")[0].endswith("hashicorp/packer"):
+        made["name"] = GCLOUD_IMAGE
+        env.append(f"PATH={PATH}")
+        if "script" not in step:
+            made["entrypoint"] = step.get("entrypoint") or PACKER
+    made["env"] = [*(step.get("env") or []), *(entry for entry in env if entry not in (step.get("env") or []))]
     return made
 
 
-def _fetch_plugin() -> Json:
+def _fetch() -> Json:
+    """Packer and its plugin, where the steps that bake find them."""
+    script = f'mkdir -p {TOOLS}; cp "$$(command -v packer)" {PACKER}; packer plugins install {PLUGIN} {PLUGIN_VERSION}'
     return {
-        "id": "Fetch Packer plugin",
+        "id": FETCH,
         "name": PACKER_IMAGE,
-        "args": ["plugins", "install", PLUGIN, PLUGIN_VERSION],
+        "entrypoint": "sh",
+        "args": ["-euc", script],
         "env": list(PLUGIN_ENV),
         "waitFor": ["-"],
     }
 
 
-def _after_plugin(step: Json) -> Json:
-    if not render.is_packer(step):
+def _after_fetch(step: Json) -> Json:
+    """The step behind the one that fetches, when it says itself what it waits for."""
+    if not step.get("waitFor") or not is_packer(step):
         return step
-    wanted = [name for name in step.get("waitFor", []) if name != "-"]
-    return {**step, "waitFor": [*wanted, "Fetch Packer plugin"]} if step.get("waitFor") else step
+    return {**step, "waitFor": [*(name for name in step["waitFor"] if name != "-"), FETCH]}

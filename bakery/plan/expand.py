@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from bakery.plan.graph import Node
-from bakery.plan.render import declared, dynamic, fill, packer_arguments, resolve, substitute
+from bakery.plan.render import declared, dynamic, fill, only_reference, packer_arguments, resolve, substitute
 from bakery.plan.template import builder, project
 from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
 from bakery.settings import Settings
@@ -152,6 +152,19 @@ def _at(recipe: Recipe, *keys: str) -> tuple[str, int]:
         return found
     beside = next(iter(recipe.positions.values()), (f"{recipe.workspace_path}/packer.json", 1))[0]
     return str(PurePosixPath(beside).with_name("packer.json")), 1
+
+
+def named(point: Point, name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Variables and substitutions with the image's name and family in them, wherever the recipe sets these."""
+    options = builder(point.recipe.template)
+    values = {
+        only_reference(options.get("image_name")): name,
+        only_reference(options.get("image_family")): point.node.family,
+    }
+    values.pop("", None)
+    handed = {point.arguments.get(variable, "").strip("${}"): value for variable, value in values.items()}
+    set_ = {key: value for key, value in handed.items() if key in point.substitutions}
+    return {**point.variables, **values}, {**point.substitutions, **set_}
 
 
 def suite_of(point: Point) -> Suite | None:

@@ -11,12 +11,11 @@ from pathlib import PurePosixPath
 
 from bakery.errors import InputError, Problem, Severity
 from bakery.plan import digest, graph, names
-from bakery.plan.expand import Point, builtins, counted, points, suite_of
+from bakery.plan.expand import Point, builtins, counted, named, points, suite_of
 from bakery.plan.lock import Lock, LockedBase, Place, place
 from bakery.plan.model import Base, ImagePlan, Plan, TestPlan
 from bakery.plan.reach import reaching, tested
 from bakery.plan.render import references
-from bakery.plan.request import forced
 from bakery.plan.template import immutable, outside, shaping
 from bakery.recipe.model import Recipe, Recipes
 from bakery.settings import Settings
@@ -163,7 +162,7 @@ def _image(point: Point, base: Base, settings: Settings, revision: str) -> Image
         parent=base.name,
         revision=revision,
     )
-    variables, substitutions = forced(point, name)
+    variables, substitutions = named(point, name)
     return ImagePlan(
         package=recipe.name,
         variant=node.variant,

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from bakery.plan.build_request import GCLOUD_IMAGE, PACKER, build_request, packer_template
+from bakery.plan.order import bake_order
+from bakery.plan.plan import make
+from bakery.plan.render import packer_arguments, substitute
+from bakery.recipe.model import Variant
+from tests.plan.builders import LOCK, build, recipe, recipes, settings
+
+GOOGLE = settings(google={"project": "p", "region": "us-central1"}).google
+
+
+def request(**changes: Any) -> tuple[dict[str, Any], Any]:
+    (image,) = make(settings(), recipes(recipe(**changes)), LOCK).images
+    return build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "session-1"), image
+
+
+def bakes(made: dict[str, Any]) -> dict[str, Any]:
+    """The step that runs Packer."""
+    (step,) = (step for step in made["steps"] if "packer.json" in str(step["args"]))
+    return dict(step)
+
+
+def test_never_force_and_always_immutable_names() -> None:
+    made, image = request()
+    assert not re.search("-force|latest", json.dumps(made))
+    assert made["substitutions"]["_IMAGE_NAME"] == image.name
+    passed = packer_arguments(made)
+    assert substitute(passed["image_name"], made["substitutions"]) == image.name
+
+
+def test_packer_runs_where_gcloud_is_behind_the_step_that_fetches_it() -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0] |= {"id": "Build Image", "waitFor": ["-"]}
+    made, _ = request(build=given)
+    first, step = made["steps"]
+    assert first["id"] == "Fetch Packer"
+    assert (step["name"], step["entrypoint"], step["waitFor"]) == (GCLOUD_IMAGE, PACKER, ["Fetch Packer"])
+    assert step["args"][-1] == "${_PKG_PATH}/packer.json"
+    assert made["timeout"] == "3600s"
+
+
+def test_a_recipe_that_fetches_packer_itself_keeps_its_steps() -> None:
+    given = build(_COMPILER="gcc")
+    fetch = {"id": "mine", "name": "p", "entrypoint": "sh", "args": ["-c", "packer plugins install x"]}
+    given["steps"] = [fetch, {**given["steps"][0], "name": "own/image:1"}]
+    made, _ = request(build=given)
+    assert made["steps"][0] == fetch
+    assert made["steps"][1]["name"] == "own/image:1"
+
+
+def test_tests_are_left_out_and_all_other_steps_stay() -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"] = [{"id": "get"}, *given["steps"], {"id": "test", "name": "gcr.io/x/fluid-run:1"}, {"id": "tell"}]
+    made, _ = request(build=given)
+    assert [step["id"] for step in made["steps"]] == ["Fetch Packer", "get", "Build Image", "tell"]
+
+
+def test_a_shells_packer_loses_only_its_force() -> None:
+    base = "-var source_image_family=debian-12 -var source_image_project=debian-cloud -var image_family=app"
+    script = f"cd x\npacker build -force -on-error=abort {base} packer.json"
+    made, _ = request(build={"steps": [{"name": "hashicorp/packer", "entrypoint": "bash", "args": ["-c", script]}]})
+    step = bakes(made)
+    assert (step["name"], step["entrypoint"]) == (GCLOUD_IMAGE, "bash")
+    assert step["args"][1].split() == script.replace("-force", "").split()
+
+
+def test_what_no_argument_hands_on_is_the_templates_default() -> None:
+    given = build()
+    words = given["steps"][0]["args"]
+    at = words.index("compiler=${_COMPILER}")
+    del words[at - 1 : at + 1]
+    variant = Variant("a", {"_COMPILER": "c$x"})
+    (image,) = make(settings(), recipes(recipe(build=given, variants=(variant,))), LOCK).images
+    template = packer_template(bake_order(image), GOOGLE, "us-central1-a")
+    assert template["variables"]["compiler"] == "c$x"
+    assert not {"image_family", "source_image_family"} & set(template["builders"][0])
+
+
+def test_a_substitution_that_nobody_sets_gets_the_templates_default() -> None:
+    whole = recipe()
+    values = {key: value for key, value in whole.substitutions.items() if key != "_COMPILER"}
+    (image,) = make(settings(), recipes(replace(whole, substitutions=values)), LOCK).images
+    made = build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "session-1")
+    assert made["substitutions"]["_COMPILER"] == image.variables["compiler"] == "gcc"
+
+
+def test_the_recipe_is_not_changed() -> None:
+    given = build(_COMPILER="gcc")
+    before = json.dumps(given)
+    request(build=given)
+    assert json.dumps(given) == before
