@@ -1,0 +1,130 @@
+"""A local bake against a raw ``packer build`` of the same template; ``--apart``: what each measure saves by itself.
+
+Run: python benchmarks/bake.py [--repeats N] [--apart] [--json FILE]. The recipe installs HPC Challenge and what it
+needs on the Debian base image (made before the clock starts). ``bakery`` is the whole of :meth:`LocalOven.bake`, from
+the order to the image in the library; ``packer`` is only the process, on a template, seed and overlay that were
+prepared before. They take turns; figures are medians of wall seconds. ``--apart`` runs Packer once more each without
+the overlay (a full copy of the base), without the handed-in kernel, without apt's and dpkg's options, and with
+eatmydata around the installation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bakery.activity import Activity
+from bakery.host import qemu
+from bakery.ovens import base_image, flatten, packer, seed, template
+from bakery.ovens.base import BakeOrder
+from bakery.ovens.local import LocalOven
+from bakery.ovens.stage import stage
+from bakery.settings import Settings, parse
+from tests.ovens import orders
+
+INSTALL = (
+    "export DEBIAN_FRONTEND=noninteractive\napt-get update\n{prefix}apt-get install -y --no-install-recommends hpcc\n"
+)
+OPTIONS = ("apt.conf.d/zz-bakery", "dpkg.cfg.d/zz-bakery")
+APART = ("no overlay", "no handed-in kernel", "no apt and dpkg options", "with eatmydata")
+
+
+def wanted(folder: Path, prefix: str = "") -> BakeOrder:
+    """The order: a file provisioner, and the installation."""
+    script = orders.source(folder, "packages/bench/install.sh", INSTALL.format(prefix=prefix), 0o755)
+    share = orders.source(folder, "packages/bench/share/text", "some text")
+    return replace(orders.order("bench", (script, share), salt=str(time.time_ns())), timeout=1800)
+
+
+def bakery(settings: Settings, folder: Path) -> float:
+    """Seconds of a whole bake."""
+    order = wanted(folder)
+    began = time.perf_counter()
+    LocalOven(settings).bake(order, Activity())
+    return time.perf_counter() - began
+
+
+def raw(settings: Settings, folder: Path, without: str = "") -> float:
+    """Seconds of ``packer build`` alone, ``without`` one of APART."""
+    order = wanted(folder, "eatmydata " if without == "with eatmydata" else "")
+    base = base_image.get(order.base, settings.local, Activity(), folder / "base.log")
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        work = Path(name)
+        stage(order.files, work / "workspace")
+        machine = template.BakeMachine(
+            work=work,
+            console=work / "console",
+            accelerator=qemu.accelerator(settings.local),
+            cores=settings.local.cores,
+            memory_mb=settings.local.memory_mb,
+            ports=(qemu.free_ports(1)[0], 65535),
+            boot=None if without == "no handed-in kernel" else base.boot,
+        )
+        rendering = template.render(order, machine, work / "workspace")
+        seed.make(work, rendering.user)
+        if without == "no apt and dpkg options":
+            plain_seed(work, rendering.user)
+        if without == "no overlay":
+            shutil.copy(base.disk, machine.overlay)
+        else:
+            flatten.overlay(base.disk, machine.overlay, settings.local.disk_gb)
+        call = packer.Call(rendering, work, work / "workspace", work / "log")
+        began = time.perf_counter()
+        packer.build(call, Activity())
+        return time.perf_counter() - began
+
+
+def plain_seed(work: Path, user: str) -> None:
+    """The seed disk once more, without what makes apt and dpkg quick."""
+    lines = seed.script("apply.sh", user).decode().splitlines(keepends=True)
+    kept = "".join(line for line in lines if not any(option in line for option in OPTIONS))
+    entries = {
+        "run/bakery/apply": (kept.encode(), 0o755),
+        "run/bakery/finish": (seed.script("finish.sh", user), 0o755),
+        "run/bakery/key.pub": ((work / "key.pub").read_bytes(), 0o644),
+        "etc/ssh/ssh_host_ed25519_key": ((work / "host_key").read_bytes(), 0o600),
+        "etc/ssh/ssh_host_ed25519_key.pub": ((work / "host_key.pub").read_bytes(), 0o644),
+    }
+    (work / "seed.tar").write_bytes(seed.archive(entries))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--apart", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = parse({"oven": "local"}, "bench", folder)
+        base_image.get(orders.DEBIAN, settings.local, Activity(), folder / "base.log")
+        qemu.accelerator(settings.local)
+        taken: dict[str, list[float]] = {"packer": [], "bakery": []}
+        for _ in range(arguments.repeats):
+            taken["packer"].append(raw(settings, folder))
+            taken["bakery"].append(bakery(settings, folder))
+        for without in APART if arguments.apart else ():
+            taken[without] = [raw(settings, folder, without)]
+    medians = {kind: statistics.median(seconds) for kind, seconds in taken.items()}
+    floor = medians["packer"]
+    print(
+        f"packer {floor:.1f} s; bakery {medians['bakery']:.1f} s, ratio {medians['bakery'] / floor:.3f} (at most 1.05)"
+    )
+    for without in APART if arguments.apart else ():
+        print(f"packer {without}: {medians[without]:.1f} s ({medians[without] - floor:+.1f} s)")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(taken), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
