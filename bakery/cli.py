@@ -86,8 +86,8 @@ def plan(  # noqa: PLR0917  options, not positions
 
     settings = other_tree(settings_of(stack), packages, common)
     settings = replace(settings, select=()) if every else settings
-    # Another tree has no lock file of this stack: an unlocked base is no reason not to show its plan.
-    report = survey(settings, locked=packages is None, library=library)
+    # Neither another tree nor a package that the stack leaves out needs a lock: an unlocked base hides no plan.
+    report = survey(settings, locked=packages is None and not every, library=library)
     found = reports.to_json(report)
     if as_json:
         print_json(found)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery import paths
-from bakery.errors import Problem, Severity, Uncertain
+from bakery.errors import BakeryError, Problem, Severity
 from bakery.library.base import ImageRecord, Library
 from bakery.paths import StatePaths
 from bakery.plan.decide import decide
-from bakery.plan.lock import Lock
+from bakery.plan.lock import Lock, place
 from bakery.plan.model import Plan
 from bakery.plan.plan import draft
 from bakery.recipe import lockfile
+from bakery.recipe.findings import one_line
 from bakery.recipe.load import load
 from bakery.report.plan import PlanReport
 from bakery.settings import OvenKind, Settings
@@ -33,20 +34,29 @@ class Shelf:
 def survey(settings: Settings, *, locked: bool = True, library: bool = True) -> PlanReport:
     """The report of the stack's plan; problems are in it, errors too.
 
-    ``locked`` as in :func:`bakery.plan.plan.draft`; without ``library`` every image counts as new.
+    ``locked`` as in :func:`bakery.plan.plan.draft`, but where nothing was ever locked a plan goes on all the same.
+    Without ``library``, or when it can't be asked, every image counts as new.
     """
     recipes = load(settings.packages, settings.common, cache=recipe_cache(), spack_ref=settings.spack.ref)
-    plan = draft(settings, recipes, lock_of(settings), locked=locked)
+    lock = lock_of(settings)
+    plan = draft(settings, recipes, lock, locked=locked and bool(lock.bases.get(place(settings.oven))))
     problems = list(plan.problems)
     shelf = Shelf()
     if library:
         try:
             shelf = read_shelf(settings, plan)
-        except Uncertain as error:
-            hint = "correct that, or take no notice of the library: --no-library"
-            problems.append(Problem("library", 1, f"can't be read: {error.message}", hint, Severity.WARNING))
+        except (BakeryError, ImportError) as error:
+            problems.append(_unknown(error))
     decisions = decide(plan, shelf.images, shelf.families or {}, shelf.proven)
     return PlanReport(decisions, tuple(problems), shelf.times or {})
+
+
+def _unknown(error: BakeryError | ImportError) -> Problem:
+    """That the library can't be asked (no credentials, no network) is no reason to show no plan."""
+    why = one_line(error.message if isinstance(error, BakeryError) else error)
+    cure = f"; {one_line(error.hint)}" if isinstance(error, BakeryError) and error.hint else ""
+    hint = f"every image counts as new{cure}"
+    return Problem("library", 1, f"nothing is known of what is there: {why}", hint, Severity.WARNING)
 
 
 def recipe_cache() -> Path:
@@ -61,7 +71,7 @@ def lock_of(settings: Settings) -> Lock:
 
 
 def read_shelf(settings: Settings, plan: Plan) -> Shelf:
-    """Read the library; an empty one when there is none yet. Raises Uncertain."""
+    """Read the library; an empty one when there is none yet. Raises BakeryError, ImportError."""
     if settings.oven is not OvenKind.CLOUD_BUILD and not StatePaths(settings.state).library.is_dir():
         return Shelf()
     from bakery.library import make  # SQLite or Google's clients: not needed without a library

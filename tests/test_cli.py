@@ -15,8 +15,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from bakery.plan.lock import Lock, Place
 from bakery.recipe import lockfile
-from tests.plan.builders import LOCK, build, template
+from tests.plan.builders import BASE, LOCK, build, template
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-W", "error", "-c", "from bakery.cli import main; main()")
@@ -31,10 +32,11 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.root / "cache"), "NO_COLOR": "1"}
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments], cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False
-        )
+            [*COMMAND, *arguments], cwd=self.root, env={**self.environment(), **environment},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
     def package(self, name: str, parent: str) -> None:
         folder = self.root / "packages" / name
@@ -89,18 +91,43 @@ def test_plan_as_table_and_as_comment(checkout: Checkout) -> None:
 
 
 def test_plan_of_another_tree_needs_no_lock(checkout: Checkout, tmp_path: Path) -> None:
-    (checkout.root / "bakery.lock").unlink()
+    lockfile.write(checkout.root / "bakery.lock", Lock({Place.LOCAL: {"debian-cloud/debian-11": BASE}}))
     assert checkout.run("plan").returncode == 2
-    done = checkout.run("plan", "--json", "--packages", "packages", "--common", "common")
-    found = json.loads(done.stdout)
-    assert done.returncode == 0
-    assert len(found["images"]) == 2
-    assert [problem["severity"] for problem in found["problems"]] == ["warning"]
+    for arguments in (("--packages", "packages", "--common", "common"), ("--all",)):
+        done = checkout.run("plan", "--json", *arguments)
+        found = json.loads(done.stdout)
+        assert done.returncode == 0
+        assert len(found["images"]) == 2
+        assert [problem["severity"] for problem in found["problems"]] == ["warning"]
+
+
+NO_NETWORK = """
+import socket
+def refuse(*_given, **_named):
+    raise OSError("there is no network")
+socket.socket.connect = socket.getaddrinfo = refuse
+"""
+
+
+def test_plan_of_the_gcp_stack_needs_no_credentials_no_network_and_no_lock(checkout: Checkout, tmp_path: Path) -> None:
+    (checkout.root / "site").mkdir()
+    (checkout.root / "site" / "sitecustomize.py").write_text(NO_NETWORK)
+    google = "image-bakery:google: {project: p, region: us-central1}"
+    (checkout.root / "Pulumi.gcp.yaml").write_text(f"config:\n  image-bakery:oven: cloud-build\n  {google}\n")
+    away = {"HOME": str(tmp_path / "home"), "PYTHONPATH": f"{ROOT}:{checkout.root / 'site'}", "PATH": "/usr/bin:/bin"}
+    away |= {"GOOGLE_APPLICATION_CREDENTIALS": "", "CLOUDSDK_CONFIG": str(tmp_path / "none")}
+    done = checkout.run("plan", "--stack", "gcp", **away)
+    assert done.returncode == 0, done.stderr
+    assert "2 images: 2 baked" in done.stdout
+    base, library = done.stderr.splitlines()
+    assert base.endswith("run: bakery lock --stack gcp")
+    assert library.startswith("library:1: warning: nothing is known of what is there: no Google credentials: ")
+    assert "every image counts as new" in library
 
 
 def test_every_problem_goes_to_standard_error_and_ends_with_2(checkout: Checkout) -> None:
     (checkout.root / "packages" / "app" / "packer.json").write_text("{")
-    (checkout.root / "bakery.lock").unlink()
+    lockfile.write(checkout.root / "bakery.lock", Lock({Place.LOCAL: {"debian-cloud/debian-11": BASE}}))
     done = checkout.run("plan", "--json")
     assert done.returncode == 2
     assert "packages/app/packer.json:1: error: " in done.stderr
@@ -158,6 +185,23 @@ def test_lock_check_says_what_is_newer_and_changes_nothing(checkout: Checkout) -
     assert checkout.run("lock").returncode == 0
     assert (checkout.root / "bakery.lock").read_text() != before
     assert checkout.run("lock", "--check").returncode == 0
+
+
+def test_lock_check_ends_with_1_for_what_is_not_locked_and_when_nobody_answers(checkout: Checkout) -> None:
+    (checkout.root / "bakery.lock").unlink()
+    local = f"image-bakery:local: {{mirror: '{(checkout.root / 'nowhere').as_uri()}'}}"
+    (checkout.root / "Pulumi.dev.yaml").write_text(f"config:\n  image-bakery:oven: fake\n  {local}\n")
+    done = checkout.run("lock", "--check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "InRelease can't be read" in done.stderr
+    index = checkout.root / "nowhere" / "dists" / "bookworm" / "InRelease"
+    index.parent.mkdir(parents=True)
+    index.write_text("Date: Sat, 11 Jul 2026 10:07:09 UTC\n")
+    done = checkout.run("lock", "--check")
+    assert (done.returncode, done.stdout) == (1, "debian-cloud/debian-12: debian-12-20260711 (new)\n")
+    assert not (checkout.root / "bakery.lock").exists()
+    (checkout.root / "bakery.lock").write_text("version: 7\n")
+    assert checkout.run("lock", "--check").returncode == 2
 
 
 def test_a_reader_that_goes_away_is_no_error(checkout: Checkout) -> None:

@@ -178,7 +178,12 @@ class ComputeEngineLibrary:
     def _list(self, condition: str) -> list[compute_v1.Image]:
         request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
         with asking("list images"):
-            found = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+            try:
+                found = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+            except exceptions.NotFound as error:
+                raise BakeryError(
+                    f"there is no project {self.project}", hint="set image-bakery:google.project"
+                ) from error
         return sorted(found, key=lambda image: image.creation_timestamp)
 
     def _family(self, family: str) -> list[ImageRecord]:

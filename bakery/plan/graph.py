@@ -12,7 +12,6 @@ from graphlib import TopologicalSorter
 
 from bakery.errors import Problem
 
-LOCK_HINT = "run: bakery lock"
 GUESSES = 10  # at most: a guess compares with every family there is
 
 

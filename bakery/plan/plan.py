@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from bakery.errors import InputError, Problem, Severity
 from bakery.plan import digest, graph, names
 from bakery.plan.expand import Point, builtins, counted, named, points, suite_of
-from bakery.plan.lock import Lock, LockedBase, Place, place
+from bakery.plan.lock import Lock, LockedBase, place
 from bakery.plan.model import Base, ImagePlan, Plan, TestPlan
 from bakery.plan.reach import reaching, tested
 from bakery.plan.render import references
@@ -45,7 +45,7 @@ def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", 
     problems += [_weighed(problem, settings, packages) for problem in recipes.problems]
     problems += [problem for point in chosen if (problem := _named_wrong(point))]
     drawn = graph.build([point.node for point in chosen])
-    bases = _Bases(place(settings.oven), lock, locked)
+    bases = _Bases(settings, lock, locked)
     images: dict[int, ImagePlan] = {}
     for index in drawn.order:
         point = chosen[index]
@@ -111,8 +111,9 @@ def _parent(image: ImagePlan) -> Base:
 class _Bases:
     """External base images out of the lock; each one that is missing is one problem, at its first use."""
 
-    def __init__(self, where: Place, lock: Lock, locked: bool) -> None:
-        self.where = where
+    def __init__(self, settings: Settings, lock: Lock, locked: bool) -> None:
+        self.where = place(settings.oven)
+        self.hint = f"run: bakery lock --stack {settings.stack}"
         self.lock = lock
         self.locked = locked
         self.missing: dict[tuple[str, str], Problem] = {}
@@ -127,7 +128,8 @@ class _Bases:
         if found is None:
             severity = Severity.ERROR if self.locked else Severity.WARNING
             message = f"base image {project}/{family} is not in the lock file"
-            problem = Problem(*point.node.base_at, message, graph.LOCK_HINT, severity)
+            message += "" if self.locked else " (names of what stands on it are provisional)"
+            problem = Problem(*point.node.base_at, message, self.hint, severity)
             self.missing.setdefault((project, family), problem)
             found = LockedBase(family, f"unlocked:{project}/{family}")
         return Base(family, found.name, found.identity, project, found.url)
