@@ -210,11 +210,18 @@ write_mirrors() {
     if [[ -d $brought ]]; then echo "  rcc-brought: file://$brought"; fi
     return
   fi
+  # Each package goes into the cache as soon as it is built: a bake that fails later has not built in vain.
+  local autopush=''
+  if at_least 0.22 && cache_is_writable; then autopush=', autopush: true'; fi
   if [[ -n $SPACK_CACHE ]]; then
-    echo "  rcc-cache: {url: '$SPACK_CACHE', binary: true, source: false, signed: $signed}"
+    echo "  rcc-cache: {url: '$SPACK_CACHE', binary: true, source: false, signed: $signed$autopush}"
   fi
   if [[ -n $SPACK_MIRROR ]]; then echo "  rcc-sources: {url: '$SPACK_MIRROR', binary: false, source: true}"; fi
   if [[ -d $brought ]]; then echo "  rcc-brought: {url: 'file://$brought', binary: false, source: true}"; fi
+}
+
+cache_is_writable() {
+  [[ -n $SPACK_CACHE && $SPACK_CACHE != http://* && $SPACK_CACHE != https://* ]]
 }
 
 trust_keys() {
@@ -261,7 +268,10 @@ install_environment() {
   with_placeholders "$env_dir/spack.yaml"
   if [[ ! -f $env_dir/spack.lock ]]; then run_spack --env "$env_dir" concretize; fi
   run_spack --env "$env_dir" install --fail-fast "${signature_options[@]}"
-  if grep -q ': Successfully installed ' "$log"; then fill_cache; fi
+  # What came out of the cache need not go into it; what was built must, also when an earlier run could not push it.
+  if grep -q ': Executing phase: ' "$log"; then touch "$env_dir/.unpushed"; fi
+  if [[ -f $env_dir/.unpushed ]]; then fill_cache; fi
+  rm -f "$env_dir/.unpushed"
   run_spack --env "$env_dir" gc --yes-to-all
   touch "$env_dir/.collected"
   if [[ -f $root/etc/spack/modules.yaml ]]; then
@@ -272,7 +282,7 @@ install_environment() {
 # What was built goes into the cache, so that the next bake takes it from there. A cache on http is read-only.
 fill_cache() {
   if [[ -z $SPACK_CACHE ]]; then return; fi
-  if [[ $SPACK_CACHE == http://* || $SPACK_CACHE == https://* ]]; then
+  if ! cache_is_writable; then
     say "$SPACK_CACHE is read-only: nothing is pushed"
     return
   fi

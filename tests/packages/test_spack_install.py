@@ -24,7 +24,10 @@ case "$*" in
 --version) echo "${VERSION:-1.1.0}" ;;
 compilers) printf -- '-- gcc debian12-x86_64 --\n[e]  gcc@12.2.0  [+]  gcc@11.3.0\n' ;;
 *concretize) echo '{}' >"$2/spack.lock" ;;
-*' install '*) echo '==> zlib: Successfully installed zlib' ;;
+*' install '*)
+  if [[ -z ${CACHED:-} ]]; then echo "==> zlib: Executing phase: 'install'"; fi
+  echo '==> zlib: Successfully installed zlib'
+  ;;
 'env activate --sh'*) printf "export SPACK_ENV=x;\nexport PATH=/view/bin:$PATH;\nalias despacktivate='x';\n" ;;
 esac
 """
@@ -150,8 +153,24 @@ def test_intels_compilers_have_the_name_that_spack_gives_them(machine: Machine, 
 def test_what_was_built_goes_into_the_cache(machine: Machine) -> None:
     code, text = machine.run(SPACK_CACHE="file:///cache", SPACK_MIRROR="file:///mirror")
     assert code == 0, text
-    assert "{url: 'file:///cache', binary: true, source: false, signed: false}" in machine.mirrors
+    # Each package as soon as it is built, so that a bake that fails later has not built in vain; at the end the index.
+    assert "{url: 'file:///cache', binary: true, source: false, signed: false, autopush: true}" in machine.mirrors
     assert any("buildcache push --unsigned" in call for call in machine.calls())
+
+
+def test_what_came_out_of_the_cache_does_not_go_into_it(machine: Machine) -> None:
+    assert machine.run(SPACK_CACHE="file:///cache", CACHED="yes")[0] == 0
+    assert not any("buildcache" in call for call in machine.calls())
+
+
+def test_a_push_that_failed_is_made_up_for(machine: Machine) -> None:
+    assert machine.run(SPACK_CACHE="file:///cache", FAIL="buildcache")[0] == 3
+    (machine.folder / "calls").unlink()
+    assert machine.run(SPACK_CACHE="file:///cache", CACHED="yes")[0] == 0
+    assert any("buildcache push" in call for call in machine.calls())
+    (machine.folder / "calls").unlink()
+    assert machine.run(SPACK_CACHE="file:///cache", CACHED="yes")[0] == 0
+    assert not any("buildcache" in call for call in machine.calls())
 
 
 def test_a_key_signs(machine: Machine) -> None:
@@ -165,6 +184,7 @@ def test_a_key_signs(machine: Machine) -> None:
 def test_a_cache_on_http_is_only_read(machine: Machine) -> None:
     code, text = machine.run(SPACK_CACHE="http://127.0.0.1:1/cache")
     assert code == 0 and "read-only" in text
+    assert "autopush" not in machine.mirrors
     assert not any("buildcache" in call for call in machine.calls())
 
 
