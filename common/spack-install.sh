@@ -166,12 +166,19 @@ with_placeholders() {
   fi
 }
 
-# The compiler as specs name it: Intel's compilers are installed under another name than they are used.
+# The compiler as specs name it: before 1.0 Intel's compilers were installed under another name than they were used.
 compiler_spec() {
   case $COMPILER in
-  intel-oneapi-compilers*) if at_least 0.21; then echo oneapi; else echo intel; fi ;;
-  intel*) if at_least 0.21; then echo oneapi; else echo intel; fi ;;
   '') echo "$SYSTEM_COMPILER" ;;
+  intel*)
+    if at_least 1.0; then
+      echo "$COMPILER"
+    elif at_least 0.21; then
+      echo "${COMPILER/#intel-oneapi-compilers/oneapi}"
+    else
+      echo intel
+    fi
+    ;;
   *) echo "$COMPILER" ;;
   esac
 }
@@ -234,9 +241,9 @@ known_compilers() {
   "$root/bin/spack" compilers | grep -oE '[a-z][a-z0-9-]*@=?[0-9][^ ]*' | sed 's/@=/@/' | sort -u
 }
 
-# found COMPILER: a compiler of that name and version; gcc@12 is found as gcc@12.2.0.
+# found COMPILER: a compiler of that name and version; gcc and gcc@12 are found as gcc@12.2.0.
 found() {
-  known_compilers | grep -qE "^${1//./\\.}(\\.|\$)"
+  known_compilers | grep -qE "^${1//./\\.}([.@]|\$)"
 }
 
 find_compilers() {
@@ -267,11 +274,13 @@ install_environment() {
   fi
   with_placeholders "$env_dir/spack.yaml"
   if [[ ! -f $env_dir/spack.lock ]]; then run_spack --env "$env_dir" concretize; fi
+  # What came out of the cache need not go into it; what was built must, also when the run that built it ended early.
+  local owed=$env_dir/.unpushed built=false
+  if [[ -f $owed ]]; then built=true; fi
+  touch "$owed"
   run_spack --env "$env_dir" install --fail-fast "${signature_options[@]}"
-  # What came out of the cache need not go into it; what was built must, also when an earlier run could not push it.
-  if grep -q ': Executing phase: ' "$log"; then touch "$env_dir/.unpushed"; fi
-  if [[ -f $env_dir/.unpushed ]]; then fill_cache; fi
-  rm -f "$env_dir/.unpushed"
+  if $built || grep -q ': Executing phase: ' "$log"; then fill_cache; fi
+  rm -f "$owed"
   run_spack --env "$env_dir" gc --yes-to-all
   touch "$env_dir/.collected"
   if [[ -f $root/etc/spack/modules.yaml ]]; then
@@ -292,7 +301,8 @@ fill_cache() {
   local only=()
   if [[ -f $env_dir/.collected ]] && at_least 0.22; then only=(--without-build-dependencies); fi
   if at_least 0.21; then
-    run_spack --env "$env_dir" buildcache push ${sign[@]+"${sign[@]}"} ${only[@]+"${only[@]}"} --update-index rcc-cache
+    run_spack --env "$env_dir" buildcache push ${sign[@]+"${sign[@]}"} ${only[@]+"${only[@]}"} rcc-cache
+    run_spack buildcache update-index rcc-cache # a push of what is there already does not
   else
     # 0.18 says "already exists" with an exit code of its own for what is there; -f writes it again.
     run_spack --env "$env_dir" buildcache create --allow-root --force --rebuild-index ${sign[@]+"${sign[@]}"} \
@@ -336,6 +346,9 @@ configure_spack
 trust_keys
 find_compilers
 take_configuration modules.yaml
+if [[ -f $root/etc/spack/modules.yaml ]] && ! at_least 0.21; then
+  sed -i 's/hide_implicits:/blacklist_implicits:/' "$root/etc/spack/modules.yaml" # its name until then
+fi
 install_environment
 write_profile
 run_spack clean --stage --downloads --failures # the index of packages stays: making it takes a minute
