@@ -12,7 +12,7 @@ import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from google.api_core import exceptions
@@ -32,6 +32,7 @@ from bakery.settings import Settings
 
 Status = cloudbuild_v1.Build.Status
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
+TRIES = 3  # looks for an image or a build to join, when what was found is gone again
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
 # Faults of the surroundings that Packer reports: nothing in the recipe makes them go away.
@@ -64,10 +65,16 @@ class CloudBuildOven:
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """Adopt, join or bake; see :meth:`bakery.ovens.base.Oven.bake`."""
         began = time.monotonic()
-        activity.say("looking for the image")
-        if self.library.find(order.name) is not None:
-            return Bake(order.name, BakeOutcome.ADOPTED, time.monotonic() - began)
-        outcome, build = self._build(order, activity)
+        for left in reversed(range(TRIES)):
+            try:
+                outcome, build = self._try(order, activity)
+                break
+            except _LookAgainError as error:
+                if not left:
+                    raise
+                activity.say(error.message)
+        if build is None:
+            return Bake(order.name, outcome, time.monotonic() - began)
         self.library.keep_manifest(order.name, order.inputs)
         self._share(order.name)
         return Bake(order.name, outcome, time.monotonic() - began, build.log_url)
@@ -77,15 +84,19 @@ class CloudBuildOven:
             members = [f"serviceAccount:{one}" if "@" in one else one for one in self.settings.google.consumers]
             self.library.share(name, members)
 
-    def _build(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
-        running = self._running(order)
+    def _try(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
+        activity.say("looking for the image")
+        # The builds first, then the image: one that ends between the two looks has left its image by the second.
+        known = self._builds(order)
+        running = _oldest(known, RUNNING)
         if running is not None:
-            activity.say("joined a running build")
-            return BakeOutcome.JOINED, self._wait(running, order, activity, own=False)
+            return BakeOutcome.JOINED, self._join(running, order, activity)
+        if self.library.find(order.name) is not None:
+            return BakeOutcome.ADOPTED, None
         zones = google_names.zones(self.settings.google)
         for number, zone in enumerate(zones, 1):
             try:
-                return self._submit_and_wait(order, zone, activity)
+                return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
             except _NoCapacityError as error:
                 if number == len(zones):
                     raise InfrastructureFailed(
@@ -95,8 +106,9 @@ class CloudBuildOven:
         raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
 
     def _submit_and_wait(
-        self, order: BakeOrder, zone: str, activity: Activity
+        self, order: BakeOrder, zone: str, known: Set[str], activity: Activity
     ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
+        """Submit a build, unless somebody was faster; ``known`` are the digest's builds that had ended before."""
         activity.say("uploading the source")
         source = self._upload(order, zone)
         activity.check()
@@ -106,42 +118,55 @@ class CloudBuildOven:
                 project_id=self.google.project, build=_message(request, order), timeout=TIMEOUT_SECONDS
             )
         mine = operation.metadata.build
-        first = self._running(order)
-        if first is not None and first.id != mine.id:
-            # Two submitted at once: the older build wins, everybody else joins it.
+        # Who submitted at the same time sees the same builds: the oldest wins, even when it has ended well by now,
+        # everybody else joins it.
+        rivals = [build for build in self._builds(order) if build.id not in known]
+        first = _oldest(rivals, (*RUNNING, Status.SUCCESS)) or mine
+        if first.id != mine.id:
             self._cancel(mine)
-            return BakeOutcome.JOINED, self._wait(first, order, activity, own=False)
-        return BakeOutcome.BAKED, self._wait(mine, order, activity, own=True)
+            return BakeOutcome.JOINED, self._join(first, order, activity)
+        return BakeOutcome.BAKED, self._wait(mine, order, activity)
 
-    def _running(self, order: BakeOrder) -> cloudbuild_v1.Build | None:
-        """The oldest build that runs for the digest."""
-        found: list[cloudbuild_v1.Build] = []
-        for status in ("QUEUED", "WORKING"):
-            request = cloudbuild_v1.ListBuildsRequest(
-                project_id=self.google.project, filter=f'tags="{digest_tag(order.digest)}" AND status="{status}"'
-            )
-            with asking("list builds"):
-                found += self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        return min(found, key=lambda build: (build.create_time, build.id), default=None)
+    def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
+        """All builds of the digest, whoever started them, ended ones too."""
+        request = cloudbuild_v1.ListBuildsRequest(
+            project_id=self.google.project, filter=f'tags="{digest_tag(order.digest)}"'
+        )
+        with asking("list builds"):
+            return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
-    def _wait(
-        self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity, *, own: bool
-    ) -> cloudbuild_v1.Build:
+    def _join(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
+        """Wait for somebody else's build; what it ends with is this bake's end too, but for its maker's Ctrl-C."""
+        activity.say("joined a running build")
+        done = self.watch.wait(build, activity, joined=True)
+        if done.status == Status.CANCELLED:
+            raise _LookAgainError("the build that was joined is cancelled, looking again", log=done.log_url)
         try:
-            done = self.watch.wait(build, activity, joined=not own)
+            return self._ended(done, order)
+        except _NoCapacityError as error:
+            text = "the build that was joined found no capacity, looking again"
+            raise _LookAgainError(text, tail=error.tail, log=error.log) from error
+
+    def _wait(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
+        """Wait for a build of one's own."""
+        try:
+            done = self.watch.wait(build, activity, joined=False)
         except Interrupted:
-            if own:
-                self._cancel(build)
+            self._cancel(build)
             raise
-        if done.status == Status.SUCCESS:
-            if self.library.find(order.name) is None:
-                raise BakeFailed(
-                    f"the build of {order.name} ended well but made no image of that name",
-                    hint="its Packer step has to use -var image_name=${_IMAGE_NAME}",
-                    log=done.log_url,
-                )
-            return done
-        raise self._failure(done, order)
+        return self._ended(done, order)
+
+    def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
+        """The build, if it ended well and left its image; raises what else became of it."""
+        if done.status != Status.SUCCESS:
+            raise self._failure(done, order)
+        if self.library.find(order.name) is None:
+            raise BakeFailed(
+                f"the build of {order.name} ended well but made no image of that name",
+                hint="its Packer step has to use -var image_name=${_IMAGE_NAME}",
+                log=done.log_url,
+            )
+        return done
 
     def _failure(self, build: cloudbuild_v1.Build, order: BakeOrder) -> BakeryError:
         tail = self.watch.tail(build)
@@ -153,6 +178,9 @@ class CloudBuildOven:
         }
         if NO_CAPACITY.search(text):
             return _NoCapacityError("no capacity", **told)
+        # What Packer without -force says, and Compute Engine when two images are made at once.
+        if re.search(rf"\b{re.escape(order.name)}'? already exists", text):
+            return _LookAgainError(f"{order.name} was made by somebody else meanwhile, looking again", **told)
         if build.status == Status.CANCELLED:
             return InfrastructureFailed(f"the build of {order.name} was cancelled by somebody else", **told)
         detail = build.failure_info.detail or build.status_detail
@@ -179,12 +207,21 @@ class CloudBuildOven:
         return name
 
 
+def _oldest(builds: Sequence[cloudbuild_v1.Build], statuses: Sequence[int]) -> cloudbuild_v1.Build | None:
+    fitting = [build for build in builds if build.status in statuses]
+    return min(fitting, key=lambda build: (build.create_time, build.id), default=None)
+
+
 def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Build:
     try:
         build: cloudbuild_v1.Build = cloudbuild_v1.Build.from_json(json.dumps(request))
     except ParseError as error:
         raise BakeFailed(f"cloudbuild.yaml of {order.package} is no build that Cloud Build takes: {error}") from error
     return build
+
+
+class _LookAgainError(InfrastructureFailed):
+    """What the bake counted on is gone, or somebody else has made the image: the next look says which."""
 
 
 class _NoCapacityError(InfrastructureFailed):

@@ -19,8 +19,8 @@ DONE = {"SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED
 class Course:
     """How a build goes: how long it waits and works (seconds), its end, what it logs line by line, what it leaves.
 
-    With ``makes_image`` the image that ``_IMAGE_NAME`` names is there
-    when the build ends well.
+    With ``makes_image`` the image that ``_IMAGE_NAME`` names is there when the build ends well; as Packer without
+    -force, a build fails when it was there before.
     """
 
     queued: float = 0.0
@@ -67,7 +67,10 @@ def _finish(cloud: Cloud, build: Json, course: Course) -> None:
     if course.status == "SUCCESS" and course.makes_image and substitutions.get("_IMAGE_NAME"):
         collection = f"compute/compute/v1/projects/{build['projectId']}/global/images"
         labels = dict(pair.split("=", 1) for pair in substitutions.get("_IMAGE_LABELS", "").split(",") if "=" in pair)
-        if f"{collection}/{substitutions['_IMAGE_NAME']}" not in cloud.items:
+        if f"{collection}/{substitutions['_IMAGE_NAME']}" in cloud.items:
+            complaint = f"==> googlecompute: Image {substitutions['_IMAGE_NAME']} already exists."
+            course = Course(status="FAILURE", log=(*course.log, complaint), detail="Packer ended with 1")
+        else:
             compute.add_image(cloud, collection, {"name": substitutions["_IMAGE_NAME"], "labels": labels})
     build |= {"status": course.status, "finishTime": rfc3339(time.time())}
     if course.detail:

@@ -8,7 +8,8 @@ import json
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from bakery.plan.build_request import build_request, packer_template
 from bakery.plan.model import Base
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
-from tests.fake_google import builds
+from tests.fake_google import builds, compute
 from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
@@ -50,6 +51,9 @@ BUILD = {
         {"id": "Fluid Run", "name": "gcr.io/research-computing-cloud/fluid-run", "args": ["--save-results"]},
     ]
 }
+
+
+IMAGES = "compute/compute/v1/projects/p/global/images"
 
 
 @pytest.fixture
@@ -150,19 +154,87 @@ def test_an_edit_during_the_up_is_noticed(tmp_path: Path) -> None:
         archive(made, {})
 
 
+def bake_at_once(makers: Sequence[CloudBuildOven], tmp_path: Path, say: Callable[[str], None]) -> list[BakeOutcome]:
+    """All makers bake the same order in threads of their own."""
+    one = order(tmp_path)
+    with ThreadPoolExecutor(len(makers)) as pool:
+        return [bake.outcome for bake in pool.map(lambda maker: maker.bake(one, Activity(say=say)), makers)]
+
+
 def test_joins_a_build_that_runs_for_the_digest(server: FakeServer, tmp_path: Path) -> None:
-    builds.script(server.cloud, lambda _build: Course(seconds=0.6))
-    outcomes: list[BakeOutcome] = []
-    makers = [oven(server) for _ in range(4)]
-    threads = [
-        threading.Thread(target=lambda m=m: outcomes.append(m.bake(order(tmp_path), Activity()).outcome))
-        for m in makers
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    builds.script(server.cloud, lambda _build: Course(seconds=3600))
+    joined = threading.Semaphore(0)
+
+    def say(phase: str) -> None:
+        if phase == "joined a running build":
+            joined.release()
+
+    def end_when_all_have_joined() -> None:
+        for _ in range(3):
+            assert joined.acquire(timeout=60)
+        server.cloud.hurry()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(end_when_all_have_joined)
+        outcomes = bake_at_once([oven(server) for _ in range(4)], tmp_path, say)
+        ended.result()
     assert sorted(outcomes) == [BakeOutcome.BAKED, BakeOutcome.JOINED, BakeOutcome.JOINED, BakeOutcome.JOINED]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2])
+def test_no_digest_is_baked_twice_however_short_the_build(server: FakeServer, tmp_path: Path, seconds: float) -> None:
+    """Builds that end between one look of another maker and the next, in whatever order these come."""
+    builds.script(server.cloud, lambda _build: Course(seconds=seconds))
+    outcomes = bake_at_once([oven(server) for _ in range(6)], tmp_path, lambda _phase: None)
+    assert outcomes.count(BakeOutcome.BAKED) == 1
+    ended = [item["status"] for key, item in server.cloud.items.items() if key.startswith("cloudbuild/v1/")]
+    assert ended.count("SUCCESS") == 1
+
+
+def test_a_build_that_ended_before_this_ones_submission_is_joined(server: FakeServer, tmp_path: Path) -> None:
+    """The other maker begins and ends between this one's look for the image and its submission."""
+    builds.script(server.cloud, lambda _build: Course())
+    outcomes: list[BakeOutcome] = []
+
+    def say(phase: str) -> None:
+        if phase == "uploading the source" and not outcomes:
+            outcomes.append(oven(server).bake(order(tmp_path), Activity()).outcome)
+
+    builds_seen = oven(server).bake(order(tmp_path), Activity(say=say)).outcome
+    assert [*outcomes, builds_seen] == [BakeOutcome.BAKED, BakeOutcome.JOINED]
+
+
+def test_an_image_that_somebody_made_meanwhile_is_adopted(server: FakeServer, tmp_path: Path) -> None:
+    """Made by no build at all: Packer says so, and the next look finds it."""
+    builds.script(server.cloud, lambda _build: Course(seconds=0.3))
+
+    def say(phase: str) -> None:
+        if phase == "uploading the source":
+            labels = dict(order(tmp_path).labels)
+            compute.add_image(server.cloud, IMAGES, {"name": order(tmp_path).name, "labels": labels})
+
+    assert oven(server).bake(order(tmp_path), Activity(say=say)).outcome is BakeOutcome.ADOPTED
+
+
+def test_who_joined_a_build_bakes_when_its_maker_cancels_it(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=3600))
+    maker, joined = Activity(), threading.Event()
+
+    def say(phase: str) -> None:
+        if phase == "joined a running build":
+            joined.set()
+            maker.cancelled.set()
+        elif joined.is_set() and phase.startswith("build "):
+            builds.script(server.cloud, lambda _build: Course())
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(oven(server).bake, order(tmp_path), maker)
+        while calls(server, "builds.create") == 0:
+            time.sleep(0.01)
+        second = pool.submit(oven(server).bake, order(tmp_path), Activity(say=say))
+        with pytest.raises(Interrupted):
+            first.result(60)
+        assert second.result(60).outcome is BakeOutcome.BAKED
 
 
 def test_a_failed_build_quotes_the_last_lines_and_the_log(server: FakeServer, tmp_path: Path) -> None:
@@ -209,7 +281,7 @@ def test_cancelling_cancels_the_build(server: FakeServer, tmp_path: Path) -> Non
     with pytest.raises(Interrupted):
         oven(server).bake(order(tmp_path), activity)
     assert time.monotonic() - began < 10
-    states = [item["status"] for key, item in server.cloud.items.items() if "/builds/" in key]
+    states = [item["status"] for key, item in server.cloud.items.items() if key.startswith("cloudbuild/v1/")]
     assert states == ["CANCELLED"]
 
 
@@ -251,7 +323,7 @@ def test_sixty_four_bakes_share_their_polls(server: FakeServer, tmp_path: Path) 
     for thread in threads:
         thread.join()
     assert outcomes == [BakeOutcome.BAKED] * 64
-    # Before and after each submission the oven asks for running builds (2 calls each); the waits share the rest.
-    waits = calls(server, "builds.list") - 64 * 4
+    # Before and after each submission the oven asks for the digest's builds; the waits share the rest.
+    waits = calls(server, "builds.list") - 64 * 2
     assert waits < 64
     assert calls(server, "builds.get") == 0
