@@ -1,5 +1,7 @@
 """The files of the local library: ``images/<digest>.qcow2`` and, for each image, a sidecar ``images/<name>.json``.
 
+Beside an image may lie what its recipe brought back from the bake, in the folder ``images/<name>``.
+
 A file gets its final name only when it is complete and on disk, and the sidecar stands before the image does: a crash
 before the row was written leaves all that is needed to adopt the image. Sidecars stay, so that a lost database can be
 filled again from the folder.
@@ -48,6 +50,10 @@ class ImageFiles:
     def sidecar(self, name: str) -> Path:
         """Where the sidecar of an image lies, there or not."""
         return self.folder / f"{name}.json"
+
+    def kept(self, name: str) -> Path:
+        """The folder of what the bake brought back (``spack.lock``), there or not."""
+        return self.folder / name
 
     def size(self, digest: str) -> int | None:
         """Bytes of an image's file; None when it is certain that there is none."""
@@ -115,6 +121,7 @@ class ImageFiles:
         """Take an image away: its sidecar, then (unless another image shares it) its file. Returns bytes freed."""
         size = 0 if shared else (self.size(digest) or 0)
         self.sidecar(name).unlink(missing_ok=True)
+        shutil.rmtree(self.kept(name), ignore_errors=True)
         if not shared:
             self.image(digest).unlink(missing_ok=True)
         if self.folder.is_dir():

@@ -13,7 +13,7 @@ from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed
 from bakery.fluid_run.clusters import boot
 from bakery.host import process, qemu, slots
 from bakery.library.local import LocalLibrary
-from bakery.ovens import base_image, flatten, kept_machine, leftovers, once, packer, seed, template
+from bakery.ovens import base_image, flatten, kept_files, kept_machine, leftovers, once, packer, seed, template
 from bakery.ovens.base import Bake, BakeOrder
 from bakery.ovens.stage import stage
 from bakery.paths import StatePaths
@@ -60,7 +60,9 @@ class LocalOven:
                 except packer.PortTaken:
                     if attempt == ATTEMPTS:
                         raise
-            return flatten.flatten(work / "output" / template.DISK_NAME, work / "flat.qcow2", activity, log)
+            made = flatten.flatten(work / "output" / template.DISK_NAME, work / "flat.qcow2", activity, log)
+            kept_files.keep(order.template, order.variables, workspace, self.library.files.kept(order.name))
+            return made
 
     def _run(self, order: BakeOrder, activity: Activity, work: Path, start: base_image.Bootable, log: Path) -> None:
         """One call of Packer, up to a clean disk in ``work/output``."""
