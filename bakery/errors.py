@@ -23,7 +23,8 @@ class Problem:
     """One thing that is wrong in the input.
 
     ``file`` is shown as given (relative to where the user stands when it can be); ``line`` counts from 1 and is
-    1 when the whole file is meant.
+    1 when the whole file is meant. Names and values out of files may hold anything: what would break the line or is
+    no UTF-8 is replaced.
     """
 
     file: str
@@ -31,6 +32,12 @@ class Problem:
     message: str
     hint: str = ""
     severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        for name in ("file", "message", "hint"):
+            text = getattr(self, name)
+            if not text.isprintable():
+                object.__setattr__(self, name, "".join(char if char.isprintable() else "\ufffd" for char in text))
 
     def __str__(self) -> str:
         what = f"{self.message}, {self.hint}" if self.hint else self.message

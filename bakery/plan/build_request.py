@@ -16,7 +16,7 @@ from typing import Any
 from bakery.ovens.base import BakeOrder
 from bakery.plan import google_names, names
 from bakery.plan.google_names import Bucket, Duty
-from bakery.plan.render import is_packer, packer_arguments
+from bakery.plan.render import FAMILY, is_packer, packer_arguments
 from bakery.plan.template import GOOGLE
 from bakery.recipe.model import Json
 from bakery.settings import GoogleSettings
@@ -97,7 +97,7 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
             "_ZONE": zone,
             "_SUBNETWORK": google_names.subnetwork(google),
             "_IMAGE_NAME": order.name,
-            "_IMAGE_FAMILY": order.family,
+            FAMILY: order.family,
             "_IMAGE_LABELS": ",".join(f"{key}={value}" for key, value in sorted(order.labels.items())),
         },
         "source": {"storageSource": {"bucket": bucket(google, Bucket.SOURCES), "object": source}},

@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from bakery.plan.graph import Node
-from bakery.plan.render import declared, dynamic, fill, only_reference, packer_arguments, resolve, substitute
+from bakery.plan.render import (
+    FAMILY,
+    SOURCE_FAMILY,
+    declared,
+    dynamic,
+    fill,
+    only_reference,
+    packer_arguments,
+    resolve,
+    substitute,
+)
 from bakery.plan.template import builder, project
 from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
 from bakery.settings import Settings
@@ -16,8 +26,6 @@ from bakery.settings import Settings
 _UNDEFINED = re.compile(r"\$\{?_[A-Z]")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
-FAMILY = "_IMAGE_FAMILY"
-SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Every image has one base, so that walking from child to parent finds each cycle 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
@@ -45,8 +45,11 @@ class Graph:
     problems: tuple[Problem, ...]
 
 
-def build(nodes: Sequence[Node]) -> Graph:
-    """The graph of the nodes with all its problems: double families, unknown parents, cycles."""
+def build(nodes: Sequence[Node], broken: Collection[str] = ()) -> Graph:
+    """The graph of the nodes with all its problems: double families, unknown parents, cycles.
+
+    ``broken`` are families whose recipes have errors of their own: what is baked from one can't be planned, either.
+    """
     by_family: dict[str, int] = {}
     problems: list[Problem] = []
     bad: set[int] = set()
@@ -60,6 +63,8 @@ def build(nodes: Sequence[Node]) -> Graph:
     for index, node in enumerate(nodes):
         if node.base_family in by_family:
             parents[index] = by_family[node.base_family]
+        elif node.base_family in broken:
+            bad.add(index)
         elif not node.base_project or not node.base_family:
             guessed += 1
             problems.append(_unknown(node, by_family if guessed <= GUESSES else {}))

@@ -44,7 +44,7 @@ def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", 
     packages = {point.recipe.name for point in chosen}
     problems += [_weighed(problem, settings, packages) for problem in recipes.problems]
     problems += [problem for point in chosen if (problem := _named_wrong(point))]
-    drawn = graph.build([point.node for point in chosen])
+    drawn = graph.build([point.node for point in chosen], recipes.broken)
     bases = _Bases(settings, lock, locked)
     images: dict[int, ImagePlan] = {}
     for index in drawn.order:

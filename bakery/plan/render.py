@@ -17,6 +17,8 @@ _SUBSTITUTION = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)"
 _REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _SIMPLE = re.compile(r"""\{\{\s*user\s+[`"]([^`"]+)[`"]\s*\}\}""")
+FAMILY = "_IMAGE_FAMILY"
+SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
 DEPTH = 8  # of variables in variables' defaults, and of dynamic substitutions
 
 
@@ -121,7 +123,7 @@ def packer_arguments(build: Json) -> dict[str, str]:
     """Variable to unfilled value, from the ``-var name=value`` arguments of the steps that run Packer."""
     found: dict[str, str] = {}
     steps = build.get("steps") if isinstance(build, Mapping) else None
-    for step in steps or []:
+    for step in steps if isinstance(steps, list) else []:
         words = arguments(step)
         if _builds(words):
             found.update(_pairs(words))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from bakery.errors import Severity
 from bakery.recipe.findings import Findings, quoted
 
 Where = tuple[str | int, ...]  # keys and indices from the top to a value
@@ -43,6 +44,10 @@ class Document:
     def warn(self, message: str, hint: str, *where: str | int) -> None:
         """Note a warning at that place."""
         self.findings.warn(self.line(*where), message, hint)
+
+    def note(self, severity: Severity, message: str, hint: str, *where: str | int) -> None:
+        """Note a problem at that place, as bad as is said."""
+        self.findings.note(self.line(*where), message, hint, severity)
 
     @cached_property
     def strings(self) -> tuple[tuple[Where, str], ...]:

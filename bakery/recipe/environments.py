@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
+from bakery.errors import Severity
+from bakery.plan.render import declared
 from bakery.recipe import spack_file, template_file
 from bakery.recipe.document import Document
 from bakery.recipe.findings import Findings
@@ -13,15 +15,21 @@ INSTALLER = "spack-install.sh"
 
 
 def check(
-    template: Document, contents: Mapping[str, bytes], installer: bytes, spack_ref: str, findings: Findings
+    template: Document | None, contents: Mapping[str, bytes], installer: bytes, spack_ref: str, findings: Findings
 ) -> None:
-    """Every ``spack.yaml`` of ``contents``; ``installer`` is ``common/spack-install.sh``."""
+    """Every ``spack.yaml`` of ``contents``; ``installer`` is ``common/spack-install.sh``.
+
+    Without a ``template`` it is not known what provisioners set, and nothing is said of it.
+    """
     found = [name for name in sorted(contents) if posixpath.basename(name) == "spack.yaml"]
-    if not found:
-        return
-    given = template_file.environment(template)
+    given = template_file.environment(template) if template and found else set(spack_file.PLACEHOLDERS)
+    own = declared(template.value).get("spack_ref") if template else None
+    # Whoever declares spack_ref bakes with that Spack; what another installer takes is not known.
+    severity = Severity.WARNING if own is None else Severity.ERROR
     for name in found:
-        spack_file.check(contents[name], findings.at(name), spack_ref, given)
+        spack_file.check(contents[name], findings.at(name), spack_ref or own or "", given, severity)
+    if template is None or not found:
+        return
     missing = [name for name in spack_file.needed(installer) if name not in given]
     for where, path in template_file.named(template):
         if isinstance(path, str) and posixpath.basename(path) == INSTALLER:

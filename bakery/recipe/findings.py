@@ -20,15 +20,16 @@ class Findings:
 
     def error(self, line: int, message: str, hint: str) -> None:
         """Note what stops the bake."""
-        self._add(line, message, hint, Severity.ERROR)
+        self.note(line, message, hint, Severity.ERROR)
 
     def warn(self, line: int, message: str, hint: str) -> None:
         """Note what is wrong while the bake can go on."""
-        self._add(line, message, hint, Severity.WARNING)
+        self.note(line, message, hint, Severity.WARNING)
 
-    def _add(self, line: int, message: str, hint: str, severity: Severity) -> None:
+    def note(self, line: int, message: str, hint: str, severity: Severity) -> None:
+        """Note a problem, once: several variants may have the same."""
         problem = Problem(self.file, max(line, 1), message, hint, severity)
-        if problem not in self.problems:  # the same thing for several variants
+        if problem not in self.problems:
             self.problems.append(problem)
 
 

@@ -12,6 +12,7 @@ from functools import cache as once
 from pathlib import Path
 
 from bakery.errors import Problem, Severity
+from bakery.plan.render import FAMILY
 from bakery.recipe import tree
 from bakery.recipe.checked import Checked
 from bakery.recipe.model import Recipe, Recipes, SourceFile
@@ -66,13 +67,14 @@ class _Loader:
         self.spack_ref = spack_ref
         self.remembered = Remembered.read(cache and cache / f"recipes-{_key(self.roots[0])[:12]}", _code())
         self.problems: list[Problem] = []
+        self.broken: set[str] = set()
 
     def load(self) -> Recipes:
         shared = self.read_common()
         names = self.names()
         recipes = [made for name in names if (made := self.recipe(name, shared)) is not None]
         self.remembered.write()
-        return Recipes(tuple(recipes), tuple(sorted(self.problems)))
+        return Recipes(tuple(recipes), tuple(sorted(self.problems)), frozenset(self.broken))
 
     def read_common(self) -> _Common:
         found = tree.Tree(str(self.common))
@@ -88,13 +90,22 @@ class _Loader:
         """The packages' names, sorted; folders without a template are none."""
         try:
             with os.scandir(self.packages) as entries:
-                found = sorted(entry.name for entry in entries if entry.is_dir())
+                found = sorted(entry.name for entry in entries if entry.is_dir() and self.inside(entry))
         except OSError as error:
             hint = "set packages to the folder of the recipes"
             self.problems.append(Problem(_shown(self.packages), 1, f"can't be read: {error.strerror}", hint))
             return ()
         skipped = {".git", self.common.name} if self.common.parent == self.packages else {".git"}
         return tuple(n for n in found if n not in skipped and os.path.lexists(f"{self.packages}/{n}/{TEMPLATE}"))
+
+    def inside(self, entry: os.DirEntry[str]) -> bool:
+        """Whether a package's folder lies in the tree; a template behind a link out of it is a problem."""
+        if not entry.is_symlink() or tree.inside(os.path.realpath(entry.path), self.roots):
+            return True
+        if os.path.lexists(f"{entry.path}/{TEMPLATE}"):
+            hint = "copy the folder, or link inside of the tree"
+            self.problems.append(Problem(_shown(Path(entry.path)), 1, "is a link out of the tree", hint))
+        return False
 
     def recipe(self, name: str, shared: _Common) -> Recipe | None:
         """One package; None when there is nothing to plan with."""
@@ -109,6 +120,8 @@ class _Loader:
         problems = _under(shown, (*found.problems, *entry.problems))
         self.problems += problems
         if not entry.usable:
+            given = (entry.substitutions, *(variant.substitutions for variant in entry.variants))
+            self.broken |= {name, *(values[FAMILY] for values in given if FAMILY in values)}
             return None
         positions = {key: (f"{shown}/{file}", line) for key, (file, line) in entry.positions.items()}
         return Recipe(

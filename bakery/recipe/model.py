@@ -149,7 +149,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Recipes:
-    """All recipes that were found, sorted by name, and every problem with them."""
+    """All recipes that were found, sorted by name, and every problem with them.
+
+    ``broken`` are the families that packages with errors would make: what is baked from one is no mistake.
+    """
 
     recipes: tuple[Recipe, ...] = ()
     problems: tuple[Problem, ...] = ()
+    broken: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bakery.plan.render import declared, dynamic, packer_arguments, resolve, substitute
+from bakery.plan.render import FAMILY, SOURCE_FAMILY, declared, dynamic, packer_arguments, resolve, substitute
 from bakery.recipe import (
     build_file,
     cluster_file,
@@ -59,6 +59,7 @@ class _Package:
         self.values: dict[str, str] = {}
         self.workspace_path = sources.workspace_path
         self.common_path = "common"
+        self.usable = False  # whether the plan can work with it
 
     def read(self, name: str, reader: Callable[[bytes, Findings], Document | None]) -> Document | None:
         """The document of a file; None when there is none or it is wrong. A top that is no mapping is wrong."""
@@ -75,29 +76,32 @@ class _Package:
         return document
 
     def check(self) -> Checked:
-        template = self.read(TEMPLATE, json_file.read)
-        if template is None:
-            return self.without_template()
+        found = self.read(TEMPLATE, json_file.read)
+        if TEMPLATE not in self.sources.files:
+            self.findings.at(TEMPLATE).error(1, "is no readable file", "write Packer's template there")
+        template = found or Document({}, {}, Findings(TEMPLATE))  # whose own findings nobody reads
         template_file.check(template)
         build = self.build()
-        usable = template_file.usable(template) and self.values_end(template, build)
-        if usable:
+        self.usable = found is not None and template_file.usable(template) and self.values_end(template, build)
+        if self.usable:
             self.paths(template, build)
-        suite = self.suite(build)
+        suite = self.suite()
         extra = self.read(RECIPE, yaml_file.read)
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and recipe_file.valid(extra):
             suite = self.clustered(suite, recipe_file.cluster(extra))
             variants = recipe_file.variants(extra, suite) or variants
+        if self.usable:
             self.taken(extra, template, variants)
-        if usable:
             self.files(template, build, variants)
         self.partitions(suite, variants)
-        installer, ref = self.sources.installer, self.sources.spack_ref
-        environments.check(template, self.sources.contents, installer, ref, self.findings)
+        trusted = template if self.usable else None
+        environments.check(
+            trusted, self.sources.contents, self.sources.installer, self.sources.spack_ref, self.findings
+        )
         value = extra.value if extra is not None else {}
         return Checked(
-            usable=usable,
+            usable=self.usable,
             workspace_path=self.workspace_path,
             common_path=self.common_path,
             template=template.value,
@@ -111,11 +115,6 @@ class _Package:
             positions=self.positions(template, build),
             problems=tuple(self.findings.problems),
         )
-
-    def without_template(self) -> Checked:
-        if TEMPLATE not in self.sources.files:
-            self.findings.at(TEMPLATE).error(1, "is no readable file", "write Packer's template there")
-        return Checked(problems=tuple(self.findings.problems))
 
     def build(self) -> Document | None:
         """``cloudbuild.yaml``, checked on its own; other build files (``cloudbuild.benchmark.yaml``) only warn."""
@@ -206,7 +205,9 @@ class _Package:
         return clean
 
     def exists(self, path: str) -> bool:
-        """Whether a workspace path is a file, or a folder that holds one."""
+        """Whether a workspace path is a file or a folder that holds one; yes while nobody knows where paths begin."""
+        if not self.usable:
+            return True
         for prefix, files in ((self.workspace_path, self.sources.files), (self.common_path, self.sources.common)):
             below = path[len(prefix) + 1 :] if path.startswith(prefix + "/") else None
             if path == prefix or prefix.startswith(path + "/"):
@@ -215,7 +216,7 @@ class _Package:
                 return True
         return False
 
-    def suite(self, build: Document | None) -> Suite | None:
+    def suite(self) -> Suite | None:
         """The tests, and the cluster of ``test/rcc.auto.tfvars``."""
         shape = None
         if TFVARS in self.sources.files:
@@ -244,11 +245,13 @@ class _Package:
                 hint = f"the cluster has {', '.join(known)}; partitions are defined in {TFVARS} or {RECIPE}"
                 document.error(f"no cluster has partition {entry['partition']}", hint, "tests", index, "partition")
 
-    def taken(self, extra: Document, template: Document, variants: Iterable[Variant]) -> None:
+    def taken(self, extra: Document | None, template: Document, variants: Iterable[Variant]) -> None:
         """Substitutions of the matrix that neither a step nor a variable of the template takes."""
+        if extra is None:
+            return
         variables = template.value.get("variables")
         names = {f"_{name.upper()}" for name in variables} if isinstance(variables, dict) else set()
-        known = {*self.values, *names, recipe_file.FAMILY, recipe_file.PARENT}
+        known = {*self.values, *names, FAMILY, SOURCE_FAMILY}
         for name in dict.fromkeys(key for variant in variants for key in variant.substitutions):
             if name not in known:
                 hint = f"add it to the substitutions of {BUILD}, or declare the variable in {TEMPLATE}"
@@ -263,7 +266,9 @@ class _Package:
             template_file.check_files(template, variables, self.exists)
 
     def positions(self, template: Document, build: Document | None) -> dict[str, tuple[str, int]]:
-        made = {name: (TEMPLATE, template.line("variables", name)) for name in template.value.get("variables") or {}}
+        variables = template.value.get("variables")
+        names = variables if isinstance(variables, dict) else ()
+        made = {name: (TEMPLATE, template.line("variables", name)) for name in names}
         if build is not None:
             made |= {name: (BUILD, build.line("substitutions", name)) for name in self.values}
         if not _NAME.fullmatch(self.sources.name):

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bakery.plan.render import FAMILY, SOURCE_FAMILY
 from bakery.recipe.cluster_file import from_recipe
 from bakery.recipe.document import Document, Where
 from bakery.recipe.findings import one_line, quoted
@@ -18,8 +19,6 @@ from bakery.recipe.model import ClusterShape, Suite, Variant
 
 SCHEMA = Path(__file__).with_name("schemas") / "recipe.schema.json"
 MOST = 256  # points of a matrix
-FAMILY = "_IMAGE_FAMILY"
-PARENT = "_SOURCE_IMAGE_FAMILY"
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
 Point = Mapping[str, str]  # axis to the name of its value
 
@@ -164,7 +163,7 @@ def _over(recipe: Document, variant: Variant, index: int, point: Point, suite: S
     entry = recipe.value["matrix"]["variants"][index]
     values = {**variant.substitutions, **_texts(entry.get("substitutions") or {})}
     if "parent" in entry:
-        values[PARENT] = entry["parent"]
+        values[SOURCE_FAMILY] = entry["parent"]
     variant = replace(variant, substitutions=values)
     if "family" in entry:
         variant = _named(recipe, variant, entry["family"], point, (*where, "family"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from bakery.errors import Severity
 from bakery.recipe import yaml_file
 from bakery.recipe.document import Document, text
 from bakery.recipe.findings import Findings
@@ -36,8 +37,11 @@ def needed(script: bytes) -> list[str]:
     ]
 
 
-def check(content: bytes, findings: Findings, ref: str, given: Collection[str]) -> None:
-    """One environment; ``given`` are the environment variables that some provisioner sets."""
+def check(content: bytes, findings: Findings, ref: str, given: Collection[str], rejected: Severity) -> None:
+    """One environment; ``given`` are the environment variables that some provisioner sets.
+
+    ``rejected`` is how bad it is that the Spack of ``ref`` won't take it.
+    """
     written = text(content, findings)
     if written is None:
         return
@@ -47,7 +51,7 @@ def check(content: bytes, findings: Findings, ref: str, given: Collection[str]) 
             _placeholder(name, number, findings, given, said)
     document = yaml_file.parse(_PLACEHOLDER.sub(r"placeholder-\1", written), findings)
     if document is not None:
-        _accepted(document, version(ref), ref or "today's")
+        _accepted(document, version(ref), ref or "today's", rejected)
 
 
 def _placeholder(name: str, line: int, findings: Findings, given: Collection[str], said: set[str]) -> None:
@@ -63,7 +67,7 @@ def _placeholder(name: str, line: int, findings: Findings, given: Collection[str
         findings.warn(line, f"@{name}@ is filled with nothing: no provisioner sets {name}", hint)
 
 
-def _accepted(document: Document, spack: tuple[int, ...], named: str) -> None:
+def _accepted(document: Document, spack: tuple[int, ...], named: str, severity: Severity) -> None:
     if not isinstance(document.value, dict) or not isinstance(document.value.get("spack"), dict):
         document.error("has no mapping below spack:", "begin with spack: and the environment", "spack")
         return
@@ -71,8 +75,9 @@ def _accepted(document: Document, spack: tuple[int, ...], named: str) -> None:
     if "concretization" in environment and spack >= (0, 19):
         unify = {"together": "true", "separately": "false"}.get(str(environment["concretization"]), "false")
         hint = f"write concretizer: {{unify: {unify}}}, or pin Spack 0.18"
-        document.warn(f"concretization: is rejected by {named} Spack", hint, "spack", "concretization")
+        document.note(severity, f"concretization: is rejected by {named} Spack", hint, "spack", "concretization")
     config = environment.get("config")
     if isinstance(config, dict) and isinstance(config.get("install_tree"), str) and spack >= (1, 1):
         hint = "write install_tree: {root: ...}, or pin Spack 1.0 or older"
-        document.warn(f"install_tree as a string is rejected by {named} Spack", hint, "spack", "config", "install_tree")
+        where = ("spack", "config", "install_tree")
+        document.note(severity, f"install_tree as a string is rejected by {named} Spack", hint, *where)

@@ -25,6 +25,7 @@ _REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
 _FILES = ("script", "source", "playbook_file", "requirements_file", "galaxy_file", "manifest_file", "playbook_dir")
 _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths")
 _BUILDER = ("startup_script_file",)
+_PARTS: tuple[tuple[str, Any], ...] = (("variables", {}), ("builders", []), ("provisioners", []))
 
 
 def check(template: Document) -> None:
@@ -113,13 +114,20 @@ def _check_file(
 def usable(template: Document) -> bool:
     """Whether the plan can work with the template: its parts are what they should be."""
     value = template.value
-    labels = [entry.get("image_labels") for entry in _list(value.get("builders")) if isinstance(entry, dict)]
+    variables, builders, provisioners = (value.get(key) or default for key, default in _PARTS)
     return (
-        isinstance(value.get("variables") or {}, dict)
-        and not any(isinstance(entry, (dict, list)) for entry in (value.get("variables") or {}).values())
-        and bool(_list(value.get("builders")))
-        and isinstance(value.get("provisioners") or [], list)
-        and all(isinstance(entry or {}, dict) for entry in labels)
+        isinstance(variables, dict)
+        and not any(isinstance(entry, (dict, list)) for entry in variables.values())
+        and _typed(builders)
+        and _typed(provisioners)
+        and bool(builders)
+        and all(isinstance(entry.get("image_labels") or {}, dict) for entry in builders)
+    )
+
+
+def _typed(entries: Any) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("type"), str) for entry in entries
     )
 
 

@@ -47,13 +47,18 @@ def read(folder: Path, roots: tuple[str, ...]) -> Tree:
     return tree
 
 
+def inside(path: str, roots: tuple[str, ...]) -> bool:
+    """Whether a real path is one of ``roots`` or lies below one."""
+    return any(path == root or path.startswith(root + os.sep) for root in roots)
+
+
 @dataclass(frozen=True)
 class _Walk:
     tree: Tree
     roots: tuple[str, ...]
 
     def findings(self, path: str) -> Findings:
-        return Findings(path.encode("utf-8", "replace").decode(), self.tree.problems)
+        return Findings(path, self.tree.problems)
 
     def folder(self, source: str, prefix: str, above: tuple[str, ...]) -> None:
         """Take in a folder; ``above`` are the links that led here, as real paths."""
@@ -82,7 +87,7 @@ class _Walk:
             what = "is a link to itself" if _is_loop(error) else "is a link to nothing"
             self.findings(path).warn(1, f"{what}, it is left out", "correct or remove the link")
             return
-        if not any(target == root or target.startswith(root + os.sep) for root in self.roots):
+        if not inside(target, self.roots):
             self.findings(path).error(1, "is a link out of the tree", "copy the file, or link inside of the tree")
         elif not os.path.isdir(target):  # noqa: PTH112 - a string, as from scandir
             self.file(target, path)
@@ -121,14 +126,9 @@ class _Walk:
             found = hashlib.sha256(content)
             while chunk := os.read(handle, CHUNK):
                 found.update(chunk)
-        if not path.isprintable() or not path.isascii():
-            self.named(path)
-        self.tree.files[path] = (0o755 if mode & 0o100 else 0o644, found.hexdigest(), source)
-
-    def named(self, path: str) -> None:
-        """Refuse names that Packer, Cloud Storage or a message can't carry."""
-        if not path.isprintable():  # control characters, and bytes that are no UTF-8
+        if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
             self.findings(path).error(1, "has a name with control characters or no UTF-8", "rename it")
+        self.tree.files[path] = (0o755 if mode & 0o100 else 0o644, found.hexdigest(), source)
 
     def special(self, path: str) -> None:
         self.findings(path).warn(1, "is a pipe, socket or device, it is left out", "remove it from the package")

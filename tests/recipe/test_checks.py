@@ -178,6 +178,15 @@ def test_concretization_depends_on_the_pinned_spack(tmp_path: Path, ref: str, re
     assert bool(tree.spoilt(tmp_path, {S: content}, spack_ref=ref)) is rejected
 
 
+def test_the_spack_that_a_template_declares_counts_and_its_rejection_is_an_error(tmp_path: Path) -> None:
+    content = tree.SPACK + "  concretization: together\n"
+    given = builder(labels={"spack": "{{user `spack_ref`}}"})
+    for ref, severities in (("v1.1.0", [ERROR]), ("v0.18.1", [])):
+        declared = given.replace('"variables": {', f'"variables": {{"spack_ref": "{ref}",')
+        assert [p.severity for p in tree.spoilt(tmp_path, {P: declared, S: content})] == severities
+    assert [p.severity for p in tree.loaded(tmp_path, spack_ref="v0.23.1").problems] == [ERROR]
+
+
 def test_a_forgotten_system_compiler_is_reported(tmp_path: Path) -> None:
     tree.put(tmp_path / "common/spack-install.sh", "spack install % ${SYSTEM_COMPILER} ${ARCH:-x86_64}\n")
     problems = tree.spoilt(tmp_path, {P: provisioner(type="shell", script="{{user `common_path`}}/spack-install.sh")})
@@ -219,6 +228,24 @@ def test_links(tmp_path: Path) -> None:
     assert [found[name].severity for name in ("gone", "loop", "out", "up")] == [WARNING, WARNING, ERROR, ERROR]
     paths = {file.path for file in recipes.recipes[0].files}
     assert {"packages/app/inside", "packages/app/shared/sysctl.conf"} <= paths
+
+
+def test_a_package_that_lies_elsewhere(tmp_path: Path) -> None:
+    tree.write(tmp_path)
+    tree.write(tmp_path / "elsewhere", name="other")
+    (tmp_path / "packages/other").symlink_to(tmp_path / "elsewhere/packages/other")
+    (tmp_path / "packages/words").symlink_to("/usr/share/doc")  # no package, nobody's business
+    recipes = tree.loaded(tmp_path)
+    assert [recipe.name for recipe in recipes.recipes] == ["app"]
+    (problem,) = recipes.problems
+    assert (Path(problem.file).name, problem.message) == ("other", "is a link out of the tree")
+
+
+def test_a_name_over_two_lines_stays_on_one(tmp_path: Path) -> None:
+    tree.write(tmp_path, name="a\nb")
+    problems = tree.loaded(tmp_path).problems
+    assert "package's name is 'a\\nb'" in messages(problems)
+    assert "\n" not in "".join(str(problem) for problem in problems)
 
 
 def test_sockets_and_pipes_do_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
