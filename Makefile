@@ -8,7 +8,7 @@ SHELL := /bin/bash
 ARGS ?=
 ENV := . tools/env.sh
 
-.PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench clean
+.PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench fuzz clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -76,6 +76,11 @@ bench: setup ## measure; ONLY=<name> for one of benchmarks/
 	    printf '== %s\n' "$$file"
 	    python "$$file"
 	done
+
+fuzz: ## spoil recipe files until one does harm; ARGS='--seconds 600 --seed 7'
+	@tools/setup.sh --no-engine
+	$(ENV)
+	python -m tests.recipe.fuzz $(ARGS)
 
 clean: ## take away .venv and caches; state, images and results in .bakery/ stay
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .bakery/lock-venv .bakery/engine.version
