@@ -9,8 +9,7 @@ ranks=${SLURM_NTASKS:?run me with sbatch}
 
 cp -r "$FOAM_TUTORIALS/multiphase/interFoam/laminar/damBreak/damBreak" case
 cd case
-rm -rf 0
-cp -r 0.orig 0
+if [[ -d 0.orig ]]; then rm -rf 0 && cp -r 0.orig 0; fi
 cat >system/decomposeParDict <<END
 FoamFile { version 2.0; format ascii; class dictionary; object decomposeParDict; }
 numberOfSubdomains $ranks;
