@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class Checkout:
 
     def processes(self) -> list[str]:
         """Command lines of the processes that work below this folder."""
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         return [line for line in listed.splitlines() if str(self.folder / ".bakery") in line]
 
 
@@ -120,6 +121,16 @@ def copy(folder: Path) -> Checkout:
     lines = stack.read_text(encoding="utf-8").splitlines(keepends=True)
     stack.write_text("".join(line for line in lines if not line.startswith("encryptionsalt:")), encoding="utf-8")
     return Checkout(folder)
+
+
+@contextmanager
+def ended(running: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """See to it that a command has ended, also when the test fails meanwhile."""
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            interrupt(running)
 
 
 def interrupt(running: subprocess.Popen[str]) -> str:
