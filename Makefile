@@ -19,7 +19,8 @@ setup: ## install what is missing: system packages, .venv, Pulumi engine, dev st
 up: setup ## bake, prove and promote what is new, then show the library
 	@$(ENV)
 	python -m bakery.recover --stack dev
-	pulumi up --yes --stack dev $(ARGS)
+	pulumi up --yes --suppress-outputs --stack dev $(ARGS) ||
+	    { printf 'what failed or was stopped is named above; nothing is lost, the next `make up` goes on from here\n' >&2; exit 1; }
 	bakery library
 
 preview: setup ## what an `up` would do, and why
