@@ -36,12 +36,16 @@ def load(
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Without the cyclic collector: it would walk over the growing heap again and again and find nothing."""
+    """Without the cyclic collector: it would walk over the growing heap again and again and find nothing.
+
+    What is there at the end is kept out of its way for good.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was:
             gc.enable()
 

@@ -114,21 +114,22 @@ class _Walk:
             os.close(handle)
 
     def opened(self, handle: int, source: str, path: str) -> None:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             self.special(path)
             return
-        content = os.read(handle, KEPT + 1)
-        if len(content) <= KEPT:
-            self.tree.contents[path] = content
-            found = hashlib.sha256(content)
-        else:
-            found = hashlib.sha256(content)
+        # One byte more than there should be, to see its end; a larger buffer costs more than what is read into it.
+        content = os.read(handle, min(status.st_size, KEPT) + 1)
+        found = hashlib.sha256(content)
+        if len(content) != status.st_size:  # a large file, or one that is written to right now
             while chunk := os.read(handle, CHUNK):
                 found.update(chunk)
+                content += chunk if len(content) <= KEPT else b""
+        if len(content) <= KEPT:
+            self.tree.contents[path] = content
         if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
             self.findings(path).error(1, "has a name with control characters or no UTF-8", "rename it")
-        self.tree.files[path] = (0o755 if mode & 0o100 else 0o644, found.hexdigest(), source)
+        self.tree.files[path] = (0o755 if status.st_mode & 0o100 else 0o644, found.hexdigest(), source)
 
     def special(self, path: str) -> None:
         self.findings(path).warn(1, "is a pipe, socket or device, it is left out", "remove it from the package")
