@@ -151,7 +151,7 @@ make_python() {
   if "$SPACK_PYTHON" -c 'import clingo' 2>/dev/null; then return; fi
   local wanted=(clingo==5.8.0)
   if [[ $SPACK_CACHE$SPACK_MIRROR == *gs://* ]]; then wanted+=(google-cloud-storage); fi
-  if python3 -m venv "$python_dir" && "$python_dir/bin/pip" install --quiet "${wanted[@]}"; then return; fi
+  if python3 -m venv "$python_dir" && "$python_dir/bin/pip" install --quiet --no-cache-dir "${wanted[@]}"; then return; fi
   say "no clingo from PyPI: Spack bootstraps its own"
   rm -rf "$python_dir"
   unset SPACK_PYTHON
