@@ -31,6 +31,7 @@ root=$INSTALL_ROOT/spack
 env_dir=$INSTALL_ROOT/spack-pkg-env
 python_dir=$INSTALL_ROOT/spack-python
 profile=$SYSTEM_ETC/profile.d/z10_spack_environment.sh
+new_binaries=$INSTALL_ROOT/spack-cache-new # what goes into a cache on http, until it is there
 log=$(mktemp)
 
 # Spack must not see what the user who bakes has in a home folder.
@@ -49,6 +50,7 @@ die() {
 failed() {
   local rc=$1 line=$2 command=$3 build_log
   trap - ERR
+  if [[ -d $new_binaries ]]; then push_by_put || true; fi
   {
     build_log=$(grep -oE '/[^ ]*spack-build-[^ ]*\.txt' "$log" | tail -n 1 || true)
     if [[ -n $build_log && -r $build_log ]]; then
@@ -217,9 +219,14 @@ write_mirrors() {
     if [[ -d $brought ]]; then echo "  rcc-brought: file://$brought"; fi
     return
   fi
-  # Each package goes into the cache as soon as it is built: a bake that fails later has not built in vain.
+  # Each package is kept as soon as it is built: a bake that fails later has not built in vain.
   local autopush=''
-  if at_least 0.22 && cache_is_writable; then autopush=', autopush: true'; fi
+  if at_least 0.22; then
+    case $(cache_kind) in
+    direct) autopush=', autopush: true' ;;
+    put) echo "  rcc-new: {url: 'file://$new_binaries', binary: true, source: false, signed: $signed, autopush: true}" ;;
+    esac
+  fi
   if [[ -n $SPACK_CACHE ]]; then
     echo "  rcc-cache: {url: '$SPACK_CACHE', binary: true, source: false, signed: $signed$autopush}"
   fi
@@ -227,8 +234,19 @@ write_mirrors() {
   if [[ -d $brought ]]; then echo "  rcc-brought: {url: 'file://$brought', binary: false, source: true}"; fi
 }
 
-cache_is_writable() {
-  [[ -n $SPACK_CACHE && $SPACK_CACHE != http://* && $SPACK_CACHE != https://* ]]
+# How the cache is written to: direct (Spack does), put (a server that takes files by PUT), or none.
+cache_kind() {
+  case $SPACK_CACHE in
+  '') echo none ;;
+  http://* | https://*)
+    if curl --fail --silent --max-time 30 --output /dev/null --request PUT --data '' "$SPACK_CACHE/.writable"; then
+      echo put
+    else
+      echo none
+    fi
+    ;;
+  *) echo direct ;;
+  esac
 }
 
 trust_keys() {
@@ -288,13 +306,16 @@ install_environment() {
   fi
 }
 
-# What was built goes into the cache, so that the next bake takes it from there. A cache on http is read-only.
+# What was built goes into the cache, so that the next bake takes it from there.
 fill_cache() {
-  if [[ -z $SPACK_CACHE ]]; then return; fi
-  if ! cache_is_writable; then
-    say "$SPACK_CACHE is read-only: nothing is pushed"
-    return
-  fi
+  case $(cache_kind) in
+  direct) push_directly ;;
+  put) push_by_put ;;
+  none) if [[ -n $SPACK_CACHE ]]; then say "$SPACK_CACHE is read-only: nothing is pushed"; fi ;;
+  esac
+}
+
+push_directly() {
   local sign=(--unsigned)
   if [[ -n $SPACK_CACHE_KEY ]]; then sign=(); fi
   # Once gc ran, what was only needed to build is no longer there to be pushed.
@@ -308,6 +329,27 @@ fill_cache() {
     run_spack --env "$env_dir" buildcache create --allow-root --force --rebuild-index ${sign[@]+"${sign[@]}"} \
       --mirror-name rcc-cache
   fi
+}
+
+# The new packages to a server that takes files. It gets no index: Spack looks for a package by its hash all the same.
+push_by_put() {
+  local file
+  if [[ ! -d $new_binaries ]]; then
+    say "nothing is pushed: only Spack 0.22 and newer keep packages for a cache on http"
+    return
+  fi
+  while IFS= read -r -d '' file; do
+    curl --fail --silent --show-error --retry 3 --output /dev/null --upload-file "$new_binaries/$file" "$SPACK_CACHE/$file"
+  done < <(find "$new_binaries" -type f -printf '%P\0')
+  rm -rf "$new_binaries"
+}
+
+# Mirrors that were there for this bake alone have no place in the image.
+forget_mirrors() {
+  if [[ $SPACK_CACHE == http://10.0.2.2:* ]]; then SPACK_CACHE=''; fi # the local oven's way to its own computer
+  if [[ $SPACK_MIRROR == http://10.0.2.2:* ]]; then SPACK_MIRROR=''; fi
+  rm -rf "$UPLOADS/spack-mirror"
+  write_mirrors | sed -e '/rcc-new:/d' -e 's/, autopush: true//' >"$root/etc/spack/mirrors.yaml"
 }
 
 # A login finds the software without starting Spack (that would take seconds): the variables stand in the file, and
@@ -352,4 +394,5 @@ fi
 install_environment
 write_profile
 run_spack clean --stage --downloads --failures # the index of packages stays: making it takes a minute
+forget_mirrors
 say "done"

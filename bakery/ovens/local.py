@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.activity import Activity
@@ -13,7 +14,18 @@ from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed
 from bakery.fluid_run.clusters import boot
 from bakery.host import process, qemu, slots
 from bakery.library.local import LocalLibrary
-from bakery.ovens import base_image, flatten, kept_files, kept_machine, leftovers, once, packer, seed, template
+from bakery.ovens import (
+    base_image,
+    flatten,
+    kept_files,
+    kept_machine,
+    leftovers,
+    once,
+    packer,
+    seed,
+    shared_folders,
+    template,
+)
 from bakery.ovens.base import Bake, BakeOrder
 from bakery.ovens.stage import stage
 from bakery.paths import StatePaths
@@ -52,10 +64,12 @@ class LocalOven:
         with (
             slots.take(self.local.cores, self.local.memory_mb, activity, limit),
             self._base(order, work, activity) as start,
+            shared_folders.shared(order.variables, work) as variables,
         ):
+            reaching = replace(order, variables=variables)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    self._run(order, activity, work, start, log)
+                    self._run(reaching, activity, work, start, log)
                     break
                 except packer.PortTaken:
                     if attempt == ATTEMPTS:

@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from bakery.host import process
+from bakery.ovens import shared_folders
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "common" / "spack-install.sh"
 SPACK = r"""#!/bin/bash
 echo "$*" >>"$FAKE/calls"
-if [[ -n ${FAIL:-} && "$*" == *"$FAIL"* ]]; then
+fail() {
   echo "the compiler said no" >"$FAKE/spack-build-out.txt"
   printf 'Error: ProcessError\nSee build log for details:\n  %s\n' "$FAKE/spack-build-out.txt"
   exit 3
-fi
+}
+if [[ -n ${FAIL:-} && "$*" == *"$FAIL"* ]]; then fail; fi
 case "$*" in
 --version) echo "${VERSION:-1.1.0}" ;;
 compilers)
@@ -32,11 +34,17 @@ install*)
 location*) echo "$FAKE/intel" ;;
 *concretize) echo '{}' >"$2/spack.lock" ;;
 *' install '*)
+  cp "$SPACK_ROOT/etc/spack/mirrors.yaml" "$FAKE/mirrors.used"
+  if grep -q rcc-new "$FAKE/mirrors.used"; then
+    mkdir -p "$INSTALL_ROOT/spack-cache-new/blobs"
+    echo binary >"$INSTALL_ROOT/spack-cache-new/blobs/zlib"
+  fi
   if [[ -z ${CACHED:-} ]]; then echo "==> zlib: Executing phase: 'install'"; fi
   echo '==> zlib: Successfully installed zlib'
   ;;
 'env activate --sh'*) printf "export SPACK_ENV=x;\nexport PATH=/view/bin:$PATH;\nalias despacktivate='x';\n" ;;
 esac
+if [[ -n ${FAIL_LATE:-} && "$*" == *"$FAIL_LATE"* ]]; then fail; fi
 """
 
 
@@ -76,6 +84,12 @@ class Machine:
 
     @property
     def mirrors(self) -> str:
+        """What the bake used."""
+        return (self.folder / "mirrors.used").read_text(encoding="utf-8")
+
+    @property
+    def mirrors_left(self) -> str:
+        """What is in the image."""
         return (self.folder / "opt/spack/etc/spack/mirrors.yaml").read_text(encoding="utf-8")
 
 
@@ -202,11 +216,32 @@ def test_a_key_signs(machine: Machine) -> None:
     assert not any("--no-check-signature" in call for call in calls)
 
 
-def test_a_cache_on_http_is_only_read(machine: Machine) -> None:
+def test_a_cache_on_http_that_takes_nothing_is_only_read(machine: Machine) -> None:
     code, text = machine.run(SPACK_CACHE="http://127.0.0.1:1/cache")
     assert code == 0 and "read-only" in text
     assert "autopush" not in machine.mirrors
     assert not any("buildcache" in call for call in machine.calls())
+
+
+@pytest.mark.parametrize("fail", ["", "install --fail-fast"])
+def test_a_cache_on_http_that_takes_files_gets_what_was_built(machine: Machine, fail: str) -> None:
+    with shared_folders.shared({"spack_cache": str(machine.folder / "cache")}, machine.folder) as variables:
+        address = variables["spack_cache"].replace(shared_folders.HOST, "127.0.0.1")
+        code, text = machine.run(SPACK_CACHE=address, FAIL_LATE=fail)
+    assert code == (3 if fail else 0), text
+    assert (machine.folder / "cache/blobs/zlib").read_text(encoding="utf-8") == "binary\n"
+    assert not (machine.folder / "opt/spack-cache-new").exists()
+    assert not any("buildcache" in call for call in machine.calls())
+
+
+def test_what_only_the_bake_can_reach_is_not_left_in_the_image(machine: Machine) -> None:
+    (machine.folder / "uploads/spack-mirror").mkdir()
+    assert machine.run(SPACK_CACHE="http://10.0.2.2:1/a/cache", SPACK_MIRROR="http://10.0.2.2:1/a/mirror")[0] == 0
+    assert "rcc-brought" in machine.mirrors
+    assert machine.mirrors_left == "mirrors: {}\n"
+    machine.upload("spack:\n  specs: [d]\n")
+    assert machine.run(SPACK_CACHE="gs://bucket/cache")[0] == 0
+    assert "gs://bucket/cache" in machine.mirrors_left and "autopush" not in machine.mirrors_left
 
 
 def test_old_spacks_get_old_mirrors_and_no_package_repository(machine: Machine) -> None:
