@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn, ParamSpec, TypeVar
 
 from bakery.errors import BakeryError, InputError, Interrupted
@@ -55,6 +59,29 @@ def guarded(command: Callable[Given, Result]) -> Callable[Given, Result]:
             raise SystemExit(FAILED) from None
 
     return run
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """The event that long work of the block watches: set by the first Ctrl-C or SIGTERM, which end nothing themselves.
+
+    The second ends this process at once; what it started ends with it (:mod:`bakery.host.guard`).
+    """
+    cancelled = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if cancelled.is_set():
+            say("interrupted at once: what was left over is cleared by the next run, or by: bakery recover")
+            os._exit(INTERRUPTED)
+        cancelled.set()
+        say("stopping; a second Ctrl-C ends this at once")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancelled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def no_reader() -> NoReturn:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,58 +16,13 @@ import pytest
 
 from bakery.plan.lock import Lock, Place
 from bakery.recipe import lockfile
-from tests.plan.builders import BASE, LOCK, build, template
-
-ROOT = Path(__file__).resolve().parents[1]
-COMMAND = (sys.executable, "-W", "error", "-c", "from bakery.cli import main; main()")
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """A checkout with two packages, ``base`` and ``app`` on top of it, on the fake oven."""
-
-    root: Path
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.root / "cache"), "NO_COLOR": "1"}
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments], cwd=self.root, env={**self.environment(), **environment},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    def package(self, name: str, parent: str) -> None:
-        folder = self.root / "packages" / name
-        values = {
-            "_ZONE": "z",
-            "_SUBNETWORK": "s",
-            "_MACHINE_TYPE": "m",
-            "_SOURCE_IMAGE_FAMILY": parent,
-            "_SOURCE_IMAGE_PROJECT": "debian-cloud",
-            "_IMAGE_NAME": name,
-            "_IMAGE_FAMILY": name,
-            "_COMPILER": "gcc",
-            "_PKG_PATH": f"packages/{name}",
-        }
-        (folder / "share").mkdir(parents=True)
-        (folder / "share" / "motd").write_text("hello\n")
-        (folder / "packer.json").write_text(json.dumps(template()))
-        (folder / "cloudbuild.yaml").write_text(json.dumps({**build(**values), "timeout": "600s"}))
-        (folder / "install.sh").write_text("#!/bin/bash\nset -euo pipefail\ntrue\n")
+from tests.commands.checkout import COMMAND, ROOT, Checkout, make
+from tests.plan.builders import BASE
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    made = Checkout(tmp_path)
-    (tmp_path / "bakery").mkdir()
-    (tmp_path / "common").mkdir()
-    (tmp_path / "Pulumi.yaml").write_text("name: image-bakery\n")
-    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  image-bakery:oven: fake\n")
-    lockfile.write(tmp_path / "bakery.lock", LOCK)
-    made.package("base", "debian-12")
-    made.package("app", "base")
-    return made
+    return make(tmp_path)
 
 
 def test_plan_json_is_as_its_schema_says(checkout: Checkout) -> None:

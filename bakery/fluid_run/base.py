@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -115,6 +115,10 @@ class Cluster(Protocol):
 
     def collect(self, folder: Path) -> None:
         """Bring ``results.json``, job outputs and machine logs into ``folder``; as much as there is."""
+        ...
+
+    def logins(self) -> Sequence[str]:
+        """For a cluster whose machines have an open shell: how to log in to each, a line each."""
         ...
 
     def tear_down(self) -> None:

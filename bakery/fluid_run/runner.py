@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from bakery import library as libraries
 from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed, InputError, Problem, TestFailed
-from bakery.fluid_run import clusters as kinds
 from bakery.fluid_run import results, rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
 from bakery.fluid_run.clusters.course import deadline_seconds
@@ -26,8 +24,6 @@ from bakery.host import locks
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.library.leases import leased
 from bakery.paths import StatePaths
-from bakery.plan.order import test_from_json
-from bakery.settings import Settings
 
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
@@ -44,11 +40,27 @@ class _KeepsRuns(Protocol):
         ...
 
 
-def run(order: TestOrder, library: Library, clusters: Clusters, state: StatePaths, activity: Activity) -> RunResult:
+def _nothing(_given: object) -> None:
+    """For callers that read results where they are stored and keep no cluster."""
+
+
+def run(
+    order: TestOrder,
+    library: Library,
+    clusters: Clusters,
+    state: StatePaths,
+    activity: Activity,
+    *,
+    stack: str = "dev",
+    told: Callable[[RunResult], None] = _nothing,
+    hold: Callable[[Cluster], None] = _nothing,
+) -> RunResult:
     """Prove the image of ``order``: run its tests on a cluster of its own, judge, store, record the proof.
 
     Raises TestFailed (the image), InfrastructureFailed (after a second try), InputError (files changed since the plan)
     or Interrupted, each after all that is known was stored: the folder, the rows, and what is known of the image.
+    ``stack`` only stands in the command that replays the run. ``told`` gets every result before that, of a failed try
+    too. ``hold`` may keep the cluster up, with all results brought back: it is torn down when that returns.
     """
     image = library.find(order.image)
     if image is None:
@@ -56,26 +68,12 @@ def run(order: TestOrder, library: Library, clusters: Clusters, state: StatePath
     with leased(library, order.image):
         for attempt in range(1, TRIES + 1):
             try:
-                return _Run(order, image, library, clusters, state, activity).go()
+                return _Run(order, image, library, clusters, state, activity, stack, told, hold).go()
             except InfrastructureFailed:
                 if attempt == TRIES or activity.cancelled.is_set():
                     raise
                 activity.say("testing: the cluster broke, trying again with a new one")
     raise AssertionError("not reached")
-
-
-def rerun(image: str, settings: Settings, activity: Activity) -> RunResult:
-    """Run the tests of an image again, by the newest order that the program wrote for it: ``bakery test IMAGE``.
-
-    Raises InputError when no stack has planned tests for it, else as :func:`run`.
-    """
-    state = StatePaths(settings.state)
-    files = sorted(state.orders.glob(f"{image}-*.json"), key=lambda file: file.stat().st_mtime)
-    if not files:
-        hint = "run pulumi up, or name an image that `bakery library` shows"
-        raise InputError([Problem(image, 1, "has no planned tests", hint)])
-    order = test_from_json(json.loads(files[-1].read_text(encoding="utf-8")))
-    return run(order, libraries.make(settings), kinds.make(settings), state, activity)
 
 
 def new_run_id(image: str) -> str:
@@ -142,6 +140,9 @@ class _Run:
     made: Clusters
     state: StatePaths
     activity: Activity
+    stack: str
+    told: Callable[[RunResult], None]
+    hold: Callable[[Cluster], None]
     clock: StageClock = field(default_factory=StageClock)
     jobs: tuple[JobResult, ...] = ()
 
@@ -159,6 +160,9 @@ class _Run:
         except OSError as error:
             hint = "check the free space and the permissions of the state folder"
             failure = InfrastructureFailed(f"Fluid-Run: {error}", hint=hint)
+        if isinstance(failure, (TestFailed, InfrastructureFailed)):
+            failure.log = failure.log or self.folder
+            failure.replay = failure.replay or f"bakery test {self.order.image} --stack {self.stack}"
         result = self._result(failure)
         self._store(result)
         if failure is not None:
@@ -196,10 +200,11 @@ class _Run:
             raise
         finally:
             self.clock.enter(Stage.TEAR_DOWN)
-            self.activity.say("testing: tearing down")
             try:
                 if not collected:
                     cluster.collect(self.folder)
+                self.hold(cluster)
+                self.activity.say("testing: tearing down")
             finally:
                 cluster.tear_down()
 
@@ -218,38 +223,30 @@ class _Run:
             silent = status.nodes_total == 0 and waited > START_SECONDS
             if silent or waited > limit:
                 what = "no machine said a word" if silent else "the jobs did not end"
-                raise InfrastructureFailed(f"{what} within {waited:.0f} s", log=self.folder)
+                raise InfrastructureFailed(f"{what} within {waited:.0f} s")
             self.activity.sleep(POLL_SECONDS)
 
     def _broken(self, status: AgentStatus) -> BakeryError:
         text = f"{self.order.image}: {status.error}"
         tail = console_tail(self.folder)
         if status.image_fault:
-            return TestFailed(text, tail=tail, log=self.folder, replay=self._replay)
-        return InfrastructureFailed(text, tail=tail, log=self.folder, replay=self._replay)
-
-    @property
-    def _replay(self) -> str:
-        return f"bakery test {self.order.image}"
+            return TestFailed(text, tail=tail)
+        return InfrastructureFailed(text, tail=tail)
 
     def _judge(self) -> None:
         found = read_results(self.folder)
         if found is None:
-            raise InfrastructureFailed("the cluster brought no results back", log=self.folder, replay=self._replay)
+            raise InfrastructureFailed("the cluster brought no results back")
         judged = []
         for job, raw in zip(self.order.suite.jobs, found["jobs"], strict=True):
             place = self.folder / "outputs" / job.output_directory
             judged.append(verdict.judge(job, rows.row(self.order, job, raw, place), raw, partial(rows.text, place)))
         self.jobs = tuple(judged)
         if any(raw.get("lost") for raw in found["jobs"]):
-            raise InfrastructureFailed(
-                f"{self.order.image}: a node was lost", log=self.folder, tail=console_tail(self.folder)
-            )
+            raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(self.folder))
         wrong = verdict.summary(self.jobs)
         if wrong:
-            raise TestFailed(
-                f"{self.order.image}: {wrong}", tail=job_tail(self.jobs), log=self.folder, replay=self._replay
-            )
+            raise TestFailed(f"{self.order.image}: {wrong}", tail=job_tail(self.jobs))
 
     def _result(self, failure: BakeryError | None) -> RunResult:
         said = Verdict.PASSED if failure is None else Verdict.ERROR
@@ -270,6 +267,7 @@ class _Run:
 
     def _store(self, result: RunResult) -> None:
         """The folder and the rows first, the proof last: a proof always has its run."""
+        self.told(results.completed(result))
         if isinstance(self.shelf, _KeepsRuns):
             results.store_run(result, self.shelf)
         else:

@@ -82,5 +82,5 @@ class FakeOven:
             f"{order.name} was not baked: the fake oven is told to fail",
             tail=log.read_text(encoding="utf-8").splitlines()[-40:],
             log=log,
-            replay=f"bakery logs {order.name}",
+            replay=f"bakery bake {order.family} --stack {self.settings.stack}",
         )

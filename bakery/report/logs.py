@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.errors import BakeryError
 from bakery.fluid_run.base import Verdict
 from bakery.library.local import LocalLibrary
+from bakery.library.lookup import pick
 from bakery.paths import StatePaths
 
 
@@ -48,22 +48,9 @@ def find(library: LocalLibrary, state: StatePaths, wanted: str) -> ImageLogs:
 
 
 def _name(library: LocalLibrary, state: StatePaths, wanted: str) -> str:
-    images = library.images()
-    baked = {image.name for image in images}
     logged = {file.stem for file in state.logs.glob("*.log")} if state.logs.is_dir() else set()
     tested = {run.image for run in library.runs(outputs=False)}
-    if wanted in baked | logged | tested:
-        return wanted
-    of_family = [image.name for image in images if image.candidate_for == wanted]
-    if of_family:
-        return library.families().get(wanted, of_family[-1])
-    by_digest = {image.name for image in images if image.digest.startswith(wanted)}
-    found = sorted({name for name in baked | logged | tested if name.startswith(wanted)} | by_digest)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise BakeryError(f"{wanted} fits {len(found)} images", hint="name one of: " + ", ".join(found[:10]))
-    raise BakeryError(f"there is no image {wanted}, and no log of one", hint="see: bakery library")
+    return pick(wanted, library.images(), library.families(), logged | tested)
 
 
 def _files(folder: Path | str | None) -> tuple[Path, ...]:

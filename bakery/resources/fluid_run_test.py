@@ -38,7 +38,7 @@ class FluidRunTestProvider(BakeryProvider):
         run = standing_run(shelf, order)
         if run is None:
             with progress.activity(props["urn"], f"Fluid-Run of {order.image}") as activity:
-                run = run_tests(order, shelf, clusters.make(stack), paths, activity)
+                run = run_tests(order, shelf, clusters.make(stack), paths, activity, stack=stack.stack)
         return CreateResult(f"{order.image}-{props['tests']}", {**props, "run": run.run_id})
 
     @shown

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,70 +15,9 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 from bakery.activity import Activity
 from bakery.errors import Interrupted
 from bakery.resources import plugin
+from bakery.status_line import QUIET_SECONDS, TICK_SECONDS, Line
 
-TICK_SECONDS = 1.0  # a terminal shows every tick
-QUIET_SECONDS = 30.0  # a log file gets a new phase at once, and an unchanged one this often
 SEND_TIMEOUT = 5.0
-
-Send = Callable[[str], None]
-
-
-def elapsed(seconds: float) -> str:
-    """Seconds as people say them: 7s, 1m12s, 2h05m."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-
-
-class Line:
-    """Sends a phase and its elapsed time to a resource's line while it is watched.
-
-    A look every ``tick`` seconds: a new phase is sent at once, an unchanged one every ``again`` seconds.
-    """
-
-    def __init__(
-        self,
-        send: Send,
-        again: float = TICK_SECONDS,
-        tick: float = TICK_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._send = send
-        self._again = again
-        self._tick = tick
-        self._clock = clock
-        self._begin = clock()
-        self._phase = ""
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="status line", daemon=True)
-
-    def say(self, phase: str) -> None:
-        """Take a new phase; it is shown at the next tick, however often this is called."""
-        self._phase = phase
-
-    def text(self) -> str:
-        """What the line shows now."""
-        return f"{self._phase}, {elapsed(self._clock() - self._begin)}" if self._phase else ""
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Send no more; returns when nothing is under way."""
-        self._end.set()
-        self._thread.join(SEND_TIMEOUT + self._tick)
-
-    def _run(self) -> None:
-        shown, sent = "", self._clock()
-        while not self._end.wait(self._tick):
-            phase, now = self._phase, self._clock()
-            if phase and (phase != shown or now - sent >= self._again - self._tick / 2):
-                self._send(self.text())
-                shown, sent = phase, now
 
 
 class Engine:

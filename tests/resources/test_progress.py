@@ -15,7 +15,8 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bakery.errors import Interrupted
 from bakery.resources import plugin, progress
-from bakery.resources.progress import Engine, Line, elapsed, watched
+from bakery.resources.progress import Engine, watched
+from bakery.status_line import Line, elapsed
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ IO_CALLS = {
 }
 
 # Protocols and values: the language that the parts speak, importable from everywhere.
-WORDS = {"bakery.errors", "bakery.activity", "bakery.paths", "bakery.codec", "bakery.config_reader"} | {
+WORDS = {f"bakery.{part}" for part in ("errors", "activity", "paths", "codec", "config_reader", "status_line")} | {
     f"bakery.{part}" for part in ("ovens.base", "library.base", "fluid_run.base", "recipe.model", "plan.model")
 }
 BASE = ("bakery.settings", "bakery.host")
@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "bakery.fluid_run": (*BASE, *PURE, "bakery.library", "bakery.recipe"),
     "bakery.infrastructure": ("bakery.settings", *PURE, "bakery.fluid_run.results"),
     "bakery.outputs": ("bakery.settings", *PURE),
-    "bakery.report": (*BASE, *PURE, "bakery.library", "bakery.fluid_run", "bakery.doctor"),
+    "bakery.report": (*BASE, *PURE, "bakery.library", "bakery.fluid_run", "bakery.doctor", "bakery.baking"),
     "bakery.resources": (
         *(*BASE, *PURE, "bakery.library", "bakery.ovens", "bakery.fluid_run", "bakery.recipe"),
         *("bakery.infrastructure", "bakery.outputs"),

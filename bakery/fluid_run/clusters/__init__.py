@@ -8,14 +8,14 @@ from bakery.fluid_run.clusters.local import LocalClusters
 from bakery.settings import OvenKind, Settings
 
 
-def make(settings: Settings) -> Clusters:
-    """The clusters that fit the stack's oven."""
+def make(settings: Settings, *, open_shell: bool = False) -> Clusters:
+    """The clusters that fit the stack's oven; with ``open_shell`` somebody may log in to their machines."""
     if settings.oven is OvenKind.LOCAL:
-        return LocalClusters(settings)
+        return LocalClusters(settings, open_shell)
     if settings.oven is OvenKind.FAKE:
         return FakeClusters(settings)
     # Imported here: whoever tests locally need not load Google's clients.
     from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
     from bakery.host.google import Google
 
-    return ComputeEngineClusters(settings, Google(settings.google))
+    return ComputeEngineClusters(settings, Google(settings.google), open_shell)

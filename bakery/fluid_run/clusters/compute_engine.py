@@ -42,6 +42,7 @@ OPERATION_SECONDS = 300
 CALLS_AT_ONCE = 8
 DEFAULT_MACHINE = "e2-standard-2"
 NETWORK_TAG = "bakery-test"
+SSH_TAG = "image-bakery"  # the network lets IAP's ssh through to it
 RUN_LABEL = "bakery-run"
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources", "QUOTA_EXCEEDED", "stockout")
@@ -53,6 +54,7 @@ class ComputeEngineClusters:
 
     settings: Settings
     google: Google
+    open_shell: bool = False  # by ssh through IAP, for who may use it
 
     def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> ComputeEngineCluster:
         """A cluster for one run, not yet provisioned."""
@@ -67,6 +69,7 @@ class ComputeEngineCluster:
     ) -> None:
         self.settings = clusters.settings.google
         self.google = clusters.google
+        self.open_shell = clusters.open_shell
         self.run_id = run_id
         self.image = image
         self.order = order
@@ -113,6 +116,11 @@ class ComputeEngineCluster:
         for name in (agent.RESULTS_NAME, "outputs"):
             if (head / name).exists():
                 (head / name).rename(folder / name)
+
+    def logins(self) -> Sequence[str]:
+        """A line of gcloud for each machine."""
+        where = f"--zone={self.zone} --project={self.google.project} --tunnel-through-iap"
+        return [f"{spec.name}: gcloud compute ssh {self._name(spec)} {where}" for spec in self.specs]
 
     def tear_down(self) -> None:
         """Delete all machines of the run, wherever they are, and the seed with the cluster's key."""
@@ -240,7 +248,7 @@ def instance(cluster: ComputeEngineCluster, spec: MachineSpec) -> compute_v1.Ins
         network_interfaces=[card],
         metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in words.items()]),
         labels={RUN_LABEL: cluster.run_id, "bakery": "test"},
-        tags=compute_v1.Tags(items=[NETWORK_TAG]),
+        tags=compute_v1.Tags(items=[NETWORK_TAG, *([SSH_TAG] if cluster.open_shell else [])]),
         service_accounts=[
             compute_v1.ServiceAccount(email=google_names.account(cluster.settings, Duty.TEST), scopes=[SCOPE])
         ],

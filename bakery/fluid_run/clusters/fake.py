@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,10 @@ class FakeCluster:
 
     def _of(self, key: str, name: str, default: Any) -> Any:
         return self.told.get(key, {}).get(name, default)
+
+    def logins(self) -> Sequence[str]:
+        """There is no machine to log in to."""
+        return [f"{self.run_id} has no machines"]
 
     def tear_down(self) -> None:
         """Nothing runs."""

@@ -12,8 +12,10 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import tarfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ from bakery.paths import StatePaths
 from bakery.settings import Accelerator, Settings
 
 START_SECONDS = 600  # until all nodes are idle; a quiet machine takes a fifteenth of that
+DEBUG_SHELL = "systemd.debug_shell=ttyS1"  # systemd-debug-generator(8)
 WORK_PREFIX = "run-"
 WORKSPACE_PREFIX = "workspace-"  # the runner's folder beside the cluster's
 OPEN_MPI = {  # over the cluster's network only: the loopback address is the same on all machines
@@ -46,22 +49,24 @@ class LocalClusters:
     """Clusters on this machine."""
 
     settings: Settings
+    open_shell: bool = False  # on a socket that only this user may open
 
     def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> LocalCluster:
         """A cluster for one run, not yet provisioned."""
-        return LocalCluster(self.settings, run_id, Path(image.location), order, workspace)
+        return LocalCluster(self, run_id, Path(image.location), order, workspace)
 
 
 class LocalCluster:
     """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
 
-    def __init__(self, settings: Settings, run_id: str, image: Path, order: TestOrder, workspace: Path) -> None:
-        self.local = settings.local
+    def __init__(self, made: LocalClusters, run_id: str, image: Path, order: TestOrder, workspace: Path) -> None:
+        self.local = made.settings.local
+        self.open_shell = made.open_shell
         self.run_id = run_id
         self.image = image
         self.order = order
         self.workspace = workspace
-        self.folder = StatePaths(settings.state).work / f"{WORK_PREFIX}{run_id}"
+        self.folder = StatePaths(made.settings.state).work / f"{WORK_PREFIX}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
         self.running: dict[str, process.Running] = {}
         self._held = contextlib.ExitStack()
@@ -98,8 +103,9 @@ class LocalCluster:
         backing = str(self.image.resolve())
         process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(overlay)])
         outlet.make_disk(out)
-        words = machine_command(spec, files, accelerator, self.run_id, self.folder)
-        self.running[spec.name] = process.start(words, log=self.folder / f"{spec.name}.qemu.log")
+        words = machine_command(spec, files, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
+        # From its folder, as the path of a socket has to be short.
+        self.running[spec.name] = process.start(words, cwd=self.folder, log=self.folder / f"{spec.name}.qemu.log")
 
     def status(self) -> AgentStatus:
         """What the controller's agent says; what broke another machine stands in its ``error``."""
@@ -134,6 +140,14 @@ class LocalCluster:
             if (head / name).exists():
                 (head / name).rename(folder / name)
 
+    def logins(self) -> Sequence[str]:
+        """A root shell on each machine's second serial line, which is a socket in the run's folder."""
+        folder = shlex.quote(str(self.folder))
+        return [
+            f"{spec.name}: cd {folder} && socat -,raw,echo=0,escape=0x1d unix-connect:{shell_socket(spec)}"
+            for spec in self.specs
+        ]
+
     def tear_down(self) -> None:
         """End all machines at once, take away their disks, give back the slots."""
         if self.running:
@@ -145,15 +159,24 @@ class LocalCluster:
 
 
 def machine_command(
-    spec: MachineSpec, files: boot.BootFiles, accelerator: Accelerator, run_id: str, folder: Path
+    spec: MachineSpec,
+    files: boot.BootFiles,
+    accelerator: Accelerator,
+    run_id: str,
+    folder: Path,
+    *,
+    open_shell: bool = False,
 ) -> list[str]:
     """QEMU's words for one machine."""
     cores = min(spec.cpus, len(os.sched_getaffinity(0)))
     line = kernel_words(spec.name, run_id, files.root, accelerator)
+    shell = ["-serial", f"unix:{shell_socket(spec)},server=on,wait=off"] if open_shell else []
+    line += f" {DEBUG_SHELL}" if open_shell else ""
     return [
         str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
         *qemu.common_arguments(accelerator, cores, spec.memory_mb, f"{run_id}-{spec.name}"),
         *("-no-reboot", "-serial", f"file:{folder / f'{spec.name}.console.log'}"),
+        *shell,
         # The agent finds the disks by their order: vda, vdb, vdc.
         *qemu.disk(folder / f"{spec.name}.qcow2"),
         *qemu.disk(folder / "seed.tar", form="raw", read_only=True),
@@ -162,6 +185,11 @@ def machine_command(
         *("-device", f"virtio-net-pci,netdev=net0,mac={spec.mac}"),
         *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", line),
     ]
+
+
+def shell_socket(spec: MachineSpec) -> str:
+    """The socket of a machine's open shell, in the run's folder."""
+    return f"{spec.name}.shell"
 
 
 def group(run_id: str) -> str:

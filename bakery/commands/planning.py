@@ -1,0 +1,66 @@
+"""``plan`` and ``lock``: what would be baked, and from which base images."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from bakery.commands.shared import AsJson, Every, Folder, Stack, other_tree, print_json, settings_of, show
+from bakery.console import FAILED, WRONG_INPUT, say
+
+
+def plan(  # noqa: PLR0917  options, not positions
+    stack: Stack = "dev",
+    packages: Folder = None,
+    common: Folder = None,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a pull request's comment.")] = False,
+    every: Every = False,
+    library: Annotated[bool, typer.Option(help="Compare with the library; without it everything is new.")] = True,
+) -> None:
+    """What would be baked, and why. Needs no engine and no stack; changes nothing."""
+    from bakery.report import plan as reports
+    from bakery.survey import survey
+
+    settings = other_tree(settings_of(stack), packages, common)
+    settings = replace(settings, select=()) if every else settings
+    # Neither another tree nor a package that the stack leaves out needs a lock: an unlocked base hides no plan.
+    report = survey(settings, locked=packages is None and not every, library=library)
+    found = reports.to_json(report)
+    wrong = any(problem["severity"] == "error" for problem in found["problems"])
+    if as_json:
+        print_json(found)
+    elif markdown:
+        from bakery.report.plan_markdown import render as as_comment
+
+        sys.stdout.write(as_comment(found))
+    else:
+        from bakery.report.plan_table import render as as_table
+
+        show(as_table(found))
+    if wrong or not (as_json or markdown):
+        for problem in report.problems:
+            say(str(problem))
+    if wrong:
+        raise SystemExit(WRONG_INPUT)
+
+
+def lock(
+    stack: Stack = "dev",
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when there is a newer base.")] = False,
+    every: Every = False,
+) -> None:
+    """Look up the external base images and pin them in the lock file."""
+    from bakery.relock import relock
+
+    settings = settings_of(stack)
+    result = relock(replace(settings, select=()) if every else settings, write=not check)
+    for line in result.lines:
+        sys.stdout.write(line + "\n")
+    for problem in result.problems:
+        say(str(problem))
+    if result.problems or (check and result.changed):
+        raise SystemExit(FAILED)

@@ -1,0 +1,56 @@
+"""What a ``bakery bake`` did: JSON by ``schemas/bake.schema.json``, and a line for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bakery.baking import Baked, ParentFailed
+from bakery.errors import BakeryError, Interrupted
+from bakery.status_line import elapsed
+
+VERSION = 1
+
+
+def to_json(done: Sequence[Baked]) -> dict[str, Any]:
+    """The report; ``seconds`` is wall time."""
+    return {"version": VERSION, "images": [_image(one) for one in done]}
+
+
+def _image(one: Baked) -> dict[str, Any]:
+    log = one.bake.log if one.bake else one.error.log if one.error else None
+    return {
+        "family": one.image.family,
+        "name": one.image.name,
+        "digest": one.image.digest,
+        "outcome": outcome(one),
+        "seconds": round(one.bake.seconds, 1) if one.bake else 0.0,
+        "log": str(log or ""),
+        "error": one.error.message if one.error else "",
+        "replay": one.error.replay if one.error else "",
+    }
+
+
+def outcome(one: Baked) -> str:
+    """How it ended, in one word."""
+    if one.bake is not None:
+        return one.bake.outcome.value
+    if isinstance(one.error, ParentFailed):
+        return "skipped"
+    return "stopped" if isinstance(one.error, Interrupted) else "failed"
+
+
+def lines(done: Sequence[Baked]) -> list[str]:
+    """The images that are there now, a line each."""
+    return [
+        f"{one.image.family}: {one.bake.name} {one.bake.outcome.value} after {elapsed(one.bake.seconds)}"
+        + (f", log: {one.bake.log}" if one.bake.log else "")
+        for one in done
+        if one.bake is not None
+    ]
+
+
+def failures(done: Sequence[Baked]) -> list[BakeryError]:
+    """Why images are missing: those that failed by themselves first, those that only wait for one last."""
+    found = [one.error for one in done if one.error is not None and not isinstance(one.error, Interrupted)]
+    return sorted(found, key=lambda error: isinstance(error, ParentFailed))

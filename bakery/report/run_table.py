@@ -1,0 +1,63 @@
+"""One Fluid-Run as a terminal's table: a line for each job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.markup import escape
+from rich.table import Table
+
+from bakery.fluid_run.base import JobResult, RunResult
+from bakery.fluid_run.results import job_label
+from bakery.report.library import figure_text, number
+from bakery.status_line import elapsed
+
+TITLES = ("job", "group", "partition", "nodes", "exit code", "run time", "memory", "figures", "verdict")
+
+
+def render(run: RunResult) -> Table:
+    """The jobs in file order."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for title in TITLES:
+        table.add_column(title, overflow="fold")
+    for position, job in enumerate(run.jobs):
+        colour = "green" if job.passed else "red"
+        cells = [escape(cell) for cell in _cells(job, position)]
+        table.add_row(*cells, f"[{colour}]{'passed' if job.passed else escape(job.reason or 'failed')}[/]")
+    return table
+
+
+def summary(run: RunResult) -> str:
+    """Verdict, time and place of the run."""
+    took = elapsed(sum(run.timings.values()))
+    passed = sum(job.passed for job in run.jobs)
+    said = f"{run.image}: {run.verdict}, {passed} of {len(run.jobs)} jobs passed, {took}"
+    return f"{said}; results: {run.folder}" if run.folder else said
+
+
+def _cells(job: JobResult, position: int) -> list[str]:
+    row = job.row
+    figures = [
+        figure_text({"name": one.metric.name, "value": one.value, "unit": one.metric.unit, "passed": one.passed})
+        for one in job.figures
+    ]
+    return [
+        job_label(job, position),
+        _text(row, "command_group"),
+        _text(row, "partition"),
+        _text(row, "node_count"),
+        _text(row, "exit_code"),
+        _measured(row, "runtime", "s"),
+        _measured(row, "max_memory_gb", "GB"),
+        "\n".join(figures),
+    ]
+
+
+def _text(row: Mapping[str, object], name: str) -> str:
+    value = row.get(name)
+    return "" if value is None else str(value)
+
+
+def _measured(row: Mapping[str, object], name: str, unit: str) -> str:
+    value = row.get(name)
+    return f"{number(float(value))} {unit}" if isinstance(value, (int, float)) else ""

@@ -1,0 +1,71 @@
+"""A piece of long work in one line: its phase and the time it took so far, sent to whoever shows it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+TICK_SECONDS = 1.0  # a terminal shows every tick
+QUIET_SECONDS = 30.0  # a log file gets a new phase at once, and an unchanged one this often
+LAST_SECONDS = 5.0  # for a text that is on its way when the line ends
+
+Send = Callable[[str], None]
+
+
+def elapsed(seconds: float) -> str:
+    """Seconds as people say them: 7s, 1m12s, 2h05m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class Line:
+    """Sends a phase and its elapsed time while it is watched.
+
+    A look every ``tick`` seconds: a new phase is sent at once, an unchanged one every ``again`` seconds.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        again: float = TICK_SECONDS,
+        tick: float = TICK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._send = send
+        self._again = again
+        self._tick = tick
+        self._clock = clock
+        self._begin = clock()
+        self._phase = ""
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status line", daemon=True)
+
+    def say(self, phase: str) -> None:
+        """Take a new phase; it is shown at the next tick, however often this is called."""
+        self._phase = phase
+
+    def text(self) -> str:
+        """What the line shows now."""
+        return f"{self._phase}, {elapsed(self._clock() - self._begin)}" if self._phase else ""
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more; returns when nothing is under way."""
+        self._end.set()
+        self._thread.join(LAST_SECONDS + self._tick)
+
+    def _run(self) -> None:
+        shown, sent = "", self._clock()
+        while not self._end.wait(self._tick):
+            phase, now = self._phase, self._clock()
+            if phase and (phase != shown or now - sent >= self._again - self._tick / 2):
+                self._send(self.text())
+                shown, sent = phase, now
