@@ -45,7 +45,7 @@ test-fast: setup ## no machines; under two minutes
 	@$(ENV)
 	python tools/suite.py fast $(ARGS)
 
-test-spack: setup ## install a real Spack environment into a baked image: SPACK_SOURCE=<git url, folder or archive>
+test-spack: setup ## a real Spack environment in a baked image: SPACK_SOURCE=<git url, folder or archive> [SPACK_PACKAGES= SPACK_MIRROR=]
 	@: "$${SPACK_SOURCE:?say where Spack is: make test-spack SPACK_SOURCE=<git url, folder or archive>}"
 	$(ENV)
 	python tools/suite.py spack $(ARGS)
