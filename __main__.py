@@ -22,9 +22,7 @@ ROOT = Path(__file__).resolve().parent
 def main() -> None:
     """Declare what the stack's settings and the recipes say."""
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT)
-    recipes = load(
-        settings.packages, settings.common, settings.select, cache=paths.cache(), spack_ref=settings.spack.ref
-    )
+    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     plan = planning.make(settings, recipes, lockfile.read(settings.lock), revision(settings.root))
     for problem in plan.problems:
         pulumi.log.warn(str(problem))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from bakery.library.base import ImageRecord, Library
 from bakery.paths import StatePaths
 from bakery.plan.decide import decide
 from bakery.plan.lock import Lock, place
-from bakery.plan.model import Plan
-from bakery.plan.plan import draft
+from bakery.plan.model import Outline
+from bakery.plan.outlines import outlines
 from bakery.recipe import lockfile
 from bakery.recipe.findings import one_line
-from bakery.recipe.load import load
+from bakery.recipe.load import find, memory, no_collection
 from bakery.report.plan import PlanReport
 from bakery.settings import OvenKind, Settings
 
@@ -37,17 +37,21 @@ def survey(settings: Settings, *, locked: bool = True, library: bool = True) -> 
     ``locked`` as in :func:`bakery.plan.plan.draft`, but where nothing was ever locked a plan goes on all the same.
     Without ``library``, or when it can't be asked, every image counts as new.
     """
-    recipes = load(settings.packages, settings.common, cache=recipe_cache(), spack_ref=settings.spack.ref)
-    lock = lock_of(settings)
-    plan = draft(settings, recipes, lock, locked=locked and bool(lock.bases.get(place(settings.oven))))
-    problems = list(plan.problems)
+    with no_collection():
+        lock = lock_of(settings)
+        locked = locked and bool(lock.bases.get(place(settings.oven)))
+        packages = find(settings.packages, settings.common, cache=recipe_cache(), spack_ref=settings.spack.ref)
+        known = memory(settings.packages, recipe_cache(), f"plan-{settings.stack}")
+        images, found = outlines(settings, packages, lock, known, locked=locked)
+        known.write()
+    problems = list(found)
     shelf = Shelf()
     if library:
         try:
-            shelf = read_shelf(settings, plan)
+            shelf = read_shelf(settings, images)
         except (BakeryError, ImportError) as error:
             problems.append(_unknown(error))
-    decisions = decide(plan, shelf.images, shelf.families or {}, shelf.proven)
+    decisions = decide(images, shelf.images, shelf.families or {}, shelf.proven)
     return PlanReport(decisions, tuple(problems), shelf.times or {})
 
 
@@ -70,7 +74,7 @@ def lock_of(settings: Settings) -> Lock:
     return lockfile.read(beside if beside.is_file() else settings.lock)
 
 
-def read_shelf(settings: Settings, plan: Plan) -> Shelf:
+def read_shelf(settings: Settings, planned: Sequence[Outline]) -> Shelf:
     """Read the library; an empty one when there is none yet. Raises BakeryError, ImportError."""
     if settings.oven is not OvenKind.CLOUD_BUILD and not StatePaths(settings.state).library.is_dir():
         return Shelf()
@@ -78,10 +82,10 @@ def read_shelf(settings: Settings, plan: Plan) -> Shelf:
 
     library = make(settings)
     images, families = tuple(library.images()), library.families()
-    wanted = {image.name for image in plan.images}
+    wanted = {image.name for image in planned}
     proven = {record.name: found for record in images if record.name in wanted and (found := _proven(library, record))}
     times = {record.candidate_for: record.bake_seconds for record in images if record.bake_seconds}
-    return Shelf(_completed(library, images, plan, families), families, proven, {**times, **_times(library)})
+    return Shelf(_completed(library, images, planned, families), families, proven, {**times, **_times(library)})
 
 
 def _proven(library: Library, record: ImageRecord) -> str:
@@ -100,12 +104,12 @@ def _times(library: Library) -> Mapping[str, float]:
 
 
 def _completed(
-    library: Library, images: Iterable[ImageRecord], plan: Plan, families: Mapping[str, str]
+    library: Library, images: Iterable[ImageRecord], planned: Sequence[Outline], families: Mapping[str, str]
 ) -> tuple[ImageRecord, ...]:
     """The records; what new images are compared with has its manifest, which a listing may leave out."""
     images = tuple(images)
     there = {record.name for record in images}
-    compared = {families.get(image.family, "") for image in plan.images if image.name not in there}
+    compared = {families.get(image.family, "") for image in planned if image.name not in there}
     return tuple(
         replace(record, inputs=(library.find(record.name) or record).inputs)
         if record.name in compared and not record.inputs

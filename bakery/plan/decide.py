@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.plan.model import Action, Decision, ImagePlan, Plan
+from bakery.plan.model import Action, Decision, Outline
 
 REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files
 
 
 def decide(
-    plan: Plan, images: Sequence[ImageRecord], families: Mapping[str, str], proven: Mapping[str, str] | None = None
+    planned: Sequence[Outline],
+    images: Sequence[ImageRecord],
+    families: Mapping[str, str],
+    proven: Mapping[str, str] | None = None,
 ) -> tuple[Decision, ...]:
-    """A decision for each image, in the plan's order.
+    """A decision for each image of the plan, in its order.
 
     ``images`` is the library, oldest first, ``families`` what each family points at. ``proven`` maps an image's name
     to the digest (or its beginning) of the tests it last passed; without it a proof counts for the tests of today.
@@ -22,7 +25,7 @@ def decide(
     latest = {record.candidate_for: record for record in images}
     fresh: set[str] = set()
     decisions = []
-    for image in plan.images:
+    for image in planned:
         record = known.get(image.name)
         if record is None:
             before = known.get(families.get(image.family, "")) or latest.get(image.family)
@@ -35,7 +38,7 @@ def decide(
     return tuple(decisions)
 
 
-def _there(image: ImagePlan, record: ImageRecord, promoted: bool, tests: str) -> Decision:
+def _there(image: Outline, record: ImageRecord, promoted: bool, tests: str) -> Decision:
     """The decision for an image that the library has."""
     doubt = _why_tested(image, record, tests)
     if doubt:
@@ -45,17 +48,17 @@ def _there(image: ImagePlan, record: ImageRecord, promoted: bool, tests: str) ->
     return Decision(image, Action.ADOPT, (f"the library has {image.name} already, {image.family} will point at it",))
 
 
-def _why_tested(image: ImagePlan, record: ImageRecord, tests: str) -> str:
-    if image.tests is None:
+def _why_tested(image: Outline, record: ImageRecord, tests: str) -> str:
+    if not image.tests_digest:
         return ""
     if record.proof is Proof.UNTESTED:
         return "baked, and not tested yet"
-    if tests and not image.tests.digest.startswith(tests):
+    if tests and not image.tests_digest.startswith(tests):
         return "tests changed"
     return "the last Fluid-Run failed" if record.proof is Proof.FAILED else ""
 
 
-def _why_baked(image: ImagePlan, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:
+def _why_baked(image: Outline, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:
     if before is None:
         return (f"{image.family} has no image yet",)
     if not before.inputs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from bakery.plan.graph import Node
 from bakery.plan.render import (
@@ -154,12 +153,9 @@ def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables
 
 
 def _at(recipe: Recipe, *keys: str) -> tuple[str, int]:
-    """Where the first of the keys is set; else the template, beside any file that is known by position."""
-    found = next((recipe.positions[key] for key in keys if key in recipe.positions), None)
-    if found:
-        return found
-    beside = next(iter(recipe.positions.values()), (f"{recipe.workspace_path}/packer.json", 1))[0]
-    return str(PurePosixPath(beside).with_name("packer.json")), 1
+    """Where the first of the keys is set; else the template."""
+    at = (f"{recipe.shown}/packer.json", 1)
+    return next((recipe.positions[key] for key in keys if key in recipe.positions), at)
 
 
 def named(point: Point, name: str) -> tuple[dict[str, str], dict[str, str]]:

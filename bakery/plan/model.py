@@ -45,13 +45,12 @@ class TestPlan:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ImagePlan:
-    """One image of the plan.
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What a plan's report says of an image.
 
     ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
-    ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
-    ``files`` the staged workspace; ``timeout`` in seconds.
+    ``tests_digest`` is empty for an image without tests.
     """
 
     package: str
@@ -60,6 +59,18 @@ class ImagePlan:
     name: str
     digest: str
     base: Base
+    inputs: Mapping[str, str]
+    tests_digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan(Outline):
+    """One image of the plan, with all that bakes and tests it.
+
+    ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
+    ``files`` the staged workspace; ``timeout`` in seconds.
+    """
+
     template: Json
     template_path: str
     build: Json
@@ -67,7 +78,6 @@ class ImagePlan:
     substitutions: Mapping[str, str]
     files: tuple[SourceFile, ...]
     labels: Mapping[str, str]
-    inputs: Mapping[str, str]
     timeout: int
     tests: TestPlan | None = None
 
@@ -85,7 +95,7 @@ class Action(StrEnum):
 class Decision:
     """An image of the plan with what will be done to it and the reasons, in words."""
 
-    image: ImagePlan
+    image: Outline
     action: Action
     reasons: tuple[str, ...] = ()
 

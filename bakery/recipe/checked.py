@@ -1,14 +1,22 @@
-"""What the checks of one package give, and its form as JSON, which :mod:`bakery.recipe.remembered` keeps."""
+"""What the checks of one package give, and its form as bytes, which :mod:`bakery.recipe.remembered` keeps.
+
+JSON, since it can only hold values: nothing runs when it is read. The head says what every plan wants to know; the
+body, which is most of it, is only read when somebody asks for the recipe.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 from bakery.errors import Problem, Severity
+from bakery.plan.render import FAMILY
 from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, TestJob, Variant
 
 TIMEOUT = 3600  # seconds, Cloud Build's own default
+BORDER = b"\t"  # between head and body; JSON writes it as \t
 
 
 @dataclass(frozen=True)
@@ -32,24 +40,57 @@ class Checked:
     positions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families that it sets by substitution."""
+        given = (self.substitutions, *(variant.substitutions for variant in self.variants))
+        return tuple(values[FAMILY] for values in given if FAMILY in values)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A package's checks as they are remembered."""
+
+    usable: bool
+    families: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    body: bytes
+
+    @cached_property
+    def checked(self) -> Checked:
+        """All of it."""
+        return _from_json(json.loads(self.body), self.problems)
+
+
+def to_bytes(checked: Checked) -> bytes:
+    """Head and body."""
+    problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
+    parts = ([checked.usable, checked.families, problems], _to_json(checked))
+    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in parts)
+
+
+def from_bytes(content: bytes) -> Entry:
+    """What :func:`to_bytes` wrote."""
+    head, _, body = content.partition(BORDER)
+    usable, families, problems = json.loads(head)
+    found = tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in problems)
+    return Entry(usable, tuple(families), found, body)
+
 
 # The codec of all models (bakery.codec) goes by type hints and takes ten times as long as these few lines, which a
 # thousand recipes feel in each plan.
 
 
-def to_json(checked: Checked) -> Json:
-    """As json.dumps takes it."""
-    made = {one.name: getattr(checked, one.name) for one in fields(checked)}
+def _to_json(checked: Checked) -> Json:
+    made = {one.name: getattr(checked, one.name) for one in fields(checked) if one.name != "problems"}
     made["suite"] = checked.suite and _suite_to_json(checked.suite)
     made["variants"] = [
         {**vars(one), "cluster": one.cluster and _cluster_to_json(one.cluster)} for one in checked.variants
     ]
-    made["problems"] = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
     return made
 
 
-def from_json(value: Json) -> Checked:
-    """Back; raises KeyError, TypeError or ValueError when it is something else."""
+def _from_json(value: Json, problems: tuple[Problem, ...]) -> Checked:
     return Checked(
         **value
         | {
@@ -57,7 +98,7 @@ def from_json(value: Json) -> Checked:
             "variants": tuple(_variant(one) for one in value["variants"]),
             "owners": tuple(value["owners"]),
             "positions": {name: (file, line) for name, (file, line) in value["positions"].items()},
-            "problems": tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in value["problems"]),
+            "problems": problems,
         }
     )
 
@@ -65,10 +106,6 @@ def from_json(value: Json) -> Checked:
 def _suite_to_json(suite: Suite) -> Json:
     jobs = [{**vars(job), "metrics": [vars(metric) for metric in job.metrics]} for job in suite.jobs]
     return {"jobs": jobs, "cluster": _cluster_to_json(suite.cluster)}
-
-
-def _variant_to_json(variant: Variant) -> Json:
-    return {**vars(variant), "cluster": variant.cluster and _cluster_to_json(variant.cluster)}
 
 
 def _cluster_to_json(cluster: ClusterShape) -> Json:

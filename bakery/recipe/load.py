@@ -12,30 +12,39 @@ from functools import cache as once
 from pathlib import Path
 
 from bakery.errors import Problem, Severity
-from bakery.plan.render import FAMILY
-from bakery.recipe import tree
-from bakery.recipe.checked import Checked
-from bakery.recipe.model import Recipe, Recipes, SourceFile
+from bakery.recipe import checked, tree
+from bakery.recipe.checked import Entry
+from bakery.recipe.installer import INSTALLER, needed
+from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
 from bakery.recipe.remembered import Remembered
 
 TEMPLATE = "packer.json"
 
 
-def load(
-    packages: Path, common: Path, select: tuple[str, ...] = (), cache: Path | None = None, spack_ref: str = ""
-) -> Recipes:
-    """All packages below ``packages``: folders that hold a ``packer.json``.
+def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
+    """All recipes; see :func:`find`."""
+    with no_collection():
+        return find(packages, common, cache, spack_ref).recipes()
 
-    ``select`` leaves nothing out: any package can be a parent, the plan picks. ``cache`` is a folder that remembers
-    checked recipes by the digest of their contents; it may be deleted at any time. ``spack_ref`` is the tag
-    or commit of the Spack that bakes. Never raises for a bad recipe.
+
+def find(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Packages:
+    """All packages below ``packages``, read, hashed and checked: folders that hold a ``packer.json``.
+
+    ``cache`` is a folder that remembers the checks by the digest of what was checked; it may be deleted at any time.
+    ``spack_ref`` is the tag or commit of the Spack that bakes. Never raises for a bad recipe.
     """
-    with _no_collection():
-        return _Loader(packages, common, cache, spack_ref).load()
+    with no_collection():
+        return _Finder(packages, common, cache, spack_ref).find()
+
+
+def memory(packages: Path, cache: Path | None, name: str) -> Remembered:
+    """What ``name`` remembers of that tree: a file of its own for each, valid as long as the code stays."""
+    tree_key = digest_of(os.path.realpath(packages))[:12]
+    return Remembered.read(cache and cache / f"{name}-{tree_key}", _code())
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Without the cyclic collector: it would walk over the growing heap again and again and find nothing.
 
     What is there at the end is kept out of its way for good.
@@ -45,15 +54,19 @@ def _no_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
         if was:
+            gc.freeze()
             gc.enable()
 
 
 @dataclass(frozen=True)
 class _Common:
+    """``common/``: what a recipe's checks depend on (``seen``) is its paths and what the installer wants."""
+
     tree: tree.Tree
     digest: str
+    seen: str
+    needed: tuple[str, ...]
     files: Mapping[str, tuple[SourceFile, ...]]  # by the path where it is staged; filled as asked for
 
     def staged(self, path: str) -> tuple[SourceFile, ...]:
@@ -63,22 +76,56 @@ class _Common:
         return self.files[path]
 
 
-class _Loader:
+@dataclass(frozen=True)
+class _Package:
+    """All that was read of one package."""
+
+    folder: Path
+    shown: str
+    digest: str
+    tree: tree.Tree
+    entry: Entry
+    common: _Common
+    problems: tuple[Problem, ...]
+
+    def recipe(self) -> Recipe:
+        found = self.entry.checked
+        return Recipe(
+            name=self.folder.name,
+            folder=self.folder,
+            workspace_path=found.workspace_path,
+            template=found.template,
+            build=found.build,
+            substitutions=found.substitutions,
+            timeout=found.timeout,
+            files=_source_files(self.tree, found.workspace_path),
+            common=self.common.staged(found.common_path),
+            variants=found.variants,
+            suite=found.suite,
+            owners=found.owners,
+            problems=self.problems,
+            positions={key: (f"{self.shown}/{file}", line) for key, (file, line) in found.positions.items()},
+            shown=self.shown,
+            description=found.description,
+            digest=self.digest,
+        )
+
+
+class _Finder:
     def __init__(self, packages: Path, common: Path, cache: Path | None, spack_ref: str) -> None:
         self.packages = Path(os.path.abspath(packages))  # noqa: PTH100 - keeps links as they are shown
         self.common = Path(os.path.abspath(common))  # noqa: PTH100
         self.roots = tuple(os.path.realpath(path) for path in (self.packages, self.common))
         self.spack_ref = spack_ref
-        self.remembered = Remembered.read(cache and cache / f"recipes-{_key(self.roots[0])[:12]}", _code())
+        self.remembered = memory(self.packages, cache, "recipes")
         self.problems: list[Problem] = []
         self.broken: set[str] = set()
 
-    def load(self) -> Recipes:
+    def find(self) -> Packages:
         shared = self.read_common()
-        names = self.names()
-        recipes = [made for name in names if (made := self.recipe(name, shared)) is not None]
+        found = [made for name in self.names() if (made := self.package(name, shared)) is not None]
         self.remembered.write()
-        return Recipes(tuple(recipes), tuple(sorted(self.problems)), frozenset(self.broken))
+        return Packages(tuple(found), tuple(sorted(self.problems)), frozenset(self.broken))
 
     def read_common(self) -> _Common:
         found = tree.Tree(str(self.common))
@@ -86,9 +133,10 @@ class _Loader:
             found = tree.read(self.common, self.roots)
         else:
             hint = "set common to the folder of shared files"
-            self.problems.append(Problem(_shown(self.common), 1, "is no folder", hint, Severity.WARNING))
-        self.problems += _under(_shown(self.common), found.problems)
-        return _Common(found, found.digest(), {})
+            self.problems.append(Problem(shown(self.common), 1, "is no folder", hint, Severity.WARNING))
+        self.problems += _under(shown(self.common), found.problems)
+        wanted = needed(found.contents.get(INSTALLER, b""))
+        return _Common(found, found.digest(), digest_of(*wanted, "", *sorted(found.files)), wanted, {})
 
     def names(self) -> tuple[str, ...]:
         """The packages' names, sorted; folders without a template are none."""
@@ -97,7 +145,7 @@ class _Loader:
                 found = sorted(entry.name for entry in entries if entry.is_dir() and self.inside(entry))
         except OSError as error:
             hint = "set packages to the folder of the recipes"
-            self.problems.append(Problem(_shown(self.packages), 1, f"can't be read: {error.strerror}", hint))
+            self.problems.append(Problem(shown(self.packages), 1, f"can't be read: {error.strerror}", hint))
             return ()
         skipped = {".git", self.common.name} if self.common.parent == self.packages else {".git"}
         return tuple(n for n in found if n not in skipped and os.path.lexists(f"{self.packages}/{n}/{TEMPLATE}"))
@@ -108,52 +156,34 @@ class _Loader:
             return True
         if os.path.lexists(f"{entry.path}/{TEMPLATE}"):
             hint = "copy the folder, or link inside of the tree"
-            self.problems.append(Problem(_shown(Path(entry.path)), 1, "is a link out of the tree", hint))
+            self.problems.append(Problem(shown(Path(entry.path)), 1, "is a link out of the tree", hint))
         return False
 
-    def recipe(self, name: str, shared: _Common) -> Recipe | None:
+    def package(self, name: str, shared: _Common) -> Found | None:
         """One package; None when there is nothing to plan with."""
         folder = self.packages / name
-        found = tree.read(folder, self.roots)
+        read = tree.read(folder, self.roots)
         default = name if self.common.parent == self.packages else f"{self.packages.name}/{name}"
-        key = _key(name, default, shared.digest, self.spack_ref, found.digest())
-        entry = self.remembered.get(key)
-        if entry is None:
-            entry = self.remembered.add(key, _check(name, default, found, shared, self.spack_ref))
-        shown = _shown(folder)
-        problems = _under(shown, (*found.problems, *entry.problems))
+        key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
+        content = self.remembered.get(key)
+        if content is None:
+            from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
+
+            paths, common = read.files.keys(), shared.tree.files.keys()
+            sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.needed)
+            content = checked.to_bytes(check(sources))
+            self.remembered.put(key, content)
+        read.contents.clear()
+        entry = checked.from_bytes(content)
+        title = shown(folder)
+        problems = _under(title, (*read.problems, *entry.problems))
         self.problems += problems
         if not entry.usable:
-            given = (entry.substitutions, *(variant.substitutions for variant in entry.variants))
-            self.broken |= {name, *(values[FAMILY] for values in given if FAMILY in values)}
+            self.broken |= {name, *entry.families}
             return None
-        positions = {key: (f"{shown}/{file}", line) for key, (file, line) in entry.positions.items()}
-        return Recipe(
-            name=name,
-            folder=folder,
-            workspace_path=entry.workspace_path,
-            template=entry.template,
-            build=entry.build,
-            substitutions=entry.substitutions,
-            timeout=entry.timeout,
-            files=_source_files(found, entry.workspace_path),
-            common=shared.staged(entry.common_path),
-            variants=entry.variants,
-            suite=entry.suite,
-            owners=entry.owners,
-            problems=tuple(problems),
-            positions=positions,
-            description=entry.description,
-            digest=key,
-        )
-
-
-def _check(name: str, default: str, found: tree.Tree, shared: _Common, spack_ref: str) -> Checked:
-    from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
-
-    installer = shared.tree.contents.get("spack-install.sh", b"")
-    common = shared.tree.files.keys()
-    return check(Sources(name, found.contents, found.files.keys(), common, default, spack_ref, installer))
+        digest = digest_of(key, shared.digest)
+        package = _Package(folder, title, digest, read, entry, shared, tuple(problems))
+        return Found(name, digest, title, package.recipe)
 
 
 def _source_files(found: tree.Tree, path: str) -> tuple[SourceFile, ...]:
@@ -163,23 +193,24 @@ def _source_files(found: tree.Tree, path: str) -> tuple[SourceFile, ...]:
     )
 
 
-def _key(*parts: str) -> str:
+def digest_of(*parts: str) -> str:
+    """SHA-256 in hex of texts without NUL, as paths and digests are."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @once
 def _code() -> str:
-    """A digest of the code that reads recipes: what an older version remembered does not count."""
+    """A digest of the code that reads and plans recipes: what an older version remembered does not count."""
     folder = Path(__file__).parent
-    sources = sorted((*folder.glob("*.py"), *folder.glob("schemas/*.json"), folder.parent / "plan" / "render.py"))
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources if source.exists())).hexdigest()
+    sources = sorted((*folder.glob("*.py"), *folder.glob("schemas/*.json"), *(folder.parent / "plan").glob("*.py")))
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _under(shown: str, problems: tuple[Problem, ...] | list[Problem]) -> list[Problem]:
     return [replace(problem, file=f"{shown}/{problem.file}") for problem in problems]
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """The path as the user knows it: relative to where they stand when it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

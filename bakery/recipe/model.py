@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,8 @@ class Recipe:
     ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
     defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
     ``positions`` says where a substitution (``_SOURCE_IMAGE_FAMILY``) or a Packer variable (``image_family``) is set,
-    as file shown to the user and line; the plan's problems point there. ``digest`` is a SHA-256 of all that was read:
-    as long as it stays, the recipe says the same (``folder`` and ``source`` of the files apart).
+    as file shown to the user and line; the plan's problems point there. ``shown`` is the folder as the user knows it.
+    ``digest`` is a SHA-256 of all that was read: as long as it stays, the recipe says the same, wherever it lies.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Recipe:
     owners: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     positions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    shown: str = ""
     description: str = ""
     digest: str = ""
 
@@ -157,3 +159,34 @@ class Recipes:
     recipes: tuple[Recipe, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A package that can be planned; its recipe is put together when somebody asks.
+
+    ``digest`` is the recipe's, ``shown`` the folder as the user knows it.
+    """
+
+    name: str
+    digest: str
+    shown: str
+    make: Callable[[], Recipe]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The whole recipe."""
+        return self.make()
+
+
+@dataclass(frozen=True)
+class Packages:
+    """As :class:`Recipes`, before any recipe is put together."""
+
+    found: tuple[Found, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken: frozenset[str] = frozenset()
+
+    def recipes(self) -> Recipes:
+        """All recipes."""
+        return Recipes(tuple(found.recipe for found in self.found), self.problems, self.broken)

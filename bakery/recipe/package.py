@@ -42,7 +42,7 @@ class Sources:
     common: Collection[str]
     workspace_path: str  # where the folder is staged unless pkg_path says otherwise
     spack_ref: str = ""
-    installer: bytes = b""  # common/spack-install.sh
+    needed: Collection[str] = ()  # the variables that common/spack-install.sh wants
 
 
 def check(sources: Sources) -> Checked:
@@ -96,9 +96,7 @@ class _Package:
             self.files(template, build, variants)
         self.partitions(suite, variants)
         trusted = template if self.usable else None
-        environments.check(
-            trusted, self.sources.contents, self.sources.installer, self.sources.spack_ref, self.findings
-        )
+        environments.check(trusted, self.sources.contents, self.sources.needed, self.sources.spack_ref, self.findings)
         value = extra.value if extra is not None else {}
         return Checked(
             usable=self.usable,

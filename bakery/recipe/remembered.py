@@ -1,25 +1,22 @@
-"""Checked recipes by the digest of their contents, in one file that may be deleted, damaged or shared at any time.
+"""What was worked out before, by the digest of what it was made from, in one file.
 
-A line for each: digest, checksum, JSON. JSON since it can only hold values: nothing runs when it is read. Only as
-many entries stay as the last load used.
+The file may be deleted, damaged or shared at any time. A line for each entry: key, checksum, content. Only as many
+entries stay as the last run used.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bakery.recipe.checked import Checked, from_json, to_json
-
-FORMAT = "bakery-recipes-1"
+FORMAT = "bakery-2"
 
 
 class Remembered:
-    """The file's entries; :meth:`get` decodes one, :meth:`add` takes a new one, :meth:`write` keeps what was used."""
+    """The file's entries; :meth:`write` keeps those that :meth:`get` and :meth:`put` had to do with."""
 
     def __init__(self, file: Path | None, head: bytes, lines: Mapping[bytes, bytes]) -> None:
         self._file = file
@@ -40,25 +37,19 @@ class Remembered:
             return cls(file, head, {})
         return cls(file, head, {line[:64]: line for line in rest if line} if first == head else {})
 
-    def get(self, key: str) -> Checked | None:
-        """The entry of that digest; None when it is not there or damaged."""
+    def get(self, key: str) -> bytes | None:
+        """The content under a key (64 characters); None when it is not there or damaged."""
         line = self._lines.get(key.encode())
         if line is None or line[65:73] != _checksum(line[74:]):
             return None
-        try:
-            made = from_json(json.loads(line[74:]))
-        except (ValueError, RecursionError, TypeError, KeyError):
-            return None
         self._used[line[:64]] = line
-        return made
+        return line[74:]
 
-    def add(self, key: str, entry: Checked) -> Checked:
-        """Remember an entry, and hand it back."""
+    def put(self, key: str, content: bytes) -> None:
+        """Remember a content, which has no line end in it."""
         if self._file is not None:
-            written = json.dumps(to_json(entry), separators=(",", ":")).encode()
-            self._used[key.encode()] = b" ".join((key.encode(), _checksum(written), written))
+            self._used[key.encode()] = b" ".join((key.encode(), _checksum(content), content))
             self._fresh = True
-        return entry
 
     def write(self) -> None:
         """Replace the file when something changed. That it can't be written only costs time the next time."""

@@ -13,8 +13,8 @@ from bakery.errors import Severity
 from bakery.recipe import yaml_file
 from bakery.recipe.document import Document, text
 from bakery.recipe.findings import Findings
+from bakery.recipe.installer import PLACEHOLDERS
 
-PLACEHOLDERS = ("INSTALL_ROOT", "COMPILER", "SYSTEM_COMPILER", "ARCH")  # filled by common/spack-install.sh
 NEWEST = (99,)  # an unknown or empty ref: today's Spack
 _PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)*(?:[-.]?\w+)*")
@@ -24,17 +24,6 @@ def version(ref: str) -> tuple[int, ...]:
     """The version that a tag (v0.23.1, releases/v0.22) names; NEWEST for a commit, a branch or nothing."""
     match = _VERSION.fullmatch(ref.rpartition("/")[2])
     return (int(match[1]), int(match[2])) if match else NEWEST
-
-
-def needed(script: bytes) -> list[str]:
-    """Which of the placeholders' variables a script uses and neither sets nor gives a default."""
-    written = script.decode(errors="replace")
-    return [
-        name
-        for name in PLACEHOLDERS
-        if re.search(rf"\$(\{{{name}\}}|{name}\b)", written)
-        and not re.search(rf"\$\{{{name}:?[-=?]|^\s*(export\s+)?{name}=", written, re.MULTILINE)
-    ]
 
 
 def check(content: bytes, findings: Findings, ref: str, given: Collection[str], rejected: Severity) -> None:

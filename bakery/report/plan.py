@@ -53,7 +53,7 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
         "reasons": list(decision.reasons),
         "base": base | {"project": image.base.project},
         "seconds": times.get(image.family),
-        "tests": image.tests.digest if image.tests else "",
+        "tests": image.tests_digest,
     }
 
 

@@ -92,6 +92,7 @@ def recipe(name: str = "app", parent: str = "debian-12", **changes: Any) -> Reci
     values: dict[str, Any] = {
         "name": name,
         "folder": Path("/checkout") / folder,
+        "shown": folder,
         "workspace_path": folder,
         "template": template(),
         "build": build(**substitutions),

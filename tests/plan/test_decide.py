@@ -51,7 +51,7 @@ def actions(decisions: tuple[Decision, ...]) -> list[Action]:
 
 def test_nothing_changed_is_kept() -> None:
     plan = plan_of(PARENT, CHILD)
-    found = decide(plan, *library(plan))
+    found = decide(plan.images, *library(plan))
     assert actions(found) == [Action.KEEP, Action.KEEP]
     assert all(decision.reasons == () for decision in found)
 
@@ -59,7 +59,7 @@ def test_nothing_changed_is_kept() -> None:
 def test_an_edit_bakes_the_child_alone_and_names_the_file() -> None:
     before = plan_of(PARENT, CHILD)
     after = plan_of(PARENT, edited(CHILD, "packages/app/install.sh", sha256="0" * 64))
-    found = decide(after, *library(before))
+    found = decide(after.images, *library(before))
     assert actions(found) == [Action.KEEP, Action.BAKE]
     assert found[1].reasons == ("packages/app/install.sh changed",)
 
@@ -67,7 +67,7 @@ def test_an_edit_bakes_the_child_alone_and_names_the_file() -> None:
 def test_an_edit_of_the_parent_bakes_both_and_says_so() -> None:
     before = plan_of(PARENT, CHILD)
     after = plan_of(edited(PARENT, "packages/base/install.sh", mode=0o644), CHILD)
-    found = decide(after, *library(before))
+    found = decide(after.images, *library(before))
     assert actions(found) == [Action.BAKE, Action.BAKE]
     assert found[0].reasons == ("packages/base/install.sh is no longer executable",)
     assert found[1].reasons == ("parent base is baked",)
@@ -77,7 +77,7 @@ def test_every_kind_of_reason() -> None:
     before = plan_of(CHILD, PARENT)
     other = recipe("app", "base", substitutions={"_COMPILER": "intel"})
     other = replace(other, files=(*other.files[:2], replace(other.files[2], path="packages/app/share/issue")))
-    (_, found) = decide(plan_of(PARENT, other, nonce={"app": "1"}), *library(before))
+    (_, found) = decide(plan_of(PARENT, other, nonce={"app": "1"}).images, *library(before))
     assert set(found.reasons) == {
         "variable compiler changed from gcc@12 to intel",
         "packages/app/share/issue is new",
@@ -92,7 +92,7 @@ def test_another_base_is_named() -> None:
 
 
 def test_a_first_image_says_so() -> None:
-    (found,) = decide(plan_of(PARENT), [], {})
+    (found,) = decide(plan_of(PARENT).images, [], {})
     assert (found.action, found.reasons) == (Action.BAKE, ("base has no image yet",))
 
 
@@ -101,9 +101,9 @@ def test_a_changed_test_only_tests() -> None:
     after = plan_of(edited(PARENT, "packages/base/test/run.sh", sha256="1" * 64))
     (tests,) = [image.tests for image in before.images]
     assert tests is not None
-    (found,) = decide(after, *library(before), {before.images[0].name: tests.digest[:12]})
+    (found,) = decide(after.images, *library(before), {before.images[0].name: tests.digest[:12]})
     assert (found.action, found.reasons) == (Action.TEST, ("tests changed",))
-    (same,) = decide(before, *library(before), {before.images[0].name: tests.digest[:12]})
+    (same,) = decide(before.images, *library(before), {before.images[0].name: tests.digest[:12]})
     assert same.action is Action.KEEP
 
 
@@ -113,42 +113,42 @@ def test_a_changed_test_only_tests() -> None:
 def test_a_candidate_is_only_tested(proof: Proof, reason: str) -> None:
     plan = plan_of(PARENT)
     images, _ = library(plan, proof=proof, family="")
-    (found,) = decide(plan, images, {})
+    (found,) = decide(plan.images, images, {})
     assert (found.action, found.reasons) == (Action.TEST, (reason,))
 
 
 def test_an_image_that_is_there_and_proven_is_adopted() -> None:
     plan = plan_of(PARENT)
     images, _ = library(plan, family="")
-    (found,) = decide(plan, images, {"base": "base-other"})
+    (found,) = decide(plan.images, images, {"base": "base-other"})
     assert found.action is Action.ADOPT
 
 
 def test_a_deleted_image_is_baked_again() -> None:
     plan = plan_of(PARENT)
     images, _ = library(plan, state=ImageState.DELETED)
-    (found,) = decide(plan, images, {})
+    (found,) = decide(plan.images, images, {})
     assert found.action is Action.BAKE
 
 
 def test_unknown_inputs_are_said() -> None:
     before = plan_of(PARENT)
     images, families = library(before, inputs={})
-    (found,) = decide(plan_of(edited(PARENT, "packages/base/install.sh", sha256="1" * 64)), images, families)
+    (found,) = decide(plan_of(edited(PARENT, "packages/base/install.sh", sha256="1" * 64)).images, images, families)
     assert found.reasons == (f"it is not known what {before.images[0].name} was baked from",)
 
 
 def test_hundreds_of_reasons_are_cut() -> None:
     before = plan_of(PARENT)
     images, families = library(before, inputs={f"file {index}": "" for index in range(500)})
-    (found,) = decide(plan_of(edited(PARENT, "packages/base/install.sh", sha256="1" * 64)), images, families)
+    (found,) = decide(plan_of(edited(PARENT, "packages/base/install.sh", sha256="1" * 64)).images, images, families)
     assert len(found.reasons) == 21
     assert found.reasons[-1].startswith("and ")
 
 
 def test_forecast_adds_up_along_the_longest_chain() -> None:
     plan = plan_of(PARENT, CHILD, recipe("leaf", "app"), recipe("other"))
-    found = forecast(decide(plan, [], {}), {"base": 100.0, "app": 50.0, "other": 120.0})
+    found = forecast(decide(plan.images, [], {}), {"base": 100.0, "app": 50.0, "other": 120.0})
     assert found.total == 270.0
     assert (found.critical, found.critical_path) == (150.0, ("base", "app"))
     assert found.unknown == ("leaf",)
@@ -156,5 +156,5 @@ def test_forecast_adds_up_along_the_longest_chain() -> None:
 
 def test_forecast_counts_only_what_is_baked() -> None:
     plan = plan_of(PARENT, CHILD)
-    found = forecast(decide(plan, *library(plan)), {"base": 100.0, "app": 50.0})
+    found = forecast(decide(plan.images, *library(plan)), {"base": 100.0, "app": 50.0})
     assert (found.total, found.critical, found.critical_path, found.unknown) == (0.0, 0.0, (), ())

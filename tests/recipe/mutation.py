@@ -118,7 +118,7 @@ def survive(root: Path, path: str, content: bytes) -> int:
     file.write_bytes(content)
     recipes = tree.loaded(root)
     plan = draft(parse({"oven": "fake"}, "test", root), recipes, Lock(), locked=False)
-    comment = render(to_json(PlanReport(decide(plan, (), {}), plan.problems)))
+    comment = render(to_json(PlanReport(decide(plan.images, (), {}), plan.problems)))
     assert len(comment.encode()) < 65_536
     lines = max(content.count(b"\n"), content.count(b"\r")) + content.count("\u2028".encode()) + 2
     for problem in (*recipes.problems, *plan.problems):

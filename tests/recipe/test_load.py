@@ -70,7 +70,7 @@ def test_what_is_remembered_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def never(*_: object) -> None:
         raise AssertionError("checked again")
 
-    monkeypatch.setattr("bakery.recipe.load._check", never)
+    monkeypatch.setattr("bakery.recipe.package.check", never)
     assert tree.loaded(tmp_path, cache=tmp_path / "cache") == fresh
     with pytest.raises(AssertionError, match="checked again"):
         tree.loaded(tmp_path)

@@ -25,7 +25,7 @@ SCHEMA = json.loads(files("bakery.report").joinpath("schemas/plan.schema.json").
 
 
 def report(**changes: Any) -> dict[str, Any]:
-    decisions = decide(PLAN, [], {})
+    decisions = decide(PLAN.images, [], {})
     return reports.to_json(reports.PlanReport(decisions, (PROBLEM,), {"base": 100.0, "app": 61.5}, **changes))
 
 
