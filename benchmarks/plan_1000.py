@@ -121,27 +121,23 @@ def write(root: Path, count: int) -> list[Path]:
 
 
 def work(root: Path) -> None:
-    """One measurement: load and plan, and say how it went."""
+    """One measurement: the plan as ``bakery plan`` makes it, and how it went."""
     begin = time.perf_counter()
-    from bakery.plan.lock import Lock
-    from bakery.plan.plan import draft
-    from bakery.recipe.load import load
+    from bakery.report.plan import to_json
     from bakery.settings import parse
+    from bakery.survey import survey
 
     ready = time.perf_counter()
-    settings = parse({"oven": "fake"}, "bench", root)
-    recipes = load(settings.packages, settings.common, cache=root / "cache")
-    loaded = time.perf_counter()
-    plan = draft(settings, recipes, Lock(), locked=False)
+    os.environ["XDG_CACHE_HOME"] = str(root / "cache")
+    report = to_json(survey(parse({"oven": "fake"}, "bench", root)))
     done = time.perf_counter()
-    wrong = [str(problem) for problem in plan.problems if problem.severity == "error"]
+    wrong = [problem for problem in report["problems"] if problem["severity"] == "error"]
     assert not wrong, wrong[:5]
     figures = {
-        "images": len(plan.images),
-        "digests": [image.digest for image in plan.images],
+        "images": len(report["images"]),
+        "digests": [image["digest"] for image in report["images"]],
         "import": ready - begin,
-        "load": loaded - ready,
-        "plan": done - loaded,
+        "plan": done - ready,
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(figures))
@@ -155,7 +151,7 @@ def run(root: Path) -> dict[str, Any]:
 
 
 def median(runs: list[dict[str, Any]]) -> dict[str, float]:
-    keys = ("seconds", "import", "load", "plan", "memory_mb")
+    keys = ("seconds", "import", "plan", "memory_mb")
     return {key: round(statistics.median(one[key] for one in runs), 3) for key in keys}
 
 

@@ -80,7 +80,7 @@ class _Common:
 class _Package:
     """All that was read of one package."""
 
-    folder: Path
+    name: str
     shown: str
     digest: str
     tree: tree.Tree
@@ -91,8 +91,8 @@ class _Package:
     def recipe(self) -> Recipe:
         found = self.entry.checked
         return Recipe(
-            name=self.folder.name,
-            folder=self.folder,
+            name=self.name,
+            folder=Path(self.tree.folder),
             workspace_path=found.workspace_path,
             template=found.template,
             build=found.build,
@@ -115,6 +115,7 @@ class _Finder:
     def __init__(self, packages: Path, common: Path, cache: Path | None, spack_ref: str) -> None:
         self.packages = Path(os.path.abspath(packages))  # noqa: PTH100 - keeps links as they are shown
         self.common = Path(os.path.abspath(common))  # noqa: PTH100
+        self.shown = shown(self.packages)
         self.roots = tuple(os.path.realpath(path) for path in (self.packages, self.common))
         self.spack_ref = spack_ref
         self.remembered = memory(self.packages, cache, "recipes")
@@ -130,7 +131,7 @@ class _Finder:
     def read_common(self) -> _Common:
         found = tree.Tree(str(self.common))
         if self.common.is_dir():
-            found = tree.read(self.common, self.roots)
+            found = tree.read(str(self.common), self.roots)
         else:
             hint = "set common to the folder of shared files"
             self.problems.append(Problem(shown(self.common), 1, "is no folder", hint, Severity.WARNING))
@@ -161,8 +162,7 @@ class _Finder:
 
     def package(self, name: str, shared: _Common) -> Found | None:
         """One package; None when there is nothing to plan with."""
-        folder = self.packages / name
-        read = tree.read(folder, self.roots)
+        read = tree.read(f"{self.packages}/{name}", self.roots)
         default = name if self.common.parent == self.packages else f"{self.packages.name}/{name}"
         key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
         content = self.remembered.get(key)
@@ -175,14 +175,14 @@ class _Finder:
             self.remembered.put(key, content)
         read.contents.clear()
         entry = checked.from_bytes(content)
-        title = shown(folder)
+        title = name if self.shown == "." else f"{self.shown}/{name}"
         problems = _under(title, (*read.problems, *entry.problems))
         self.problems += problems
         if not entry.usable:
             self.broken |= {name, *entry.families}
             return None
         digest = digest_of(key, shared.digest)
-        package = _Package(folder, title, digest, read, entry, shared, tuple(problems))
+        package = _Package(name, title, digest, read, entry, shared, tuple(problems))
         return Found(name, digest, title, package.recipe)
 
 

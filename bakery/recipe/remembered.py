@@ -1,7 +1,7 @@
 """What was worked out before, by the digest of what it was made from, in one file.
 
-The file may be deleted, damaged or shared at any time. A line for each entry: key, checksum, content. Only as many
-entries stay as the last run used.
+The file may be deleted, damaged or shared at any time. A line for each entry: key, checksum, content; the last of a key
+counts. New ones are added at the end; when more than a fifth is not used any more, the file is written anew.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Remembered:
     def __init__(self, file: Path | None, head: bytes, lines: Mapping[bytes, bytes]) -> None:
         self._file = file
         self._head = head
+        self._seed = zlib.crc32(head)
         self._lines = lines
         self._used: dict[bytes, bytes] = {}
-        self._fresh = False
 
     @classmethod
     def read(cls, file: Path | None, code: str) -> Remembered:
@@ -40,7 +40,7 @@ class Remembered:
     def get(self, key: str) -> bytes | None:
         """The content under a key (64 characters); None when it is not there or damaged."""
         line = self._lines.get(key.encode())
-        if line is None or line[65:73] != _checksum(line[74:]):
+        if line is None or line[65:73] != self._checksum(line[74:]):
             return None
         self._used[line[:64]] = line
         return line[74:]
@@ -48,22 +48,38 @@ class Remembered:
     def put(self, key: str, content: bytes) -> None:
         """Remember a content, which has no line end in it."""
         if self._file is not None:
-            self._used[key.encode()] = b" ".join((key.encode(), _checksum(content), content))
-            self._fresh = True
+            self._used[key.encode()] = b" ".join((key.encode(), self._checksum(content), content))
 
     def write(self) -> None:
-        """Replace the file when something changed. That it can't be written only costs time the next time."""
-        if self._file is None or (not self._fresh and len(self._used) == len(self._lines)):
+        """Add what is new, or write all anew when much of it is old. Where that can't be, the next run takes longer."""
+        if self._file is None:
             return
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        fresh = [line for key, line in self._used.items() if self._lines.get(key) is not line]
+        old = len(self._lines) + len(fresh) - len(self._used)
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            if self._lines and old <= len(self._used) // 4:
+                self._append(fresh)
+            else:
+                self._replace()
+        except OSError:
+            return
+
+    def _append(self, lines: list[bytes]) -> None:
+        if lines and self._file is not None:
+            with self._file.open("ab") as file:
+                file.write(b"\n".join((*lines, b"")))
+
+    def _replace(self) -> None:
+        assert self._file is not None
+        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        try:
             fresh.write_bytes(b"\n".join((self._head, *self._used.values(), b"")))
             fresh.replace(self._file)
-        except OSError:
+        finally:
             with suppress(OSError):
                 fresh.unlink()
 
-
-def _checksum(content: bytes) -> bytes:
-    return b"%08x" % zlib.crc32(content)
+    def _checksum(self, content: bytes) -> bytes:
+        """Of the head too: what another version of the code adds to the file meanwhile is nothing to this one."""
+        return b"%08x" % zlib.crc32(content, self._seed)

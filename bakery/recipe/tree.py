@@ -10,7 +10,6 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bakery.errors import Problem
 from bakery.recipe.findings import Findings, one_line
@@ -40,9 +39,9 @@ class Tree:
         return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def read(folder: Path, roots: tuple[str, ...]) -> Tree:
+def read(folder: str, roots: tuple[str, ...]) -> Tree:
     """The folder's tree. Links are followed while they stay below one of ``roots``, real paths."""
-    tree = Tree(str(folder))
+    tree = Tree(folder)
     _Walk(tree, roots).folder(tree.folder, "", ())
     return tree
 
@@ -107,17 +106,17 @@ class _Walk:
                 self.unreadable(path, error)
             return
         try:
-            self.opened(handle, source, path)
+            status = os.fstat(handle)
+            if stat.S_ISREG(status.st_mode):
+                self.opened(handle, status, source, path)
+            else:
+                self.special(path)
         except OSError as error:
             self.unreadable(path, error)
         finally:
             os.close(handle)
 
-    def opened(self, handle: int, source: str, path: str) -> None:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            self.special(path)
-            return
+    def opened(self, handle: int, status: os.stat_result, source: str, path: str) -> None:
         # One byte more than there should be, to see its end; a larger buffer costs more than what is read into it.
         content = os.read(handle, min(status.st_size, KEPT) + 1)
         found = hashlib.sha256(content)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bakery.recipe.load import load
+from bakery.recipe.remembered import Remembered
 from tests.recipe import tree
 
 
@@ -146,3 +147,43 @@ def test_the_matrix(tmp_path: Path) -> None:
     assert (recipe.description, recipe.owners) == ("an application", ("someone",))
     assert recipe.suite is not None
     assert (recipe.suite.cluster.login_nodes, recipe.suite.cluster.partitions[1].nodes) == (0, 4)
+
+
+def test_the_memory_grows_by_what_is_new_and_is_written_anew_when_it_is_old(tmp_path: Path) -> None:
+    file = tmp_path / "memory"
+    memory = Remembered.read(file, "code")
+    for number in range(10):
+        memory.put(key(number), b"x%d" % number)
+    memory.write()
+    memory = Remembered.read(file, "code")
+    assert [memory.get(key(number)) for number in range(9)] == [b"x%d" % number for number in range(9)]
+    memory.put(key(10), b"new")
+    before = file.read_bytes()
+    memory.write()
+    assert file.read_bytes().startswith(before)  # one of eleven is old
+    memory = Remembered.read(file, "code")
+    assert memory.get(key(10)) == b"new"
+    memory.write()
+    assert len(file.read_bytes().splitlines()) == 2
+    assert Remembered.read(file, "code").get(key(10)) == b"new"
+    assert Remembered.read(file, "other code").get(key(10)) is None
+
+
+def test_what_other_code_adds_is_not_believed(tmp_path: Path) -> None:
+    first = Remembered.read(tmp_path / "memory", "old")
+    first.put(key(0), b"old")
+    first.write()
+    late = Remembered.read(tmp_path / "memory", "old")
+    late.get(key(0))
+    late.put(key(1), b"from old code")
+    (tmp_path / "memory").unlink()
+    new = Remembered.read(tmp_path / "memory", "new")
+    new.put(key(0), b"new")
+    new.write()
+    late.write()
+    both = Remembered.read(tmp_path / "memory", "new")
+    assert (both.get(key(0)), both.get(key(1))) == (b"new", None)
+
+
+def key(number: int) -> str:
+    return f"{number:064}"
