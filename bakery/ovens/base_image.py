@@ -19,9 +19,9 @@ from pathlib import Path
 from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.fluid_run.clusters.boot import BootFiles
-from bakery.host import locks, process, qemu
-from bakery.ovens import disk, mirror
+from bakery.host import locks, mirror, process, qemu
+from bakery.host.boot_files import BootFiles
+from bakery.ovens import disk
 from bakery.plan.model import Base
 from bakery.settings import LocalSettings
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed
-from bakery.fluid_run.clusters import boot
-from bakery.host import process, qemu, slots
+from bakery.host import boot_files, process, qemu, slots
 from bakery.library.local import LocalLibrary
 from bakery.ovens import (
     base_image,
@@ -126,7 +125,7 @@ class LocalOven:
                 f"the parent image {order.base.name} is not in the library", hint="run up again: it is baked first"
             )
         with self.library.lease(order.base.name) as disk:
-            yield base_image.Bootable(disk, boot.extract(disk, work / "boot", activity))
+            yield base_image.Bootable(disk, boot_files.extract(disk, work / "boot", activity))
 
     def _log(self, order: BakeOrder) -> Path:
         return self.state.logs / f"{order.name}.log"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
-from bakery.fluid_run.clusters.boot import BootFiles
 from bakery.host import qemu
+from bakery.host.boot_files import BootFiles
 from bakery.ovens.base import BakeOrder
 from bakery.recipe.model import Json
 from bakery.settings import Accelerator

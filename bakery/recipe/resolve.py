@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from bakery.errors import InputError, Problem, Uncertain
-from bakery.ovens import mirror
+from bakery.host import mirror
 from bakery.plan.lock import LockedBase, Place, Resolver
 from bakery.settings import GoogleSettings, Settings
 

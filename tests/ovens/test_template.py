@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeFailed
-from bakery.fluid_run.clusters.boot import BootFiles
+from bakery.host.boot_files import BootFiles
 from bakery.ovens.template import BakeMachine, render
 from bakery.settings import Accelerator
 from tests.ovens.orders import order

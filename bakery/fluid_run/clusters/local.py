@@ -24,10 +24,11 @@ from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
-from bakery.fluid_run.clusters import boot, outlet
+from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.course import MachineSpec, course, machines, on_private_network
 from bakery.fluid_run.clusters.kernel_line import kernel_words
-from bakery.host import locks, process, qemu, slots
+from bakery.host import boot_files, locks, process, qemu, slots
+from bakery.host.boot_files import BootFiles
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
 from bakery.settings import Accelerator, Settings
@@ -80,7 +81,7 @@ class LocalCluster:
         activity.say("testing: making machines")
         self.folder.mkdir(parents=True, exist_ok=True)
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
-        files = boot.extract(self.image, self.folder / "boot", activity)
+        files = boot_files.extract(self.image, self.folder / "boot", activity)
         self._write_seed()
         accelerator = qemu.accelerator(self.local)
         for spec in self.specs:
@@ -98,7 +99,7 @@ class LocalCluster:
             tar.add(self.folder / "course.json", "course.json")
             tar.add(self.workspace, "workspace")
 
-    def _start(self, spec: MachineSpec, files: boot.BootFiles, accelerator: Accelerator) -> None:
+    def _start(self, spec: MachineSpec, files: BootFiles, accelerator: Accelerator) -> None:
         overlay, out = self.folder / f"{spec.name}.qcow2", self.folder / f"{spec.name}.out"
         backing = str(self.image.resolve())
         process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(overlay)])
@@ -160,7 +161,7 @@ class LocalCluster:
 
 def machine_command(
     spec: MachineSpec,
-    files: boot.BootFiles,
+    files: BootFiles,
     accelerator: Accelerator,
     run_id: str,
     folder: Path,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import InfrastructureFailed
-from bakery.ovens.mirror import Source, codename, deb822, for_suite, one_line, read
+from bakery.host.mirror import Source, codename, deb822, for_suite, one_line, read
 
 ONE_LINE = """
 # deb http://comment.example/debian bookworm main
