@@ -306,10 +306,12 @@ def slurm_conf(course: Course, facts: SlurmFacts) -> str:
         f"SlurmctldLogFile={LOGS}/slurmctld.log",
         f"SlurmdLogFile={LOGS}/slurmd.log",
     ]
+    if any(machine.get("gpus") for machine in computes(course)):
+        lines.append("GresTypes=gpu")
     for machine in computes(course):
         lines.append(
             f"NodeName={machine['name']} NodeAddr={machine['address']} CPUs={machine['cpus']}"
-            f" RealMemory={machine['memory_mb']} State=UNKNOWN"
+            f" RealMemory={machine['memory_mb']}{gres(machine)} State=UNKNOWN"
         )
     partitions: dict[str, list[str]] = {}
     for machine in computes(course):
@@ -318,6 +320,22 @@ def slurm_conf(course: Course, facts: SlurmFacts) -> str:
         default = "YES" if number == 0 else "NO"
         lines.append(f"PartitionName={name} Nodes={','.join(nodes)} Default={default} MaxTime=INFINITE State=UP")
     return "\n".join(lines) + "\n"
+
+
+def gres(machine: Mapping[str, Any]) -> str:
+    """A node's GPUs in ``slurm.conf``."""
+    return f" Gres=gpu:{machine['gpus']}" if machine.get("gpus") else ""
+
+
+def gres_conf(course: Course) -> str:
+    """``gres.conf``: which devices the GPUs are, gres.conf(5); empty without any."""
+    lines = []
+    for machine in computes(course):
+        last = int(machine.get("gpus") or 0) - 1
+        if last >= 0:
+            devices = "/dev/nvidia0" if last == 0 else f"/dev/nvidia[0-{last}]"
+            lines.append(f"NodeName={machine['name']} Name=gpu File={devices}\n")
+    return "".join(lines)
 
 
 def hosts_file(course: Course) -> str:
@@ -335,6 +353,8 @@ def configure_slurm(course: Course) -> SlurmFacts:
     if facts.version >= (22, 5):
         # Slurm's cgroup plugin would ask systemd over dbus, and slurmd ends when nobody answers.
         write(etc / "cgroup.conf", "CgroupPlugin=cgroup/v2\nIgnoreSystemd=yes\n")
+    if gres_conf(course):
+        write(etc / "gres.conf", gres_conf(course))
     os.environ["SLURM_CONF"] = str(etc / "slurm.conf")
     folder(STATE, "root")
     folder(STATE / "slurmctld", facts.user)
@@ -464,10 +484,19 @@ class Machine:
         else:
             self.mount_home()
         if self.me.get("partition"):
+            self.gpus()
             # A slurmd that can't reach the controller at its start tries again only much later.
             wait_for_port(controller(self.course)["address"], 6817, self.course["start_seconds"])
             self.start("slurmd", program("slurmd"), "-D")
         self.reporter.log("joined")
+
+    def gpus(self) -> None:
+        """See that the driver has made the devices that ``gres.conf`` names: slurmd ends when one is missing."""
+        if not self.me.get("gpus"):
+            return
+        command("nvidia-smi" if shutil.which("nvidia-smi") else "true", check=False)  # it makes them
+        if not Path(f"/dev/nvidia{self.me['gpus'] - 1}").exists():
+            raise Broken("the image has no NVIDIA driver that finds the machine's GPUs", blame="image")
 
     def attend(self) -> None:
         """Compute and login machines: say that they are there, watch memory and logs until the controller is done."""
@@ -604,10 +633,11 @@ class Queue:
         self.jobs = [Job(index, spec) for index, spec in enumerate(course["jobs"])]
 
     def groups(self) -> dict[str, list[Job]]:
-        """The jobs by command group, in file order."""
+        """The jobs by command group, in file order; each one alone when the course takes no notice of groups."""
         found: dict[str, list[Job]] = {}
         for job in self.jobs:
-            found.setdefault(job.spec["command_group"], []).append(job)
+            alone = self.course.get("ignore_dependencies")
+            found.setdefault(str(job.index) if alone else job.spec["command_group"], []).append(job)
         return found
 
     def folder(self, job: Job) -> Path:
@@ -636,7 +666,8 @@ class Queue:
             base.update(HOME=self.home, USER=self.user, LOGNAME=self.user, SHELL="/bin/bash")
         if "SLURM_CONF" in os.environ:
             base["SLURM_CONF"] = os.environ["SLURM_CONF"]
-        return {**base, **self.course.get("env", {}), "WORKSPACE": str(self.folder(job))}
+        paths = {name: str(self.workspace / path) for name, path in self.course.get("env_paths", {}).items()}
+        return {**base, **self.course.get("env", {}), **paths, "WORKSPACE": str(self.folder(job))}
 
     def submit(self, job: Job, after: str) -> None:
         """Submit one job from a login shell of the user, so that profile and modules are as for a person."""

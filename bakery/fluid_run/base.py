@@ -35,7 +35,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class TestOrder:
-    """All that a Fluid-Run needs; written by the program as ``<state>/orders/<image>-<tests digest>.json``."""
+    """All that a Fluid-Run needs; written by the program as ``<state>/orders/<image>-<tests digest>.json``.
+
+    ``env`` is added to the environment of the jobs; ``env_paths`` too, its values are paths below the workspace. With
+    ``ignore_dependencies`` the jobs of a command group do not wait for each other.
+    """
 
     __test__ = False  # not a pytest class
 
@@ -48,6 +52,9 @@ class TestOrder:
     git_sha: str
     compiler: str
     target_arch: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_paths: Mapping[str, str] = field(default_factory=dict)
+    ignore_dependencies: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,11 @@ class Google:
         return compute_v1.InstancesClient(credentials=self.credentials, client_options=self._options)
 
     @cached_property
+    def machine_types(self) -> compute_v1.MachineTypesClient:
+        """What kinds of machines there are in a zone."""
+        return compute_v1.MachineTypesClient(credentials=self.credentials, client_options=self._options)
+
+    @cached_property
     def storage(self) -> StorageClient:
         """Cloud Storage."""
         return StorageClient(self.project, self.credentials, client_options=self._options)

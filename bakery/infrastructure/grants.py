@@ -98,6 +98,7 @@ TESTER = (
     "compute.instances.setMetadata",
     "compute.instances.setServiceAccount",
     "compute.instances.setTags",
+    "compute.machineTypes.get",
     "compute.subnetworks.use",
     "compute.zoneOperations.get",
     "compute.zones.get",

@@ -136,6 +136,17 @@ def serial_output(cloud: Cloud, request: Request) -> Answer:
     return Answer({"contents": text[start:], "start": str(start), "next": str(len(text))})
 
 
+@handles("compute.machineTypes.get")
+def machine_type(cloud: Cloud, request: Request) -> Answer:
+    """The type, with as many processors as its name ends with and 4 GiB for each; only families that there are."""
+    name = request.call.params["machineType"]
+    match = re.fullmatch(r"(?:a2|c2|c2d|c3|e2|n1|n2|n2d)-[a-z]+-(\d+)", name)
+    if match is None:
+        raise Refusal(404, f"The resource '{request.call.path}' was not found")
+    size = int(match[1])
+    return Answer({"kind": "compute#machineType", "name": name, "guestCpus": size, "memoryMb": 4096 * size})
+
+
 @handles("compute.zoneOperations.wait", "compute.globalOperations.wait", "compute.regionOperations.wait")
 def wait_operation(cloud: Cloud, request: Request) -> Answer:
     """Wait for an operation, here at most two seconds, as Google answers early too."""

@@ -58,6 +58,21 @@ def test_without_pmix_ranks_start_without_it() -> None:
     assert "MpiDefault=none\n" in agent.slurm_conf(COURSE, agent.SlurmFacts((20, 11), "root", False))
 
 
+def test_gpus_are_told_to_slurm() -> None:
+    machines = [{**machine, "gpus": 2 if machine["partition"] == "big" else 0} for machine in COURSE["machines"]]
+    course = {**COURSE, "machines": [*machines[:-1], {**machines[-1], "gpus": 1}]}
+    text = agent.slurm_conf(course, agent.SlurmFacts((22, 5), "slurm", True))
+    assert "GresTypes=gpu\nNodeName=big-0 " in text
+    assert "CPUs=4 RealMemory=2048 Gres=gpu:2 State=UNKNOWN\n" in text
+    assert agent.gres_conf(course).splitlines() == [
+        "NodeName=big-0 Name=gpu File=/dev/nvidia[0-1]",
+        "NodeName=big-1 Name=gpu File=/dev/nvidia[0-1]",
+        "NodeName=one-0 Name=gpu File=/dev/nvidia0",
+    ]
+    assert agent.gres_conf(COURSE) == ""
+    assert "Gres" not in agent.slurm_conf(COURSE, agent.SlurmFacts((22, 5), "slurm", True))
+
+
 def test_hosts_has_every_machine() -> None:
     assert "10.77.0.14 one-0\n" in agent.hosts_file(COURSE)
 

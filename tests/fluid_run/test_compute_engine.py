@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,11 @@ def cluster(server: FakeServer, tmp_path: Path, *partitions: Partition) -> Compu
     (tmp_path / "workspace").mkdir(exist_ok=True)
     (tmp_path / "workspace" / "hello.sh").write_text("echo hello\n")
     shape = ClusterShape(partitions=partitions or (Partition("debug", machine_type="c2-standard-4"),))
-    job = TestJob("hello", "hello.sh", "out", time_limit=60)
-    order = TestOrder("hpcc-1", "d" * 64, "hpcc", "", Suite((job,), shape), (), "abc", "gcc", "x86_64")
+    jobs = tuple(
+        TestJob("hello", "hello.sh", f"out/{part.name}", part.name, f"--nodes={part.nodes}", time_limit=60)
+        for part in shape.partitions
+    )
+    order = TestOrder("hpcc-1", "d" * 64, "hpcc", "", Suite(jobs, shape), (), "abc", "gcc", "x86_64")
     image = ImageRecord("hpcc-1", "d", "hpcc", "", "hpcc", "2026-01-01T00:00:00Z")
     made = ComputeEngineClusters(settings, Google(settings.google)).cluster("r1", image, order, tmp_path / "workspace")
     assert isinstance(made, ComputeEngineCluster)
@@ -105,6 +109,38 @@ def test_a_partition_decides_its_machines(server: FakeServer, tmp_path: Path) ->
     assert gpu["networkInterfaces"][0]["nicType"] == "GVNIC"  # type: ignore[index]
     assert debug["scheduling"]["provisioningModel"] == "SPOT"  # type: ignore[index]
     assert debug["disks"][0]["initializeParams"]["diskSizeGb"] == "77"  # type: ignore[index]
+
+
+def test_no_more_nodes_than_the_jobs_need_and_what_their_machines_have(server: FakeServer, tmp_path: Path) -> None:
+    many = Partition("many", nodes=25, machine_type="c2-standard-60")
+    idle = Partition("idle", nodes=25, machine_type="c2-standard-60")
+    made = cluster(server, tmp_path, many, idle)
+    wide = TestJob("wide", "hello.sh", "out", "many", "--ntasks=120 --cpus-per-task=2", time_limit=60)
+    made.order = replace(made.order, suite=replace(made.order.suite, jobs=(wide,)))
+    made.provision(Activity())
+    assert [spec.name for spec in made.specs if spec.partition] == [f"many-{n}" for n in range(4)]
+    with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
+        told = json.load(tar.extractfile("course.json"))["machines"]  # type: ignore[arg-type]
+    assert (told[-1]["cpus"], told[-1]["memory_mb"]) == (60, int(0.9 * 60 * 4096))
+    assert (told[0]["name"], told[0]["cpus"]) == ("controller", 2)
+
+
+def test_a_zone_without_the_machine_type_gives_way_to_the_next(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("compute.machineTypes.get", 404))
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.zone == "us-central1-b"
+    with pytest.raises(InfrastructureFailed, match=r"no zone of .* has capacity: us-central1-f has no machine type x9"):
+        cluster(server, tmp_path, Partition("x", machine_type="x9-mega-1")).provision(Activity())
+
+
+def test_an_open_shell_is_for_ssh_through_iap_only(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.open_shell = True
+    made.provision(Activity())
+    assert all("image-bakery" in machine["tags"]["items"] for machine in machines(server).values())  # type: ignore[index]
+    assert all("accessConfigs" not in machine["networkInterfaces"][0] for machine in machines(server).values())  # type: ignore[index]
+    assert made.logins()[0].startswith("controller: gcloud compute ssh fr-r1-controller --zone=us-central1-a")
 
 
 def test_status_is_the_controllers_unless_another_machine_broke(server: FakeServer, tmp_path: Path) -> None:

@@ -90,6 +90,19 @@ def test_jobs_of_a_group_are_chained_in_file_order(slurm: Path) -> None:
     assert dependencies(slurm) == ["", "1", "2", "", "4"]
 
 
+def test_groups_can_be_ignored(slurm: Path) -> None:
+    made = queue(slurm, {}, {}, {"command_group": "other"})
+    made.course = {**made.course, "ignore_dependencies": True}
+    made.feed()
+    assert not any("--dependency" in word for job in submitted(slurm) for word in job["words"])
+
+
+def test_paths_in_the_environment_begin_at_the_workspace(slurm: Path) -> None:
+    made = queue(slurm, {})
+    made.course = {**made.course, "env_paths": {"SINGULARITY_IMAGE": "images/app.sif"}}
+    assert made.environment(made.jobs[0])["SINGULARITY_IMAGE"] == str(slurm / "ws" / "images" / "app.sif")
+
+
 def test_the_words_of_sbatch(slurm: Path) -> None:
     job = {
         "execution_command": "t/run.sh a 'b c'",

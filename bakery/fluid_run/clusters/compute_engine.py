@@ -17,34 +17,29 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
-from bakery.fluid_run import agent, bootstrap
+from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
-from bakery.fluid_run.clusters.course import MachineSpec, Role, course, deadline_seconds, machines
+from bakery.fluid_run.clusters.course import MachineSpec, course, machines
+from bakery.fluid_run.clusters.instance import DEFAULT_MACHINE, RUN_LABEL, START_SECONDS, Surroundings, instance
 from bakery.fluid_run.clusters.reaper import delete_instances
+from bakery.fluid_run.clusters.sizing import Machine, sized
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.library.base import ImageRecord
 from bakery.plan import google_names
-from bakery.plan.google_names import Bucket, Duty
-from bakery.recipe.model import ClusterShape, Partition
+from bakery.plan.google_names import Bucket
+from bakery.recipe.model import ClusterShape
 from bakery.settings import Settings
 
-START_SECONDS = 900  # until all nodes are idle
-MARGIN_SECONDS = 1800  # beyond start and run, before Compute Engine itself deletes a machine
 OPERATION_SECONDS = 300
 CALLS_AT_ONCE = 8
-DEFAULT_MACHINE = "e2-standard-2"
-NETWORK_TAG = "bakery-test"
-SSH_TAG = "image-bakery"  # the network lets IAP's ssh through to it
-RUN_LABEL = "bakery-run"
-SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
 NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources", "QUOTA_EXCEEDED", "stockout")
 
 
@@ -84,8 +79,9 @@ class ComputeEngineCluster:
         zones = google_names.zones(self.settings)
         for number, zone in enumerate(zones, 1):
             self.zone = zone
-            activity.say(f"testing: making {len(self.specs)} machines in {zone}")
             try:
+                self.specs = machines(self._shape())
+                activity.say(f"testing: making {len(self.specs)} machines in {zone}")
                 self._insert_all(activity)
                 break
             except _NoCapacityError as error:
@@ -128,8 +124,38 @@ class ComputeEngineCluster:
         with contextlib.suppress(exceptions.NotFound, BakeryError), asking("delete the seed"):
             self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
 
+    def _surroundings(self) -> Surroundings:
+        own = f"projects/{self.google.project}/global/images/{self.image.name}"
+        image = self.image.location or own
+        return Surroundings(
+            self.settings, self.order, self.run_id, self.prefix, self.zone, image, open_shell=self.open_shell
+        )
+
     def _name(self, spec: MachineSpec) -> str:
         return f"fr-{self.run_id}-{spec.name}"[:63].rstrip("-")
+
+    def _shape(self) -> ClusterShape:
+        """The recipe's cluster with what its machine types have in this zone, and no more nodes than the jobs need."""
+        shape = self.order.suite.cluster
+        facts = {part.name: self._machine(part.machine_type or DEFAULT_MACHINE) for part in shape.partitions}
+        head = self._machine(shape.controller_machine_type or DEFAULT_MACHINE)
+        shape = replace(shape, controller_cpus=head.cpus, controller_memory_mb=head.memory_mb)
+        return sized(shape, self.order.suite.jobs, facts, self._script)
+
+    def _machine(self, kind: str) -> Machine:
+        with asking(f"look up the machine type {kind}"):
+            try:
+                found = self.google.machine_types.get(
+                    project=self.google.project, zone=self.zone, machine_type=kind, retry=RETRY, timeout=TIMEOUT_SECONDS
+                )
+            except exceptions.NotFound as error:
+                raise _NoCapacityError(f"{self.zone} has no machine type {kind}") from error
+        return Machine(found.guest_cpus, int(found.memory_mb * USABLE_MEMORY))
+
+    def _script(self, path: str) -> str:
+        file = (self.workspace / path).resolve()
+        inside = file.is_relative_to(self.workspace.resolve()) and file.is_file()
+        return file.read_text(encoding="utf-8", errors="replace") if inside else ""
 
     def _insert_all(self, activity: Activity) -> None:
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
@@ -141,7 +167,7 @@ class ComputeEngineCluster:
 
     def _insert(self, spec: MachineSpec, activity: Activity) -> None:
         activity.check()
-        body = instance(self, spec)
+        body = instance(self._surroundings(), spec, self._name(spec))
         try:
             with asking(f"make the machine {body.name}"):
                 operation = self.google.instances.insert(
@@ -215,73 +241,3 @@ class ComputeEngineCluster:
 
 class _NoCapacityError(InfrastructureFailed):
     """The zone has no machines left: another may."""
-
-
-def instance(cluster: ComputeEngineCluster, spec: MachineSpec) -> compute_v1.Instance:
-    """The machine as the API takes it: shielded, no external address, deleted by Compute Engine at its deadline."""
-    shape = cluster.order.suite.cluster
-    partition = next((part for part in shape.partitions if part.name == spec.partition), None)
-    deadline = int(START_SECONDS + deadline_seconds(cluster.order) + MARGIN_SECONDS)
-    disk = compute_v1.AttachedDisk(
-        boot=True,
-        auto_delete=True,
-        initialize_params=compute_v1.AttachedDiskInitializeParams(
-            source_image=f"projects/{cluster.google.project}/global/images/{cluster.image.name}",
-            disk_size_gb=_disk_size(shape, partition, spec) or None,
-        ),
-    )
-    card = compute_v1.NetworkInterface(subnetwork=google_names.subnetwork(cluster.settings))
-    if partition and partition.gvnic:
-        card.nic_type = "GVNIC"
-    words: dict[str, Any] = {
-        "fluid-run-bucket": google_names.bucket(cluster.settings, Bucket.ARTIFACTS),
-        "fluid-run-prefix": cluster.prefix,
-        "fluid-run-name": spec.name,
-        "startup-script": Path(bootstrap.__file__).read_text(encoding="utf-8"),
-        "block-project-ssh-keys": "true",
-        "enable-oslogin": "true",
-    }
-    made = compute_v1.Instance(
-        name=cluster._name(spec),
-        machine_type=f"zones/{cluster.zone}/machineTypes/{_machine_type(shape, partition, spec)}",
-        disks=[disk],
-        network_interfaces=[card],
-        metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in words.items()]),
-        labels={RUN_LABEL: cluster.run_id, "bakery": "test"},
-        tags=compute_v1.Tags(items=[NETWORK_TAG, *([SSH_TAG] if cluster.open_shell else [])]),
-        service_accounts=[
-            compute_v1.ServiceAccount(email=google_names.account(cluster.settings, Duty.TEST), scopes=[SCOPE])
-        ],
-        shielded_instance_config=compute_v1.ShieldedInstanceConfig(enable_vtpm=True, enable_integrity_monitoring=True),
-        scheduling=_scheduling(partition, deadline),
-    )
-    if partition and partition.gpu_count:
-        kind = f"zones/{cluster.zone}/acceleratorTypes/{partition.gpu_type}"
-        gpu = compute_v1.AcceleratorConfig(accelerator_count=partition.gpu_count, accelerator_type=kind)
-        made.guest_accelerators = [gpu]
-    return made
-
-
-def _scheduling(partition: Partition | None, deadline: int) -> compute_v1.Scheduling:
-    spot = partition is not None and partition.preemptible
-    made = compute_v1.Scheduling(
-        max_run_duration=compute_v1.Duration(seconds=deadline),
-        instance_termination_action="DELETE",
-        on_host_maintenance="TERMINATE",
-        automatic_restart=False,
-        provisioning_model="SPOT" if spot else "STANDARD",
-    )
-    if spot:
-        made.preemptible = True
-    return made
-
-
-def _machine_type(shape: ClusterShape, partition: Partition | None, spec: MachineSpec) -> str:
-    asked = {Role.CONTROLLER: shape.controller_machine_type, Role.LOGIN: shape.login_machine_type}
-    return (partition.machine_type if partition else asked.get(spec.role, "")) or DEFAULT_MACHINE
-
-
-def _disk_size(shape: ClusterShape, partition: Partition | None, spec: MachineSpec) -> int:
-    if partition is not None:
-        return partition.disk_size_gb
-    return shape.controller_disk_size_gb if spec.role is Role.CONTROLLER else 0

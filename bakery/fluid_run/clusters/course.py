@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bakery.fluid_run.base import TestOrder
@@ -36,6 +36,7 @@ class MachineSpec:
     partition: str = ""
     address: str = ""
     mac: str = ""
+    gpus: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """As the agent reads it."""
@@ -47,13 +48,14 @@ class MachineSpec:
             "partition": self.partition,
             "address": self.address,
             "mac": self.mac,
+            "gpus": self.gpus,
         }
 
 
 def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
     """Controller, login machines and nodes; where no partition has a node, the controller runs the jobs itself."""
     nodes = [
-        MachineSpec(f"{part.name}-{number}", Role.COMPUTE, part.cpus, part.memory_mb, part.name)
+        MachineSpec(f"{part.name}-{number}", Role.COMPUTE, part.cpus, part.memory_mb, part.name, gpus=part.gpu_count)
         for part in shape.partitions
         for number in range(part.nodes)
     ]
@@ -66,19 +68,11 @@ def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
 
 
 def on_private_network(specs: tuple[MachineSpec, ...], run_id: str) -> tuple[MachineSpec, ...]:
-    """The machines with addresses of 10.77.0.0/24 and MACs that are the run's own (locally administered)."""
+    """The machines with addresses of 10.77.0.0/24 and MACs that are the run's own (locally administered); no GPUs."""
     seed = hashlib.sha256(run_id.encode()).digest()
     prefix = "52:" + ":".join(f"{byte:02x}" for byte in seed[:4])
     return tuple(
-        MachineSpec(
-            spec.name,
-            spec.role,
-            spec.cpus,
-            spec.memory_mb,
-            spec.partition,
-            address=f"10.77.0.{number}",
-            mac=f"{prefix}:{number:02x}",
-        )
+        replace(spec, address=f"10.77.0.{number}", mac=f"{prefix}:{number:02x}", gpus=0)
         for number, spec in enumerate(specs, 10)
     )
 
@@ -114,7 +108,9 @@ def course(
         "munge_key": munge_key,
         "user": USER,
         "start_seconds": start_seconds,
-        "env": {"PROJECT": project, "GIT_SHA": order.git_sha, "GCE_IMAGE": order.image},
+        "env": {"PROJECT": project, "GIT_SHA": order.git_sha, "GCE_IMAGE": order.image, **order.env},
+        "env_paths": dict(order.env_paths),
+        "ignore_dependencies": order.ignore_dependencies,
         "jobs": [job_json(job) for job in order.suite.jobs],
     }
 

@@ -1,0 +1,109 @@
+"""How many nodes the jobs of a suite need: a partition of an rcc-tf cluster only says how many there may be at most.
+
+rcc-tf makes nodes when a job asks for them; these clusters make all of theirs at the start, so each one too many costs.
+Options as in sbatch(1), on its command line and in the script's ``#SBATCH`` lines, where the command line wins.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bakery.recipe.model import ClusterShape, Partition, TestJob
+
+_SHORT = {"-N": "--nodes", "-n": "--ntasks", "-c": "--cpus-per-task"}
+_KNOWN = frozenset((*_SHORT.values(), "--ntasks-per-node"))
+_DIRECTIVE = re.compile(r"^#SBATCH[ \t]+(.+)$", re.MULTILINE)
+_TASKS = re.compile(r"\d+")
+_RANGE = re.compile(r"(?:\d+-)?(\d+)")
+
+ReadScript = Callable[[str], str]  # a file of the workspace; "" when there is none
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a machine type has: virtual processors, and memory in MiB."""
+
+    cpus: int
+    memory_mb: int
+
+
+def options(words: Sequence[str]) -> dict[str, str]:
+    """Those options of sbatch that say how much a job needs, by their long names."""
+    found: dict[str, str] = {}
+    waiting = ""
+    for word in words:
+        if waiting:
+            found[waiting], waiting = word, ""
+            continue
+        name, equals, value = word.partition("=")
+        if not word.startswith("--") and word[:2] in _SHORT:
+            name, equals, value = _SHORT[word[:2]], word[2:], word[2:].removeprefix("=")
+        if name in _KNOWN:
+            found[name] = value
+            waiting = "" if equals else name
+    return found
+
+
+def asked(job: TestJob, script: str) -> dict[str, str]:
+    """The options of a job: those of its script, and over them those of its ``batch_options``."""
+    lines = [word for line in _DIRECTIVE.findall(script) for word in _split(line.partition(" #")[0])]
+    return {**options(lines), **options(_split(job.batch_options))}
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
+    """The nodes with ``cpus`` processors that a job needs; None when its options don't tell."""
+    if "--nodes" in wanted:
+        match = _RANGE.fullmatch(wanted["--nodes"])
+        return int(match[1]) if match else None
+    if not all(_TASKS.fullmatch(text) for text in wanted.values()):
+        return None
+    figures = {name: int(text) for name, text in wanted.items()}
+    tasks = figures.get("--ntasks", 1)
+    per_node = max(1, cpus // max(1, figures.get("--cpus-per-task", 1)))
+    if figures.get("--ntasks-per-node"):
+        per_node = min(per_node, figures["--ntasks-per-node"])
+    return math.ceil(tasks / per_node)
+
+
+def sized(
+    shape: ClusterShape, jobs: Iterable[TestJob], machines: Mapping[str, Machine], read: ReadScript
+) -> ClusterShape:
+    """The cluster with as many nodes as its largest job needs in each partition, and no more than it had.
+
+    A partition that no job names has none. ``machines`` has the facts of each partition by its name.
+    """
+    needs: dict[str, int] = {}
+    for job in jobs:
+        part = _partition(shape, job.partition)
+        if part is not None:
+            script = read(_words(job)[0]) if _words(job) else ""
+            cpus = machines[part.name].cpus if part.name in machines else part.cpus
+            need = nodes_of(asked(job, script), cpus)
+            needs[part.name] = max(needs.get(part.name, 0), part.nodes if need is None else need)
+    return replace(shape, partitions=tuple(_sized(part, needs, machines) for part in shape.partitions))
+
+
+def _words(job: TestJob) -> list[str]:
+    return _split(job.execution_command)
+
+
+def _partition(shape: ClusterShape, name: str | None) -> Partition | None:
+    if not name:
+        return shape.partitions[0] if shape.partitions else None
+    return next((part for part in shape.partitions if part.name == name), None)
+
+
+def _sized(part: Partition, needs: Mapping[str, int], machines: Mapping[str, Machine]) -> Partition:
+    machine = machines.get(part.name, Machine(part.cpus, part.memory_mb))
+    return replace(part, nodes=min(part.nodes, needs.get(part.name, 0)), cpus=machine.cpus, memory_mb=machine.memory_mb)
