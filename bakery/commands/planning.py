@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from bakery.commands.shared import AsJson, Every, Folder, Stack, other_tree, print_json, settings_of, show
+from bakery.commands.shared import AsJson, Every, Folder, Stack, other_tree, print_json, settings_of
 from bakery.console import FAILED, WRONG_INPUT, say
 
 
@@ -40,7 +41,7 @@ def plan(  # noqa: PLR0917  options, not positions
     else:
         from bakery.report.plan_table import render as as_table
 
-        show(as_table(found))
+        sys.stdout.write(as_table(found, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     if wrong or not (as_json or markdown):
         for problem in report.problems:
             say(str(problem))

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bakery.codec import encode
 from bakery.errors import Problem
 from bakery.plan.digest import canonical, sha256
-from bakery.plan.expand import Point, builtins, points
 from bakery.plan.graph import Node
 from bakery.plan.layout import Bases, Seed, lay_out
 from bakery.plan.lock import Lock
 from bakery.plan.model import Base, Outline
-from bakery.plan.plan import image
 from bakery.recipe.model import Found, Packages
 from bakery.settings import Settings
+
+if TYPE_CHECKING:
+    from bakery.plan.expand import Point
 
 
 class Memory(Protocol):
@@ -62,6 +63,8 @@ class _Known:
 
     @cached_property
     def points(self) -> list[Point]:
+        from bakery.plan.expand import builtins, points  # here and below: not needed while nothing changes
+
         return list(points(self.found.recipe, self.settings, builtins(self.settings, "")))
 
     def listed(self, node: Node) -> list[Any]:
@@ -82,6 +85,8 @@ class _Known:
         node = self.images[index][0]
         on = [base.family, base.name, base.digest, base.project, base.url]
         if self.images[index][1:2] != [on]:
+            from bakery.plan.plan import image
+
             made = image(self.points[index], self.settings, "", base)
             self.images[index] = [node, on, [made.name, made.digest, dict(made.inputs), made.tests_digest]]
             self.fresh = True

@@ -10,12 +10,21 @@ from bakery.report.plan import ACTIONS, duration, summary, timing
 LIMIT = 65_536  # characters of a comment on GitHub
 MARK = "<!-- image-bakery plan -->"  # the workflow finds its comment by this
 CUT = "\n_Cut here: a comment takes no more. Run `bakery plan` for the whole._\n"
-REASONS = 5  # of an image in the table
-CELL = 200  # characters of one reason
+# How many reasons of an image, and how many characters of each: the first that lets everything in.
+DETAIL = ((5, 200), (2, 100), (1, 60), (0, 0))
+CELL = 200  # characters of any other cell
 
 
 def render(report: Mapping[str, Any], limit: int = LIMIT) -> str:
-    """The comment, from the report's JSON; at most ``limit`` characters."""
+    """The comment, from the report's JSON; at most ``limit`` characters, with less detail when there is much."""
+    for reasons, length in DETAIL:
+        page = _page(report, limit, reasons, length)
+        if not page.cut:
+            break
+    return page.text()
+
+
+def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _Page:
     images = report["images"]
     changed = [image for image in images if image["action"] != "keep"]
     kept = [image for image in images if image["action"] == "keep"]
@@ -28,10 +37,10 @@ def render(report: Mapping[str, Any], limit: int = LIMIT) -> str:
     page = _Page(limit)
     page.add(head)
     page.section(_problem(entry) for entry in errors)
-    page.section(_rows(changed), before=("| image | | why |", "|---|---|---|") if changed else ())
+    page.section(_rows(changed, reasons, length), before=("| image | | why |", "|---|---|---|") if changed else ())
     page.folded(f"{len(kept)} kept", [f"- `{_code(image['name'])}`" for image in kept])
     page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])
-    return page.text()
+    return page
 
 
 class _Page:
@@ -82,11 +91,11 @@ class _Page:
         return "\n".join(self.lines) + (CUT if self.cut else "\n")
 
 
-def _rows(images: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+def _rows(images: Sequence[Mapping[str, Any]], most: int, length: int) -> Iterable[str]:
     for image in images:
-        reasons = [_cell(reason) for reason in image["reasons"][:REASONS]]
-        left = len(image["reasons"]) - REASONS
-        why = "<br>".join([*reasons, *([f"and {left} more"] if left > 0 else [])])
+        reasons = [_cell(reason, length) for reason in image["reasons"][:most]]
+        left = len(image["reasons"]) - most
+        why = "<br>".join([*reasons, *([f"and {left} more"] if left > 0 and most else [])])
         took = f" ({duration(image['seconds'])})" if image["seconds"] and image["action"] == "bake" else ""
         yield f"| `{_code(image['name'])}` | {ACTIONS[image['action']]}{took} | {why} |"
 
@@ -96,10 +105,10 @@ def _problem(entry: Mapping[str, Any]) -> str:
     return f"- **{entry['severity']}** `{_code(entry['file'])}:{entry['line']}`: {_cell(entry['message'])}{hint}"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, length: int = CELL) -> str:
     """Text that stays text: no table, no markup, no mention, no line end comes out of a recipe."""
     flat = " ".join(text.split())
-    flat = flat if len(flat) <= CELL else flat[: CELL - 1] + "…"
+    flat = flat if len(flat) <= length else flat[: length - 1] + "…"
     for char, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("@", "&#64;")):
         flat = flat.replace(char, safe)
     for char in "\\*_[]#~":

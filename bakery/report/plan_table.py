@@ -1,30 +1,45 @@
-"""The plan as a terminal's table."""
+"""The plan as a table of plain text, which a pipe gets as whole lines.
+
+Not rich's: that takes longer for a thousand images than the plan itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from bakery.report.plan import ACTIONS, duration, summary, timing
 
-COLOURS = {"keep": "dim", "adopt": "cyan", "bake": "yellow", "test": "blue"}
+TITLES = ("image", "from", "", "last bake", "why")
+COLOURS = {"keep": "2", "adopt": "36", "bake": "33", "test": "34"}  # ANSI: dim, cyan, yellow, blue
 
 
-def render(report: Mapping[str, Any]) -> RenderableType:
-    """The table of images in graph order, and a line about the whole."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("image", "from", "", "last bake", "why"):
-        table.add_column(title, overflow="fold")
-    for image in report["images"]:
-        took = duration(image["seconds"]) if image["seconds"] else ""
-        style = COLOURS[image["action"]]
-        word = f"[{style}]{ACTIONS[image['action']]}[/]"
-        reasons = "\n".join(escape(reason) for reason in image["reasons"])
-        table.add_row(image["name"], escape(image["base"]["family"]), word, took, reasons)
-    lines = [line for line in (summary(report), timing(report)) if line]
-    return Group(*([table] if report["images"] else []), Text("\n".join(lines)))
+def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
+    """The images in graph order, a line for each reason, and a line or two about the whole."""
+    rows = [(image["action"], cells) for image in report["images"] for cells in _rows(image)]
+    table = [TITLES, *(cells for _, cells in rows)]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(TITLES) - 1)]
+    lines = [_line(TITLES, widths)] if rows else []
+    for action, cells in rows:
+        line = _line(cells, widths)
+        lines.append(f"\033[{COLOURS[action]}m{line}\033[0m" if colour else line)
+    lines += [line for line in (summary(report), timing(report)) if line]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(image: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The cells of an image's lines; behind the first only reasons."""
+    took = duration(image["seconds"]) if image["seconds"] else ""
+    first, *others = (_printable(reason) for reason in image["reasons"] or [""])
+    yield image["name"], image["base"]["family"], ACTIONS[image["action"]], took, first
+    for reason in others:
+        yield "", "", "", "", reason
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    *padded, last = cells
+    return "  ".join([cell.ljust(width) for cell, width in zip(padded, widths, strict=True)] + [last]).rstrip()
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -9,7 +9,6 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from bakery.errors import Problem, Severity
 from bakery.plan.decide import decide
@@ -126,10 +125,29 @@ def test_markup_and_mentions_stay_text() -> None:
     assert "[a](b)" not in text
 
 
-def test_the_table_shows_every_image_and_takes_no_markup_from_recipes() -> None:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    with console.file:
-        console.print(plan_table.render(reports.to_json(reports.PlanReport(baked(1, "[red]x[/red] [/nope]")))))
-        text = console.export_text()
-    assert "[red]x[/red] [/nope]" in text
-    assert PLAN.images[1].name in text
+def test_with_much_to_say_every_changed_image_is_named() -> None:
+    text = comment((*baked(1000, "packages/app/" + "x" * 300 + " changed"), *kept(5)), PROBLEM)
+    assert len(text) <= plan_markdown.LIMIT
+    assert text.count("| baked |") == 1000
+    assert "Cut here" not in text
+    assert text.index("| baked |") < text.index("<summary>5 kept")
+
+
+def test_the_table_shows_every_image_in_whole_lines() -> None:
+    lines = plan_table.render(report()).splitlines()
+    assert lines[0].split() == ["image", "from", "last", "bake", "why"]
+    assert [line.split("  ")[0] for line in lines[1:3]] == [image.name for image in PLAN.images]
+    assert lines[1].endswith("base has no image yet")
+    assert lines[3:] == [reports.summary(report()), reports.timing(report())]
+    several = plan_table.render(reports.to_json(reports.PlanReport(baked(1, "x" * 500))))
+    assert several.count("x" * 500) == 9
+    assert plan_table.render(reports.to_json(reports.PlanReport(()))) == "0 images: nothing to do\n"
+
+
+def test_the_tables_colours_are_only_there_when_asked_for_and_no_recipe_sets_them() -> None:
+    found = reports.to_json(reports.PlanReport(baked(1, "\033[31mred\nline")))
+    assert "\033" not in plan_table.render(found)
+    assert len(plan_table.render(found).splitlines()) == 1 + 9 + 2
+    coloured = plan_table.render(found, colour=True)
+    assert coloured.count("\033[33m") == 9
+    assert "\033[31m" not in coloured
