@@ -33,6 +33,7 @@ python_dir=$INSTALL_ROOT/spack-python
 profile=$SYSTEM_ETC/profile.d/z10_spack_environment.sh
 new_binaries=$INSTALL_ROOT/spack-cache-new # what goes into a cache on http, until it is there
 log=$(mktemp)
+keys=$(mktemp -d)
 
 # Spack must not see what the user who bakes has in a home folder.
 export SPACK_ROOT=$root SPACK_DISABLE_LOCAL_CONFIG=1 SPACK_USER_CACHE_PATH=$INSTALL_ROOT/spack-cache SPACK_COLOR=never
@@ -62,7 +63,7 @@ failed() {
   exit "$rc"
 }
 trap 'failed $? "$LINENO" "$BASH_COMMAND"' ERR
-trap 'rm -f "$log"' EXIT
+trap 'rm -rf "$log" "$keys"' EXIT
 
 # spack ARGUMENTS...: also into the log that failed() reads.
 run_spack() {
@@ -249,10 +250,14 @@ cache_kind() {
   esac
 }
 
+# The secret key stays outside of the image, which gets the public half.
 trust_keys() {
   if [[ -z $SPACK_CACHE_KEY ]]; then return; fi
+  export SPACK_GNUPGHOME=$keys
   run_spack gpg init
   run_spack gpg trust "$SPACK_CACHE_KEY"
+  run_spack gpg export "$keys/public"
+  SPACK_GNUPGHOME=$root/opt/spack/gpg run_spack gpg trust "$keys/public"
 }
 
 known_compilers() {

@@ -23,6 +23,7 @@ fail() {
 }
 if [[ -n ${FAIL:-} && "$*" == *"$FAIL"* ]]; then fail; fi
 case "$*" in
+'gpg '*) echo "$SPACK_GNUPGHOME" >>"$FAKE/homes" ;;
 --version) echo "${VERSION:-1.1.0}" ;;
 compilers)
   printf -- '-- gcc debian12-x86_64 --\n[e]  gcc@12.2.0  [+]  gcc@11.3.0\n'
@@ -211,7 +212,10 @@ def test_a_push_that_an_earlier_run_owes_is_made_up_for(machine: Machine, step: 
 def test_a_key_signs(machine: Machine) -> None:
     machine.run(SPACK_CACHE="file:///cache", SPACK_CACHE_KEY="/key")
     calls = machine.calls()
-    assert "gpg trust /key" in calls
+    trusted = [call for call in calls if call.startswith("gpg trust")]
+    assert trusted[0] == "gpg trust /key" and len(trusted) == 2  # the second is the public half, for the image
+    homes = (machine.folder / "homes").read_text(encoding="utf-8").splitlines()
+    assert str(machine.folder) not in homes[1] and homes[-1] == f"{machine.folder}/opt/spack/opt/spack/gpg"
     assert any(call.endswith("buildcache push rcc-cache") for call in calls)
     assert not any("--no-check-signature" in call for call in calls)
 
