@@ -66,6 +66,7 @@ class SpackSettings:
     packages_source: str = ""
     packages_ref: str = ""
     cache: str = ""
+    cache_key: str = ""
     mirror: str = ""
 
 
@@ -130,6 +131,7 @@ def _spack(reader: Reader) -> SpackSettings:
         packages_source=reader.text("packagesSource"),
         packages_ref=reader.text("packagesRef"),
         cache=reader.text("cache"),
+        cache_key=reader.text("cacheKey"),
         mirror=reader.text("mirror"),
     )
 

@@ -5,7 +5,7 @@
 #   INSTALL_ROOT SYSTEM_COMPILER COMPILER ARCH       where, with what and for which machine
 #   SPACK_SOURCE SPACK_REF                           git URL, folder or archive; tag, commit or sha256:... of the archive
 #   SPACK_PACKAGES_SOURCE SPACK_PACKAGES_REF         the same of the package recipes, Spack 1.x only
-#   SPACK_CACHE SPACK_CACHE_KEY                      binary cache, read first and filled after; file with its secret key
+#   SPACK_CACHE SPACK_CACHE_KEY                      binary cache, read first and filled after; its secret key
 #   SPACK_MIRROR                                     mirror of sources
 #
 # The environment is $INSTALL_ROOT/spack-pkg-env/spack.yaml, or /tmp/spack.yaml, which is moved there.
@@ -255,7 +255,8 @@ trust_keys() {
   if [[ -z $SPACK_CACHE_KEY ]]; then return; fi
   export SPACK_GNUPGHOME=$keys
   run_spack gpg init
-  run_spack gpg trust "$SPACK_CACHE_KEY"
+  download "$SPACK_CACHE_KEY" "$keys/secret"
+  run_spack gpg trust "$keys/secret"
   run_spack gpg export "$keys/public"
   SPACK_GNUPGHOME=$root/opt/spack/gpg run_spack gpg trust "$keys/public"
 }

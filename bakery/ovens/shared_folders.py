@@ -25,7 +25,7 @@ from bakery.host import process
 
 HOST = "10.0.2.2"
 SOURCES = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
-MIRROR, CACHE = "spack_mirror", "spack_cache"
+MIRROR, CACHE, KEY = "spack_mirror", "spack_cache", "spack_cache_key"
 CHUNK = 1 << 20
 
 
@@ -42,7 +42,7 @@ def shared(variables: Mapping[str, str], work: Path) -> Iterator[Mapping[str, st
     ``work`` is the bake's folder. Raises InputError for a path that is not there, InfrastructureFailed for one that
     can't be packed.
     """
-    paths = {name: path for name in (*SOURCES, MIRROR, CACHE) if (path := path_of(variables.get(name, "")))}
+    paths = {name: path for name in (*SOURCES, MIRROR, CACHE, KEY) if (path := path_of(variables.get(name, "")))}
     if not paths:
         yield variables
         return

@@ -71,6 +71,7 @@ def spack_variables(settings: Settings) -> dict[str, str]:
         "spack_packages_source": spack.packages_source,
         "spack_packages_ref": spack.packages_ref,
         "spack_cache": spack.cache,
+        "spack_cache_key": spack.cache_key,
         "spack_mirror": spack.mirror,
     }
     return {name: value for name, value in values.items() if value}

@@ -36,7 +36,7 @@ NAMES = (
     "source_image_project_id",
 )
 # Where bakes take the same bytes from: a mirror or a cache never decides what they are.
-TRANSPORT = frozenset({"spack_cache", "spack_mirror"})
+TRANSPORT = frozenset({"spack_cache", "spack_cache_key", "spack_mirror"})
 
 
 def builder(template: Json) -> Mapping[str, Json]:

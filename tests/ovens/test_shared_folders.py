@@ -38,10 +38,12 @@ def test_an_archive_a_mirror_and_a_cache(tmp_path: Path) -> None:
     (tmp_path / "mirror/a").mkdir(parents=True)
     (tmp_path / "mirror/a/b").write_bytes(b"source")
     (tmp_path / "spack-1.tar.gz").write_bytes(b"archive")
+    (tmp_path / "cache.key").write_bytes(b"key")
     given = {
         "spack_source": f"file://{tmp_path}/spack-1.tar.gz",
         "spack_mirror": str(tmp_path / "mirror"),
         "spack_cache": str(tmp_path / "cache"),  # is made
+        "spack_cache_key": str(tmp_path / "cache.key"),
         "zone": "x",
     }
     (tmp_path / "work").mkdir()
@@ -49,6 +51,7 @@ def test_an_archive_a_mirror_and_a_cache(tmp_path: Path) -> None:
         assert variables["zone"] == "x"
         assert variables["spack_source"].endswith(".tar.gz")
         assert ask(variables["spack_source"]) == (200, b"archive")
+        assert ask(variables["spack_cache_key"]) == (200, b"key")
         assert ask(f"{variables['spack_mirror']}/a/b") == (200, b"source")
         assert ask(f"{variables['spack_cache']}/blobs/x", "PUT", b"binary")[0] == 201
         assert ask(f"{variables['spack_cache']}/blobs/x") == (200, b"binary")

@@ -266,10 +266,11 @@ def test_cloudbuild_steps_do_not_matter() -> None:
 
 def test_spack_cache_and_mirror_do_not_matter() -> None:
     using = copy.deepcopy(PLAIN.template)
-    using["variables"] |= {"spack_cache": "", "spack_mirror": ""}
-    using["provisioners"][1]["environment_vars"] += ["C={{user `spack_cache`}}", "M={{user `spack_mirror`}}"]
+    using["variables"] |= {"spack_cache": "", "spack_cache_key": "", "spack_mirror": ""}
+    using["provisioners"][1]["environment_vars"] += ["C={{user `spack_cache`}}", "K={{user `spack_cache_key`}}"]
+    using["provisioners"][1]["environment_vars"] += ["M={{user `spack_mirror`}}"]
     given = replace(PLAIN, template=using)
-    assert image(given).digest == image(given, spack={"cache": "gs://a", "mirror": "/b"}).digest
+    assert image(given).digest == image(given, spack={"cache": "gs://a", "cacheKey": "/k", "mirror": "/b"}).digest
     assert image(given, spack={"cache": "gs://a"}).variables["spack_cache"] == "gs://a"
 
 
