@@ -12,7 +12,7 @@ from bakery.host.revision import revision
 from bakery.plan import plan as planning
 from bakery.recipe import lockfile
 from bakery.recipe.load import load
-from bakery.resources import branches
+from bakery.resources import branches, reasons
 from bakery.resources.program import declare, export
 from bakery.settings import from_pulumi
 
@@ -27,6 +27,7 @@ def main() -> None:
     for problem in plan.problems:
         pulumi.log.warn(str(problem))
     declared = declare(settings, plan)
+    reasons.tell(settings, declared)
     export(settings, plan, declared)
     pulumi.run(lambda: branches.all_ended([resource for one in declared for resource in one.resources]))
 

@@ -91,6 +91,9 @@ class Action(StrEnum):
     TEST = "test"
 
 
+DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Action.TEST: "tested only"}  # for people
+
+
 @dataclass(frozen=True)
 class Decision:
     """An image of the plan with what will be done to it and the reasons, in words."""
@@ -98,6 +101,9 @@ class Decision:
     image: Outline
     action: Action
     reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{DONE[self.action]}: {'; '.join(self.reasons)}" if self.reasons else DONE[self.action]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 from bakery.codec import encode
 from bakery.errors import Problem
 from bakery.plan.forecast import Forecast, forecast
-from bakery.plan.model import Decision
+from bakery.plan.model import DONE, Decision
 
 VERSION = 1
-ACTIONS = {"keep": "kept", "adopt": "adopted", "bake": "baked", "test": "tested only"}
+ACTIONS = {action.value: word for action, word in DONE.items()}
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "bakery.report": (*BASE, *PURE, "bakery.library", "bakery.fluid_run", "bakery.doctor", "bakery.baking"),
     "bakery.resources": (
         *(*BASE, *PURE, "bakery.library", "bakery.ovens", "bakery.fluid_run", "bakery.recipe"),
-        *("bakery.infrastructure", "bakery.outputs"),
+        *("bakery.infrastructure", "bakery.outputs", "bakery.shelf"),
     ),
 }
 

@@ -1,0 +1,34 @@
+"""A preview says why, in the words of ``bakery plan``."""
+
+from __future__ import annotations
+
+from bakery.plan.model import Decision
+from bakery.settings import from_file
+from bakery.survey import survey
+from tests.engine.workshop import STACK, Workshop
+
+
+def decisions(workshop: Workshop) -> tuple[Decision, ...]:
+    report = survey(from_file(workshop.folder, STACK))
+    assert not [problem for problem in report.problems if problem.severity == "error"]
+    return report.decisions
+
+
+def test_the_preview_has_the_plans_reasons(workshop: Workshop) -> None:
+    workshop.recipe("rcc-debian")
+    workshop.recipe("hpcc", parent="rcc-debian")
+    workshop.must_up()
+    assert "baked" not in workshop.preview()
+    workshop.write("packages/rcc-debian/install.sh", "#!/bin/bash\ntrue || false\n")
+    workshop.write("packages/hpcc/test/run.sh", "#!/bin/bash\ntrue || false\n")
+    shown = workshop.preview().text
+    base, app = decisions(workshop)
+    assert str(base) == "baked: packages/rcc-debian/install.sh changed"
+    assert str(app) == "baked: parent rcc-debian is baked"
+    assert str(base) in shown
+    assert str(app) in shown
+    workshop.must_up()
+    workshop.write("packages/hpcc/test/run.sh", "#!/bin/bash\ntrue && true\n")
+    shown = workshop.preview().text
+    assert "tested only: tests changed" in shown
+    assert [str(decision) for decision in decisions(workshop)] == ["kept", "tested only: tests changed"]
