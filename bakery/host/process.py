@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -23,6 +23,7 @@ from bakery.errors import BakeryError, Interrupted, MissingTool
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
+COMM_LENGTH = 15  # of a program's name in /proc
 PUMP_SECONDS = 10.0  # for what is left in the pipe; a killed guard may leave a daemon that holds it open
 
 
@@ -114,6 +115,11 @@ class Running:
         """The exit code, or None while the command runs."""
         return self._process.poll()
 
+    def runs(self, program: str) -> bool:
+        """Whether a program of that name runs below the command."""
+        short = program[:COMM_LENGTH]
+        return any(_comm(pid) == short for pid in _below(self.pid))
+
     def wait(self, activity: Activity | None = None, timeout: float | None = None) -> int:
         """Wait for the end; a cancelled activity or the timeout (seconds) stops the command.
 
@@ -145,6 +151,24 @@ class Running:
     def failure(self, code: int) -> CommandFailed:
         """The error for an exit code: last lines, log, and how to replay."""
         return CommandFailed(self.command, code, tuple(self.lines), self.log, self.replay)
+
+
+def _below(pid: int) -> Iterator[int]:
+    """All processes below one, as far as they can be read."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, thread.read_text(encoding="ascii").split()):
+                yield child
+                yield from _below(child)
+
+
+def _comm(pid: int) -> str:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    name, _, rest = state.partition("(")[2].rpartition(") ")
+    return "" if rest.startswith("Z") else name
 
 
 def start(

@@ -13,13 +13,14 @@ from pathlib import Path
 from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
-from bakery.host import process
+from bakery.host import process, qemu
 from bakery.ovens.template import MARK, Rendering
 
 HINT = "run: sudo apt-get install packer"
 PLUGIN = "github.com/hashicorp/qemu"
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
+GONE_LOOKS = 10  # two seconds
 LEAST_FREE = 256 << 20  # bytes; below this a bake is stopped before QEMU meets a full disk
 CONNECTED = re.compile(r"Connected to SSH!")
 PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
@@ -149,6 +150,7 @@ def build(call: Call, activity: Activity) -> None:
     line = command(call.rendering, call.work, call.keep_failed)
     running = process.start(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
+    machine = _Machine(progress, running)
     try:
         while (code := running.poll()) is None:
             activity.sleep(POLL_SECONDS)
@@ -156,10 +158,32 @@ def build(call: Call, activity: Activity) -> None:
                 message = f"the bake took longer than {call.timeout} s"
                 raise _failed(BakeFailed, message, running, "raise the timeout in cloudbuild.yaml")
             _check_space(call.work, running)
+            machine.check()
     finally:
         running.stop()
     if code != 0:
         raise failure(progress, running)
+
+
+@dataclass
+class _Machine:
+    """Notices a machine that ended before Packer was logged in: Packer itself would wait for it to the time limit."""
+
+    progress: Progress
+    running: process.Running
+    seen: bool = False
+    missed: int = 0
+
+    def check(self) -> None:
+        """Look whether it runs; raises InfrastructureFailed. Twice missed, since Packer may be about to say more."""
+        if self.progress.connected:
+            return
+        there = self.running.runs(qemu.QEMU)
+        self.missed = 0 if there or not self.seen else self.missed + 1
+        self.seen = self.seen or there
+        if self.missed > GONE_LOOKS:
+            hint = "see the machine's console beside the log; was it killed, is this computer short of memory?"
+            raise _failed(InfrastructureFailed, "the machine ended before it answered on ssh", self.running, hint)
 
 
 def _write_json(file: Path, value: object) -> None:

@@ -213,3 +213,13 @@ def test_output_is_standard_output_alone() -> None:
     with pytest.raises(process.CommandFailed) as failed:
         process.output(["sh", "-c", "echo why >&2; exit 2"])
     assert failed.value.tail == ("why",)
+
+
+def test_it_is_known_whether_a_program_runs_below_a_command() -> None:
+    running = process.start(["sh", "-c", "sleep 60; true"])
+    try:
+        until(lambda: running.runs("sleep"), "sleep runs")
+        assert not running.runs("qemu-system-x86_64")
+    finally:
+        running.stop()
+    assert not running.runs("sleep")

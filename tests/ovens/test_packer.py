@@ -8,7 +8,7 @@ import pytest
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
-from bakery.ovens.packer import PortTaken, Progress, environment, failure, version
+from bakery.ovens.packer import GONE_LOOKS, PortTaken, Progress, _Machine, environment, failure, version
 
 NAMES = ("file share", "shell install.sh")
 
@@ -105,3 +105,31 @@ def test_versions(text: str, found: tuple[int, int]):
 def test_no_version_is_a_missing_tool():
     with pytest.raises(MissingTool):
         version("packer: a stapler")
+
+
+@dataclass
+class Watched(Ended):
+    """A Packer whose machine is there or not, one look after another."""
+
+    looks: list[bool] = field(default_factory=list)
+
+    def runs(self, _program: str) -> bool:
+        return self.looks.pop(0)
+
+
+def test_a_machine_that_was_killed_before_it_answered_is_noticed():
+    watched = Watched(
+        deque(["Waiting for SSH to become available..."]), looks=[False, True, *[False] * GONE_LOOKS, False]
+    )
+    machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
+    for _ in range(GONE_LOOKS + 2):
+        machine.check()
+    with pytest.raises(InfrastructureFailed, match="ended before it answered"):
+        machine.check()
+
+
+def test_a_machine_that_is_slow_to_begin_is_waited_for():
+    watched = Watched(deque(), looks=[False] * 50)
+    machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
+    for _ in range(50):
+        machine.check()
