@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -47,7 +48,8 @@ def download(bucket: str, name: str, file: Path) -> bool:
     path = f"{STORAGE}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
     try:
         with urllib.request.urlopen(urllib.request.Request(path, headers=authorization()), timeout=60) as answer:
-            file.write_bytes(answer.read())
+            with file.open("wb") as sink:
+                shutil.copyfileobj(answer, sink)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return False

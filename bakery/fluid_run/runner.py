@@ -21,7 +21,7 @@ from bakery.fluid_run.clusters.course import deadline_seconds
 from bakery.fluid_run.clusters.outlet import read_results
 from bakery.fluid_run.tails import console_tail, job_tail
 from bakery.host import locks
-from bakery.library.base import ImageRecord, Library, Proof
+from bakery.library.base import ImageRecord, Proof
 from bakery.library.leases import leased
 from bakery.paths import StatePaths
 
@@ -29,6 +29,18 @@ TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
 POLL_SECONDS = 0.25
 WORKSPACE_PREFIX = "workspace-"
+
+
+class Shelf(Protocol):
+    """What a run asks of a library."""
+
+    def find(self, name: str) -> ImageRecord | None:
+        """The image of that name, as :meth:`bakery.library.base.Library.find`."""
+        ...
+
+    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+        """Record what the tests said, as :meth:`bakery.library.base.Library.prove`."""
+        ...
 
 
 @runtime_checkable
@@ -46,7 +58,7 @@ def _nothing(_given: object) -> None:
 
 def run(
     order: TestOrder,
-    library: Library,
+    library: Shelf,
     clusters: Clusters,
     state: StatePaths,
     activity: Activity,
@@ -136,7 +148,7 @@ class _Run:
 
     order: TestOrder
     image: ImageRecord
-    shelf: Library
+    shelf: Shelf
     made: Clusters
     state: StatePaths
     activity: Activity

@@ -17,6 +17,7 @@ from bakery.codec import decode, encode
 from bakery.errors import BakeryError
 from bakery.fluid_run.base import RunResult
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.library.app_runs import store
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.plan import google_names, names
 from bakery.settings import Settings
@@ -132,14 +133,7 @@ class ComputeEngineLibrary:
             blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
             blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
         table = f"{self.project}.{google_names.DATASET}.{google_names.TABLE}"
-        rows = [dict(job.row) for job in result.jobs]
-        if not rows:
-            return
-        with asking(f"store the rows of {result.image} in {table}"):
-            ids = [f"{result.run_id}-{number}" for number in range(len(rows))]
-            refused = self.google.bigquery.insert_rows_json(table, rows, row_ids=ids, timeout=TIMEOUT_SECONDS)
-        if refused:
-            raise BakeryError(f"BigQuery refused rows of {result.image}: {refused[0]['errors']}", hint=f"see {table}")
+        store(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
 
     def runs(self, image: str | None = None) -> Sequence[RunResult]:
         """The Fluid-Runs of an image (or of all), oldest first."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from bakery.errors import Uncertain
-from bakery.library.base import Library
 
 
 @runtime_checkable
@@ -23,7 +22,7 @@ class _Leasing(Protocol):
 
 
 @contextmanager
-def leased(library: Library, name: str) -> Iterator[None]:
+def leased(library: object, name: str) -> Iterator[None]:
     """Hold a lease on an image of any library; where the library deletes nothing by itself there is none to hold."""
     if not isinstance(library, _Leasing):
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -78,6 +79,19 @@ def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeSer
     assert len(addresses) == 4
     assert all(address.startswith("10.") for address in addresses)
     assert all(not machine["mac"] for machine in told["machines"])
+
+
+def test_long_names_are_legal_and_differ(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path, Partition("c2_Standard.60-compact", nodes=2, machine_type="c2-standard-60"))
+    made.run_id = f"openfoam-intel-cascadelake-with-more-{'a' * 12}-20261124031500-ab12"
+    made.provision(Activity())
+    names = sorted(machines(server))
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
+    labels = {machine["labels"]["bakery-run"] for machine in machines(server).values()}  # type: ignore[index]
+    assert len(labels) == 1 and len(labels.pop()) <= 63
+    made.tear_down()
+    assert machines(server) == {}
 
 
 def test_machines_are_private_shielded_and_end_by_themselves(server: FakeServer, tmp_path: Path) -> None:

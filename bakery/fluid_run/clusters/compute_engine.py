@@ -13,6 +13,7 @@ import io
 import json
 import secrets
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,7 +28,15 @@ from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.course import MachineSpec, course, machines
-from bakery.fluid_run.clusters.instance import DEFAULT_MACHINE, RUN_LABEL, START_SECONDS, Surroundings, instance
+from bakery.fluid_run.clusters.instance import (
+    DEFAULT_MACHINE,
+    RUN_LABEL,
+    START_SECONDS,
+    Surroundings,
+    instance,
+    machine_name,
+    token,
+)
 from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.sizing import Machine, sized
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
@@ -58,6 +67,8 @@ class ComputeEngineClusters:
 
 class ComputeEngineCluster:
     """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
+
+    queue_seconds = 0.0
 
     def __init__(
         self, clusters: ComputeEngineClusters, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path
@@ -108,10 +119,7 @@ class ComputeEngineCluster:
         """The controller's results at the top, every machine's console and logs below ``machines/``."""
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
-        head = folder / "machines" / self.specs[0].name
-        for name in (agent.RESULTS_NAME, "outputs"):
-            if (head / name).exists():
-                (head / name).rename(folder / name)
+        outlet.lift(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
         """A line of gcloud for each machine."""
@@ -132,7 +140,7 @@ class ComputeEngineCluster:
         )
 
     def _name(self, spec: MachineSpec) -> str:
-        return f"fr-{self.run_id}-{spec.name}"[:63].rstrip("-")
+        return machine_name(self.run_id, spec)
 
     def _shape(self) -> ClusterShape:
         """The recipe's cluster with what its machine types have in this zone, and no more nodes than the jobs need."""
@@ -167,7 +175,7 @@ class ComputeEngineCluster:
 
     def _insert(self, spec: MachineSpec, activity: Activity) -> None:
         activity.check()
-        body = instance(self._surroundings(), spec, self._name(spec))
+        body = instance(self._surroundings(), spec)
         try:
             with asking(f"make the machine {body.name}"):
                 operation = self.google.instances.insert(
@@ -183,7 +191,7 @@ class ComputeEngineCluster:
 
     def _instances(self) -> Sequence[compute_v1.Instance]:
         request = compute_v1.ListInstancesRequest(
-            project=self.google.project, zone=self.zone, filter=f"labels.{RUN_LABEL} = {self.run_id}"
+            project=self.google.project, zone=self.zone, filter=f"labels.{RUN_LABEL} = {token(self.run_id)}"
         )
         with asking("list the machines of the run"):
             return list(self.google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
@@ -199,16 +207,20 @@ class ComputeEngineCluster:
         told = course(
             self.order, self.run_id, specs, munge_key=key, start_seconds=START_SECONDS, project=self.google.project
         )
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            tar.add(agent.__file__, "agent.py")
-            text = json.dumps(told).encode()
-            entry = tarfile.TarInfo("course.json")
-            entry.size = len(text)
-            tar.addfile(entry, io.BytesIO(text))
-            tar.add(self.workspace, "workspace")
-        with asking("upload the workspace of the run"):
-            self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_string(packed.getvalue(), timeout=600)
+        with tempfile.TemporaryFile() as packed:  # a workspace may hold container images
+            with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+                tar.add(agent.__file__, "agent.py")
+                text = json.dumps(told).encode()
+                entry = tarfile.TarInfo("course.json")
+                entry.size = len(text)
+                tar.addfile(entry, io.BytesIO(text))
+                tar.add(self.workspace, "workspace")
+            try:
+                with asking("upload the workspace of the run"):
+                    self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_file(packed, rewind=True, timeout=600)
+            except exceptions.NotFound as error:
+                hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
+                raise InfrastructureFailed(f"there is no bucket {self._bucket.name}", hint=hint) from error
 
     def _said(self, spec: MachineSpec) -> AgentStatus:
         content = self._object(f"{spec.name}/status.json")
@@ -236,7 +248,7 @@ class ComputeEngineCluster:
 
     def _delete_all(self) -> None:
         with contextlib.suppress(Uncertain):  # the deadline of the machines stands behind it
-            delete_instances(self.google, f"labels.{RUN_LABEL} = {self.run_id}")
+            delete_instances(self.google, f"labels.{RUN_LABEL} = {token(self.run_id)}")
 
 
 class _NoCapacityError(InfrastructureFailed):

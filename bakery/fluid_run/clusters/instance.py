@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ DEFAULT_MACHINE = "e2-standard-2"
 NETWORK_TAG = "bakery-test"
 SSH_TAG = "image-bakery"  # the network lets IAP's ssh through to it
 RUN_LABEL = "bakery-run"
+NAME_LENGTH = 63
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
@@ -46,19 +49,19 @@ class Surroundings:
         return self.order.suite.cluster
 
 
-def instance(here: Surroundings, spec: MachineSpec, name: str) -> compute_v1.Instance:
+def instance(here: Surroundings, spec: MachineSpec) -> compute_v1.Instance:
     """The machine: shielded, no external address, no key of the project, deleted by Compute Engine at its deadline."""
     partition = next((part for part in here.shape.partitions if part.name == spec.partition), None)
     card = compute_v1.NetworkInterface(subnetwork=google_names.subnetwork(here.google))
     if partition and partition.gvnic:
         card.nic_type = "GVNIC"
     made = compute_v1.Instance(
-        name=name,
+        name=machine_name(here.run_id, spec),
         machine_type=f"zones/{here.zone}/machineTypes/{machine_type(here.shape, partition, spec)}",
         disks=[_disk(here, partition, spec)],
         network_interfaces=[card],
         metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in _words(here, spec).items()]),
-        labels={RUN_LABEL: here.run_id, "bakery": "test"},
+        labels={RUN_LABEL: token(here.run_id), "bakery": "test"},
         tags=compute_v1.Tags(items=[NETWORK_TAG, *([SSH_TAG] if here.open_shell else [])]),
         service_accounts=[
             compute_v1.ServiceAccount(email=google_names.account(here.google, Duty.TEST), scopes=[SCOPE])
@@ -71,6 +74,20 @@ def instance(here: Surroundings, spec: MachineSpec, name: str) -> compute_v1.Ins
         gpu = compute_v1.AcceleratorConfig(accelerator_count=partition.gpu_count, accelerator_type=kind)
         made.guest_accelerators = [gpu]
     return made
+
+
+def token(run_id: str) -> str:
+    """A run in the names and labels of its machines: as it is when that is short enough, else a digest."""
+    return run_id if re.fullmatch(r"[a-z0-9-]{1,24}", run_id) else hashlib.sha256(run_id.encode()).hexdigest()[:16]
+
+
+def machine_name(run_id: str, spec: MachineSpec) -> str:
+    """A legal name (RFC 1035, at most 63 characters) that no other machine of the project has."""
+    plain = f"fr-{token(run_id)}-{spec.name}"
+    legal = re.sub(r"[^a-z0-9-]", "-", plain.lower())
+    if legal == plain and len(legal) <= NAME_LENGTH:
+        return legal
+    return f"{legal[:50].rstrip('-')}-{hashlib.sha256(spec.name.encode()).hexdigest()[:8]}"
 
 
 def machine_type(shape: ClusterShape, partition: Partition | None, spec: MachineSpec) -> str:

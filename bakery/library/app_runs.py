@@ -1,0 +1,27 @@
+"""Rows of ``app_runs`` into BigQuery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from google.api_core import exceptions
+
+from bakery.errors import BakeryError
+from bakery.host.google import TIMEOUT_SECONDS, Google, asking
+
+
+def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_id: str) -> None:
+    """Store the rows of a run in ``project.dataset.table``; the same run again changes nothing.
+
+    Raises BakeryError when BigQuery refuses a row or has no such table, Uncertain.
+    """
+    if not rows:
+        return
+    ids = [f"{run_id}-{number}" for number in range(len(rows))]
+    try:
+        with asking(f"store the rows of {run_id} in {table}"):
+            refused = google.bigquery.insert_rows_json(table, list(rows), row_ids=ids, timeout=TIMEOUT_SECONDS)
+    except exceptions.NotFound as error:
+        raise BakeryError(f"there is no table {table}", hint="pulumi up of a gcp stack makes it") from error
+    if refused:
+        raise BakeryError(f"BigQuery refused rows of {run_id}: {refused[0]['errors']}", hint=f"see {table}")

@@ -1,0 +1,59 @@
+"""The command ``rcc-run``, and the entry point of the builder image, which is ``bakery`` too.
+
+Exit codes as rcc-run's: 0 all tests passed (or their failing is ignored), 1 a test or its cluster failed; wrong input
+ends with 2 before anything is made.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bakery.console import guarded, say, stoppable
+from bakery.errors import Severity
+
+
+@guarded
+def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> int:
+    """Run the tests that the options name; returns the exit code."""
+    from bakery.activity import Activity
+    from bakery.rcc_run import outputs
+    from bakery.rcc_run.arguments import parse
+    from bakery.rcc_run.run import prepare, run
+    from bakery.status_line import QUIET_SECONDS, Line
+
+    given, problems = parse(words, environment)
+    try:
+        step = prepare(given, problems, here, environment.get("BAKERY_STACK", ""))
+    finally:
+        for problem in problems:
+            if problem.severity is Severity.WARNING:
+                say(str(problem))
+    line = Line(say, again=QUIET_SECONDS)
+    line.start()
+    try:
+        with stoppable() as cancelled:
+            result = run(step, Activity(line.say, cancelled))
+    finally:
+        line.stop()
+    print(outputs.report(result), flush=True)
+    code = outputs.exit_code(result)
+    (step.top / "pass-fail.result").write_text(str(code), encoding="ascii")
+    return 0 if given.ignore_exit_code else code
+
+
+def main() -> None:
+    """``rcc-run``: options only."""
+    sys.exit(rcc_run(sys.argv[1:], Path.cwd(), dict(os.environ)))
+
+
+def builder() -> None:
+    """The builder image's entry point: ``bakery`` when a command comes first, else ``rcc-run``."""
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        from bakery.cli import main as bakery
+
+        bakery()
+    else:
+        main()

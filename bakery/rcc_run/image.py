@@ -1,0 +1,55 @@
+"""``--gce-image``: a link, a path or a name, of an image or of a family; looked up once."""
+
+from __future__ import annotations
+
+import re
+
+from google.api_core import exceptions
+
+from bakery.errors import BakeryError, Problem
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.library.base import ImageRecord, Proof
+from bakery.rcc_run.arguments import WHERE
+
+_IMAGE = re.compile(
+    r"(?:https://(?:www|compute)\.googleapis\.com/compute/(?:v1|beta)/)?"
+    r"(?:(?:projects/(?P<project>[a-z0-9.:-]+)/)?global/images/)?(?P<family>family/)?(?P<name>[a-z][-a-z0-9]{0,62})"
+)
+
+
+class GivenImage:
+    """The image as the runner asks a library for it. A run with other tests than its recipe's proves nothing of it."""
+
+    def __init__(self, record: ImageRecord) -> None:
+        self.record = record
+
+    def find(self, name: str) -> ImageRecord | None:
+        """The image, by its own name."""
+        return self.record if name == self.record.name else None
+
+    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+        """Forget: only an ``up`` or ``bakery test`` runs the recipe's own tests."""
+
+
+def look_up(text: str, google: Google) -> ImageRecord | Problem:
+    """The image, of a family its newest; a problem when there is none. Raises Uncertain when that is not known."""
+    match = _IMAGE.fullmatch(text)
+    if match is None:
+        hint = "write projects/PROJECT/global/images/NAME, or .../images/family/FAMILY"
+        return Problem(WHERE, 1, f"--gce-image is {text!r}", hint)
+    project = match["project"] or google.project
+    try:
+        with asking(f"look up the image {text}"):
+            if match["family"]:
+                found = google.images.get_from_family(
+                    project=project, family=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS
+                )
+            else:
+                found = google.images.get(project=project, image=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS)
+    except exceptions.NotFound:
+        kind = "image family" if match["family"] else "image"
+        return Problem(WHERE, 1, f"there is no {kind} {match['name']} in {project}", "correct --gce-image")
+    except BakeryError as error:
+        error.hint = error.hint or "the account needs compute.images.get in the image's project"
+        raise
+    return ImageRecord(found.name, "", "", "", "", found.creation_timestamp, location=found.self_link)

@@ -1,0 +1,78 @@
+"""What a run leaves: rows as rcc-run stores them, its files in the workspace, and its words at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bakery.fluid_run.base import RunResult
+from bakery.fluid_run.results import APP_RUNS
+from bakery.rcc_run.arguments import Arguments
+from bakery.recipe.model import TestJob
+
+ARTIFACTS = {"gce-image": "gce image", "gce-vm-image": "gce image"}
+NAMES = tuple(field.name for field in APP_RUNS)
+
+Row = dict[str, object]
+
+
+def rows(result: RunResult, given: Arguments, jobs: Sequence[TestJob], extra: Mapping[str, object]) -> list[Row]:
+    """The rows of ``app_runs``: the run's own, and rcc-run's words where the options decide.
+
+    ``jobs`` are those of the CI file: what was added to a job's options for Slurm does not stand in its row.
+    """
+    told: Row = {
+        "application_name": None,
+        "artifact_type": ARTIFACTS.get(given.artifact_type, given.artifact_type),
+        "compiler": given.compiler,
+        "target_arch": given.target_arch,
+        "vm_image": given.gce_image,
+        "git_sha": given.git_sha,
+        **extra,
+    }
+    if given.build_id:
+        told["build_id"] = given.build_id
+    return [
+        {
+            name: value
+            for name, value in {**one.row, **told, "batch_options": job.batch_options}.items()
+            if name in NAMES
+        }
+        for one, job in zip(result.jobs, jobs, strict=True)
+    ]
+
+
+def write(top: Path, result: RunResult, found: Sequence[Row], jobs: Sequence[TestJob], given: Arguments) -> None:
+    """``results.json``, ``bq-results.json``, ``settings.json`` and the jobs' output directories, where rcc-run does."""
+    tests = [{**row, "output_directory": job.output_directory} for row, job in zip(found, jobs, strict=True)]
+    (top / "results.json").write_text(json.dumps({"tests": tests}), encoding="utf-8")
+    lines = "".join(f"{json.dumps(row)}\n" for row in found)
+    (top / "bq-results.json").write_text(lines, encoding="utf-8")
+    settings = {name: value for name, value in asdict(given).items() if name != "given"}
+    (top / "settings.json").write_text(json.dumps({**settings, "bq_table": given.table}), encoding="utf-8")
+    outputs = Path(str(result.folder)) / "outputs"
+    if outputs.is_dir():
+        shutil.copytree(outputs, top, dirs_exist_ok=True)
+
+
+def exit_code(result: RunResult) -> int:
+    """1 when a job did not pass, else 0."""
+    return 0 if all(job.passed for job in result.jobs) else 1
+
+
+def report(result: RunResult) -> str:
+    """How many jobs of each command group passed, and why the others did not."""
+    groups: dict[str, list[bool]] = {}
+    for job in result.jobs:
+        groups.setdefault(str(job.row["command_group"]), []).append(job.passed)
+    lines = ["Exit code check"]
+    for group, passed in groups.items():
+        share = 100 * sum(passed) / len(passed)
+        lines += [f"  {group}: {sum(passed)} of {len(passed)} passed ({share:.0f} %)"]
+    for job in result.jobs:
+        if not job.passed:
+            lines.append(f"  failed: {job.row['execution_command']} in {job.row['benchmark_name']}: {job.reason}")
+    return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""One step: options to a Fluid-Run on Compute Engine, its rows and files back into the workspace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bakery.activity import Activity
+from bakery.codec import encode
+from bakery.errors import BakeryError, InputError, Problem, Severity, TestFailed
+from bakery.fluid_run.base import Clusters, RunResult, TestOrder
+from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+from bakery.fluid_run.runner import run as run_tests
+from bakery.host.google import Google
+from bakery.library.app_runs import store
+from bakery.library.base import ImageRecord
+from bakery.paths import StatePaths
+from bakery.plan.google_names import Duty
+from bakery.rcc_run import cluster, image, outputs, workspace
+from bakery.rcc_run.arguments import DEFAULT_TFVARS, EPHEMERAL, STATIC, WHERE, Arguments
+from bakery.recipe.findings import Findings
+from bakery.recipe.model import Suite, TestJob
+from bakery.settings import GoogleSettings, OvenKind, Settings, from_file
+
+STATE = ".fluid-run"  # in the workspace: machines' logs stay for the steps that follow, and are not sent to a cluster
+
+
+@dataclass(frozen=True)
+class Step:
+    """All that is known before a machine is made. ``jobs`` are the CI file's, ``row`` goes into each row."""
+
+    arguments: Arguments
+    settings: Settings
+    top: Path
+    jobs: tuple[TestJob, ...]
+    order: TestOrder
+    image: ImageRecord
+    row: Mapping[str, object]
+
+
+def settings(given: Arguments, top: Path, stack: str) -> Settings:
+    """The bakery's settings: those of the workspace's stack when one is named, and the options over them."""
+    base = from_file(top, stack).google if stack else GoogleSettings()
+    accounts = {**base.accounts, **({Duty.TEST.value: given.service_account} if given.service_account else {})}
+    google = replace(
+        base,
+        project=given.project,
+        region=given.zone.rpartition("-")[0],
+        zones=(given.zone,),
+        subnetwork=_subnetwork(given) or base.subnetwork,
+        accounts=accounts,
+    )
+    return Settings(
+        stack=stack,
+        root=top,
+        oven=OvenKind.CLOUD_BUILD,
+        packages=top / "packages",
+        common=top / "common",
+        state=top / STATE,
+        lock=top / "bakery.lock",
+        google=google,
+    )
+
+
+def _subnetwork(given: Arguments) -> str:
+    """The path of the subnetwork that a link, a path or a name stands for."""
+    path = given.vpc_subnet.rpartition("/compute/v1/")[2]
+    region = given.zone.rpartition("-")[0]
+    return path if "/" in path or not path else f"projects/{given.project}/regions/{region}/subnetworks/{path}"
+
+
+def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, google: Google | None = None) -> Step:
+    """Read and check everything; nothing is made. Raises InputError with all problems, Uncertain.
+
+    Warnings are left in ``problems``.
+    """
+    top = workspace.root(here)
+    findings = Findings(problems=problems)
+    jobs = _jobs(given, here, top, findings)
+    tested = _cluster(given, here, findings)
+    _partitions(given, jobs, tested, problems)
+    for name in ("singularity_image", "env_file"):
+        path = getattr(given, name)
+        if path and not (top / path).is_file():
+            text = f"--{name.replace('_', '-')}: there is no file {path}"
+            problems.append(Problem(WHERE, 1, text, "make it in an earlier step", Severity.WARNING))
+    made = settings(given, top, stack)
+    _stop(problems)
+    found = image.look_up(given.gce_image, google or Google(made.google))
+    if isinstance(found, Problem):
+        raise InputError([found])
+    suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
+    return Step(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
+
+
+def _stop(problems: list[Problem]) -> None:
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    if errors:
+        raise InputError(errors)
+
+
+def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[TestJob, ...]:
+    file = workspace.resolve(given.ci_file, here, top)
+    if file is None:
+        findings.at(WHERE).error(1, f"--ci-file: there is no file {given.ci_file}", "paths begin at the workspace")
+        return ()
+    return workspace.tests(file, top, findings.at(given.ci_file))
+
+
+def _cluster(given: Arguments, here: Path, findings: Findings) -> cluster.Tested:
+    if given.cluster_type != EPHEMERAL or given.rcc_tfvars == DEFAULT_TFVARS:
+        return cluster.read(None, given, findings)
+    file = workspace.resolve(given.rcc_tfvars, here, workspace.root(here))
+    if file is None:
+        findings.at(WHERE).error(1, f"--rcc-tfvars: there is no file {given.rcc_tfvars}", "correct the path")
+    return cluster.read(file, given, findings.at(given.rcc_tfvars))
+
+
+def _partitions(given: Arguments, jobs: tuple[TestJob, ...], tested: cluster.Tested, problems: list[Problem]) -> None:
+    known = [part.name for part in tested.shape.partitions]
+    if given.cluster_type == STATIC:
+        return
+    for name in dict.fromkeys(job.partition for job in jobs if job.partition and job.partition not in known):
+        hint = f"known: {', '.join(known)}; partitions are those of --rcc-tfvars"
+        problems.append(Problem(given.ci_file, 1, f"the cluster has no partition {name}", hint))
+
+
+def _with_gpus(job: TestJob, given: Arguments) -> TestJob:
+    """As rcc-run does it: --gpu-count asks for GPUs for each job, behind its own options."""
+    if not given.gpu_count:
+        return job
+    return replace(job, batch_options=f"{job.batch_options} --gres=gpu:{given.gpu_count}".strip())
+
+
+def _order(given: Arguments, suite: Suite, name: str, top: Path) -> TestOrder:
+    digest = hashlib.sha256(json.dumps(encode(suite), sort_keys=True).encode()).hexdigest()
+    env = {"GCE_IMAGE": given.gce_image, **({"DOCKER_IMAGE": given.docker_image} if given.docker_image else {})}
+    paths = {"SINGULARITY_IMAGE": given.singularity_image, "ENV_FILE": given.env_file}
+    return TestOrder(
+        image=name,
+        digest=digest,
+        package="",
+        variant="",
+        suite=suite,
+        files=workspace.files(top),
+        git_sha=given.git_sha,
+        compiler=given.compiler,
+        target_arch=given.target_arch,
+        env=env,
+        env_paths={name: path for name, path in paths.items() if path},
+        ignore_dependencies=given.ignore_job_dependencies,
+    )
+
+
+def run(step: Step, activity: Activity, google: Google | None = None) -> RunResult:
+    """Run the tests; rows and files are in their places when it returns.
+
+    Raises what :func:`bakery.fluid_run.runner.run` raises but TestFailed of jobs: their exit codes are in the result.
+    """
+    shared = google or Google(step.settings.google)
+    results: list[RunResult] = []
+    failure: BakeryError | None = None
+    clusters: Clusters = ComputeEngineClusters(step.settings, shared)
+    try:
+        state = StatePaths(step.settings.state)
+        run_tests(step.order, image.GivenImage(step.image), clusters, state, activity, told=results.append)
+    except BakeryError as error:
+        failure = error
+    result = results[-1] if results else None
+    if result is not None and result.jobs:
+        found = outputs.rows(result, step.arguments, step.jobs, step.row)
+        outputs.write(step.top, result, found, step.jobs, step.arguments)
+        if step.arguments.save_results:
+            store(shared, step.arguments.table, found, result.run_id)
+    if failure is not None and not (isinstance(failure, TestFailed) and result is not None and result.jobs):
+        failure.replay = ""  # the step itself
+        raise failure
+    assert result is not None
+    return result

@@ -1,0 +1,67 @@
+"""The workspace of a step: which files the cluster gets, and the tests that are among them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bakery.recipe import json_file, suite_file, yaml_file
+from bakery.recipe.document import Document
+from bakery.recipe.findings import Findings
+from bakery.recipe.model import SourceFile, TestJob
+
+CLOUD_BUILD = Path("/workspace")  # of every step; a step's `dir` is below it
+READERS = {".json": json_file.read, ".yaml": yaml_file.read, ".yml": yaml_file.read}
+CHUNK = 1 << 20
+
+
+def root(here: Path) -> Path:
+    """Where the workspace begins: at Cloud Build's own, else here."""
+    return CLOUD_BUILD if here.is_relative_to(CLOUD_BUILD) else here
+
+
+def resolve(name: str, here: Path, top: Path) -> Path | None:
+    """The file that an option names: from where the step runs, or from the top of the workspace; None without one."""
+    return next((path for path in (here / name, top / name) if path.is_file()), None)
+
+
+def tests(file: Path, top: Path, findings: Findings) -> tuple[TestJob, ...]:
+    """The jobs of a CI file; what is wrong with it goes to ``findings``."""
+    reader = READERS.get(file.suffix)
+    if reader is None:
+        findings.error(1, f"is no {', '.join(READERS)} file", "name it by what it is")
+        return ()
+    document: Document | None = reader(file.read_bytes(), findings)
+    if document is None:
+        return ()
+    if not isinstance(document.value, dict):
+        document.error("is no mapping", "write tests: and a list of jobs")
+        return ()
+    return suite_file.jobs(document, lambda path: (top / path).exists())
+
+
+def files(top: Path) -> tuple[SourceFile, ...]:
+    """All files of the workspace but those that begin with a dot at its top, as rcc-run copies it; sorted by path."""
+    return tuple(
+        SourceFile(path.relative_to(top).as_posix(), 0o755 if os.access(path, os.X_OK) else 0o644, _sha256(path), path)
+        for path in sorted(_walk(top))
+    )
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(top):
+        first = Path(folder) == top
+        if first:
+            folders[:] = [name for name in folders if not name.startswith(".")]
+        wanted = [Path(folder, name) for name in names if not (first and name.startswith("."))]
+        yield from (path for path in wanted if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
