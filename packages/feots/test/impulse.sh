@@ -51,10 +51,12 @@ Regional = .FALSE.,
 &JFNKOptions
 /
 END
-feots popmesh --param-file runtime.params --pop-file pop.nc --dbroot db
+feots popmesh --param-file runtime.params --irf pop.nc --dbroot db
 [[ -s db/mesh/mesh.nc ]] || { echo "popmesh wrote no mesh" >&2; exit 1; }
 start=$(date +%s.%N)
-feots impulse --param-file runtime.params --dbroot db
+feots impulse --param-file runtime.params --dbroot db | tee impulse.log
 [[ -s db/irf/impulse/ImpulseFields.nc ]] || { echo "impulse wrote no fields" >&2; exit 1; }
+# The stencil spans 27 cells: fewer colours would let impulses overlap.
+grep -qE 'completed with +27 +colors' impulse.log || { echo "not 27 colours" >&2; exit 1; }
 awk -v start="$start" -v end="$(date +%s.%N)" -v cells="$(((edge - 2) * (edge - 2) * levels))" \
   'BEGIN {printf "wet cells: %d\ncolouring: %.1f cells/s\n", cells, cells / (end - start)}'
