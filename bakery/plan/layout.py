@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Generic, TypeVar
@@ -39,7 +39,7 @@ def lay_out(
     chosen, found = selected(settings, seeds)
     packages = {seed.node.package for seed in chosen}
     found += [_weighed(problem, settings, packages) for problem in problems]
-    found += [problem for seed in chosen if (problem := _named_wrong(seed.node))]
+    found += [problem for seed in chosen for problem in _named_wrong(seed.node)]
     drawn = graph.build([seed.node for seed in chosen], broken)
     images: dict[int, Image] = {}
     for index in drawn.order:
@@ -85,9 +85,11 @@ def _weighed(problem: Problem, settings: Settings, packages: set[str]) -> Proble
     return replace(problem, severity=Severity.WARNING)
 
 
-def _named_wrong(node: Node) -> Problem | None:
-    fault = names.family_fault(node.family)
-    return Problem(*node.at, f"{node.title}: {fault[0]}", fault[1]) if fault else None
+def _named_wrong(node: Node) -> Iterator[Problem]:
+    if fault := names.family_fault(node.family):
+        yield Problem(*node.at, f"{node.title}: {fault[0]}", fault[1])
+    if node.base_family and (fault := names.base_fault(node.base_family)):
+        yield Problem(*node.base_at, f"{node.title}: {fault[0]}", fault[1])
 
 
 class Bases:

@@ -47,6 +47,14 @@ def family_fault(family: str) -> tuple[str, str] | None:
     return None
 
 
+def base_fault(family: str) -> tuple[str, str] | None:
+    """What is wrong with the name of a base image or its family and what to do; None when it is fine."""
+    if len(family) <= NAME_LENGTH and _LEGAL.fullmatch(family):
+        return None
+    shown = family if len(family) <= NAME_LENGTH else f"{family[:NAME_LENGTH]}..."
+    return f"base image {shown!r} is no Compute Engine name", "name an image family, or an image by its name alone"
+
+
 def label(text: str) -> str:
     """The text as a label's value: lower case, ``-`` for what is not allowed, at most 63 characters."""
     return _NOT_LABEL.sub("-", text.lower())[:LABEL_LENGTH]

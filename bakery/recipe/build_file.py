@@ -21,7 +21,7 @@ REPO_NAME REPO_FULL_NAME BRANCH_NAME TAG_NAME REF_NAME SERVICE_ACCOUNT SERVICE_A
 BUILT_IN = frozenset(_BUILT_IN.split())
 _NAME = re.compile(r"_[A-Z0-9_]+")
 _USE = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
-_DURATION = re.compile(r"(\d+)(\.\d+)?s?")
+_DURATION = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s?")
 
 
 def substitutions(build: Document) -> dict[str, str]:

@@ -14,6 +14,7 @@ Where = tuple[str | int, ...]  # keys and indices from the top to a value
 
 LARGEST = 1 << 20  # bytes of a file that is parsed; recipes are written by people
 DEEPEST = 60  # levels of nesting
+GREATEST = 1e300  # what any program takes as a number
 BOM = b"\xef\xbb\xbf"
 
 

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from typing import Any
 
-from bakery.recipe.document import DEEPEST, Document, Where, text
+from bakery.recipe.document import DEEPEST, GREATEST, Document, Where, text
 from bakery.recipe.findings import Findings, one_line
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]|[^\s"\[\]{},:]+', re.DOTALL)
@@ -25,7 +25,12 @@ def read(content: bytes, findings: Findings) -> Document | None:
         return None
     twice: list[str] = []
     try:
-        value = json.loads(written, object_pairs_hook=lambda pairs: _object(pairs, twice), parse_constant=_constant)
+        value = json.loads(
+            written,
+            object_pairs_hook=lambda pairs: _object(pairs, twice),
+            parse_constant=_constant,
+            parse_float=_float,
+        )
     except json.JSONDecodeError as error:
         findings.error(error.lineno, f"is no JSON: {one_line(error.msg)} (column {error.colno})", "correct the syntax")
         return None
@@ -53,6 +58,12 @@ def _object(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _float(text: str) -> float:
+    if abs(found := float(text)) > GREATEST:
+        raise ValueError(f"{one_line(text, 40)} is too large")
+    return found
 
 
 def _scan(written: str) -> tuple[dict[Where, int], list[Where], int]:

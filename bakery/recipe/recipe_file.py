@@ -64,11 +64,15 @@ def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
     _check_matches(recipe, axes)
     made: dict[str, Variant] = {}
     for where, point, substitutions in _points(recipe, axes):
-        name = "-".join(slug(value) for value in point.values())
-        if name in made:
+        parts = [slug(value) for value in point.values()]
+        name = "-".join(parts)
+        if "" in parts:
+            empty = list(point.values())[parts.index("")]
+            recipe.error(f"value {quoted(empty)} has no letter or digit for a name", "name it otherwise", *where)
+        elif name in made:
             recipe.error(f"variant {name} stands twice", "make the names of the values differ", *where)
-            continue
-        made[name] = _variant(recipe, replace(base, name=name, substitutions=substitutions), point, suite)
+        else:
+            made[name] = _variant(recipe, replace(base, name=name, substitutions=substitutions), point, suite)
     if not made:
         recipe.error("the matrix has no point left", "exclude less", "matrix")
     return tuple(made.values())

@@ -10,7 +10,6 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable
-from math import isfinite
 from typing import Any
 
 from bakery.recipe.document import Document, Where
@@ -20,8 +19,10 @@ from bakery.recipe.model import Metric, TestJob
 JOB = frozenset(TestJob.__dataclass_fields__)
 METRIC = frozenset(Metric.__dataclass_fields__)
 ATTEMPTS = 10
-_TIME = re.compile(r"(\d+)([smh]?)")
+_TIME = re.compile(r"([0-9]{1,9})([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_LONG = frozenset({"execution_command", "batch_options", "pattern"})  # may go over several lines
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 _QUOTES = frozenset("'\"\\")
 _WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 
@@ -35,6 +36,14 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[TestJob, ...]:
     if not entries:
         suite.error("has no tests", "write a list of jobs below tests:", "tests")
     made = [_job(_Fields(suite, ("tests", index), entry), exists) for index, entry in entries]
+    taken: set[str] = set()
+    for (index, _), job in zip(entries, made, strict=True):
+        if job is not None and job.output_directory in taken:
+            hint = "give it one of its own: the results of the job before are written over"
+            suite.warn(
+                f"output_directory {job.output_directory} stands twice", hint, "tests", index, "output_directory"
+            )
+        taken |= {job.output_directory} if job is not None else set()
     return tuple(job for job in made if job is not None)
 
 
@@ -53,15 +62,18 @@ class _Fields:
 
     def text(self, key: str, default: str | None = None) -> str:
         found = self.values.get(key, default)
-        if isinstance(found, str) and (found or default == ""):
-            return found
+        if isinstance(found, str) and (found.strip() or default == ""):
+            if found.isprintable() or (key in _LONG and _CONTROL.search(found) is None):
+                return found
+            self.wrong(key, f"{key} is {quoted(found)}", "take line ends and control characters out")
+            return ""
         message = f"{key} is {quoted(found)}" if key in self.values else f"{key} is missing"
         self.wrong(key, message, "write a string")
         return ""
 
     def number(self, key: str) -> float | None:
         found = self.values.get(key)
-        if found is None or (isinstance(found, (int, float)) and not isinstance(found, bool) and isfinite(found)):
+        if found is None or (isinstance(found, (int, float)) and not isinstance(found, bool)):
             return found
         self.wrong(key, f"{key} is {quoted(found)}", "write a number")
         return None
@@ -110,7 +122,7 @@ def _command(fields: _Fields, exists: Callable[[str], bool]) -> str:
 
 def _directory(fields: _Fields) -> str:
     directory = fields.text("output_directory")
-    if directory.startswith(("/", "~")) or ".." in directory.split("/"):
+    if directory.startswith(("/", "~")) or ".." in directory.split("/") or posixpath.normpath(directory or "x") == ".":
         hint = "write a path inside of the results"
         fields.wrong("output_directory", f"output_directory {quoted(directory)} is outside of the results", hint)
     return directory

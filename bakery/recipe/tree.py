@@ -16,6 +16,8 @@ from bakery.recipe.findings import Findings, one_line
 
 KEPT = 1 << 18  # bytes up to which a content is kept for parsing
 CHUNK = 1 << 20
+DEEPEST = 60  # folders within each other
+MOST_LINKED = 1000  # folders that are reached by links; links can multiply each other
 LEFT_OUT = frozenset({".git", "__pycache__"})
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -31,6 +33,7 @@ class Tree:
     files: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    linked: int = 0
 
     def digest(self) -> str:
         """SHA-256 of all paths, modes, contents and problems, in hex; framed, so no two trees share it."""
@@ -61,12 +64,24 @@ class _Walk:
 
     def folder(self, source: str, prefix: str, above: tuple[str, ...]) -> None:
         """Take in a folder; ``above`` are the links that led here, as real paths."""
+        if prefix.count("/") > DEEPEST:
+            self.findings(prefix[:-1]).error(1, f"lies more than {DEEPEST} folders deep", "move it up")
+            return
+        if above and not self.linked():
+            return
         try:
             with os.scandir(source) as entries:
                 for entry in entries:
                     self.entry(entry, prefix + entry.name, above)
         except OSError as error:
             self.unreadable(prefix.rstrip("/") or ".", error)
+
+    def linked(self) -> bool:
+        """Whether one more folder may be reached by a link."""
+        self.tree.linked += 1
+        if self.tree.linked == MOST_LINKED:
+            self.findings(".").error(1, f"reaches more than {MOST_LINKED} folders by links", "link to fewer")
+        return self.tree.linked < MOST_LINKED
 
     def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...]) -> None:
         if entry.name in LEFT_OUT:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from bakery.recipe.document import DEEPEST, Document, Where, text
+from bakery.recipe.document import DEEPEST, GREATEST, Document, Where, text
 from bakery.recipe.findings import Findings, one_line
 
 try:
@@ -109,11 +109,18 @@ class _Reader:
             raise _Refused(_line(node), f"has the tag {one_line(node.tag, 40)}", "write plain YAML without tags")
         self.texts[where] = written
         try:
-            return _typed.construct_object(node)
+            found = _typed.construct_object(node)
         except (ValueError, KeyError, IndexError) as error:
-            raise _Refused(_line(node), f"holds {one_line(written, 40)}", "put it in quotes") from error
+            raise _strange(node) from error
         finally:
             _typed.constructed_objects.clear()
+        if isinstance(found, (int, float)) and not abs(found) <= GREATEST:  # no number, or endless
+            raise _strange(node)
+        return found
+
+
+def _strange(node: yaml.Node) -> _Refused:
+    return _Refused(_line(node), f"holds {one_line(node.value, 40)}", "put it in quotes")
 
 
 def _line(node: yaml.Node) -> int:

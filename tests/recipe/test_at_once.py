@@ -17,6 +17,7 @@ FOUND = [  # package, a part of the message, a part of the line it points to
     ("twin", "family first is also made by first", "_IMAGE_FAMILY: first"),
     ("shouting", "family 'SHOUT' is no Compute Engine name", "_IMAGE_FAMILY: SHOUT"),
     ("long", "has 64 characters", "_IMAGE_FAMILY: " + "x" * 64),
+    ("base", "base image 'a b' is no Compute Engine name", "_SOURCE_IMAGE_FAMILY: a b"),
     ("script", "script 'packages/script/gone.sh' does not exist", "gone.sh"),
     ("source", "source 'packages/source/gone' does not exist", "gone"),
     ("undefined", "{{user `colour`}} is no variable", "colour"),
@@ -59,6 +60,7 @@ def broken(root: Path) -> None:
     package(root, "twin", family="first")
     package(root, "shouting", family="SHOUT")
     package(root, "long", family="x" * 64)
+    package(root, "base", parent="a b")
     for name, entry in (
         ("script", {"script": "packages/script/gone.sh"}),
         ("source", {"source": "packages/source/gone"}),

@@ -55,12 +55,14 @@ P, B, F, S, R, T = (
 GOOD = tree.edited()
 PARTITIONS = 'login_node_count = 0\npartitions = [\n  { name = "debug"\n    zone = "<zone>"\n  },\n]\n'
 
-# file, its content, severity, a part of the message, a part of the line it points to ("" is the first line)
-CASES: list[tuple[str, str | bytes, str, str, str]] = [
+Where = str | tuple[str, str]  # a part of the line that a problem points to; with its file, when that is another one
+Case = tuple[str, str | bytes, str, str, Where]  # file, its content, severity, a part of the message, where
+CASES: list[Case] = [
     (P, "{", ERROR, "no JSON", "{"),
     (P, GOOD + "}", ERROR, "no JSON", "}}"),
     (P, "[]", ERROR, "is []", ""),
     (P, '{"variables": NaN}', ERROR, "can't be read", ""),
+    (P, builder(disk_size=20).replace(": 20", ": 1e999"), ERROR, "1e999 is too large", ""),
     (P, "[" * 5000, ERROR, "", ""),
     (P, '{"a": ' * 80 + "1" + "}" * 80, ERROR, "nested", ""),
     (P, GOOD.replace('"app"', '"\\ud800"'), ERROR, "surrogate", ""),
@@ -88,7 +90,7 @@ CASES: list[tuple[str, str | bytes, str, str, str]] = [
     (P, provisioner(type="ansible", playbook_file="packages/app/play.yml"), ERROR, "does not exist", "play.yml"),
     (P, builder(startup_script_file="packages/app/start.sh"), ERROR, "does not exist", "start.sh"),
     (P, variables(pkg_path="packages/other"), WARNING, "names another package", "pkg_path"),
-    (B, build("_PKG_PATH: packages/app", "_PKG_PATH: ../app"), ERROR, "pkg_path is", "pkg_path@packer.json"),
+    (B, build("_PKG_PATH: packages/app", "_PKG_PATH: ../app"), ERROR, "pkg_path is", ("pkg_path", P)),
     (B, "steps: [", ERROR, "no YAML", ""),
     (B, "a: &x [*x]", ERROR, "", ""),
     (B, "? [a]\n: 1\n", ERROR, "key that is a list", ""),
@@ -96,6 +98,7 @@ CASES: list[tuple[str, str | bytes, str, str, str]] = [
     (B, "a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n", ERROR, "expanded", "a: &a"),
     (B, build("timeout : 1800s", "timeout: soon"), ERROR, "timeout is", "timeout"),
+    (B, build("timeout : 1800s", "timeout: " + "9" * 5000 + "s"), ERROR, "timeout is", "timeout"),
     (B, build("timeout : 1800s", "timeout: 100000s"), ERROR, "timeout is", "timeout"),
     (B, build("  _COMPILER: gcc@12\n", ""), WARNING, "_COMPILER is not set", "args"),
     (B, build("$PROJECT_ID", "$PROJECT"), WARNING, "PROJECT is not set", "args"),
@@ -109,6 +112,11 @@ CASES: list[tuple[str, str | bytes, str, str, str]] = [
     (F, "tests: []\n", ERROR, "no tests", "tests"),
     (F, suite("output_directory: app/smoke", "output_directory: ../x"), ERROR, "outside", "../x"),
     (F, suite("output_directory: app/smoke", "output_directory: /x"), ERROR, "outside", "/x"),
+    (F, suite("output_directory: app/smoke", "output_directory: ."), ERROR, "outside", "output_directory: ."),
+    (F, suite("output_directory: app/smoke", 'output_directory: "a\\0b"'), ERROR, "control", "output_directory"),
+    (F, suite("command_group: smoke", 'command_group: "a\\nb"'), ERROR, "line ends", "command_group"),
+    (F, suite("command_group: smoke", "command_group: ' '"), ERROR, "command_group is", "command_group"),
+    (F, tree.SUITE + tree.SUITE.partition("\n")[2], WARNING, "output_directory app/smoke stands twice", "app/smoke"),
     (F, suite("packages/app/test/run.sh", "packages/app/test/gone.sh"), ERROR, "does not exist", "gone.sh"),
     (F, suite("packages/app/test/run.sh", "/bin/true"), ERROR, "outside", "/bin/true"),
     (F, suite("packages/app/test/run.sh", "../test/run.sh"), ERROR, "outside", "../test"),
@@ -116,6 +124,9 @@ CASES: list[tuple[str, str | bytes, str, str, str]] = [
     (F, suite('"--nodes=1"', "--name='x"), ERROR, "close the quotes", "batch_options"),
     (F, suite("partition: debug", "partition: large"), ERROR, "no cluster has partition", "large"),
     (F, suite("partition: debug", "attempts: 0"), ERROR, "attempts is 0", "attempts"),
+    (F, suite("partition: debug", "time_limit: " + "9" * 5000 + "s"), ERROR, "time_limit is", "time_limit"),
+    (F, suite("reference: 2", "reference: .nan"), ERROR, "holds .nan", "reference"),
+    (F, suite("reference: 2", "reference: 1" + "0" * 400), ERROR, "holds 1000", "reference"),
     (F, suite("partition: debug", "time_limit: soon"), ERROR, "time_limit is", "time_limit"),
     (F, suite("partition: debug", "colour: red"), WARNING, "not known", "colour"),
     (F, suite("command_group: smoke", "command_group: 3"), ERROR, "command_group is 3", "command_group"),
@@ -139,7 +150,7 @@ CASES: list[tuple[str, str | bytes, str, str, str]] = [
     (T, PARTITIONS.replace('"<zone>"', "3"), ERROR, "zone is 3", "zone = 3"),
     (T, "login_node_count = 1\n", ERROR, "no partition", ""),
     (T, PARTITIONS + "login_node_count = 1\n", WARNING, "twice", "login_node_count = 1"),
-    (T, PARTITIONS.replace('"debug"', '"large"'), ERROR, "no cluster has partition debug", "debug@fluidrun.yaml"),
+    (T, PARTITIONS.replace('"debug"', '"large"'), ERROR, "no cluster has partition debug", ("debug", F)),
     (R, matrix("owners: [someone]", "owner: someone"), ERROR, "owner", ""),
     (R, matrix("{arch: zen3}\n    parent", "{arch: zen4}\n    parent"), ERROR, "not in the matrix", "zen4"),
     (R, matrix("family: app-{compiler}-{arch}", "family: app-{os}"), ERROR, "names no axis", "family"),
@@ -147,18 +158,19 @@ CASES: list[tuple[str, str | bytes, str, str, str]] = [
     (R, matrix("{name: large, nodes: 4}", "{name: debug}"), ERROR, "twice", "debug"),
     (R, matrix("{_TARGET_ARCH: x86_64}", "{_COLOUR: red}"), WARNING, "nothing takes _COLOUR", "matrix"),
     (R, matrix("compiler: [gcc@12, oneapi]", "compiler: [gcc@12, gcc-12, oneapi]"), ERROR, "stands twice", "axes"),
+    (R, matrix("compiler: [gcc@12, oneapi]", "compiler: ['*', oneapi]"), ERROR, "no letter or digit", "axes"),
     (R, matrix("compiler: [gcc@12, oneapi]", f"compiler: {list(range(300))}"), ERROR, "", ""),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case[0]}: {case[3]}" for case in CASES])
-def test_it_is_reported(tmp_path: Path, case: tuple[str, str | bytes, str, str, str]) -> None:
-    file, content, severity, message, at = case
+def test_it_is_reported(tmp_path: Path, case: Case) -> None:
+    file, content, severity, message, where = case
     problems = tree.spoilt(tmp_path, {file: content})
-    at, _, other = at.partition("@") if "@p" in at or "@f" in at else (at, "", "")
-    found = [p for p in problems if message in str(p) and p.severity == severity and p.file.endswith(other or file)]
+    at, shown = (where, file) if isinstance(where, str) else where
+    found = [p for p in problems if message in str(p) and p.severity == severity and p.file.endswith(shown)]
     assert found, [str(problem) for problem in problems]
-    lines = (tmp_path / "packages/app" / (other or file)).read_bytes().decode(errors="replace").splitlines()
+    lines = (tmp_path / "packages/app" / shown).read_bytes().decode(errors="replace").splitlines()
     assert any(at in lines[problem.line - 1] for problem in found), [str(problem) for problem in found]
     assert all(problem.hint for problem in problems)
 
@@ -246,6 +258,25 @@ def test_a_name_over_two_lines_stays_on_one(tmp_path: Path) -> None:
     problems = tree.loaded(tmp_path).problems
     assert "package's name is 'a\\nb'" in messages(problems)
     assert "\n" not in "".join(str(problem) for problem in problems)
+
+
+def test_folders_without_end(tmp_path: Path) -> None:
+    folder = tree.write(tmp_path)
+    deep = folder / "share"
+    for _ in range(70):
+        deep /= "d"
+    deep.mkdir(parents=True)
+    assert "60 folders deep" in messages(tree.loaded(tmp_path).problems)
+
+
+def test_links_that_multiply_each_other(tmp_path: Path) -> None:
+    folder = tree.write(tmp_path)
+    for number in range(25):
+        (folder / f"d{number}").mkdir()
+        for name in "abc":
+            (folder / f"d{number}" / name).symlink_to(f"../d{number + 1}")
+    (folder / "d25").mkdir()
+    assert "folders by links" in messages(tree.loaded(tmp_path).problems)
 
 
 def test_sockets_and_pipes_do_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
