@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bakery import paths
 from bakery.errors import BakeryError, InputError, Problem, Uncertain
 from bakery.plan.lock import Lock, LockedBase, Place, Resolver, place
 from bakery.plan.plan import external_bases
@@ -11,7 +12,6 @@ from bakery.recipe import lockfile, resolve
 from bakery.recipe.load import load
 from bakery.recipe.model import Recipes
 from bakery.settings import Settings
-from bakery.survey import recipe_cache
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def relock(settings: Settings, *, write: bool = True) -> Relocked:
 
     Entries of cloud images that somebody pinned by hand (with ``url``) are kept.
     """
-    recipes = load(settings.packages, settings.common, cache=recipe_cache(), spack_ref=settings.spack.ref)
+    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     where = place(settings.oven)
     old = lockfile.read(settings.lock)
     result = refreshed(settings, recipes, old, where, resolve.make(settings, where))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bakery import paths, shelf
 from bakery.plan.lock import Lock, place
 from bakery.plan.outlines import outlines
@@ -22,17 +20,12 @@ def survey(settings: Settings, *, locked: bool = True, library: bool = True) -> 
     with no_collection():
         lock = lock_of(settings)
         locked = locked and bool(lock.bases.get(place(settings.oven)))
-        packages = find(settings.packages, settings.common, cache=recipe_cache(), spack_ref=settings.spack.ref)
-        known = memory(settings.packages, recipe_cache(), f"plan-{settings.stack}")
+        packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+        known = memory(settings.packages, paths.cache(), f"plan-{settings.stack}")
         images, found = outlines(settings, packages, lock, known, locked=locked)
         known.write()
     held = shelf.read(settings, images) if library else shelf.Shelf()
     return PlanReport(held.decide(images), (*found, *held.problems), held.times)
-
-
-def recipe_cache() -> Path:
-    """Where parsed recipes are kept for the next plan."""
-    return paths.cache()
 
 
 def lock_of(settings: Settings) -> Lock:

@@ -15,6 +15,7 @@ from bakery.plan.render import (
     fill,
     only_reference,
     packer_arguments,
+    passed,
     resolve,
     substitute,
 )
@@ -22,7 +23,6 @@ from bakery.plan.template import builder, project
 from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
 from bakery.settings import Settings
 
-_UNDEFINED = re.compile(r"\$\{?_[A-Z]")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
 
@@ -105,35 +105,12 @@ def _point(
     defaults: Mapping[str, str],
     known: Mapping[str, str],
 ) -> Point:
-    given = {**recipe.substitutions, **variant.substitutions}
-    options = recipe.build.get("options") if isinstance(recipe.build, Mapping) else None
-    values = dynamic(given) if isinstance(options, Mapping) and options.get("dynamicSubstitutions") else given
-    passed = passed_arguments(arguments, values, defaults)
-    passed |= _direct(variant, arguments, defaults)
-    symbolic = resolve({**defaults, **passed})
-    variables = resolve({**defaults, **{name: substitute(text, known, last=True) for name, text in passed.items()}})
+    values = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
+    said = passed(arguments, values, defaults, variant.substitutions)
+    symbolic = resolve({**defaults, **said})
+    filled = {name: substitute(text, known, last=True) for name, text in said.items()}
+    variables = resolve({**defaults, **filled})
     return Point(recipe, variant, arguments, values, symbolic, variables, _node(recipe, variant, values, variables))
-
-
-def passed_arguments(
-    arguments: Mapping[str, str], substitutions: Mapping[str, str], variables: Mapping[str, str]
-) -> dict[str, str]:
-    """The ``-var`` arguments that say something: of a declared variable, with every substitution defined.
-
-    An argument of an undefined substitution leaves the template's default, the recipe's checks warn about it.
-    """
-    filled = {name: substitute(text, substitutions) for name, text in arguments.items() if name in variables}
-    return {name: text for name, text in filled.items() if not _UNDEFINED.search(text)}
-
-
-def _direct(variant: Variant, arguments: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """A variant's substitutions that no argument hands on, as the Packer variables of the same name."""
-    used = " ".join(arguments.values())
-    return {
-        name: text
-        for key, text in variant.substitutions.items()
-        if (name := key.removeprefix("_").lower()) in variables and not re.search(rf"\$\{{?{key}\b", used)
-    }
 
 
 def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables: Mapping[str, str]) -> Node:

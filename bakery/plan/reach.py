@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
-from bakery.plan.render import fill, strings
+from bakery.plan.render import fill, in_workspace, strings
 from bakery.plan.template import builder
 from bakery.recipe.model import Json, Recipe, SourceFile, Suite
 
@@ -23,7 +23,6 @@ RUNS_HERE = frozenset({"shell-local"})
 DOWNLOAD = "download"
 FILE_OPTIONS = ("startup_script_file", "metadata_files")
 _QUOTING = re.compile(r"""['"\\]""")
-_WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 
 
 def reaching(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
@@ -67,7 +66,7 @@ def _paths(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
 
 def tested(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
     """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
-    words = {_WORKSPACE.sub("", word) for job in suite.jobs for word in _words(job.execution_command)}
+    words = {in_workspace(word) for job in suite.jobs for word in _words(job.execution_command)}
     return _below(recipe, {f"{recipe.workspace_path}/test", *words}, {})
 
 

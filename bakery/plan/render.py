@@ -13,10 +13,12 @@ from typing import Any
 
 from bakery.recipe.model import Json
 
-_SUBSTITUTION = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
-_REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
+SUBSTITUTION = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
+REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _SIMPLE = re.compile(r"""\{\{\s*user\s+[`"]([^`"]+)[`"]\s*\}\}""")
+_UNDEFINED = re.compile(r"\$\{?_[A-Z]")
+_WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 FAMILY = "_IMAGE_FAMILY"
 SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
 DEPTH = 8  # of variables in variables' defaults, and of dynamic substitutions
@@ -34,12 +36,23 @@ def substitute(text: str, values: Mapping[str, str], *, last: bool = False) -> s
             return "$" if last else "$$"
         return values.get(name, match[0])
 
-    return _SUBSTITUTION.sub(filled, text) if "$" in text else text
+    return SUBSTITUTION.sub(filled, text) if "$" in text else text
 
 
-def dynamic(values: Mapping[str, str]) -> dict[str, str]:
-    """Substitutions that may hold others (``dynamicSubstitutions``), filled in; a loop stays as text."""
+def substitutions_in(text: str) -> list[str]:
+    """The names of the substitutions that a text uses."""
+    return [match[1] or match[2] for match in SUBSTITUTION.finditer(text) if match[0] != "$$"] if "$" in text else []
+
+
+def dynamic(build: Json, values: Mapping[str, str]) -> dict[str, str]:
+    """The substitutions as the build has them: filled in where they hold others and it says ``dynamicSubstitutions``.
+
+    A loop stays as text.
+    """
     done = dict(values)
+    options = build.get("options") if isinstance(build, Mapping) else None
+    if not isinstance(options, Mapping) or not options.get("dynamicSubstitutions"):
+        return done
     for _ in range(DEPTH):
         before, done = done, {key: substitute(text, done) for key, text in done.items()}
         if before == done:
@@ -68,7 +81,7 @@ def references(value: Json) -> set[str]:
     for text in strings(value):
         if "{{" in text:
             for expression in _EXPRESSION.findall(text):
-                found.update(_REFERENCE.findall(expression))
+                found.update(REFERENCE.findall(expression))
     return found
 
 
@@ -138,6 +151,30 @@ def _pairs(words: Iterable[str]) -> Iterator[tuple[str, str]]:
         name, equals, value = text.partition("=")
         if equals:
             yield name.strip(), value
+
+
+def passed(
+    arguments: Mapping[str, str],
+    substitutions: Mapping[str, str],
+    variables: Mapping[str, str],
+    direct: Mapping[str, str],
+) -> dict[str, str]:
+    """The declared ``variables`` that a bake sets, not resolved yet.
+
+    That is what ``arguments`` say with every substitution defined: one of an undefined substitution leaves the
+    template's default, the recipe's checks warn about it. And of a variant's own substitutions (``direct``) those that
+    no argument hands on, as the variables of the same name.
+    """
+    filled = {name: substitute(text, substitutions) for name, text in arguments.items() if name in variables}
+    made = {name: text for name, text in filled.items() if not _UNDEFINED.search(text)}
+    used = {key for text in arguments.values() for key in substitutions_in(text)} if direct else set()
+    own = {key.removeprefix("_").lower(): text for key, text in direct.items() if key not in used}
+    return made | {name: text for name, text in own.items() if name in variables}
+
+
+def in_workspace(path: str) -> str:
+    """A job's path without ``$WORKSPACE/``, where it begins anyway."""
+    return _WORKSPACE.sub("", path)
 
 
 def declared(template: Json) -> dict[str, str]:

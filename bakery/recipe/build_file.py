@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from bakery.plan.render import arguments, is_packer, packer_arguments
+from bakery.plan.render import arguments, is_packer, packer_arguments, substitutions_in
 from bakery.recipe.checked import TIMEOUT
 from bakery.recipe.document import Document
 from bakery.recipe.findings import quoted
@@ -20,7 +20,6 @@ REPO_NAME REPO_FULL_NAME BRANCH_NAME TAG_NAME REF_NAME SERVICE_ACCOUNT SERVICE_A
 """
 BUILT_IN = frozenset(_BUILT_IN.split())
 _NAME = re.compile(r"_[A-Z0-9_]+")
-_USE = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
 _DURATION = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s?")
 
 
@@ -73,10 +72,8 @@ def check(build: Document, values: Mapping[str, str]) -> None:
 def uses(build: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every substitution that the file uses, with its place."""
     for where, text in build.strings:
-        if "$" in text:
-            for match in _USE.finditer(text):
-                if match[1] or match[2]:
-                    yield where, match[1] or match[2]
+        for name in substitutions_in(text):
+            yield where, name
 
 
 def check_arguments(build: Document, declared: Iterable[str]) -> None:

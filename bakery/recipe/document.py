@@ -79,6 +79,11 @@ class Document:
         return [(index, entry) for index, entry in enumerate(found) if isinstance(entry, dict)]
 
 
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def strings(value: Any) -> Iterator[tuple[Where, str]]:
     """Every string in a value, with its place, in file order."""
     stack: list[tuple[Where, Any]] = [((), value)]

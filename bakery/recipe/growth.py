@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bakery.recipe.document import Document
 
@@ -11,9 +10,9 @@ LONGEST = 1 << 16  # characters of a value that is filled in
 _LOOP = -1
 
 
-def bounded(values: Mapping[str, str], pattern: str, document: Document, key: str) -> bool:
-    """Whether every value ends. ``pattern``'s first group is the name referred to; errors stand at ``key``."""
-    references = {name: [n for n in re.findall(pattern, text) if n in values] for name, text in values.items()}
+def bounded(values: Mapping[str, str], named: Callable[[str], list[str]], document: Document, key: str) -> bool:
+    """Whether every value ends. ``named`` gives the names that a value refers to; errors stand at ``key``."""
+    references = {name: [n for n in named(text) if n in values] for name, text in values.items()}
     if not any(references.values()):
         return True
     lengths: dict[str, int] = {}

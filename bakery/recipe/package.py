@@ -6,9 +6,19 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from bakery.plan.render import FAMILY, SOURCE_FAMILY, declared, dynamic, packer_arguments, resolve, substitute
+from bakery.plan.render import (
+    FAMILY,
+    REFERENCE,
+    SOURCE_FAMILY,
+    declared,
+    dynamic,
+    packer_arguments,
+    passed,
+    resolve,
+    substitute,
+    substitutions_in,
+)
 from bakery.recipe import (
     build_file,
     cluster_file,
@@ -21,7 +31,7 @@ from bakery.recipe import (
     yaml_file,
 )
 from bakery.recipe.checked import TIMEOUT, Checked
-from bakery.recipe.document import Document
+from bakery.recipe.document import Document, listed
 from bakery.recipe.findings import Findings, quoted
 from bakery.recipe.growth import bounded
 from bakery.recipe.model import ClusterShape, Suite, Variant
@@ -29,7 +39,6 @@ from bakery.recipe.model import ClusterShape, Suite, Variant
 TEMPLATE, BUILD, SUITE, RECIPE = "packer.json", "cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"
 TFVARS = "test/rcc.auto.tfvars"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_UNDEFINED = re.compile(r"\$\{?_[A-Z]")
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class _Package:
             timeout=build_file.timeout(build) if build is not None else TIMEOUT,
             variants=variants,
             suite=suite,
-            owners=tuple(str(owner) for owner in _list(value.get("owners"))),
+            owners=tuple(str(owner) for owner in listed(value.get("owners"))),
             description=str(value.get("description") or ""),
             positions=self.positions(template, build),
             problems=tuple(self.findings.problems),
@@ -153,26 +162,17 @@ class _Package:
 
     def values_end(self, template: Document, build: Document | None) -> bool:
         """Whether variables and substitutions come to an end when they are filled in."""
-        right = bounded(declared(template.value), r"user\s+[`\"]([^`\"]+)[`\"]", template, "variables")
+        right = bounded(declared(template.value), REFERENCE.findall, template, "variables")
         if build is not None:
-            right &= bounded(self.values, r"\$\{?([A-Z_][A-Z0-9_]*)", build, "substitutions")
+            right &= bounded(self.values, substitutions_in, build, "substitutions")
         return right
 
     def variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
         """The Packer variables of a variant; what nobody sets keeps the template's default."""
-        values = {**self.values, **variant.substitutions}
-        options = build.value.get("options") if build is not None else None
-        if isinstance(options, dict) and options.get("dynamicSubstitutions"):
-            values = dynamic(values)
+        said = build.value if build is not None else {}
+        values = dynamic(said, {**self.values, **variant.substitutions})
         default = declared(template.value)
-        passed = {
-            name: filled
-            for name, text in (packer_arguments(build.value) if build is not None else {}).items()
-            if not _UNDEFINED.search(filled := substitute(text, values))
-        }
-        direct = {key.removeprefix("_").lower(): text for key, text in variant.substitutions.items()}
-        own = {name: text for name, text in direct.items() if name in default and name not in passed}
-        return resolve({**default, **passed, **own})
+        return resolve({**default, **passed(packer_arguments(said), values, default, variant.substitutions)})
 
     def paths(self, template: Document, build: Document | None) -> None:
         """Where the folder and ``common/`` are staged: what pkg_path and common_path say."""
@@ -285,7 +285,3 @@ def _distinct(many: Iterable[dict[str, str]]) -> list[dict[str, str]]:
         if one not in made:
             made.append(one)
     return made
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from bakery.plan.render import in_workspace
 from bakery.recipe.document import Document, Where
 from bakery.recipe.findings import one_line, quoted
 from bakery.recipe.model import Metric, TestJob
@@ -24,7 +25,6 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _LONG = frozenset({"execution_command", "batch_options", "pattern"})  # may go over several lines
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 _QUOTES = frozenset("'\"\\")
-_WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 
 
 def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[TestJob, ...]:
@@ -110,7 +110,7 @@ def _job(fields: _Fields, exists: Callable[[str], bool]) -> TestJob | None:
 def _command(fields: _Fields, exists: Callable[[str], bool]) -> str:
     command = fields.text("execution_command")
     words = _words(fields, "execution_command", command)
-    path = _WORKSPACE.sub("", words[0]) if words else ""
+    path = in_workspace(words[0]) if words else ""
     if path.startswith(("/", "~")) or ".." in path.split("/"):
         hint = "begin at the workspace: the package's path and the script"
         fields.wrong("execution_command", f"script {quoted(path)} is outside of the workspace", hint)

@@ -7,12 +7,11 @@ provisioners, and of the googlecompute builder.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bakery.plan.render import fill
-from bakery.recipe.document import Document, Where
+from bakery.plan.render import REFERENCE, fill
+from bakery.recipe.document import Document, Where, listed
 from bakery.recipe.findings import quoted
 
 _KEYS = """
@@ -20,7 +19,6 @@ builders description min_packer_version post-processors provisioners variables s
 error-cleanup-provisioner
 """
 _ROOT = frozenset(_KEYS.split())
-_REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
 # Options whose values are files of the workspace, for all provisioners alike; `direction: download` is the other way.
 _FILES = ("script", "source", "playbook_file", "requirements_file", "galaxy_file", "manifest_file", "playbook_dir")
 _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths")
@@ -50,7 +48,7 @@ def _variables(template: Document) -> None:
             template.error(f"variable {name} is {quoted(value)}", "write a string", "variables", name)
     used: set[str] = set()
     for where, text in template.strings:
-        for name in _REFERENCE.findall(text) if "{{" in text else ():
+        for name in REFERENCE.findall(text) if "{{" in text else ():
             used.add(name)
             if name not in declared:
                 hint = f'declare it below variables: "{name}": ""'
@@ -135,11 +133,7 @@ def environment(template: Document) -> set[str]:
     """The names of all environment variables that some provisioner sets."""
     found: set[str] = set()
     for _, entry in template.entries("provisioners", "provisioners"):
-        found.update(str(text).partition("=")[0].strip() for text in _list(entry.get("environment_vars")))
+        found.update(str(text).partition("=")[0].strip() for text in listed(entry.get("environment_vars")))
         env = entry.get("env")
         found.update(env if isinstance(env, dict) else ())
     return found
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

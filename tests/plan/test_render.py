@@ -7,6 +7,7 @@ from bakery.plan.render import (
     fill,
     only_reference,
     packer_arguments,
+    passed,
     references,
     resolve,
     substitute,
@@ -36,8 +37,10 @@ def test_the_last_pass_makes_one_dollar_of_two() -> None:
 
 
 def test_dynamic_substitutions_hold_others_and_loops_end() -> None:
-    assert dynamic({"_A": "${_B}!", "_B": "x"}) == {"_A": "x!", "_B": "x"}
-    assert dynamic({"_A": "$_B", "_B": "$_A"}).keys() == {"_A", "_B"}
+    build = {"options": {"dynamicSubstitutions": True}}
+    assert dynamic(build, {"_A": "${_B}!", "_B": "x"}) == {"_A": "x!", "_B": "x"}
+    assert dynamic(build, {"_A": "$_B", "_B": "$_A"}).keys() == {"_A", "_B"}
+    assert dynamic({}, {"_A": "$_B", "_B": "x"}) == {"_A": "$_B", "_B": "x"}
 
 
 def test_references_are_found_inside_of_expressions() -> None:
@@ -73,3 +76,10 @@ def test_packer_arguments_in_all_their_forms(step: object) -> None:
 @pytest.mark.parametrize("build", [{}, [], None, {"steps": None}, {"steps": ["x"]}, {"steps": [{"args": None}]}])
 def test_a_build_without_packer_has_no_arguments(build: object) -> None:
     assert packer_arguments(build) == {}
+
+
+def test_what_a_bake_sets() -> None:
+    arguments = {"a": "${_A}", "b": "${_GONE}", "c": "x-${_C}", "undeclared": "1"}
+    declared_ = {"a": "", "b": "default", "c": "", "d": "", "e": ""}
+    direct = {"_C": "2", "_D": "3", "_NOBODY": "4"}
+    assert passed(arguments, {"_A": "1", "_C": "2"}, declared_, direct) == {"a": "1", "c": "x-2", "d": "3"}
