@@ -252,9 +252,7 @@ def test_a_broken_cluster_ends_with_1_even_when_failing_is_ignored(
     assert machines(workspace) == []
 
 
-def test_a_project_without_the_bakerys_bucket_is_told(
-    workspace: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_project_without_the_bakerys_bucket_is_told(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     del workspace.server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"]
     assert run() == 1
     assert "there is no bucket p-bakery-artifacts" in capsys.readouterr().err
