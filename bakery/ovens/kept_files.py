@@ -11,18 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
-from bakery.plan.render import declared, fill, resolve
+from bakery.plan.template import downloads
 from bakery.recipe.model import Json
-
-
-def downloads(template: Json, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """The paths, relative to the workspace, that the template's downloads end up at."""
-    known = resolve({**declared(template), **variables})
-    entries = [entry for entry in template.get("provisioners") or [] if isinstance(entry, Mapping)]
-    found = [
-        fill(str(entry.get("destination", "")), known) for entry in entries if entry.get("direction") == "download"
-    ]
-    return tuple(path for path in found if path and not Path(path).is_absolute() and ".." not in Path(path).parts)
 
 
 def keep(template: Json, variables: Mapping[str, str], workspace: Path, folder: Path) -> None:

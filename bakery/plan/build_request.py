@@ -17,7 +17,7 @@ from bakery.ovens.base import BakeOrder
 from bakery.plan import google_names, names
 from bakery.plan.google_names import Bucket, Duty
 from bakery.plan.render import FAMILY, is_packer, packer_arguments
-from bakery.plan.template import GOOGLE
+from bakery.plan.template import GOOGLE, downloads
 from bakery.recipe.model import Json
 from bakery.settings import GoogleSettings
 
@@ -90,6 +90,7 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
     bucket = google_names.bucket
     return {
         **{key: order.build[key] for key in KEPT if key in order.build},
+        **_kept_files(order, bucket(google, Bucket.LOGS)),
         "steps": _steps(order),
         "substitutions": {
             **_defaults(order),
@@ -107,6 +108,14 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         "options": {**(order.build.get("options") or {}), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
         "tags": [BAKERY_TAG, digest_tag(order.digest), session, order.name],
     }
+
+
+def _kept_files(order: BakeOrder, bucket: str) -> Json:
+    """What the recipe downloads from the machine (``spack.lock``) is kept; a recipe's own artifacts come first."""
+    paths = downloads(order.template, order.variables)
+    if not paths or "artifacts" in order.build:
+        return {}
+    return {"artifacts": {"objects": {"location": f"gs://{bucket}/kept/{order.name}/", "paths": list(paths)}}}
 
 
 def _defaults(order: BakeOrder) -> dict[str, str]:

@@ -6,8 +6,9 @@ Field names from the reference of Packer's googlecompute builder.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 
-from bakery.plan.render import only_reference, references
+from bakery.plan.render import declared, fill, only_reference, references, resolve
 from bakery.recipe.model import Json
 
 GOOGLE = "googlecompute"
@@ -68,6 +69,20 @@ def project(options: Mapping[str, Json]) -> str:
     """The base image's project as the template gives it; Packer takes one or a list, of which the first counts."""
     given = options.get("source_image_project_id") or ""
     return str(given[0] if isinstance(given, list) and given else given or "")
+
+
+def downloads(template: Json, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The paths, relative to the workspace, that the template's downloads end up at."""
+    known = resolve({**declared(template), **variables})
+    entries = [entry for entry in template.get("provisioners") or [] if isinstance(entry, Mapping)]
+    found = [
+        fill(str(entry.get("destination", "")), known) for entry in entries if entry.get("direction") == "download"
+    ]
+    return tuple(
+        path
+        for path in found
+        if path and not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+    )
 
 
 def immutable(template: Json, *, name: str, base: str, external: bool, labels: Mapping[str, str]) -> Json:

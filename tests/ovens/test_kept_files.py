@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakery.ovens import kept_files
+from bakery.plan.template import downloads
 from bakery.recipe.load import load
 from tests.rules import tree
 
@@ -38,12 +39,12 @@ def test_what_an_earlier_bake_left_goes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("destination", ["/etc/passwd", "../up", ""])
 def test_nothing_is_taken_from_outside_of_the_workspace(destination: str) -> None:
-    assert kept_files.downloads({"provisioners": [{**LOCK, "destination": destination}]}, {}) == ()
+    assert downloads({"provisioners": [{**LOCK, "destination": destination}]}, {}) == ()
 
 
 def test_every_package_with_an_environment_brings_its_lock_back() -> None:
     recipes = load(tree.ROOT / "packages", tree.ROOT / "common").recipes
     for recipe in recipes:
-        found = kept_files.downloads(recipe.template, {"pkg_path": recipe.workspace_path})
+        found = downloads(recipe.template, {"pkg_path": recipe.workspace_path})
         expected = (f"{recipe.workspace_path}/spack.lock",) if (recipe.folder / "env").is_dir() else ()
         assert found == expected, recipe.name

@@ -95,3 +95,18 @@ def test_the_recipe_is_not_changed() -> None:
     before = json.dumps(given)
     request(build=given)
     assert json.dumps(given) == before
+
+
+def test_what_the_recipe_downloads_is_kept_unless_it_keeps_something_itself() -> None:
+    assert "artifacts" not in request()[0]
+    lock = {"type": "file", "direction": "download", "source": "/opt/spack.lock", "destination": "app/spack.lock"}
+    given = recipe()
+    given = replace(given, template={**given.template, "provisioners": [*given.template["provisioners"], lock]})
+    (image,) = make(settings(), recipes(given), LOCK).images
+    made = build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "s")
+    assert made["artifacts"]["objects"] == {
+        "location": f"gs://p-bakery-logs/kept/{image.name}/",
+        "paths": ["app/spack.lock"],
+    }
+    own = replace(bake_order(image), build={**image.build, "artifacts": {"images": ["a"]}})
+    assert build_request(own, GOOGLE, "us-central1-a", "x.tar.gz", "s")["artifacts"] == {"images": ["a"]}
