@@ -6,9 +6,9 @@ Source: Cloud Build, "Build configuration file schema" and "Substituting variabl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from bakery.plan.render import arguments, is_packer, packer_arguments, substitutions_in
+from bakery.plan.render import arguments, is_packer, substitutions_in
 from bakery.recipe.checked import TIMEOUT
 from bakery.recipe.document import Document
 from bakery.recipe.findings import quoted
@@ -76,11 +76,10 @@ def uses(build: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
             yield where, name
 
 
-def check_arguments(build: Document, declared: Iterable[str]) -> None:
+def check_arguments(build: Document, passed: Iterable[str], declared: Collection[str]) -> None:
     """``-var`` arguments of variables that the template has not."""
-    known = set(declared)
-    for name in packer_arguments(build.value):
-        if name not in known:
+    for name in passed:
+        if name not in declared:
             where = _argument(build, name)
             hint = "correct the name, or declare it; Packer takes no notice of it"
             build.warn(f"-var {name}=... is no variable of packer.json", hint, *where)

@@ -68,6 +68,7 @@ class _Package:
         self.values: dict[str, str] = {}
         self.workspace_path = sources.workspace_path
         self.common_path = "common"
+        self.arguments: dict[str, str] = {}  # of Packer, as cloudbuild.yaml has them
         self.usable = False  # whether the plan can work with it
 
     def read(self, name: str, reader: Callable[[bytes, Findings], Document | None]) -> Document | None:
@@ -91,6 +92,7 @@ class _Package:
         template = found or Document({}, {}, Findings(TEMPLATE))  # whose own findings nobody reads
         template_file.check(template)
         build = self.build()
+        self.arguments = packer_arguments(build.value) if build is not None else {}
         self.usable = found is not None and template_file.usable(template) and self.values_end(template, build)
         if self.usable:
             self.paths(template, build)
@@ -169,10 +171,9 @@ class _Package:
 
     def variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
         """The Packer variables of a variant; what nobody sets keeps the template's default."""
-        said = build.value if build is not None else {}
-        values = dynamic(said, {**self.values, **variant.substitutions})
+        values = dynamic(build and build.value, {**self.values, **variant.substitutions})
         default = declared(template.value)
-        return resolve({**default, **passed(packer_arguments(said), values, default, variant.substitutions)})
+        return resolve({**default, **passed(self.arguments, values, default, variant.substitutions)})
 
     def paths(self, template: Document, build: Document | None) -> None:
         """Where the folder and ``common/`` are staged: what pkg_path and common_path say."""
@@ -256,10 +257,9 @@ class _Package:
                 extra.warn(f"nothing takes {name}", hint, "matrix")
 
     def files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
-        arguments = packer_arguments(build.value) if build is not None else {}
         if build is not None:
-            build_file.check_arguments(build, declared(template.value))
-        template_file.check_required(template, arguments)
+            build_file.check_arguments(build, self.arguments, declared(template.value))
+        template_file.check_required(template, self.arguments)
         for variables in _distinct(self.variables(template, build, variant) for variant in variants):
             template_file.check_files(template, variables, self.exists)
 
