@@ -124,15 +124,20 @@ def _local(reader: Reader) -> LocalSettings:
     )
 
 
-def _spack(reader: Reader) -> SpackSettings:
+def _spack(reader: Reader, root: Path) -> SpackSettings:
+    def place(key: str) -> str:
+        """An address as it is; a path of this computer in full."""
+        text = reader.text(key)
+        return str((root / Path(text).expanduser()).resolve()) if text.startswith((".", "~", "/")) else text
+
     return SpackSettings(
-        source=reader.text("source"),
+        source=place("source"),
         ref=reader.text("ref"),
-        packages_source=reader.text("packagesSource"),
+        packages_source=place("packagesSource"),
         packages_ref=reader.text("packagesRef"),
-        cache=reader.text("cache"),
-        cache_key=reader.text("cacheKey"),
-        mirror=reader.text("mirror"),
+        cache=place("cache"),
+        cache_key=place("cacheKey"),
+        mirror=place("mirror"),
     )
 
 
@@ -179,7 +184,7 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
         retention_days=top.count("retentionDays", 30),
         local=_local(local),
-        spack=_spack(spack),
+        spack=_spack(spack, root),
         google=_google(google),
         fake=top.mapping("fake"),
     )

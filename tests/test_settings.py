@@ -200,3 +200,9 @@ def test_the_engine_is_asked_for_every_setting() -> None:
     (message,) = messages({"nonsense": 1})
     known = message.partition("known: ")[2].split(", ")
     assert sorted(known) == sorted((*KEYS, *GROUPS))
+
+
+def test_paths_of_spack_are_given_in_full_and_addresses_as_they_are(tmp_path: Path) -> None:
+    spack = parse({"spack": {"source": "./spack", "cache": "../c", "mirror": "gs://m"}}, "dev", tmp_path / "here").spack
+    assert spack.source == f"{tmp_path}/here/spack"
+    assert (spack.cache, spack.mirror) == (f"{tmp_path}/c", "gs://m")
