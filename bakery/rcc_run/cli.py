@@ -31,6 +31,7 @@ def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> in
         for problem in problems:
             if problem.severity is Severity.WARNING:
                 say(str(problem))
+    say(f"testing {step.image.name} in {given.zone}: {len(step.jobs)} jobs")
     line = Line(say, again=QUIET_SECONDS)
     line.start()
     try:

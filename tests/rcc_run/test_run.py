@@ -68,7 +68,7 @@ def test_a_step_of_rcc_apps_passes_and_stores_its_rows(obedient: Workspace, caps
     assert "output_directory" not in first
     said = capsys.readouterr()
     assert "dam break: 2 of 2 passed (100 %)" in said.out
-    assert "testing: " in said.err
+    assert "testing openfoam-gcp-foss-latest in us-central1-f: 2 jobs\n" in said.err
 
 
 def test_files_are_where_rcc_run_leaves_them(obedient: Workspace) -> None:
