@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from bakery.plan import google_names
+from bakery.plan.google_names import Bucket
 from bakery.plan.graph import Node
 from bakery.plan.render import (
     FAMILY,
@@ -21,7 +23,7 @@ from bakery.plan.render import (
 )
 from bakery.plan.template import builder, project
 from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
-from bakery.settings import Settings
+from bakery.settings import OvenKind, Settings
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
@@ -65,12 +67,13 @@ def spack_variables(settings: Settings) -> dict[str, str]:
     :func:`counted`.
     """
     spack = settings.spack
+    own = f"gs://{google_names.bucket(settings.google, Bucket.SPACK_CACHE)}"
     values = {
         "spack_source": spack.source,
         "spack_ref": spack.ref,
         "spack_packages_source": spack.packages_source,
         "spack_packages_ref": spack.packages_ref,
-        "spack_cache": spack.cache,
+        "spack_cache": spack.cache or (own if settings.oven is OvenKind.CLOUD_BUILD else ""),
         "spack_cache_key": spack.cache_key,
         "spack_mirror": spack.mirror,
     }

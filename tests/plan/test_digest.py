@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bakery.plan.digest import Material, canonical, digest
+from bakery.plan.expand import spack_variables
 from bakery.plan.lock import Lock, LockedBase, Place
 from bakery.plan.model import ImagePlan
 from bakery.plan.plan import make
@@ -272,6 +273,13 @@ def test_spack_cache_and_mirror_do_not_matter() -> None:
     given = replace(PLAIN, template=using)
     assert image(given).digest == image(given, spack={"cache": "gs://a", "cacheKey": "/k", "mirror": "/b"}).digest
     assert image(given, spack={"cache": "gs://a"}).variables["spack_cache"] == "gs://a"
+
+
+def test_on_google_cloud_the_cache_is_the_stacks_own_bucket_unless_one_is_named() -> None:
+    cloud = {"oven": "cloud-build", "google": {"project": "p", "region": "us-central1"}}
+    assert spack_variables(settings(**cloud))["spack_cache"] == "gs://p-bakery-spack-cache"
+    assert spack_variables(settings(**cloud, spack={"cache": "gs://a"}))["spack_cache"] == "gs://a"
+    assert "spack_cache" not in spack_variables(settings())
 
 
 def test_source_of_spack_does_not_matter_when_a_commit_says_which() -> None:
