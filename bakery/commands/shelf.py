@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bakery.commands.shared import AsJson, Stack, print_json, settings_of, show
 from bakery.console import say
+from bakery.errors import BakeryError
+
+if TYPE_CHECKING:
+    from bakery.settings import Settings
 
 
 def library(stack: Stack = "dev", as_json: AsJson = False) -> None:
@@ -32,11 +36,18 @@ def logs(
     paths_only: Annotated[bool, typer.Option("--paths", help="Only say where the logs are.")] = False,
 ) -> None:
     """The log of an image's bake, and where the files of its Fluid-Runs are."""
+    from bakery.settings import OvenKind
+
+    settings = settings_of(stack)
+    (cloud_logs if settings.oven is OvenKind.CLOUD_BUILD else local_logs)(settings, image, paths_only)
+
+
+def local_logs(settings: Settings, image: str, paths_only: bool) -> None:
+    """The logs on this machine."""
     from bakery.library.local import LocalLibrary
     from bakery.paths import StatePaths
     from bakery.report.logs import find
 
-    settings = settings_of(stack)
     found = find(LocalLibrary(settings), StatePaths(settings.state), image)
     if found.bake and not paths_only:
         with found.bake.open("rb") as log:
@@ -44,9 +55,28 @@ def logs(
         sys.stdout.flush()
     say(f"bake of {found.image}: {found.bake or 'no log here'}")
     for run in found.runs:
-        say(f"Fluid-Run {run.run_id} of {run.started}: {run.verdict}{': ' + run.reason if run.reason else ''}")
+        say_run(run.run_id, run.started, run.verdict, run.reason)
         for file in run.files:
             say(f"  {file}")
+
+
+def cloud_logs(settings: Settings, image: str, paths_only: bool) -> None:
+    """The logs on Google Cloud."""
+    from bakery.cloud_logs import find
+
+    found = find(settings, image)
+    if not paths_only:
+        sys.stdout.write(found.text)
+        sys.stdout.flush()
+    say(f"bake of {found.image}: {found.url or 'no build of it is known any more'}")
+    for run in found.runs:
+        say_run(run.run_id, run.started, run.verdict, run.reason)
+        say(f"  {found.results}{run.run_id}.json")
+
+
+def say_run(run_id: str, started: str, verdict: str, reason: str) -> None:
+    """A Fluid-Run in one line."""
+    say(f"Fluid-Run {run_id} of {started}: {verdict}{': ' + reason if reason else ''}")
 
 
 def prune(
@@ -56,9 +86,13 @@ def prune(
     """Delete what was deprecated longer ago than the stack keeps images, and nothing that is in use."""
     from bakery.library.local import LocalLibrary
     from bakery.library.retention import prune as prune_library
+    from bakery.settings import OvenKind
     from bakery.survey import survey
 
     settings = settings_of(stack)
+    if settings.oven is OvenKind.CLOUD_BUILD:
+        text = f"the images of {stack} are on Google Cloud, and prune only looks after those of this machine"
+        raise BakeryError(text, hint="gcloud compute images list --filter=deprecated.state:*")
     decisions = survey(settings, library=False).decisions
     planned = {name for decision in decisions for name in (decision.image.name, decision.image.base.name)}
     done = prune_library(LocalLibrary(settings), settings.retention_days, planned=planned, dry_run=dry_run)

@@ -1,0 +1,70 @@
+"""``bakery logs`` and ``bakery prune``, on this machine and of a gcp stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bakery.fluid_run.base import RunResult, Verdict
+from bakery.library.compute_engine import ComputeEngineLibrary
+from bakery.plan.lock import Lock, Place
+from bakery.recipe import lockfile
+from bakery.settings import from_file
+from tests.commands.checkout import Checkout
+from tests.fake_google import builds
+from tests.fake_google.builds import Course
+from tests.fake_google.server import FakeServer, serve
+from tests.plan.builders import BASE
+
+
+@pytest.fixture
+def cloud(checkout: Checkout) -> Iterator[FakeServer]:
+    """The checkout with a gcp stack against the fake."""
+    with serve() as server:
+        google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+        checkout.settings("gcp", oven="cloud-build", google=google)
+        lockfile.write(checkout.root / "bakery.lock", Lock({Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
+        for bucket in ("sources", "logs", "artifacts"):
+            server.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+        yield server
+        assert server.cloud.violations == []
+
+
+def test_logs_of_a_bake_on_this_machine(checkout: Checkout) -> None:
+    assert checkout.invoke("bake", "base").exit_code == 0
+    done = checkout.invoke("logs", "base")
+    assert done.stdout.startswith("fake: booting\n")
+    assert "/.bakery/logs/base-" in done.stderr
+    assert checkout.invoke("logs", "base", "--paths").stdout == ""
+
+
+def test_logs_of_a_build_and_its_runs(checkout: Checkout, cloud: FakeServer) -> None:
+    builds.script(cloud.cloud, lambda _build: Course(log=("one", "two")))
+    assert checkout.invoke("bake", "base", "--stack", "gcp").exit_code == 0
+    library = ComputeEngineLibrary(from_file(checkout.root, "gcp"))
+    (image,) = library.images()
+    library.record_run(RunResult("run-1", image.name, "t", Verdict.FAILED, "2026-01-01T00:00:00Z", reason="too slow"))
+    done = checkout.invoke("logs", "base", "--stack", "gcp")
+    assert (done.exit_code, done.stdout) == (0, "one\ntwo\n")
+    assert f"bake of {image.name}: https://console.cloud.google.com/" in done.stderr
+    assert "Fluid-Run run-1 of 2026-01-01T00:00:00Z: failed: too slow\n" in done.stderr
+    assert f"  gs://p-bakery-artifacts/results/{image.name}/run-1.json" in done.stderr
+    assert checkout.invoke("logs", image.name[:-3], "--stack", "gcp", "--paths").stdout == ""
+
+
+def test_logs_of_a_build_that_failed(checkout: Checkout, cloud: FakeServer) -> None:
+    builds.script(cloud.cloud, lambda _build: Course(status="FAILURE", log=("no such package",)))
+    failed = checkout.invoke("bake", "base", "--stack", "gcp", "--json")
+    name = failed.stdout.partition('"name": "')[2].partition('"')[0]
+    assert checkout.invoke("logs", name, "--stack", "gcp").stdout == "no such package\n"
+    unknown = checkout.invoke("logs", "nothing", "--stack", "gcp")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "there is no image nothing" in unknown.stderr
+
+
+def test_prune_says_what_it_looks_after(checkout: Checkout, cloud: FakeServer) -> None:
+    done = checkout.invoke("prune", "--stack", "gcp")
+    assert done.exit_code == 1
+    assert "the images of gcp are on Google Cloud" in done.stderr
+    assert checkout.invoke("prune", "--dry-run").stdout == "0.0 GB would be free\n"
