@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeryError, InputError, Problem, Severity
+from bakery.errors import BakeryError, InputError, Interrupted, Problem, Severity
 from bakery.host.revision import revision
 from bakery.ovens.base import Bake, Oven
 from bakery.plan.lock import Lock
@@ -106,7 +106,10 @@ def bake_all(images: Sequence[ImagePlan], oven: Oven, watch: Watch, replay: Call
 
 
 def _bake(image: ImagePlan, parent: Future[Baked] | None, oven: Oven, watch: Watch) -> Baked:
-    if parent is not None and parent.result().bake is None:
+    before = parent.result() if parent is not None else None
+    if before is not None and isinstance(before.error, Interrupted):
+        return Baked(image, error=before.error)
+    if before is not None and before.bake is None:
         return Baked(image, error=ParentFailed(f"{image.name} was not baked: its parent {image.base.name} is missing"))
     try:
         with watch(image) as activity:

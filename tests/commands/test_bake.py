@@ -121,15 +121,17 @@ def test_nothing_to_bake_is_no_error() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_control_c_ends_the_bake_cleanly(checkout: Checkout, number: signal.Signals) -> None:
+    checkout.package("child", "app")
     checkout.configure(bakes={"app": {"seconds": 60}})
-    running = checkout.start("bake", "app", "--json")
+    running = checkout.start("bake", "child", "--json")
     wait_for_line(checkout, "app", "booting")
     began = time.monotonic()
     running.send_signal(number)
     stdout, stderr = running.communicate(timeout=30)
     assert running.returncode == 130
     assert time.monotonic() - began < 10
-    assert {one["family"]: one["outcome"] for one in report(stdout)} == {"base": "baked", "app": "stopped"}
+    outcomes = {one["family"]: one["outcome"] for one in report(stdout)}
+    assert outcomes == {"base": "baked", "app": "stopped", "child": "stopped"}
     assert stderr.endswith("interrupted; nothing is lost, the same command goes on from here\n")
     assert "error" not in stderr and "Traceback" not in stderr
     assert list((checkout.root / ".bakery" / "work").glob("bake-*")) == []
