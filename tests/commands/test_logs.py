@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from bakery.fluid_run.base import RunResult, Verdict
 from bakery.library.compute_engine import ComputeEngineLibrary
-from bakery.plan.lock import Lock, Place
-from bakery.recipe import lockfile
 from bakery.settings import from_file
 from tests.commands.checkout import Checkout
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
-from tests.fake_google.server import FakeServer, serve
-from tests.plan.builders import BASE
-
-
-@pytest.fixture
-def cloud(checkout: Checkout) -> Iterator[FakeServer]:
-    """The checkout with a gcp stack against the fake."""
-    with serve() as server:
-        google = {"project": "p", "region": "us-central1", "endpoint": server.url}
-        checkout.settings("gcp", oven="cloud-build", google=google)
-        lockfile.write(checkout.root / "bakery.lock", Lock({Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
-        for bucket in ("sources", "logs", "artifacts"):
-            server.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        yield server
-        assert server.cloud.violations == []
+from tests.fake_google.server import FakeServer
 
 
 def test_logs_of_a_bake_on_this_machine(checkout: Checkout) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from bakery.errors import InputError
 from bakery.fluid_run.results import schema
@@ -19,6 +20,9 @@ from bakery.plan.order import to_json
 from bakery.retest import order_for
 from bakery.settings import from_file
 from tests.commands.checkout import Checkout
+from tests.commands.conftest import TABLE
+from tests.fake_google import agents
+from tests.fake_google.server import FakeServer
 
 
 def library(checkout: Checkout) -> LocalLibrary:
@@ -114,6 +118,32 @@ def test_the_last_order_stands_in_for_a_recipe_that_is_gone(baked: Checkout) -> 
     (settings.state / "orders").mkdir()
     (settings.state / "orders" / f"{image.name}-x.json").write_text(json.dumps(to_json(today)))
     assert order_for(image, settings) == today
+
+
+def test_of_a_gcp_stack(checkout: Checkout, cloud: FakeServer) -> None:
+    checkout.suite("base", "base/smoke")
+    suite = checkout.root / "packages" / "base" / "fluidrun.yaml"
+    suite.write_text(yaml.safe_dump({"tests": [{**JOB, "output_directory": "base/smoke"}]}))
+    assert checkout.invoke("bake", "base", "--stack", "gcp").exit_code == 0
+    agents.obey(cloud.cloud, {"base/smoke": 1})
+    failed = checkout.invoke("test", "base", "--stack", "gcp")
+    assert failed.exit_code == 1
+    assert "replay: bakery test base-" in failed.stderr and " --stack gcp\n" in failed.stderr
+    cloud.cloud.hooks.clear()
+    agents.obey(cloud.cloud)
+    done = checkout.invoke("test", "base", "--stack", "gcp")
+    assert done.exit_code == 0, done.stderr
+    rows = [row["json"] for row in cloud.cloud.rows[TABLE]]
+    assert [(row["benchmark_name"], row["exit_code"]) for row in rows] == [("base/smoke", 1), ("base/smoke", 0)]
+    assert json.loads(checkout.invoke("plan", "--json", "--stack", "gcp").stdout)["images"][0]["action"] == "adopt"
+
+
+JOB = {
+    "command_group": "base",
+    "execution_command": "packages/base/test/run.sh",
+    "partition": "debug",
+    "batch_options": "--nodes=2",
+}
 
 
 def start_and_wait(checkout: Checkout, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
