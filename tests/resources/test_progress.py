@@ -52,8 +52,9 @@ def test_a_line_in_a_log_file_says_a_phase_once() -> None:
 
 def test_many_phases_are_not_more_messages_than_ticks() -> None:
     sent: list[str] = []
+    began = time.monotonic()
     shown(Line(sent.append, tick=0.1), sent, [f"step {number}" for number in range(500)], 0.5)
-    assert 1 <= len(sent) <= 6
+    assert 1 <= len(sent) <= (time.monotonic() - began) / 0.1
 
 
 def test_nothing_is_sent_before_a_phase_and_after_the_end() -> None:
