@@ -65,17 +65,18 @@ def test(
     from bakery.retest import retest
 
     settings = settings_of(stack)
-    with stoppable() as cancelled:
+    with stoppable() as cancelled, Board(cancelled) as board, board.watch(image) as activity:
 
         def hold(cluster: Cluster) -> None:
-            if not cancelled.is_set():
-                for line in (*cluster.logins(), "the cluster is up; Ctrl-C ends it"):
-                    say(line)
-                while not cancelled.wait(LOOK_SECONDS):
-                    pass
+            if cancelled.is_set():
+                return
+            activity.say("the cluster is kept up")
+            for line in (*cluster.logins(), "the cluster is up; Ctrl-C ends it"):
+                say(line)
+            while not cancelled.wait(LOOK_SECONDS):
+                pass
 
-        with Board(cancelled) as board, board.watch(image) as activity:
-            done = retest(image, settings, activity, hold if keep else None)
+        done = retest(image, settings, activity, hold if keep else None)
     if done.result is not None:
         if as_json:
             print_json(to_json(done.result))

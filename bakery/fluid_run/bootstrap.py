@@ -46,10 +46,10 @@ def authorization() -> dict[str, str]:
 def download(bucket: str, name: str, file: Path) -> bool:
     """Fetch an object; False while it is not there."""
     path = f"{STORAGE}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
+    request = urllib.request.Request(path, headers=authorization())
     try:
-        with urllib.request.urlopen(urllib.request.Request(path, headers=authorization()), timeout=60) as answer:
-            with file.open("wb") as sink:
-                shutil.copyfileobj(answer, sink)
+        with urllib.request.urlopen(request, timeout=60) as answer, file.open("wb") as sink:
+            shutil.copyfileobj(answer, sink)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return False

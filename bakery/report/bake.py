@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bakery.baking import Baked, ParentFailed
-from bakery.errors import BakeryError, Interrupted
+from bakery.errors import Interrupted
 from bakery.status_line import elapsed
 
 VERSION = 1
@@ -50,7 +50,8 @@ def lines(done: Sequence[Baked]) -> list[str]:
     ]
 
 
-def failures(done: Sequence[Baked]) -> list[BakeryError]:
-    """Why images are missing: those that failed by themselves first, those that only wait for one last."""
-    found = [one.error for one in done if one.error is not None and not isinstance(one.error, Interrupted)]
-    return sorted(found, key=lambda error: isinstance(error, ParentFailed))
+def failures(done: Sequence[Baked]) -> list[str]:
+    """Why images are missing, each with its family: those that failed by themselves, then those that wait for one."""
+    found = [one for one in done if one.error is not None and not isinstance(one.error, Interrupted)]
+    found.sort(key=lambda one: isinstance(one.error, ParentFailed))
+    return [f"{one.image.family}: {one.error}" for one in found]

@@ -81,7 +81,7 @@ def test_a_failed_bake_tells_log_and_replay_and_the_others_go_on(checkout: Check
     outcomes = {family: one["outcome"] for family, one in found.items()}
     assert outcomes == {"base": "baked", "app": "failed", "child": "skipped", "other": "baked"}
     assert found["child"]["replay"] == "bakery bake child --stack dev"
-    first, second = [part for part in done.stderr.split("error: ") if part.startswith(("app-", "child-"))]
+    first, second = [part for part in done.stderr.split("error: ") if part.startswith(("app: ", "child: "))]
     assert "last log lines:\n  | fake: booting" in first
     assert f"log: {checkout.root}/.bakery/logs/app-" in first and "replay: " in first
     assert "was not baked: its parent app-" in second

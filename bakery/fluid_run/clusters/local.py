@@ -136,17 +136,19 @@ class LocalCluster:
                     shutil.copyfile(source, place / name)
             if self._out(spec).is_file():
                 outlet.unpack_disk(self._out(spec), place)
-        head = folder / "machines" / self.specs[0].name
-        for name in (agent.RESULTS_NAME, "outputs"):
-            if (head / name).exists():
-                (head / name).rename(folder / name)
+        outlet.lift(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
         """A root shell on each machine's second serial line, which is a socket in the run's folder."""
         folder = shlex.quote(str(self.folder))
+        first = [] if shutil.which("socat") else ["install socat first: sudo apt-get install socat"]
         return [
-            f"{spec.name}: cd {folder} && socat -,raw,echo=0,escape=0x1d unix-connect:{shell_socket(spec)}"
-            for spec in self.specs
+            *first,
+            "Ctrl-] leaves a machine's shell",
+            *(
+                f"{spec.name}: cd {folder} && socat -,raw,echo=0,escape=0x1d unix-connect:{shell_socket(spec)}"
+                for spec in self.specs
+            ),
         ]
 
     def tear_down(self) -> None:
