@@ -113,6 +113,9 @@ def test_a_recipe_that_fails_leaves_its_log_and_nothing_else(kitchen: Kitchen):
         kitchen.bake(wanted)
     error = caught.value
     assert error.tail and error.replay and Path(str(error.log)).is_file()
+    if kitchen.kind == "local":  # the fake's is a command of the checkout, which tests/commands runs
+        again = subprocess.run(["bash", "-c", error.replay], capture_output=True, text=True, check=False, timeout=600)
+        assert again.returncode != 0 and "about to fail" in again.stdout, again.stdout + again.stderr
     assert kitchen.library.find(wanted.name) is None
     with pytest.raises(BakeFailed):
         kitchen.bake(wanted)
