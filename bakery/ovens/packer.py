@@ -37,7 +37,9 @@ class PortTaken(InfrastructureFailed):
 
 NOT_BEGUN = (  # what Packer says before there is a machine: the error, its message and its hint
     (
-        re.compile(r"Failed to initialize build|Failed to parse template|error initializing "),
+        re.compile(
+            r"Failed to initialize build|Failed to parse template|error initializing |required variable not set"
+        ),
         InfrastructureFailed,
         "Packer could not begin the build",
         "Packer's own words are above; a builder or provisioner may need a plugin that is not there",

@@ -181,7 +181,8 @@ def test_a_killed_process_leaves_no_lock_and_the_next_one_bakes(kitchen: Kitchen
         child.wait()
     quick = replace(wanted, package="good", files=kitchen.order("good").files)
     if kitchen.kind == "local":
-        quick = replace(quick, template_path="packages/good/packer.json", variables={"pkg_path": "packages/good"})
+        good = kitchen.order("good")
+        quick = replace(quick, template_path=good.template_path, variables=good.variables)
     assert kitchen.bake(quick) is BakeOutcome.BAKED
     wait_for(lambda: kitchen.leftovers() == [], 20)
 
