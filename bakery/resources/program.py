@@ -133,7 +133,8 @@ def _before(settings: Settings, family: str) -> list[str]:
 
     try:
         shelf = library.make(settings)
-        image = shelf.find(shelf.families().get(family, ""))
+        name = shelf.families().get(family)
+        image = shelf.find(name) if name else None
     except BakeryError as error:
         pulumi.log.warn(f"not known where {family} points, left out of the outputs: {error}")
         return []

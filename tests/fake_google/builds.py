@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fake_google import compute, crud
+from tests.fake_google import compute, crud, defaults
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 
 Json = Any
@@ -165,7 +165,8 @@ def create_trigger(cloud: Cloud, request: Request) -> Answer:
         raise Refusal(409, f"trigger {request.body.get('name')} already exists")
     identity = cloud.fresh_id()
     path = request.call.path.partition("/v1/")[2]
-    item = {**request.body, "id": identity, "resourceName": f"{path}/{identity}", "createTime": rfc3339(time.time())}
+    body = defaults.added(request.id, dict(request.body))
+    item = {**body, "id": identity, "resourceName": f"{path}/{identity}", "createTime": rfc3339(time.time())}
     return Answer(cloud.add(f"{request.key}/{identity}", item))
 
 

@@ -74,7 +74,7 @@ class Request:
     @property
     def key(self) -> str:
         """Where the store keeps what the path names."""
-        return f"{self.call.method.service.removesuffix('v2')}{self.call.path}"
+        return self.call.kept
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ class Cloud:
         self.faults: list[Fault] = []
         self.calls: list[tuple[float, str, str]] = []
         self.violations: list[str] = []
+        self.strays: list[str] = []  # hosts that somebody asked this one to be a proxy for
         self.due: list[tuple[float, Callable[[], None]]] = []
         self.operation_seconds = 0.0
         self.hooks: list[

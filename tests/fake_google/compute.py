@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from tests.fake_google import crud
+from tests.fake_google import crud, defaults
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 
 Json = Any
@@ -67,6 +67,14 @@ def add_image(cloud: Cloud, collection: str, body: Json) -> Json:
     return cloud.add(f"{collection}/{body['name']}", item)
 
 
+@handles("compute.routers.patch", "compute.routers.update")
+def patch_router(cloud: Cloud, request: Request) -> Answer:
+    """Change a router; its NATs get what Google adds to them."""
+    answer = crud.patch(cloud, request)
+    defaults.nats(cloud.get(request.key))
+    return answer
+
+
 @handles("compute.images.getFromFamily")
 def image_of_family(cloud: Cloud, request: Request) -> Answer:
     """The newest image of a family that is not deprecated."""
@@ -100,7 +108,7 @@ def set_labels(cloud: Cloud, request: Request) -> Answer:
     if request.body.get("labelFingerprint") != item.get("labelFingerprint"):
         raise Refusal(412, "Labels fingerprint either invalid or resource labels have changed", "conditionNotMet")
     item["labels"] = dict(request.body.get("labels", {}))
-    item["labelFingerprint"] = f"{int(cloud.number()):011d}"[:11] + "="
+    item["labelFingerprint"] = f"{cloud.number()[-11:]}="
     return Answer(crud.operation(cloud, request, "setLabels", key, item))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fake_google import discovery
+from tests.fake_google import defaults, discovery
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 
 Json = Any
@@ -15,7 +15,6 @@ NAME_IN_QUERY: Mapping[str, str] = {
     "cloudbuild.projects.locations.connections.create": "connectionId",
     "cloudbuild.projects.locations.connections.repositories.create": "repositoryId",
 }
-LONG_RUNNING = {"artifactregistry", "cloudbuildv2", "serviceusage"}
 
 
 def name_of(request: Request) -> str:
@@ -80,8 +79,7 @@ def filled(cloud: Cloud, request: Request, key: str, body: Json) -> Json:
 def operation(cloud: Cloud, request: Request, kind: str, target: str, item: Json | None = None) -> Json:
     """What a method that takes time answers: Compute Engine's Operation, or google.longrunning's."""
     now = time.time()
-    service = request.call.method.service
-    if service == "compute":
+    if request.call.method.product == "compute":
         scope = target.rpartition("/")[0].rpartition("/")[0]
         name = f"operation-{cloud.number()}"
         op = {
@@ -124,7 +122,8 @@ def changed(cloud: Cloud, request: Request, kind: str, key: str, item: Json | No
 def create(cloud: Cloud, request: Request) -> Answer:
     """Make an item; the request's path is the collection, or for a PUT the item itself."""
     key = request.key if request.call.method.verb == "PUT" else f"{request.key}/{name_of(request)}"
-    item = cloud.add(key, filled(cloud, request, key, dict(request.body or {})))
+    body = defaults.added(request.id, dict(request.body or {}))
+    item = cloud.add(key, filled(cloud, request, key, body))
     return changed(cloud, request, "insert", key, item)
 
 
@@ -156,6 +155,15 @@ def patch(cloud: Cloud, request: Request) -> Answer:
     return changed(cloud, request, "patch", request.key, item)
 
 
+@handles("cloudscheduler.projects.locations.jobs.pause", "cloudscheduler.projects.locations.jobs.resume")
+def pause_or_resume(cloud: Cloud, request: Request) -> Answer:
+    """Stop a job's schedule, or let it go on."""
+    key, _, verb = request.key.rpartition(":")
+    item = cloud.get(key)
+    item["state"] = "PAUSED" if verb == "pause" else "ENABLED"
+    return Answer(item)
+
+
 def page(cloud: Cloud, request: Request, found: list[Json]) -> Answer:
     """One page of a list, under the name that the answer's schema has for it."""
     known = properties(request, request.call.method.response)
@@ -184,10 +192,25 @@ def _policy_key(request: Request) -> str:
     return key
 
 
+def _policy_version(request: Request) -> int:
+    """The version of the policy that the caller understands: conditions are shown from 3 on."""
+    asked = (request.body or {}).get("options", {}).get("requestedPolicyVersion", 1)
+    for name in ("options.requestedPolicyVersion", "optionsRequestedPolicyVersion"):
+        asked = request.query.get(name, asked)
+    return int(asked)
+
+
 @handles("*.getIamPolicy")
 def get_policy(cloud: Cloud, request: Request) -> Answer:
-    """The IAM policy of a resource."""
-    return Answer(cloud.policies.get(_policy_key(request), {"version": 1, "etag": "BwAAAAAAAAA="}))
+    """The IAM policy of a resource; a caller that asks for less than version 3 gets conditional grants disguised."""
+    policy = cloud.policies.get(_policy_key(request), {"version": 1, "etag": "BwAAAAAAAAA="})
+    if _policy_version(request) >= 3:
+        return Answer(policy)
+    bindings = [
+        {"role": f"{binding['role']}_withcond_1", "members": binding["members"]} if "condition" in binding else binding
+        for binding in policy.get("bindings", [])
+    ]
+    return Answer(policy | {"version": 1} | ({"bindings": bindings} if bindings else {}))
 
 
 @handles("*.setIamPolicy")
@@ -198,7 +221,9 @@ def set_policy(cloud: Cloud, request: Request) -> Answer:
     before = cloud.policies.get(key)
     if before and policy.get("etag") and policy["etag"] != before["etag"]:
         raise Refusal(409, "There were concurrent policy changes.", "aborted", "ABORTED")
-    policy["etag"] = f"Bw{int(cloud.number()):022d}"[:11] + "="
+    if any("condition" in binding for binding in policy.get("bindings", [])) and policy.get("version") != 3:
+        raise Refusal(400, "Policies with conditions have to be of version 3.")
+    policy["etag"] = f"Bw{cloud.number()[-9:]}="
     cloud.policies[key] = policy
     return Answer(policy)
 

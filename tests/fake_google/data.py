@@ -143,6 +143,40 @@ def delete_bucket(cloud: Cloud, request: Request) -> Answer:
     return Answer(b"", 204)
 
 
+# What a new dataset grants, and the short names that BigQuery keeps for roles it was given by their long ones.
+OWNERS = [
+    {"role": "WRITER", "specialGroup": "projectWriters"},
+    {"role": "OWNER", "specialGroup": "projectOwners"},
+    {"role": "OWNER", "userByEmail": "caller@p.iam.gserviceaccount.com"},
+    {"role": "READER", "specialGroup": "projectReaders"},
+]
+SHORT_ROLES = {
+    "roles/bigquery.dataOwner": "OWNER",
+    "roles/bigquery.dataEditor": "WRITER",
+    "roles/bigquery.dataViewer": "READER",
+}
+
+
+def _dataset(cloud: Cloud, request: Request, item: Json) -> Answer:
+    item["access"] = [
+        {**entry, "role": SHORT_ROLES.get(entry["role"], entry["role"])} if "role" in entry else entry
+        for entry in item.get("access") or OWNERS
+    ]
+    return Answer(item)
+
+
+@handles("bigquery.datasets.insert")
+def insert_dataset(cloud: Cloud, request: Request) -> Answer:
+    """A dataset; without an access list it gets the usual one."""
+    return _dataset(cloud, request, crud.create(cloud, request).body)
+
+
+@handles("bigquery.datasets.patch", "bigquery.datasets.update")
+def patch_dataset(cloud: Cloud, request: Request) -> Answer:
+    """Change a dataset, its access list too."""
+    return _dataset(cloud, request, crud.patch(cloud, request).body)
+
+
 @handles("bigquery.tabledata.insertAll")
 def insert_rows(cloud: Cloud, request: Request) -> Answer:
     """Append rows; what breaks the table's schema is refused row by row, and insert ids are told apart."""

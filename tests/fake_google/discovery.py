@@ -17,11 +17,14 @@ from typing import Any
 import googleapiclient
 
 DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+# What follows the hyphen is another version of a service's API. Terraform's provider, and so pulumi-gcp, asks the beta
+# API of Compute Engine.
 SERVICES: Mapping[str, str] = {
     "artifactregistry": "v1",
     "bigquery": "v2",
     "cloudbuild": "v1",
-    "cloudbuildv2": "v2",
+    "cloudbuild-v2": "v2",
+    "cloudkms": "v1",
     "cloudresourcemanager": "v1",
     "cloudscheduler": "v1",
     "compute": "v1",
@@ -31,7 +34,12 @@ SERVICES: Mapping[str, str] = {
     "pubsub": "v1",
     "serviceusage": "v1",
     "storage": "v1",
+    "cloudresourcemanager-v3": "v3",
+    "compute-beta": "beta",
+    "serviceusage-v1beta1": "v1beta1",
 }
+# All versions of an API show the same resources; these are the paths that they are kept under.
+SAME = (("/compute/beta/", "/compute/v1/"), ("/v1beta1/", "/v1/"), ("/v3/", "/v1/"))
 TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -57,6 +65,16 @@ class Method:
     query: frozenset[str]
     specificity: int
 
+    @property
+    def product(self) -> str:
+        """The service, whatever the version of its API."""
+        return self.service.partition("-")[0]
+
+    def parameter(self, name: str) -> str:
+        """A query parameter's published name; Google also takes ``repository_id`` for ``repositoryId``."""
+        camel = re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
+        return camel if name not in self.query and camel in self.query else name
+
 
 @dataclass(frozen=True)
 class Call:
@@ -66,6 +84,14 @@ class Call:
     params: Mapping[str, str]
     path: str
     is_upload: bool = False
+
+    @property
+    def kept(self) -> str:
+        """Where what the path names is kept: the product and the path, the same for all versions of an API."""
+        path = self.path
+        for other, usual in SAME:
+            path = path.replace(other, usual, 1)
+        return f"{self.method.product}{path}"
 
 
 def _pattern(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
@@ -90,7 +116,7 @@ class Api:
     """One service's document. ``mounted`` is the path that its methods start with below the host."""
 
     def __init__(self, service: str, version: str) -> None:
-        name = service.removesuffix(version)
+        name = service.partition("-")[0]
         document = json.loads((DOCUMENTS / f"{name}.{version}.json").read_text(encoding="utf-8"))
         self.service = service
         self.schemas: Mapping[str, Any] = document["schemas"]
@@ -163,9 +189,9 @@ class Api:
         found: list[str] = []
         for key, each in value.items():
             below = known.get(key, other)
-            if below is None:
+            if below is None and each not in (None, []):  # Google passes over an unknown field without a value
                 found.append(f"{where}.{key} is not in the discovery document")
-            else:
+            elif below is not None:
                 found += self._object(below, each, f"{where}.{key}")
         return found
 
@@ -199,8 +225,10 @@ def find(verb: str, path: str) -> Call | None:
     """
     path = path.removeprefix("/download")  # the media download service serves the same methods
     first, _, rest = path.removeprefix("/").partition("/")
-    if first in SERVICES:
-        picked = _match(first, verb, f"/{rest}") or _match(first, verb, path)
+    for service in SERVICES:
+        picked = service.partition("-")[0] == first and (
+            _match(service, verb, f"/{rest}") or _match(service, verb, path)
+        )
         if picked:
             return picked
     return next((call for service in SERVICES if (call := _match(service, verb, path))), None)

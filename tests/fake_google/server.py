@@ -51,11 +51,12 @@ class Handler(BaseHTTPRequestHandler):
     def _request(self) -> Request:
         parts = urlsplit(self.path)
         raw = self._body()
-        call = find(self.command, re.sub("/{2,}", "/", parts.path))
+        call = find(self.command, re.sub("/{2,}", "/", parts.path).rstrip("/"))
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         if call is None:
             self.server.cloud.violations.append(f"no published method: {self.command} {parts.path}")
             raise Refusal(404, f"no published method: {self.command} {parts.path}")
+        query = {call.method.parameter(name): value for name, value in query.items()}
         kind = self.headers.get("Content-Type", "")
         media, media_type, body = b"", "", None
         if call.is_upload and kind.startswith("multipart/"):
@@ -108,6 +109,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def do_CONNECT(self) -> None:
+        """Somebody takes this server for the way out to another host: note which, and let nobody out."""
+        self._body()
+        self.server.cloud.strays.append(self.path)
+        self._send(Answer({"error": "there is no way out"}, 403), half=False)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
 

@@ -203,13 +203,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         service, template = POLICIES[token]
         path = template.format(**props)
         if service == "storage":
-            return dict(self.api.call(service, "GET", f"{path}/iam"))
+            return dict(self.api.call(service, "GET", f"{path}/iam?optionsRequestedPolicyVersion=3"))
         if service == "bigQuery":
             access = self.api.call(service, "GET", path).get("access", [])
-            return {"bindings": [{"role": a["role"], "members": [a["iamMember"]]} for a in access if "iamMember" in a]}
+            return {"bindings": [binding for entry in access for binding in _binding(entry)]}
         if service in ("pubsub", "artifactRegistry"):
-            return dict(self.api.call(service, "GET", f"{path}:getIamPolicy"))
-        return dict(self.api.call(service, "POST", f"{path}:getIamPolicy", {} if service != "iam" else None))
+            return dict(self.api.call(service, "GET", f"{path}:getIamPolicy?options.requestedPolicyVersion=3"))
+        if service == "iam":
+            return dict(self.api.call(service, "POST", f"{path}:getIamPolicy?options.requestedPolicyVersion=3"))
+        return dict(self.api.call(service, "POST", f"{path}:getIamPolicy", {"options": {"requestedPolicyVersion": 3}}))
 
     def _write_policy(self, token: str, props: dict[str, Any], policy: dict[str, Any]) -> None:
         service, template = POLICIES[token]
@@ -217,10 +219,38 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if service == "storage":
             self.api.call(service, "PUT", f"{path}/iam", policy)
         elif service == "bigQuery":
-            access = [{"role": b["role"], "iamMember": b["members"][0]} for b in policy["bindings"]]
+            access = [entry for binding in policy["bindings"] for entry in _access(binding)]
             self.api.call(service, "PATCH", path, {"access": access})
         else:
             self.api.call(service, "POST", f"{path}:setIamPolicy", {"policy": policy})
+
+
+# BigQuery's access list has names of its own for roles and members (the provider's iam_bigquery_dataset.go).
+LONG_ROLES = {
+    "OWNER": "roles/bigquery.dataOwner",
+    "WRITER": "roles/bigquery.dataEditor",
+    "READER": "roles/bigquery.dataViewer",
+}
+
+
+def _binding(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """An entry of a dataset's access list as a binding; none for what is no grant."""
+    if "role" not in entry:
+        return []
+    address = entry.get("userByEmail", "")
+    kind = "serviceAccount" if "gserviceaccount" in address else "user"
+    member = f"{kind}:{address}" if address else entry.get("specialGroup", "")
+    return [{"role": LONG_ROLES.get(entry["role"], entry["role"]), "members": [member]}]
+
+
+def _access(binding: dict[str, Any]) -> list[dict[str, Any]]:
+    """A binding as entries of a dataset's access list."""
+    return [
+        {"role": binding["role"], "userByEmail": member.partition(":")[2]}
+        if ":" in member
+        else {"role": binding["role"], "specialGroup": member}
+        for member in binding["members"]
+    ]
 
 
 def _token(urn: str) -> str:
