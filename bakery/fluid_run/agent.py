@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 TYPE_CHECKING = False  # as typing has it: on an emulated machine the import alone takes half a second
@@ -187,7 +187,7 @@ class Reporter:
 
 def command(*words: str, check: bool = True) -> str:
     """Output of a command; raises Broken with its last words."""
-    done = subprocess.run(words, capture_output=True, check=False, text=True)
+    done = subprocess.run(words, capture_output=True, check=False, text=True, errors="replace")
     if check and done.returncode:
         raise Broken(f"{shlex.join(words)} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     return done.stdout
@@ -661,9 +661,10 @@ class Queue:
 
     def environment(self, job: Job) -> dict[str, str]:
         """What a job finds in its environment; WORKSPACE is its output directory, as with rcc-run."""
-        base = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
+        base = dict(os.environ)  # of whoever this is, on a cluster that is there
         if self.user:
-            base.update(HOME=self.home, USER=self.user, LOGNAME=self.user, SHELL="/bin/bash")
+            base = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", "SHELL": "/bin/bash"}
+            base.update(HOME=self.home, USER=self.user, LOGNAME=self.user)
         if "SLURM_CONF" in os.environ:
             base["SLURM_CONF"] = os.environ["SLURM_CONF"]
         paths = {name: str(self.workspace / path) for name, path in self.course.get("env_paths", {}).items()}
@@ -723,7 +724,10 @@ class Queue:
         open_jobs = [job for job in self.jobs if job.number and not job.done]
         if not open_jobs:
             return
-        found = parse_jobs(command("scontrol", "--oneliner", "show", "job", check=False))
+        # A cluster of our own has no other jobs; one that is there may have thousands.
+        wanted = [()] if self.user else [(job.number,) for job in open_jobs]
+        asked = (command("scontrol", "--oneliner", "show", "job", *words, check=False) for words in wanted)
+        found = parse_jobs("".join(asked))
         for job in open_jobs:
             fields = found.get(job.number) or accounted(job.number)
             if not fields:
@@ -763,6 +767,12 @@ class Queue:
             self.submit(job, "")
         else:
             job.done = True
+
+    def cancel(self) -> None:
+        """End what is still in the queue."""
+        numbers = [job.number for job in self.jobs if job.number and not job.done]
+        if numbers:
+            command("scancel", *numbers, check=False)
 
     @property
     def done_count(self) -> int:
@@ -865,15 +875,15 @@ def outputs(
     return taken, left
 
 
-def follow(queue: Queue, reporter: Reporter, machine: Machine | None) -> None:
-    """Submit and wait until every job is done."""
+def follow(queue: Queue, reporter: Reporter, check: Callable[[], None] | None, step: float = 1) -> None:
+    """Submit and wait until every job is done, looking each ``step`` seconds; ``check`` raises when that is in vain."""
     reporter.set(stage="submit", jobs_total=len(queue.jobs), jobs_done=0)
     queue.feed()
     reporter.set(stage="run", jobs_done=queue.done_count)
     while queue.done_count < len(queue.jobs):
-        time.sleep(1)
-        if machine:
-            machine.check_daemons()
+        time.sleep(step)
+        if check:
+            check()
         queue.poll()
         queue.feed()
         running = [job.spec["output_directory"] for job in queue.jobs if job.result["state"] == "RUNNING"]
@@ -903,7 +913,7 @@ def conduct(machine: Machine, workspace: Path) -> None:
     if machine.me.get("partition"):
         follow_watched(queue, machine, watch)
     else:
-        follow(queue, machine.reporter, machine)
+        follow(queue, machine.reporter, machine.check_daemons)
     gather(queue, machine.reporter, staged, machine.shared)
     write(machine.shared / "ended", "")
 
@@ -922,22 +932,61 @@ def follow_watched(queue: Queue, machine: Machine, watch: MemoryWatch) -> None:
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
-        follow(queue, machine.reporter, machine)
+        follow(queue, machine.reporter, machine.check_daemons)
     finally:
         over.set()
         thread.join()
 
 
-def serve(machine: Machine, workspace: Path) -> None:
-    """This machine's whole part in the run; errors go into the status, with the logs."""
-    reporter = machine.reporter
+class Lease:
+    """On a cluster that is there, a run ends when nobody has asked for it any more for ``seconds``.
+
+    Who asks touches the file; only that its time changes counts, as clocks of file servers may be wrong.
+    """
+
+    def __init__(self, file: Path, seconds: float) -> None:
+        self.file = file
+        self.seconds = seconds
+        self.seen = (-1, time.monotonic())
+
+    def check(self) -> None:
+        """Raise Broken when it is over."""
+        touched = self.file.stat().st_mtime_ns if self.file.exists() else 0
+        if touched != self.seen[0]:
+            self.seen = (touched, time.monotonic())
+        elif time.monotonic() - self.seen[1] > self.seconds:
+            raise Broken(f"nobody asked for this run for {self.seconds:.0f} s")
+
+
+def visit(course: Course, workspace: Path, reporter: Reporter) -> None:
+    """The whole run on a cluster that is there, as whoever this process is; no job stays behind in any case."""
+    queue = Queue(course, workspace, reporter)
+    staged = {str(path): stamp(path) for path in workspace.rglob("*") if path.is_file()}
+    lease = Lease(workspace.parent / "lease", course["lease_seconds"])
+    try:
+        follow(queue, reporter, lease.check, course["step_seconds"])
+        gather(queue, reporter, staged, workspace)
+    except Broken:
+        shutil.rmtree(workspace, ignore_errors=True)
+        raise
+    finally:
+        queue.cancel()
+
+
+def take_part(machine: Machine, workspace: Path) -> None:
+    """This machine's whole part in the run."""
+    machine.join()
+    if machine.me["role"] == "controller":
+        conduct(machine, workspace)
+    else:
+        machine.attend()
+
+
+def serve(reporter: Reporter, part: Callable[[], None]) -> None:
+    """Do a part in the run; errors go into the status, with the logs."""
     try:
         reporter.set(stage="start")
-        machine.join()
-        if machine.me["role"] == "controller":
-            conduct(machine, workspace)
-        else:
-            machine.attend()
+        part()
         reporter.set(ended=True)
     except Broken as error:
         reporter.log(f"broken: {error}")
@@ -946,7 +995,8 @@ def serve(machine: Machine, workspace: Path) -> None:
         reporter.set(error=str(error), blame=error.blame, ended=True)
     except BaseException as error:
         reporter.log(f"the agent itself failed: {error!r}")
-        reporter.set(error=f"the agent on {machine.me['name']} failed: {error!r}", blame="infrastructure", ended=True)
+        said = f"the agent on {reporter.values['machine']} failed: {error!r}"
+        reporter.set(error=said, blame="infrastructure", ended=True)
         raise
 
 
@@ -958,12 +1008,18 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--workspace", type=Path, required=True, help="the folder with the recipe's files")
     parser.add_argument("--disk", type=Path, help="raw disk for status and results")
     parser.add_argument("--out", type=Path, help="folder for status and results")
+    parser.add_argument("--guest", action="store_true", help="the cluster is there: only submit to it, as this user")
     given = parser.parse_args(words)
-    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     os.umask(0o022)
     outlet: Outlet = DiskOutlet(given.disk) if given.disk else FolderOutlet(given.out or Path("out"))
     course = json.loads(given.course.read_text(encoding="utf-8"))
-    serve(Machine(course, given.name, Reporter(outlet, given.name)), given.workspace)
+    if given.guest:
+        reporter = Reporter(outlet, given.name, given.out / "logs")
+        serve(reporter, lambda: visit(course, given.workspace, reporter))
+        return 0
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    machine = Machine(course, given.name, Reporter(outlet, given.name))
+    serve(machine.reporter, lambda: take_part(machine, given.workspace))
     return 0
 
 

@@ -110,7 +110,12 @@ class AgentStatus:
 
 
 class Cluster(Protocol):
-    """One ephemeral cluster. The runner calls the methods in this order, and ``tear_down`` in every path."""
+    """One ephemeral cluster. The runner calls the methods in this order, and ``tear_down`` in every path.
+
+    ``queue_seconds`` is how long the jobs may wait for nodes that are not the run's alone.
+    """
+
+    queue_seconds: float
 
     def provision(self, activity: Activity) -> None:
         """Make and start the machines. Raises InfrastructureFailed."""

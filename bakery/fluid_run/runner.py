@@ -224,7 +224,7 @@ class _Run:
         """Watch the agent until it ends; raises InfrastructureFailed when it takes too long."""
         self.clock.enter(Stage.START)
         began = time.monotonic()
-        limit = START_SECONDS + deadline_seconds(self.order)
+        limit = START_SECONDS + deadline_seconds(self.order) + cluster.queue_seconds
         while True:
             status = cluster.status()
             if status.ended or status.error:
@@ -232,7 +232,7 @@ class _Run:
             self.clock.enter(status.stage)
             self.activity.say(phase(status))
             waited = time.monotonic() - began
-            silent = status.nodes_total == 0 and waited > START_SECONDS
+            silent = status.stage is Stage.START and status.nodes_total == 0 and waited > START_SECONDS
             if silent or waited > limit:
                 what = "no machine said a word" if silent else "the jobs did not end"
                 raise InfrastructureFailed(f"{what} within {waited:.0f} s")

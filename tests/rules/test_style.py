@@ -15,7 +15,7 @@ MODULE_LINES = 300
 FUNCTION_LINES = 60
 ENTRY_LINES = 60
 # One file that is carried into a machine, where nothing else of the bakery is.
-LONG = {Path("bakery/fluid_run/agent.py"): 1000}
+LONG = {Path("bakery/fluid_run/agent.py"): 1150}
 
 
 def passes(*command: str) -> None:

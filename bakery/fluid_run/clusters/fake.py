@@ -62,6 +62,8 @@ def good_figures(job: TestJob) -> dict[str, float]:
 class FakeCluster:
     """See the protocol in :mod:`bakery.fluid_run.base`."""
 
+    queue_seconds = 0.0
+
     def __init__(self, told: Mapping[str, Any], order: TestOrder, folder: Path, run_id: str) -> None:
         self.told = told
         self.order = order

@@ -60,6 +60,8 @@ class LocalClusters:
 class LocalCluster:
     """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
 
+    queue_seconds = 0.0
+
     def __init__(self, made: LocalClusters, run_id: str, image: Path, order: TestOrder, workspace: Path) -> None:
         self.local = made.settings.local
         self.open_shell = made.open_shell

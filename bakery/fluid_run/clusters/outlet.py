@@ -53,6 +53,13 @@ def unpack(source: Any, folder: Path) -> None:
         (folder / "torn.txt").write_text(f"the results end early: {error}\n", encoding="utf-8")
 
 
+def lift(place: Path, folder: Path) -> None:
+    """Move the run's own results from the controller's folder up to the run's."""
+    for name in (agent.RESULTS_NAME, "outputs"):
+        if (place / name).exists():
+            (place / name).rename(folder / name)
+
+
 def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
     """The agent's status as a value; nothing said yet is the START stage."""
     if content is None:
