@@ -116,7 +116,8 @@ def test_destroy_keeps_the_images_and_the_next_up_adopts_them(checkout: Checkout
     runs = len(checkout.json("bakery library --json")["runs"])
     destroyed = checkout.make("destroy")
     assert destroyed.code == 0, destroyed.text
-    assert checkout.families() == {}
+    # As on Compute Engine, a family goes back to an older proven image, if there is one.
+    assert not set(checkout.families().values()) & set(families.values())
     assert "kept in .bakery/" in destroyed.text
     done = checkout.make("up")
     assert done.code == 0, done.text
