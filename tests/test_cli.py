@@ -79,6 +79,22 @@ def test_plan_of_the_gcp_stack_needs_no_credentials_no_network_and_no_lock(check
     assert "every image counts as new" in library
 
 
+def test_a_change_of_the_same_size_and_time_is_seen_by_the_next_plan(checkout: Checkout) -> None:
+    def digests() -> list[str]:
+        return [image["digest"] for image in json.loads(checkout.run("plan", "--json").stdout)["images"]]
+
+    before = digests()
+    assert digests() == before
+    script = checkout.root / "packages" / "app" / "install.sh"
+    times = script.stat()
+    script.write_text(script.read_text().replace("true", "echo"))
+    os.utime(script, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (script.stat().st_size, script.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    base, app = digests()
+    assert base == before[0]
+    assert app != before[1]
+
+
 def test_every_problem_goes_to_standard_error_and_ends_with_2(checkout: Checkout) -> None:
     (checkout.root / "packages" / "app" / "packer.json").write_text("{")
     lockfile.write(checkout.root / "bakery.lock", Lock({Place.LOCAL: {"debian-cloud/debian-11": BASE}}))
