@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ os.environ["PATH"] = os.pathsep.join([*OWN, *(e for e in os.environ["PATH"].spli
 for name in [name for name in os.environ if name.startswith("PULUMI_")]:
     del os.environ[name]
 os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+
+# A job in the background ignores Ctrl-C and hands that on to its children; those of the tests are to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
