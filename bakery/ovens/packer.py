@@ -21,6 +21,8 @@ PLUGIN = "github.com/hashicorp/qemu"
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 GONE_LOOKS = 10  # two seconds
+DEBUG_LOG = "packer.debug"  # the only place where Packer says what QEMU said
+QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
 LEAST_FREE = 256 << 20  # bytes; below this a bake is stopped before QEMU meets a full disk
 CONNECTED = re.compile(r"Connected to SSH!")
 PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
@@ -90,6 +92,8 @@ def environment(work: Path) -> dict[str, str]:
         "PACKER_CACHE_DIR": str(work / "packer_cache"),
         "PACKER_CONFIG": str(work / "packer.config"),
         "CHECKPOINT_DISABLE": "1",
+        "PACKER_LOG": "1",
+        "PACKER_LOG_PATH": str(work / DEBUG_LOG),
         # Relative to the workspace it runs in: Packer puts sockets there, whose paths may have 107 bytes only.
         "TMPDIR": "../tmp",
     }
@@ -164,7 +168,16 @@ def build(call: Call, activity: Activity) -> None:
     finally:
         running.stop()
     if code != 0:
-        raise failure(progress, running)
+        raise failure(progress, running, qemu_words(call.work / DEBUG_LOG))
+
+
+def qemu_words(debug: Path) -> str:
+    """What QEMU complained of, warnings apart, from Packer's debug log; empty when it said nothing."""
+    try:
+        said = QEMU_SAID.findall(debug.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return "; ".join(dict.fromkeys(words.strip() for words in said if not words.startswith("warning: ")))
 
 
 @dataclass
@@ -199,13 +212,13 @@ def _check_space(work: Path, running: process.Running) -> None:
         raise _failed(InfrastructureFailed, message, running, "make room, for instance: bakery prune")
 
 
-def failure(progress: Progress, running: process.Running) -> BakeryError:
-    """The error that a failed build stands for."""
-    said = "\n".join((*progress.lines, *running.lines))
+def failure(progress: Progress, running: process.Running, complaint: str = "") -> BakeryError:
+    """The error that a failed build stands for; ``complaint`` is QEMU's own."""
+    said = "\n".join((*progress.lines, *running.lines, complaint))
     if not progress.connected:
         for pattern, kind, message, hint in NOT_BEGUN:
             if pattern.search(said):
-                return _failed(kind, message, running, hint)
+                return _failed(kind, f"{message}: {complaint}" if complaint else message, running, hint)
         if progress.current == 0:
             hint = "see the machine's console beside the log; does the base image boot, is this machine very busy?"
             return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)

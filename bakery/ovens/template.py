@@ -157,7 +157,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
 
 def _arguments(machine: BakeMachine) -> list[list[str]]:
     """QEMU's options; an option that is named here replaces all of Packer's own of that name."""
-    disk = f"file={_option(machine.output / DISK_NAME)},format=qcow2,if=virtio,{DISK_OPTIONS}"
+    disk = f"file={_option(machine.output / DISK_NAME)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
     kind = qemu.machine_arguments(machine.accelerator)
     arguments = [
         *([kind[at], kind[at + 1]] for at in range(0, len(kind), 2)),
@@ -170,6 +170,7 @@ def _arguments(machine: BakeMachine) -> list[list[str]]:
         ["-device", "virtio-net-pci,netdev=user.0"],
         ["-device", "virtio-rng-pci"],
         ["-drive", disk],
+        ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is a handed-in kernel's
         ["-drive", f"file={_option(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
         ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
     ]
