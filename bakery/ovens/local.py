@@ -103,6 +103,9 @@ class LocalOven:
         except BakeFailed as error:
             self._keep(machine, rendering, error)
             raise
+        except InfrastructureFailed as error:  # nothing of it is kept
+            error.replay = f"bakery bake {order.family} --stack {self.settings.stack}"
+            raise
 
     def _keep(self, machine: template.BakeMachine, rendering: template.Rendering, error: BakeryError) -> None:
         """What is left of a failed bake: what its replay command needs, and its machine if the settings want it."""

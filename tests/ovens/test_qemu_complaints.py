@@ -9,9 +9,10 @@ import pytest
 
 from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed
-from bakery.host import process
+from bakery.host import process, qemu
 from bakery.ovens import packer, seed, template
-from bakery.settings import Accelerator
+from bakery.ovens.local import LocalOven
+from bakery.settings import Accelerator, parse
 from tests.ovens import orders
 
 pytestmark = pytest.mark.machines
@@ -44,3 +45,17 @@ def test_a_port_that_another_process_took_is_told_apart_so_that_it_is_tried_agai
         error = refused(tmp_path, port=taken.getsockname()[1])
     assert isinstance(error, packer.PortTaken)
     assert "Could not set up host forwarding" in error.message
+
+
+def test_what_is_not_kept_is_not_replayed_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = parse({"oven": "local", "local": {"accelerator": "tcg"}}, "dev", tmp_path)
+    monkeypatch.setattr(qemu, "machine_arguments", lambda _accelerator: ["-machine", "abacus"])
+    files = (
+        orders.source(tmp_path, "packages/none/install.sh", "true\n", 0o755),
+        orders.source(tmp_path, "packages/none/share/text", "some"),
+    )
+    with pytest.raises(InfrastructureFailed) as caught:
+        LocalOven(settings).bake(orders.order("none", files), Activity())
+    assert "unsupported machine type" in caught.value.message
+    assert caught.value.replay == "bakery bake none --stack dev"
+    assert not list((tmp_path / ".bakery" / "work").glob("bake-*"))
