@@ -70,11 +70,11 @@ def trivial(folder: Path, like: Workshop, count: int) -> None:
         subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=folder, env=like.env, check=True, stdout=2)
 
 
-def preview(folder: Path, env: dict[str, str]) -> float:
+def preview(folder: Path, env: dict[str, str], stack: str = "dev") -> float:
     """The seconds of one preview that finds nothing to do."""
     began = time.perf_counter()
     done = subprocess.run(
-        ["pulumi", "preview", "--stack", "dev", "--non-interactive", "--expect-no-changes"],
+        ["pulumi", "preview", "--stack", stack, "--non-interactive", "--expect-no-changes"],
         cwd=folder,
         env=env,
         capture_output=True,

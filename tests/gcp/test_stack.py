@@ -3,100 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.engine import workshop as shop
-from tests.engine.workshop import Workshop
-from tests.fake_google import agents, builds
+from tests.fake_google import builds
 from tests.fake_google.builds import Course
-from tests.fake_google.server import FakeServer, serve
 from tests.gcp import endpoints
+from tests.gcp.stack import Stack, declared
 
 pytestmark = [pytest.mark.engine, pytest.mark.gcp]
-HERE = Path(__file__).parent
 UP_SECONDS = 400
-
-
-@dataclass
-class Stack:
-    """A checkout with a gcp stack, and the cloud it is declared in."""
-
-    workshop: Workshop
-    server: FakeServer
-
-    def items(self, part: str) -> list[str]:
-        """The cloud's resources whose path holds ``part``, in order."""
-        return sorted(key for key in self.server.cloud.items if part in key)
-
-    def families(self) -> dict[str, str]:
-        found = {}
-        for key in self.items("/global/images/"):
-            image = self.server.cloud.items[key]
-            if image.get("family") and "deprecated" not in image:
-                found[image["family"]] = image["name"]
-        return found
 
 
 @pytest.fixture
 def stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     engine = shutil.which("pulumi")
     assert engine, "there is no pulumi on PATH: run `make setup`"
-    made = shop.make(tmp_path / "checkout", tmp_path_factory.getbasetemp() / "gcp-home", str(Path(engine).parent))
-    made.stack = "gcp"
-    made.env["PATH"] = os.pathsep.join([str(plugin_folder(tmp_path)), made.env["PATH"]])
-    made.env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-    lock_base(made.folder / "bakery.lock")
-    with serve() as server:
-        made.extra = {
-            "oven": "cloud-build",
-            "google": {
-                "project": "p",
-                "region": "us-central1",
-                "repository": "owner/name",
-                "endpoint": server.url,
-            },
-        }
-        made.provider = endpoints.settings(server.url)
-        made.env |= endpoints.environment(server.url)
-        builds.script(server.cloud, lambda _build: Course(seconds=0.2))
-        agents.obey(server.cloud)
-        made.recipe("base")
-        made.recipe("app", parent="base")
-        yield Stack(shop.init(made), server)
-        assert server.cloud.violations == []
-        assert set(server.cloud.strays) <= endpoints.EXPECTED_STRAYS
-
-
-def plugin_folder(tmp_path: Path) -> Path:
-    """A folder with the provider: the one that GCP_PLUGIN names, or the stand-in."""
-    folder = tmp_path / "plugin"
-    folder.mkdir()
-    program = folder / "pulumi-resource-gcp"
-    if os.environ.get("GCP_PLUGIN"):
-        program.symlink_to(Path(os.environ["GCP_PLUGIN"]).resolve())
-    else:
-        python = shop.ROOT / ".venv" / "bin" / "python"
-        program.write_text(f'#!/bin/sh\nexec "{python}" "{HERE / "provider.py"}" "$@"\n')
-        program.chmod(0o755)
-    return folder
-
-
-def lock_base(file: Path) -> None:
-    """Know the external base image on Google Cloud too."""
-    content = yaml.safe_load(file.read_text()) or {}
-    content.setdefault("google", {})["debian-cloud/debian-12"] = {
-        "name": "debian-12-bookworm-v1",
-        "identity": "id:1",
-        "resolved": "2026-01-01T00:00:00Z",
-    }
-    file.write_text(yaml.safe_dump(content))
+    with declared(tmp_path, tmp_path_factory.getbasetemp() / "gcp-home", str(Path(engine).parent)) as made:
+        builds.script(made.server.cloud, lambda _build: Course(seconds=0.2))
+        made.workshop.recipe("base")
+        made.workshop.recipe("app", parent="base")
+        yield made
+        assert made.server.cloud.violations == []
+        assert set(made.server.cloud.strays) <= endpoints.EXPECTED_STRAYS
 
 
 def up(stack: Stack) -> None:

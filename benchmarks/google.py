@@ -1,0 +1,149 @@
+"""The gcp stack with the real engine in the fake Google Cloud: many bakes at once, and a preview with nothing to do.
+
+Run: python benchmarks/google.py [--bakes N] [--images N] [--json FILE], in an environment with the engine (source
+tools/env.sh). ``--bakes``: one ``up`` of N independent recipes, whose builds take 60 s each; counted are the seconds
+from the first bake's begin to the last one's end, as the engine's own events have them. ``--images``: previews of N
+promoted images, in turns with those of a trivial program with as many resources (medians), and the peak memory of
+program and plugin. 0 leaves a part out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.preview_noop import preview, trivial
+from tests.engine import workshop
+from tests.fake_google import builds
+from tests.fake_google.builds import Course
+from tests.gcp.stack import Stack, declared
+
+BUILD_SECONDS = 60.0
+REPEATS = 3
+UP_SECONDS = 3600
+PROCESSES = {"program": "pulumi-language-python-exec", "plugin": "pulumi.dynamic"}  # by their command lines
+
+
+@dataclass
+class Memory:
+    """The most memory (MiB, resident) that program and plugin below this process took, looked at ten times a second."""
+
+    peak: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PROCESSES, 0.0))
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Memory:
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.1):
+            for pid in workshop.below(os.getpid()):
+                self._look(Path(f"/proc/{pid}"))
+
+    def _look(self, process: Path) -> None:
+        try:
+            words = process.joinpath("cmdline").read_text(encoding="utf-8", errors="replace")
+            high = [line for line in process.joinpath("status").read_text().splitlines() if line.startswith("VmHWM")]
+        except OSError:
+            return  # it ended
+        for kind, mark in PROCESSES.items():
+            if mark in words and high:
+                self.peak[kind] = max(self.peak[kind], int(high[0].split()[1]) / 1024)
+
+
+def up(stack: Stack, *arguments: str) -> None:
+    """An up that has to end well."""
+    done = stack.workshop.run("up", "--yes", "--skip-preview", *arguments, timeout=UP_SECONDS)
+    if done.code != 0:
+        raise SystemExit(f"the up failed:\n{done.text[-3000:]}")
+
+
+def bakes(stack: Stack, count: int) -> dict[str, float]:
+    """Seconds of that many independent bakes, and of the whole up around them."""
+    builds.script(stack.server.cloud, lambda _build: Course(seconds=BUILD_SECONDS))
+    for number in range(count):
+        stack.workshop.recipe(f"image-{number:04d}")
+    events = stack.workshop.folder / "events.json"
+    stack.workshop.env["PULUMI_DEBUG_COMMANDS"] = "true"  # only then the engine takes --event-log
+    began = time.perf_counter()
+    up(stack, "--event-log", str(events))
+    whole = time.perf_counter() - began
+    begun: list[float] = []
+    ended: list[float] = []
+    for line in events.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        for kind, times in (("resourcePreEvent", begun), ("resOutputsEvent", ended)):
+            if event.get(kind, {}).get("metadata", {}).get("type", "").endswith(":BakedImage"):
+                times.append(event["timestamp"])
+    if len(ended) != count:
+        raise SystemExit(f"{len(ended)} of {count} images were baked")
+    return {"bakes": count, "seconds": max(ended) - min(begun), "whole": whole, "floor": BUILD_SECONDS}
+
+
+def previews(stack: Stack, count: int, folder: Path) -> dict[str, float]:
+    """Medians of a preview with nothing to do and of the trivial program's, their ratio, and the peak memory."""
+    builds.script(stack.server.cloud, lambda _build: Course())
+    for number in range(count):
+        stack.workshop.recipe(f"image-{number:04d}")
+    with Memory() as memory:
+        up(stack)
+    resources = len(stack.workshop.deployment()["resources"])
+    trivial(folder / "trivial", stack.workshop, resources)
+    seconds: Mapping[str, list[float]] = {"bakery": [], "trivial": []}
+    with Memory() as later:
+        for _ in range(REPEATS):
+            seconds["bakery"].append(preview(stack.workshop.folder, stack.workshop.env, stack.workshop.stack))
+    for _ in range(REPEATS):
+        seconds["trivial"].append(preview(folder / "trivial", stack.workshop.env))
+    medians = {kind: statistics.median(found) for kind, found in seconds.items()}
+    peaks = {f"up {kind} MiB": value for kind, value in memory.peak.items()}
+    peaks |= {f"preview {kind} MiB": value for kind, value in later.peak.items()}
+    return {"resources": resources, **medians, "ratio": medians["bakery"] / medians["trivial"], **peaks}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bakes", type=int, default=64, metavar="N")
+    parser.add_argument("--images", type=int, default=1000, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    engine = str(Path(shutil.which("pulumi") or "pulumi").parent)
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if arguments.bakes:
+            (folder / "bakes").mkdir()
+            with declared(folder / "bakes", folder / "home", engine) as stack:
+                found["bakes"] = bakes(stack, arguments.bakes)
+            print(
+                "{bakes} bakes of {floor:.0f} s: {seconds:.0f} s (at most 75), whole up {whole:.0f} s".format(
+                    **found["bakes"]
+                )
+            )
+        if arguments.images:
+            (folder / "images").mkdir()
+            with declared(folder / "images", folder / "home", engine) as stack:
+                found["images"] = previews(stack, arguments.images, folder)
+            print(", ".join(f"{key} {value:.2f}".removesuffix(".00") for key, value in found["images"].items()))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
