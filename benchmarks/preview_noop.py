@@ -24,8 +24,14 @@ from tests.engine import workshop
 from tests.engine.workshop import ROOT, Workshop
 
 REPEATS = 7
-TRIVIAL = """import pulumi
+# This SDK's serialization of a provider nests one call deeper each time, and ends after some 300: it is done once.
+TRIVIAL = """import functools
+
+import pulumi
+import pulumi.dynamic.dynamic
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+
+pulumi.dynamic.dynamic.serialize_provider = functools.cache(pulumi.dynamic.dynamic.serialize_provider)
 
 
 class Plain(ResourceProvider):
@@ -40,8 +46,9 @@ class Made(Resource, module="plain", name="Plain"):
     pass
 
 
+provider = Plain()
 for number in range({count}):
-    Made(Plain(), f"plain-{{number}}", {{"name": f"plain-{{number}}"}})
+    Made(provider, f"plain-{{number}}", {{"name": f"plain-{{number}}"}})
 """
 
 
@@ -67,7 +74,8 @@ def trivial(folder: Path, like: Workshop, count: int) -> None:
     (folder / "Pulumi.yaml").write_text("name: trivial\nruntime: python\n", encoding="utf-8")
     (folder / "__main__.py").write_text(TRIVIAL.format(count=count), encoding="utf-8")
     for arguments in (["stack", "init", "dev"], ["up", "--yes", "--skip-preview", "--stack", "dev"]):
-        subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=folder, env=like.env, check=True, stdout=2)
+        words = ["pulumi", *arguments, "--non-interactive"]
+        subprocess.run(words, cwd=folder, env=like.env, check=True, stdout=subprocess.DEVNULL)
 
 
 def preview(folder: Path, env: dict[str, str], stack: str = "dev") -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -252,8 +253,9 @@ def below(pid: int) -> list[int]:
     """All processes below ``pid``."""
     found: list[int] = []
     for thread in Path(f"/proc/{pid}/task").glob("*/children"):  # any thread of the engine starts processes
-        for child in thread.read_text(encoding="ascii").split():
-            found += [int(child), *below(int(child))]
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for child in thread.read_text(encoding="ascii").split():
+                found += [int(child), *below(int(child))]
     return found
 
 
