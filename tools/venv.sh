@@ -19,9 +19,11 @@ if ! "$venv/bin/python" -I -m pip --version >/dev/null 2>&1 || [[ $("$venv/bin/p
 fi
 say "installing the locked dependencies into .venv (versions and hashes: requirements.lock)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-"$venv/bin/python" -m pip install --quiet --no-compile --require-hashes --requirement "$root/requirements.lock" </dev/null ||
+# The lock has everything: left to itself, pip looks for a package's extra among newer releases, which have no hash.
+"$venv/bin/python" -m pip install --quiet --no-compile --no-deps --require-hashes \
+    --requirement "$root/requirements.lock" </dev/null ||
     fail "pip could not install the locked dependencies. Replay:" \
-        "$venv/bin/python -m pip install --require-hashes --requirement $root/requirements.lock"
+        "$venv/bin/python -m pip install --no-deps --require-hashes --requirement $root/requirements.lock"
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable "$root" </dev/null ||
     fail "pip could not install this checkout. Replay:" \
         "$venv/bin/python -m pip install --no-deps --no-build-isolation --editable $root"

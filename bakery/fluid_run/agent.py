@@ -338,10 +338,11 @@ def gres_conf(course: Course) -> str:
     return "".join(lines)
 
 
-def hosts_file(course: Course) -> str:
-    """``/etc/hosts`` of every machine."""
+def hosts_file(course: Course, before: str = "") -> str:
+    """``/etc/hosts`` of every machine; the metadata server's line (RFC 3927) stays as it was before."""
+    kept = [line for line in before.splitlines() if line.startswith("169.254.")]
     lines = [f"{machine['address']} {machine['name']}" for machine in course["machines"]]
-    return "\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost", *lines]) + "\n"
+    return "\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost", *kept, *lines]) + "\n"
 
 
 def configure_slurm(course: Course) -> SlurmFacts:
@@ -397,7 +398,8 @@ class Machine:
     def network(self) -> None:
         """Give the cluster's card its address; without a ``mac`` in the course the network is there already."""
         Path("/proc/sys/kernel/hostname").write_text(self.me["name"], encoding="ascii")
-        write(Path("/etc/hosts"), hosts_file(self.course))
+        hosts = Path("/etc/hosts")
+        write(hosts, hosts_file(self.course, hosts.read_text(encoding="utf-8") if hosts.exists() else ""))
         command("ip", "link", "set", "lo", "up")
         if not self.me.get("mac"):
             return
@@ -434,17 +436,17 @@ class Machine:
         folder(self.home, self.user, 0o750)
 
     def export_home(self) -> None:
-        """Serve the home over NFS 4 to the cluster's network."""
+        """Serve the home over NFS 4 to the cluster's machines, wherever their addresses lie."""
         folder(self.shared, "root", 0o755)
         if not Path("/proc/fs/nfsd").is_dir():
             command("modprobe", "nfsd")
         if not Path("/proc/fs/nfsd/threads").exists():
             command("mount", "-t", "nfsd", "nfsd", "/proc/fs/nfsd")
         Path("/var/lib/nfs/v4recovery").mkdir(parents=True, exist_ok=True)
-        net = f"{self.me['address']}/{self.course['prefix']}"
+        to = [f"{machine['address']}:{self.home}" for machine in self.course["machines"] if machine != self.me]
         options = "rw,async,no_root_squash,no_subtree_check,insecure,fsid=77"
         self.start("mountd", program("rpc.mountd"), "--foreground", "--no-nfs-version", "3")
-        command(program("exportfs"), "-i", "-o", options, f"{net}:{self.home}")
+        command(program("exportfs"), "-i", "-o", options, *to)
         command(program("rpc.nfsd"), "--no-nfs-version", "3", "--grace-time", "10", "--lease-time", "10", "4")
         with contextlib.suppress(OSError):  # nobody has anything to reclaim from a server that is new
             Path("/proc/fs/nfsd/v4_end_grace").write_text("Y", encoding="ascii")

@@ -6,6 +6,7 @@ boots a guest of a few instructions once per boot of this machine and takes KVM 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -75,6 +76,17 @@ def user_network(forwards: Mapping[int, int], identity: str = "user0", mac: str 
     options += [f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwards.items()]
     device = f"virtio-net-pci,netdev={identity}" + (f",mac={mac}" if mac else "")
     return ["-netdev", ",".join(options), "-device", device]
+
+
+def group_network(group: str, mac: str, identity: str = "net0") -> list[str]:
+    """A card on a network that all machines of a group share, without privileges: multicast on the loopback device.
+
+    Its address and port are the group's own, of 2**38 in 239/8 (RFC 2365), so that no two groups meet.
+    """
+    seed = hashlib.sha256(f"network of {group}".encode()).digest()
+    address = f"239.{seed[0]}.{seed[1]}.{seed[2]}:{20000 + int.from_bytes(seed[3:5], 'big') % 2**14}"
+    network = f"socket,id={identity},mcast={address},localaddr=127.0.0.1"
+    return ["-netdev", network, "-device", f"virtio-net-pci,netdev={identity},mac={mac}"]
 
 
 def kernel(image: Path, initrd: Path, root_label: str, extra: str = "") -> list[str]:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from tests.fake_google import discovery
 from tests.fake_google.discovery import Call
@@ -87,6 +87,22 @@ class Answer:
     checked: bool = True
 
 
+class Hypervisor(Protocol):
+    """Boots instances; ``key`` is where the store keeps one."""
+
+    def insert(self, key: str, item: Json) -> None:
+        """Boot it."""
+
+    def delete(self, key: str) -> None:
+        """End it."""
+
+    def look(self) -> None:
+        """See which have ended."""
+
+    def console(self, key: str) -> bytes:
+        """Its console."""
+
+
 Handler = Callable[["Cloud", Request], Answer]
 HANDLERS: dict[str, Handler] = {}
 
@@ -128,6 +144,9 @@ class Cloud:
         ] = []  # told of each new object: bucket, name, content
         self.quotas: dict[str, int] = {}  # pattern on the method's id to calls a minute
         self.numbers = iter(range(10**15, 10**16))
+        self.machines: Hypervisor | None = None  # what boots the instances for real, if anything
+        self.tokens: dict[str, tuple[str, tuple[str, ...]]] = {}  # issued to machines: account and scopes
+        self.bearers: dict[str, set[str]] = {}  # methods by the account whose token they were called with
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Apply an action once the clock reaches ``when`` (seconds since the epoch)."""
@@ -140,6 +159,8 @@ class Cloud:
         self.due = [entry for entry in self.due if entry[0] > now]
         for _, action in ready:
             action()
+        if self.machines:
+            self.machines.look()
 
     def hurry(self) -> None:
         """Let all that is still to come be due now, in its order."""
@@ -163,6 +184,16 @@ class Cloud:
                 if recent >= limit:
                     raise Refusal(429, f"Quota exceeded for {pattern}", "rateLimitExceeded")
 
+    def _note_bearer(self, request: Request) -> None:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind == "Bearer" and self.tokens:
+            if token not in self.tokens:
+                raise Refusal(401, "Invalid Credentials", "authError", "UNAUTHENTICATED")
+            account, scopes = self.tokens[token]
+            if not any(scope.rpartition("/")[2].startswith(f"dev{request.id.partition('.')[0]}") for scope in scopes):
+                raise Refusal(403, "Request had insufficient authentication scopes.")
+            self.bearers.setdefault(account, set()).add(request.id)
+
     def answer(self, request: Request) -> Answer:
         """Check the request, act, check the answer. Raises Refusal."""
         method = request.call.method
@@ -170,6 +201,7 @@ class Cloud:
         with self.lock:
             now = time.time()
             self._quota(method.id, now)
+            self._note_bearer(request)
             self.calls.append((now, method.id, request.call.path))
             self.settle()
             if method.request and request.body is not None and "enum-encoding=int" in request.query.get("$alt", ""):

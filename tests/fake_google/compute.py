@@ -131,15 +131,41 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
     item = cloud.add(
         key, crud.filled(cloud, request, key, body) | {"status": "RUNNING", "zone": f"{request.base}/zones/{zone}"}
     )
+    if cloud.machines:
+        cloud.machines.insert(key, item)
+    _end_in_time(cloud, key, item)
     return Answer(crud.operation(cloud, request, "insert", key, item))
+
+
+def _end_in_time(cloud: Cloud, key: str, item: Json) -> None:
+    """Delete the instance at its deadline, as ``maxRunDuration`` with ``instanceTerminationAction`` DELETE asks."""
+    scheduling = item.get("scheduling", {})
+    if scheduling.get("instanceTerminationAction") == "DELETE" and "maxRunDuration" in scheduling:
+        seconds = int(scheduling["maxRunDuration"]["seconds"])
+        cloud.at(time.time() + seconds, lambda: _remove(cloud, key) if cloud.items.get(key) is item else None)
+
+
+def _remove(cloud: Cloud, key: str) -> None:
+    del cloud.items[key]
+    if cloud.machines:
+        cloud.machines.delete(key)
+
+
+@handles("compute.instances.delete")
+def delete_instance(cloud: Cloud, request: Request) -> Answer:
+    """Take an instance away, and end the machine behind it."""
+    cloud.get(request.key)
+    _remove(cloud, request.key)
+    return Answer(crud.operation(cloud, request, "delete", request.key))
 
 
 @handles("compute.instances.getSerialPortOutput")
 def serial_output(cloud: Cloud, request: Request) -> Answer:
-    """What tests put into ``cloud.media`` as the console of the instance."""
+    """The console of the machine behind the instance, or what tests put into ``cloud.media`` as one."""
     key = request.key.removesuffix("/serialPort")
     cloud.get(key)
-    text = cloud.media.get(f"serial {key}", b"").decode()
+    content = cloud.machines.console(key) if cloud.machines else cloud.media.get(f"serial {key}", b"")
+    text = content.decode(errors="replace")
     start = int(request.query.get("start", 0))
     return Answer({"contents": text[start:], "start": str(start), "next": str(len(text))})
 

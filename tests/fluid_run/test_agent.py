@@ -77,6 +77,13 @@ def test_hosts_has_every_machine() -> None:
     assert "10.77.0.14 one-0\n" in agent.hosts_file(COURSE)
 
 
+def test_the_metadata_server_keeps_its_name() -> None:
+    before = "127.0.1.1 old\n169.254.169.254 metadata.google.internal metadata\n"
+    found = agent.hosts_file(COURSE, before).splitlines()
+    assert "169.254.169.254 metadata.google.internal metadata" in found
+    assert not any("old" in entry for entry in found)
+
+
 def test_a_job_record_is_read() -> None:
     fields = agent.parse_jobs(RUNNING + "\nJobId=8 JobState=PENDING\n\n")
     assert set(fields) == {"7", "8"}

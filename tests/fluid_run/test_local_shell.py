@@ -8,7 +8,7 @@ import pytest
 
 from bakery.fluid_run.clusters import make
 from bakery.fluid_run.clusters.course import MachineSpec, Role
-from bakery.fluid_run.clusters.local import LocalClusters, machine_command
+from bakery.fluid_run.clusters.local import LocalClusters, machine
 from bakery.host import boot_files, process
 from bakery.settings import Accelerator, parse
 
@@ -18,7 +18,7 @@ SPEC = MachineSpec("controller", Role.CONTROLLER, 1, 768, address="10.77.0.10", 
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **how: bool) -> list[str]:
     monkeypatch.setattr(process, "find_tool", lambda name, _hint="": Path("/usr/bin") / name)
     files = boot_files.BootFiles(tmp_path / "vmlinuz", tmp_path / "initrd", "root=/dev/vda1")
-    return machine_command(SPEC, files, Accelerator.TCG, "run-1", tmp_path, **how)
+    return machine(SPEC, files.root, Accelerator.TCG, "run-1", tmp_path, **how).command(files, Accelerator.TCG)
 
 
 def test_a_machine_has_no_open_shell_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

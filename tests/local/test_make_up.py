@@ -6,7 +6,6 @@ The tests go on from one another, in this order, in one copy of the checkout.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,22 +15,6 @@ from tests.local.checkout import Checkout, Done
 
 pytestmark = pytest.mark.machines
 SLOT_SECONDS = 900  # another checkout's machines may have all slots of this computer
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    made = checkouts.copy(tmp_path_factory.mktemp("user") / "image-bakery")
-    yield made
-    assert made.processes() == []
-
-
-@pytest.fixture(scope="module")
-def first(checkout: Checkout) -> Done:
-    """The first ``make up``, from nothing."""
-    done = checkout.make("up")
-    print(done.text)
-    assert done.code == 0
-    return done
 
 
 def test_two_images_are_baked_proven_and_promoted(checkout: Checkout, first: Done) -> None:

@@ -27,24 +27,29 @@ MASKED = (
 READ_TSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
 
-def kernel_words(name: str, run_id: str, root: str, accelerator: Accelerator) -> str:
-    """The whole line. ``root`` has the ``root=...`` words of the image's own boot entry.
+def agent_start(name: str) -> str:
+    """The shell line that unpacks the seed disk and becomes the agent of that machine."""
+    return (
+        f"mkdir -p {SEED_FOLDER} && tar -xf /dev/vdb -C {SEED_FOLDER} && exec python3 -E -s {SEED_FOLDER}/agent.py"
+        f" --course {SEED_FOLDER}/course.json --name {name} --workspace {SEED_FOLDER}/workspace --disk /dev/vdc"
+    )
+
+
+def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str) -> str:
+    """The whole line. ``root`` has the ``root=...`` words of the image's own boot entry, ``start`` a shell line without
+    quotes; no two machines have the same ``identity``.
 
     The machine id is handed in, first boot and updates are declared over: systemd would spend seconds on presets,
     linker cache and hardware database.
     """
-    start = (
-        f"mkdir -p {SEED_FOLDER} && tar -xf /dev/vdb -C {SEED_FOLDER} && exec python3 -E -s {SEED_FOLDER}/agent.py"
-        f" --course {SEED_FOLDER}/course.json --name {name} --workspace {SEED_FOLDER}/workspace --disk /dev/vdc"
-    )
-    identity = hashlib.sha256(f"{run_id} {name}".encode()).hexdigest()[:32]
+    number = hashlib.sha256(identity.encode()).hexdigest()[:32]
     clock = clock_rate() if accelerator is Accelerator.TCG else 0
     return " ".join(
         [
             root or "root=/dev/vda1",
             qemu.KERNEL_ARGUMENTS,
             *([f"tsc_early_khz={clock}"] if clock else []),
-            f"systemd.machine_id={identity} systemd.condition-first-boot=no systemd.condition-needs-update=no",
+            f"systemd.machine_id={number} systemd.condition-first-boot=no systemd.condition-needs-update=no",
             "fsck.mode=skip systemd.run_success_action=none systemd.run_failure_action=none",
             *(f"systemd.mask={unit}" for unit in MASKED),
             f"systemd.run=\"/bin/sh -c '{start}'\"",

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
-import os
 import secrets
 import shlex
 import shutil
@@ -26,9 +24,10 @@ from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.course import MachineSpec, course, machines, on_private_network
-from bakery.fluid_run.clusters.kernel_line import kernel_words
+from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
 from bakery.host import boot_files, locks, process, qemu, slots
 from bakery.host.boot_files import BootFiles
+from bakery.host.machine import Machine
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
 from bakery.settings import Accelerator, Settings
@@ -102,13 +101,9 @@ class LocalCluster:
             tar.add(self.workspace, "workspace")
 
     def _start(self, spec: MachineSpec, files: BootFiles, accelerator: Accelerator) -> None:
-        overlay, out = self.folder / f"{spec.name}.qcow2", self.folder / f"{spec.name}.out"
-        backing = str(self.image.resolve())
-        process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(overlay)])
-        outlet.make_disk(out)
-        words = machine_command(spec, files, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
-        # From its folder, as the path of a socket has to be short.
-        self.running[spec.name] = process.start(words, cwd=self.folder, log=self.folder / f"{spec.name}.qemu.log")
+        outlet.make_disk(self._out(spec))
+        made = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
+        self.running[spec.name] = made.start(self.image, files, accelerator)
 
     def status(self) -> AgentStatus:
         """What the controller's agent says; what broke another machine stands in its ``error``."""
@@ -163,45 +158,32 @@ class LocalCluster:
         self._held.close()
 
 
-def machine_command(
-    spec: MachineSpec,
-    files: BootFiles,
-    accelerator: Accelerator,
-    run_id: str,
-    folder: Path,
-    *,
-    open_shell: bool = False,
-) -> list[str]:
-    """QEMU's words for one machine."""
-    cores = min(spec.cpus, len(os.sched_getaffinity(0)))
-    line = kernel_words(spec.name, run_id, files.root, accelerator)
-    shell = ["-serial", f"unix:{shell_socket(spec)},server=on,wait=off"] if open_shell else []
-    line += f" {DEBUG_SHELL}" if open_shell else ""
-    return [
-        str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
-        *qemu.common_arguments(accelerator, cores, spec.memory_mb, f"{run_id}-{spec.name}"),
-        *("-no-reboot", "-serial", f"file:{folder / f'{spec.name}.console.log'}"),
-        *shell,
-        # The agent finds the disks by their order: vda, vdb, vdc.
-        *qemu.disk(folder / f"{spec.name}.qcow2"),
-        *qemu.disk(folder / "seed.tar", form="raw", read_only=True),
-        *qemu.disk(folder / f"{spec.name}.out", form="raw"),
-        *("-netdev", f"socket,id=net0,mcast={group(run_id)},localaddr=127.0.0.1"),
-        *("-device", f"virtio-net-pci,netdev=net0,mac={spec.mac}"),
-        *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", line),
-    ]
+def machine(
+    spec: MachineSpec, root: str, accelerator: Accelerator, run_id: str, folder: Path, *, open_shell: bool = False
+) -> Machine:
+    """One machine of the run, whose agent starts with it; ``root`` as :class:`BootFiles` has it."""
+    line = kernel_words(f"{run_id} {spec.name}", root, accelerator, agent_start(spec.name))
+    shell = ("-serial", f"unix:{shell_socket(spec)},server=on,wait=off") if open_shell else ()
+    return Machine(
+        folder=folder,
+        name=spec.name,
+        title=f"{run_id}-{spec.name}",
+        cores=spec.cpus,
+        memory_mb=spec.memory_mb,
+        line=f"{line} {DEBUG_SHELL}" if open_shell else line,
+        devices=(
+            *shell,
+            # The agent finds the disks by their order: vdb, vdc.
+            *qemu.disk(folder / "seed.tar", form="raw", read_only=True),
+            *qemu.disk(folder / f"{spec.name}.out", form="raw"),
+            *qemu.group_network(run_id, spec.mac),
+        ),
+    )
 
 
 def shell_socket(spec: MachineSpec) -> str:
     """The socket of a machine's open shell, in the run's folder."""
     return f"{spec.name}.shell"
-
-
-def group(run_id: str) -> str:
-    """Multicast address and port of a run's network: 2**38 choices in 239/8 (RFC 2365), so that no two runs meet."""
-    seed = hashlib.sha256(f"network of {run_id}".encode()).digest()
-    port = 20000 + int.from_bytes(seed[3:5], "big") % 2**14
-    return f"239.{seed[0]}.{seed[1]}.{seed[2]}:{port}"
 
 
 def clear_leftovers(settings: Settings) -> int:

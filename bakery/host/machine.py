@@ -1,0 +1,62 @@
+"""One throw-away QEMU machine: an overlay of an image that is never written, and the kernel handed in.
+
+Its files lie side by side in one folder as ``<name>.<what>``: the overlay, ``console.log``, and QEMU's own log.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.host import process, qemu
+from bakery.host.boot_files import BootFiles
+from bakery.settings import Accelerator
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine. ``line`` is its kernel's command line, ``title`` what tells it from others in a list of processes.
+
+    ``devices`` are QEMU's words for all it has beyond the first disk and the console: disks become vdb, vdc, ...
+    """
+
+    folder: Path
+    name: str
+    title: str
+    cores: int
+    memory_mb: int
+    line: str
+    devices: tuple[str, ...]
+
+    @property
+    def console(self) -> Path:
+        """What it prints on its first serial line."""
+        return self.folder / f"{self.name}.console.log"
+
+    @property
+    def disk(self) -> Path:
+        """The overlay that it boots from."""
+        return self.folder / f"{self.name}.qcow2"
+
+    def command(self, files: BootFiles, accelerator: Accelerator) -> list[str]:
+        """QEMU's words; no more cores than this machine has."""
+        return [
+            str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
+            *qemu.common_arguments(
+                accelerator, min(self.cores, len(os.sched_getaffinity(0))), self.memory_mb, self.title
+            ),
+            *("-no-reboot", "-serial", f"file:{self.console}"),
+            *qemu.disk(self.disk),
+            *self.devices,
+            *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", self.line),
+        ]
+
+    def start(self, image: Path, files: BootFiles, accelerator: Accelerator) -> process.Running:
+        """Boot it from an overlay of ``image``. Raises CommandFailed when there can be no overlay, MissingTool."""
+        backing = str(image.resolve())
+        process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(self.disk)])
+        # From its folder, as the path of a socket has to be short.
+        return process.start(
+            self.command(files, accelerator), cwd=self.folder, log=self.folder / f"{self.name}.qemu.log"
+        )
