@@ -90,19 +90,21 @@ def fetch_seed(bucket: str, prefix: str) -> Path:
 
 
 def carry(bucket: str, prefix: str, out: Path, sent: dict[str, str]) -> None:
-    """Send what changed; a failed try is made good by the next."""
-    for name in MAIL:
-        file = out / name
-        if not file.is_file():
-            continue
-        content = file.read_bytes()
+    """Send what changed; a failed try is made good by the next.
+
+    The status is read first and sent last, as whoever reads there that the run ended looks for the results at once.
+    """
+    found = {name: (out / name).read_bytes() for name in MAIL if (out / name).is_file()}  # in the order of MAIL
+    for name in reversed(MAIL):
+        content = found.get(name, b"")
         digest = hashlib.sha256(content).hexdigest()
-        if sent.get(name) != digest:
+        if content and sent.get(name) != digest:
             try:
                 upload(bucket, f"{prefix}/{name}", content)
                 sent[name] = digest
             except OSError as error:
                 print(f"{name}: {error}", flush=True)
+                return
 
 
 def main() -> int:
