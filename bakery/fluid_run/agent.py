@@ -22,6 +22,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -960,8 +961,14 @@ class Lease:
             raise Broken(f"nobody asked for this run for {self.seconds:.0f} s")
 
 
+def told_to_end(*_: object) -> None:
+    """Raise Broken: the answer to SIGTERM, which lets the run cancel its jobs."""
+    raise Broken("told to end")
+
+
 def visit(course: Course, workspace: Path, reporter: Reporter) -> None:
     """The whole run on a cluster that is there, as whoever this process is; no job stays behind in any case."""
+    signal.signal(signal.SIGTERM, told_to_end)
     queue = Queue(course, workspace, reporter)
     staged = {str(path): stamp(path) for path in workspace.rglob("*") if path.is_file()}
     lease = Lease(workspace.parent / "lease", course["lease_seconds"])

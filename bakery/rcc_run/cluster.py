@@ -25,6 +25,7 @@ DEFAULT = ClusterShape(
     controller_disk_size_gb=1024,
     controller_disk_type="pd-ssd",
 )
+UNKNOWN = ClusterShape(partitions=(), login_nodes=0)  # a cluster that is there says itself what it has
 TAKEN = frozenset(
     (
         *("cluster_name", "project", "zone", "controller_image", "login_image", "partitions", "login_node_count"),

@@ -13,6 +13,7 @@ from bakery.codec import encode
 from bakery.errors import BakeryError, InputError, Problem, Severity, TestFailed
 from bakery.fluid_run.base import Clusters, RunResult, TestOrder
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run as run_tests
 from bakery.host.google import Google
 from bakery.library.app_runs import store
@@ -89,11 +90,19 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, g
             problems.append(Problem(WHERE, 1, text, "make it in an earlier step", Severity.WARNING))
     made = settings(given, top, stack)
     _stop(problems)
+    found = _image(given, made, google)
+    suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
+    return Step(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
+
+
+def _image(given: Arguments, made: Settings, google: Google | None) -> ImageRecord:
+    """What is tested: the image, or the cluster that is there, whatever it boots from."""
+    if given.cluster_type == STATIC:
+        return ImageRecord(given.rcc_controller, "", "", "", "", "")
     found = image.look_up(given.gce_image, google or Google(made.google))
     if isinstance(found, Problem):
         raise InputError([found])
-    suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
-    return Step(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
+    return found
 
 
 def _stop(problems: list[Problem]) -> None:
@@ -111,7 +120,9 @@ def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[
 
 
 def _cluster(given: Arguments, here: Path, findings: Findings) -> cluster.Tested:
-    if given.cluster_type != EPHEMERAL or given.rcc_tfvars == DEFAULT_TFVARS:
+    if given.cluster_type != EPHEMERAL:
+        return cluster.Tested(cluster.UNKNOWN)
+    if given.rcc_tfvars == DEFAULT_TFVARS:
         return cluster.read(None, given, findings)
     file = workspace.resolve(given.rcc_tfvars, here, workspace.root(here))
     if file is None:
@@ -155,6 +166,13 @@ def _order(given: Arguments, suite: Suite, name: str, top: Path) -> TestOrder:
     )
 
 
+def _clusters(step: Step, google: Google) -> Clusters:
+    given = step.arguments
+    if given.cluster_type == STATIC:
+        return StaticClusters(step.settings, given.rcc_controller, given.zone)
+    return ComputeEngineClusters(step.settings, google)
+
+
 def run(step: Step, activity: Activity, google: Google | None = None) -> RunResult:
     """Run the tests; rows and files are in their places when it returns.
 
@@ -163,7 +181,7 @@ def run(step: Step, activity: Activity, google: Google | None = None) -> RunResu
     shared = google or Google(step.settings.google)
     results: list[RunResult] = []
     failure: BakeryError | None = None
-    clusters: Clusters = ComputeEngineClusters(step.settings, shared)
+    clusters = _clusters(step, shared)
     try:
         state = StatePaths(step.settings.state)
         run_tests(step.order, image.GivenImage(step.image), clusters, state, activity, told=results.append)

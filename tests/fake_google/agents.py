@@ -11,9 +11,13 @@ from typing import Any
 from tests.fake_google.cloud import Cloud
 
 
-def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None) -> None:
-    """Let every run of the cloud end at once; ``exit_codes`` by output directory, 0 for those not named."""
+def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None, stdout: Mapping[str, str] | None = None) -> None:
+    """Let every run of the cloud end at once.
+
+    ``exit_codes`` and ``stdout`` are by output directory; a job that is not named ends with 0 and prints nothing.
+    """
     codes = dict(exit_codes or {})
+    outputs = {f"outputs/{name}/stdout": text.encode() for name, text in (stdout or {}).items()}
 
     def hook(cloud: Cloud, bucket: str, name: str, content: bytes) -> None:
         if not name.endswith("/seed.tar"):
@@ -25,7 +29,8 @@ def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None) -> None:
         prefix = name.removesuffix("/seed.tar")
         status = {"stage": "collect", "jobs_done": len(jobs), "jobs_total": len(jobs), "ended": True}
         results = json.dumps({"version": 1, "jobs": jobs, "left_out": []}).encode()
-        _put(cloud, bucket, f"{prefix}/controller/results.tar", _tar({"agent-results.json": results}))
+        members = {"agent-results.json": results, "logs/agent.log": b"", **outputs}
+        _put(cloud, bucket, f"{prefix}/controller/results.tar", _tar(members))
         _put(cloud, bucket, f"{prefix}/controller/status.json", json.dumps(status).encode())
 
     cloud.hooks.append(hook)

@@ -4,52 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bakery.fluid_run import agent
-
-SBATCH = """
-import json, os, sys
-state = os.environ["FAKE_SLURM"]
-jobs = [json.loads(line) for line in open(state)] if os.path.exists(state) else []
-if "--refuse" in sys.argv:
-    sys.exit("sbatch: error: no such partition")
-environment = {key: os.environ.get(key) for key in ("WORKSPACE", "PROJECT", "GIT_SHA", "GCE_IMAGE")}
-with open(state, "a") as sink:
-    job = {"id": len(jobs) + 1, "words": sys.argv[1:], "env": environment, "cwd": os.getcwd()}
-    sink.write(json.dumps(job) + "\\n")
-print(f"{len(jobs) + 1};cluster")
-"""
-SCONTROL = """
-import json, os
-for line in open(os.environ["FAKE_SLURM"]):
-    job = json.loads(line)
-    code = os.environ.get("FAKE_CODE_%d" % job["id"], "0:0")
-    state = os.environ.get("FAKE_STATE_%d" % job["id"], "COMPLETED" if code == "0:0" else "FAILED")
-    facts = "RunTime=00:00:09 NumNodes=2 NumCPUs=4 NodeList=n Partition=p"
-    print(f"JobId={job['id']} JobState={state} ExitCode={code} {facts}")
-"""
-SCANCEL = "import os, sys; os.environ; open(os.environ['FAKE_SLURM'] + '.cancelled', 'a').write(sys.argv[1] + ' ')"
+from tests.fluid_run import slurm as programs
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "bin"
-    place.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCANCEL)):
-        (place / name).write_text(f"#!{sys.executable}\n{text}")
-        (place / name).chmod(stat.S_IRWXU)
+    place = programs.install(tmp_path)
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_SLURM", str(tmp_path / "jobs"))
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    # A login shell reads /etc/profile, which sets PATH anew: these programs are found by BASH_ENV's elder brother.
     monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".bash_profile").write_text(f'export PATH="{place}:$PATH"\n')
     return tmp_path
 
 

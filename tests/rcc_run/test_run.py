@@ -18,6 +18,7 @@ import pytest
 from bakery.rcc_run.cli import rcc_run
 from tests.fake_google import agents, compute
 from tests.fake_google.cloud import Fault
+from tests.fluid_run import gcloud
 from tests.rcc_run.step import IMAGES, STEP, TABLE, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -281,3 +282,19 @@ def test_a_cancelled_step_takes_its_machines_away(workspace: Workspace, number: 
     assert running.returncode == 130, said
     assert said.endswith("interrupted\n") and "Traceback" not in said
     assert machines(workspace) == []
+
+
+def test_a_cluster_that_is_there_is_visited_by_ssh_and_nothing_is_made(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.write("openfoam/test/solve.sh", "#!/bin/bash\nexit 4\n", 0o755)
+    words = ("--cluster-type=rcc-static", "--rcc-controller=head")
+    with gcloud.installed(tmp_path / ".machines", monkeypatch, "head"):
+        assert run(*words) == 1
+    first, second = rows(workspace)
+    assert (first["exit_code"], second["exit_code"]) == (0, 4)
+    assert (first["node_count"], first["machine_type"], first["partition"]) == (2, None, "p")
+    assert first["vm_image"] == "projects/p/global/images/openfoam-gcp-foss-latest"
+    assert "dam break: 1 of 2 passed" in capsys.readouterr().out
+    asked = {method for _at, method, _path in workspace.server.cloud.calls}
+    assert asked == {"bigquery.tabledata.insertAll"}

@@ -117,6 +117,8 @@ class ComputeEngineCluster:
 
     def collect(self, folder: Path) -> None:
         """The controller's results at the top, every machine's console and logs below ``machines/``."""
+        if not self.zone:  # no machine was ever asked for
+            return
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
         outlet.lift(folder / "machines" / self.specs[0].name, folder)
