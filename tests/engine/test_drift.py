@@ -114,7 +114,7 @@ def test_two_stacks_at_once_bake_a_digest_once(workshop: Workshop) -> None:
     workshop.fake = {"seconds": 3}
     other = shop.init(Workshop(workshop.folder, workshop.env, workshop.fake, stack="second"))
     both = [one.start("up", "--yes", "--skip-preview") for one in (workshop, other)]
-    texts = [one.communicate(timeout=120)[0] for one in both]
+    texts = [one.communicate(timeout=shop.TIMEOUT)[0] for one in both]
     assert [one.returncode for one in both] == [0, 0], texts
     outcomes = sorted(one.resources("BakedImage")[0]["outputs"]["outcome"] for one in (workshop, other))
     assert outcomes[0] in ("adopted", "baked")

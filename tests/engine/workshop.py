@@ -21,7 +21,7 @@ from bakery.settings import Settings, from_file
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "dev"
-TIMEOUT = 120
+TIMEOUT = 300
 
 
 @dataclass(frozen=True)

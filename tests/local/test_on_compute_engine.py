@@ -34,9 +34,9 @@ COLLECTION = "compute/compute/v1/projects/p/global/images"
 TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
 ACCOUNT = "bakery-test@p.iam.gserviceaccount.com"
 SHAPE = ClusterShape(partitions=(Partition("debug", nodes=2, machine_type="e2-standard-2"),), login_nodes=0)
-SCRIPTS = {
-    "nodes.sh": "srun hostname | sort | tee nodes.txt\necho nodes: $(wc -l <nodes.txt)\n",
-    "after.sh": 'echo "$GCE_IMAGE of $PROJECT" >told.txt\nexit 3\n',
+SCRIPTS = {  # each takes more than a second: Slurm counts a job's time in whole ones
+    "nodes.sh": "sleep 1.5\nsrun hostname | sort | tee nodes.txt\necho nodes: $(wc -l <nodes.txt)\n",
+    "after.sh": 'sleep 1.5\necho "$GCE_IMAGE of $PROJECT" >told.txt\nexit 3\n',
 }
 JOBS = (
     TestJob(
@@ -133,7 +133,7 @@ def test_rows_went_into_bigquery_and_the_image_knows_its_verdict(
 ) -> None:
     rows = [row["json"] for row in server.cloud.rows[TABLE]]
     assert [(row["benchmark_name"], row["exit_code"]) for row in rows] == [("out/nodes", 0), ("out/after", 3)]
-    assert all(row["machine_type"] == "e2-standard-2" and row["runtime"] > 0 for row in rows)
+    assert all(row["machine_type"] == "e2-standard-2" and row["runtime"] >= 1 for row in rows)
     found = ComputeEngineLibrary(settings).find(IMAGE)
     assert found is not None and found.proof is Proof.FAILED
     (kept,) = ComputeEngineLibrary(settings).runs(IMAGE)
