@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bakery import google_terms
 from bakery.config_reader import Reader
 from bakery.errors import InputError, Problem
 
@@ -142,6 +143,7 @@ def _spack(reader: Reader, root: Path) -> SpackSettings:
 
 
 def _google(reader: Reader) -> GoogleSettings:
+    google_terms.check(reader)
     return GoogleSettings(
         project=reader.text("project"),
         region=reader.text("region"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.errors import InputError
+from bakery.plan import google_names
 from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, parse
 
 ROOT = Path("/checkout")
@@ -49,7 +50,13 @@ def test_every_group_is_read() -> None:
                 "cache": "c",
                 "mirror": "m",
             },
-            "google": {"project": "p", "region": "r", "zones": ["z"], "buckets": {"logs": "l"}, "consumers": ["c"]},
+            "google": {
+                "project": "p",
+                "region": "r",
+                "zones": ["z"],
+                "buckets": {"logs": "l"},
+                "consumers": ["123456"],
+            },
         },
         "gcp",
         ROOT,
@@ -69,7 +76,7 @@ def test_every_group_is_read() -> None:
     assert (settings.google.zones, settings.google.buckets, settings.google.consumers) == (
         ("z",),
         {"logs": "l"},
-        ("c",),
+        ("123456",),
     )
 
 
@@ -206,3 +213,32 @@ def test_paths_of_spack_are_given_in_full_and_addresses_as_they_are(tmp_path: Pa
     spack = parse({"spack": {"source": "./spack", "cache": "../c", "mirror": "gs://m"}}, "dev", tmp_path / "here").spack
     assert spack.source == f"{tmp_path}/here/spack"
     assert (spack.cache, spack.mirror) == (f"{tmp_path}/c", "gs://m")
+
+
+def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
+    given = {
+        "project": "My Project",
+        "region": "us_central1",
+        "kmsKey": "k",
+        "repository": "https://example.com/a/b",
+        "subnetwork": "default",
+        "buckets": {"logz": "b"},
+        "accounts": {"bake": "somebody", "nobody": "x@p.iam.gserviceaccount.com"},
+        "consumers": ["their-project", "allUsers", "somebody@example.com"],
+    }
+    found = messages({"oven": "cloud-build", "google": given})
+    wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "buckets.logz", "accounts.bake")
+    for key in (*wrong, "accounts.nobody"):
+        assert any(f"google.{key} is" in text for text in found), key
+    assert sum("google.consumers has" in text for text in found) == 3
+    assert len(found) == len(wrong) + 4
+
+
+def test_consumers_are_what_an_iam_policy_takes() -> None:
+    given = ["123456789012", "group:hpc@example.com", "ci@their-project.iam.gserviceaccount.com"]
+    google = {"project": "p", "region": "us-central1", "consumers": given}
+    assert google_names.consumers(parse({"oven": "cloud-build", "google": google}, "gcp", ROOT).google) == (
+        "group:hpc@example.com",
+        "principalSet://cloudresourcemanager.googleapis.com/projects/123456789012/type/ServiceAccount",
+        "serviceAccount:ci@their-project.iam.gserviceaccount.com",
+    )

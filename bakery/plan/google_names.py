@@ -5,29 +5,10 @@ Declared by :mod:`bakery.infrastructure`, used by ovens, library and Fluid-Run; 
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from bakery.google_terms import Bucket, Duty, member
 from bakery.settings import GoogleSettings
 
-
-class Bucket(StrEnum):
-    """What a bucket is for."""
-
-    SOURCES = "sources"
-    LOGS = "logs"
-    ARTIFACTS = "artifacts"
-    SPACK_CACHE = "spack-cache"
-
-
-class Duty(StrEnum):
-    """What a service account does."""
-
-    BAKE = "bake"
-    MACHINE = "machine"
-    TEST = "test"
-    TRIGGER = "trigger"
-    DEPLOY = "deploy"
-
+__all__ = ["Bucket", "Duty"]  # whoever asks for a name, says of what
 
 DATASET = "rcc_run"
 TABLE = "app_runs"
@@ -64,3 +45,8 @@ def topic(google: GoogleSettings) -> str:
 def zones(google: GoogleSettings) -> tuple[str, ...]:
     """The zones to bake and test in, in order of preference."""
     return google.zones or tuple(f"{google.region}-{letter}" for letter in "abcf")
+
+
+def consumers(google: GoogleSettings) -> tuple[str, ...]:
+    """Who may boot from promoted images, as IAM names them, sorted."""
+    return tuple(sorted({member(consumer) for consumer in google.consumers}))

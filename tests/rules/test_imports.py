@@ -40,9 +40,10 @@ IO_CALLS = {
 }
 
 # Protocols and values: the language that the parts speak, importable from everywhere.
-WORDS = {f"bakery.{part}" for part in ("errors", "activity", "paths", "codec", "config_reader", "status_line")} | {
-    f"bakery.{part}" for part in ("ovens.base", "library.base", "fluid_run.base", "recipe.model", "plan.model")
-}
+WORDS = {
+    f"bakery.{part}"
+    for part in ("errors", "activity", "paths", "codec", "config_reader", "google_terms", "status_line")
+} | {f"bakery.{part}" for part in ("ovens.base", "library.base", "fluid_run.base", "recipe.model", "plan.model")}
 BASE = ("bakery.settings", "bakery.host")
 PURE = ("bakery.plan", "bakery.recipe.render")
 # Each part, and what else it may import besides itself and the words. A part that is not here may import anything.
