@@ -16,25 +16,16 @@ from bakery.infrastructure.component import Component
 from bakery.plan import google_names
 from bakery.plan.google_names import Duty
 from bakery.plan.model import ImagePlan, Plan
+from bakery.plan.watched import previewed, watched
 from bakery.settings import GoogleSettings, Settings
 
 BUILDER_TAG = "0.1.0"
-ALWAYS_INCLUDED = ("bakery.lock",)
 NAME_LENGTH = 64
 
 
 def builder_image(google: GoogleSettings) -> str:
     """The builder image, in the bakery's own repository."""
     return f"{google.region}-docker.pkg.dev/{google.project}/{google_names.REPOSITORY}/bakery:{BUILDER_TAG}"
-
-
-def included_files(image: ImagePlan, images: Mapping[str, ImagePlan]) -> tuple[str, ...]:
-    """The paths whose change can change the image or its tests: its own files, and those of all that it stands on."""
-    paths = {*ALWAYS_INCLUDED, image.template_path, f"{image.template_path.rpartition('/')[0]}/*.yaml"}
-    paths |= {file.path for file in image.files}
-    paths |= {file.path for file in image.tests.files} if image.tests else set()
-    parent = images.get(image.base.family) if not image.base.external else None
-    return tuple(sorted(paths | set(included_files(parent, images) if parent else ())))
 
 
 class Triggers(Component):
@@ -67,7 +58,7 @@ class Triggers(Component):
             description=f"Bakes {image.family} when {image.package} or what it stands on changes",
             command=["bake", image.family],
             timeout=image.timeout + 3600,
-            included_files=list(included_files(image, images)),
+            included_files=list(watched(image, images, self.settings)),
             **self._event(pull_request=False),
         )
 
@@ -75,15 +66,22 @@ class Triggers(Component):
         return self._trigger(
             f"{name}-preview",
             trigger_name="bakery-preview",
-            description="Says in a pull request which images it bakes, and why",
+            description="Writes into the log of a pull request's check which images it bakes, and why",
             command=["plan", "--markdown"],
             timeout=600,
+            included_files=list(previewed(self.settings)),
             **self._event(pull_request=True),
         )
 
     def _schedule(self, name: str) -> cloudbuild.Trigger:
         google = self.google
-        topic = pubsub.Topic(f"{name}-schedule", project=google.project, name="bakery-schedule", opts=self.below())
+        topic = pubsub.Topic(
+            f"{name}-schedule",
+            project=google.project,
+            name="bakery-schedule",
+            kms_key_name=google.kms_key or None,
+            opts=self.below(),
+        )
         cloudscheduler.Job(
             f"{name}-newer-bases",
             project=google.project,

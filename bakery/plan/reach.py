@@ -64,6 +64,18 @@ def _paths(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
             yield path
 
 
+def folders(template: Json, variables: Mapping[str, str], files: Iterable[SourceFile]) -> tuple[str, ...]:
+    """The workspace paths of those folders that the template hands over as a whole; ``files`` are the reaching ones."""
+    named = {posixpath.normpath(path) for path in _named(template, variables) if path is not None}
+    paths = [file.path for file in files]
+    return tuple(sorted(path for path in named if any(one.startswith(path + "/") for one in paths)))
+
+
+def takes_all(template: Json, variables: Mapping[str, str]) -> bool:
+    """Whether any file of the package may reach the image, as a provisioner runs on the machine that bakes."""
+    return None in _named(template, variables)
+
+
 def tested(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
     """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
     words = {in_workspace(word) for job in suite.jobs for word in _words(job.execution_command)}

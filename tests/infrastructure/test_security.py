@@ -48,7 +48,7 @@ def settings(**google: Any) -> Settings:
 
 
 def image(family: str, base: Base, *paths: str) -> ImagePlan:
-    files = tuple(SourceFile(path, 0o644, "0" * 64, Path(path)) for path in paths)
+    files = tuple(SourceFile(path, 0o644, "0" * 64, Path(path).absolute()) for path in paths)
     return ImagePlan(
         package=family,
         variant="",
@@ -143,6 +143,18 @@ def test_the_machine_that_is_baked_may_not_touch_compute() -> None:
     assert roles <= {"roles/storage.objectViewer", "roles/storage.objectUser"}
 
 
+def test_who_only_looks_for_images_may_not_change_them() -> None:
+    changing = {"bakeryLibrarian", "bakeryTester", "bakeryBaker"}
+    assert not [grant for grant in GRANTS if grant.duty is Duty.TRIGGER and grant.role in changing]
+    assert all(word.endswith((".get", ".getFromFamily", ".list")) for word in CUSTOM_ROLES["bakeryReader"][1])
+
+
+def test_only_the_builders_account_pushes_the_image_that_triggers_run() -> None:
+    pushing = [grant.duty for grant in GRANTS if grant.role == "roles/artifactregistry.writer"]
+    assert pushing == [Duty.BUILDER]
+    assert not [grant for grant in GRANTS if grant.target is Duty.BUILDER], "no build can run as it by itself"
+
+
 def test_iap_is_for_ssh_only(declared: Recorder) -> None:
     tunnels = [m for m in declared.of("iAMMember:IAMMember") if m["role"] == "roles/iap.tunnelResourceAccessor"]
     assert [tunnel["condition"]["expression"] for tunnel in tunnels] == ["destination.port == 22"]
@@ -163,7 +175,8 @@ def test_a_key_of_ones_own_encrypts_everything_at_rest() -> None:
     key = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
     assert {bucket["encryption"]["defaultKmsKeyName"] for bucket in declared.of("bucket:Bucket")} == {key}
     assert declared.of("dataset:Dataset")[0]["defaultEncryptionConfiguration"] == {"kmsKeyName": key}
-    assert {t.get("kmsKeyName") for t in declared.of("topic:Topic") if t["name"] == "bakery-events"} == {key}
+    assert [topic["kmsKeyName"] for topic in declared.of("topic:Topic")] == [key] * 2
+    assert [one["kmsKeyName"] for one in declared.of("repository:Repository")] == [key]
 
 
 def test_nothing_is_open_to_the_internet(declared: Recorder) -> None:
@@ -187,10 +200,11 @@ def test_the_results_are_partitioned_and_protected(declared: Recorder) -> None:
 def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> None:
     triggers = {trigger["name"]: trigger for trigger in declared.of("trigger:Trigger")}
     assert set(triggers) == {"bakery-rcc-debian", "bakery-hpcc", "bakery-preview", "bakery-newer-bases"}
-    files = triggers["bakery-hpcc"]["includedFiles"]
-    assert "packages/hpcc/install.sh" in files
-    assert "common/etc/sysctl.conf" in files  # its parent's
+    files = triggers["bakery-hpcc"]["includedFiles"]  # what they are made of: tests/plan/test_watched.py
+    assert {"packages/hpcc/install.sh", "packages/rcc-debian/packer.json", "common/etc/sysctl.conf"} <= set(files)
+    assert {"bakery.lock", "Pulumi.gcp.yaml"} <= set(files)
     assert "packages/hpcc/install.sh" not in triggers["bakery-rcc-debian"]["includedFiles"]
+    assert "packages/**" in triggers["bakery-preview"]["includedFiles"]
     assert triggers["bakery-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
     for trigger in triggers.values():
         assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
