@@ -75,6 +75,7 @@ BAKER = (
     "compute.zoneOperations.get",
     "compute.zones.get",
 )
+READER = ("compute.images.get", "compute.images.getFromFamily", "compute.images.list")
 LIBRARIAN = (
     "compute.globalOperations.get",
     "compute.images.deprecate",
@@ -105,11 +106,15 @@ TESTER = (
 )
 CUSTOM_ROLES = {
     "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
+    "bakeryReader": ("Image Bakery: reads images", READER),
     "bakeryLibrarian": ("Image Bakery: reads, promotes and shares images", LIBRARIAN),
     "bakeryTester": ("Image Bakery: makes and ends test clusters", TESTER),
 }
 
 GRANTS: tuple[Grant, ...] = (
+    Grant(Duty.BUILDER, "roles/artifactregistry.writer", On.REPOSITORY, "pushes the builder image"),
+    Grant(Duty.BUILDER, "roles/storage.objectViewer", On.BUCKET, "reads the source of the build", Bucket.SOURCES),
+    Grant(Duty.BUILDER, "roles/logging.logWriter", On.PROJECT, "writes its own log"),
     Grant(Duty.BAKE, "bakeryBaker", On.PROJECT, "Packer makes a machine, and an image of its disk"),
     Grant(Duty.BAKE, "roles/iap.tunnelResourceAccessor", On.PROJECT, "Packer's ssh goes through IAP", None, SSH_ONLY),
     Grant(Duty.BAKE, "roles/iam.serviceAccountUser", On.ACCOUNT, "gives the machine its account", Duty.MACHINE),
@@ -122,17 +127,19 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.TEST, "roles/storage.objectUser", On.BUCKET, "workspace in, results out", Bucket.ARTIFACTS, RUNS_ONLY),
     Grant(Duty.TRIGGER, "roles/cloudbuild.builds.editor", On.PROJECT, "submits the bake"),
     Grant(Duty.TRIGGER, "roles/logging.logWriter", On.PROJECT, "writes its own log"),
-    Grant(Duty.TRIGGER, "bakeryLibrarian", On.PROJECT, "looks for an image that is there already"),
+    Grant(Duty.TRIGGER, "bakeryReader", On.PROJECT, "looks for an image that is there already"),
     Grant(Duty.TRIGGER, "roles/iam.serviceAccountUser", On.ACCOUNT, "the bake runs as this account", Duty.BAKE),
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "uploads the source of the bake", Bucket.SOURCES),
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "keeps an image's manifest", Bucket.ARTIFACTS),
     Grant(Duty.TRIGGER, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),
     Grant(Duty.TRIGGER, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
+    Grant(Duty.TRIGGER, "roles/pubsub.publisher", On.TOPIC, "tells what was baked"),
     Grant(Duty.DEPLOY, "roles/cloudbuild.builds.editor", On.PROJECT, "submits and cancels bakes"),
     Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates and shares images"),
     Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, "makes and ends test clusters"),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "bakes run as this account", Duty.BAKE),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "test machines run as this account", Duty.TEST),
+    Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "triggers run as this account", Duty.TRIGGER),
     Grant(Duty.DEPLOY, "roles/storage.objectUser", On.BUCKET, "uploads the source of a bake", Bucket.SOURCES),
     Grant(Duty.DEPLOY, "roles/storage.objectUser", On.BUCKET, "test workspaces, results, manifests", Bucket.ARTIFACTS),
     Grant(Duty.DEPLOY, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),

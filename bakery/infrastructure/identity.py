@@ -15,6 +15,7 @@ from bakery.plan.google_names import Bucket, Duty
 from bakery.settings import GoogleSettings
 
 DESCRIPTIONS: Mapping[Duty, str] = {
+    Duty.BUILDER: "builds the builder image, when somebody asks for it",
     Duty.BAKE: "runs the builds that bake images",
     Duty.MACHINE: "the machine that is baked: recipes' scripts run as it",
     Duty.TEST: "the machines of test clusters",

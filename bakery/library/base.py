@@ -88,3 +88,10 @@ class Library(Protocol):
     def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record what the Fluid-Run of ``tests_digest`` said of the image."""
         ...
+
+    def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
+        """Let ``members`` (as IAM names them) boot from the image, and ``gone`` no longer; others keep what they have.
+
+        A library of this machine has nobody to share with.
+        """
+        ...

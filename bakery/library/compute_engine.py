@@ -6,6 +6,7 @@ manifest of the digest is too long for a label and lies in the artifacts bucket 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,17 +15,20 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.codec import decode, encode
-from bakery.errors import BakeryError
-from bakery.fluid_run.base import RunResult
+from bakery.errors import BakeryError, Uncertain
+from bakery.fluid_run.base import RunResult, Verdict
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.library.app_runs import store
 from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.events import Event, EventKind, tell
 from bakery.plan import google_names, names
 from bakery.settings import Settings
 
 PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
-LABEL_TRIES = 5  # of a label change that another writer got in before
+TRIES = 5  # of a change that another writer got in before
+IMAGE_USER = "roles/compute.imageUser"
+POLICY_VERSION = 3  # the one that may hold conditions, others' too
 OPERATION_SECONDS = 300
 
 
@@ -67,7 +71,10 @@ class ComputeEngineLibrary:
             self._deprecate(name, ImageState.ACTIVE, "")
         for record in before:
             self._deprecate(record.name, ImageState.DEPRECATED, name)
-        return before[-1].name if before else ""
+        previous = before[-1].name if before else ""
+        if before or image.family != family or image.deprecated.state not in ("", ImageState.ACTIVE):
+            tell(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
+        return previous
 
     def release(self, name: str, family: str) -> str:
         """See :meth:`bakery.library.base.Library.release`."""
@@ -97,7 +104,7 @@ class ComputeEngineLibrary:
     def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
         """See :meth:`bakery.library.base.Library.prove`."""
         labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: names.DIGEST_IN_LABEL]}
-        for _ in range(LABEL_TRIES):
+        for _ in range(TRIES):
             image = self._image(name)
             if image is None:
                 raise BakeryError(f"there is no image {name} to record a test of")
@@ -134,6 +141,19 @@ class ComputeEngineLibrary:
             blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
         table = f"{self.project}.{google_names.DATASET}.{google_names.TABLE}"
         store(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
+        passed = result.verdict is Verdict.PASSED
+        tell(
+            self.google,
+            Event(
+                EventKind.TESTED if passed else EventKind.FAILED,
+                result.image,
+                stage="" if passed else "test",
+                verdict=result.verdict.value,
+                reason=result.reason,
+                run_id=result.run_id,
+                log=f"gs://{self._artifacts.name}/{blob.name}",
+            ),
+        )
 
     def runs(self, image: str | None = None) -> Sequence[RunResult]:
         """The Fluid-Runs of an image (or of all), oldest first."""
@@ -144,21 +164,33 @@ class ComputeEngineLibrary:
             ]
         return sorted((decode(RunResult, json.loads(text)) for text in texts), key=lambda run: run.started)
 
-    def share(self, name: str, members: Sequence[str]) -> None:
-        """Let ``members`` (``serviceAccount:...``, ``group:...``) boot from the image (``compute.imageUser``)."""
+    def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
+        """See :meth:`bakery.library.base.Library.share`: ``compute.imageUser`` on this image."""
+        for _ in range(TRIES):
+            with contextlib.suppress(exceptions.Conflict, exceptions.PreconditionFailed):
+                return self._share(name, set(members), set(gone))
+        raise Uncertain(f"the policy of {name} is changed by somebody else all the time", hint="run it again")
+
+    def _share(self, name: str, members: set[str], gone: set[str]) -> None:
         with asking(f"share image {name}"):
-            policy = self.google.images.get_iam_policy(project=self.project, resource=name, timeout=TIMEOUT_SECONDS)
-            role = "roles/compute.imageUser"
-            bindings = [binding for binding in policy.bindings if binding.role != role]
-            there = {member for binding in policy.bindings if binding.role == role for member in binding.members}
-            if there >= set(members):
+            request = compute_v1.GetIamPolicyImageRequest(
+                project=self.project, resource=name, options_requested_policy_version=POLICY_VERSION
+            )
+            policy = self.google.images.get_iam_policy(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            # Bindings with a condition are somebody else's.
+            ours = [one for one in policy.bindings if one.role == IMAGE_USER and not one.condition.expression]
+            there = {member for binding in ours for member in binding.members}
+            wanted = (there | members) - (gone - members)
+            if wanted == there:
                 return
-            bindings.append(compute_v1.Binding(role=role, members=sorted(there | set(members))))
-            wanted = compute_v1.Policy(bindings=bindings, etag=policy.etag, version=policy.version)
+            others = [one for one in policy.bindings if one not in ours]
+            mine = [compute_v1.Binding(role=IMAGE_USER, members=sorted(wanted))] if wanted else []
+            changed = compute_v1.Policy(bindings=[*others, *mine], etag=policy.etag, version=POLICY_VERSION)
             self.google.images.set_iam_policy(
                 project=self.project,
                 resource=name,
-                global_set_policy_request_resource=compute_v1.GlobalSetPolicyRequest(policy=wanted),
+                global_set_policy_request_resource=compute_v1.GlobalSetPolicyRequest(policy=changed),
+                retry=RETRY,
                 timeout=TIMEOUT_SECONDS,
             )
 

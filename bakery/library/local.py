@@ -102,6 +102,9 @@ class LocalLibrary:
         with self.database.writing() as connection:
             return families.deprecate(connection, name, replacement, self._clock())
 
+    def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
+        """Nothing: whoever may read the folder boots from its images."""
+
     def why_kept(self, name: str) -> str:
         """Why :meth:`deprecate` would leave the image as it is, in words; "" when it would not."""
         with self.database.reading() as connection:

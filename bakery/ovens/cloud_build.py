@@ -20,9 +20,10 @@ from google.cloud.devtools import cloudbuild_v1
 from google.protobuf.json_format import ParseError
 
 from bakery.activity import Activity
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.library.compute_engine import ComputeEngineLibrary
+from bakery.library.events import Event, EventKind, tell
 from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
 from bakery.ovens.build_watch import BuildWatch
 from bakery.plan import google_names
@@ -76,13 +77,9 @@ class CloudBuildOven:
         if build is None:
             return Bake(order.name, outcome, time.monotonic() - began)
         self.library.keep_manifest(order.name, order.inputs)
-        self._share(order.name)
+        if outcome is BakeOutcome.BAKED:
+            tell(self.google, Event(EventKind.BAKED, order.name, log=build.log_url))
         return Bake(order.name, outcome, time.monotonic() - began, build.log_url)
-
-    def _share(self, name: str) -> None:
-        if self.settings.google.consumers:
-            members = [f"serviceAccount:{one}" if "@" in one else one for one in self.settings.google.consumers]
-            self.library.share(name, members)
 
     def _try(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
         activity.say("looking for the image")
@@ -99,9 +96,9 @@ class CloudBuildOven:
                 return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
             except _NoCapacityError as error:
                 if number == len(zones):
-                    raise InfrastructureFailed(
-                        f"no zone of {', '.join(zones)} has capacity for {order.name}", tail=error.tail, log=error.log
-                    ) from error
+                    text = f"no zone of {', '.join(zones)} has capacity for {order.name}"
+                    none = InfrastructureFailed(text, tail=error.tail, log=error.log)
+                    raise self._told(none, order) from error
                 activity.say(f"{zone} has no capacity, trying {zones[number]}")
         raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
 
@@ -154,7 +151,20 @@ class CloudBuildOven:
         except Interrupted:
             self._cancel(build)
             raise
-        return self._ended(done, order)
+        try:
+            return self._ended(done, order)
+        except (BakeFailed, InfrastructureFailed) as error:
+            if not isinstance(error, (_NoCapacityError, _LookAgainError, Uncertain)):
+                self._told(error, order)
+            raise
+
+    def _told(self, error: BakeryError, order: BakeOrder) -> BakeryError:
+        """The error of a bake that is over, after others were told."""
+        tell(
+            self.google,
+            Event(EventKind.FAILED, order.name, stage="bake", reason=error.message, log=str(error.log or "")),
+        )
+        return error
 
     def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
         """The build, if it ended well and left its image; raises what else became of it."""

@@ -10,6 +10,7 @@ import pulumi
 from bakery import outputs
 from bakery.errors import BakeryError
 from bakery.paths import StatePaths
+from bakery.plan import google_names
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
 from bakery.resources import branches, orders
 from bakery.resources.baked_image import BakedImage
@@ -49,14 +50,14 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
-    ready = _infrastructure(settings, plan)
+    ready, consumers = _infrastructure(settings, plan), google_names.consumers(settings.google)
     branches.go_on()
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
             orders.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        made[image.name] = _one(image, parent, ready)
+        made[image.name] = _one(image, parent, ready, consumers)
     return tuple(made.values())
 
 
@@ -69,7 +70,9 @@ def _infrastructure(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ..
     return bakery.declare(settings, plan).ready
 
 
-def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource]) -> Declared:
+def _one(
+    image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource], consumers: Sequence[str]
+) -> Declared:
     baked = BakedImage(
         image.family,
         {
@@ -87,7 +90,12 @@ def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resou
     waits = [tested or baked, *([parent.promoted] if parent else [])]
     promoted = PromotedImage(
         image.family,
-        {"family": image.family, "image": image.name, "urn": _urn(image.family, "BakedImage", "PromotedImage")},
+        {
+            "family": image.family,
+            "image": image.name,
+            "urn": _urn(image.family, "BakedImage", "PromotedImage"),
+            **({"consumers": list(consumers)} if consumers else {}),
+        },
         pulumi.ResourceOptions(parent=baked, depends_on=waits),
     )
     return Declared(image, baked, tested, promoted)

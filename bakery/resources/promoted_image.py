@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
@@ -10,7 +12,7 @@ from bakery.errors import Uncertain
 from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, difference, settings, shown
 
-UPDATES = ("image",)
+UPDATES = ("image", "consumers")
 REPLACES = ("family",)
 
 
@@ -24,12 +26,13 @@ class PromotedImageProvider(BakeryProvider):
     @shown
     def create(self, props: Props) -> CreateResult:
         """Point the family at the image."""
-        return CreateResult(props["family"], self._promote(props))
+        return CreateResult(props["family"], self._promote(props, ()))
 
     @shown
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        """Point the family at the new image; the one before is deprecated with a pointer to it."""
-        return UpdateResult(self._promote(_news))
+        """Point the family at the new image; the one before is deprecated with a pointer to it. Or share it anew."""
+        gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
+        return UpdateResult(self._promote(_news, sorted(gone)))
 
     @shown
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -48,15 +51,18 @@ class PromotedImageProvider(BakeryProvider):
         progress.engine().status(_props["urn"], f"{_id} points at {now or 'no image'} now")
 
     @staticmethod
-    def _promote(props: Props) -> Props:
-        before = library.make(settings(props["urn"])).promote(props["image"], props["family"])
+    def _promote(props: Props, gone: Sequence[str]) -> Props:
+        shelf = library.make(settings(props["urn"]))
+        before = shelf.promote(props["image"], props["family"])
+        if gone or props.get("consumers"):
+            shelf.share(props["image"], props.get("consumers") or (), gone)
         if before and before != props["image"]:
             progress.engine().status(props["urn"], f"{props['family']}: {before} -> {props['image']}")
         return {**props}
 
 
 class PromotedImage(Resource, module="bakery", name="PromotedImage"):
-    """A family and the image it points at; ``image`` as output is known once that is so."""
+    """A family, the image it points at, who else may boot from that; ``image`` as output is known once that is so."""
 
     family: pulumi.Output[str]
     image: pulumi.Output[str]
