@@ -21,16 +21,17 @@ from bakery.plan.template import GOOGLE, downloads
 from bakery.recipe.model import Json
 from bakery.settings import GoogleSettings
 
-PACKER_IMAGE = "hashicorp/packer:1.11.2"
-GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:496.0.0-slim"
+PACKER_IMAGE = "hashicorp/packer:1.16.1@sha256:9fd66d5a4ea0598036e6b50ac6f8c0e72c27746648a5abe480463119e9486ea7"
+GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:578.0.0-slim"
 PLUGIN = "github.com/hashicorp/googlecompute"
-PLUGIN_VERSION = "v1.1.6"
+PLUGIN_VERSION = "v1.2.5"
 TOOLS = "/workspace/.packer"
 PACKER = f"{TOOLS}/packer"
 PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1")
 PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
+QUEUE_SECONDS = 86_400  # a build waits its turn in a full project; Cloud Build's own hour would end it unbaked
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb")
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
@@ -78,7 +79,9 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "use_internal_ip": True,
         "use_iap": True,
     }
-    return kept | decided
+    key = {"kmsKeyName": google.kms_key}
+    encrypted = {"disk_encryption_key": key, "image_encryption_key": key} if google.kms_key else {}
+    return kept | decided | encrypted
 
 
 def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: str, session: str) -> Json:
@@ -89,6 +92,7 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
     """
     bucket = google_names.bucket
     return {
+        "queueTtl": f"{QUEUE_SECONDS}s",
         **{key: order.build[key] for key in KEPT if key in order.build},
         **_kept_files(order, bucket(google, Bucket.LOGS)),
         "steps": _steps(order),

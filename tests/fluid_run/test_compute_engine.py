@@ -38,8 +38,8 @@ def server() -> Iterator[FakeServer]:
         assert running.cloud.violations == []
 
 
-def cluster(server: FakeServer, tmp_path: Path, *partitions: Partition) -> ComputeEngineCluster:
-    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+def cluster(server: FakeServer, tmp_path: Path, *partitions: Partition, **more: str) -> ComputeEngineCluster:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url, **more}
     settings = parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path)
     (tmp_path / "workspace").mkdir(exist_ok=True)
     (tmp_path / "workspace" / "hello.sh").write_text("echo hello\n")
@@ -108,6 +108,13 @@ def test_machines_are_private_shielded_and_end_by_themselves(server: FakeServer,
         assert machine["scheduling"]["instanceTerminationAction"] == "DELETE"  # type: ignore[index]
         assert int(machine["scheduling"]["maxRunDuration"]["seconds"]) < 4000  # type: ignore[index]
         assert machine["shieldedInstanceConfig"]["enableVtpm"] is True  # type: ignore[index]
+
+
+def test_a_key_of_ones_own_encrypts_every_disk(server: FakeServer, tmp_path: Path) -> None:
+    key = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
+    cluster(server, tmp_path, kmsKey=key).provision(Activity())
+    disks = [disk for machine in machines(server).values() for disk in machine["disks"]]  # type: ignore[attr-defined]
+    assert [disk["diskEncryptionKey"] for disk in disks] == [{"kmsKeyName": key}] * 4
 
 
 def test_a_partition_decides_its_machines(server: FakeServer, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ BUILD = {
 
 
 IMAGES = "compute/compute/v1/projects/p/global/images"
+TOPIC = "pubsub/v1/projects/p/topics/bakery-events"
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def server() -> Iterator[FakeServer]:
     with serve() as running:
         for bucket in ("sources", "logs", "artifacts"):
             running.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+        running.cloud.items[TOPIC] = {"name": "projects/p/topics/bakery-events"}
         yield running
         assert running.cloud.violations == []
 
@@ -114,6 +116,45 @@ def test_bakes_and_then_adopts(server: FakeServer, tmp_path: Path) -> None:
     assert record.inputs == order(tmp_path).inputs
     assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.ADOPTED
     assert calls(server, "builds.create") == 1
+
+
+def events(server: FakeServer) -> list[tuple[str, str]]:
+    """Event and reason of all messages."""
+    bodies = [json.loads(message["data"]) for message in server.cloud.messages.get(TOPIC, [])]
+    return [(body["event"], body.get("reason", "")) for body in bodies]
+
+
+def test_a_bake_is_told_by_who_baked_and_by_nobody_else(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.2))
+    bake_at_once([oven(server) for _ in range(3)], tmp_path, lambda _phase: None)
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.ADOPTED
+    assert events(server) == [("baked", "")]
+
+
+def test_a_failed_bake_is_told_once_and_a_zone_without_capacity_is_none(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE", log=("ZONE_RESOURCE_POOL_EXHAUSTED",)))
+    with pytest.raises(InfrastructureFailed):
+        oven(server).bake(order(tmp_path), Activity())
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE", detail="step 1 exited with 1"))
+    with pytest.raises(BakeFailed):
+        oven(server).bake(order(tmp_path), Activity())
+    (first, why), (second, reason) = events(server)
+    assert (first, second) == ("failed", "failed")
+    assert why.startswith("no zone of us-central1-a")
+    assert reason.endswith("step 1 exited with 1")
+
+
+def test_a_build_waits_its_turn_for_a_day(server: FakeServer, tmp_path: Path) -> None:
+    made = build_request(order(tmp_path), settings(server).google, "us-central1-a", "x.tar.gz", "session-1")
+    assert made["queueTtl"] == "86400s"
+
+
+def test_a_key_of_ones_own_encrypts_disk_and_image(server: FakeServer, tmp_path: Path) -> None:
+    key = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
+    builder = packer_template(order(tmp_path), settings(server, kmsKey=key).google, "us-central1-b")["builders"][0]
+    assert builder["disk_encryption_key"] == builder["image_encryption_key"] == {"kmsKeyName": key}
+    plain = packer_template(order(tmp_path), settings(server).google, "us-central1-b")["builders"][0]
+    assert not [option for option in plain if "encryption" in option]
 
 
 def test_the_request_never_forces_and_is_pinned(server: FakeServer, tmp_path: Path) -> None:

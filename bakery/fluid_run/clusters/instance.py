@@ -102,7 +102,10 @@ def _disk(here: Surroundings, partition: Partition | None, spec: MachineSpec) ->
     made = compute_v1.AttachedDiskInitializeParams(source_image=here.image, disk_size_gb=size or None)
     if head and here.shape.controller_disk_type:
         made.disk_type = f"zones/{here.zone}/diskTypes/{here.shape.controller_disk_type}"
-    return compute_v1.AttachedDisk(boot=True, auto_delete=True, initialize_params=made)
+    disk = compute_v1.AttachedDisk(boot=True, auto_delete=True, initialize_params=made)
+    if here.google.kms_key:
+        disk.disk_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=here.google.kms_key)
+    return disk
 
 
 def _words(here: Surroundings, spec: MachineSpec) -> dict[str, str]:
