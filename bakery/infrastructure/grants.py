@@ -121,7 +121,6 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.BAKE, "roles/storage.objectViewer", On.BUCKET, "reads the source of the build", Bucket.SOURCES),
     Grant(Duty.BAKE, "roles/storage.objectUser", On.BUCKET, "Cloud Build writes the log", Bucket.LOGS),
     Grant(Duty.BAKE, "roles/storage.legacyBucketReader", On.BUCKET, "Cloud Build looks at the bucket", Bucket.LOGS),
-    Grant(Duty.BAKE, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
     Grant(Duty.MACHINE, "roles/storage.objectViewer", On.BUCKET, "reads licensed sources", Bucket.ARTIFACTS),
     Grant(Duty.MACHINE, "roles/storage.objectUser", On.BUCKET, "Spack's binary packages", Bucket.SPACK_CACHE),
     Grant(Duty.TEST, "roles/storage.objectUser", On.BUCKET, "workspace in, results out", Bucket.ARTIFACTS, RUNS_ONLY),
@@ -146,3 +145,18 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.DEPLOY, "roles/bigquery.dataEditor", On.DATASET, "stores the results of Fluid-Runs"),
     Grant(Duty.DEPLOY, "roles/pubsub.publisher", On.TOPIC, "tells what was baked, tested, promoted"),
 )
+
+
+def tables() -> str:
+    """Both tables of ``docs/google.md``: who may do what, and what the custom roles hold; Markdown."""
+    lines = ["| account | role | on | why |", "|---|---|---|---|"]
+    lines += [f"| `bakery-{one.duty}` | `{one.role}` | {_where(one)} | {one.why} |" for one in GRANTS]
+    lines += ["", "| custom role | permissions |", "|---|---|"]
+    lines += [f"| `{name}` | {', '.join(f'`{word}`' for word in words)} |" for name, (_, words) in CUSTOM_ROLES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _where(grant: Grant) -> str:
+    what = {Bucket: f"bucket `{grant.target}`", Duty: f"account `bakery-{grant.target}`"}
+    place = what[type(grant.target)] if grant.target else f"the {grant.on}"
+    return f"{place}, {grant.condition.title}" if grant.condition else place

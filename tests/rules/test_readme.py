@@ -18,6 +18,21 @@ DOCUMENTS = [
 BLOCK = re.compile(r"(?ms)^```sh( run)?\n(.*?)^```$")
 GNU = {"git", "cd", "source", ".", "export", "echo", "sudo", "apt-get", "ls", "cat", "rm"}
 
+# What the documents use of gcloud, with the options of each command; source: the reference of the Google Cloud CLI.
+GCLOUD = {
+    "auth login": (),
+    "auth application-default login": (),
+    "config set": (),
+    "services enable": (),
+    "builds submit": ("config", "substitutions", "service-account", "gcs-source-staging-dir"),
+    "pubsub subscriptions create": ("topic", "message-filter"),
+    "beta services identity create": ("service", "project"),
+    "storage service-agent": ("project", "authorize-cmek"),
+    "projects describe": ("format",),
+    "kms keys add-iam-policy-binding": ("keyring", "location", "project", "member", "role"),
+    "compute images list": ("no-standard-images", "show-deprecated", "filter"),
+}
+
 
 def commands(path: Path, executed: bool = False) -> list[list[str]]:
     """The commands of a document's ``sh`` blocks as words, comments left out."""
@@ -42,13 +57,27 @@ def bakery_help(*words: str) -> str:
     return done.stdout
 
 
+def make_problem(plain: list[str], _rest: list[str]) -> str:
+    unknown = [word for word in plain if "=" not in word and word not in make_targets()]
+    return f"no make target {unknown}" if unknown else ""
+
+
+def gcloud_problem(plain: list[str], rest: list[str]) -> str:
+    said = " ".join(plain)
+    found = next((name for name in GCLOUD if said == name or said.startswith(f"{name} ")), None)
+    options = {word.partition("=")[0].lstrip("-") for word in rest if word.startswith("-")}
+    return "" if found and options <= set(GCLOUD[found]) else f"gcloud has no {shlex.join(rest)}"
+
+
+CHECKS = {"make": make_problem, "gcloud": gcloud_problem}
+
+
 def problem(words: list[str]) -> str:
     """What is wrong with a command of a document, or ""."""
     program, *rest = words
     plain = [word for word in rest if not word.startswith("-")]
-    if program == "make":
-        unknown = [word for word in plain if "=" not in word and word not in make_targets()]
-        return f"no make target {unknown}" if unknown else ""
+    if program in CHECKS:
+        return CHECKS[program](plain, rest)
     if program == "bakery":
         if not plain:
             return ""

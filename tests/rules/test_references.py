@@ -1,0 +1,57 @@
+"""What comments, documents and messages say of files of this repository is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.rules import tree
+
+TOP = ("bakery", "benchmarks", "common", "docs", "packages", "tests", "tools", ".github", ".ci")
+# A path below one of our folders, ending in a name with a suffix; whatever holds a placeholder or a pattern is none.
+PATH = re.compile(
+    rf"(?<![\w./$}}~-])((?:{'|'.join(map(re.escape, TOP))})/[\w./-]*\w\.(?:md|py|json|sh|yaml|tsv|lock|mod))\b"
+)
+DOCUMENT = re.compile(r"(?<![\w/])(docs/[\w-]+\.md)\b")
+# Tests make recipes of their own, which have paths like ours.
+INVENTED = ("tests/", "benchmarks/")
+
+
+def references() -> Iterator[tuple[Path, str]]:
+    """Every path of ours that a tracked file names: all documents, and files where no example is meant."""
+    for path in tree.tracked():
+        text = tree.text(path)
+        found = set(DOCUMENT.findall(text))
+        if not str(path).startswith(INVENTED) and path.suffix != ".lock":
+            found |= set(PATH.findall(text))
+        yield from ((path, name) for name in sorted(found))
+
+
+def test_files_that_are_named_are_there() -> None:
+    there = {path.as_posix() for path in tree.tracked()}
+    named = list(references())
+    assert len(named) > 40
+    assert [f"{path} names {name}" for path, name in named if name not in there] == []
+
+
+def test_a_module_that_a_docstring_names_is_there() -> None:
+    there = set(tree.modules()) | {name.rpartition(".")[0] for name in tree.modules()}
+    wrong = []
+    for path in tree.modules().values():
+        for name in re.findall(r":mod:`(bakery[\w.]*)`", tree.text(path)):
+            if name not in there:
+                wrong.append(f"{path} names {name}")
+    assert wrong == []
+
+
+def test_no_document_is_left_alone() -> None:
+    """Every document is reached from the README."""
+    reached, open_ = set(), {Path("README.md")}
+    while open_:
+        path = open_.pop()
+        reached.add(path)
+        for target in re.findall(r"\]\(([^)#\s]+\.md)", tree.text(path)):
+            found = Path((tree.ROOT / path.parent / target).resolve()).relative_to(tree.ROOT)
+            open_ |= {found} - reached
+    assert {path for path in tree.tracked() if path.parts[0] == "docs" and path.suffix == ".md"} <= reached
