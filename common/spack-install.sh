@@ -262,7 +262,7 @@ trust_keys() {
 }
 
 known_compilers() {
-  "$root/bin/spack" compilers | grep -oE '[a-z][a-z0-9-]*@=?[0-9][^ ]*' | sed 's/@=/@/' | sort -u
+  "$root/bin/spack" compilers | grep -oE '[a-z][a-z0-9-]*@=?[0-9][^ ]*' | sed 's/@=/@/' | sort -uV
 }
 
 # found COMPILER: a compiler of that name and version; gcc and gcc@12 are found as gcc@12.2.0.

@@ -26,7 +26,7 @@ case "$*" in
 'gpg '*) echo "$SPACK_GNUPGHOME" >>"$FAKE/homes" ;;
 --version) echo "${VERSION:-1.1.0}" ;;
 compilers)
-  printf -- '-- gcc debian12-x86_64 --\n[e]  gcc@12.2.0  [+]  gcc@11.3.0\n'
+  printf -- '-- gcc debian12-x86_64 --\n[e]  gcc@12.2.0  [+]  gcc@9.4.0\n'
   if [[ -f $FAKE/later ]]; then printf -- "-- $LATER debian12-x86_64 --\n$LATER\n"; fi
   ;;
 install*)
@@ -158,7 +158,13 @@ def test_a_placeholder_that_nobody_knows_is_named(machine: Machine) -> None:
 
 def test_a_system_compiler_that_is_not_there_is_named_with_those_that_are(machine: Machine) -> None:
     code, text = machine.run(SYSTEM_COMPILER="gcc@4.8.5")
-    assert code == 1 and "gcc@4.8.5" in text and "gcc@11.3.0 gcc@12.2.0" in text
+    assert code == 1 and "gcc@4.8.5" in text and "gcc@9.4.0 gcc@12.2.0" in text
+
+
+def test_without_a_system_compiler_the_newest_gcc_is_it(machine: Machine) -> None:
+    code, text = machine.run(SYSTEM_COMPILER="", COMPILER="")
+    assert code == 0, text
+    assert "a %gcc@12.2.0 target=zen3, b %gcc@12.2.0" in machine.environment
 
 
 INTEL = "intel-oneapi-compilers@2025.2.1"
