@@ -35,4 +35,5 @@ decomposePar >log.decomposePar
 srun --mpi=pmix interFoam -parallel >log.interFoam
 grep -q '^End' log.interFoam || { tail -n 20 log.interFoam >&2; exit 1; }
 grep 'nCells' log.blockMesh
+grep -o 'Phase-1 volume fraction = [0-9.]*' log.interFoam | tail -n 1 # no water may get lost
 grep ExecutionTime log.interFoam | tail -n 1
