@@ -20,11 +20,15 @@ from bakery.settings import Settings
 
 @dataclass(frozen=True)
 class CloudLogs:
-    """``url`` and ``text`` of the build's log are empty when no build is known any more."""
+    """``url`` and ``text`` of the build's log are empty when no build is known any more.
+
+    ``kept`` are the files that it brought back (``spack.lock``), as gs://...
+    """
 
     image: str
     url: str
     text: str
+    kept: Sequence[str]
     runs: Sequence[RunResult]
     results: str  # where the runs' results lie, as gs://...
 
@@ -48,9 +52,17 @@ def find(settings: Settings, wanted: str) -> CloudLogs:
         image=name,
         url=build.log_url if build else "",
         text=log_text(google, build) if build else "",
+        kept=_kept(build) if build else (),
         runs=library.runs(name),
         results=f"gs://{bucket}/results/{name}/",
     )
+
+
+def _kept(build: cloudbuild_v1.Build) -> tuple[str, ...]:
+    if build.status is not cloudbuild_v1.Build.Status.SUCCESS:
+        return ()
+    objects = build.artifacts.objects
+    return tuple(objects.location + path.rpartition("/")[2] for path in objects.paths)
 
 
 def _builds(google: Google, name: str) -> list[cloudbuild_v1.Build]:

@@ -54,6 +54,8 @@ def local_logs(settings: Settings, image: str, paths_only: bool) -> None:
             shutil.copyfileobj(log, sys.stdout.buffer)
         sys.stdout.flush()
     say(f"bake of {found.image}: {found.bake or 'no log here'}")
+    for file in found.kept:
+        say(f"  {file}")
     for run in found.runs:
         say_run(run.run_id, run.started, run.verdict, run.reason)
         for file in run.files:
@@ -69,6 +71,8 @@ def cloud_logs(settings: Settings, image: str, paths_only: bool) -> None:
         sys.stdout.write(found.text)
         sys.stdout.flush()
     say(f"bake of {found.image}: {found.url or 'no build of it is known any more'}")
+    for file in found.kept:
+        say(f"  {file}")
     for run in found.runs:
         say_run(run.run_id, run.started, run.verdict, run.reason)
         say(f"  {found.results}{run.run_id}.json")

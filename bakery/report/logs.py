@@ -25,10 +25,14 @@ class RunLogs:
 
 @dataclass(frozen=True)
 class ImageLogs:
-    """All logs of one image. ``bake`` is None when it was baked elsewhere or its log was cleared."""
+    """All logs of one image. ``bake`` is None when it was baked elsewhere or its log was cleared.
+
+    ``kept`` are the files that the bake brought back (``spack.lock``).
+    """
 
     image: str
     bake: Path | None
+    kept: tuple[Path, ...]
     runs: tuple[RunLogs, ...]
 
 
@@ -44,7 +48,7 @@ def find(library: LocalLibrary, state: StatePaths, wanted: str) -> ImageLogs:
         RunLogs(run.run_id, run.started, run.verdict, run.reason, Path(run.folder or ""), _files(run.folder))
         for run in library.runs(name, outputs=False)
     )
-    return ImageLogs(name, bake if bake.is_file() else None, runs)
+    return ImageLogs(name, bake if bake.is_file() else None, _files(library.files.kept(name)), runs)
 
 
 def _name(library: LocalLibrary, state: StatePaths, wanted: str) -> str:

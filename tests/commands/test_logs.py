@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from bakery.fluid_run.base import RunResult, Verdict
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.settings import from_file
@@ -31,6 +33,17 @@ def test_logs_of_a_build_and_its_runs(checkout: Checkout, cloud: FakeServer) -> 
     assert "Fluid-Run run-1 of 2026-01-01T00:00:00Z: failed: too slow\n" in done.stderr
     assert f"  gs://p-bakery-artifacts/results/{image.name}/run-1.json" in done.stderr
     assert checkout.invoke("logs", image.name[:-3], "--stack", "gcp", "--paths").stdout == ""
+
+
+def test_what_a_build_brought_back_stands_by_its_log(checkout: Checkout, cloud: FakeServer) -> None:
+    file = checkout.root / "packages/base/packer.json"
+    template = json.loads(file.read_text())
+    lock = {"type": "file", "direction": "download", "source": "/opt/spack.lock", "destination": "base/spack.lock"}
+    file.write_text(json.dumps({**template, "provisioners": [*template["provisioners"], lock]}))
+    assert checkout.invoke("bake", "base", "--stack", "gcp").exit_code == 0
+    (image,) = ComputeEngineLibrary(from_file(checkout.root, "gcp")).images()
+    done = checkout.invoke("logs", "base", "--stack", "gcp", "--paths")
+    assert f"/kept/{image.name}/spack.lock\n" in done.stderr
 
 
 def test_logs_of_a_build_that_failed(checkout: Checkout, cloud: FakeServer) -> None:

@@ -238,6 +238,14 @@ def test_logs_are_found_by_name(kept: LocalLibrary, wanted: str) -> None:
     assert [(run.run_id, [file.name for file in run.files]) for run in found.runs] == [("run-1", ["controller.log"])]
 
 
+def test_what_the_bake_brought_back_stands_by_its_log(kept: LocalLibrary) -> None:
+    assert logs.find(kept, state_of(kept), "hpcc-2").kept == ()
+    lock = kept.files.kept("hpcc-1") / "spack.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    assert logs.find(kept, state_of(kept), "hpcc-1").kept == (lock,)
+
+
 def test_logs_of_a_family_are_those_of_its_image(kept: LocalLibrary) -> None:
     assert logs.find(kept, state_of(kept), "hpcc").image == "hpcc-2"  # the newest, nothing is promoted
     kept.promote("hpcc-1", "hpcc")
