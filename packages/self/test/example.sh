@@ -7,7 +7,7 @@ example=${SELF_EXAMPLE:-linear_euler2d_spherical_soundwave_closeddomain}
 start=$(date +%s.%N)
 srun --mpi=pmix "$SELF_EXAMPLES/$example" | tee example.log
 end=$(date +%s.%N)
-if grep -qiE 'nan|infinity' example.log; then
+if grep -qwE 'NaN|Infinity' example.log; then
   echo "$example: the solution is no number" >&2
   exit 1
 fi
