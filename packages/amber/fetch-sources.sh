@@ -21,13 +21,15 @@ fetch() {
   esac
 }
 
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 for name in "${!sums[@]}"; do
   sum=${sums[$name]}
   file=$mirror/_source-cache/archive/${sum:0:2}/$sum.tar.bz2
   mkdir -p "$(dirname "$file")"
-  if ! fetch "$name" "$file" 2>/dev/null; then
+  if ! fetch "$name" "$file" 2>"$said"; then
     cat >&2 <<END
-amber: $name is not there (looked in ${AMBER_SOURCES:-the package\'s folder sources/}).
+amber: $name is not there (looked in ${AMBER_SOURCES:-sources/ of the package}): $(tail -n 1 "$said")
 Amber is licensed: get Amber20.tar.bz2 and AmberTools21.tar.bz2 from ambermd.org, and either put them into the package's
 folder sources/, or into a bucket that the machine that bakes may read, and set _AMBER_SOURCES to it (gs://bucket/folder).
 END
