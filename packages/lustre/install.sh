@@ -26,9 +26,9 @@ dnf_install() {
 
 # The kernel of the Lustre repository is the one that its modules were built for.
 kernel=$(dnf -q --disablerepo='*' --enablerepo=lustre-server repoquery --latest-limit=1 \
-  --queryformat '%{version}-%{release}.%{arch}' kernel)
+  --queryformat '%{version}-%{release}.%{arch}' kernel-core)
 [[ -n $kernel ]] || { echo "lustre: $site has no kernel for $LUSTRE_VERSION on $LUSTRE_RELEASE" >&2; exit 1; }
-dnf_install install "kernel-$kernel" "kernel-core-$kernel" "kernel-modules-$kernel"
+dnf_install install "kernel-core-$kernel" "kernel-modules-core-$kernel" "kernel-modules-$kernel"
 dnf_install upgrade e2fsprogs e2fsprogs-libs libcom_err libss
 dnf_install install kmod-lustre kmod-lustre-osd-ldiskfs lustre lustre-osd-ldiskfs-mount
 grubby --set-default "/boot/vmlinuz-$kernel"
