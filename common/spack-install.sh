@@ -47,7 +47,8 @@ die() {
   exit 1
 }
 
-# The end at the first error: the line, the command, and the end of the log of the package that Spack was building.
+# The end at the first error: the end of the log of the package that Spack was building, what Spack said last, the line and
+# the command.
 failed() {
   local rc=$1 line=$2 command=$3 build_log
   trap - ERR
@@ -58,6 +59,7 @@ failed() {
       echo "spack-install: the last lines of $build_log:"
       tail -n 40 "$build_log"
     fi
+    grep '^==> Error: ' "$log" | tail -n 1 | sed 's/^==> /spack-install: Spack said: /' || true
     echo "spack-install: line $line failed with exit code $rc: $command"
   } >&2
   exit "$rc"

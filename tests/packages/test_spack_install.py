@@ -18,7 +18,7 @@ SPACK = r"""#!/bin/bash
 echo "$*" >>"$FAKE/calls"
 fail() {
   echo "the compiler said no" >"$FAKE/spack-build-out.txt"
-  printf 'Error: ProcessError\nSee build log for details:\n  %s\n' "$FAKE/spack-build-out.txt"
+  printf '==> Error: ProcessError\nSee build log for details:\n  %s\n' "$FAKE/spack-build-out.txt"
   exit 3
 }
 if [[ -n ${FAIL:-} && "$*" == *"$FAIL"* ]]; then fail; fi
@@ -146,6 +146,7 @@ def test_it_ends_at_the_first_error_and_says_which(machine: Machine, step: str) 
     code, text = machine.run(FAIL=step)
     assert code == 3
     assert "the compiler said no" in text  # the package's log
+    assert "spack-install: Spack said: Error: ProcessError" in text.splitlines()[-2]
     assert "spack-install: line " in text and step in text.splitlines()[-1]
     assert step in machine.calls()[-1]
 
