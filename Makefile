@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 ARGS ?=
 ENV := . tools/env.sh
+# What ends a `make` without Ctrl-C (kill, a cancelled CI job) is a Ctrl-C for its engine: no bake goes on unseen.
+PULUMI := setpriv --pdeathsig INT pulumi
 
 .PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench fuzz clean
 
@@ -19,7 +21,7 @@ setup: ## install what is missing: system packages, .venv, Pulumi engine, dev st
 up: setup ## bake, prove and promote what is new, then show the library
 	@$(ENV)
 	python -m bakery.recover --stack dev
-	pulumi up --yes --suppress-outputs --stack dev $(ARGS) ||
+	$(PULUMI) up --yes --suppress-outputs --stack dev $(ARGS) ||
 	    { printf 'what failed or was stopped is named above; nothing is lost, the next `make up` goes on from here\n' >&2; exit 1; }
 	bakery library
 
@@ -30,7 +32,7 @@ preview: setup ## what an `up` would do, and why
 destroy: setup ## take away what the stack made; says what it keeps
 	@$(ENV)
 	python -m bakery.recover --stack dev
-	pulumi destroy --yes --stack dev $(ARGS)
+	$(PULUMI) destroy --yes --stack dev $(ARGS)
 	printf 'kept in .bakery/: the images until retention deletes them (bakery prune), and all results\n'
 	bakery library
 

@@ -9,66 +9,97 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from bakery.errors import BakeryError
 from bakery.host import process
 from bakery.paths import StatePaths
 from bakery.settings import PROJECT, OvenKind, Settings, from_file
 
+WRITE_SECONDS = 2.0  # an engine writes its lock at one go
+
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock of Pulumi's file backend: who holds it. ``file`` is the lock."""
+    """A lock of Pulumi's file backend: who holds it. ``file`` is the lock; ``pid`` is 0 when it was half written."""
 
     file: Path
     pid: int
     host: str
 
-    def stale(self, here: str, proc: Path = Path("/proc")) -> bool:
+    def stale(self, here: str, backend: Path, proc: Path = Path("/proc")) -> bool:
         """Whether its engine ran on this machine and is certainly gone."""
         if self.host != here:
             return False
+        process = proc / str(self.pid)
         try:
-            return "pulumi" not in (proc / str(self.pid) / "comm").read_text()
-        except FileNotFoundError:
+            name, _, rest = (process / "stat").read_text(errors="replace").partition("(")[2].rpartition(") ")
+            if "pulumi" not in name or rest[:1] in ("Z", "X"):  # a zombie does nothing, whoever fails to collect it
+                return True
+            return _works_elsewhere(os.fsdecode((process / "environ").read_bytes()), backend)
+        except (FileNotFoundError, ProcessLookupError):
             return True
         except OSError:
             return False
 
 
+def _works_elsewhere(environ: str, backend: Path) -> bool:
+    """Whether an engine's environment names another backend: its process id was used again in another checkout."""
+    settings = dict(setting.partition("=")[::2] for setting in environ.split("\0"))
+    folder = backend_folder(settings.get("PULUMI_BACKEND_URL", ""))
+    return folder is not None and folder.is_absolute() and folder.resolve() != backend.resolve()
+
+
 def backend_folder(url: str) -> Path | None:
     """The folder of a ``file://`` backend; None for any other, which looks after its own locks."""
     parts = urlparse(url)
-    return Path(parts.path).expanduser() if parts.scheme == "file" and parts.path else None
+    return Path(unquote(parts.path)).expanduser() if parts.scheme == "file" and parts.path else None
 
 
 def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:
-    """The locks of a stack; one that can't be read is left alone."""
-    for file in sorted((backend / ".pulumi" / "locks" / "organization" / project / stack).glob("*.json")):
+    """The locks of a stack; what can't be opened is left alone."""
+    folder = backend / ".pulumi" / "locks" / "organization" / project / stack
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            held = json.loads(file.read_text(encoding="utf-8"))
+            held = json.loads(file.read_bytes())
             yield Lock(file, int(held["pid"]), str(held["hostname"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError:
             continue
+        except (ValueError, KeyError, TypeError):
+            yield Lock(file, 0, "")
 
 
-def clear_locks(backend: Path, stack: str, here: str) -> tuple[list[str], bool]:
-    """Take away stale locks; what was done, and whether the stack is free now."""
+def clear_locks(
+    backend: Path, stack: str, here: str, sleep: Callable[[float], None] = time.sleep
+) -> tuple[list[str], bool]:
+    """Take away stale locks; what was done, and whether the stack is free now.
+
+    Half a lock, which a power cut or a full disk leaves, is nobody's if it still is half a moment later: the engine
+    itself would stumble over it for ever.
+    """
     said: list[str] = []
     free = True
-    for lock in locks(backend, stack):
-        if lock.stale(here):
-            lock.file.unlink(missing_ok=True)
+    found = list(locks(backend, stack))
+    if not all(lock.pid for lock in found):
+        sleep(WRITE_SECONDS)
+        found = list(locks(backend, stack))
+    for lock in found:
+        if not lock.pid:
+            said.append(f"cleared a lock that was only half written ({lock.file.name})")
+        elif lock.stale(here, backend):
             said.append(f"cleared the lock of an engine that is gone (process {lock.pid})")
         else:
             free = False
+            continue
+        lock.file.unlink(missing_ok=True)
     return said, free
 
 
@@ -158,6 +189,4 @@ def main(arguments: list[str], backend_url: str) -> int:
 
 
 if __name__ == "__main__":
-    import os
-
     sys.exit(main(sys.argv[1:], os.environ.get("PULUMI_BACKEND_URL", "")))

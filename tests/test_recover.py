@@ -37,27 +37,65 @@ def test_the_lock_of_another_machine_stays(tmp_path: Path) -> None:
     assert file.exists()
 
 
-def test_the_lock_of_a_living_engine_stays(tmp_path: Path) -> None:
-    proc = tmp_path / "proc" / "77"
-    proc.mkdir(parents=True)
-    (proc / "comm").write_text("pulumi\n", encoding="utf-8")
-    assert not recover.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "proc")
+def engine(proc: Path, backend: str, state: str = "S", name: str = "pulumi") -> None:
+    """A process 77 as /proc shows it."""
+    folder = proc / "77"
+    folder.mkdir(parents=True)
+    (folder / "stat").write_text(f"77 ({name}) {state} 1 77 77 0 -1", encoding="utf-8")
+    (folder / "environ").write_bytes(f"A=b\0PULUMI_BACKEND_URL={backend}\0HOME=/".encode())
+
+
+def stale(folder: Path) -> bool:
+    return recover.Lock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
+
+
+@pytest.mark.parametrize("backend", ["file://{}/a b", "file://{}/a%20b", "", "s3://bucket"])
+def test_the_lock_of_a_living_engine_stays(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "a b").mkdir()
+    engine(tmp_path / "proc", backend.format(tmp_path))
+    assert not stale(tmp_path)
+
+
+def test_the_lock_of_an_engine_that_nobody_has_collected_is_stale(tmp_path: Path) -> None:
+    engine(tmp_path / "proc", f"file://{tmp_path}/a b", state="Z")
+    assert stale(tmp_path)
+
+
+def test_a_process_id_that_another_checkouts_engine_has_now_holds_nothing(tmp_path: Path) -> None:
+    engine(tmp_path / "proc", f"file://{tmp_path}/other")
+    assert stale(tmp_path)
 
 
 def test_a_process_id_that_was_used_again_holds_nothing(tmp_path: Path) -> None:
-    assert recover.Lock(tmp_path, os.getpid(), HERE).stale(HERE)
+    assert recover.Lock(tmp_path, os.getpid(), HERE).stale(HERE, tmp_path)
 
 
-def test_a_lock_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", '{"pid": 7', "[]", '{"pid": "x"}'])
+@pytest.mark.parametrize("name", ["a.json", "a.json.tmp1234"])
+def test_half_a_lock_is_cleared_when_nobody_writes_it_any_more(tmp_path: Path, text: str, name: str) -> None:
+    file = lock(tmp_path, DEAD).with_name(name)
+    file.write_text(text, encoding="utf-8")
+    waited: list[float] = []
+    said, free = recover.clear_locks(tmp_path, "dev", HERE, waited.append)
+    assert waited and free and not file.exists()
+    assert any(name in line for line in said)
+
+
+def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD)
+    whole = file.read_text(encoding="utf-8").replace(HERE, "other")
     file.write_text("{", encoding="utf-8")
-    assert recover.clear_locks(tmp_path, "dev", HERE)[0] == []
+
+    def finish(_seconds: float) -> None:
+        file.write_text(whole, encoding="utf-8")
+
+    assert recover.clear_locks(tmp_path, "dev", HERE, finish) == ([], False)
     assert file.exists()
 
 
 @pytest.mark.parametrize(
     ("url", "folder"),
-    [("file:///a/b", Path("/a/b")), ("s3://bucket", None), ("", None), ("https://api.pulumi.com", None)],
+    [("file:///a/b", Path("/a/b")), ("file:///a%25b/%23", Path("/a%b/#")), ("s3://bucket", None), ("", None), ("https://api.pulumi.com", None)],
 )
 def test_only_a_file_backend_is_looked_into(url: str, folder: Path | None) -> None:
     assert recover.backend_folder(url) == folder

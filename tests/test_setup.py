@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from bakery import recover
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -238,6 +240,21 @@ def test_the_environment_is_the_checkouts_own(tmp_path: Path) -> None:
     assert found["PULUMI_BACKEND_URL"] == f"file://{ROOT}/.bakery/pulumi"
     assert found["PULUMI_CONFIG_PASSPHRASE_FILE"] == f"{ROOT}/.bakery/passphrase"
     assert "PULUMI_CONFIG_PASSPHRASE" not in found
+
+
+def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "it's, a=b %20 #1 ?"
+    (folder / "tools").mkdir(parents=True)
+    shutil.copy(ROOT / "tools/env.sh", folder / "tools")
+    said = subprocess.run(
+        ["/bin/bash", "-c", '. tools/env.sh; echo "$PULUMI_BACKEND_URL"'],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.rstrip("\n")
+    assert said == f"file://{tmp_path}/it's, a=b %2520 %231 %3F/.bakery/pulumi"
+    assert recover.backend_folder(said) == folder / ".bakery/pulumi"
 
 
 def test_a_stage_without_tests_and_a_failed_stage_are_told_apart() -> None:

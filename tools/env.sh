@@ -12,7 +12,10 @@ esac
 export PATH
 export VIRTUAL_ENV=$_bakery_root/.venv
 export PULUMI_HOME=$_bakery_root/.bakery/pulumi-home
-export PULUMI_BACKEND_URL=file://$_bakery_root/.bakery/pulumi
+# An address: what has a meaning in one is escaped.
+_bakery_url=${_bakery_root//\%/%25}
+_bakery_url=${_bakery_url//\?/%3F}
+export PULUMI_BACKEND_URL=file://${_bakery_url//\#/%23}/.bakery/pulumi
 export PULUMI_CONFIG_PASSPHRASE_FILE=$_bakery_root/.bakery/passphrase
 unset PULUMI_CONFIG_PASSPHRASE # would win over the file
 unset PULUMI_STACK
@@ -26,4 +29,4 @@ export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=${PULUMI_DISABLE_AUTOMATIC_PL
 export PULUMI_PARALLEL=${PULUMI_PARALLEL:-64}
 # A bake that fails ends its own branch of the graph, not the others.
 export PULUMI_CONTINUE_ON_ERROR=${PULUMI_CONTINUE_ON_ERROR:-true}
-unset _bakery_root
+unset _bakery_root _bakery_url
