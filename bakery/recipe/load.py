@@ -12,9 +12,8 @@ from functools import cache as once
 from pathlib import Path
 
 from bakery.errors import Problem, Severity
-from bakery.recipe import checked, tree
+from bakery.recipe import checked, installer, tree
 from bakery.recipe.checked import Entry
-from bakery.recipe.installer import INSTALLER, needed
 from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
 from bakery.recipe.remembered import Remembered
 
@@ -66,7 +65,7 @@ class _Common:
     tree: tree.Tree
     digest: str
     seen: str
-    needed: tuple[str, ...]
+    installer: installer.Installer
     files: Mapping[str, tuple[SourceFile, ...]]  # by the path where it is staged; filled as asked for
 
     def staged(self, path: str) -> tuple[SourceFile, ...]:
@@ -136,8 +135,9 @@ class _Finder:
             hint = "set common to the folder of shared files"
             self.problems.append(Problem(shown(self.common), 1, "is no folder", hint, Severity.WARNING))
         self.problems += _under(shown(self.common), found.problems)
-        wanted = needed(found.contents.get(INSTALLER, b""))
-        return _Common(found, found.digest(), digest_of(*wanted, "", *sorted(found.files)), wanted, {})
+        read = installer.read(found.contents.get(installer.INSTALLER, b""))
+        seen = digest_of(*read.needs, "", *read.settles, "", *sorted(found.files))
+        return _Common(found, found.digest(), seen, read, {})
 
     def names(self) -> tuple[str, ...]:
         """The packages' names, sorted; folders without a template are none."""
@@ -170,7 +170,7 @@ class _Finder:
             from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
 
             paths, common = read.files.keys(), shared.tree.files.keys()
-            sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.needed)
+            sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)
             content = checked.to_bytes(check(sources))
             self.remembered.put(key, content)
         read.contents.clear()

@@ -34,6 +34,7 @@ from bakery.recipe.checked import TIMEOUT, Checked
 from bakery.recipe.document import Document, listed
 from bakery.recipe.findings import Findings, quoted
 from bakery.recipe.growth import bounded
+from bakery.recipe.installer import Installer
 from bakery.recipe.model import ClusterShape, Suite, Variant
 
 TEMPLATE, BUILD, SUITE, RECIPE = "packer.json", "cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"
@@ -50,8 +51,8 @@ class Sources:
     files: Collection[str]
     common: Collection[str]
     workspace_path: str  # where the folder is staged unless pkg_path says otherwise
-    spack_ref: str = ""
-    needed: Collection[str] = ()  # the variables that common/spack-install.sh wants
+    spack_ref: str
+    installer: Installer  # common/spack-install.sh
 
 
 def check(sources: Sources) -> Checked:
@@ -107,7 +108,9 @@ class _Package:
             self.files(template, build, variants)
         self.partitions(suite, variants)
         trusted = template if self.usable else None
-        environments.check(trusted, self.sources.contents, self.sources.needed, self.sources.spack_ref, self.findings)
+        environments.check(
+            trusted, self.sources.contents, self.sources.installer, self.sources.spack_ref, self.findings
+        )
         value = extra.value if extra is not None else {}
         return Checked(
             usable=self.usable,

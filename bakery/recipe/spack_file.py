@@ -1,13 +1,15 @@
 """``spack.yaml``: placeholders that nothing fills, and what the pinned Spack rejects.
 
-Sources: Spack's ``lib/spack/spack/schema/env.py`` (``concretization`` is gone since 0.19, which refuses unknown keys)
-and ``schema/config.py`` (``install_tree`` as a string is gone since 1.1).
+Sources: Spack's ``lib/spack/spack/schema/env.py`` and ``merged.py`` of 0.18 to 1.2 (no other key than these;
+``concretization`` is gone since 0.19) and ``schema/config.py`` (``install_tree`` as a string is gone since 1.1).
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from bakery.errors import Severity
 from bakery.recipe import yaml_file
@@ -16,6 +18,20 @@ from bakery.recipe.findings import Findings
 from bakery.recipe.installer import PLACEHOLDERS
 
 NEWEST = (99,)  # an unknown or empty ref: today's Spack
+# The keys of an environment: from which version on, and before which one, Spack takes them.
+_ALWAYS = """
+bootstrap cdash compilers concretizer config container definitions develop include mirrors modules packages repos specs
+upstreams view
+"""
+_TAKEN: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    **dict.fromkeys(_ALWAYS.split(), ((0,), (100,))),
+    "ci": ((0, 20), (100,)),
+    "concretization": ((0,), (0, 19)),
+    "env_vars": ((1, 0), (100,)),
+    "gitlab-ci": ((0,), (0, 23)),
+    "include_concrete": ((0, 22), (100,)),
+    "toolchains": ((1, 0), (100,)),
+}
 _PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)*(?:[-.]?\w+)*")
 
@@ -61,12 +77,24 @@ def _accepted(document: Document, spack: tuple[int, ...], named: str, severity: 
         document.error("has no mapping below spack:", "begin with spack: and the environment", "spack")
         return
     environment = document.value["spack"]
-    if "concretization" in environment and spack >= (0, 19):
-        unify = {"together": "true", "separately": "false"}.get(str(environment["concretization"]), "false")
-        hint = f"write concretizer: {{unify: {unify}}}, or pin Spack 0.18"
-        document.note(severity, f"concretization: is rejected by {named} Spack", hint, "spack", "concretization")
+    for key in environment:
+        first, end = _TAKEN.get(key, ((100,), (100,)))
+        if not first <= spack < end:
+            hint = _instead(key, environment, end)
+            document.note(severity, f"{key}: is rejected by {named} Spack", hint, "spack", key)
     config = environment.get("config")
     if isinstance(config, dict) and isinstance(config.get("install_tree"), str) and spack >= (1, 1):
         hint = "write install_tree: {root: ...}, or pin Spack 1.0 or older"
         where = ("spack", "config", "install_tree")
         document.note(severity, f"install_tree as a string is rejected by {named} Spack", hint, *where)
+
+
+def _instead(key: str, environment: Mapping[str, Any], end: tuple[int, ...]) -> str:
+    """What to write for a key that Spack does not take, ``end`` being the first version that takes it no more."""
+    if key == "concretization":
+        unify = {"together": "true", "separately": "false"}.get(str(environment[key]), "false")
+        return f"write concretizer: {{unify: {unify}}}, or pin Spack 0.18"
+    if key in _TAKEN:
+        return "take it away, or pin an older Spack" if end < NEWEST else "take it away, or pin a newer Spack"
+    close = difflib.get_close_matches(key, _TAKEN, n=1)
+    return f"write {close[0]}:" if close else "take it away, or write it where it belongs"

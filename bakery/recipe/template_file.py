@@ -7,7 +7,7 @@ provisioners, and of the googlecompute builder.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from bakery.plan.render import REFERENCE, fill
@@ -129,10 +129,12 @@ def _typed(entries: Any) -> bool:
     )
 
 
-def environment(template: Document) -> set[str]:
-    """The names of all environment variables that some provisioner sets."""
+def environment(template: Document, provisioners: Collection[str | int] | None = None) -> set[str]:
+    """The names of all environment variables that some provisioner sets, or some of those with these indices."""
     found: set[str] = set()
-    for _, entry in template.entries("provisioners", "provisioners"):
+    for index, entry in template.entries("provisioners", "provisioners"):
+        if provisioners is not None and index not in provisioners:
+            continue
         found.update(str(text).partition("=")[0].strip() for text in listed(entry.get("environment_vars")))
         env = entry.get("env")
         found.update(env if isinstance(env, dict) else ())

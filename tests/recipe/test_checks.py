@@ -201,9 +201,39 @@ def test_the_spack_that_a_template_declares_counts_and_its_rejection_is_an_error
 
 def test_a_forgotten_system_compiler_is_reported(tmp_path: Path) -> None:
     tree.put(tmp_path / "common/spack-install.sh", "spack install % ${SYSTEM_COMPILER} ${ARCH:-x86_64}\n")
-    problems = tree.spoilt(tmp_path, {P: provisioner(type="shell", script="{{user `common_path`}}/spack-install.sh")})
+    script = "{{user `common_path`}}/spack-install.sh"
+    environment = ["INSTALL_ROOT=/opt", "COMPILER=gcc@12"]
+    problems = tree.spoilt(tmp_path, {P: provisioner(type="shell", script=script, environment_vars=environment)})
     assert "needs SYSTEM_COMPILER" in messages(problems)
     assert len(problems) == 1
+
+
+def test_only_what_the_installer_cannot_do_without_is_missed(tmp_path: Path) -> None:
+    """As rcc-apps' own does it: ARCH only fills its placeholder, and without COMPILER no compiler is installed."""
+    script = "sed -i 's/@ARCH@/'\"${ARCH}\"'/' spack.yaml\n[[ -n \"$COMPILER\" ]] && spack install ${COMPILER}\n"
+    tree.put(tmp_path / "common/spack-install.sh", script)
+    runs = {"type": "shell", "script": "common/spack-install.sh", "environment_vars": ["INSTALL_ROOT=/opt"]}
+    assert tree.spoilt(tmp_path, {P: provisioner(**runs), S: "spack:\n  specs: [zlib]\n"}) == ()
+    problems = tree.spoilt(tmp_path, {P: provisioner(**runs)})  # what other provisioners set does not reach it
+    assert [p.message.split()[0] for p in problems] == ["@ARCH@", "@COMPILER@"]
+    tree.put(tmp_path / "common/spack-install.sh", script + "ARCH=${ARCH:-x86_64}\n")
+    assert [p.message.split()[0] for p in tree.loaded(tmp_path).problems] == ["@COMPILER@"]
+
+
+@pytest.mark.parametrize(
+    ("key", "ref", "hint"),
+    [
+        ("specz: []", "v1.1.0", "write specs:"),
+        ("gitlab-ci: {}", "v0.23.1", "an older Spack"),
+        ("toolchains: {}", "v0.23.1", "a newer Spack"),
+        ("gitlab-ci: {}", "v0.22.3", None),
+        ("env_vars: {}", "", None),
+    ],
+)
+def test_keys_that_the_pinned_spack_does_not_take(tmp_path: Path, key: str, ref: str, hint: str | None) -> None:
+    problems = tree.spoilt(tmp_path, {S: f"{tree.SPACK}  {key}\n"}, spack_ref=ref)
+    assert [(p.line, hint in p.hint) for p in problems if hint] == ([(5, True)] if hint else [])
+    assert len(problems) == bool(hint)
 
 
 @pytest.mark.parametrize("file", [B, F, S, "install.sh"])
