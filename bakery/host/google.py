@@ -17,12 +17,13 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery, compute_v1
 from google.cloud.devtools import cloudbuild_v1
-from google.cloud.storage import Client as StorageClient  # type: ignore[import-untyped]
+from google.cloud.storage import Blob  # type: ignore[import-untyped]
+from google.cloud.storage import Client as StorageClient
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # type: ignore[import-untyped]
 from google.pubsub_v1 import PublisherClient
 from requests.exceptions import RequestException
 
-from bakery.errors import BakeryError, Uncertain
+from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.settings import GoogleSettings
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -37,7 +38,7 @@ PASSING = (
 )
 BROKEN = (exceptions.RetryError, RequestException, ConnectionError, TimeoutError, DataCorruption, InvalidResponse)
 RETRY = retry.Retry(
-    predicate=retry.if_exception_type(*PASSING), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
+    predicate=retry.if_exception_type(*PASSING, *BROKEN), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
 )
 
 
@@ -99,17 +100,31 @@ class Google:
         return PublisherClient(transport="rest", credentials=self.credentials, client_options=self._options)
 
 
+def fetched(blob: Blob, what: str) -> bytes | None:
+    """An object's content; None when it is not there. ``what`` as of :func:`asking`. Raises Uncertain."""
+    with asking(what):
+        try:
+            content: bytes = RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS)
+        except exceptions.NotFound:
+            return None
+    return content
+
+
 @contextlib.contextmanager
-def asking(what: str, hint: str = "") -> Iterator[None]:
+def asking(what: str, hint: str = "", passes: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn the client libraries' errors into the bakery's; ``what`` says what was asked for.
 
-    A 404 stays :class:`google.api_core.exceptions.NotFound` for the caller: it alone means "gone". A 401, 403, 429, 5xx
-    or a broken line raise Uncertain; any other refusal BakeryError.
+    ``passes`` are those that the caller knows an answer to: :class:`google.api_core.exceptions.NotFound`, which alone
+    means "gone", and the like. Of all others a 401, 403, 429, 5xx or a broken line raise Uncertain, a change that
+    somebody else's got in the way of InfrastructureFailed, and any other refusal BakeryError.
     """
     try:
         yield
-    except (exceptions.NotFound, exceptions.Conflict, exceptions.PreconditionFailed):
+    except passes:
         raise
+    except (exceptions.Conflict, exceptions.PreconditionFailed) as error:
+        hint = hint or "somebody else changes it at the same time: run it again"
+        raise InfrastructureFailed(f"{what}: {error.message}", hint=hint) from error
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
         hint = hint or "the account lacks a role, see docs/google.md"
         raise Uncertain(f"{what}: {error.message}", hint=hint) from error

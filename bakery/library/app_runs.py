@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from google.api_core import exceptions
 
 from bakery.errors import BakeryError
-from bakery.host.google import TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 
 
 def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_id: str) -> None:
@@ -19,8 +19,10 @@ def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_
         return
     ids = [f"{run_id}-{number}" for number in range(len(rows))]
     try:
-        with asking(f"store the rows of {run_id} in {table}"):
-            refused = google.bigquery.insert_rows_json(table, list(rows), row_ids=ids, timeout=TIMEOUT_SECONDS)
+        with asking(f"store the rows of {run_id} in {table}", passes=(exceptions.NotFound,)):
+            refused = google.bigquery.insert_rows_json(
+                table, list(rows), row_ids=ids, retry=RETRY, timeout=TIMEOUT_SECONDS
+            )
     except exceptions.NotFound as error:
         raise BakeryError(f"there is no table {table}", hint="pulumi up of a gcp stack makes it") from error
     if refused:

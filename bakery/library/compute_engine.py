@@ -17,7 +17,7 @@ from google.cloud import compute_v1
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError, Uncertain
 from bakery.fluid_run.base import RunResult, Verdict
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, fetched
 from bakery.library.app_runs import store
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.events import Event, EventKind, tell
@@ -111,21 +111,14 @@ class ComputeEngineLibrary:
             body = compute_v1.GlobalSetLabelsRequest(
                 label_fingerprint=image.label_fingerprint, labels={**image.labels, **labels}
             )
-            try:
-                self._label(name, body)
-            except exceptions.PreconditionFailed:
-                continue
-            return
+            with contextlib.suppress(exceptions.PreconditionFailed):
+                return self._label(name, body)
         raise BakeryError(f"the labels of {name} are changed by somebody else all the time", hint="run it again")
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """The manifest of an image's digest; empty when whoever baked it kept none."""
-        with asking(f"read the manifest of {name}"):
-            try:
-                text = self._artifacts.blob(f"images/{name}.json").download_as_bytes()
-            except exceptions.NotFound:
-                return {}
-        inputs: Mapping[str, str] = json.loads(text)
+        text = fetched(self._artifacts.blob(f"images/{name}.json"), f"read the manifest of {name}")
+        inputs: Mapping[str, str] = json.loads(text) if text else {}
         return inputs
 
     def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
@@ -158,11 +151,10 @@ class ComputeEngineLibrary:
     def runs(self, image: str | None = None) -> Sequence[RunResult]:
         """The Fluid-Runs of an image (or of all), oldest first."""
         prefix = f"results/{image}/" if image else "results/"
-        with asking("read the results of Fluid-Runs"):
-            texts = [
-                blob.download_as_bytes() for blob in self.google.storage.list_blobs(self._artifacts, prefix=prefix)
-            ]
-        return sorted((decode(RunResult, json.loads(text)) for text in texts), key=lambda run: run.started)
+        with asking("list the results of Fluid-Runs"):
+            blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
+        texts = [fetched(blob, "read the results of a Fluid-Run") for blob in blobs]
+        return sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """See :meth:`bakery.library.base.Library.share`: ``compute.imageUser`` on this image."""
@@ -172,7 +164,7 @@ class ComputeEngineLibrary:
         raise Uncertain(f"the policy of {name} is changed by somebody else all the time", hint="run it again")
 
     def _share(self, name: str, members: set[str], gone: set[str]) -> None:
-        with asking(f"share image {name}"):
+        with asking(f"share image {name}", passes=(exceptions.Conflict, exceptions.PreconditionFailed)):
             request = compute_v1.GetIamPolicyImageRequest(
                 project=self.project, resource=name, options_requested_policy_version=POLICY_VERSION
             )
@@ -231,6 +223,7 @@ class ComputeEngineLibrary:
             lambda: self.google.images.set_labels(
                 project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
             ),
+            passes=(exceptions.PreconditionFailed,),
         )
 
     def _deprecate(self, name: str, state: ImageState, replacement: str) -> None:
@@ -244,8 +237,8 @@ class ComputeEngineLibrary:
             ),
         )
 
-    def _change(self, what: str, call: Callable[[], Any]) -> None:
-        with asking(what):
+    def _change(self, what: str, call: Callable[[], Any], passes: tuple[type[Exception], ...] = ()) -> None:
+        with asking(what, passes=passes):
             RETRY(call)().result(timeout=OPERATION_SECONDS)
 
     def _link(self, name: str) -> str:

@@ -75,7 +75,7 @@ def tell(google: Google, event: Event) -> None:
     message = event.message(datetime.now(UTC))
     topic = google_names.topic(google.settings)
     try:
-        with asking("send the event"):
+        with asking("send the event", passes=(exceptions.NotFound,)):
             google.publisher.publish(topic=topic, messages=[message], retry=RETRY.with_timeout(SECONDS), timeout=10.0)
     except exceptions.NotFound:
         _log.warning("the event %s of %s is lost: there is no topic %s", event.kind, event.image, topic)

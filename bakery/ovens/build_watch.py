@@ -6,7 +6,6 @@ import re
 import threading
 import time
 
-from google.api_core import exceptions
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.activity import Activity
@@ -101,6 +100,6 @@ def log_text(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> str:
     try:
         with asking("read the build's log"):
             content: bytes = google.storage.bucket(bucket).blob(name).download_as_bytes(start=start)
-    except (exceptions.NotFound, BakeryError):
+    except BakeryError:
         return ""  # the log is for people, the bake goes on
     return content.decode("utf-8", "replace")

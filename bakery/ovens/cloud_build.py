@@ -34,6 +34,8 @@ from bakery.settings import Settings
 Status = cloudbuild_v1.Build.Status
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
 TRIES = 3  # looks for an image or a build to join, when what was found is gone again
+SUBMIT_AGAIN_SECONDS = 2.0
+CANCEL = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
 # Faults of the surroundings that Packer reports: nothing in the recipe makes them go away.
@@ -110,11 +112,7 @@ class CloudBuildOven:
         source = self._upload(order, zone)
         activity.check()
         request = build_request(order, self.settings.google, zone, source, self.session)
-        with asking(f"submit the build of {order.name}"):
-            operation = self.google.builds.create_build(
-                project_id=self.google.project, build=_message(request, order), timeout=TIMEOUT_SECONDS
-            )
-        mine = operation.metadata.build
+        mine = self._submit(_message(request, order), order, known, activity)
         # Who submitted at the same time sees the same builds: the oldest wins, even when it has ended well by now,
         # everybody else joins it.
         rivals = [build for build in self._builds(order) if build.id not in known]
@@ -123,6 +121,26 @@ class CloudBuildOven:
             self._cancel(mine)
             return BakeOutcome.JOINED, self._join(first, order, activity)
         return BakeOutcome.BAKED, self._wait(mine, order, activity)
+
+    def _submit(
+        self, build: cloudbuild_v1.Build, order: BakeOrder, known: Set[str], activity: Activity
+    ) -> cloudbuild_v1.Build:
+        """Submit, again when no answer came; a build that was made of an answer that got lost is found by its tags."""
+        for left in reversed(range(TRIES)):
+            try:
+                with asking(f"submit the build of {order.name}"):
+                    made: cloudbuild_v1.Build = self.google.builds.create_build(
+                        project_id=self.google.project, build=build, timeout=TIMEOUT_SECONDS
+                    ).metadata.build
+                return made
+            except Uncertain:
+                if not left:
+                    raise
+            activity.sleep(SUBMIT_AGAIN_SECONDS)
+            mine = [one for one in self._builds(order) if self.session in one.tags and one.id not in known]
+            if mine:
+                return mine[0]
+        raise AssertionError("not reached")
 
     def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
         """All builds of the digest, whoever started them, ended ones too."""
@@ -200,11 +218,11 @@ class CloudBuildOven:
         return BakeFailed(message, **told)
 
     def _cancel(self, build: cloudbuild_v1.Build) -> None:
-        with asking(f"cancel build {build.id}"):
-            try:
-                self.google.builds.cancel_build(project_id=self.google.project, id=build.id, timeout=TIMEOUT_SECONDS)
-            except (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound):
-                return  # it ended by itself meanwhile
+        ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # by itself, meanwhile
+        with contextlib.suppress(*ended), asking(f"cancel build {build.id}", passes=ended):
+            self.google.builds.cancel_build(
+                project_id=self.google.project, id=build.id, retry=CANCEL, timeout=TIMEOUT_SECONDS
+            )
 
     def _upload(self, order: BakeOrder, zone: str) -> str:
         """Put the source into the bucket, once per content; gives the object's name."""
@@ -212,7 +230,7 @@ class CloudBuildOven:
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(google_names.bucket(self.settings.google, Bucket.SOURCES))
         there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
-        with there, asking(f"upload the source of {order.name}"):
+        with there, asking(f"upload the source of {order.name}", passes=(exceptions.PreconditionFailed,)):
             bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
         return name
 

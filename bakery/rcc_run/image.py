@@ -13,7 +13,7 @@ from bakery.rcc_run.arguments import WHERE
 
 _IMAGE = re.compile(
     r"(?:https://(?:www|compute)\.googleapis\.com/compute/(?:v1|beta)/)?"
-    r"(?:(?:projects/(?P<project>[a-z0-9.:-]+)/)?global/images/)?(?P<family>family/)?(?P<name>[a-z][-a-z0-9]{0,62})"
+    r"(?:(?:projects/(?P<project>[a-z0-9.:-]+)/)?(?:global/)?images/)?(?P<family>family/)?(?P<name>[a-z][-a-z0-9]{0,62})"
 )
 
 
@@ -39,7 +39,7 @@ def look_up(text: str, google: Google) -> ImageRecord | Problem:
         return Problem(WHERE, 1, f"--gce-image is {text!r}", hint)
     project = match["project"] or google.project
     try:
-        with asking(f"look up the image {text}"):
+        with asking(f"look up the image {text}", passes=(exceptions.NotFound,)):
             if match["family"]:
                 found = google.images.get_from_family(
                     project=project, family=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS

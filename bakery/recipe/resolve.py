@@ -58,12 +58,12 @@ class ComputeEngineFamilies:
         """The family's newest image. Raises InputError when there is none, Uncertain when nobody answers."""
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
-        from bakery.host.google import TIMEOUT_SECONDS, Google, asking
+        from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 
         with asking(f"look up image family {project}/{family}"):
             try:
                 images = Google(self.settings).images
-                image = images.get_from_family(project=project, family=family, timeout=TIMEOUT_SECONDS)
+                image = images.get_from_family(project=project, family=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
             except NotFound as error:
                 hint = "correct _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
                 raise InputError(

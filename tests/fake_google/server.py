@@ -33,6 +33,8 @@ class Handler(BaseHTTPRequestHandler):
     """One request; the server carries the cloud."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one go: else each answer waits 40 ms for the client's delayed ACK
+    disable_nagle_algorithm = True
     server: FakeServer
 
     def log_message(self, *_args: Any) -> None:

@@ -23,7 +23,7 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.activity import Activity
-from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
@@ -39,7 +39,7 @@ from bakery.fluid_run.clusters.instance import (
 )
 from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.sizing import Machine, sized
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched
 from bakery.library.base import ImageRecord
 from bakery.plan import google_names
 from bakery.plan.google_names import Bucket
@@ -50,6 +50,14 @@ OPERATION_SECONDS = 300
 CALLS_AT_ONCE = 8
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
 NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources", "QUOTA_EXCEEDED", "stockout")
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the same machine may be had in a moment: a zone without capacity has none for longer."""
+    return isinstance(error, PASSING) and not any(word in str(error) for word in NO_CAPACITY)
+
+
+INSERT = RETRY.with_predicate(_passing)  # a second try of what arrived is a Conflict, which is fine
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ class ComputeEngineCluster:
     def tear_down(self) -> None:
         """Delete all machines of the run, wherever they are, and the seed with the cluster's key."""
         self._delete_all()
-        with contextlib.suppress(exceptions.NotFound, BakeryError), asking("delete the seed"):
+        with contextlib.suppress(BakeryError), asking("delete the seed"):
             self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
 
     def _surroundings(self) -> Surroundings:
@@ -179,9 +187,13 @@ class ComputeEngineCluster:
         activity.check()
         body = instance(self._surroundings(), spec)
         try:
-            with asking(f"make the machine {body.name}"):
+            with asking(f"make the machine {body.name}", passes=(exceptions.Conflict,)):
                 operation = self.google.instances.insert(
-                    project=self.google.project, zone=self.zone, instance_resource=body, timeout=TIMEOUT_SECONDS
+                    project=self.google.project,
+                    zone=self.zone,
+                    instance_resource=body,
+                    retry=INSERT,
+                    timeout=TIMEOUT_SECONDS,
                 )
                 operation.result(timeout=OPERATION_SECONDS)  # type: ignore[no-untyped-call]
         except exceptions.Conflict:
@@ -218,7 +230,7 @@ class ComputeEngineCluster:
                 tar.addfile(entry, io.BytesIO(text))
                 tar.add(self.workspace, "workspace")
             try:
-                with asking("upload the workspace of the run"):
+                with asking("upload the workspace of the run", passes=(exceptions.NotFound,)):
                     self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_file(packed, rewind=True, timeout=600)
             except exceptions.NotFound as error:
                 hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
@@ -229,12 +241,7 @@ class ComputeEngineCluster:
         return outlet.to_status(json.loads(content) if content else None)
 
     def _object(self, name: str) -> bytes:
-        with asking(f"read {name} of the run"):
-            try:
-                content: bytes = self._bucket.blob(f"{self.prefix}/{name}").download_as_bytes(timeout=TIMEOUT_SECONDS)
-            except exceptions.NotFound:
-                return b""
-        return content
+        return fetched(self._bucket.blob(f"{self.prefix}/{name}"), f"read {name} of the run") or b""
 
     def _collect_machine(self, spec: MachineSpec, place: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
@@ -242,14 +249,14 @@ class ComputeEngineCluster:
             packed = self._object(f"{spec.name}/results.tar")
             if packed:
                 outlet.unpack(io.BytesIO(packed), place)
-        with contextlib.suppress(BakeryError, exceptions.NotFound), asking(f"read the console of {spec.name}"):
+        with contextlib.suppress(BakeryError), asking(f"read the console of {spec.name}"):
             console = self.google.instances.get_serial_port_output(
                 project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS
             )
             (place / "console.log").write_text(console.contents, encoding="utf-8")
 
     def _delete_all(self) -> None:
-        with contextlib.suppress(Uncertain):  # the deadline of the machines stands behind it
+        with contextlib.suppress(BakeryError):  # the deadline of the machines stands behind it
             delete_instances(self.google, f"labels.{RUN_LABEL} = {token(self.run_id)}")
 
 

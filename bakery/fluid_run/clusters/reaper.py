@@ -9,6 +9,7 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
+from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 
 
@@ -29,7 +30,16 @@ def delete_instances(google: Google, condition: str) -> int:
             project=google.project, zone=zone, instance=name, timeout=TIMEOUT_SECONDS
         )
 
-    for zone, name in found:
-        with contextlib.suppress(exceptions.NotFound), asking(f"delete the machine {name}"):
-            RETRY(delete(zone, name))()
+    failed: list[BakeryError] = []
+    for zone, name in found:  # one that can't be deleted now keeps no other
+        try:
+            with (
+                contextlib.suppress(exceptions.NotFound),
+                asking(f"delete the machine {name}", passes=(exceptions.NotFound,)),
+            ):
+                RETRY(delete(zone, name))()
+        except BakeryError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return len(found)
