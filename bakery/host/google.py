@@ -27,6 +27,7 @@ from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.settings import GoogleSettings
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
 PASSING = (
     exceptions.TooManyRequests,
@@ -58,8 +59,7 @@ class Google:
         try:
             found: Credentials = default(scopes=[SCOPE])[0]
         except GoogleAuthError as error:
-            hint = "gcloud auth application-default login"
-            raise BakeryError(f"no Google credentials: {error}", hint=hint) from error
+            raise BakeryError(f"no Google credentials: {error}", hint=LOGIN) from error
         return found
 
     @cached_property
@@ -131,5 +131,7 @@ def asking(what: str, hint: str = "", passes: tuple[type[Exception], ...] = ()) 
     except exceptions.GoogleAPICallError as error:
         kind = Uncertain if isinstance(error, PASSING) else BakeryError
         raise kind(f"{what}: {error.message}", hint=hint) from error
-    except (*BROKEN, GoogleAuthError) as error:
+    except GoogleAuthError as error:
+        raise Uncertain(f"{what}: {error}", hint=hint or f"log in again: {LOGIN}") from error
+    except BROKEN as error:
         raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bakery.activity import Activity
-from bakery.errors import InfrastructureFailed, Uncertain
+from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.fluid_run.base import Stage, TestOrder
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
 from bakery.fluid_run.clusters.reaper import delete_instances
@@ -225,4 +225,39 @@ def test_the_reaper_takes_what_others_left(server: FakeServer, tmp_path: Path) -
     made = cluster(server, tmp_path)
     made.provision(Activity())
     assert delete_instances(made.google, "labels.bakery = test") == 4
+    assert machines(server) == {}
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("instances.insert", 429, times=2), Fault("instances.insert", half=True)], ids=str
+)
+def test_a_machine_that_is_refused_for_a_moment_is_asked_for_again(
+    server: FakeServer, tmp_path: Path, fault: Fault
+) -> None:
+    """Also when it was made and only the answer got lost."""
+    server.cloud.faults.append(replace(fault))
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert (made.zone, len(machines(server))) == ("us-central1-a", 4)
+
+
+@pytest.mark.parametrize("code", [400, 403, 409])
+def test_a_machine_that_cannot_be_deleted_keeps_no_other(server: FakeServer, tmp_path: Path, code: int) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.faults.append(Fault("instances.delete", code))
+    made.tear_down()
+    assert len(machines(server)) == 1, "and Compute Engine deletes it at its deadline"
+    assert not [key for key in server.cloud.items if key.endswith("seed.tar")]
+
+
+@pytest.mark.parametrize("method", ["machineTypes.get", "instances.insert", "instances.list", "storage.objects.insert"])
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 412])
+def test_every_refusal_is_told_in_the_bakerys_words(server: FakeServer, tmp_path: Path, method: str, code: int) -> None:
+    server.cloud.faults.append(Fault(method, code, times=-1))
+    made = cluster(server, tmp_path)
+    with pytest.raises(BakeryError):
+        made.provision(Activity())
+    server.cloud.faults.clear()
+    made.tear_down()
     assert machines(server) == {}

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -349,6 +350,42 @@ def test_passing_faults_are_tried_again(server: FakeServer, tmp_path: Path, code
 def test_half_answers_are_tried_again(server: FakeServer, tmp_path: Path) -> None:
     server.cloud.faults += [Fault("compute.images.get$", half=True), Fault("builds.list", half=True)]
     assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+
+
+@pytest.mark.parametrize("fault", [Fault("builds.create", 503), Fault("builds.create", half=True)], ids=["503", "half"])
+def test_a_submission_whose_answer_is_lost_makes_one_build(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """A half answer comes of a build that was made: it is found by its tags and not submitted again."""
+    monkeypatch.setattr("bakery.ovens.cloud_build.SUBMIT_AGAIN_SECONDS", 0.05)
+    builds.script(server.cloud, lambda _build: Course(seconds=0.3))
+    server.cloud.faults.append(replace(fault))
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+    made = [item["status"] for key, item in server.cloud.items.items() if key.startswith("cloudbuild/v1/")]
+    assert made == ["SUCCESS"]
+
+
+def test_a_cancel_that_is_refused_for_a_moment_is_tried_again(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=60))
+    server.cloud.faults.append(Fault("builds.cancel", 503))
+    activity = Activity()
+    threading.Timer(0.3, activity.cancelled.set).start()
+    with pytest.raises(Interrupted):
+        oven(server).bake(order(tmp_path), activity)
+    states = [item["status"] for key, item in server.cloud.items.items() if key.startswith("cloudbuild/v1/")]
+    assert states == ["CANCELLED"]
+
+
+@pytest.mark.parametrize("method", ["builds.list", "builds.create", "storage.objects.insert", "compute.images.get$"])
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409])
+def test_every_refusal_is_told_in_the_bakerys_words(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, code: int
+) -> None:
+    monkeypatch.setattr("bakery.ovens.cloud_build.SUBMIT_AGAIN_SECONDS", 0.05)
+    builds.script(server.cloud, lambda _build: Course())
+    server.cloud.faults.append(Fault(method, code, times=-1))
+    with pytest.raises(Uncertain if code in (401, 403) else BakeryError):
+        oven(server).bake(order(tmp_path), Activity())
 
 
 def test_sixty_four_bakes_share_their_polls(server: FakeServer, tmp_path: Path) -> None:

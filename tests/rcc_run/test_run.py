@@ -15,7 +15,11 @@ from typing import Any
 
 import pytest
 
+from bakery.host.google import Google
+from bakery.library.base import ImageRecord
 from bakery.rcc_run.cli import rcc_run
+from bakery.rcc_run.image import look_up
+from bakery.settings import from_file
 from tests.fake_google import agents, compute
 from tests.fake_google.cloud import Fault
 from tests.fluid_run import gcloud
@@ -298,3 +302,18 @@ def test_a_cluster_that_is_there_is_visited_by_ssh_and_nothing_is_made(
     assert "dam break: 1 of 2 passed" in capsys.readouterr().out
     asked = {method for _at, method, _path in workspace.server.cloud.calls}
     assert asked == {"bigquery.tabledata.insertAll"}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("projects/p/images/family/openfoam-gcp-foss", "openfoam-gcp-foss-latest"),  # as rcc-tf itself writes it
+        ("projects/p/global/images/family/openfoam-gcp-foss", "openfoam-gcp-foss-latest"),
+        ("openfoam-gcp-foss-latest", "openfoam-gcp-foss-latest"),
+    ],
+)
+def test_an_image_is_found_however_it_is_written(workspace: Workspace, text: str, named: str) -> None:
+    google = Google(from_file(workspace.top, "gcp").google)
+    found = look_up(text, google)
+    assert isinstance(found, ImageRecord)
+    assert found.name == named
