@@ -95,7 +95,13 @@ def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("url", "folder"),
-    [("file:///a/b", Path("/a/b")), ("file:///a%25b/%23", Path("/a%b/#")), ("s3://bucket", None), ("", None), ("https://api.pulumi.com", None)],
+    [
+        ("file:///a/b", Path("/a/b")),
+        ("file:///a%25b/%23", Path("/a%b/#")),
+        ("s3://bucket", None),
+        ("", None),
+        ("https://api.pulumi.com", None),
+    ],
 )
 def test_only_a_file_backend_is_looked_into(url: str, folder: Path | None) -> None:
     assert recover.backend_folder(url) == folder

@@ -63,7 +63,7 @@ def common_arguments(accelerator: Accelerator, cores: int, memory_mb: int, name:
 
 def disk(file: Path, *, form: str = "qcow2", read_only: bool = False, throw_away: bool = True) -> list[str]:
     """A virtio disk; ``throw_away``: a crash of this machine may lose it, so no flush has to reach the host's disk."""
-    options = [f"file={_comma(file)}", f"format={form}", "if=virtio", "discard=unmap", "detect-zeroes=unmap"]
+    options = [f"file={comma(file)}", f"format={form}", "if=virtio", "discard=unmap", "detect-zeroes=unmap"]
     options.append("cache=unsafe" if throw_away else "cache=writeback")
     if read_only:
         options = [*options[:3], "readonly=on"]
@@ -147,7 +147,7 @@ def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
             return False
 
 
-def _comma(file: Path) -> str:
+def comma(file: Path) -> str:
     """A file name inside a QEMU option: commas are doubled."""
     return str(file).replace(",", ",,")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from bakery.host import process, qemu
@@ -23,7 +24,7 @@ def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
         qemu.QEMU,
         *qemu.common_arguments(machine.accelerator, machine.cores, machine.memory_mb, machine.work.name),
         *qemu.disk(disk),
-        *("-drive", f"file={machine.seed},format=raw,if=none,id=seed,readonly=on"),
+        *("-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"),
         *("-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"),
         *qemu.user_network({port: 22}),
         *("-serial", f"file:{machine.work / 'console-kept.log'}"),
@@ -31,7 +32,5 @@ def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
         *("-daemonize", "-pidfile", str(pid_file)),
     ]
     process.output(command)
-    login = (
-        f"ssh -i {machine.key} -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {user}@127.0.0.1"
-    )
+    login = f"ssh -i {shlex.quote(str(machine.key))} -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {user}@127.0.0.1"
     return int(pid_file.read_text(encoding="ascii")), login

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from bakery.errors import BakeFailed
 from bakery.host import qemu
@@ -133,7 +134,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
         "type": "qemu",
         "name": name,
         "disk_image": True,
-        "iso_url": str(machine.overlay),
+        "iso_url": _address(machine.overlay),
         "iso_checksum": "none",
         "format": "qcow2",
         "output_directory": str(machine.output),
@@ -157,7 +158,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
 
 def _arguments(machine: BakeMachine) -> list[list[str]]:
     """QEMU's options; an option that is named here replaces all of Packer's own of that name."""
-    disk = f"file={_option(machine.output / DISK_NAME)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
+    disk = f"file={qemu.comma(machine.output / DISK_NAME)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
     kind = qemu.machine_arguments(machine.accelerator)
     arguments = [
         *([kind[at], kind[at + 1]] for at in range(0, len(kind), 2)),
@@ -171,7 +172,7 @@ def _arguments(machine: BakeMachine) -> list[list[str]]:
         ["-device", "virtio-rng-pci"],
         ["-drive", disk],
         ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is a handed-in kernel's
-        ["-drive", f"file={_option(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
+        ["-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
         ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
     ]
     if machine.boot:
@@ -183,9 +184,9 @@ def _arguments(machine: BakeMachine) -> list[list[str]]:
     return arguments
 
 
-def _option(path: Path) -> str:
-    """A path inside a QEMU option: commas are doubled."""
-    return str(path).replace(",", ",,")
+def _address(path: Path) -> str:
+    """A path as Packer's downloader takes it: whatever is in it, escaped exactly as Go's ``net/url`` does."""
+    return f"file://{quote(str(path), safe='/$&+,:;=@')}"
 
 
 def _startup(source: Json) -> list[Json]:

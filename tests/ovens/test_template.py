@@ -85,6 +85,13 @@ def test_without_a_kernel_the_boot_loader_runs():
     assert not any(option == "-kernel" for option, _ in found.template["builders"][0]["qemuargs"])
 
 
+def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped():
+    """Packer's downloader would cut the path at ``#`` and turn ``%20`` into a space."""
+    found = render(ORDER, replace(MACHINE, work=Path("/it's ü/a=b,c/%20#1 & x?")), Path("/w"))
+    address = found.template["builders"][0]["iso_url"]
+    assert address == "file:///it%27s%20%C3%BC/a=b,c/%2520%231%20&%20x%3F/overlay.qcow2"
+
+
 def test_a_failed_disk_that_is_looked_at_is_written_out_first():
     found = render(ORDER, MACHINE, Path("/w"), sync_on_error=True)
     assert found.template["error-cleanup-provisioner"] == {"type": "shell", "inline": ["sync"]}
