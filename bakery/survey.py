@@ -2,30 +2,82 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
 from bakery import paths, shelf
+from bakery.errors import InputError, Problem
+from bakery.host import revision
+from bakery.library.base import ImageRecord, Proof
 from bakery.plan.lock import Lock, place
-from bakery.plan.outlines import outlines
+from bakery.plan.model import Outline
+from bakery.plan.outlines import Memory, outlines
 from bakery.recipe import lockfile
 from bakery.recipe.load import find, memory, no_collection
 from bakery.report.plan import PlanReport
-from bakery.settings import Settings
+from bakery.settings import Settings, from_file
 
 
-def survey(settings: Settings, *, locked: bool = True, library: bool = True) -> PlanReport:
+def survey(settings: Settings, *, locked: bool = True, library: bool = True, since: str = "") -> PlanReport:
     """The report of the stack's plan; problems are in it, errors too.
 
     ``locked`` as in :func:`bakery.plan.plan.draft`, but where nothing was ever locked a plan goes on all the same.
-    Without ``library``, or when it can't be asked, every image counts as new.
+    Without ``library``, or when it can't be asked, every image counts as new. With ``since``, a git revision, the plan
+    is compared with what that revision bakes, as if all of it were there and proven; the library only tells times.
     """
     with no_collection():
-        lock = lock_of(settings)
-        locked = locked and bool(lock.bases.get(place(settings.oven)))
-        packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
         known = memory(settings.packages, paths.cache(), f"plan-{settings.stack}")
-        images, found = outlines(settings, packages, lock, known, locked=locked)
+        images, found = _planned(settings, known, locked=locked)
         known.write()
     held = shelf.read(settings, images) if library else shelf.Shelf()
-    return PlanReport(held.decide(images), (*found, *held.problems), held.times)
+    before = _of_revision(settings, since) if since else held
+    return PlanReport(before.decide(images), (*found, *before.problems), held.times, since)
+
+
+def _planned(settings: Settings, known: Memory, *, locked: bool) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
+    lock = lock_of(settings)
+    packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    return outlines(settings, packages, lock, known, locked=locked and bool(lock.bases.get(place(settings.oven))))
+
+
+def _of_revision(settings: Settings, since: str) -> shelf.Shelf:
+    """The images of the stack in another revision, as a library that has them all."""
+    with tempfile.TemporaryDirectory(prefix="bakery-since-") as folder:
+        root = Path(folder) / "tree"
+        revision.extract(settings.root, since, root)
+        old = replace(from_file(root, settings.stack), select=settings.select)
+        if not all(path.is_relative_to(root) for path in (old.packages, old.common)):
+            hint = "keep packages and common in the checkout, or leave --since out"
+            raise InputError([Problem("--since", 1, f"the packages of {since!r} lie outside of the checkout", hint)])
+        images, _ = _planned(old, _Nothing(), locked=False)
+    records = tuple(_record(image) for image in images)
+    families = {image.family: image.name for image in images}
+    return shelf.Shelf(records, families, {image.name: image.tests_digest for image in images})
+
+
+def _record(image: Outline) -> ImageRecord:
+    return ImageRecord(
+        name=image.name,
+        digest=image.digest,
+        package=image.package,
+        variant=image.variant,
+        candidate_for=image.family,
+        created="",
+        family=image.family,
+        proof=Proof.PASSED,
+        inputs=image.inputs,
+    )
+
+
+class _Nothing:
+    """A memory of nothing: the folder of another revision has a new name each time."""
+
+    def get(self, _key: str) -> bytes | None:
+        return None
+
+    def put(self, _key: str, _content: bytes) -> None:
+        return None
 
 
 def lock_of(settings: Settings) -> Lock:

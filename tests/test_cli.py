@@ -44,6 +44,24 @@ def test_plan_as_table_and_as_comment(checkout: Checkout) -> None:
     assert checkout.run("plan", "--markdown").stdout.startswith("<!-- image-bakery plan -->\n### 2 images: 2 baked")
 
 
+def test_plan_since_a_revision_says_what_changed_without_a_library(checkout: Checkout) -> None:
+    git = ["git", "-C", str(checkout.root), "-c", "user.name=x", "-c", "user.email=x@y"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    (checkout.root / "packages/app/install.sh").write_text("#!/bin/bash\ntrue\n")
+    found = json.loads(checkout.run("plan", "--since", "HEAD", "--json").stdout)
+    assert [(image["family"], image["action"], image["reasons"]) for image in found["images"]] == [
+        ("base", "keep", []),
+        ("app", "bake", ["packages/app/install.sh changed"]),
+    ]
+    assert "1 baked, 1 kept (compared with HEAD)" in checkout.run("plan", "--since", "HEAD", "--markdown").stdout
+    assert not (checkout.root / ".bakery").exists()
+    for arguments in (("--since", "nosuch"), ("--since=--help",), ("--since", "HEAD", "--packages", "packages")):
+        done = checkout.run("plan", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--since" in done.stderr
+
+
 def test_plan_of_another_tree_needs_no_lock(checkout: Checkout, tmp_path: Path) -> None:
     lockfile.write(checkout.root / "bakery.lock", Lock({Place.LOCAL: {"debian-cloud/debian-11": BASE}}))
     assert checkout.run("plan").returncode == 2

@@ -11,6 +11,7 @@ import typer
 
 from bakery.commands.shared import AsJson, Every, Folder, Stack, other_tree, print_json, settings_of
 from bakery.console import FAILED, WRONG_INPUT, say
+from bakery.errors import InputError, Problem
 
 
 def plan(  # noqa: PLR0917  options, not positions
@@ -21,15 +22,22 @@ def plan(  # noqa: PLR0917  options, not positions
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a pull request's comment.")] = False,
     every: Every = False,
     library: Annotated[bool, typer.Option(help="Compare with the library; without it everything is new.")] = True,
+    since: Annotated[str, typer.Option(help="Compare with the recipes of a git revision.", show_default=False)] = "",
 ) -> None:
     """What would be baked, and why. Needs no engine and no stack; changes nothing."""
     from bakery.report import plan as reports
     from bakery.survey import survey
 
+    if since and (packages or common):
+        raise InputError(
+            [Problem("--since", 1, "compares this checkout's recipes", "leave --packages and --common out")]
+        )
+    if as_json and markdown:
+        raise InputError([Problem("--markdown", 1, "is another output than --json", "name one of the two")])
     settings = other_tree(settings_of(stack), packages, common)
     settings = replace(settings, select=()) if every else settings
     # Neither another tree nor a package that the stack leaves out needs a lock: an unlocked base hides no plan.
-    report = survey(settings, locked=packages is None and not every, library=library)
+    report = survey(settings, locked=packages is None and not every, library=library, since=since)
     found = reports.to_json(report)
     wrong = any(problem["severity"] == "error" for problem in found["problems"])
     if as_json:

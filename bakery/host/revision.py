@@ -1,9 +1,10 @@
-"""The source revision of a checkout."""
+"""The source revisions of a checkout."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from bakery.errors import InputError, Problem
 from bakery.host import process
 
 
@@ -13,3 +14,19 @@ def revision(root: Path) -> str:
         return process.output(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root).strip()
     except (process.CommandFailed, OSError):
         return ""
+
+
+def extract(root: Path, revision: str, folder: Path) -> None:
+    """The checkout ``root`` as it was committed in ``revision``, into a new folder. Raises InputError without it."""
+    archive = folder.with_name(f"{folder.name}.tar")
+    packed = ["git", "archive", "--format=tar", f"--output={archive}", "--end-of-options", revision]
+    try:
+        process.output(packed, cwd=root)
+        folder.mkdir()
+        process.output(["tar", "-xf", str(archive), "-C", str(folder)])
+    except (process.CommandFailed, OSError) as error:
+        why = error.tail[-1] if isinstance(error, process.CommandFailed) and error.tail else error
+        hint = "name a commit that this checkout has (a shallow clone has few)"
+        raise InputError([Problem("--since", 1, f"revision {revision!r} can't be read: {why}", hint)]) from error
+    finally:
+        archive.unlink(missing_ok=True)

@@ -17,11 +17,15 @@ ACTIONS = {action.value: word for action, word in DONE.items()}
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What will be done, what is wrong, and how long it will take. ``times``: family to seconds of its last bake."""
+    """What will be done, what is wrong, and how long it will take.
+
+    ``times``: family to seconds of its last bake. ``since``: the revision that it was compared with, not the library.
+    """
 
     decisions: tuple[Decision, ...]
     problems: tuple[Problem, ...] = ()
     times: Mapping[str, float] = field(default_factory=dict)
+    since: str = ""
 
     @property
     def forecast(self) -> Forecast:
@@ -36,7 +40,7 @@ def to_json(report: PlanReport) -> dict[str, Any]:
         "images": [_image(decision, report.times) for decision in report.decisions],
         "problems": [problem(entry) for entry in report.problems],
         "forecast": encode(report.forecast),
-    }
+    } | ({"since": report.since} if report.since else {})
 
 
 def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
@@ -73,7 +77,8 @@ def summary(report: Mapping[str, Any]) -> str:
     count = {word: sum(image["action"] == action for image in report["images"]) for action, word in ACTIONS.items()}
     parts = [f"{count[word]} {word}" for word in ("baked", "tested only", "adopted", "kept") if count[word]]
     total = len(report["images"])
-    return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do")
+    since = f" (compared with {report['since']})" if "since" in report else ""
+    return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do") + since
 
 
 def duration(seconds: float) -> str:

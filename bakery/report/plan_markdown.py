@@ -30,7 +30,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
     kept = [image for image in images if image["action"] == "keep"]
     errors = [entry for entry in report["problems"] if entry["severity"] == "error"]
     warnings = [entry for entry in report["problems"] if entry["severity"] != "error"]
-    head = [MARK, f"### {summary(report)}", ""]
+    head = [MARK, f"### {_cell(summary(report))}", ""]
     time = timing(report)
     if time:
         head += [_cell(time[0].upper() + time[1:]) + ".", ""]
