@@ -80,6 +80,14 @@ def test_from_nothing_to_promoted_images_and_back(stack: Stack) -> None:
     old = stack.server.cloud.items[next(key for key in stack.items("/global/images/") if families["app"] in key)]
     assert old["deprecated"]["state"] == "DEPRECATED"
 
+    stack.workshop.extra["google"] |= {"schedule": "0 5 * * 2", "branch": "trunk"}
+    assert {change.partition(" ")[0] for change in changes(stack).values()} == {"update"}
+    up(stack)
+    assert [stack.server.cloud.items[key]["schedule"] for key in stack.items("/jobs/")] == ["0 5 * * 2"]
+    pushes = [stack.server.cloud.items[key].get("github", {}).get("push") for key in stack.items("/triggers/")]
+    assert [push["branch"] for push in pushes if push] == ["^trunk$", "^trunk$"]
+    assert changes(stack) == {}
+
     gone = stack.workshop.run("destroy", "--yes", "--skip-preview", timeout=UP_SECONDS)
     assert gone.code != 0, "buckets with results in them, and a protected table, are not destroyed in passing"
     assert len(stack.items("/global/images/")) == 3
