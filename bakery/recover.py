@@ -2,6 +2,7 @@
 
 Only what is certainly nobody's: a lock whose process on this machine is dead, pending operations of a stack that
 nobody has locked (every operation here may be done twice), and leftovers of ovens and clusters whose owners are gone.
+What the library has lost meanwhile (a file deleted by hand, its records) the engine is told to look at again.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
+from bakery.drift import lost
 from bakery.errors import BakeryError
 from bakery.host import process
 from bakery.paths import StatePaths
 from bakery.settings import PROJECT, OvenKind, Settings, from_file
 
+REFRESH_SECONDS = 600.0
 WRITE_SECONDS = 2.0  # an engine writes its lock at one go
 
 
@@ -103,21 +107,22 @@ def clear_locks(
     return said, free
 
 
-def has_pending(backend: Path, stack: str, project: str = PROJECT) -> bool:
-    """Whether the stored state has operations that never ended; a look at the file, without an engine."""
+def stored(backend: Path, stack: str, project: str = PROJECT) -> dict[str, Any]:
+    """The stored deployment of a stack, a look at the file without an engine; empty when there is none."""
     folder = backend / ".pulumi" / "stacks" / project
     plain, packed = folder / f"{stack}.json", folder / f"{stack}.json.gz"
     try:
         data = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
-        return bool(pending(json.loads(data)["checkpoint"]["latest"]))
+        found = json.loads(data)["checkpoint"]["latest"]
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def pending(deployment: object) -> list[str]:
-    """The names of the pending operations of a deployment."""
-    found = deployment.get("pending_operations") if isinstance(deployment, dict) else None
-    return [f"{entry['type']} {_kind_and_name(entry['resource']['urn'])}" for entry in found or ()]
+def pending(deployment: dict[str, Any]) -> list[str]:
+    """The names of the operations of a deployment that never ended."""
+    found = deployment.get("pending_operations") or ()
+    return [f"{entry['type']} {_kind_and_name(entry['resource']['urn'])}" for entry in found]
 
 
 def _kind_and_name(urn: str) -> str:
@@ -161,16 +166,31 @@ def repair_library(settings: Settings) -> list[str]:
     return list(repair(LocalLibrary(settings)).done)
 
 
+def refresh_lost(root: Path, settings: Settings, deployment: dict[str, Any]) -> list[str]:
+    """Let the engine look again when the library has lost what the state believes in, so that the next up makes it."""
+    if settings.oven is OvenKind.CLOUD_BUILD or not deployment.get("resources"):
+        return []
+    from bakery.library.local import LocalLibrary
+
+    library = LocalLibrary(settings)
+    gone = lost(deployment, [image.name for image in library.images()], library.families())
+    if gone:
+        command = ["pulumi", "refresh", "--yes", "--skip-preview", "--non-interactive", "--stack", settings.stack]
+        process.output(command, cwd=root, timeout=REFRESH_SECONDS)
+    return [f"the library has lost {what}; it is made again" for what in gone]
+
+
 def recover(root: Path, stack: str, backend_url: str) -> list[str]:
     """Clear all that is left over; says what was cleared."""
     said: list[str] = []
-    backend = backend_folder(backend_url)
+    backend, free = backend_folder(backend_url), False
     if backend is not None:
         said, free = clear_locks(backend, stack, socket.gethostname())
-        if free and has_pending(backend, stack):
+        if free and pending(stored(backend, stack)):
             said += clear_pending(root, stack)
     settings = from_file(root, stack)
-    return said + clear_leftovers(settings) + repair_library(settings)
+    said += clear_leftovers(settings) + repair_library(settings)
+    return said + (refresh_lost(root, settings, stored(backend, stack)) if backend and free else [])
 
 
 def main(arguments: list[str], backend_url: str) -> int:

@@ -116,8 +116,8 @@ def test_pending_operations_are_seen_without_an_engine(tmp_path: Path, packed: b
     folder = tmp_path / ".pulumi" / "stacks" / "image-bakery"
     folder.mkdir(parents=True)
     (folder / ("dev.json.gz" if packed else "dev.json")).write_bytes(gzip.compress(data) if packed else data)
-    assert recover.has_pending(tmp_path, "dev") is pending
+    assert recover.pending(recover.stored(tmp_path, "dev")) == (["creating t hpcc"] if pending else [])
 
 
 def test_no_state_has_nothing_pending(tmp_path: Path) -> None:
-    assert recover.has_pending(tmp_path, "dev") is False
+    assert recover.pending(recover.stored(tmp_path, "dev")) == []

@@ -32,5 +32,6 @@ def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
         *("-daemonize", "-pidfile", str(pid_file)),
     ]
     process.output(command)
-    login = f"ssh -i {shlex.quote(str(machine.key))} -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {user}@127.0.0.1"
+    trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    login = f"ssh -i {shlex.quote(str(machine.key))} -p {port} {trust} {user}@127.0.0.1"
     return int(pid_file.read_text(encoding="ascii")), login

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine import workshop as shop
+from tests.engine.test_interruption import recover
 from tests.engine.workshop import Workshop
 
 
@@ -36,6 +37,23 @@ def test_refresh_drops_an_image_that_was_removed_behind_our_back(done: Workshop)
     done.must_up()
     assert image_file(done, done.families()["hpcc"]).exists()
     assert len(done.library.runs()) == 2, "new bytes have to be tested anew"
+
+
+def test_what_the_library_lost_is_made_again_by_the_next_make_up(done: Workshop) -> None:
+    """Without a word from the user: its first step sees it and lets the engine look."""
+    assert recover(done) == ""
+    for file in (done.folder / ".bakery" / "library").glob("library.sqlite*"):
+        file.unlink()
+    assert done.families() == {}
+    assert "has lost the family hpcc" in recover(done)
+    done.must_up()
+    image = done.families()["hpcc"]
+    assert done.bake_logs() == 1, "the file is still there"
+    image_file(done, image).unlink()
+    assert f"has lost the image {image}" in recover(done)
+    done.must_up()
+    assert image_file(done, done.families()["hpcc"]).exists()
+    assert recover(done) == ""
 
 
 def test_refresh_keeps_what_is_not_certainly_gone(done: Workshop) -> None:
