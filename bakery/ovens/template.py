@@ -20,6 +20,7 @@ from bakery.recipe.model import Json
 from bakery.settings import Accelerator
 
 MARK = "bakery-provisioner"
+LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, but the script's path may be any
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
 USER = re.compile(r"\{\{\s*user\s+[`\"]([^`\"]+)[`\"]\s*\}\}")
 TEMPLATE_DIR = re.compile(r"\{\{\s*template_dir\s*\}\}")
@@ -208,7 +209,7 @@ def _marked(provisioners: list[Json]) -> list[Json]:
     marked: list[Json] = []
     for number, provisioner in enumerate(provisioners, start=1):
         marked += [{"type": "shell-local", "inline": [f"echo {MARK} {number}/{total}"]}, provisioner]
-    return marked
+    return [{"execute_command": LOCALLY, **one} if one.get("type") == "shell-local" else one for one in marked]
 
 
 def _words(provisioner: Json) -> str:

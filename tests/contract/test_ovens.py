@@ -72,7 +72,7 @@ class Kitchen:
 
 @pytest.fixture(params=KINDS)
 def kitchen(request: pytest.FixtureRequest, tmp_path: Path) -> Kitchen:
-    return Kitchen(request.param, tmp_path)
+    return Kitchen(request.param, tmp_path / "it's a, b %20 #1 é")  # as people name their folders, and worse
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:

@@ -92,6 +92,14 @@ def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped():
     assert address == "file:///it%27s%20%C3%BC/a=b,c/%2520%231%20&%20x%3F/overlay.qcow2"
 
 
+def test_a_command_that_the_recipe_runs_here_keeps_its_own_way_of_being_run():
+    own = {"type": "shell-local", "inline": ["true"], "execute_command": ["/bin/bash", "{{ .Script }}"]}
+    plain = {"type": "shell-local", "inline": ["true"]}
+    found = rendered(provisioners=[own, plain]).template["provisioners"]
+    assert found[1] == own
+    assert found[3] == {**plain, "execute_command": found[0]["execute_command"]}
+
+
 def test_a_failed_disk_that_is_looked_at_is_written_out_first():
     found = render(ORDER, MACHINE, Path("/w"), sync_on_error=True)
     assert found.template["error-cleanup-provisioner"] == {"type": "shell", "inline": ["sync"]}
