@@ -5,6 +5,7 @@ Libraries raise, they never print and never exit. Whoever shows an error uses :m
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,6 +105,14 @@ class TestFailed(BakeryError):
 
 class InfrastructureFailed(BakeryError):
     """Something around the image failed (machine, network, quota): worth trying again."""
+
+
+def of_the_system(error: OSError) -> InfrastructureFailed:
+    """What the operating system refused (a full disk, a folder that may not be written to), in the bakery's words."""
+    what = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "make room, for instance: bakery prune" if full else "check owner and permissions"
+    return InfrastructureFailed(f"{what}{error.strerror or error}", hint=hint)
 
 
 class Uncertain(InfrastructureFailed):

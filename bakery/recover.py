@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from bakery.drift import lost
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, of_the_system
 from bakery.host import process
 from bakery.paths import StatePaths
 from bakery.settings import PROJECT, OvenKind, Settings, from_file
@@ -204,6 +204,9 @@ def main(arguments: list[str], backend_url: str) -> int:
             print(f"recover: {line}")
     except BakeryError as error:
         print(error.render(), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(of_the_system(error).render(), file=sys.stderr)
         return 1
     return 0
 

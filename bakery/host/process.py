@@ -202,10 +202,17 @@ def run(
 
 
 def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 60) -> str:
-    """What a short command prints on standard output; raises CommandFailed. No guard: it leaves nothing running."""
-    done = subprocess.run(
-        list(command), cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
-    )
+    """What a short command prints on standard output; no guard, as it leaves nothing running.
+
+    Raises CommandFailed, or TimeoutError after ``timeout`` seconds.
+    """
+    words = list(command)
+    try:
+        done = subprocess.run(
+            words, cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"{Path(words[0]).name} did not end within {timeout:.0f} s") from error
     if done.returncode != 0:
         raise CommandFailed(command, done.returncode, done.stderr.splitlines()[-TAIL_LINES:], None, shlex.join(command))
     return done.stdout

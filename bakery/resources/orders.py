@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from bakery.errors import of_the_system
 from bakery.paths import StatePaths
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan
 from bakery.plan.order import bake_order, test_order, to_json
@@ -33,12 +34,23 @@ def write(paths: StatePaths, image: ImagePlan) -> None:
 
 
 def _put(file: Path, order: object) -> None:
-    """Replace the file in one step, unless it says the same already: another ``up`` may be reading it."""
+    """Replace the file in one step, unless it says the same already: another ``up`` may be reading it.
+
+    Raises InfrastructureFailed; the file that was there before still is.
+    """
     text = json.dumps(order, sort_keys=True, separators=(",", ":"))
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".order-")
-    with os.fdopen(handle, "w", encoding="utf-8") as new:
-        new.write(text)
-    Path(name).replace(file)
+    scratch: Path | None = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".order-")
+        scratch = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            new.write(text)
+        scratch.replace(file)
+    except OSError as error:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+        error.filename = str(file)
+        raise of_the_system(error) from error

@@ -7,6 +7,8 @@ and frozen.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import threading
 import traceback
@@ -20,11 +22,12 @@ import pulumi
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
 
 from bakery import settings as stack_settings
-from bakery.errors import BakeryError, InfrastructureFailed, Interrupted
+from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, of_the_system
 from bakery.paths import StatePaths
 from bakery.resources import plugin
 from bakery.settings import Settings
 
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 Props = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,14 +101,17 @@ def stopped(error: Interrupted) -> Interrupted:
 
 
 def unforeseen(error: Exception) -> InfrastructureFailed:
-    """A defect of the bakery itself: the message, and the traceback in a file."""
+    """What the system refused, or a defect of the bakery itself: the message, and the traceback in a file."""
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return of_the_system(error)
     text = "".join(traceback.format_exception(error))
     log: Path | None = None
     if _configured is not None:
         log = StatePaths(_configured.state).logs / "plugin.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(text)
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(text)
     return InfrastructureFailed(f"defect in the bakery: {type(error).__name__}: {error}", log=log)
 
 

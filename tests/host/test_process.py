@@ -223,3 +223,8 @@ def test_it_is_known_whether_a_program_runs_below_a_command() -> None:
     finally:
         running.stop()
     assert not running.runs("sleep")
+
+
+def test_a_short_command_that_hangs_is_told_in_words() -> None:
+    with pytest.raises(TimeoutError, match="sleep did not end within 0 s"):
+        process.output(["sleep", "60"], timeout=0.2)

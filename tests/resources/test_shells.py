@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -105,6 +106,30 @@ def proven(library: LocalLibrary, run: RunResult, proof: Proof = Proof.PASSED) -
     library.record_run(run)
     library.prove("a-1", proof, run.tests_digest)
     return library
+
+
+@pytest.mark.parametrize("known", [b"", b"before"])
+def test_an_order_that_finds_no_room_leaves_nothing_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bytes
+) -> None:
+    file = tmp_path / "orders" / "a.json"
+    file.parent.mkdir()
+    if known:
+        file.write_bytes(known)
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(orders.os, "fdopen", full)
+    with pytest.raises(InfrastructureFailed, match=r"a\.json: No space left on device\nhint: make room"):
+        orders._put(file, {"a": 1})
+    assert [one.read_bytes() for one in file.parent.iterdir()] == ([known] if known else [])
+
+
+def test_what_the_system_refuses_is_no_defect_of_the_bakery() -> None:
+    said = str(provider.unforeseen(OSError(errno.ENOSPC, "No space left on device", "/x/log")))
+    assert said == "/x/log: No space left on device\nhint: make room, for instance: bakery prune"
+    assert "defect in the bakery" in str(provider.unforeseen(OSError(errno.ENOENT, "No such file", "/x")))
 
 
 def test_a_run_in_the_second_in_which_the_image_was_published_stands(shelf: LocalLibrary) -> None:
