@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_an_order_that_finds_no_room_leaves_nothing_new(
     def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(orders.os, "fdopen", full)
+    monkeypatch.setattr(os, "fdopen", full)
     with pytest.raises(InfrastructureFailed, match=r"a\.json: No space left on device\nhint: make room"):
         orders._put(file, {"a": 1})
     assert [one.read_bytes() for one in file.parent.iterdir()] == ([known] if known else [])
