@@ -12,48 +12,64 @@ import yaml
 from bakery.codec import decode, encode
 from bakery.errors import InputError, Problem
 from bakery.plan.lock import Lock, LockedBase, Place
+from bakery.plan.names import base_fault
+from bakery.recipe import yaml_file
+from bakery.recipe.document import Document, Where
+from bakery.recipe.findings import Findings, one_line
 
 VERSION = 1
 HEADER = """\
 # The external base images, pinned: written by `bakery lock`, to be committed. What an image is baked from is part of
 # its digest, so a change here says which images are baked again.
 """
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+HINT = "take it from git, or delete it and run: bakery lock"
 
 
 def read(path: Path) -> Lock:
-    """The lock of that file; an empty one when there is no file. Raises InputError when it can't be understood."""
+    """The lock of that file; an empty one when there is no file. Raises InputError with all that is wrong with it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return Lock()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([_problem(path, 1, f"can't be read: {error}")]) from error
-    try:
-        content = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError([_problem(path, mark.line + 1 if mark else 1, "is no YAML")]) from error
-    try:
-        return _lock(content)
-    except (TypeError, ValueError) as error:
-        raise InputError([_problem(path, 1, f"is no lock file: {error}")]) from error
+    except OSError as error:
+        raise InputError([Problem(path.name, 1, f"can't be read: {error.strerror}", HINT)]) from error
+    findings = Findings(path.name)
+    document = yaml_file.read(content, findings)
+    lock = Lock(_places(document)) if document is not None else Lock()
+    if findings.problems:  # a key that stands twice, too: it comes from a merge, and nobody knows which one is right
+        raise InputError([Problem(entry.file, entry.line, entry.message, HINT) for entry in findings.problems])
+    return lock
 
 
-def _problem(path: Path, line: int, message: str) -> Problem:
-    return Problem(path.name, line, message, "take it from git, or delete it and run: bakery lock")
-
-
-def _lock(content: Any) -> Lock:
-    if not isinstance(content, Mapping) or content.get("version") != VERSION:
-        raise ValueError(f"version is not {VERSION}")
+def _places(document: Document) -> dict[Place, Mapping[str, LockedBase]]:
+    if not isinstance(document.value, dict) or document.value.get("version") != VERSION:
+        document.error(f"is no lock file: version is not {VERSION}", HINT, "version")
+        return {}
     bases: dict[Place, Mapping[str, LockedBase]] = {}
-    for key, held in content.items():
-        if key != "version":
-            if not isinstance(held, Mapping):
-                raise ValueError(f"{key} is no mapping")
-            bases[Place(key)] = {str(name): decode(LockedBase, entry) for name, entry in held.items()}
-    return Lock(bases)
+    for key, held in document.value.items():
+        if key == "version":
+            continue
+        if key not in list(Place):
+            document.error(f"{key} is no place", HINT, key)
+        elif not isinstance(held, dict):
+            document.error(f"{key} is no mapping", HINT, key)
+        else:
+            found = {name: _base(document, (key, name), entry) for name, entry in held.items()}
+            bases[Place(key)] = {name: base for name, base in found.items() if base is not None}
+    return bases
+
+
+def _base(document: Document, where: Where, entry: Any) -> LockedBase | None:
+    try:
+        base = decode(LockedBase, entry)
+    except (TypeError, ValueError) as error:
+        document.error(f"{where[-1]}: {one_line(error)}", HINT, *where)
+        return None
+    if fault := base_fault(base.name):
+        document.error(f"{where[-1]}: {fault[0]}", HINT, *where, "name")
+    if not base.identity.strip():
+        document.error(f"{where[-1]}: identity is empty", HINT, *where, "identity")
+    return base
 
 
 def text_of(lock: Lock) -> str:

@@ -55,20 +55,25 @@ class ComputeEngineFamilies:
         self.settings = settings
 
     def resolve(self, family: str, project: str) -> LockedBase:
-        """The family's newest image. Raises InputError when there is none, Uncertain when nobody answers."""
+        """The family's newest image, or the image of that name: a template's ``source_image`` may name one.
+
+        Raises InputError when there is neither, Uncertain when nobody answers.
+        """
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
         from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 
         with asking(f"look up image family {project}/{family}"):
+            images = Google(self.settings).images
             try:
-                images = Google(self.settings).images
                 image = images.get_from_family(project=project, family=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
-            except NotFound as error:
-                hint = "correct _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
-                raise InputError(
-                    [Problem("bakery.lock", 1, f"Compute Engine has no image family {project}/{family}", hint)]
-                ) from error
+            except NotFound:
+                try:
+                    image = images.get(project=project, image=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                except NotFound as error:
+                    message = f"Compute Engine has no image family and no image {project}/{family}"
+                    hint = "correct _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
+                    raise InputError([Problem("bakery.lock", 1, message, hint)]) from error
         return LockedBase(image.name, f"id:{image.id}", now())
 
 

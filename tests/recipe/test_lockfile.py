@@ -50,14 +50,21 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("version: 1\nlocal: [\n", 3, "is no YAML"),
+        ("version: 1\nlocal: [\n", 2, "is no YAML"),
         ("", 1, "version is not 1"),
         ("version: 2\n", 1, "version is not 1"),
-        ("version: 1\nmoon: {}\n", 1, "'moon' is not a valid Place"),
-        ("version: 1\nlocal: 3\n", 1, "local is no mapping"),
-        ("version: 1\nlocal: {a/b: {name: x}}\n", 1, "identity"),
-        ("version: 1\nlocal: {a/b: {name: x, identity: 3}}\n", 1, "LockedBase.identity is int, not str"),
-        ("version: 1\nlocal: {a/b: 3}\n", 1, "is no lock file"),
+        ("version: 1\nmoon: {}\n", 2, "moon is no place"),
+        ("version: 1\nlocal: 3\n", 2, "local is no mapping"),
+        ("version: 1\nlocal: {a/b: {name: x}}\n", 2, "identity"),
+        ("version: 1\nlocal: {a/b: {name: x, identity: 3}}\n", 2, "LockedBase.identity is int, not str"),
+        ("version: 1\nlocal: {a/b: 3}\n", 2, "a/b: LockedBase is int"),
+        (
+            "version: 1\nlocal:\n  a/b: {name: x, identity: 'i:1'}\n  a/b: {name: y, identity: 'i:2'}\n",
+            4,
+            "stands twice",
+        ),
+        ("version: 1\nlocal:\n  a/b:\n    name: ../x\n    identity: 'i:1'\n", 4, "is no Compute Engine name"),
+        ("version: 1\nlocal:\n  a/b:\n    name: x\n    identity: ''\n", 5, "identity is empty"),
     ],
 )
 def test_a_damaged_lock_says_what_and_what_to_do(tmp_path: Path, text: str, line: int, message: str) -> None:
