@@ -6,7 +6,7 @@ import gc
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache as once
 from pathlib import Path
@@ -18,6 +18,8 @@ from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
 from bakery.recipe.remembered import Remembered
 
 TEMPLATE = "packer.json"
+PARTS = frozenset({"cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"})
+HCL = (".pkr.hcl", ".pkr.json")  # Packer's other languages
 
 
 def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
@@ -149,7 +151,20 @@ class _Finder:
             self.problems.append(Problem(shown(self.packages), 1, f"can't be read: {error.strerror}", hint))
             return ()
         skipped = {".git", self.common.name} if self.common.parent == self.packages else {".git"}
-        return tuple(n for n in found if n not in skipped and os.path.lexists(f"{self.packages}/{n}/{TEMPLATE}"))
+        kept = [name for name in found if name not in skipped]
+        packages = [name for name in kept if os.path.lexists(f"{self.packages}/{name}/{TEMPLATE}")]
+        for name in sorted(set(kept).difference(packages)):
+            self.no_package(name)
+        return tuple(packages)
+
+    def no_package(self, name: str) -> None:
+        """A folder without a template is nobody's business, unless it holds a file that only packages have."""
+        with suppress(OSError), os.scandir(f"{self.packages}/{name}") as entries:
+            odd = sorted(entry.name for entry in entries if entry.name in PARTS or entry.name.endswith(HCL))
+            if odd:
+                hint = f"write Packer's template as {TEMPLATE}, or move {odd[0]} away"
+                message = f"is no package: it has {odd[0]} and no {TEMPLATE}"
+                self.problems.append(Problem(shown(self.packages / name), 1, message, hint, Severity.WARNING))
 
     def inside(self, entry: os.DirEntry[str]) -> bool:
         """Whether a package's folder lies in the tree; a template behind a link out of it is a problem."""

@@ -158,6 +158,7 @@ def _named(recipe: Document, variant: Variant, family: str, point: Point, where:
         filled = filled.replace(f"{{{axis}}}", slug(value))
     if "{" in filled:
         recipe.error(f"family {quoted(family)} names no axis", f"axes: {', '.join(point)}", *where)
+        return variant  # with the family that it would have without
     return replace(variant, substitutions={**variant.substitutions, FAMILY: filled})
 
 

@@ -187,3 +187,13 @@ def test_what_other_code_adds_is_not_believed(tmp_path: Path) -> None:
 
 def key(number: int) -> str:
     return f"{number:064}"
+
+
+@pytest.mark.parametrize(("file", "said"), [("image.pkr.hcl", 1), ("cloudbuild.yaml", 1), ("README.md", 0)])
+def test_a_folder_that_looks_like_a_package_and_is_none(tmp_path: Path, file: str, said: int) -> None:
+    tree.write(tmp_path)
+    tree.put(tmp_path / "packages/other" / file, "x")
+    recipes = tree.loaded(tmp_path)
+    assert [recipe.name for recipe in recipes.recipes] == ["app"]
+    expected = [f"is no package: it has {file} and no packer.json"] * said
+    assert [(problem.severity, problem.message) for problem in recipes.problems] == [("warning", m) for m in expected]
