@@ -52,6 +52,12 @@ def guarded(command: Callable[Given, Result]) -> Callable[Given, Result]:
         except BakeryError as error:
             say(f"error: {error}")
             raise SystemExit(FAILED) from None
+        except OSError as error:  # a full disk, a folder without permission
+            if os.environ.get(TRACEBACK):
+                raise
+            say(f"error: {error.filename or 'output'}: {error.strerror or error}")
+            silent()
+            raise SystemExit(FAILED) from None
         except Exception as error:
             if os.environ.get(TRACEBACK):
                 raise
@@ -85,7 +91,12 @@ def stoppable() -> Iterator[threading.Event]:
 
 
 def no_reader() -> NoReturn:
-    """End quietly when standard output is closed, also when Python flushes it at exit."""
+    """End quietly when standard output is closed."""
+    silent()
+    raise SystemExit(NO_READER)
+
+
+def silent() -> None:
+    """Nothing of standard output is left for Python to flush at exit, which would fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
-    raise SystemExit(NO_READER)

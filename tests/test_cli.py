@@ -150,7 +150,7 @@ def test_a_damaged_lock_is_said_with_its_line(checkout: Checkout) -> None:
     (checkout.root / "bakery.lock").write_text("version: 1\nlocal: [\n")
     done = checkout.run("plan")
     assert done.returncode == 2
-    assert done.stderr.startswith("bakery.lock:3: error: is no YAML")
+    assert done.stderr.startswith("bakery.lock:2: error: is no YAML")
 
 
 def test_library_is_empty_at_first(checkout: Checkout) -> None:
@@ -220,3 +220,12 @@ def test_starting_loads_nothing_heavy() -> None:
     code = f"import sys, bakery.cli; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_full_disk_behind_the_output_is_said_and_is_no_surprise(checkout: Checkout) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "plan"], cwd=checkout.root, env=checkout.environment(),
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "error: output: No space left on device\n")

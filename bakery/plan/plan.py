@@ -24,12 +24,11 @@ from bakery.settings import Settings
 def make(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "") -> Plan:
     """The plan of the selected images and their ancestors; ``revision`` is the git commit for the labels.
 
-    Raises InputError with every problem that stops it, the recipes' and its own.
+    Raises InputError with every problem, the recipes' and its own, when one of them is an error.
     """
     plan = draft(settings, recipes, lock, revision)
-    errors = [problem for problem in plan.problems if problem.severity is Severity.ERROR]
-    if errors:
-        raise InputError(errors)
+    if any(problem.severity is Severity.ERROR for problem in plan.problems):
+        raise InputError(plan.problems)
     return plan
 
 

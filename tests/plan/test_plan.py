@@ -72,6 +72,16 @@ def test_every_problem_at_once() -> None:
     assert len(messages) == 3
 
 
+def test_warnings_stand_beside_the_error_that_stops_the_plan() -> None:
+    found = (
+        Problem("packages/app/packer.json", 3, "is no JSON", "correct it"),
+        Problem("packages/app/fluidrun.yaml", 2, "stands twice", "keep one", Severity.WARNING),
+    )
+    with pytest.raises(InputError) as caught:
+        make(settings(), Recipes((recipe("app"),), found), LOCK)
+    assert set(caught.value.problems) == set(found)
+
+
 def test_a_missing_lock_entry_says_where_and_what_to_run() -> None:
     with pytest.raises(InputError, match=r"packages/app/cloudbuild.yaml:30: error: .*, run: bakery lock"):
         make(settings(), recipes(recipe()), Lock())
