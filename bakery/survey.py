@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from bakery import paths, shelf
 from bakery.errors import InputError, Problem
-from bakery.host import revision
 from bakery.library.base import ImageRecord, Proof
 from bakery.plan.lock import Lock, place
 from bakery.plan.model import Outline
@@ -43,6 +41,10 @@ def _planned(settings: Settings, known: Memory, *, locked: bool) -> tuple[tuple[
 
 def _of_revision(settings: Settings, since: str) -> shelf.Shelf:
     """The images of the stack in another revision, as a library that has them all."""
+    import tempfile  # these two: not needed for any other plan
+
+    from bakery.host import revision
+
     with tempfile.TemporaryDirectory(prefix="bakery-since-") as folder:
         root = Path(folder) / "tree"
         revision.extract(settings.root, since, root)
