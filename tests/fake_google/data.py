@@ -133,6 +133,18 @@ def delete_object(cloud: Cloud, request: Request) -> Answer:
     return Answer(b"", 204)
 
 
+@handles("bigquery.datasets.delete")
+def delete_dataset(cloud: Cloud, request: Request) -> Answer:
+    """Take a dataset away, unless it has tables and nobody says that these may go."""
+    cloud.get(request.key)
+    tables = [key for key in cloud.items if key.startswith(f"{request.key}/tables/")]
+    if tables and request.query.get("deleteContents") != "true":
+        raise Refusal(400, f"Dataset {request.key.rpartition('/')[2]} is still in use")
+    for key in (request.key, *tables):
+        del cloud.items[key]
+    return Answer(b"", 204)
+
+
 @handles("storage.buckets.delete")
 def delete_bucket(cloud: Cloud, request: Request) -> Answer:
     """Take a bucket away, only when it is empty."""

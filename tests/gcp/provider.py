@@ -160,6 +160,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: Any) -> Any:
         token, props = _token(request.urn), to_dict(request.properties)
+        if props.get("deletionProtection"):
+            context.abort(grpc.StatusCode.UNKNOWN, f"{token}: deletionProtection is set, so it is not destroyed")
         try:
             if token in POLICIES:
                 self._policy(token, props, add=False)

@@ -88,9 +88,17 @@ def test_from_nothing_to_promoted_images_and_back(stack: Stack) -> None:
     assert [push["branch"] for push in pushes if push] == ["^trunk$", "^trunk$"]
     assert changes(stack) == {}
 
+    families = stack.families()
     gone = stack.workshop.run("destroy", "--yes", "--skip-preview", timeout=UP_SECONDS)
     assert gone.code != 0, "buckets with results in them, and a protected table, are not destroyed in passing"
+    kept = {"storage-sources", "storage-logs", "storage-artifacts", "results-app-runs"}
+    assert {name for name in kept if name in gone} == kept, gone.text
     assert len(stack.items("/global/images/")) == 3
+    assert stack.items("/tables/app_runs") and not stack.items("/triggers/")
+    submitted = len(stack.items("/builds/"))
+    up(stack)
+    assert stack.families() == families, "what was kept is taken up again"
+    assert len(stack.items("/builds/")) == submitted
 
 
 def test_an_image_that_a_colleague_baked_is_adopted(stack: Stack) -> None:

@@ -16,7 +16,7 @@ DOCUMENTS = [
 ]
 # A block fenced as ```sh is checked; one fenced as ```sh run is executed too.
 BLOCK = re.compile(r"(?ms)^```sh( run)?\n(.*?)^```$")
-GNU = {"git", "cd", "source", ".", "export", "echo", "sudo", "apt-get", "ls", "cat", "rm"}
+GNU = {"bq", "git", "cd", "source", ".", "export", "echo", "sudo", "apt-get", "ls", "cat", "rm"}
 
 # What the documents use of gcloud, with the options of each command; source: the reference of the Google Cloud CLI.
 GCLOUD = {
@@ -27,6 +27,7 @@ GCLOUD = {
     "builds submit": ("config", "substitutions", "service-account", "gcs-source-staging-dir"),
     "pubsub subscriptions create": ("topic", "message-filter"),
     "beta services identity create": ("service", "project"),
+    "storage rm": ("recursive", "all-versions"),
     "storage service-agent": ("project", "authorize-cmek"),
     "projects describe": ("format",),
     "kms keys add-iam-policy-binding": ("keyring", "location", "project", "member", "role"),
