@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -95,6 +96,21 @@ def test_the_installer_comes_before_the_build_and_what_it_makes_is_cached(
     assert tried == ["install"]
     assert engine.complete(target / "bin")
     assert [path.name for path in target.parent.iterdir()] == ["3.259.0"]
+
+
+def test_checkouts_that_need_an_engine_at_once_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def install(version: str, folder: Path) -> None:
+        tried.append(version)
+        time.sleep(0.3)
+        fake_engine(folder / "bin", version)
+
+    monkeypatch.setattr(engine, "install", install)
+    target = tmp_path / "engine" / "3.259.0"
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: engine.made("3.259.0", target), range(3)))
+    assert found == [target / "bin"] * 3 and tried == ["3.259.0"]
 
 
 def test_a_failed_installer_leads_to_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

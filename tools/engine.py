@@ -11,6 +11,7 @@ newer SDK is a pair that nobody tests.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -175,10 +176,8 @@ def make(version: str, target: Path) -> Path:
             if not complete(scratch / "bin") or version_of(scratch / "bin" / "pulumi") < numbers(version):
                 raise Unavailable("what came out is no complete engine")
             scratch.chmod(0o755)
-            if target.exists() and not complete(target / "bin"):
-                shutil.rmtree(target)
-            if not target.exists():
-                scratch.rename(target)
+            shutil.rmtree(target, ignore_errors=True)
+            scratch.rename(target)
             return target / "bin"
         except Unavailable as error:
             say(str(error))
@@ -188,6 +187,18 @@ def make(version: str, target: Path) -> Path:
     raise Unavailable(reasons[-1])
 
 
+def made(version: str, target: Path) -> Path:
+    """The engine in the cache; the first checkout that needs it makes it, all others wait for that."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{version}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another checkout is making the engine, waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return target / "bin" if complete(target / "bin") else make(version, target)
+
+
 def main(version: str) -> int:
     """Print the folder of a fitting engine."""
     target = cache() / "engine" / version
@@ -195,7 +206,7 @@ def main(version: str) -> int:
     if found is None and complete(target / "bin"):
         found = target / "bin"
     try:
-        print(found or make(version, target))
+        print(found or made(version, target))
     except Unavailable as error:
         print(f"set-up stopped: no Pulumi engine {version}: {error}", file=sys.stderr)
         return 1

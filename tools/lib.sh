@@ -16,3 +16,6 @@ fail() {
     (($# == 0)) || printf '    %s\n' "$@" >&2
     exit 1
 }
+
+# Of all signs that a path may have, make and Python's packaging stumble over this one.
+case $root in *\$*) fail "there is a \$ in the path of this checkout ($root)" 'move it to a folder without one' ;; esac

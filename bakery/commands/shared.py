@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from bakery.settings import Settings
 
+DEFAULT_STACK = "dev"
 Stack = Annotated[str, typer.Option("--stack", help="The stack whose settings count.", envvar="BAKERY_STACK")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its schema is in bakery/report/schemas.")]
 Folder = Annotated[Optional[Path], typer.Option(help="Another folder than the stack's.", show_default=False)]  # noqa: UP045  typer's types
@@ -31,10 +32,15 @@ def checkout() -> Path:
 
 
 def settings_of(stack: str) -> Settings:
-    """The stack's settings."""
+    """The stack's settings; raises InputError for a stack that is not there, but the default one needs no file."""
+    from bakery.errors import InputError, Problem
     from bakery.settings import from_file
 
-    return from_file(checkout(), stack)
+    root = checkout()
+    if stack != DEFAULT_STACK and not (root / f"Pulumi.{stack}.yaml").exists():
+        known = ", ".join(sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))) or "none"
+        raise InputError([Problem(f"Pulumi.{stack}.yaml", 1, "is not there", f"name another --stack; known: {known}")])
+    return from_file(root, stack)
 
 
 def other_tree(settings: Settings, packages: Path | None, common: Path | None) -> Settings:

@@ -132,6 +132,7 @@ def _explained(file: Path, error: sqlite3.Error) -> BakeryError:
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Uncertain(
             f"{file} is damaged: {error}",
-            hint=f"move it away (mv {file} {file}.damaged): the images are adopted again from the files beside them",
+            hint=f"move it away (mkdir {file.parent}/damaged && mv {file}* {file.parent}/damaged/): "
+            "the images are adopted again from the files beside them",
         )
     return Uncertain(f"{file}: {error}", hint=f"check owner, permissions and free space of {file.parent}")

@@ -222,14 +222,22 @@ def failure(progress: Progress, running: process.Running, complaint: str = "") -
         if progress.current == 0:
             hint = "see the machine's console beside the log; does the base image boot, is this machine very busy?"
             return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)
-    total = len(progress.provisioners)
-    name = progress.provisioners[progress.current - 1] if 0 < progress.current <= total else "the clean-up"
-    what = f"provisioner {progress.current} of {total} failed ({name})"
+    what = _what_failed(progress)
     if progress.unreachable:
         return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
     if "No space left on device" in said:
         return _failed(BakeFailed, f"{what}: the image's disk is full", running, "raise disk_size or local.diskGb")
     return _failed(BakeFailed, what, running, "")
+
+
+def _what_failed(progress: Progress) -> str:
+    """What ran when the build ended, in words."""
+    total = len(progress.provisioners)
+    if progress.current == 0:
+        return "the machine's preparation failed, before the first provisioner"
+    if progress.current > total:
+        return "the clean-up failed"
+    return f"provisioner {progress.current} of {total} failed ({progress.provisioners[progress.current - 1]})"
 
 
 def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:

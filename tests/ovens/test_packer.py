@@ -50,6 +50,11 @@ def test_phases_are_read_from_the_marks_and_not_from_their_commands():
     ]
 
 
+def test_what_fails_before_the_first_provisioner_is_no_provisioner():
+    _, _, error = after(CONNECTED, "sh: 1: Syntax error: Unterminated quoted string")
+    assert error.message == "the machine's preparation failed, before the first provisioner"
+
+
 def test_a_provisioner_that_fails_is_named_and_the_recipes_fault():
     _, _, error = after(CONNECTED, FIRST, SECOND, "E: Unable to locate package nonsense")
     assert type(error) is BakeFailed

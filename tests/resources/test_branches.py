@@ -29,7 +29,11 @@ def test_only_a_failed_dependency_is_forgiven(
         await manager.do_rpc("register resource", register)()
         return manager.unhandled_exception
 
-    assert (asyncio.run(all_of_it()) is not None) is unhandled
+    loop = asyncio.new_event_loop()  # not asyncio.run, after which this thread has none: Pulumi's own tests need one
+    try:
+        assert (loop.run_until_complete(all_of_it()) is not None) is unhandled
+    finally:
+        loop.close()
 
 
 def test_another_sdk_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
