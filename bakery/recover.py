@@ -28,6 +28,7 @@ from bakery.paths import StatePaths
 from bakery.settings import PROJECT, OvenKind, Settings, from_file
 
 REFRESH_SECONDS = 600.0
+ATTRIBUTES = ".attrs"  # what the file backend's storage keeps beside every file
 WRITE_SECONDS = 2.0  # an engine writes its lock at one go
 
 
@@ -72,6 +73,8 @@ def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:
     """The locks of a stack; what can't be opened is left alone."""
     folder = backend / ".pulumi" / "locks" / "organization" / project / stack
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.suffix == ATTRIBUTES:
+            continue
         try:
             held = json.loads(file.read_bytes())
             yield Lock(file, int(held["pid"]), str(held["hostname"]))
@@ -103,7 +106,8 @@ def clear_locks(
         else:
             free = False
             continue
-        lock.file.unlink(missing_ok=True)
+        for file in (lock.file, lock.file.with_name(lock.file.name + ATTRIBUTES)):
+            file.unlink(missing_ok=True)
     return said, free
 
 

@@ -81,6 +81,17 @@ def test_half_a_lock_is_cleared_when_nobody_writes_it_any_more(tmp_path: Path, t
     assert any(name in line for line in said)
 
 
+def test_what_the_storage_keeps_beside_a_lock_goes_with_it_and_never_before(tmp_path: Path) -> None:
+    file = lock(tmp_path, DEAD, "other")
+    beside = file.with_name(f"{file.name}.attrs")
+    beside.write_text('{"user.content_type": "text/plain"}', encoding="utf-8")
+    assert recover.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert beside.exists()
+    lock(tmp_path, DEAD)
+    assert len(recover.clear_locks(tmp_path, "dev", HERE)[0]) == 1
+    assert not beside.exists()
+
+
 def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD)
     whole = file.read_text(encoding="utf-8").replace(HERE, "other")
