@@ -25,10 +25,7 @@ class Relocked:
 
 
 def relock(settings: Settings, *, write: bool = True) -> Relocked:
-    """Resolve the bases of all selected images and write the lock file. Raises Uncertain when nobody answers.
-
-    Entries of cloud images that somebody pinned by hand (with ``url``) are kept.
-    """
+    """Resolve the bases of all selected images and write the lock file. Raises Uncertain when nobody answers."""
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     where = place(settings.oven)
     old = lockfile.read(settings.lock)
@@ -46,7 +43,7 @@ def refreshed(settings: Settings, recipes: Recipes, old: Lock, where: Place, res
     for project, family in external_bases(settings, recipes):
         before = old.find(where, project, family)
         try:
-            now = before if before and before.url else resolver.resolve(family, project)
+            now = resolver.resolve(family, project)
         except Uncertain:
             raise
         except InputError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Generic, TypeVar
 
 from bakery.errors import Problem, Severity
@@ -12,6 +11,7 @@ from bakery.plan import graph, names
 from bakery.plan.graph import Node
 from bakery.plan.lock import Lock, LockedBase, place
 from bakery.plan.model import Base, Outline
+from bakery.recipe.model import Packages, Recipes
 from bakery.settings import Settings
 
 Image = TypeVar("Image", bound=Outline)
@@ -28,19 +28,18 @@ class Seed(Generic[Image]):
 def lay_out(
     settings: Settings,
     seeds: Sequence[Seed[Image]],
-    problems: Iterable[Problem],
-    broken: frozenset[str],
+    read: Recipes | Packages,
     bases: Bases,
 ) -> tuple[tuple[Image, ...], tuple[Problem, ...]]:
     """The images of the selected packages and their ancestors, parents first, and all problems with them.
 
-    ``problems`` and ``broken`` are the recipes'. What can't be planned is left out.
+    ``read`` is where the seeds come from. What can't be planned is left out.
     """
     chosen, found = selected(settings, seeds)
     packages = {seed.node.package for seed in chosen}
-    found += [_weighed(problem, settings, packages) for problem in problems]
+    found += [_weighed(problem, settings, _owner(problem, settings, read.folder), packages) for problem in read.problems]
     found += [problem for seed in chosen for problem in _named_wrong(seed.node)]
-    drawn = graph.build([seed.node for seed in chosen], broken)
+    drawn = graph.build([seed.node for seed in chosen], read.broken)
     images: dict[int, Image] = {}
     for index in drawn.order:
         parent = images.get(drawn.parents.get(index, -1))
@@ -75,11 +74,17 @@ def _known(packages: Iterable[str]) -> str:
     return "known: " + ", ".join(sorted(packages)) if packages else "there is none"
 
 
-def _weighed(problem: Problem, settings: Settings, packages: set[str]) -> Problem:
+def _owner(problem: Problem, settings: Settings, folder: str) -> str:
+    """The package that a problem is about; empty when it is about none. ``folder`` is that of the packages."""
+    above = "" if folder == "." else f"{folder}/"
+    package, inside, _ = problem.file.removeprefix(above).partition("/")
+    if not inside or not problem.file.startswith(above) or settings.common == settings.packages / package:
+        return ""
+    return package
+
+
+def _weighed(problem: Problem, settings: Settings, owner: str, packages: set[str]) -> Problem:
     """The problem; one of a package that is not planned does not stop the others."""
-    parts = PurePosixPath(problem.file).parts
-    folder = settings.packages.name
-    owner = parts[parts.index(folder) + 1] if folder in parts[:-2] else ""
     if not settings.select or not owner or owner in packages or owner in settings.select:
         return problem
     return replace(problem, severity=Severity.WARNING)
@@ -120,4 +125,4 @@ class Bases:
             message += "" if self.locked else " (names of what stands on it are provisional)"
             self.missing.setdefault((project, family), Problem(*node.base_at, message, self.hint, severity))
             found = LockedBase(family, f"unlocked:{project}/{family}")
-        return Base(family, found.name, found.identity, project, found.url)
+        return Base(family, found.name, found.identity, project)

@@ -26,14 +26,13 @@ class LockedBase:
     """What a family was resolved to.
 
     ``name`` is the image's name, ``identity`` what tells it from every other one (Compute Engine: ``id:<image id>``;
-    a Debian release: ``inrelease:<sha256 of the archive's signed InRelease file>``; a cloud image: ``sha256:<its
-    sha256>``). ``resolved`` is when, RFC 3339 in UTC. ``url`` is only given for a cloud image.
+    a Debian release: ``inrelease:<sha256 of the archive's signed InRelease file>``). ``resolved`` is when, RFC 3339 in
+    UTC.
     """
 
     name: str
     identity: str
     resolved: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True)

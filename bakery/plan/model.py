@@ -18,14 +18,13 @@ class Base:
 
     For a parent (another planned image) ``name`` is its image name and ``digest`` its digest; for an external base
     image ``name`` is the resolved image of the lock file and ``digest`` the identity found there. ``project`` is empty
-    for a parent; ``url`` is only given when the lock names a cloud image to fetch.
+    for a parent.
     """
 
     family: str
     name: str
     digest: str
     project: str = ""
-    url: str = ""
 
     @property
     def external(self) -> bool:

@@ -43,7 +43,7 @@ def outlines(
     shared = sha256(canonical(encode(settings)))
     known = [_Known(found, settings, memory, sha256(found.digest + shared)) for found in packages.found]
     seeds = [seed for one in known for seed in one.seeds()]
-    made = lay_out(settings, seeds, packages.problems, packages.broken, Bases(settings, lock, locked))
+    made = lay_out(settings, seeds, packages, Bases(settings, lock, locked))
     for one in known:
         one.keep()
     return made
@@ -83,7 +83,7 @@ class _Known:
     def image(self, index: int, base: Base) -> Outline:
         """The outline of one of the images on that base."""
         node = self.images[index][0]
-        on = [base.family, base.name, base.digest, base.project, base.url]
+        on = [base.family, base.name, base.digest, base.project]
         if self.images[index][1:2] != [on]:
             from bakery.plan.plan import image
 

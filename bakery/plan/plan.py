@@ -38,8 +38,7 @@ def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", 
     An external base that the lock does not know is an error, or, unless everything has to be ``locked``, a warning;
     its image then has a provisional digest.
     """
-    bases = Bases(settings, lock, locked)
-    return Plan(*lay_out(settings, seeds(settings, recipes, revision), recipes.problems, recipes.broken, bases))
+    return Plan(*lay_out(settings, seeds(settings, recipes, revision), recipes, Bases(settings, lock, locked)))
 
 
 def seeds(settings: Settings, recipes: Recipes, revision: str = "") -> list[Seed[ImagePlan]]:

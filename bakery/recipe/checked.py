@@ -1,7 +1,7 @@
 """What the checks of one package give, and its form as bytes, which :mod:`bakery.recipe.remembered` keeps.
 
 JSON, since it can only hold values: nothing runs when it is read. The head says what every plan wants to know; the
-body, which is most of it, is only read when somebody asks for the recipe.
+rest, which is most of it, is only read when somebody asks for the recipe.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bakery.plan.render import FAMILY
 from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, TestJob, Variant
 
 TIMEOUT = 3600  # seconds, Cloud Build's own default
-BORDER = b"\t"  # between head and body; JSON writes it as \t
+BORDER = "\t"  # between the parts; JSON writes it as \t
 
 
 @dataclass(frozen=True)
@@ -49,32 +49,39 @@ class Checked:
 
 @dataclass(frozen=True)
 class Entry:
-    """A package's checks as they are remembered."""
+    """A package's checks as they are remembered; ``body`` and ``sums`` are JSON."""
 
     usable: bool
     families: tuple[str, ...]
     problems: tuple[Problem, ...]
-    body: bytes
+    body: str
+    sums: str
 
     @cached_property
     def checked(self) -> Checked:
         """All of it."""
         return _from_json(json.loads(self.body), self.problems)
 
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """The package's files: path below its folder to SHA-256 of the content, in hex."""
+        found: dict[str, str] = json.loads(self.sums)
+        return found
 
-def to_bytes(checked: Checked) -> bytes:
-    """Head and body."""
+
+def to_bytes(checked: Checked, digests: Mapping[str, str]) -> bytes:
+    """Head, body and the files' digests."""
     problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
-    parts = ([checked.usable, checked.families, problems], _to_json(checked))
-    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in parts)
+    parts = ([checked.usable, checked.families, problems], _to_json(checked), digests)
+    return BORDER.join(json.dumps(part, separators=(",", ":")) for part in parts).encode()
 
 
 def from_bytes(content: bytes) -> Entry:
     """What :func:`to_bytes` wrote."""
-    head, _, body = content.partition(BORDER)
+    head, body, sums = content.decode().split(BORDER)
     usable, families, problems = json.loads(head)
     found = tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in problems)
-    return Entry(usable, tuple(families), found, body)
+    return Entry(usable, tuple(families), found, body, sums)
 
 
 # The codec of all models (bakery.codec) goes by type hints and takes ten times as long as these few lines, which a

@@ -65,6 +65,7 @@ class _Common:
     """``common/``: what a recipe's checks depend on (``seen``) is its paths and what the installer wants."""
 
     tree: tree.Tree
+    digests: Mapping[str, str]
     digest: str
     seen: str
     installer: installer.Installer
@@ -73,7 +74,7 @@ class _Common:
     def staged(self, path: str) -> tuple[SourceFile, ...]:
         if path not in self.files:
             assert isinstance(self.files, dict)
-            self.files[path] = _source_files(self.tree, path)
+            self.files[path] = _source_files(self.tree, self.digests, path)
         return self.files[path]
 
 
@@ -99,7 +100,7 @@ class _Package:
             build=found.build,
             substitutions=found.substitutions,
             timeout=found.timeout,
-            files=_source_files(self.tree, found.workspace_path),
+            files=_source_files(self.tree, self.entry.digests, found.workspace_path),
             common=self.common.staged(found.common_path),
             variants=found.variants,
             suite=found.suite,
@@ -127,7 +128,7 @@ class _Finder:
         shared = self.read_common()
         found = [made for name in self.names() if (made := self.package(name, shared)) is not None]
         self.remembered.write()
-        return Packages(tuple(found), tuple(sorted(self.problems)), frozenset(self.broken))
+        return Packages(tuple(found), tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
 
     def read_common(self) -> _Common:
         found = tree.Tree(str(self.common))
@@ -139,7 +140,7 @@ class _Finder:
         self.problems += _under(shown(self.common), found.problems)
         read = installer.read(found.contents.get(installer.INSTALLER, b""))
         seen = digest_of(*read.needs, "", *read.settles, "", *sorted(found.files))
-        return _Common(found, found.digest(), seen, read, {})
+        return _Common(found, found.digests(), found.digest(), seen, read, {})
 
     def names(self) -> tuple[str, ...]:
         """The packages' names, sorted; folders without a template are none."""
@@ -186,7 +187,7 @@ class _Finder:
 
             paths, common = read.files.keys(), shared.tree.files.keys()
             sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)
-            content = checked.to_bytes(check(sources))
+            content = checked.to_bytes(check(sources), read.digests())
             self.remembered.put(key, content)
         read.contents.clear()
         entry = checked.from_bytes(content)
@@ -201,10 +202,10 @@ class _Finder:
         return Found(name, digest, title, package.recipe)
 
 
-def _source_files(found: tree.Tree, path: str) -> tuple[SourceFile, ...]:
+def _source_files(found: tree.Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:
     return tuple(
-        SourceFile(f"{path}/{name}", mode, sha256, Path(source))
-        for name, (mode, sha256, source) in sorted(found.files.items())
+        SourceFile(f"{path}/{name}", mode, digests[name], Path(source))
+        for name, (mode, source) in sorted(found.files.items())
     )
 
 

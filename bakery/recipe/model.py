@@ -153,12 +153,14 @@ class Recipe:
 class Recipes:
     """All recipes that were found, sorted by name, and every problem with them.
 
-    ``broken`` are the families that packages with errors would make: what is baked from one is no mistake.
+    ``broken`` are the families that packages with errors would make: what is baked from one is no mistake. ``folder``
+    is that of the packages as the user knows it.
     """
 
     recipes: tuple[Recipe, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken: frozenset[str] = frozenset()
+    folder: str = "packages"
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,8 @@ class Packages:
     found: tuple[Found, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken: frozenset[str] = frozenset()
+    folder: str = "packages"
 
     def recipes(self) -> Recipes:
         """All recipes."""
-        return Recipes(tuple(found.recipe for found in self.found), self.problems, self.broken)
+        return Recipes(tuple(found.recipe for found in self.found), self.problems, self.broken, self.folder)

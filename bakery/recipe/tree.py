@@ -1,7 +1,8 @@
-"""Reads a folder of a recipe: every file's path, mode and digest, and the contents of the small ones.
+"""Reads a folder of a recipe: every file's path and mode, the contents of the small ones and the digest of all.
 
 Every content is read and hashed each time, never taken from a time stamp. Nothing here blocks or follows a path out
-of the tree: links are resolved first, pipes and sockets are left alone.
+of the tree: links are resolved first, pipes and sockets are left alone. The folder is hashed as a whole: a digest for
+each file costs more than reading it, and is only wanted where a folder was never seen.
 """
 
 from __future__ import annotations
@@ -24,22 +25,34 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass
 class Tree:
-    """What a folder holds. ``files`` maps a path below it to (mode, sha256 in hex, file on this machine).
+    """What a folder holds. ``files`` maps a path below it to (mode, file on this machine).
 
-    ``contents`` holds the small files' bytes, ``problems`` what can't be read, with paths below the folder.
+    ``contents`` holds the small files' bytes, ``large`` the other files' SHA-256 in hex, ``problems`` what can't be
+    read, with paths below the folder.
     """
 
     folder: str
-    files: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
+    large: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     linked: int = 0
 
     def digest(self) -> str:
         """SHA-256 of all paths, modes, contents and problems, in hex; framed, so no two trees share it."""
-        parts = [f"{path}\0{entry[0]:o} {entry[1]}" for path, entry in sorted(self.files.items())]
-        parts += [f"{problem.file}\0{problem.message}" for problem in sorted(self.problems)]
-        return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+        parts: list[bytes] = []
+        for path, (mode, _) in sorted(self.files.items()):
+            content = self.contents.get(path)
+            size = -1 if content is None else len(content)
+            parts.append(f"{path}\0{mode:o} {size}\0".encode("utf-8", "surrogateescape"))
+            parts.append(self.large[path].encode() if content is None else content)
+        for problem in sorted(self.problems):
+            parts.append(f"\0{problem.file}\0{problem.message}".encode("utf-8", "surrogateescape"))
+        return hashlib.sha256(b"".join(parts)).hexdigest()
+
+    def digests(self) -> dict[str, str]:
+        """Path to SHA-256 of the content, in hex."""
+        return self.large | {path: hashlib.sha256(content).hexdigest() for path, content in self.contents.items()}
 
 
 def read(folder: str, roots: tuple[str, ...]) -> Tree:
@@ -72,7 +85,15 @@ class _Walk:
         try:
             with os.scandir(source) as entries:
                 for entry in entries:
-                    self.entry(entry, prefix + entry.name, above)
+                    path = prefix + entry.name
+                    if entry.name in LEFT_OUT:
+                        continue
+                    if entry.is_symlink():
+                        self.link(entry.path, path, above)
+                    elif entry.is_dir(follow_symlinks=False):
+                        self.folder(entry.path, path + "/", above)
+                    else:
+                        self.file(entry.path, path)
         except OSError as error:
             self.unreadable(prefix.rstrip("/") or ".", error)
 
@@ -82,16 +103,6 @@ class _Walk:
         if self.tree.linked == MOST_LINKED:
             self.findings(".").error(1, f"reaches more than {MOST_LINKED} folders by links", "link to fewer")
         return self.tree.linked < MOST_LINKED
-
-    def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...]) -> None:
-        if entry.name in LEFT_OUT:
-            return
-        if entry.is_symlink():
-            self.link(entry.path, path, above)
-        elif entry.is_dir(follow_symlinks=False):
-            self.folder(entry.path, path + "/", above)
-        else:
-            self.file(entry.path, path)
 
     def link(self, source: str, path: str, above: tuple[str, ...]) -> None:
         """Follow a link to a file or folder inside of the root; anything else is a problem."""
@@ -111,7 +122,7 @@ class _Walk:
             self.folder(target, path + "/", (*above, target))
 
     def file(self, source: str, path: str) -> None:
-        """Read and hash a regular file."""
+        """Read a regular file; only a large one is hashed on its own."""
         try:
             handle = os.open(source, _FLAGS)
         except OSError as error:
@@ -122,28 +133,35 @@ class _Walk:
             return
         try:
             status = os.fstat(handle)
-            if stat.S_ISREG(status.st_mode):
-                self.opened(handle, status, source, path)
-            else:
+            if not stat.S_ISREG(status.st_mode):
                 self.special(path)
+                return
+            # A byte more than there should be, to see its end; a larger buffer costs more than what is read into it.
+            size = status.st_size
+            content = os.read(handle, (size if size < KEPT else KEPT) + 1)
+            if len(content) == size:
+                self.tree.contents[path] = content
+            else:
+                self.rest(handle, content, path)
         except OSError as error:
             self.unreadable(path, error)
+            return
         finally:
             os.close(handle)
-
-    def opened(self, handle: int, status: os.stat_result, source: str, path: str) -> None:
-        # One byte more than there should be, to see its end; a larger buffer costs more than what is read into it.
-        content = os.read(handle, min(status.st_size, KEPT) + 1)
-        found = hashlib.sha256(content)
-        if len(content) != status.st_size:  # a large file, or one that is written to right now
-            while chunk := os.read(handle, CHUNK):
-                found.update(chunk)
-                content += chunk if len(content) <= KEPT else b""
-        if len(content) <= KEPT:
-            self.tree.contents[path] = content
         if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
             self.findings(path).error(1, "has a name with control characters or no UTF-8", "rename it")
-        self.tree.files[path] = (0o755 if status.st_mode & 0o100 else 0o644, found.hexdigest(), source)
+        self.tree.files[path] = (0o755 if status.st_mode & 0o100 else 0o644, source)
+
+    def rest(self, handle: int, content: bytes, path: str) -> None:
+        """A large file, or one that is written to right now."""
+        found = hashlib.sha256(content)
+        while chunk := os.read(handle, CHUNK):
+            found.update(chunk)
+            content += chunk if len(content) <= KEPT else b""
+        if len(content) <= KEPT:
+            self.tree.contents[path] = content
+        else:
+            self.tree.large[path] = found.hexdigest()
 
     def special(self, path: str) -> None:
         self.findings(path).warn(1, "is a pipe, socket or device, it is left out", "remove it from the package")

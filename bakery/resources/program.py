@@ -12,7 +12,7 @@ from bakery.errors import BakeryError
 from bakery.paths import StatePaths
 from bakery.plan import google_names
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
-from bakery.resources import branches, orders
+from bakery.resources import branches, chatter, orders
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
@@ -50,6 +50,7 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
+    chatter.hush()
     ready, consumers = _infrastructure(settings, plan), google_names.consumers(settings.google)
     branches.go_on()
     made: dict[str, Declared] = {}

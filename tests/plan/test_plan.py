@@ -61,6 +61,19 @@ def test_a_package_that_is_not_selected_stops_nobody() -> None:
         make(settings(select=["app", "other"]), given, LOCK)
 
 
+@pytest.mark.parametrize(("folder", "file"), [(".", "other/packer.json"), ("../my packages", "../my packages/other/x")])
+def test_whose_a_problem_is_does_not_depend_on_where_the_user_stands(folder: str, file: str) -> None:
+    given = Recipes((recipe("app"),), (Problem(file, 3, "is no JSON", "correct it"),), folder=folder)
+    assert [found.severity for found in make(settings(select=["app"]), given, LOCK).problems] == [Severity.WARNING]
+
+
+def test_what_is_wrong_with_common_stops_every_package() -> None:
+    given = Recipes((recipe("app"),), (Problem("common/etc", 1, "is a link out of the tree", "copy it"),), folder=".")
+    beside = settings(select=["app"], packages=".", common="common")
+    with pytest.raises(InputError, match="link out of the tree"):
+        make(beside, given, LOCK)
+
+
 def test_every_problem_at_once() -> None:
     given = (recipe("a", "b"), recipe("b", "a"), recipe("c", "debian-99"), recipe("A_b", substitutions={}))
     with pytest.raises(InputError) as caught:

@@ -12,7 +12,7 @@ from bakery.relock import refreshed
 from tests.plan.builders import BASE, LOCK, recipe, recipes, settings
 
 INDEX = b"Origin: Debian\nSuite: oldstable\nDate: Sat, 11 Jul 2026 10:07:09 UTC\nSHA256:\n"
-CLOUD = LockedBase("ubuntu", "sha256:" + "1" * 64, url="https://example.org/ubuntu.qcow2")
+UBUNTU = LockedBase("ubuntu", "sha256:" + "1" * 64)
 
 
 class Archive:
@@ -31,7 +31,7 @@ class Archive:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    lock = LOCK.put(Place.GOOGLE, "p", "f", LockedBase("f-1", "id:77")).put(Place.LOCAL, "u", "u", CLOUD)
+    lock = LOCK.put(Place.GOOGLE, "p", "f", LockedBase("f-1", "id:77")).put(Place.LOCAL, "u", "u", UBUNTU)
     lockfile.write(tmp_path / "bakery.lock", lock)
     assert lockfile.read(tmp_path / "bakery.lock") == lock
     assert [entry.name for entry in tmp_path.iterdir()] == ["bakery.lock"]
@@ -136,13 +136,6 @@ def test_a_newer_base_is_a_change() -> None:
 def test_the_same_identity_is_none() -> None:
     result = refreshed(settings(), recipes(recipe("a")), LOCK, Place.LOCAL, Archive(debian_12=BASE))
     assert not result.changed
-
-
-def test_a_cloud_image_pinned_by_hand_is_kept_and_not_asked_for() -> None:
-    lock = Lock().put(Place.LOCAL, "debian-cloud", "debian-12", CLOUD)
-    archive = Archive()
-    result = refreshed(settings(), recipes(recipe("a")), lock, Place.LOCAL, archive)
-    assert (result.changed, archive.asked) == (False, [])
 
 
 def test_a_family_nobody_knows_does_not_hide_the_others() -> None:
