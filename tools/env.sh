@@ -18,6 +18,8 @@ _bakery_url=${_bakery_url//\?/%3F}
 export PULUMI_BACKEND_URL=file://${_bakery_url//\#/%23}/.bakery/pulumi
 export PULUMI_CONFIG_PASSPHRASE_FILE=$_bakery_root/.bakery/passphrase
 unset PULUMI_CONFIG_PASSPHRASE # would win over the file
+# Set in many containers. Without compiled modules each program that imports pulumi_gcp starts 6 s later.
+unset PYTHONDONTWRITEBYTECODE
 unset PULUMI_STACK
 # A checkout of another branch takes the salt out of Pulumi.dev.yaml (see tools/stack.sh): the state has it too.
 export PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER=true

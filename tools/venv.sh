@@ -24,7 +24,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
     --requirement "$root/requirements.lock" </dev/null ||
     fail "pip could not install the locked dependencies. Replay:" \
         "$venv/bin/python -m pip install --no-deps --require-hashes --requirement $root/requirements.lock"
-"$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable "$root" </dev/null ||
-    fail "pip could not install this checkout. Replay:" \
-        "$venv/bin/python -m pip install --no-deps --no-build-isolation --editable $root"
+# A plain path instead of an import hook, which every start of Python in .venv would load first.
+editable=(install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable "$root")
+"$venv/bin/python" -m pip "${editable[@]}" --quiet </dev/null ||
+    fail "pip could not install this checkout. Replay:" "$venv/bin/python -m pip ${editable[*]}"
+# Kept even where PYTHONDONTWRITEBYTECODE is set, as in many containers: compiling takes each command a second.
+"$venv/bin/python" -m compileall -q "$root/bakery"
 printf '%s\n' "$wanted" >"$stamp"

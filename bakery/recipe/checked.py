@@ -16,7 +16,7 @@ from bakery.plan.render import FAMILY
 from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, TestJob, Variant
 
 TIMEOUT = 3600  # seconds, Cloud Build's own default
-BORDER = "\t"  # between the parts; JSON writes it as \t
+BORDER = b"\t"  # between the parts; JSON writes it as \t
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,22 @@ class Checked:
 
 @dataclass(frozen=True)
 class Entry:
-    """A package's checks as they are remembered; ``body`` and ``sums`` are JSON."""
+    """A package's checks as they are remembered; ``rest`` is JSON that is only read when somebody asks for it."""
 
     usable: bool
     families: tuple[str, ...]
     problems: tuple[Problem, ...]
-    body: str
-    sums: str
+    rest: bytes
 
     @cached_property
     def checked(self) -> Checked:
         """All of it."""
-        return _from_json(json.loads(self.body), self.problems)
+        return _from_json(json.loads(self.rest.partition(BORDER)[0]), self.problems)
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """The package's files: path below its folder to SHA-256 of the content, in hex."""
-        found: dict[str, str] = json.loads(self.sums)
+        found: dict[str, str] = json.loads(self.rest.partition(BORDER)[2])
         return found
 
 
@@ -73,15 +72,15 @@ def to_bytes(checked: Checked, digests: Mapping[str, str]) -> bytes:
     """Head, body and the files' digests."""
     problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
     parts = ([checked.usable, checked.families, problems], _to_json(checked), digests)
-    return BORDER.join(json.dumps(part, separators=(",", ":")) for part in parts).encode()
+    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in parts)
 
 
 def from_bytes(content: bytes) -> Entry:
     """What :func:`to_bytes` wrote."""
-    head, body, sums = content.decode().split(BORDER)
-    usable, families, problems = json.loads(head)
+    head, _, rest = content.partition(BORDER)
+    usable, families, problems = json.loads(head.decode())
     found = tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in problems)
-    return Entry(usable, tuple(families), found, body, sums)
+    return Entry(usable, tuple(families), found, rest)
 
 
 # The codec of all models (bakery.codec) goes by type hints and takes ten times as long as these few lines, which a

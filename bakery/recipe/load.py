@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache as once
+from functools import partial
 from pathlib import Path
 
 from bakery.errors import Problem, Severity
@@ -16,6 +17,7 @@ from bakery.recipe import checked, installer, tree
 from bakery.recipe.checked import Entry
 from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
 from bakery.recipe.remembered import Remembered
+from bakery.recipe.spread import spread
 
 TEMPLATE = "packer.json"
 PARTS = frozenset({"cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"})
@@ -79,6 +81,17 @@ class _Common:
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """A package as it was read. ``content`` is what its checks gave for ``key``, ``fresh`` if they were made just now."""
+
+    name: str
+    tree: tree.Tree
+    key: str
+    content: bytes
+    fresh: bool
+
+
+@dataclass(frozen=True)
 class _Package:
     """All that was read of one package."""
 
@@ -126,7 +139,8 @@ class _Finder:
 
     def find(self) -> Packages:
         shared = self.read_common()
-        found = [made for name in self.names() if (made := self.package(name, shared)) is not None]
+        seen = spread(partial(self.look, shared), self.names())
+        found = [made for one in seen if (made := self.package(one, shared)) is not None]
         self.remembered.write()
         return Packages(tuple(found), tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
 
@@ -176,30 +190,38 @@ class _Finder:
             self.problems.append(Problem(shown(Path(entry.path)), 1, "is a link out of the tree", hint))
         return False
 
-    def package(self, name: str, shared: _Common) -> Found | None:
-        """One package; None when there is nothing to plan with."""
+    def look(self, shared: _Common, name: str) -> _Seen:
+        """Read and hash a package, and check it unless that is remembered. Changes nothing here: others look too."""
         read = tree.read(f"{self.packages}/{name}", self.roots)
         default = name if self.common.parent == self.packages else f"{self.packages.name}/{name}"
         key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
         content = self.remembered.get(key)
+        fresh = content is None
         if content is None:
             from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
 
             paths, common = read.files.keys(), shared.tree.files.keys()
             sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)
             content = checked.to_bytes(check(sources), read.digests())
-            self.remembered.put(key, content)
         read.contents.clear()
-        entry = checked.from_bytes(content)
-        title = name if self.shown == "." else f"{self.shown}/{name}"
-        problems = _under(title, (*read.problems, *entry.problems))
+        return _Seen(name, read, key, content, fresh)
+
+    def package(self, seen: _Seen, shared: _Common) -> Found | None:
+        """One package; None when there is nothing to plan with."""
+        if seen.fresh:
+            self.remembered.put(seen.key, seen.content)
+        else:
+            self.remembered.keep(seen.key)
+        entry = checked.from_bytes(seen.content)
+        title = seen.name if self.shown == "." else f"{self.shown}/{seen.name}"
+        problems = _under(title, (*seen.tree.problems, *entry.problems))
         self.problems += problems
         if not entry.usable:
-            self.broken |= {name, *entry.families}
+            self.broken |= {seen.name, *entry.families}
             return None
-        digest = digest_of(key, shared.digest)
-        package = _Package(name, title, digest, read, entry, shared, tuple(problems))
-        return Found(name, digest, title, package.recipe)
+        digest = digest_of(seen.key, shared.digest)
+        package = _Package(seen.name, title, digest, seen.tree, entry, shared, tuple(problems))
+        return Found(seen.name, digest, title, package.recipe)
 
 
 def _source_files(found: tree.Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:
