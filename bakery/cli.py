@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bakery.commands import machine, planning, shelf, work
-from bakery.console import INTERRUPTED, guarded, say
+from bakery.console import INTERRUPTED, guarded, opened, say
 
 app = typer.Typer(
     help="Bakes, proves and promotes the VM images of Slurm clusters.",
@@ -25,6 +25,7 @@ for command in (
 
 def main() -> None:
     """Run the command line."""
+    opened()
     try:
         app()
     except KeyboardInterrupt:  # before a command began

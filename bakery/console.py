@@ -90,6 +90,13 @@ def stoppable() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def opened() -> None:
+    """Let outputs that were closed before the start (``>&-``) lead nowhere; else the next file takes their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
+
+
 def no_reader() -> NoReturn:
     """End quietly when standard output is closed."""
     silent()

@@ -209,6 +209,14 @@ def test_a_reader_that_goes_away_is_no_error(checkout: Checkout) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_outputs_that_were_closed_before_the_start_are_no_error(checkout: Checkout) -> None:
+    words = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "plan"]
+    done = subprocess.run(
+        words, cwd=checkout.root, env=checkout.environment(), stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_control_c_ends_with_130_and_no_traceback(checkout: Checkout) -> None:
     os.mkfifo(checkout.root / "Pulumi.slow.yaml")  # reading it waits for a writer that never comes
     running = subprocess.Popen(
@@ -222,7 +230,7 @@ def test_control_c_ends_with_130_and_no_traceback(checkout: Checkout) -> None:
 
 
 def test_starting_loads_nothing_heavy() -> None:
-    heavy = {"pulumi", "rich", "yaml", "google", "grpc", "sqlite3"}
+    heavy = {"pulumi", "pydantic", "rich", "yaml", "google", "grpc", "sqlite3"}
     code = f"import sys, bakery.cli; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from bakery.commands.shared import AsJson, Stack, checkout, print_json, settings_of, show
+from bakery.commands.shared import DEFAULT_STACK, AsJson, Stack, checkout, print_json, settings_of, show
 from bakery.console import FAILED
 
 
-def doctor(stack: Stack = "dev", as_json: AsJson = False) -> None:
+def doctor(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
     """What this machine lacks to bake and test, and how to get it."""
     from bakery.doctor import Condition, checks
 
@@ -24,7 +24,7 @@ def doctor(stack: Stack = "dev", as_json: AsJson = False) -> None:
         raise SystemExit(FAILED)
 
 
-def recover(stack: Stack = "dev") -> None:
+def recover(stack: Stack = DEFAULT_STACK) -> None:
     """Clear what a killed engine, plugin or machine left over; silent when nothing is."""
     from bakery import recover as recovery
 

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from bakery.commands.shared import AsJson, Every, Folder, Stack, other_tree, print_json, settings_of
+from bakery.commands.shared import DEFAULT_STACK, AsJson, Every, Folder, Stack, other_tree, print_json, settings_of
 from bakery.console import FAILED, WRONG_INPUT, say
 from bakery.errors import InputError, Problem
 
 
 def plan(  # noqa: PLR0917  options, not positions
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     packages: Folder = None,
     common: Folder = None,
     as_json: AsJson = False,
@@ -58,7 +58,7 @@ def plan(  # noqa: PLR0917  options, not positions
 
 
 def lock(
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when there is a newer base.")] = False,
     every: Every = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bakery.commands.shared import AsJson, Stack, print_json, settings_of, show
+from bakery.commands.shared import DEFAULT_STACK, AsJson, Stack, print_json, settings_of, show
 from bakery.console import say
 from bakery.errors import BakeryError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 
-def library(stack: Stack = "dev", as_json: AsJson = False) -> None:
+def library(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
     """The images that are there, what their tests said, and what each family points at."""
     from bakery.library import make
     from bakery.report.library import report
@@ -32,7 +32,7 @@ def library(stack: Stack = "dev", as_json: AsJson = False) -> None:
 
 def logs(
     image: Annotated[str, typer.Argument(help="An image's name, the start of it or of its digest, or a family.")],
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     paths_only: Annotated[bool, typer.Option("--paths", help="Only say where the logs are.")] = False,
 ) -> None:
     """The log of an image's bake, and where the files of its Fluid-Runs are."""
@@ -84,7 +84,7 @@ def say_run(run_id: str, started: str, verdict: str, reason: str) -> None:
 
 
 def prune(
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Delete what was deprecated longer ago than the stack keeps images, and nothing that is in use."""

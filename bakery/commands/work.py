@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bakery.commands.shared import AsJson, Stack, print_json, settings_of, show
+from bakery.commands.shared import DEFAULT_STACK, AsJson, Stack, print_json, settings_of, show
 from bakery.console import FAILED, INTERRUPTED, say, stoppable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.5
 
 def bake(
     families: Annotated[list[str], typer.Argument(help="Image families of the plan.", metavar="FAMILY...")],
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
 ) -> None:
     """Bake the images of these families and what they are baked from; adopts and joins what is there or running.
@@ -54,7 +54,7 @@ def bake(
 
 def test(
     image: Annotated[str, typer.Argument(help="An image's name, the start of it or of its digest, or a family.")],
-    stack: Stack = "dev",
+    stack: Stack = DEFAULT_STACK,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the cluster up until Ctrl-C; says how to log in.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -37,7 +37,7 @@ def lay_out(
     """
     chosen, found = selected(settings, seeds)
     packages = {seed.node.package for seed in chosen}
-    found += [_weighed(problem, settings, _owner(problem, settings, read.folder), packages) for problem in read.problems]
+    found += [_weighed(problem, settings, read.folder, packages) for problem in read.problems]
     found += [problem for seed in chosen for problem in _named_wrong(seed.node)]
     drawn = graph.build([seed.node for seed in chosen], read.broken)
     images: dict[int, Image] = {}
@@ -83,8 +83,9 @@ def _owner(problem: Problem, settings: Settings, folder: str) -> str:
     return package
 
 
-def _weighed(problem: Problem, settings: Settings, owner: str, packages: set[str]) -> Problem:
+def _weighed(problem: Problem, settings: Settings, folder: str, packages: set[str]) -> Problem:
     """The problem; one of a package that is not planned does not stop the others."""
+    owner = _owner(problem, settings, folder)
     if not settings.select or not owner or owner in packages or owner in settings.select:
         return problem
     return replace(problem, severity=Severity.WARNING)

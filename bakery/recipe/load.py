@@ -82,7 +82,7 @@ class _Common:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A package as it was read. ``content`` is what its checks gave for ``key``, ``fresh`` if they were made just now."""
+    """A package as it was read. ``content`` is what its checks gave for ``key``, ``fresh`` when that is new."""
 
     name: str
     tree: tree.Tree

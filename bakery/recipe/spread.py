@@ -67,7 +67,7 @@ class _Fork:
         """Its answers; worked out here when there is none, so that an error is raised where it can be told."""
         if self.pid:
             with os.fdopen(self.reading, "rb", closefd=False) as answer, suppress(EOFError, pickle.UnpicklingError):
-                found: list[Done] = pickle.load(answer)  # noqa: S301 - from this very process
+                found: list[Done] = pickle.load(answer)
                 return found
         return self.work()
 

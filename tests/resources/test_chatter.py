@@ -18,7 +18,7 @@ class Engine:
     def __init__(self) -> None:
         self.told: list[tuple[int, str]] = []
 
-    def Log(self, request: Any) -> None:  # noqa: N802 - gRPC's name
+    def Log(self, request: Any) -> None:
         self.told.append((request.severity, request.message))
 
 
