@@ -48,6 +48,9 @@ FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
         re.compile(rf"[^/\s]+/[^/\s]+|{SECOND_GENERATION.pattern}"),
         "owner/name, or projects/P/locations/L/connections/C/repositories/R",
     ),
+    "registry": (re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?"), "the id of an Artifact Registry repository"),
+    "table": (re.compile(r"\w+\.[-\w]+"), "DATASET.TABLE"),
+    "topic": (re.compile(r"[A-Za-z][-\w.~+%]{2,254}"), "the name of a Pub/Sub topic"),
     "subnetwork": (
         re.compile(r"projects/[^/]+/regions/[^/]+/subnetworks/[^/]+"),
         "projects/P/regions/R/subnetworks/S",

@@ -82,6 +82,9 @@ class GoogleSettings:
     subnetwork: str = ""
     buckets: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
+    table: str = ""
+    topic: str = ""
+    registry: str = ""
     kms_key: str = ""
     repository: str = ""
     branch: str = "main"
@@ -152,6 +155,9 @@ def _google(reader: Reader) -> GoogleSettings:
         subnetwork=reader.text("subnetwork"),
         buckets=reader.mapping("buckets"),
         accounts=reader.mapping("accounts"),
+        table=reader.text("table"),
+        topic=reader.text("topic"),
+        registry=reader.text("registry"),
         kms_key=reader.text("kmsKey"),
         repository=reader.text("repository"),
         branch=reader.text("branch", "main"),

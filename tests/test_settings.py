@@ -222,16 +222,19 @@ def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
         "kmsKey": "k",
         "repository": "https://example.com/a/b",
         "subnetwork": "default",
+        "table": "app_runs",
+        "topic": "projects/p/topics/t",
+        "registry": "us-docker.pkg.dev/p/r",
         "buckets": {"logz": "b"},
         "accounts": {"bake": "somebody", "nobody": "x@p.iam.gserviceaccount.com"},
         "consumers": ["their-project", "allUsers", "somebody@example.com"],
     }
     found = messages({"oven": "cloud-build", "google": given})
-    wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "buckets.logz", "accounts.bake")
-    for key in (*wrong, "accounts.nobody"):
+    wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "table", "topic", "registry", "buckets.logz")
+    for key in (*wrong, "accounts.bake", "accounts.nobody"):
         assert any(f"google.{key} is" in text for text in found), key
     assert sum("google.consumers has" in text for text in found) == 3
-    assert len(found) == len(wrong) + 4
+    assert len(found) == len(wrong) + 5
 
 
 def test_consumers_are_what_an_iam_policy_takes() -> None:

@@ -43,9 +43,9 @@ def declare(settings: Settings, plan: Plan) -> Infrastructure:
     targets = Targets(
         emails=accounts.emails,
         buckets=storage.buckets,
-        dataset=results.dataset.dataset_id,
-        topic=results.topic.name,
-        repository=storage.repository.repository_id,
+        dataset=results.dataset,
+        topic=results.topic,
+        repository=storage.repository,
     )
     grants = Grants("grants", google, targets, after)
     return Infrastructure(

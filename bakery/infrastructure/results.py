@@ -24,7 +24,7 @@ def table_schema() -> str:
 
 
 class Results(Component):
-    """The dataset, its table (partitioned by month of ``datetime``) and the topic."""
+    """The dataset, its table (partitioned by month of ``datetime``) and the topic, but for those that are given."""
 
     def __init__(
         self,
@@ -34,11 +34,21 @@ class Results(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, google, after, opts)
+        self.dataset = self._dataset(name)
+        self.topic = self._topic(name)
+        self.register_outputs({"dataset": self.dataset, "topic": self.topic})
+
+    def _dataset(self, name: str) -> pulumi.Output[str]:
+        """The dataset's id; the table is made in it."""
+        google = self.google
+        _, dataset_id, table_id = google_names.table(google).rsplit(".", 2)  # an old project's id may hold a dot
+        if google.table:
+            return pulumi.Output.from_input(dataset_id)
         key = google.kms_key
-        self.dataset = bigquery.Dataset(
+        dataset = bigquery.Dataset(
             f"{name}-dataset",
             project=google.project,
-            dataset_id=google_names.DATASET,
+            dataset_id=dataset_id,
             location=google.region,
             description="Results of Fluid-Runs",
             default_encryption_configuration=(
@@ -46,11 +56,11 @@ class Results(Component):
             ),
             opts=self.below(),
         )
-        self.table = bigquery.Table(
+        bigquery.Table(
             f"{name}-app-runs",
             project=google.project,
-            dataset_id=self.dataset.dataset_id,
-            table_id=google_names.TABLE,
+            dataset_id=dataset.dataset_id,
+            table_id=table_id,
             description="One row for each job of each Fluid-Run, in rcc-run's fields",
             schema=table_schema(),
             time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),
@@ -58,12 +68,18 @@ class Results(Component):
             deletion_protection=True,
             opts=self.below(),
         )
-        self.topic = pubsub.Topic(
+        return dataset.dataset_id
+
+    def _topic(self, name: str) -> pulumi.Output[str]:
+        google = self.google
+        if google.topic:
+            return pulumi.Output.from_input(google.topic)
+        made = pubsub.Topic(
             f"{name}-events",
             project=google.project,
             name=google_names.TOPIC,
             message_retention_duration="604800s",
-            kms_key_name=key or None,
+            kms_key_name=google.kms_key or None,
             opts=self.below(),
         )
-        self.register_outputs({"dataset": self.dataset.dataset_id, "topic": self.topic.name})
+        return made.name

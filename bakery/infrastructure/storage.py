@@ -17,7 +17,7 @@ OLD_VERSION_DAYS = 30
 
 
 class Storage(Component):
-    """The buckets that the settings do not give, and the repository of the builder image."""
+    """The buckets and the repository of the builder image, but for those that the settings give; all by name."""
 
     def __init__(
         self,
@@ -28,18 +28,25 @@ class Storage(Component):
     ) -> None:
         super().__init__(name, google, after, opts)
         self.buckets: dict[Bucket, pulumi.Output[str]] = {purpose: self._bucket(name, purpose) for purpose in Bucket}
-        self.repository = artifactregistry.Repository(
+        self.repository = self._repository(name)
+        self.register_outputs({purpose.value: bucket for purpose, bucket in self.buckets.items()})
+
+    def _repository(self, name: str) -> pulumi.Output[str]:
+        google = self.google
+        if google.registry:
+            return pulumi.Output.from_input(google.registry)
+        made = artifactregistry.Repository(
             f"{name}-repository",
             project=google.project,
             location=google.region,
-            repository_id=google_names.REPOSITORY,
+            repository_id=google_names.registry(google),
             format="DOCKER",
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,
             docker_config=artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
             opts=self.below(),
         )
-        self.register_outputs({purpose.value: bucket for purpose, bucket in self.buckets.items()})
+        return made.repository_id
 
     def _bucket(self, name: str, purpose: Bucket) -> pulumi.Output[str]:
         bucket_name = google_names.bucket(self.google, purpose)

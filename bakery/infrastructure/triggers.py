@@ -25,7 +25,7 @@ NAME_LENGTH = 64
 
 def builder_image(google: GoogleSettings) -> str:
     """The builder image, in the bakery's own repository."""
-    return f"{google.region}-docker.pkg.dev/{google.project}/{google_names.REPOSITORY}/bakery:{BUILDER_TAG}"
+    return f"{google.region}-docker.pkg.dev/{google.project}/{google_names.registry(google)}/bakery:{BUILDER_TAG}"
 
 
 class Triggers(Component):

@@ -132,7 +132,7 @@ class ComputeEngineLibrary:
         with asking(f"keep the results of {result.image}"):
             blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
             blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
-        table = f"{self.project}.{google_names.DATASET}.{google_names.TABLE}"
+        table = google_names.table(self.google.settings)
         store(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
         passed = result.verdict is Verdict.PASSED
         tell(

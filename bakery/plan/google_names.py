@@ -39,7 +39,17 @@ def subnetwork(google: GoogleSettings) -> str:
 
 def topic(google: GoogleSettings) -> str:
     """The Pub/Sub topic of the bakery's events, as a path."""
-    return f"projects/{google.project}/topics/{TOPIC}"
+    return f"projects/{google.project}/topics/{google.topic or TOPIC}"
+
+
+def table(google: GoogleSettings) -> str:
+    """The BigQuery table of the results: ``project.dataset.table``."""
+    return f"{google.project}.{google.table or f'{DATASET}.{TABLE}'}"
+
+
+def registry(google: GoogleSettings) -> str:
+    """The id of the Artifact Registry repository of the builder image."""
+    return google.registry or REPOSITORY
 
 
 def zones(google: GoogleSettings) -> tuple[str, ...]:

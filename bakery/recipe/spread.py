@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NoReturn, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 SHARE = 100  # items that are worth a process
 MOST = 8  # processes
@@ -42,7 +42,7 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class _Fork:
+class _Fork(Generic[Done]):
     """One share in a process of its own."""
 
     def __init__(self, work: Callable[[Item], Done], share: Sequence[Item]) -> None:

@@ -228,6 +228,9 @@ def test_what_is_given_is_not_made() -> None:
         "subnetwork": "projects/p/regions/r/subnetworks/mine",
         "buckets": {"logs": "my-logs"},
         "accounts": {"bake": "my-bake@p.iam.gserviceaccount.com"},
+        "table": "rcc.runs",
+        "topic": "my-events",
+        "registry": "my-images",
         "repository": "",
     }
     (declared,) = _declared(settings(**given))
@@ -235,6 +238,11 @@ def test_what_is_given_is_not_made() -> None:
     assert "p-bakery-logs" not in {bucket["name"] for bucket in declared.of("bucket:Bucket")}
     assert "bakery-bake" not in {account["accountId"] for account in declared.of(":Account")}
     assert declared.of("trigger:Trigger") == []
+    for kind in ("dataset:Dataset", "table:Table", "topic:Topic", "repository:Repository"):
+        assert declared.of(kind) == []
+    assert {grant["datasetId"] for grant in declared.of("datasetIamMember:DatasetIamMember")} == {"rcc"}
+    assert {grant["topic"] for grant in declared.of("topicIAMMember:TopicIAMMember")} == {"my-events"}
+    assert {grant["repository"] for grant in declared.of("repositoryIamMember:RepositoryIamMember")} == {"my-images"}
     log_grants = [g for g in declared.of("bucketIAMMember:BucketIAMMember") if g["bucket"] == "my-logs"]
     assert {grant["member"] for grant in log_grants if grant["role"] == "roles/storage.objectUser"} == {
         "serviceAccount:my-bake@p.iam.gserviceaccount.com"
