@@ -249,6 +249,18 @@ def folder(path: Path, owner: str, mode: int = 0o755) -> None:
     shutil.chown(path, owner)
 
 
+def leave_unit(root: Path = Path("/sys/fs/cgroup")) -> None:
+    """Move into a control group of our own, with all that is started from here.
+
+    When a job runs out of memory, systemd ends the whole unit that it is in (OOMPolicy=, systemd.service(5)): without
+    this the agent and Slurm. Where groups are of version 1, systemd does no such thing, and the folder can't be made.
+    """
+    with contextlib.suppress(OSError):
+        place = root / "fluid-run"
+        place.mkdir(exist_ok=True)
+        (place / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+
+
 def known_user(name: str) -> bool:
     """Whether the image has that user."""
     try:
@@ -501,6 +513,7 @@ class Machine:
 
     def join(self) -> None:
         """All steps that make this machine a part of the cluster, daemons included."""
+        leave_unit()
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.network()
         self.munge()

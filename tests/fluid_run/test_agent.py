@@ -277,3 +277,9 @@ def test_it_needs_only_the_standard_library_of_python_3_9() -> None:
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
     done = subprocess.run([sys.executable, "-I", agent.__file__, "--help"], capture_output=True, text=True, check=True)
     assert "--course" in done.stdout
+
+
+def test_the_agent_leaves_the_unit_that_systemd_would_end_with_a_job_out_of_memory(tmp_path: Path) -> None:
+    agent.leave_unit(tmp_path)
+    assert (tmp_path / "fluid-run/cgroup.procs").read_text() == str(os.getpid())
+    agent.leave_unit(tmp_path / "of/version/1")
