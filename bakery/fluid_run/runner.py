@@ -19,6 +19,7 @@ from bakery.fluid_run import results, rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
 from bakery.fluid_run.clusters.course import deadline_seconds
 from bakery.fluid_run.clusters.outlet import read_results
+from bakery.fluid_run.phases import phase
 from bakery.fluid_run.tails import console_tail, job_tail
 from bakery.host import locks
 from bakery.library.base import ImageRecord, Proof
@@ -292,14 +293,3 @@ class _Run:
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
             self.shelf.prove(self.order.image, proof, self.order.digest)
-
-
-def phase(status: AgentStatus) -> str:
-    """What the watcher is shown."""
-    if status.stage is Stage.START:
-        if not status.nodes_total:
-            return "testing: machines are booting"
-        return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are there"
-    if status.stage in (Stage.SUBMIT, Stage.RUN):
-        return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
-    return "testing: bringing results back"
