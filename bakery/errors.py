@@ -6,10 +6,22 @@ Libraries raise, they never print and never exit. Whoever shows an error uses :m
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, select graphic rendition
+
+
+def printable(text: str) -> str:
+    """What came from elsewhere, fit for a line of a terminal: control characters and what is no UTF-8 are replaced."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def _shown(line: str) -> str:
+    return printable(_COLOUR.sub("", line.expandtabs()))
 
 
 class Severity(StrEnum):
@@ -36,9 +48,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name in ("file", "message", "hint"):
-            text = getattr(self, name)
-            if not text.isprintable():
-                object.__setattr__(self, name, "".join(char if char.isprintable() else "\ufffd" for char in text))
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
         what = f"{self.message}, {self.hint}" if self.hint else self.message
@@ -71,7 +81,7 @@ class BakeryError(Exception):
         """The message, the last log lines, where the log is and how to replay, one part a line."""
         lines = [self.message]
         if self.tail:
-            lines += ["last log lines:", *(f"  | {line}" for line in self.tail)]
+            lines += ["last log lines:", *(f"  | {_shown(line)}" for line in self.tail)]
         if self.log:
             lines.append(f"log: {self.log}")
         if self.replay:

@@ -38,6 +38,12 @@ def test_an_error_is_rendered_with_tail_log_replay_and_hint_in_that_order() -> N
     ]
 
 
+def test_what_a_job_printed_can_do_nothing_to_the_terminal() -> None:
+    tail = ("\x1b[1;31mred\x1b[0m", "a\tb", "\x1b]0;title\x07\0\u2028")
+    shown = BakeryError("m", tail=tail).render().splitlines()[2:]
+    assert shown == ["  | red", "  | a       b", "  | \ufffd]0;title\ufffd\ufffd\ufffd"]
+
+
 def test_an_error_with_nothing_to_add_is_one_line() -> None:
     assert BakeryError("it broke").render() == "it broke"
 

@@ -43,8 +43,10 @@ RESULTS_NAME = "agent-results.json"
 SHARED = ".fluid-run"  # folder below the shared home through which the machines talk
 SLOT = 32 * 1024  # bytes of each of the two status slots at the start of the out disk
 RESULTS_AT = 2 * SLOT  # where the tar of results begins
-FILE_LIMIT = 16 * 1024 * 1024  # larger output files stay behind
+FILE_LIMIT = 16 * 1024 * 1024  # larger output files stay behind, but for the end of these:
+STREAMS = frozenset(("stdout", "stderr"))
 TOTAL_LIMIT = 256 * 1024 * 1024  # all output files together
+FAREWELL_SECONDS = 60.0  # for the controller to bring back what there is when another machine broke
 NOT_RUN = 999  # rcc-run's exit code of a job that has none
 TIMED_OUT = 124  # as timeout(1) says it
 DONE = frozenset(
@@ -94,12 +96,26 @@ def read_record(slot: bytes) -> tuple[int, dict[str, Any]] | None:
     return int(words[1]), json.loads(body)
 
 
+def put(file: Path, content: bytes) -> None:
+    """Write a file in one step, so that nobody reads a part."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_bytes(content)
+    part.replace(file)
+
+
+def ending(file: Path, limit: int) -> bytes:
+    """The last ``limit`` bytes of a file, however fast it grows."""
+    with file.open("rb") as source:
+        source.seek(max(0, os.fstat(source.fileno()).st_size - limit))
+        return source.read(limit)
+
+
 def write_tar(sink: Any, members: Iterable[tuple[str, Path | bytes]]) -> None:
-    """Write a ustar of files and texts; a file that is gone or grows meanwhile does no harm."""
+    """Write a ustar of files (their last 16 MiB) and texts; a file that is gone or grows meanwhile does no harm."""
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for name, content in members:
             try:
-                data = content if isinstance(content, bytes) else content.read_bytes()
+                data = content if isinstance(content, bytes) else ending(content, FILE_LIMIT)
             except OSError as error:
                 data = f"could not be read: {error}\n".encode()
             info = tarfile.TarInfo(name)
@@ -139,20 +155,15 @@ class FolderOutlet:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def _replace(self, name: str, content: bytes) -> None:
-        part = self.folder / f"{name}.part"
-        part.write_bytes(content)
-        part.replace(self.folder / name)
-
     def status(self, content: Mapping[str, Any]) -> None:
         """Replace ``status.json``."""
-        self._replace("status.json", json.dumps(content).encode())
+        put(self.folder / "status.json", json.dumps(content).encode())
 
     def results(self, members: Iterable[tuple[str, Path | bytes]]) -> None:
         """Replace ``results.tar``."""
         buffer = io.BytesIO()
         write_tar(buffer, members)
-        self._replace("results.tar", buffer.getvalue())
+        put(self.folder / "results.tar", buffer.getvalue())
 
 
 class Reporter:
@@ -161,6 +172,7 @@ class Reporter:
     def __init__(self, outlet: Outlet, name: str, logs: Path = LOGS) -> None:
         self.outlet = outlet
         self.logs = logs
+        self.found: list[tuple[str, Path | bytes]] = []  # results beside the logs
         self.values: dict[str, Any] = {"machine": name, "stage": "start", "ended": False, "error": "", "blame": ""}
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -175,12 +187,14 @@ class Reporter:
         """One line with the time since the machine started."""
         line = f"[{time.monotonic():8.1f}] {text}"
         print(line, flush=True)
-        with (self.logs / "agent.log").open("a", encoding="utf-8") as sink:
+        # A job may have filled the disk.
+        with contextlib.suppress(OSError), (self.logs / "agent.log").open("a", encoding="utf-8") as sink:
             sink.write(line + "\n")
 
-    def log_files(self) -> list[tuple[str, Path | bytes]]:
-        """The log files for the results."""
-        return [(f"logs/{file.name}", file) for file in sorted(self.logs.iterdir()) if file.is_file()]
+    def deliver(self) -> None:
+        """Send the results as they are: what was found, and the log files."""
+        logs = [(f"logs/{file.name}", file) for file in sorted(self.logs.iterdir()) if file.is_file()]
+        self.outlet.results([*self.found, *logs])
 
 
 # Small tools ---------------------------------------------------------------------------------------------------------
@@ -233,6 +247,18 @@ def folder(path: Path, owner: str, mode: int = 0o755) -> None:
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(mode)
     shutil.chown(path, owner)
+
+
+def leave_unit(root: Path = Path("/sys/fs/cgroup")) -> None:
+    """Move into a control group of our own, with all that is started from here.
+
+    When a job runs out of memory, systemd ends the whole unit that it is in (OOMPolicy=, systemd.service(5)): without
+    this the agent and Slurm. Where groups are of version 1, systemd does no such thing, and the folder can't be made.
+    """
+    with contextlib.suppress(OSError):
+        place = root / "fluid-run"
+        place.mkdir(exist_ok=True)
+        (place / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
 
 
 def known_user(name: str) -> bool:
@@ -294,6 +320,7 @@ def slurm_conf(course: Course, facts: SlurmFacts) -> str:
         "SlurmdParameters=config_overrides",  # a machine may have fewer processors than its partition promises
         "JobAcctGatherType=jobacct_gather/linux",
         "ReturnToService=2",
+        "EnforcePartLimits=ALL",  # more nodes than there are is refused, not waited for
         "MessageTimeout=60",
         "SlurmdTimeout=60",
         "KillWait=5",
@@ -396,6 +423,20 @@ class Machine:
             if process.poll() is not None:
                 raise Broken(f"{name} on {self.me['name']} ended with {process.returncode}", blame="image")
 
+    def check(self) -> None:
+        """Raise Broken when the cluster can't go on: a daemon here has ended, or another machine said farewell."""
+        self.check_daemons()
+        for file in self.shared.glob("*.broken"):
+            raise Broken(*json.loads(file.read_bytes()))
+
+    def farewell(self, error: Broken) -> None:
+        """Tell the controller why this machine ends, and give it time to bring back what there is."""
+        with contextlib.suppress(OSError):
+            put(self.shared / f"{self.me['name']}.broken", json.dumps([str(error), error.blame]).encode())
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        while not (self.shared / "ended").exists() and time.monotonic() < deadline:
+            time.sleep(0.5)
+
     def network(self) -> None:
         """Give the cluster's card its address; without a ``mac`` in the course the network is there already."""
         Path("/proc/sys/kernel/hostname").write_text(self.me["name"], encoding="ascii")
@@ -472,6 +513,7 @@ class Machine:
 
     def join(self) -> None:
         """All steps that make this machine a part of the cluster, daemons included."""
+        leave_unit()
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.network()
         self.munge()
@@ -517,7 +559,7 @@ class Machine:
                 watch.save(self.shared / f"memory-{self.me['name']}.json")
             now = sum(file.stat().st_size for file in self.reporter.logs.iterdir())
             if now != sizes:
-                self.reporter.outlet.results(self.reporter.log_files())
+                self.reporter.deliver()
                 sizes = now
             time.sleep(1)
 
@@ -563,10 +605,9 @@ class MemoryWatch:
         return self.peaks != before
 
     def save(self, file: Path) -> None:
-        """Write the peaks in one step."""
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(self.peaks), encoding="ascii")
-        part.replace(file)
+        """Write the peaks, unless a job has filled the disk."""
+        with contextlib.suppress(OSError):
+            put(file, json.dumps(self.peaks).encode())
 
 
 # Jobs ----------------------------------------------------------------------------------------------------------------
@@ -611,7 +652,8 @@ class Job:
         self.number = ""
         self.attempt = 0
         self.done = False
-        self.cancelled = False
+        self.waits = ""  # for what, in Slurm's word
+        self.cancelled = ""  # why
         self.result: dict[str, Any] = {"index": index, "state": "NOT_SUBMITTED", "exit_code": NOT_RUN, "attempts": []}
 
     @property
@@ -633,6 +675,7 @@ class Queue:
         self.reporter = reporter
         self.user = user
         self.home = home
+        self.over = False
         self.jobs = [Job(index, spec) for index, spec in enumerate(course["jobs"])]
 
     def groups(self) -> dict[str, list[Job]]:
@@ -657,7 +700,8 @@ class Queue:
         if job.spec.get("time_limit"):
             # Slurm counts in minutes; the agent itself ends the job to the second.
             words.append(f"--time={math.ceil(job.spec['time_limit'] / 60) + 1}")
-        words += ["-o", str(self.folder(job) / "stdout"), "-e", str(self.folder(job) / "stderr")]
+        place = str(self.folder(job)).replace("%", "%%")  # sbatch would put a job's number for %j
+        words += ["-o", f"{place}/stdout", "-e", f"{place}/stderr"]
         words += shlex.split(job.spec.get("batch_options") or "")
         script, *arguments = shlex.split(job.spec["execution_command"])
         return [*words, str(self.workspace / script), *arguments]
@@ -676,15 +720,20 @@ class Queue:
     def submit(self, job: Job, after: str) -> None:
         """Submit one job from a login shell of the user, so that profile and modules are as for a person."""
         job.attempt += 1
+        job.cancelled = ""
         place = self.folder(job)
-        place.mkdir(parents=True, exist_ok=True)
-        self._keep_earlier(job, place)
         words = self.arguments(job, after)
         account: dict[str, Any] = {}
-        if self.user:
-            entry = pwd.getpwnam(self.user)
-            os.chown(place, entry.pw_uid, entry.pw_gid)
-            account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            self._keep_earlier(job, place)
+            if self.user:
+                entry = pwd.getpwnam(self.user)
+                os.chown(place, entry.pw_uid, entry.pw_gid)
+                account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        except OSError as error:  # a file of that name, or a disk that an earlier job has filled
+            self._refuse(job, f"output directory: {error.strerror}", NOT_RUN)
+            return
         done = subprocess.run(
             ["/bin/bash", "-lc", 'exec "$@"', "bash", *words],
             cwd=place,
@@ -692,16 +741,22 @@ class Queue:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             text=True,
+            errors="replace",
             check=False,
             **account,
         )
         self.reporter.log(f"{shlex.join(words)} -> {done.stdout.strip() or done.stderr.strip()}")
         if done.returncode:
-            job.done = True
-            job.result.update(state="REFUSED", exit_code=done.returncode, reason=f"sbatch: {done.stderr.strip()}")
+            self._refuse(job, f"sbatch: {done.stderr.strip()}", done.returncode)
             return
         job.number = done.stdout.strip().splitlines()[-1].split(";")[0]
         job.result.update(state="PENDING", job_id=job.number)
+
+    @staticmethod
+    def _refuse(job: Job, reason: str, code: int) -> None:
+        """A job that can't be submitted is over."""
+        job.done = True
+        job.result.update(state="REFUSED", exit_code=code, reason=reason)
 
     @staticmethod
     def _keep_earlier(job: Job, place: Path) -> None:
@@ -737,19 +792,32 @@ class Queue:
                 continue
             state = fields.get("JobState", "")
             job.result["state"] = state
+            job.waits = fields.get("Reason", "") if state == "PENDING" else ""
             limit = job.spec.get("time_limit")
             if state == "RUNNING" and limit and seconds_of(fields.get("RunTime", "")) > limit and not job.cancelled:
-                self.reporter.log(f"job {job.number} is over its time limit of {limit} s")
-                command("scancel", job.number, check=False)
-                job.cancelled = True
+                self._end(job, f"job was over its time limit of {limit} s")
             if state in DONE:
                 self._finish(job, fields, state)
+
+    def expire(self) -> None:
+        """The time of the run is over: end all that is still open, and say what each did or waited for."""
+        self.over = True
+        for job in self.jobs:
+            if job.number and not job.done and not job.cancelled:
+                state = f"{job.result['state']} {job.waits}".strip()
+                self._end(job, f"job had not ended when the time of the run was over ({state})")
+
+    def _end(self, job: Job, why: str) -> None:
+        self.reporter.log(f"{job.number}: {why}")
+        command("scancel", job.number, check=False)
+        job.cancelled = why
 
     def _finish(self, job: Job, fields: Mapping[str, str], state: str) -> None:
         if job.cancelled and state == "CANCELLED":
             state = "TIMEOUT"
         code = exit_code(state, fields.get("ExitCode", ""))
-        reason = "" if code == 0 else f"job ended {state}, exit code {fields.get('ExitCode', '?')}"
+        told = job.cancelled or f"job ended {state}, exit code {fields.get('ExitCode', '?')}"
+        reason = told + full(self.workspace) if code else ""
         job.result.update(
             state=state,
             exit_code=code,
@@ -766,7 +834,7 @@ class Queue:
         kept = ("state", "exit_code", "runtime", "job_id")
         job.result["attempts"].append({key: job.result[key] for key in kept})
         self.reporter.log(f"job {job.number} {state} {fields.get('ExitCode', '')} after {fields.get('RunTime', '?')}")
-        if code and job.attempt < job.attempts:
+        if code and job.attempt < job.attempts and not self.over:
             self.submit(job, "")
         else:
             job.done = True
@@ -781,6 +849,11 @@ class Queue:
     def done_count(self) -> int:
         """How many jobs are done."""
         return sum(job.done for job in self.jobs)
+
+
+def full(folder: Path) -> str:
+    """What to add to a failed job's reason when no user can write there any more; the job itself often can't tell."""
+    return "" if os.statvfs(folder).f_bavail else "; the disk of the shared home is full"
 
 
 def accounted(number: str) -> dict[str, str]:
@@ -832,7 +905,7 @@ def wait_for_nodes(machine: Machine) -> None:
     logins = {entry["name"] for entry in course["machines"] if entry["role"] == "login"}
     deadline = time.monotonic() + course["start_seconds"]
     while True:
-        machine.check_daemons()
+        machine.check()
         ready = ready_names(command("sinfo", "-h", "-N", "-o", "%N %t", check=False)) & nodes
         ready |= {name for name in logins if (machine.shared / f"ready-{name}").exists()}
         reporter.set(nodes_ready=len(ready), nodes_total=len(nodes | logins))
@@ -864,17 +937,23 @@ def outputs(
     workspace: Path, directories: Sequence[str], staged: Mapping[str, tuple[int, int]]
 ) -> tuple[list[Path], list[str]]:
     """The new files below the jobs' output directories, smallest first, and the names of those that stay behind."""
-    places = {workspace / directory for directory in directories}
-    files = {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
-    new = sorted((path for path in files if staged.get(str(path)) != stamp(path)), key=lambda path: stamp(path)[0])
+    new: dict[Path, int] = {}
+    tops = (top for directory in directories for top in os.walk(workspace / directory))
+    for path in (Path(top, name) for top, _, names in tops for name in names):
+        with contextlib.suppress(OSError):  # what a job has left running may delete it now
+            if path.is_file() and not path.is_symlink() and staged.get(str(path)) != stamp(path):
+                new[path] = stamp(path)[0]
     taken, left, total = [], [], 0
-    for path in new:
-        size = stamp(path)[0]
-        total += size
-        if size > FILE_LIMIT or total > TOTAL_LIMIT:
-            left.append(f"{path.relative_to(workspace)} ({size} bytes)")
-        else:
-            taken.append(path)
+    for path, size in sorted(new.items(), key=lambda item: item[1]):
+        name = f"{path.relative_to(workspace)} ({size} bytes)"
+        kept = min(size, FILE_LIMIT)
+        if (size > kept and path.name not in STREAMS) or total + kept > TOTAL_LIMIT:
+            left.append(name)
+            continue
+        if size > kept:
+            left.append(f"the beginning of {name}")
+        taken.append(path)
+        total += kept
     return taken, left
 
 
@@ -883,11 +962,14 @@ def follow(queue: Queue, reporter: Reporter, check: Callable[[], None] | None, s
     reporter.set(stage="submit", jobs_total=len(queue.jobs), jobs_done=0)
     queue.feed()
     reporter.set(stage="run", jobs_done=queue.done_count)
+    deadline = time.monotonic() + queue.course.get("deadline_seconds", math.inf)
     while queue.done_count < len(queue.jobs):
         time.sleep(step)
         if check:
             check()
         queue.poll()
+        if time.monotonic() > deadline:
+            queue.expire()
         queue.feed()
         running = [job.spec["output_directory"] for job in queue.jobs if job.result["state"] == "RUNNING"]
         reporter.set(jobs_done=queue.done_count, running=running)
@@ -897,13 +979,15 @@ def gather(queue: Queue, reporter: Reporter, staged: Mapping[str, tuple[int, int
     """Write the results: ``agent-results.json``, new output files below ``outputs/``, logs."""
     reporter.set(stage="collect")
     for job in queue.jobs:
+        if not job.done:
+            job.result["reason"] = f"had not ended ({job.result['state']})"
         if job.number:
             job.result["max_memory_gb"] = accounted_memory(job.number) or memory_gb(shared, job.number)
     taken, left = outputs(queue.workspace, [job.spec["output_directory"] for job in queue.jobs], staged)
     results = {"version": 1, "jobs": [job.result for job in queue.jobs], "left_out": left}
-    members: list[tuple[str, Path | bytes]] = [(RESULTS_NAME, json.dumps(results, indent=1).encode())]
-    members += [(f"outputs/{path.relative_to(queue.workspace)}", path) for path in taken]
-    reporter.outlet.results(members + reporter.log_files())
+    reporter.found = [(RESULTS_NAME, json.dumps(results, indent=1).encode())]
+    reporter.found += [(f"outputs/{path.relative_to(queue.workspace)}", path) for path in taken]
+    reporter.deliver()
 
 
 def conduct(machine: Machine, workspace: Path) -> None:
@@ -913,12 +997,14 @@ def conduct(machine: Machine, workspace: Path) -> None:
     staged = stage_workspace(workspace, target, machine.user)
     queue = Queue(machine.course, target, machine.reporter, machine.user, str(machine.home))
     watch = MemoryWatch(machine.course["user"]["uid"])
-    if machine.me.get("partition"):
-        follow_watched(queue, machine, watch)
-    else:
-        follow(queue, machine.reporter, machine.check_daemons)
-    gather(queue, machine.reporter, staged, machine.shared)
-    write(machine.shared / "ended", "")
+    try:
+        if machine.me.get("partition"):
+            follow_watched(queue, machine, watch)
+        else:
+            follow(queue, machine.reporter, machine.check)
+    finally:  # a cluster that broke has results, too
+        gather(queue, machine.reporter, staged, machine.shared)
+        (machine.shared / "ended").touch()
 
 
 def follow_watched(queue: Queue, machine: Machine, watch: MemoryWatch) -> None:
@@ -935,7 +1021,7 @@ def follow_watched(queue: Queue, machine: Machine, watch: MemoryWatch) -> None:
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
-        follow(queue, machine.reporter, machine.check_daemons)
+        follow(queue, machine.reporter, machine.check)
     finally:
         over.set()
         thread.join()
@@ -987,8 +1073,12 @@ def take_part(machine: Machine, workspace: Path) -> None:
     machine.join()
     if machine.me["role"] == "controller":
         conduct(machine, workspace)
-    else:
+        return
+    try:
         machine.attend()
+    except Broken as error:
+        machine.farewell(error)
+        raise
 
 
 def serve(reporter: Reporter, part: Callable[[], None]) -> None:
@@ -1000,7 +1090,7 @@ def serve(reporter: Reporter, part: Callable[[], None]) -> None:
     except Broken as error:
         reporter.log(f"broken: {error}")
         with contextlib.suppress(OSError):
-            reporter.outlet.results(reporter.log_files())
+            reporter.deliver()
         reporter.set(error=str(error), blame=error.blame, ended=True)
     except BaseException as error:
         reporter.log(f"the agent itself failed: {error!r}")

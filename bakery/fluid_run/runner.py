@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,11 +19,13 @@ from bakery.fluid_run import results, rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
 from bakery.fluid_run.clusters.course import deadline_seconds
 from bakery.fluid_run.clusters.outlet import read_results
+from bakery.fluid_run.phases import phase
 from bakery.fluid_run.tails import console_tail, job_tail
 from bakery.host import locks
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.leases import leased
 from bakery.paths import StatePaths
+from bakery.recipe.model import Json
 
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
@@ -203,10 +205,12 @@ class _Run:
             self.clock.enter(Stage.COLLECT)
             cluster.collect(self.folder)
             collected = True
+            found = read_results(self.folder)
+            self.jobs = self._judged(found["jobs"]) if found else ()
             if status.error:
                 raise self._broken(status)
             self.clock.enter(Stage.JUDGE)
-            self._judge()
+            self._judge(found)
         except BaseException:
             self.clock.fail()
             raise
@@ -245,15 +249,17 @@ class _Run:
             return TestFailed(text, tail=tail)
         return InfrastructureFailed(text, tail=tail)
 
-    def _judge(self) -> None:
-        found = read_results(self.folder)
-        if found is None:
-            raise InfrastructureFailed("the cluster brought no results back")
+    def _judged(self, account: Sequence[Mapping[str, Json]]) -> tuple[JobResult, ...]:
+        """Every job by itself; ``account`` is the agent's."""
         judged = []
-        for job, raw in zip(self.order.suite.jobs, found["jobs"], strict=True):
+        for job, raw in zip(self.order.suite.jobs, account, strict=True):
             place = self.folder / "outputs" / job.output_directory
             judged.append(verdict.judge(job, rows.row(self.order, job, raw, place), raw, partial(rows.text, place)))
-        self.jobs = tuple(judged)
+        return tuple(judged)
+
+    def _judge(self, found: Mapping[str, Json] | None) -> None:
+        if found is None:
+            raise InfrastructureFailed("the cluster brought no results back")
         if any(raw.get("lost") for raw in found["jobs"]):
             raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(self.folder))
         wrong = verdict.summary(self.jobs)
@@ -287,14 +293,3 @@ class _Run:
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
             self.shelf.prove(self.order.image, proof, self.order.digest)
-
-
-def phase(status: AgentStatus) -> str:
-    """What the watcher is shown."""
-    if status.stage is Stage.START:
-        if not status.nodes_total:
-            return "testing: machines are booting"
-        return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are there"
-    if status.stage in (Stage.SUBMIT, Stage.RUN):
-        return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
-    return "testing: bringing results back"

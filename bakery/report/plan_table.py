@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bakery.errors import printable
 from bakery.report.plan import ACTIONS, duration, summary, timing
 
 TITLES = ("image", "from", "", "last bake", "why")
@@ -30,7 +31,7 @@ def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
 def _rows(image: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The cells of an image's lines; behind the first only reasons."""
     took = duration(image["seconds"]) if image["seconds"] else ""
-    first, *others = (_printable(reason) for reason in image["reasons"] or [""])
+    first, *others = (printable(reason) for reason in image["reasons"] or [""])
     yield image["name"], image["base"]["family"], ACTIONS[image["action"]], took, first
     for reason in others:
         yield "", "", "", "", reason
@@ -39,7 +40,3 @@ def _rows(image: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     *padded, last = cells
     return "  ".join([cell.ljust(width) for cell, width in zip(padded, widths, strict=True)] + [last]).rstrip()
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)

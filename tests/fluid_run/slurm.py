@@ -32,7 +32,7 @@ for line in open(os.environ["FAKE_SLURM"]):
     job = json.loads(line)
     code = job.get("code") or os.environ.get("FAKE_CODE_%d" % job["id"], "0:0")
     state = os.environ.get("FAKE_STATE_%d" % job["id"], "COMPLETED" if code == "0:0" else "FAILED")
-    facts = "RunTime=00:00:09 NumNodes=2 NumCPUs=4 NodeList=n Partition=p"
+    facts = "Reason=JobHeldUser RunTime=00:00:09 NumNodes=2 NumCPUs=4 NodeList=n Partition=p"
     print(f"JobId={job['id']} JobState={state} ExitCode={code} {facts}")
 """
 SCANCEL = "import os, sys; os.environ; open(os.environ['FAKE_SLURM'] + '.cancelled', 'a').write(sys.argv[1] + ' ')"

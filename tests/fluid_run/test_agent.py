@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_slurm_conf_names_controller_nodes_and_partitions() -> None:
     assert text.startswith("ClusterName=fr0123456789\nSlurmctldHost=controller(10.77.0.10)\nSlurmUser=slurm\n")
     assert text.endswith(GOLDEN_TAIL)
     assert "MpiDefault=pmix\n" in text
-    assert len({line.split("=")[0] for line in text.splitlines() if not line.startswith(("Node", "Part"))}) == 24
+    assert len({line.split("=")[0] for line in text.splitlines() if not line.startswith(("Node", "Part"))}) == 25
 
 
 def test_without_pmix_ranks_start_without_it() -> None:
@@ -189,6 +190,85 @@ def test_outputs_are_new_files_only_and_large_ones_stay(tmp_path: Path, monkeypa
     assert (taken, left) == ([out / "new"], ["out/large (11 bytes)"])
 
 
+def test_of_a_large_stdout_the_end_is_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "FILE_LIMIT", 10)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "stdout").write_text("beginning rate: 8")
+    taken, left = agent.outputs(tmp_path, ["out"], {})
+    assert (taken, left) == ([out / "stdout"], ["the beginning of out/stdout (17 bytes)"])
+    sink = io.BytesIO()
+    agent.write_tar(sink, [("stdout", taken[0])])
+    with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as tar:
+        member = tar.extractfile("stdout")
+        assert member is not None and member.read() == b"ng rate: 8"
+
+
+def test_a_file_that_goes_while_it_is_looked_at_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").touch()
+    (tmp_path / "gone").touch()
+    stamp = agent.stamp
+
+    def raced(path: Path) -> tuple[int, int]:
+        if path.name == "gone":
+            path.unlink(missing_ok=True)
+        return stamp(path)
+
+    monkeypatch.setattr(agent, "stamp", raced)
+    assert agent.outputs(tmp_path, ["."], {}) == ([tmp_path / "kept"], [])
+
+
+class Outlet:
+    """Keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, Any] = {}
+        self.names: list[str] = []
+
+    def status(self, content: Mapping[str, Any]) -> None:
+        self.said = dict(content)
+
+    def results(self, members: Iterable[tuple[str, Path | bytes]]) -> None:
+        self.names = [name for name, _ in members]
+
+
+def machine(tmp_path: Path, name: str) -> tuple[agent.Machine, Outlet]:
+    """A machine of the cluster whose shared home is ``tmp_path``."""
+    outlet = Outlet()
+    course = {**COURSE, "user": {"name": "nobody", "uid": os.getuid()}, "start_seconds": 1, "jobs": []}
+    made = agent.Machine(course, name, agent.Reporter(outlet, name, tmp_path / f"logs-{name}"))
+    made.home, made.shared = tmp_path, tmp_path / agent.SHARED
+    made.shared.mkdir(exist_ok=True)
+    return made, outlet
+
+
+def test_a_machine_that_breaks_tells_the_controller_which_brings_back_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (node, _), (head, outlet) = machine(tmp_path, "big-0"), machine(tmp_path, "controller")
+    monkeypatch.setattr(agent, "FAREWELL_SECONDS", 0.0)
+    monkeypatch.setattr(agent, "wait_for_nodes", lambda _machine: None)
+    monkeypatch.setattr(agent, "stage_workspace", lambda *_: {})
+
+    def follow(_queue: agent.Queue, _reporter: agent.Reporter, check: Callable[[], None]) -> None:
+        check()
+        node.farewell(agent.Broken("slurmd on big-0 ended with -9", "image"))
+        check()
+
+    monkeypatch.setattr(agent, "follow", follow)
+    agent.serve(head.reporter, lambda: agent.conduct(head, tmp_path))
+    assert (outlet.said["error"], outlet.said["blame"]) == ("slurmd on big-0 ended with -9", "image")
+    assert {agent.RESULTS_NAME, "logs/agent.log"} <= set(outlet.names)
+    assert (head.shared / "ended").exists(), "the machine that broke waits for that"
+
+
+def test_a_log_on_a_full_disk_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = agent.Reporter(Outlet(), "controller", tmp_path)
+    (tmp_path / "agent.log").symlink_to("/dev/full")
+    reporter.log("still here")
+    assert "still here" in capsys.readouterr().out
+
+
 def test_it_needs_only_the_standard_library_of_python_3_9() -> None:
     source = Path(agent.__file__).read_text()
     tree = ast.parse(source, feature_version=(3, 9))
@@ -197,3 +277,9 @@ def test_it_needs_only_the_standard_library_of_python_3_9() -> None:
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
     done = subprocess.run([sys.executable, "-I", agent.__file__, "--help"], capture_output=True, text=True, check=True)
     assert "--course" in done.stdout
+
+
+def test_the_agent_leaves_the_unit_that_systemd_would_end_with_a_job_out_of_memory(tmp_path: Path) -> None:
+    agent.leave_unit(tmp_path)
+    assert (tmp_path / "fluid-run/cgroup.procs").read_text() == str(os.getpid())
+    agent.leave_unit(tmp_path / "of/version/1")

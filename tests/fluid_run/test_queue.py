@@ -118,6 +118,18 @@ def test_results_of_finished_jobs(slurm: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (second["exit_code"], second["state"], second["lost"]) == (3, "FAILED", False)
 
 
+def test_a_job_that_failed_on_a_full_disk_is_told_so(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        f_bavail = 0
+
+    monkeypatch.setenv("FAKE_CODE_2", "2:0")
+    monkeypatch.setattr("os.statvfs", lambda _path: Full)
+    made = queue(slurm, {}, {})
+    agent.follow(made, made.reporter, None)
+    reasons = [job.result["reason"] for job in made.jobs]
+    assert reasons == ["", "job ended FAILED, exit code 2:0; the disk of the shared home is full"]
+
+
 def test_a_lost_node_is_not_the_images_fault(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_STATE_1", "NODE_FAIL")
     made = queue(slurm, {})
@@ -146,3 +158,63 @@ def test_a_job_over_its_time_is_cancelled_and_timed_out(slurm: Path, monkeypatch
     monkeypatch.setenv("FAKE_STATE_1", "CANCELLED")
     made.poll()
     assert (made.jobs[0].result["state"], made.jobs[0].result["exit_code"]) == ("TIMEOUT", 124)
+    assert made.jobs[0].result["reason"] == "job was over its time limit of 5 s"
+
+
+def test_the_second_attempt_has_a_time_limit_too(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = queue(slurm, {"time_limit": 5, "attempts": 2})
+    made.feed()
+    for number in (1, 2):
+        for state in ("RUNNING", "CANCELLED"):
+            monkeypatch.setenv(f"FAKE_STATE_{number}", state)
+            made.poll()
+    assert [entry["state"] for entry in made.jobs[0].result["attempts"]] == ["TIMEOUT", "TIMEOUT"]
+
+
+def test_when_the_time_of_the_run_is_over_each_open_job_says_what_it_waited_for(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = queue(slurm, {}, {"attempts": 2})
+    made.feed()
+    monkeypatch.setenv("FAKE_STATE_2", "PENDING")
+    made.poll()
+    made.expire()
+    monkeypatch.setenv("FAKE_STATE_2", "CANCELLED")
+    made.poll()
+    assert [job.result["exit_code"] for job in made.jobs] == [0, 124]
+    assert made.jobs[1].result["reason"] == "job had not ended when the time of the run was over (PENDING JobHeldUser)"
+    assert made.jobs[1].done, "there is no time for a second attempt"
+
+
+def test_a_run_ends_at_its_deadline(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_STATE_1", "RUNNING")
+    made = queue(slurm, {})
+    made.course = {**made.course, "deadline_seconds": -1}
+    expire = made.expire
+
+    def expired() -> None:
+        expire()
+        monkeypatch.setenv("FAKE_STATE_1", "CANCELLED")
+
+    monkeypatch.setattr(made, "expire", expired)
+    agent.follow(made, made.reporter, None)
+    assert made.jobs[0].result["state"] == "TIMEOUT"
+
+
+def test_a_percent_sign_in_a_path_is_no_pattern_of_sbatch(slurm: Path) -> None:
+    made = queue(slurm, {"output_directory": "-o %j"})
+    made.feed()
+    words = submitted(slurm)[0]["words"]
+    assert words[words.index("-o") + 1] == f"{slurm}/ws/-o %%j/stdout"
+    assert (slurm / "ws/-o %j").is_dir()
+
+
+@pytest.mark.parametrize("name", ["a-file", "a-file/below", "l" * 300])
+def test_an_output_directory_that_can_not_be_made_is_the_jobs_own_failure(slurm: Path, name: str) -> None:
+    (slurm / "ws").mkdir()
+    (slurm / "ws/a-file").touch()
+    made = queue(slurm, {"output_directory": name}, {})
+    agent.follow(made, made.reporter, None)
+    first, second = (job.result for job in made.jobs)
+    assert (first["state"], first["exit_code"], second["state"]) == ("REFUSED", 999, "COMPLETED")
+    assert first["reason"].startswith("output directory: ")

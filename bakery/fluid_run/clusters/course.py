@@ -108,6 +108,7 @@ def course(
         "munge_key": munge_key,
         "user": USER,
         "start_seconds": start_seconds,
+        "deadline_seconds": deadline_seconds(order),
         "env": {"PROJECT": project, "GIT_SHA": order.git_sha, "GCE_IMAGE": order.image, **order.env},
         "env_paths": dict(order.env_paths),
         "ignore_dependencies": order.ignore_dependencies,

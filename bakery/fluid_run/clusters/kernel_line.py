@@ -50,7 +50,8 @@ def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str)
             qemu.KERNEL_ARGUMENTS,
             *([f"tsc_early_khz={clock}"] if clock else []),
             f"systemd.machine_id={number} systemd.condition-first-boot=no systemd.condition-needs-update=no",
-            "fsck.mode=skip systemd.run_success_action=none systemd.run_failure_action=none",
+            # An agent that was killed can't say so: its machine ends with it, which is noticed at once.
+            "fsck.mode=skip systemd.run_success_action=none systemd.run_failure_action=poweroff",
             *(f"systemd.mask={unit}" for unit in MASKED),
             f"systemd.run=\"/bin/sh -c '{start}'\"",
         ]

@@ -111,13 +111,16 @@ class LocalCluster:
         head = said[self.specs[0].name]
         if head.ended:
             return head
+        broken = [status for status in said.values() if status.error]
+        if broken:
+            return broken[0]
         for name, machine in self.running.items():
             code = machine.poll()
             if code is not None:
                 raise InfrastructureFailed(
                     f"the machine {name} ended with {code}", tail=tuple(machine.lines), replay=machine.replay
                 )
-        return next((status for status in said.values() if status.error), head)
+        return head
 
     def _out(self, spec: MachineSpec) -> Path:
         return self.folder / f"{spec.name}.out"

@@ -22,7 +22,7 @@ from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
 from bakery.fluid_run.clusters import outlet
-from bakery.fluid_run.clusters.course import course
+from bakery.fluid_run.clusters.course import course, deadline_seconds
 from bakery.host import locks, process
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
@@ -156,6 +156,7 @@ class StaticCluster:
         google = self.made.settings.google
         told = course(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
         told |= {"lease_seconds": LEASE_SECONDS, "step_seconds": self.made.ask_seconds / 2}
+        told |= {"deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS}
         (self.here / "course.json").write_text(json.dumps(told), encoding="utf-8")
         with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(agent.__file__, "agent.py")

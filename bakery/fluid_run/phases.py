@@ -1,0 +1,16 @@
+"""How far a Fluid-Run is, in words."""
+
+from __future__ import annotations
+
+from bakery.fluid_run.base import AgentStatus, Stage
+
+
+def phase(status: AgentStatus) -> str:
+    """What the watcher is shown."""
+    if status.stage is Stage.START:
+        if not status.nodes_total:
+            return "testing: machines are booting"
+        return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are there"
+    if status.stage in (Stage.SUBMIT, Stage.RUN):
+        return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
+    return "testing: bringing results back"
