@@ -14,7 +14,8 @@ from tests.rules.tree import within
 ENGINE_PARTS = ("__main__", "bakery.settings", "bakery.infrastructure", "bakery.resources")
 # Carried into test machines, one file each, where nothing else of the bakery is.
 IN_MACHINES = ("bakery.fluid_run.agent", "bakery.fluid_run.bootstrap")
-SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", *IN_MACHINES)
+SPREAD = "bakery.recipe.spread"  # forks, and runs no program
+SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", SPREAD, *IN_MACHINES)
 GOOGLE = "bakery.host.google"
 
 IO_MODULES = {
