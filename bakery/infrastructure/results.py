@@ -41,14 +41,13 @@ class Results(Component):
     def _dataset(self, name: str) -> pulumi.Output[str]:
         """The dataset's id; the table is made in it."""
         google = self.google
-        _, dataset_id, table_id = google_names.table(google).rsplit(".", 2)  # an old project's id may hold a dot
         if google.table:
-            return pulumi.Output.from_input(dataset_id)
+            return pulumi.Output.from_input(google.table.partition(".")[0])
         key = google.kms_key
         dataset = bigquery.Dataset(
             f"{name}-dataset",
             project=google.project,
-            dataset_id=dataset_id,
+            dataset_id=google_names.DATASET,
             location=google.region,
             description="Results of Fluid-Runs",
             default_encryption_configuration=(
@@ -60,7 +59,7 @@ class Results(Component):
             f"{name}-app-runs",
             project=google.project,
             dataset_id=dataset.dataset_id,
-            table_id=table_id,
+            table_id=google_names.TABLE,
             description="One row for each job of each Fluid-Run, in rcc-run's fields",
             schema=table_schema(),
             time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),

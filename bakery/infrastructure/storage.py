@@ -39,7 +39,7 @@ class Storage(Component):
             f"{name}-repository",
             project=google.project,
             location=google.region,
-            repository_id=google_names.registry(google),
+            repository_id=google_names.REPOSITORY,
             format="DOCKER",
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,

@@ -24,7 +24,7 @@ NAME_LENGTH = 64
 
 
 def builder_image(google: GoogleSettings) -> str:
-    """The builder image, in the bakery's own repository."""
+    """The builder image, in the registry that is given or made."""
     return f"{google.region}-docker.pkg.dev/{google.project}/{google_names.registry(google)}/bakery:{BUILDER_TAG}"
 
 
