@@ -6,13 +6,16 @@ counts. New ones are added at the end; when more than a fifth is not used any mo
 
 from __future__ import annotations
 
+import glob
 import os
+import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 FORMAT = "bakery-2"
+OLD = 90 * 86400  # seconds since a file was last written: its tree is gone, or will be read in seconds
 
 
 class Remembered:
@@ -75,8 +78,10 @@ class Remembered:
 
     def _replace(self) -> None:
         assert self._file is not None
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        if not self._file.exists():
+            _sweep(self._file)
+        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         try:
             fresh.write_bytes(b"\n".join((self._head, *self._used.values(), b"")))
             fresh.replace(self._file)
@@ -87,3 +92,12 @@ class Remembered:
     def _checksum(self, content: bytes) -> bytes:
         """Of the head too: what another version of the code adds to the file meanwhile is nothing to this one."""
         return b"%08x" % zlib.crc32(content, self._seed)
+
+
+def _sweep(new: Path) -> None:
+    """Take away what other trees left behind long ago; ``new`` and they are named ``<what>-<tree>``."""
+    kind = glob.escape(new.name.rpartition("-")[0])
+    for file in new.parent.glob(f"{kind}-*"):
+        with suppress(OSError):
+            if file.stat().st_mtime < time.time() - OLD:
+                file.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,18 @@ def test_the_memory_grows_by_what_is_new_and_is_written_anew_when_it_is_old(tmp_
     assert len(file.read_bytes().splitlines()) == 2
     assert Remembered.read(file, "code").get(key(10)) == b"new"
     assert Remembered.read(file, "other code").get(key(10)) is None
+
+
+def test_memories_of_trees_that_are_long_gone_are_swept(tmp_path: Path) -> None:
+    ages = {"recipes-gone": 91, "recipes-there": 89, "plan-gone": 91, "accelerator.json": 91}
+    for name, days in ages.items():
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (time.time() - days * 86400,) * 2)
+    memory = Remembered.read(tmp_path / "recipes-new", "code")
+    memory.put(key(0), b"new")
+    memory.write()
+    left = {file.name for file in tmp_path.iterdir()}
+    assert left == {"recipes-there", "recipes-new", "plan-gone", "accelerator.json"}
 
 
 def test_what_other_code_adds_is_not_believed(tmp_path: Path) -> None:
