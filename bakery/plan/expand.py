@@ -128,15 +128,9 @@ def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables
         family=family,
         base_family=base or values.get(SOURCE_FAMILY, ""),
         base_project=fill(project(options), variables),
-        at=_at(recipe, FAMILY, "image_family"),
-        base_at=_at(recipe, SOURCE_FAMILY, "source_image_family"),
+        at=recipe.family_at,
+        base_at=recipe.base_at,
     )
-
-
-def _at(recipe: Recipe, *keys: str) -> tuple[str, int]:
-    """Where the first of the keys is set; else the template."""
-    at = (f"{recipe.shown}/packer.json", 1)
-    return next((recipe.positions[key] for key in keys if key in recipe.positions), at)
 
 
 def named(point: Point, name: str) -> tuple[dict[str, str], dict[str, str]]:

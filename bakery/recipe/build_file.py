@@ -33,7 +33,7 @@ def substitutions(build: Document) -> dict[str, str]:
         if isinstance(value, (dict, list)):
             build.error(f"substitution {name} is {quoted(value)}", "write a string", *where)
         else:
-            made[name] = value if isinstance(value, str) else build.texts.get(where, "")
+            made[name] = value if isinstance(value, str) else build.find_text(where)
     return made
 
 

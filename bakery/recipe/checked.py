@@ -21,7 +21,7 @@ BORDER = b"\t"  # between the parts; JSON writes it as \t
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks give; files in problems and positions are below the package's folder.
+    """What the checks give; files in problems and places are below the package's folder.
 
     Without ``usable`` there is no recipe, only problems.
     """
@@ -37,7 +37,8 @@ class Checked:
     suite: Suite | None = None
     owners: tuple[str, ...] = ()
     description: str = ""
-    positions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    family_at: tuple[str, int] = ("", 1)
+    base_at: tuple[str, int] = ("", 1)
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -103,7 +104,8 @@ def _from_json(value: Json, problems: tuple[Problem, ...]) -> Checked:
             "suite": value["suite"] and _suite(value["suite"]),
             "variants": tuple(_variant(one) for one in value["variants"]),
             "owners": tuple(value["owners"]),
-            "positions": {name: (file, line) for name, (file, line) in value["positions"].items()},
+            "family_at": tuple(value["family_at"]),
+            "base_at": tuple(value["base_at"]),
             "problems": problems,
         }
     )

@@ -1,9 +1,9 @@
-"""A parsed file whose every value still knows its line."""
+"""A parsed file whose every value's line can be found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,20 +20,21 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Document:
-    """``value`` as json.loads gives it; ``lines`` the line of every key and list entry, by its place.
+    """``value`` as json.loads gives it; ``find_line`` gives the line of a key or list entry, if it is there.
 
-    ``texts`` has the text, as it was written, of YAML scalars that are no strings (``1.10`` is the number 1.1).
+    Lines are only looked for when one is asked for: most files have nothing wrong. ``find_text`` gives the text, as it
+    was written, of a YAML scalar that is no string (``1.10`` is the number 1.1).
     """
 
     value: Any
-    lines: Mapping[Where, int]
     findings: Findings
-    texts: Mapping[Where, str] = field(default_factory=dict)
+    find_line: Callable[[Where], int | None] = lambda _where: None
+    find_text: Callable[[Where], str] = lambda _where: ""
 
     def line(self, *where: str | int) -> int:
         """The line of a value, or of the nearest thing around it that has one."""
         for length in range(len(where), 0, -1):
-            found = self.lines.get(where[:length])
+            found = self.find_line(where[:length])
             if found:
                 return found
         return 1

@@ -1,6 +1,7 @@
 """JSON with positions: values from the standard parser, lines from a scan of the same text.
 
-The scan only runs over text that the parser has taken, so it has to know places, not errors.
+The scan only runs over text that the parser has taken, so it has to know places, not errors; and only when a line is
+asked for.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from functools import cache
 from typing import Any
 
 from bakery.recipe.document import DEEPEST, GREATEST, Document, Where, text
@@ -37,16 +39,20 @@ def read(content: bytes, findings: Findings) -> Document | None:
     except (ValueError, RecursionError) as error:
         findings.error(1, f"can't be read: {one_line(error)}", "write plain JSON")
         return None
-    lines, repeated, depth = _scan(written)
-    if depth > DEEPEST:
-        findings.error(1, f"is nested {depth} levels deep", f"stay below {DEEPEST}")
+    scan = cache(lambda: _scan(written))
+    if written.count("[") + written.count("{") > DEEPEST and scan().depth > DEEPEST:
+        findings.error(1, f"is nested {scan().depth} levels deep", f"stay below {DEEPEST}")
         return None
-    for where in repeated if twice else []:
-        findings.warn(lines[where], f"{where[-1]} stands twice", "keep one, the last counts")
+    for where in scan().repeated if twice else []:
+        findings.warn(scan().lines[where], f"{where[-1]} stands twice", "keep one, the last counts")
     if "\\u" in written and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         findings.error(1, "holds half of a surrogate pair (\\ud800 to \\udfff)", "write the character itself")
         return None
-    return Document(value, lines, findings)
+
+    def find_line(where: Where) -> int | None:
+        return scan().lines.get(where)
+
+    return Document(value, findings, find_line)
 
 
 def _object(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
@@ -66,16 +72,18 @@ def _float(text: str) -> float:
     return found
 
 
-def _scan(written: str) -> tuple[dict[Where, int], list[Where], int]:
-    """The line of every key and list entry, the places of repeated keys, and how deep it goes."""
+def _scan(written: str) -> _Scan:
     scan = _Scan([match.start() for match in _NEWLINE.finditer(written)])
     for match in _TOKEN.finditer(written):
         scan.token(match[0], match.start())
-    return scan.lines, scan.repeated, scan.depth
+    return scan
 
 
 class _Scan:
-    """Takes the tokens of right JSON one after another. ``breaks`` are the offsets of the ends of lines."""
+    """The line of every key and list entry, the places of repeated keys, and how deep it goes.
+
+    Takes the tokens of right JSON one after another. ``breaks`` are the offsets of the ends of lines.
+    """
 
     def __init__(self, breaks: list[int]) -> None:
         self.breaks = breaks

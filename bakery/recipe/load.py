@@ -119,11 +119,15 @@ class _Package:
             suite=found.suite,
             owners=found.owners,
             problems=self.problems,
-            positions={key: (f"{self.shown}/{file}", line) for key, (file, line) in found.positions.items()},
+            family_at=self.at(found.family_at),
+            base_at=self.at(found.base_at),
             shown=self.shown,
             description=found.description,
             digest=self.digest,
         )
+
+    def at(self, place: tuple[str, int]) -> tuple[str, int]:
+        return f"{self.shown}/{place[0]}", place[1]
 
 
 class _Finder:

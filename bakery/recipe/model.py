@@ -125,8 +125,8 @@ class Recipe:
 
     ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
     defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
-    ``positions`` says where a substitution (``_SOURCE_IMAGE_FAMILY``) or a Packer variable (``image_family``) is set,
-    as file shown to the user and line; the plan's problems point there. ``shown`` is the folder as the user knows it.
+    ``family_at`` and ``base_at`` say where its family and its base's are set, as file shown to the user and line; the
+    plan's problems point there. ``shown`` is the folder as the user knows it.
     ``digest`` is a SHA-256 of all that was read: as long as it stays, the recipe says the same, wherever it lies.
     """
 
@@ -143,7 +143,8 @@ class Recipe:
     suite: Suite | None = None
     owners: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
-    positions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    family_at: tuple[str, int] = ("", 1)
+    base_at: tuple[str, int] = ("", 1)
     shown: str = ""
     description: str = ""
     digest: str = ""

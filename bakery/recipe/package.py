@@ -90,7 +90,7 @@ class _Package:
         found = self.read(TEMPLATE, json_file.read)
         if TEMPLATE not in self.sources.files:
             self.findings.at(TEMPLATE).error(1, "is no readable file", "write Packer's template there")
-        template = found or Document({}, {}, Findings(TEMPLATE))  # whose own findings nobody reads
+        template = found or Document({}, Findings(TEMPLATE))  # whose own findings nobody reads
         template_file.check(template)
         build = self.build()
         self.arguments = packer_arguments(build.value) if build is not None else {}
@@ -111,6 +111,7 @@ class _Package:
         environments.check(
             trusted, self.sources.contents, self.sources.installer, self.sources.spack_ref, self.findings
         )
+        self.named()
         value = extra.value if extra is not None else {}
         return Checked(
             usable=self.usable,
@@ -124,7 +125,8 @@ class _Package:
             suite=suite,
             owners=tuple(str(owner) for owner in listed(value.get("owners"))),
             description=str(value.get("description") or ""),
-            positions=self.positions(template, build),
+            family_at=self.set_at(template, build, FAMILY, "image_family"),
+            base_at=self.set_at(template, build, SOURCE_FAMILY, "source_image_family"),
             problems=tuple(self.findings.problems),
         )
 
@@ -266,16 +268,18 @@ class _Package:
         for variables in _distinct(self.variables(template, build, variant) for variant in variants):
             template_file.check_files(template, variables, self.exists)
 
-    def positions(self, template: Document, build: Document | None) -> dict[str, tuple[str, int]]:
-        variables = template.value.get("variables")
-        names = variables if isinstance(variables, dict) else ()
-        made = {name: (TEMPLATE, template.line("variables", name)) for name in names}
-        if build is not None:
-            made |= {name: (BUILD, build.line("substitutions", name)) for name in self.values}
+    def named(self) -> None:
         if not _NAME.fullmatch(self.sources.name):
             hint = "use letters, digits, . _ and -, as the name stands in paths and labels"
             self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.sources.name)}", hint)
-        return made
+
+    def set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
+        """Where a substitution is set, or the variable that stands for it; else the builder's own key."""
+        if build is not None and substitution in self.values:
+            return BUILD, build.line("substitutions", substitution)
+        variables = template.value.get("variables")
+        is_variable = isinstance(variables, dict) and variable in variables
+        return TEMPLATE, template.line(*(("variables",) if is_variable else ("builders", 0)), variable)
 
 
 def _elsewhere(suite: Suite, known: Collection[str]) -> list[bool]:

@@ -127,7 +127,7 @@ def read(content: bytes, findings: Findings) -> Document | None:
         return None
     for where in parser.repeated:
         findings.warn(parser.lines[where], f"{where[-1]} stands twice", "keep one, the last counts")
-    return Document(value, parser.lines, findings)
+    return Document(value, findings, parser.lines.get)
 
 
 def _tokens(written: str) -> list[tuple[str, str, int]]:

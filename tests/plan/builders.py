@@ -107,7 +107,8 @@ def recipe(name: str = "app", parent: str = "debian-12", **changes: Any) -> Reci
         "common": (file("common/etc/sysctl.conf", "vm"), file("common/spack-install.sh", "spack", 0o755)),
         "variants": (Variant(),),
         "suite": Suite((TestJob("app", f"bash {folder}/test/run.sh", "app"),)),
-        "positions": {"_SOURCE_IMAGE_FAMILY": (f"{folder}/cloudbuild.yaml", 30)},
+        "family_at": (f"{folder}/packer.json", 1),
+        "base_at": (f"{folder}/cloudbuild.yaml", 30),
     }
     return Recipe(**(values | changes))
 

@@ -25,10 +25,10 @@ def test_a_right_package_loads_without_a_word(tmp_path: Path) -> None:
 
 
 def test_positions_point_to_where_values_are_set(tmp_path: Path) -> None:
-    recipe = tree.recipe(tmp_path)
-    for name, text in (("_IMAGE_FAMILY", "_IMAGE_FAMILY: app"), ("image_family", '"image_family": "app"')):
-        file, line = recipe.positions[name]
-        assert text in Path(file).read_text().splitlines()[line - 1]
+    assert "_IMAGE_FAMILY: app" in line_of(tree.recipe(tmp_path / "set").family_at)
+    bare = tree.write(tmp_path / "bare", {"cloudbuild.yaml": None})
+    [recipe] = load(bare.parent, tmp_path / "bare" / "common").recipes
+    assert '"image_family": "app"' in line_of(recipe.family_at)
 
 
 def test_packages_at_the_top_level_beside_common(tmp_path: Path) -> None:
@@ -196,6 +196,10 @@ def test_what_other_code_adds_is_not_believed(tmp_path: Path) -> None:
     late.write()
     both = Remembered.read(tmp_path / "memory", "new")
     assert (both.get(key(0)), both.get(key(1))) == (b"new", None)
+
+
+def line_of(place: tuple[str, int]) -> str:
+    return Path(place[0]).read_text().splitlines()[place[1] - 1]
 
 
 def key(number: int) -> str:
