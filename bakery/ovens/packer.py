@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
-from bakery.host import process, qemu
+from bakery.host import process, qemu, space
 from bakery.ovens.template import MARK, Rendering
 
 HINT = "run: sudo apt-get install packer"
@@ -23,7 +22,6 @@ POLL_SECONDS = 0.2
 GONE_LOOKS = 10  # two seconds
 DEBUG_LOG = "packer.debug"  # the only place where Packer says what QEMU said
 QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
-LEAST_FREE = 256 << 20  # bytes; below this a bake is stopped before QEMU meets a full disk
 CONNECTED = re.compile(r"Connected to SSH!")
 PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
 QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-x86_64: ")
@@ -163,7 +161,8 @@ def build(call: Call, activity: Activity) -> None:
             if time.monotonic() > deadline:
                 message = f"the bake took longer than {call.timeout} s"
                 raise _failed(BakeFailed, message, running, "raise the timeout in cloudbuild.yaml")
-            _check_space(call.work, running)
+            if lack := space.lack(call.work):
+                raise _failed(InfrastructureFailed, lack, running, space.HINT)
             machine.check()
     finally:
         running.stop()
@@ -203,13 +202,6 @@ class _Machine:
 
 def _write_json(file: Path, value: object) -> None:
     file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def _check_space(work: Path, running: process.Running) -> None:
-    free = shutil.disk_usage(work).free
-    if free < LEAST_FREE:
-        message = f"the disk of {work} is full ({free >> 20} MiB left)"
-        raise _failed(InfrastructureFailed, message, running, "make room, for instance: bakery prune")
 
 
 def failure(progress: Progress, running: process.Running, complaint: str = "") -> BakeryError:

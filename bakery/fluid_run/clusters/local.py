@@ -25,7 +25,7 @@ from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.course import MachineSpec, course, machines, on_private_network
 from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
-from bakery.host import boot_files, locks, process, qemu, slots
+from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
 from bakery.library.base import ImageRecord
@@ -111,6 +111,8 @@ class LocalCluster:
         head = said[self.specs[0].name]
         if head.ended:
             return head
+        if lack := space.lack(self.folder):
+            raise InfrastructureFailed(lack, hint=space.HINT)
         broken = [status for status in said.values() if status.error]
         if broken:
             return broken[0]
