@@ -18,7 +18,7 @@ def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
     pid_file = machine.work / "machine.pid"
     kernel = []
     if machine.boot:
-        words = f"{machine.boot.root} {qemu.KERNEL_ARGUMENTS}"
+        words = f"{machine.boot.root} {qemu.HANDED_IN_ARGUMENTS}"
         kernel = ["-kernel", str(machine.boot.kernel), "-initrd", str(machine.boot.initrd), "-append", words]
     command = [
         qemu.QEMU,

@@ -180,7 +180,7 @@ def _arguments(machine: BakeMachine) -> list[list[str]]:
         arguments += [
             ["-kernel", str(machine.boot.kernel)],
             ["-initrd", str(machine.boot.initrd)],
-            ["-append", f"{machine.boot.root} {qemu.KERNEL_ARGUMENTS}"],
+            ["-append", f"{machine.boot.root} {qemu.HANDED_IN_ARGUMENTS}"],
         ]
     return arguments
 

@@ -23,12 +23,6 @@ MASKED = (
     *("systemd-update-utmp.service", "systemd-random-seed.service", "systemd-sysusers.service"),
     *("systemd-journal-flush.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount"),
 )
-# Udev would load and self-test them for the processor's features; no job needs the kernel's own cryptography, and no
-# machine in a machine is made. What a program itself does with AES or AVX stays.
-NOT_LOADED = (
-    *("kvm_amd", "kvm_intel", "aesni_intel", "ghash_clmulni_intel", "sha1_ssse3", "sha256_ssse3", "sha512_ssse3"),
-    *("crc32_pclmul", "crct10dif_pclmul", "cryptd"),
-)
 # rdtsc; shl rdx, 32; or rax, rdx; ret
 READ_TSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
@@ -53,13 +47,12 @@ def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str)
     return " ".join(
         [
             root or "root=/dev/vda1",
-            qemu.KERNEL_ARGUMENTS,
+            qemu.HANDED_IN_ARGUMENTS,
             *([f"tsc_early_khz={clock}"] if clock else []),
             f"systemd.machine_id={number} systemd.condition-first-boot=no systemd.condition-needs-update=no",
             # An agent that was killed can't say so: its machine ends with it, which is noticed at once.
             "fsck.mode=skip systemd.run_success_action=none systemd.run_failure_action=poweroff",
             *(f"systemd.mask={unit}" for unit in MASKED),
-            f"module_blacklist={','.join(NOT_LOADED)}",
             f"systemd.run=\"/bin/sh -c '{start}'\"",
         ]
     )
