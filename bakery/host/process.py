@@ -20,6 +20,7 @@ from shutil import which
 
 from bakery.activity import Activity
 from bakery.errors import BakeryError, Interrupted, MissingTool
+from bakery.host import space
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
@@ -31,7 +32,9 @@ class CommandFailed(BakeryError):
     """A command ended with an exit code other than 0; ``code`` is it."""
 
     def __init__(self, command: Sequence[str], code: int, tail: Sequence[str], log: Path | None, replay: str) -> None:
-        super().__init__(f"{Path(command[0]).name} ended with exit code {code}", tail=tail, log=log, replay=replay)
+        hint = space.HINT if any(space.FULL in line for line in tail) else ""
+        message = f"{Path(command[0]).name} ended with exit code {code}"
+        super().__init__(message, tail=tail, log=log, replay=replay, hint=hint)
         self.code = code
 
 

@@ -32,7 +32,7 @@ KERNEL_ARGUMENTS = (
 # a tenth of an emulated boot: nothing here needs the kernel's own cryptography or makes machines in a machine. What a
 # program itself does with AES or AVX stays.
 HANDED_IN_ARGUMENTS = KERNEL_ARGUMENTS + (
-    " module_blacklist=kvm_amd,kvm_intel,aesni_intel,ghash_clmulni_intel,sha1_ssse3,sha256_ssse3,sha512_ssse3"
+    " modprobe.blacklist=kvm_amd,kvm_intel,aesni_intel,ghash_clmulni_intel,sha1_ssse3,sha256_ssse3,sha512_ssse3"
     ",crc32_pclmul,crct10dif_pclmul,cryptd"
 )
 

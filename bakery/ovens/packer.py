@@ -217,7 +217,7 @@ def failure(progress: Progress, running: process.Running, complaint: str = "") -
     what = _what_failed(progress)
     if progress.unreachable:
         return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
-    if "No space left on device" in said:
+    if space.FULL in said:
         return _failed(BakeFailed, f"{what}: the image's disk is full", running, "raise disk_size or local.diskGb")
     return _failed(BakeFailed, what, running, "")
 

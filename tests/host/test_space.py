@@ -12,7 +12,7 @@ from bakery.errors import InfrastructureFailed
 from bakery.fluid_run.base import TestOrder
 from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.local import LocalClusters
-from bakery.host import space
+from bakery.host import process, space
 from bakery.library.base import ImageRecord
 from bakery.recipe.model import ClusterShape, Suite, TestJob
 from bakery.settings import parse
@@ -47,3 +47,9 @@ def test_a_cluster_says_that_the_disk_is_full(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InfrastructureFailed, match=r"is full \(1 MiB left\)") as caught:
         cluster.status()
     assert "bakery prune" in caught.value.hint
+
+
+def test_a_command_that_fills_the_disk_fails_with_what_to_do() -> None:
+    with pytest.raises(process.CommandFailed) as caught:
+        process.output(["sh", "-c", "cat /proc/version >/dev/full"])
+    assert caught.value.hint == space.HINT
