@@ -45,4 +45,6 @@ mount --bind "$root" "$view"
 trap 'umount "$view" && rmdir "$view"' EXIT
 mke2fs -q -t ext4 -L bakery-root -U "$BAKERY_UUID" -d "$view" -E "offset=$BAKERY_OFFSET" -m 1 \
     -O '^metadata_csum_seed,^orphan_file' "$BAKERY_OUT/disk.raw" "${BAKERY_BLOCKS}k"
-chmod 644 "$BAKERY_OUT"/*
+# Not the disk, which is the maker's own: without root, that is somebody else here.
+cd "$BAKERY_OUT"
+chmod 644 boot.img core.img vmlinuz initrd.img
