@@ -20,11 +20,12 @@ REPORTS = ROOT / ".bakery" / "tests"
 # Engines mostly wait, and so do many fast tests; machines fill all cores, so those run one after another.
 WORKERS = ("-n", str(2 * (os.cpu_count() or 1)))
 # A test that hangs fails, with the stacks of all threads, and the others go on: the limits are many times what the
-# slowest takes. A worker is ended (thread), as it may hang in C; a single process is interrupted (signal).
+# slowest takes, of machines the one that waits for the first `make up`. A worker is ended (thread), as it may hang in
+# C; a single process is interrupted (signal).
 STAGES = {
     "fast": ("-m", "not engine and not machines and not spack", *WORKERS, "--timeout=600", "--timeout-method=thread"),
     "engine": ("-m", "engine and not machines", *WORKERS, "--timeout=1200", "--timeout-method=thread"),
-    "machines": ("-m", "machines and not spack", "--timeout=2400"),
+    "machines": ("-m", "machines and not spack", "--timeout=3600"),
     "spack": ("-m", "spack"),
     "gcp": ("-m", "gcp"),
 }
