@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+MAKE_ROOM = "make room, for instance: bakery prune"  # the hint wherever a disk is full
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, select graphic rendition
 
 
@@ -121,7 +122,7 @@ def of_the_system(error: OSError) -> InfrastructureFailed:
     """What the operating system refused (a full disk, a folder that may not be written to), in the bakery's words."""
     what = f"{error.filename}: " if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "make room, for instance: bakery prune" if full else "check owner and permissions"
+    hint = MAKE_ROOM if full else "check owner and permissions"
     return InfrastructureFailed(f"{what}{error.strerror or error}", hint=hint)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from shutil import which
 
 from bakery.activity import Activity
-from bakery.errors import BakeryError, Interrupted, MissingTool
+from bakery.errors import MAKE_ROOM, BakeryError, Interrupted, MissingTool
 from bakery.host import space
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -32,7 +32,7 @@ class CommandFailed(BakeryError):
     """A command ended with an exit code other than 0; ``code`` is it."""
 
     def __init__(self, command: Sequence[str], code: int, tail: Sequence[str], log: Path | None, replay: str) -> None:
-        hint = space.HINT if any(space.FULL in line for line in tail) else ""
+        hint = MAKE_ROOM if any(space.FULL in line for line in tail) else ""
         message = f"{Path(command[0]).name} ended with exit code {code}"
         super().__init__(message, tail=tail, log=log, replay=replay, hint=hint)
         self.code = code

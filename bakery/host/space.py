@@ -7,7 +7,6 @@ from pathlib import Path
 
 LEAST_FREE = 256 << 20  # bytes; with less, machines are ended before they meet a full disk
 FULL = "No space left on device"  # as every program says it
-HINT = "make room, for instance: bakery prune"
 
 
 def lack(folder: Path) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Uncertain
 from bakery.library.migrations import MIGRATIONS
 
 BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may queue up behind one writer
@@ -126,7 +126,7 @@ def _explained(file: Path, error: sqlite3.Error) -> BakeryError:
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     if primary == sqlite3.SQLITE_FULL:
-        return InfrastructureFailed(f"no space left for {file}", hint="make room, for instance: bakery prune")
+        return InfrastructureFailed(f"no space left for {file}", hint=MAKE_ROOM)
     if primary == sqlite3.SQLITE_BUSY:
         return Uncertain(f"{file} is locked by another process since {BUSY_SECONDS:.0f} s", hint="try again")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.codec import decode, encode
-from bakery.errors import InfrastructureFailed, Uncertain
+from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
 from bakery.library.base import ImageRecord
 
 SIDECAR_VERSION = 1
@@ -164,7 +164,7 @@ class ImageFiles:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise InfrastructureFailed(
                 f"{record.name} could not be put into {self.folder}: {error.strerror or error}",
-                hint="make room, for instance: bakery prune" if full else "check owner and permissions of that folder",
+                hint=MAKE_ROOM if full else "check owner and permissions of that folder",
             ) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
+from bakery.errors import MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool
 from bakery.host import process, qemu, space
 from bakery.ovens.template import MARK, Rendering
 
@@ -162,7 +162,7 @@ def build(call: Call, activity: Activity) -> None:
                 message = f"the bake took longer than {call.timeout} s"
                 raise _failed(BakeFailed, message, running, "raise the timeout in cloudbuild.yaml")
             if lack := space.lack(call.work):
-                raise _failed(InfrastructureFailed, lack, running, space.HINT)
+                raise _failed(InfrastructureFailed, lack, running, MAKE_ROOM)
             machine.check()
     finally:
         running.stop()

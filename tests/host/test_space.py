@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bakery.errors import InfrastructureFailed
+from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run.base import TestOrder
 from bakery.fluid_run.clusters import outlet
 from bakery.fluid_run.clusters.local import LocalClusters
@@ -52,4 +52,4 @@ def test_a_cluster_says_that_the_disk_is_full(tmp_path: Path, monkeypatch: pytes
 def test_a_command_that_fills_the_disk_fails_with_what_to_do() -> None:
     with pytest.raises(process.CommandFailed) as caught:
         process.output(["sh", "-c", "cat /proc/version >/dev/full"])
-    assert caught.value.hint == space.HINT
+    assert caught.value.hint == MAKE_ROOM

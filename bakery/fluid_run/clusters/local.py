@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.activity import Activity
-from bakery.errors import InfrastructureFailed
+from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
 from bakery.fluid_run.clusters import outlet
@@ -112,7 +112,7 @@ class LocalCluster:
         if head.ended:
             return head
         if lack := space.lack(self.folder):
-            raise InfrastructureFailed(lack, hint=space.HINT)
+            raise InfrastructureFailed(lack, hint=MAKE_ROOM)
         broken = [status for status in said.values() if status.error]
         if broken:
             return broken[0]
