@@ -10,7 +10,6 @@ import typer
 
 from bakery.commands.shared import DEFAULT_STACK, AsJson, Stack, print_json, settings_of, show
 from bakery.console import say
-from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
     from bakery.settings import Settings
@@ -88,18 +87,14 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Delete what was deprecated longer ago than the stack keeps images, and nothing that is in use."""
-    from bakery.library.local import LocalLibrary
+    from bakery.library import make
     from bakery.library.retention import prune as prune_library
-    from bakery.settings import OvenKind
     from bakery.survey import survey
 
     settings = settings_of(stack)
-    if settings.oven is OvenKind.CLOUD_BUILD:
-        text = f"the images of {stack} are on Google Cloud, and prune only looks after those of this machine"
-        raise BakeryError(text, hint="gcloud compute images list --filter=deprecated.state:*")
     decisions = survey(settings, library=False).decisions
     planned = {name for decision in decisions for name in (decision.image.name, decision.image.base.name)}
-    done = prune_library(LocalLibrary(settings), settings.retention_days, planned=planned, dry_run=dry_run)
+    done = prune_library(make(settings), settings.retention_days, planned=planned, dry_run=dry_run)
     for step in (*done.moved, *done.kept):
         sys.stdout.write(f"{step.image.name}: {step.to or 'kept'}: {step.why}\n")
     sys.stdout.write(f"{done.freed / 1e9:.1f} GB {'would be' if dry_run else 'are'} free\n")

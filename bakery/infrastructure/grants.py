@@ -78,6 +78,7 @@ BAKER = (
 READER = ("compute.images.get", "compute.images.getFromFamily", "compute.images.list")
 LIBRARIAN = (
     "compute.globalOperations.get",
+    "compute.images.delete",
     "compute.images.deprecate",
     "compute.images.get",
     "compute.images.getFromFamily",
@@ -107,7 +108,7 @@ TESTER = (
 CUSTOM_ROLES = {
     "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
     "bakeryReader": ("Image Bakery: reads images", READER),
-    "bakeryLibrarian": ("Image Bakery: reads, promotes and shares images", LIBRARIAN),
+    "bakeryLibrarian": ("Image Bakery: reads, promotes, shares and prunes images", LIBRARIAN),
     "bakeryTester": ("Image Bakery: makes and ends test clusters", TESTER),
 }
 
@@ -134,7 +135,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.TRIGGER, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
     Grant(Duty.TRIGGER, "roles/pubsub.publisher", On.TOPIC, "tells what was baked"),
     Grant(Duty.DEPLOY, "roles/cloudbuild.builds.editor", On.PROJECT, "submits and cancels bakes"),
-    Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates and shares images"),
+    Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates, shares and prunes images"),
     Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, "makes and ends test clusters"),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "bakes run as this account", Duty.BAKE),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "test machines run as this account", Duty.TEST),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -93,5 +93,24 @@ class Library(Protocol):
         """Let ``members`` (as IAM names them) boot from the image, and ``gone`` no longer; others keep what they have.
 
         A library of this machine has nobody to share with.
+        """
+        ...
+
+    def now(self) -> str:
+        """The library's time, RFC 3339 in UTC."""
+        ...
+
+    def since(self) -> Mapping[str, str]:
+        """Image name to when it became DEPRECATED (RFC 3339), as far as that was noted; kept when it is OBSOLETE."""
+        ...
+
+    def in_use(self) -> Collection[str]:
+        """The names of the images that must not go now, as something boots or bakes from them."""
+        ...
+
+    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+        """Move an image that is no longer wanted to OBSOLETE or DELETED; the bytes that became free.
+
+        None when it is not what ``image`` says any more, or came into use: then nothing was changed.
         """
         ...

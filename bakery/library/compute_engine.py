@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions
@@ -50,7 +51,7 @@ class ComputeEngineLibrary:
 
     def images(self) -> Sequence[ImageRecord]:
         """See :meth:`bakery.library.base.Library.images`."""
-        found = [self._record(image, {}) for image in self._list(f"labels.{names.DIGEST_LABEL}:*")]
+        found = [self._record(image, {}) for image in self._baked()]
         return [record for record in found if record.state is not ImageState.DELETED]
 
     def families(self) -> Mapping[str, str]:
@@ -68,9 +69,9 @@ class ComputeEngineLibrary:
             self._patch(name, family)
         # A family stands for its newest image that is ACTIVE, so this one is made ACTIVE before the others go.
         if image.deprecated.state not in ("", ImageState.ACTIVE):
-            self._deprecate(name, ImageState.ACTIVE, "")
+            self._set_state(name, ImageState.ACTIVE)
         for record in before:
-            self._deprecate(record.name, ImageState.DEPRECATED, name)
+            self._deprecate(record.name, name)
         previous = before[-1].name if before else ""
         if before or image.family != family or image.deprecated.state not in ("", ImageState.ACTIVE):
             tell(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
@@ -98,8 +99,36 @@ class ComputeEngineLibrary:
         record = self.find(name)
         if record is None or record.state is not ImageState.ACTIVE or name in self.families().values():
             return False
-        self._deprecate(name, ImageState.DEPRECATED, replacement)
+        self._deprecate(name, replacement)
         return True
+
+    def now(self) -> str:
+        """This machine's time: what a deprecation is dated with, to the second."""
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def since(self) -> Mapping[str, str]:
+        """See :meth:`bakery.library.base.Library.since`: the date that the deprecation carries."""
+        return {image.name: image.deprecated.deprecated for image in self._baked() if image.deprecated.deprecated}
+
+    def in_use(self) -> Collection[str]:
+        """None: a disk that was made from an image does not need it any more."""
+        return ()
+
+    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+        """See :meth:`bakery.library.base.Library.retire`. With an image goes its manifest; its results stay."""
+        found = self._image(image.name)
+        if found is None or _state(found) is not image.state:  # only an ACTIVE one can be a family's
+            return None
+        if to is not ImageState.DELETED:
+            self._set_state(image.name, to, image.replacement, found.deprecated.deprecated)
+            return 0
+        self._change(
+            f"delete image {image.name}",
+            lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
+        )
+        with asking(f"delete the manifest of {image.name}"), contextlib.suppress(exceptions.NotFound):
+            self._artifacts.blob(self._manifest(image.name)).delete(retry=RETRY)
+        return image.size
 
     def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
         """See :meth:`bakery.library.base.Library.prove`."""
@@ -117,14 +146,14 @@ class ComputeEngineLibrary:
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """The manifest of an image's digest; empty when whoever baked it kept none."""
-        text = fetched(self._artifacts.blob(f"images/{name}.json"), f"read the manifest of {name}")
+        text = fetched(self._artifacts.blob(self._manifest(name)), f"read the manifest of {name}")
         inputs: Mapping[str, str] = json.loads(text) if text else {}
         return inputs
 
     def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
         """Store the manifest of an image's digest."""
         with asking(f"keep the manifest of {name}"):
-            blob = self._artifacts.blob(f"images/{name}.json")
+            blob = self._artifacts.blob(self._manifest(name))
             blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
 
     def record_run(self, result: RunResult) -> None:
@@ -193,6 +222,9 @@ class ComputeEngineLibrary:
             except exceptions.NotFound:
                 return None
 
+    def _baked(self) -> list[compute_v1.Image]:
+        return self._list(f"labels.{names.DIGEST_LABEL}:*")
+
     def _list(self, condition: str) -> list[compute_v1.Image]:
         request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
         with asking("list images"):
@@ -226,8 +258,14 @@ class ComputeEngineLibrary:
             passes=(exceptions.PreconditionFailed,),
         )
 
-    def _deprecate(self, name: str, state: ImageState, replacement: str) -> None:
+    def _deprecate(self, name: str, replacement: str) -> None:
+        self._set_state(name, ImageState.DEPRECATED, replacement, self.now())
+
+    def _set_state(self, name: str, state: ImageState, replacement: str = "", since: str = "") -> None:
+        """``since`` is when the image became DEPRECATED; Compute Engine keeps it for us and does nothing by it."""
         body = compute_v1.DeprecationStatus(state=state.value)
+        if since:
+            body.deprecated = since
         if replacement:
             body.replacement = self._link(replacement)
         self._change(
@@ -245,6 +283,10 @@ class ComputeEngineLibrary:
         return f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{name}"
 
     @staticmethod
+    def _manifest(name: str) -> str:
+        return f"images/{name}.json"
+
+    @staticmethod
     def _record(image: compute_v1.Image, inputs: Mapping[str, str]) -> ImageRecord:
         labels = dict(image.labels)
         proof = labels.get(PROOF_LABEL, "")
@@ -256,7 +298,7 @@ class ComputeEngineLibrary:
             candidate_for=labels.get(names.FAMILY_LABEL, ""),
             created=image.creation_timestamp,
             family=image.family,
-            state=ImageState(image.deprecated.state or ImageState.ACTIVE),
+            state=_state(image),
             replacement=image.deprecated.replacement.rpartition("/")[2],
             parent=labels.get(names.PARENT_LABEL, ""),
             proof=Proof(proof) if proof in set(Proof) else Proof.UNTESTED,
@@ -265,3 +307,7 @@ class ComputeEngineLibrary:
             labels=labels,
             inputs=inputs,
         )
+
+
+def _state(image: compute_v1.Image) -> ImageState:
+    return ImageState(image.deprecated.state or ImageState.ACTIVE)

@@ -7,7 +7,7 @@ decides whether an image is there: a row whose file was taken away is gone, a fi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -208,6 +208,24 @@ class LocalLibrary:
     def now(self) -> str:
         """The library's time, RFC 3339 in UTC."""
         return self._clock()
+
+    def in_use(self) -> Collection[str]:
+        """The names of the images that somebody holds a lease on."""
+        return {image.name for image in self.images() if self.leases.taken(image.digest)}
+
+    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+        """Move one image; None when somebody took hold of it or moved it, see :class:`bakery.library.base.Library`."""
+        name, digest = image.name, image.digest
+        with self.leases.alone(digest) as free:
+            if not free:
+                return None
+            with self.database.writing() as connection:
+                row = rows.select(connection, name)
+                if row is None or row["state"] != image.state or families.family_of(connection, name):
+                    return None
+                families.set_state(connection, name, to, image.replacement, row["state_since"])
+                shared = rows.shared(connection, name, digest)
+            return self.files.remove(name, digest, shared) if to is ImageState.DELETED else 0
 
     def close(self) -> None:
         """Close this thread's connection to the database."""

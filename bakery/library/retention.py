@@ -1,4 +1,4 @@
-"""Which images may go: a pure decision, and its application to the local library.
+"""Which images may go: a pure decision, and its application to a library.
 
 An image that is no longer wanted walks through Compute Engine's states: DEPRECATED (still boots, warns), OBSOLETE (may
 not be booted any more, can be brought back), DELETED (the file goes). ``retentionDays`` counts from the day it became
@@ -11,9 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bakery.library import families, rows
-from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.library.local import LocalLibrary
+from bakery.library.base import ImageRecord, ImageState, Library, Proof
 
 GRACE_DAYS = 7
 
@@ -48,7 +46,7 @@ def decide(
 ) -> tuple[Step, ...]:
     """A step for every image that is not ACTIVE, oldest first.
 
-    ``pointers`` are the families; ``since`` says when an image became DEPRECATED (RFC 3339; missing: just now);
+    ``pointers`` are the families; ``since`` says when an image became DEPRECATED (RFC 3339; what nobody noted stays);
     ``leased`` are names that something boots from; ``planned`` names that a plan bakes from or wants.
     Deleting takes both: old enough, and no reason to keep. An image that is a parent goes after its children.
     """
@@ -56,13 +54,15 @@ def decide(
     steps = []
     for image in images:
         if image.state not in (ImageState.ACTIVE, ImageState.DELETED):
-            age = now - _time(since[image.name]) if image.name in since else timedelta(0)
+            age = now - _time(since[image.name]) if image.name in since else None
             steps.append(_step(image, age, days, reasons.get(image.name, "")))
     return tuple(steps)
 
 
-def _step(image: ImageRecord, age: timedelta, days: int, reason: str) -> Step:
-    if reason:
+def _step(image: ImageRecord, age: timedelta | None, days: int, reason: str) -> Step:
+    if age is None:
+        reason = reason or "nobody noted when it was deprecated"
+    if reason or age is None:
         return Step(image, None, reason)
     grace = min(GRACE_DAYS, days)
     if age >= timedelta(days=days + grace):
@@ -106,37 +106,20 @@ def _time(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def prune(library: LocalLibrary, days: int, *, planned: Collection[str] = (), dry_run: bool = False) -> Pruned:
+def prune(library: Library, days: int, *, planned: Collection[str] = (), dry_run: bool = False) -> Pruned:
     """Decide about all images of the library and, unless ``dry_run``, do it. Raises Uncertain; what is done is done."""
     images = library.images()
-    leased = {image.name for image in images if library.leases.taken(image.digest)}
     now = _time(library.now())
-    steps = decide(images, library.families(), library.since(), now, days, leased=leased, planned=planned)
+    steps = decide(images, library.families(), library.since(), now, days, leased=library.in_use(), planned=planned)
     moved, kept, freed = [], [], 0
     for step in steps:
         if step.to is None:
             kept.append(step)
             continue
-        size = step.image.size if dry_run else _apply(library, step)
+        size = step.image.size if dry_run else library.retire(step.image, step.to)
         if size is None:
             kept.append(Step(step.image, None, "it came into use meanwhile"))
             continue
         moved.append(step)
         freed += size if step.to is ImageState.DELETED else 0
     return Pruned(tuple(moved), tuple(kept), freed)
-
-
-def _apply(library: LocalLibrary, step: Step) -> int | None:
-    """Move one image; bytes that became free, or None when somebody took hold of it since the decision."""
-    assert step.to is not None
-    name, digest = step.image.name, step.image.digest
-    with library.leases.alone(digest) as free:
-        if not free:
-            return None
-        with library.database.writing() as connection:
-            row = rows.select(connection, name)
-            if row is None or row["state"] != step.image.state or families.family_of(connection, name):
-                return None
-            families.set_state(connection, name, step.to, step.image.replacement, row["state_since"])
-            shared = rows.shared(connection, name, digest)
-        return library.files.remove(name, digest, shared) if step.to is ImageState.DELETED else 0

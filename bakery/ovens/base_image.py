@@ -138,7 +138,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
             tail=error.tail,
             log=log,
             replay=error.replay,
-            hint="check that this machine reaches its Debian mirror (apt-get update) and has free disk space",
+            hint=error.hint or "check that this machine reaches its Debian mirror (apt-get update)",
         ) from error
 
 

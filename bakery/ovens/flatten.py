@@ -37,7 +37,7 @@ def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
             tail=error.tail,
             log=log,
             replay=error.replay,
-            hint="is the disk full?",
+            hint=error.hint,
         ) from error
     return target
 

@@ -1,8 +1,10 @@
 """The digest: SHA-256 of everything that decides what is in an image, and of nothing else.
 
-:class:`Material` is the list of what counts; a value that is not in it does not count. The digest is taken over
-canonical JSON (sorted keys, no blanks, ASCII), in which strings are quoted and lists bracketed, so that no two
-materials read alike. ``FORMAT`` stands first: another format gives other digests, on purpose.
+:class:`Material` is the list of what a recipe brings; a value that is not in it does not count. Its own digest, the
+content's, is worked out once, and with the base image's it makes the image's: a new base costs one hash for each image
+that stands on it. Digests are taken over canonical JSON (sorted keys, no blanks, ASCII), in which strings are quoted
+and lists bracketed, so that no two materials read alike. ``FORMAT`` stands first: another format gives other digests,
+on purpose.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from bakery.plan.model import DIGEST_SHOWN
+from bakery.plan.model import DIGEST_SHOWN, Base
 from bakery.recipe.model import ClusterShape, Json, SourceFile, Suite
 
-FORMAT = "image-bakery/1"
+FORMAT = "image-bakery/2"
 VALUE_SHOWN = 60  # characters of a value in the manifest; longer ones are shown as their digest
 EXECUTABLE = 0o100
 
@@ -26,14 +28,12 @@ _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 @dataclass(frozen=True)
 class Material:
-    """What counts. ``base`` is the parent's digest or the external base image's identity.
+    """What counts but for the base image.
 
     ``files`` reach the image; ``provisioners`` and ``builder`` stand as in the template, before variables are filled
     in; ``variables`` are those that both refer to. ``nonce`` is the stack's word that forces a new bake.
     """
 
-    base: str
-    base_family: str = ""  # for the manifest only: a family is a name
     files: tuple[SourceFile, ...] = ()
     provisioners: Json = ()
     builder: Mapping[str, Json] = field(default_factory=dict)
@@ -51,20 +51,14 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def digest(material: Material) -> str:
-    """SHA-256 in hex of what counts."""
-    return sha256(canonical([FORMAT, _counts(material)]))
+def content(material: Material) -> str:
+    """SHA-256 in hex of what counts but for the base image."""
+    return sha256(canonical([FORMAT, "content", vars(material) | {"files": _listed(material.files)}]))
 
 
-def _counts(material: Material) -> dict[str, Json]:
-    return {
-        "base": material.base,
-        "files": _listed(material.files),
-        "provisioners": material.provisioners,
-        "builder": material.builder,
-        "variables": material.variables,
-        "nonce": material.nonce,
-    }
+def digest(base: Base, content: str) -> str:
+    """The image's digest: SHA-256 in hex of its base's (a base image from outside: its identity) and its content's."""
+    return sha256(canonical([FORMAT, "image", base.digest, content]))
 
 
 def _listed(files: Iterable[SourceFile]) -> list[list[Json]]:
@@ -72,15 +66,19 @@ def _listed(files: Iterable[SourceFile]) -> list[list[Json]]:
 
 
 def manifest(material: Material) -> dict[str, str]:
-    """What counts, for people: file, option, variable or base to a short digest or value, in a fixed order."""
-    shown = {f"base {material.base_family}": short(material.base)}
-    shown |= {file.path: _file(file) for file in sorted(material.files)}
+    """What counts, for people: file, option or variable to a short digest or value, in a fixed order."""
+    shown = {file.path: _file(file) for file in sorted(material.files)}
     shown["packer.json provisioners"] = sha256(canonical(material.provisioners))[:DIGEST_SHOWN]
     shown |= {f"packer.json {key}": _value(canonical(value)) for key, value in sorted(material.builder.items())}
     shown |= {f"variable {key}": _value(value) for key, value in sorted(material.variables.items())}
     if material.nonce:
         shown["nonce"] = _value(material.nonce)
     return shown
+
+
+def based(base: Base, manifest: Mapping[str, str]) -> dict[str, str]:
+    """The manifest with the base image before all else."""
+    return {f"base {base.family}": short(base.digest), **manifest}
 
 
 def short(identity: str) -> str:

@@ -1,27 +1,26 @@
-"""The outlines of a plan, with what an earlier plan worked out: only images that changed are worked out again.
+"""The outlines of a plan, with what an earlier plan worked out: only packages that changed are worked out again.
 
-What is remembered of a package holds for the digest of its recipe and for the settings, and an image's digest for its
-base. So nothing is taken for granted that :func:`bakery.plan.plan.draft` would find out differently.
+What is remembered of a package holds for the digest of its recipe and for the settings, whatever its bases are. So
+nothing is taken for granted that :func:`bakery.plan.plan.draft` would find out differently.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Protocol
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.plan.digest import canonical, sha256
+from bakery.plan import digest, names
 from bakery.plan.graph import Node
 from bakery.plan.layout import Bases, Seed, lay_out
 from bakery.plan.lock import Lock
 from bakery.plan.model import Base, Outline
 from bakery.recipe.model import Found, Packages
+from bakery.recipe.spread import spread
 from bakery.settings import Settings
-
-if TYPE_CHECKING:
-    from bakery.plan.expand import Point
 
 
 class Memory(Protocol):
@@ -40,71 +39,50 @@ def outlines(
     settings: Settings, packages: Packages, lock: Lock, memory: Memory, *, locked: bool = True
 ) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
     """The outlines of the images and all problems, as :func:`bakery.plan.plan.draft` has them."""
-    shared = sha256(canonical(encode(settings)))
-    keys = [sha256(found.digest + shared) for found in packages.found]
-    # One list of all that is remembered: a parser called once takes half the time of one called a thousand times.
-    held = json.loads(b"[%b]" % b",".join(memory.get(key) or b"null" for key in keys))
-    known = [_Known(found, settings, memory, *more) for found, *more in zip(packages.found, keys, held, strict=True)]
-    seeds = [seed for one in known for seed in one.seeds()]
-    made = lay_out(settings, seeds, packages, Bases(settings, lock, locked))
-    for one in known:
-        one.keep()
-    return made
+    shared = digest.sha256(digest.canonical(encode(settings)))
+    keys = [digest.sha256(found.digest + shared) for found in packages.found]
+    held = {key: content for key in keys if (content := memory.get(key)) is not None}
+    fresh = {key: found for key, found in zip(keys, packages.found, strict=True) if key not in held}
+    for key, content in zip(fresh, spread(partial(_sketches, settings), list(fresh.values())), strict=True):
+        memory.put(key, content)
+        held[key] = content
+    # One list of all that is held: a parser called once takes half the time of one called a thousand times.
+    sketched = json.loads(b"[%b]" % b",".join(held[key] for key in keys))
+    seeds = [seed for found, made in zip(packages.found, sketched, strict=True) for seed in _seeds(found, made)]
+    return lay_out(settings, seeds, packages, Bases(settings, lock, locked))
 
 
-class _Known:
-    """What is known of one package: a list of its images, each as node, base and what it is with that base."""
+def _sketches(settings: Settings, found: Found) -> bytes:
+    """A package's images but for their bases, as JSON; files are below the package's folder, wherever that lies."""
+    from bakery.plan.expand import builtins, points  # here and below: not needed while nothing changes
+    from bakery.plan.plan import material, tests_of
 
-    def __init__(self, found: Found, settings: Settings, memory: Memory, key: str, held: Any) -> None:
-        self.found = found
-        self.settings = settings
-        self.memory = memory
-        self.key = key
-        self.fresh = held is None
-        self.images = [[self.listed(point.node)] for point in self.points] if held is None else held
+    made = []
+    for point in points(found.recipe, settings, builtins(settings, "")):
+        node, counts, tests = point.node, material(point, settings), tests_of(point)
+        at, base_at = ([file.removeprefix(f"{found.shown}/"), line] for file, line in (node.at, node.base_at))
+        placed = [node.variant, node.family, node.base_family, node.base_project, at, base_at]
+        made.append([placed, digest.content(counts), digest.manifest(counts), tests.digest if tests else ""])
+    return json.dumps(made, separators=(",", ":")).encode()
 
-    @cached_property
-    def points(self) -> list[Point]:
-        from bakery.plan.expand import builtins, points  # here and below: not needed while nothing changes
 
-        return list(points(self.found.recipe, self.settings, builtins(self.settings, "")))
+def _seeds(found: Found, sketches: list[Any]) -> Iterator[Seed[Outline]]:
+    """What :func:`_sketches` made of that package."""
+    for (variant, family, base_family, base_project, at, base_at), content, inputs, tests_digest in sketches:
+        own, base = ((f"{found.shown}/{file}", line) for file, line in (at, base_at))
+        node = Node(found.name, variant, family, base_family, base_project, own, base)
+        yield Seed(node, partial(_outline, node, content, inputs, tests_digest))
 
-    def listed(self, node: Node) -> list[Any]:
-        """The node as it is remembered; files below the package's folder, wherever that lies."""
-        at, base_at = ([file.removeprefix(f"{self.found.shown}/"), line] for file, line in (node.at, node.base_at))
-        return [node.variant, node.family, node.base_family, node.base_project, at, base_at]
 
-    def seeds(self) -> list[Seed[Outline]]:
-        return [Seed(self.node(*held[0]), partial(self.image, index)) for index, held in enumerate(self.images)]
-
-    def node(self, variant: str, family: str, base_family: str, base_project: str, *at: tuple[str, int]) -> Node:
-        """What :meth:`listed` was given."""
-        own, base = ((f"{self.found.shown}/{file}", line) for file, line in at)
-        return Node(self.found.name, variant, family, base_family, base_project, own, base)
-
-    def image(self, index: int, base: Base) -> Outline:
-        """The outline of one of the images on that base."""
-        node = self.images[index][0]
-        on = [base.family, base.name, base.digest, base.project]
-        if self.images[index][1:2] != [on]:
-            from bakery.plan.plan import image
-
-            made = image(self.points[index], self.settings, "", base)
-            self.images[index] = [node, on, [made.name, made.digest, dict(made.inputs), made.tests_digest]]
-            self.fresh = True
-        name, digest, inputs, tests = self.images[index][2]
-        return Outline(
-            package=self.found.name,
-            variant=node[0],
-            family=node[1],
-            name=name,
-            digest=digest,
-            base=base,
-            inputs=inputs,
-            tests_digest=tests,
-        )
-
-    def keep(self) -> None:
-        """Remember it, if anything had to be worked out."""
-        if self.fresh:
-            self.memory.put(self.key, json.dumps(self.images, separators=(",", ":")).encode())
+def _outline(node: Node, content: str, inputs: dict[str, str], tests_digest: str, base: Base) -> Outline:
+    identity = digest.digest(base, content)
+    return Outline(
+        package=node.package,
+        variant=node.variant,
+        family=node.family,
+        name=names.image_name(node.family, identity),
+        digest=identity,
+        base=base,
+        inputs=digest.based(base, inputs),
+        tests_digest=tests_digest,
+    )

@@ -17,7 +17,7 @@ from bakery.plan.model import Base, ImagePlan, Plan, TestPlan
 from bakery.plan.reach import reaching, tested
 from bakery.plan.render import references
 from bakery.plan.template import immutable, outside, shaping
-from bakery.recipe.model import Recipe, Recipes
+from bakery.recipe.model import Recipes
 from bakery.settings import Settings
 
 
@@ -48,27 +48,26 @@ def seeds(settings: Settings, recipes: Recipes, revision: str = "") -> list[Seed
     return [Seed(point.node, partial(image, point, settings, revision)) for point in found]
 
 
-def _material(point: Point, base: Base, nonce: str) -> digest.Material:
+def material(point: Point, settings: Settings) -> digest.Material:
+    """What counts in the image of a point, whatever its base."""
     template = point.recipe.template
     provisioners = template.get("provisioners") or []
     options = shaping(template)
     reached = (references(provisioners) | references(options)) - outside(template)
     return digest.Material(
-        base=base.digest,
-        base_family=base.family,
         files=reaching(point.recipe, point.variables),
         provisioners=provisioners,
         builder=options,
         variables=counted({name: value for name, value in point.symbolic.items() if name in reached}),
-        nonce=nonce,
+        nonce=settings.nonce.get(point.node.family) or settings.nonce.get(point.recipe.name, ""),
     )
 
 
 def image(point: Point, settings: Settings, revision: str, base: Base) -> ImagePlan:
     """The image of a point that is baked from this base."""
     recipe, node = point.recipe, point.node
-    material = _material(point, base, settings.nonce.get(node.family) or settings.nonce.get(recipe.name, ""))
-    identity = digest.digest(material)
+    counts = material(point, settings)
+    identity = digest.digest(base, digest.content(counts))
     name = names.image_name(node.family, identity)
     labels = names.labels(
         package=recipe.name,
@@ -79,7 +78,7 @@ def image(point: Point, settings: Settings, revision: str, base: Base) -> ImageP
         revision=revision,
     )
     variables, substitutions = named(point, name)
-    tests = _tests(recipe, point)
+    tests = tests_of(point)
     return ImagePlan(
         package=recipe.name,
         variant=node.variant,
@@ -92,20 +91,21 @@ def image(point: Point, settings: Settings, revision: str, base: Base) -> ImageP
         build=recipe.build,
         variables=variables,
         substitutions=substitutions,
-        files=material.files,
+        files=counts.files,
         labels=labels,
-        inputs=digest.manifest(material),
+        inputs=digest.based(base, digest.manifest(counts)),
         timeout=recipe.timeout,
         tests_digest=tests.digest if tests else "",
         tests=tests,
     )
 
 
-def _tests(recipe: Recipe, point: Point) -> TestPlan | None:
+def tests_of(point: Point) -> TestPlan | None:
+    """What proves the image of a point; None without tests."""
     suite = suite_of(point)
     if suite is None:
         return None
-    files = tested(recipe, suite)
+    files = tested(point.recipe, suite)
     identity, inputs = digest.tests_digest(suite, files)
     return TestPlan(identity, suite, files, inputs)
 

@@ -13,6 +13,7 @@ from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Library, Proof
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.local import LocalLibrary
+from bakery.library.retention import prune
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
 from tests.fake_google.server import serve
@@ -260,3 +261,57 @@ def test_the_whole_life_of_two_images(setup: Setup) -> None:
     setup.library.deprecate(second)
     assert state(setup, second) is ImageState.DEPRECATED
     assert dict(setup.library.families()) == {"rcc": first}
+
+
+def test_an_image_that_is_not_wanted_walks_through_the_states_and_goes(setup: Setup) -> None:
+    library = setup.library
+    first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    assert library.deprecate(first, second)
+    since = library.since()
+    assert since.keys() == {first}
+    assert since[first] <= library.now()
+    found = library.find(first)
+    assert found is not None
+    assert library.retire(found, ImageState.OBSOLETE) == 0
+    obsolete = library.find(first)
+    assert obsolete is not None
+    assert (obsolete.state, obsolete.replacement) == (ImageState.OBSOLETE, second)
+    assert library.since() == since
+    assert library.retire(obsolete, ImageState.DELETED) == obsolete.size > 0
+    assert library.find(first) is None
+    assert [image.name for image in library.images()] == [second]
+
+
+def test_what_was_promoted_after_the_decision_is_left_alone(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    assert setup.library.deprecate(name)
+    unwanted = setup.library.find(name)
+    assert unwanted is not None
+    setup.library.promote(name, "rcc")
+    for state_then in (ImageState.OBSOLETE, ImageState.DELETED):
+        assert setup.library.retire(unwanted, state_then) is None
+    assert state(setup, name) is ImageState.ACTIVE
+    assert dict(setup.library.families()) == {"rcc": name}
+
+
+def test_what_is_gone_already_can_not_be_retired(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    assert setup.library.deprecate(name)
+    unwanted = setup.library.find(name)
+    assert unwanted is not None
+    assert setup.library.retire(unwanted, ImageState.DELETED) is not None
+    assert setup.library.retire(unwanted, ImageState.DELETED) is None
+
+
+def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
+    names = [setup.bake("rcc", str(number)) for number in range(4)]
+    for name in names:
+        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.promote(name, "rcc")
+    would = prune(setup.library, 0, dry_run=True)
+    done = prune(setup.library, 0)
+    assert done == would
+    assert {step.image.name for step in done.moved} == {*names[:2]}
+    assert [(step.image.name, step.why) for step in done.kept] == [(names[2], "the way back for family rcc")]
+    assert done.freed > 0
+    assert [image.name for image in setup.library.images()] == names[2:]

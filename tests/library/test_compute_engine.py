@@ -10,8 +10,9 @@ import pytest
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.fluid_run.base import JobResult, RunResult, Verdict
-from bakery.library.base import Proof
+from bakery.library.base import ImageState, Proof
 from bakery.library.compute_engine import ComputeEngineLibrary
+from bakery.library.retention import prune
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
@@ -51,6 +52,36 @@ def test_promotion_patches_and_never_replaces(server: FakeServer, library: Compu
     old = library.find("hpcc-0")
     assert old is not None
     assert (old.state, old.replacement) == ("DEPRECATED", "hpcc-1")
+
+
+def test_the_manifest_goes_with_its_image_and_the_results_stay(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    library.keep_manifest("hpcc-0", {"base debian-12": "1"})
+    library.record_run(run())
+    library.promote("hpcc-0", "hpcc")
+    library.promote("hpcc-1", "hpcc")
+    image = library.find("hpcc-0")
+    assert image is not None
+    assert library.retire(image, ImageState.DELETED) == image.size
+    assert library.manifest("hpcc-0") == {}
+    assert [found.run_id for found in library.runs("hpcc-0")] == ["run-1"]
+
+
+def test_an_image_without_a_manifest_can_be_deleted(library: ComputeEngineLibrary) -> None:
+    assert library.deprecate("hpcc-0")
+    image = library.find("hpcc-0")
+    assert image is not None
+    assert library.retire(image, ImageState.DELETED) == image.size
+
+
+def test_what_somebody_deprecated_without_a_date_stays_and_is_told(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    server.cloud.items[f"{IMAGES}/hpcc-0"]["deprecated"] = {"state": "DEPRECATED"}
+    done = prune(library, 0)
+    assert [(step.image.name, step.why) for step in done.kept] == [("hpcc-0", "nobody noted when it was deprecated")]
+    assert library.find("hpcc-0") is not None
 
 
 def test_a_rollback_makes_the_older_image_the_familys_again(library: ComputeEngineLibrary, server: FakeServer) -> None:

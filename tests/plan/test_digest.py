@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bakery.plan.digest import Material, canonical, digest
+from bakery.plan.digest import Material, canonical, content, digest
 from bakery.plan.expand import spack_variables
 from bakery.plan.lock import Lock, LockedBase, Place
-from bakery.plan.model import ImagePlan
+from bakery.plan.model import Base, ImagePlan
 from bakery.plan.plan import make
 from bakery.recipe.model import Recipe, SourceFile, TestJob, Variant
 from tests.plan.builders import BASE, LOCK, build, file, recipe, recipes, settings
@@ -304,17 +304,23 @@ def test_template_without_variables_of_a_matrix_takes_a_variants_value() -> None
 
 
 def test_no_two_lists_of_files_read_alike() -> None:
-    one = Material("b", files=(SourceFile("ab", 0o644, "c", Path()),))
-    two = Material("b", files=(SourceFile("a", 0o644, "bc", Path()),))
-    assert digest(one) != digest(two)
-    assert digest(Material("b", variables={"a": "b", "c": "d"})) != digest(Material("b", variables={"a": 'b","c":"d'}))
+    one = Material(files=(SourceFile("ab", 0o644, "c", Path()),))
+    two = Material(files=(SourceFile("a", 0o644, "bc", Path()),))
+    assert content(one) != content(two)
+    assert content(Material(variables={"a": "b", "c": "d"})) != content(Material(variables={"a": 'b","c":"d'}))
+
+
+def test_no_base_and_content_read_like_another_two() -> None:
+    assert digest(Base("", "", "ab"), "c") != digest(Base("", "", "a"), "bc")
 
 
 def test_the_digest_is_the_same_on_every_machine() -> None:
-    """A golden value: whoever changes it changes the name of every image there is."""
-    material = Material("base", files=(SourceFile("a", 0o755, "00", Path("/x")),), variables={"ä": "ö"})
+    """Golden values: whoever changes one changes the name of every image there is."""
+    material = Material(files=(SourceFile("a", 0o755, "00", Path("/x")),), variables={"ä": "ö"})
     assert canonical({"b": 1, "a": "ä"}) == '{"a":"\\u00e4","b":1}'
-    assert digest(material) == "b5b63816093d936e8d684512bcf9eef601651706db3c2675b2bdc890af8eca88"
+    assert content(material) == "21c465aae8c72efe80652490bc8ea847b96c042782402d5ea071a544b89e4a01"
+    base = Base("family", "name", "base")
+    assert digest(base, content(material)) == "3b9bee144c192e7bab05018610ce6cc791b99e38ddd744f89641ae75f74f7805"
 
 
 def test_tests_digest_counts_jobs_cluster_and_files() -> None:
