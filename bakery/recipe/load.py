@@ -82,13 +82,12 @@ class _Common:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A package as it was read. ``content`` is what its checks gave for ``key``, ``fresh`` when that is new."""
+    """A package as it was read. ``content`` is what its checks gave for ``key``; None while that is remembered."""
 
     name: str
     tree: tree.Tree
     key: str
-    content: bytes
-    fresh: bool
+    content: bytes | None
 
 
 @dataclass(frozen=True)
@@ -199,24 +198,25 @@ class _Finder:
         read = tree.read(f"{self.packages}/{name}", self.roots)
         default = name if self.common.parent == self.packages else f"{self.packages.name}/{name}"
         key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
-        content = self.remembered.get(key)
-        fresh = content is None
-        if content is None:
+        content = None
+        if self.remembered.get(key) is None:
             from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
 
             paths, common = read.files.keys(), shared.tree.files.keys()
             sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)
             content = checked.to_bytes(check(sources), read.digests())
         read.contents.clear()
-        return _Seen(name, read, key, content, fresh)
+        return _Seen(name, read, key, content)
 
     def package(self, seen: _Seen, shared: _Common) -> Found | None:
         """One package; None when there is nothing to plan with."""
-        if seen.fresh:
-            self.remembered.put(seen.key, seen.content)
+        content = seen.content
+        if content is None:
+            content = self.remembered.get(seen.key)
+            assert content is not None, "it was there when the package was looked at"
         else:
-            self.remembered.keep(seen.key)
-        entry = checked.from_bytes(seen.content)
+            self.remembered.put(seen.key, content)
+        entry = checked.from_bytes(content)
         title = seen.name if self.shown == "." else f"{self.shown}/{seen.name}"
         problems = _under(title, (*seen.tree.problems, *entry.problems))
         self.problems += problems
@@ -230,8 +230,8 @@ class _Finder:
 
 def _source_files(found: tree.Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:
     return tuple(
-        SourceFile(f"{path}/{name}", mode, digests[name], Path(source))
-        for name, (mode, source) in sorted(found.files.items())
+        SourceFile(f"{path}/{name}", mode, digests[name], Path(found.source(name)))
+        for name, mode in sorted(found.files.items())
     )
 
 

@@ -48,10 +48,6 @@ class Remembered:
         self._used[line[:64]] = line
         return line[74:]
 
-    def keep(self, key: str) -> None:
-        """Keep the content under a key, which another process of this program got."""
-        self._used[key.encode()] = self._lines[key.encode()]
-
     def put(self, key: str, content: bytes) -> None:
         """Remember a content, which has no line end in it."""
         if self._file is not None:

@@ -25,14 +25,15 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass
 class Tree:
-    """What a folder holds. ``files`` maps a path below it to (mode, file on this machine).
+    """What a folder holds. ``files`` maps a path below it to its mode.
 
-    ``contents`` holds the small files' bytes, ``large`` the other files' SHA-256 in hex, ``problems`` what can't be
-    read, with paths below the folder.
+    ``targets`` are the files on this machine of paths that lead over a link; ``contents`` holds the small files' bytes,
+    ``large`` the other files' SHA-256 in hex, ``problems`` what can't be read, with paths below the folder.
     """
 
     folder: str
-    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     large: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Tree:
     def digest(self) -> str:
         """SHA-256 of all paths, modes, contents and problems, in hex; framed, so no two trees share it."""
         parts: list[bytes] = []
-        for path, (mode, _) in sorted(self.files.items()):
+        for path, mode in sorted(self.files.items()):
             content = self.contents.get(path)
             size = -1 if content is None else len(content)
             parts.append(f"{path}\0{mode:o} {size}\0".encode("utf-8", "surrogateescape"))
@@ -49,6 +50,10 @@ class Tree:
         for problem in sorted(self.problems):
             parts.append(f"\0{problem.file}\0{problem.message}".encode("utf-8", "surrogateescape"))
         return hashlib.sha256(b"".join(parts)).hexdigest()
+
+    def source(self, path: str) -> str:
+        """The file on this machine of a path below the folder."""
+        return self.targets.get(path) or f"{self.folder}/{path}"
 
     def digests(self) -> dict[str, str]:
         """Path to SHA-256 of the content, in hex."""
@@ -150,7 +155,9 @@ class _Walk:
             os.close(handle)
         if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
             self.findings(path).error(1, "has a name with control characters or no UTF-8", "rename it")
-        self.tree.files[path] = (0o755 if status.st_mode & 0o100 else 0o644, source)
+        self.tree.files[path] = 0o755 if status.st_mode & 0o100 else 0o644
+        if source != f"{self.tree.folder}/{path}":
+            self.tree.targets[path] = source
 
     def rest(self, handle: int, content: bytes, path: str) -> None:
         """A large file, or one that is written to right now."""

@@ -56,8 +56,23 @@ def test_logs_of_a_build_that_failed(checkout: Checkout, cloud: FakeServer) -> N
     assert "there is no image nothing" in unknown.stderr
 
 
-def test_prune_says_what_it_looks_after(checkout: Checkout, cloud: FakeServer) -> None:
-    done = checkout.invoke("prune", "--stack", "gcp")
-    assert done.exit_code == 1
-    assert "the images of gcp are on Google Cloud" in done.stderr
+def test_prune_deletes_what_is_old_on_google_cloud(checkout: Checkout, cloud: FakeServer) -> None:
+    library = ComputeEngineLibrary(from_file(checkout.root, "gcp"))
+    for text in ("one", "two"):
+        (checkout.root / "packages/base/install.sh").write_text(f"echo {text}\n")
+        assert checkout.invoke("bake", "base", "--stack", "gcp").exit_code == 0
+    old, new = (image.name for image in library.images())
+    assert library.deprecate(old, new)
+    young = checkout.invoke("prune", "--stack", "gcp")
+    assert f"{old}: kept: not old enough: OBSOLETE in 30 days\n" in young.stdout
+    item = cloud.cloud.items[f"compute/compute/v1/projects/p/global/images/{old}"]
+    item["deprecated"]["deprecated"] = "2026-01-01T00:00:00Z"
+    would = checkout.invoke("prune", "--stack", "gcp", "--dry-run")
+    assert (would.exit_code, f"{old}: DELETED: " in would.stdout) == (0, True)
+    assert len(library.images()) == 2
+    assert checkout.invoke("prune", "--stack", "gcp").exit_code == 0
+    assert [image.name for image in library.images()] == [new]
+
+
+def test_prune_of_nothing(checkout: Checkout) -> None:
     assert checkout.invoke("prune", "--dry-run").stdout == "0.0 GB would be free\n"
