@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed
-from bakery.host import process
+from bakery.host import process, quick_init
 
 SECTOR = 512
 GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg")
@@ -29,6 +29,10 @@ class BootFiles:
     kernel: Path
     initrd: Path
     root: str
+
+    def arguments(self, words: str) -> list[str]:
+        """QEMU's options that hand the kernel in; ``words`` is its whole command line."""
+        return ["-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", words]
 
 
 @dataclass(frozen=True)
@@ -135,5 +139,6 @@ def _from_file_system(system: _FileSystem, folder: Path) -> BootFiles | None:
             continue
         files = BootFiles(folder / "vmlinuz", folder / "initrd", entry.root)
         if system.dump(entry.kernel, files.kernel) and system.dump(entry.initrd, files.initrd):
+            quick_init.append(files.initrd)
             return files
     return None

@@ -49,7 +49,7 @@ class Machine:
             *("-no-reboot", "-serial", f"file:{self.console}"),
             *qemu.disk(self.disk),
             *self.devices,
-            *("-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", self.line),
+            *files.arguments(self.line),
         ]
 
     def start(self, image: Path, files: BootFiles, accelerator: Accelerator) -> process.Running:

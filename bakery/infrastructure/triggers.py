@@ -21,6 +21,7 @@ from bakery.settings import GoogleSettings, Settings
 
 BUILDER_TAG = "0.1.0"
 NAME_LENGTH = 64
+MOST = 300  # triggers of a project: https://cloud.google.com/build/quotas
 
 
 def builder_image(google: GoogleSettings) -> str:
@@ -49,6 +50,9 @@ class Triggers(Component):
             images = {image.family: image for image in plan.images}
             self.triggers = [self._image(name, image, images) for image in plan.images]
             self.triggers += [self._preview(name), self._schedule(name)]
+        if len(self.triggers) > MOST:
+            text = f"{len(self.triggers)} triggers are wanted, and Cloud Build has {MOST} for a project: leave"
+            pulumi.log.warn(f"{text} google.repository empty and let CI run pulumi up, or select packages", self)
         self.register_outputs({})
 
     def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> cloudbuild.Trigger:

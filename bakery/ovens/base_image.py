@@ -19,7 +19,7 @@ from pathlib import Path
 from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.host import locks, mirror, process, qemu
+from bakery.host import locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.ovens import disk
 from bakery.plan.model import Base
@@ -32,6 +32,7 @@ PACKAGES = (
     *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
     *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
 )
+HOOKS = {"essential": "early", "customize": "customize"}
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
 
 
@@ -58,9 +59,14 @@ def release(base: Base) -> str:
 def key(base: Base, settings: LocalSettings) -> str:
     """The content key of a base image: release, locked identity, packages, size, and the files of this folder."""
     files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in ("finish.sh", "apply.sh"))
-    content = {str(file.relative_to(FILES)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
     parts = [release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS, content]
+    parts.append(_sha256(quick_init.SCRIPT))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> Bootable:
@@ -87,9 +93,11 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         process.find_tool(tool, f"run: sudo apt-get install {package}")
     clear_scratch(folder.parent)
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
-        # Below /tmp and open: without root, mmdebstrap's root is another user of the host, who can't enter a home.
+        # Below /tmp and open, hooks too: without root, mmdebstrap's root is another user of the host, who can't enter a
+        # home or read what only its owner may.
         scratch = Path(place)
         scratch.chmod(0o777)
+        _open_copy(FILES, scratch / FILES.name)
         locks.sign(scratch, f"making the base image {base.family}")
         _bootstrap(scratch, base, settings, activity, log)
         raw = scratch / "disk.raw"
@@ -103,9 +111,17 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
             process.run(command, log=log, activity=activity)
             for name in ("vmlinuz", "initrd.img"):
                 shutil.copyfile(scratch / name, half / name)
+            quick_init.append(half / "initrd.img")
             half.rename(folder)
         finally:
             shutil.rmtree(half, ignore_errors=True)
+
+
+def _open_copy(source: Path, target: Path) -> None:
+    """A copy of which everybody may do what the owner may, but write."""
+    shutil.copytree(source, target)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
 def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
@@ -117,7 +133,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
         raw.truncate(size)
     (scratch / "disk.raw").chmod(0o666)
     environment = {
-        "BAKERY_FILES": str(FILES),
+        "BAKERY_FILES": str(scratch / FILES.name),
         "BAKERY_OUT": str(scratch),
         "BAKERY_OFFSET": str(disk.OFFSET),
         "BAKERY_BLOCKS": str((size - disk.OFFSET) >> 10),
@@ -127,7 +143,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
     command = [
         *("mmdebstrap", "--variant=apt", "--format=null", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}"),
         *("--include=" + ",".join(PACKAGES), '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
-        *(f"--essential-hook={FILES / 'early.sh'}", f"--customize-hook={FILES / 'customize.sh'}"),
+        *(f"--{kind}-hook={scratch / FILES.name / hook}.sh" for kind, hook in HOOKS.items()),
         *(suite, "/dev/null", *(source.line() for source in sources)),
     ]
     try:

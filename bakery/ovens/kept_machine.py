@@ -16,10 +16,6 @@ def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
     """
     port = qemu.free_ports(1)[0]
     pid_file = machine.work / "machine.pid"
-    kernel = []
-    if machine.boot:
-        words = f"{machine.boot.root} {qemu.HANDED_IN_ARGUMENTS}"
-        kernel = ["-kernel", str(machine.boot.kernel), "-initrd", str(machine.boot.initrd), "-append", words]
     command = [
         qemu.QEMU,
         *qemu.common_arguments(machine.accelerator, machine.cores, machine.memory_mb, machine.work.name),
@@ -28,7 +24,7 @@ def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
         *("-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"),
         *qemu.user_network({port: 22}),
         *("-serial", f"file:{machine.work / 'console-kept.log'}"),
-        *kernel,
+        *machine.kernel,
         *("-daemonize", "-pidfile", str(pid_file)),
     ]
     process.output(command)

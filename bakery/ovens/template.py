@@ -7,7 +7,7 @@ The result holds one builder, of type ``qemu``, under the name of the builder it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -49,6 +49,11 @@ class BakeMachine:
     def overlay(self) -> Path:
         """A small overlay on the base image; Packer copies it."""
         return self.work / "overlay.qcow2"
+
+    @property
+    def kernel(self) -> list[str]:
+        """QEMU's options for a handed-in kernel; none without ``boot``."""
+        return self.boot.arguments(f"{self.boot.root} {qemu.HANDED_IN_ARGUMENTS}") if self.boot else []
 
     @property
     def output(self) -> Path:
@@ -160,9 +165,8 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
 def _arguments(machine: BakeMachine) -> list[list[str]]:
     """QEMU's options; an option that is named here replaces all of Packer's own of that name."""
     disk = f"file={qemu.comma(machine.output / DISK_NAME)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
-    kind = qemu.machine_arguments(machine.accelerator)
-    arguments = [
-        *([kind[at], kind[at + 1]] for at in range(0, len(kind), 2)),
+    return [
+        *_pairs(qemu.machine_arguments(machine.accelerator)),
         ["-smp", str(machine.cores)],
         ["-m", str(machine.memory_mb)],
         ["-display", "none"],
@@ -175,14 +179,12 @@ def _arguments(machine: BakeMachine) -> list[list[str]]:
         ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is a handed-in kernel's
         ["-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
         ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
+        *_pairs(machine.kernel),
     ]
-    if machine.boot:
-        arguments += [
-            ["-kernel", str(machine.boot.kernel)],
-            ["-initrd", str(machine.boot.initrd)],
-            ["-append", f"{machine.boot.root} {qemu.HANDED_IN_ARGUMENTS}"],
-        ]
-    return arguments
+
+
+def _pairs(words: Sequence[str]) -> list[list[str]]:
+    return [[words[at], words[at + 1]] for at in range(0, len(words), 2)]
 
 
 def _address(path: Path) -> str:

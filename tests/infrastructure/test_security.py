@@ -11,6 +11,7 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks as runtime_mocks
 
+from bakery.infrastructure import triggers
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS
 from bakery.plan.google_names import Bucket, Duty
 from bakery.plan.model import Base, ImagePlan, Plan
@@ -198,21 +199,34 @@ def test_the_results_are_partitioned_and_protected(declared: Recorder) -> None:
 
 
 def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> None:
-    triggers = {trigger["name"]: trigger for trigger in declared.of("trigger:Trigger")}
-    assert set(triggers) == {"bakery-rcc-debian", "bakery-hpcc", "bakery-preview", "bakery-newer-bases"}
-    files = triggers["bakery-hpcc"]["includedFiles"]  # what they are made of: tests/plan/test_watched.py
+    found = {trigger["name"]: trigger for trigger in declared.of("trigger:Trigger")}
+    assert set(found) == {"bakery-rcc-debian", "bakery-hpcc", "bakery-preview", "bakery-newer-bases"}
+    files = found["bakery-hpcc"]["includedFiles"]  # what they are made of: tests/plan/test_watched.py
     assert {"packages/hpcc/install.sh", "packages/rcc-debian/packer.json", "common/etc/sysctl.conf"} <= set(files)
     assert {"bakery.lock", "Pulumi.gcp.yaml"} <= set(files)
-    assert "packages/hpcc/install.sh" not in triggers["bakery-rcc-debian"]["includedFiles"]
-    assert "packages/**" in triggers["bakery-preview"]["includedFiles"]
-    assert triggers["bakery-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
-    for trigger in triggers.values():
+    assert "packages/hpcc/install.sh" not in found["bakery-rcc-debian"]["includedFiles"]
+    assert "packages/**" in found["bakery-preview"]["includedFiles"]
+    assert found["bakery-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
+    for trigger in found.values():
         assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
 
 
 def test_a_strangers_pull_request_runs_nothing(declared: Recorder) -> None:
     (preview,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bakery-preview"]
     assert preview["github"]["pullRequest"]["commentControl"] == "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+
+
+def test_more_triggers_than_a_project_may_have_are_told_before_google_refuses_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: told.append(text))
+    monkeypatch.setattr(triggers, "MOST", 4)
+    list(_declared(settings()))
+    assert told == []
+    monkeypatch.setattr(triggers, "MOST", 3)
+    list(_declared(settings()))
+    assert [text.partition(":")[0] for text in told] == ["4 triggers are wanted, and Cloud Build has 3 for a project"]
 
 
 def test_second_generation_repositories() -> None:
