@@ -197,8 +197,16 @@ def recover(root: Path, stack: str, backend_url: str) -> list[str]:
     return said + (refresh_lost(root, settings, stored(backend, stack)) if backend and free else [])
 
 
+def _free(stack: str, backend_url: str) -> None:
+    """Raise BakeryError while an engine works on the stack: the next one would only stumble over its lock."""
+    backend = backend_folder(backend_url)
+    for lock in locks(backend, stack) if backend is not None else ():
+        text = f"an engine works on stack {stack} already: process {lock.pid} of {lock.host or 'a machine'}"
+        raise BakeryError(text, hint="wait until it has ended; if it is certainly gone: pulumi cancel")
+
+
 def main(arguments: list[str], backend_url: str) -> int:
-    """The command line; prints what was cleared and is silent when nothing was."""
+    """What comes before each ``up``: prints what was cleared, if anything; 1 when the stack is still locked."""
     parser = argparse.ArgumentParser(prog="python -m bakery.recover", description=__doc__)
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--root", type=Path, default=Path.cwd())
@@ -206,6 +214,7 @@ def main(arguments: list[str], backend_url: str) -> int:
     try:
         for line in recover(options.root, options.stack, backend_url):
             print(f"recover: {line}")
+        _free(options.stack, backend_url)
     except BakeryError as error:
         print(error.render(), file=sys.stderr)
         return 1

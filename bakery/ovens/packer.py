@@ -49,6 +49,9 @@ NOT_BEGUN = (  # what Packer says before there is a machine: the error, its mess
 )
 
 
+LEFT_UP = ": aborted: skipping cleanup of step "  # a line for each step of a failed bake whose machine stays
+
+
 @dataclass
 class Progress:
     """What Packer's output says so far, told to the activity as phases."""
@@ -233,4 +236,5 @@ def _what_failed(progress: Progress) -> str:
 
 
 def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:
-    return kind(message, tail=tuple(running.lines), log=running.log, replay=running.replay, hint=hint)
+    tail = tuple(line for line in running.lines if LEFT_UP not in line)
+    return kind(message, tail=tail, log=running.log, replay=running.replay, hint=hint)

@@ -138,3 +138,9 @@ def test_a_machine_that_is_slow_to_begin_is_waited_for():
     machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
     for _ in range(50):
         machine.check()
+
+
+def test_steps_that_only_left_their_machine_up_are_not_shown_as_the_reason():
+    lines = ("E: no such package", *(f'==> gce: aborted: skipping cleanup of step "Step{n}"' for n in range(20)))
+    _, _, error = after(CONNECTED, FIRST, *lines)
+    assert error.tail[-1] == "E: no such package"
