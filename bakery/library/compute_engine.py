@@ -122,12 +122,14 @@ class ComputeEngineLibrary:
         if to is not ImageState.DELETED:
             self._set_state(image.name, to, image.replacement, found.deprecated.deprecated)
             return 0
-        self._change(
-            f"delete image {image.name}",
-            lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
-        )
+        with contextlib.suppress(exceptions.NotFound):  # by a request whose answer was lost
+            self._change(
+                f"delete image {image.name}",
+                lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
+                passes=(exceptions.NotFound,),
+            )
         with asking(f"delete the manifest of {image.name}"), contextlib.suppress(exceptions.NotFound):
-            self._artifacts.blob(self._manifest(image.name)).delete(retry=RETRY)
+            RETRY(self._artifacts.blob(self._manifest(image.name)).delete)(timeout=TIMEOUT_SECONDS)
         return image.size
 
     def prove(self, name: str, proof: Proof, tests_digest: str) -> None:

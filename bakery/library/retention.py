@@ -53,17 +53,14 @@ def decide(
     reasons = _reasons(images, pointers, leased, planned)
     steps = []
     for image in images:
-        if image.state not in (ImageState.ACTIVE, ImageState.DELETED):
-            age = now - _time(since[image.name]) if image.name in since else None
-            steps.append(_step(image, age, days, reasons.get(image.name, "")))
+        if image.state in (ImageState.ACTIVE, ImageState.DELETED):
+            continue
+        reason = reasons.get(image.name, "" if image.name in since else "nobody noted when it was deprecated")
+        steps.append(Step(image, None, reason) if reason else _step(image, now - _time(since[image.name]), days))
     return tuple(steps)
 
 
-def _step(image: ImageRecord, age: timedelta | None, days: int, reason: str) -> Step:
-    if age is None:
-        reason = reason or "nobody noted when it was deprecated"
-    if reason or age is None:
-        return Step(image, None, reason)
+def _step(image: ImageRecord, age: timedelta, days: int) -> Step:
     grace = min(GRACE_DAYS, days)
     if age >= timedelta(days=days + grace):
         return Step(image, ImageState.DELETED, f"not wanted for {age.days} days")

@@ -13,7 +13,7 @@ import pytest
 from bakery.errors import BakeryError, Uncertain
 from bakery.fluid_run.base import JobResult, RunResult, Verdict
 from bakery.host.google import RETRY, Google
-from bakery.library.base import Proof
+from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.settings import parse
 from tests.fake_google import compute
@@ -25,18 +25,22 @@ TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
 RUN = RunResult(
     "run-1", "hpcc-0", "t", Verdict.PASSED, "2026-01-01T00:00:00Z", (JobResult({"command_group": "h"}, passed=True),)
 )
+SPARE = ImageRecord("hpcc-2", "d2", "hpcc", "", "hpcc", "", state=ImageState.DEPRECATED)
 CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
     "find": lambda library: library.find("hpcc-0"),
     "images": lambda library: library.images(),
     "families": lambda library: library.families(),
     "promote": lambda library: library.promote("hpcc-1", "hpcc"),
     "release": lambda library: library.release("hpcc-0", "hpcc"),
-    "deprecate": lambda library: library.deprecate("hpcc-2"),
+    "deprecate": lambda library: library.deprecate("hpcc-1"),
     "prove": lambda library: library.prove("hpcc-2", Proof.PASSED, "t"),
     "manifest": lambda library: library.manifest("hpcc-0"),
     "keep manifest": lambda library: library.keep_manifest("hpcc-2", {}),
     "record run": lambda library: library.record_run(RUN),
     "runs": lambda library: library.runs("hpcc-0"),
+    "since": lambda library: library.since(),
+    "retire": lambda library: library.retire(SPARE, ImageState.OBSOLETE),
+    "delete": lambda library: library.retire(SPARE, ImageState.DELETED),
     "share": lambda library: library.share("hpcc-0", ["group:a@example.com"]),
 }
 REFUSALS = [Fault("", code, times=-1) for code in (400, 401, 403, 404, 409, 412)]
@@ -79,7 +83,9 @@ def fill(server: FakeServer, google: Google) -> ComputeEngineLibrary:
     values = {"project": "p", "region": "us-central1", "endpoint": server.url}
     library = ComputeEngineLibrary(parse({"oven": "cloud-build", "google": values}, "gcp", Path()), google)
     library.promote("hpcc-0", "hpcc")
-    library.keep_manifest("hpcc-0", {"install.sh": "x"})
+    library.deprecate("hpcc-2")
+    for number in (0, 2):
+        library.keep_manifest(f"hpcc-{number}", {"install.sh": "x"})
     return library
 
 
