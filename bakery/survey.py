@@ -13,6 +13,7 @@ from bakery.plan.model import Outline
 from bakery.plan.outlines import Memory, outlines
 from bakery.recipe import lockfile
 from bakery.recipe.load import find, memory, no_collection
+from bakery.recipe.spread import spread
 from bakery.report.plan import PlanReport
 from bakery.settings import Settings, from_file
 
@@ -36,7 +37,8 @@ def survey(settings: Settings, *, locked: bool = True, library: bool = True, sin
 def _planned(settings: Settings, known: Memory, *, locked: bool) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
     packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
-    return outlines(settings, packages, lock, known, locked=locked and bool(lock.bases.get(place(settings.oven))))
+    must_be_locked = locked and bool(lock.bases.get(place(settings.oven)))
+    return outlines(settings, packages, lock, known, locked=must_be_locked, each=spread)
 
 
 def _of_revision(settings: Settings, since: str) -> shelf.Shelf:

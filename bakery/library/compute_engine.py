@@ -16,9 +16,10 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.codec import decode, encode
-from bakery.errors import BakeryError, Uncertain
+from bakery.errors import BakeryError
 from bakery.fluid_run.base import RunResult, Verdict
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, fetched
+from bakery.library import sharing
 from bakery.library.app_runs import store
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.events import Event, EventKind, tell
@@ -28,8 +29,6 @@ from bakery.settings import Settings
 PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
 TRIES = 5  # of a change that another writer got in before
-IMAGE_USER = "roles/compute.imageUser"
-POLICY_VERSION = 3  # the one that may hold conditions, others' too
 OPERATION_SECONDS = 300
 
 
@@ -189,33 +188,7 @@ class ComputeEngineLibrary:
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """See :meth:`bakery.library.base.Library.share`: ``compute.imageUser`` on this image."""
-        for _ in range(TRIES):
-            with contextlib.suppress(exceptions.Conflict, exceptions.PreconditionFailed):
-                return self._share(name, set(members), set(gone))
-        raise Uncertain(f"the policy of {name} is changed by somebody else all the time", hint="run it again")
-
-    def _share(self, name: str, members: set[str], gone: set[str]) -> None:
-        with asking(f"share image {name}", passes=(exceptions.Conflict, exceptions.PreconditionFailed)):
-            request = compute_v1.GetIamPolicyImageRequest(
-                project=self.project, resource=name, options_requested_policy_version=POLICY_VERSION
-            )
-            policy = self.google.images.get_iam_policy(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-            # Bindings with a condition are somebody else's.
-            ours = [one for one in policy.bindings if one.role == IMAGE_USER and not one.condition.expression]
-            there = {member for binding in ours for member in binding.members}
-            wanted = (there | members) - (gone - members)
-            if wanted == there:
-                return
-            others = [one for one in policy.bindings if one not in ours]
-            mine = [compute_v1.Binding(role=IMAGE_USER, members=sorted(wanted))] if wanted else []
-            changed = compute_v1.Policy(bindings=[*others, *mine], etag=policy.etag, version=POLICY_VERSION)
-            self.google.images.set_iam_policy(
-                project=self.project,
-                resource=name,
-                global_set_policy_request_resource=compute_v1.GlobalSetPolicyRequest(policy=changed),
-                retry=RETRY,
-                timeout=TIMEOUT_SECONDS,
-            )
+        sharing.share(self.google, self.project, name, set(members), set(gone))
 
     def _image(self, name: str) -> compute_v1.Image | None:
         with asking(f"look up image {name}"):

@@ -7,7 +7,7 @@ nothing is taken for granted that :func:`bakery.plan.plan.draft` would find out 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from bakery.plan.layout import Bases, Seed, lay_out
 from bakery.plan.lock import Lock
 from bakery.plan.model import Base, Outline
 from bakery.recipe.model import Found, Packages
-from bakery.recipe.spread import spread
 from bakery.settings import Settings
 
 
@@ -35,15 +34,19 @@ class Memory(Protocol):
         ...
 
 
+# Works on each of the packages, in whatever order or process, and gives what came out in theirs: ``map``, for one.
+Each = Callable[[Callable[[Found], bytes], Sequence[Found]], Iterable[bytes]]
+
+
 def outlines(
-    settings: Settings, packages: Packages, lock: Lock, memory: Memory, *, locked: bool = True
+    settings: Settings, packages: Packages, lock: Lock, memory: Memory, *, locked: bool = True, each: Each = map
 ) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
     """The outlines of the images and all problems, as :func:`bakery.plan.plan.draft` has them."""
     shared = digest.sha256(digest.canonical(encode(settings)))
     keys = [digest.sha256(found.digest + shared) for found in packages.found]
     held = {key: content for key in keys if (content := memory.get(key)) is not None}
     fresh = {key: found for key, found in zip(keys, packages.found, strict=True) if key not in held}
-    for key, content in zip(fresh, spread(partial(_sketches, settings), list(fresh.values())), strict=True):
+    for key, content in zip(fresh, each(partial(_sketches, settings), list(fresh.values())), strict=True):
         memory.put(key, content)
         held[key] = content
     # One list of all that is held: a parser called once takes half the time of one called a thousand times.

@@ -1,0 +1,48 @@
+"""Who may boot from an image of Compute Engine: one binding of the image's policy, the others are left alone."""
+
+from __future__ import annotations
+
+import contextlib
+
+from google.api_core import exceptions
+from google.cloud import compute_v1
+
+from bakery.errors import Uncertain
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+
+TRIES = 5  # of a change that another writer got in before
+IMAGE_USER = "roles/compute.imageUser"
+POLICY_VERSION = 3  # the one that may hold conditions, others' too
+OTHERS_FIRST = (exceptions.Conflict, exceptions.PreconditionFailed)
+
+
+def share(google: Google, project: str, name: str, members: set[str], gone: set[str]) -> None:
+    """Let ``members`` use the image, and ``gone`` no longer; raises Uncertain, BakeryError."""
+    for _ in range(TRIES):
+        with contextlib.suppress(*OTHERS_FIRST):
+            return _share(google, project, name, members, gone)
+    raise Uncertain(f"the policy of {name} is changed by somebody else all the time", hint="run it again")
+
+
+def _share(google: Google, project: str, name: str, members: set[str], gone: set[str]) -> None:
+    with asking(f"share image {name}", passes=OTHERS_FIRST):
+        request = compute_v1.GetIamPolicyImageRequest(
+            project=project, resource=name, options_requested_policy_version=POLICY_VERSION
+        )
+        policy = google.images.get_iam_policy(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+        # Bindings with a condition are somebody else's.
+        ours = [one for one in policy.bindings if one.role == IMAGE_USER and not one.condition.expression]
+        there = {member for binding in ours for member in binding.members}
+        wanted = (there | members) - (gone - members)
+        if wanted == there:
+            return
+        others = [one for one in policy.bindings if one not in ours]
+        mine = [compute_v1.Binding(role=IMAGE_USER, members=sorted(wanted))] if wanted else []
+        changed = compute_v1.Policy(bindings=[*others, *mine], etag=policy.etag, version=POLICY_VERSION)
+        google.images.set_iam_policy(
+            project=project,
+            resource=name,
+            global_set_policy_request_resource=compute_v1.GlobalSetPolicyRequest(policy=changed),
+            retry=RETRY,
+            timeout=TIMEOUT_SECONDS,
+        )
