@@ -50,10 +50,10 @@ class BuildWatch:
             try:
                 current = self._single(build) if joined else self._listed(build)
                 answered = time.monotonic()
-            except Uncertain:
+            except Uncertain as error:
                 if time.monotonic() - answered > UNANSWERED_SECONDS:
                     raise
-                activity.say("Google does not answer, the build goes on")
+                activity.say(f"the build goes on, but it is not seen: {error.message}")
                 activity.sleep(self.poll_seconds)
                 continue
             if current.status in ENDED:

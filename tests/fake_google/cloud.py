@@ -190,7 +190,9 @@ class Cloud:
             if token not in self.tokens:
                 raise Refusal(401, "Invalid Credentials", "authError", "UNAUTHENTICATED")
             account, scopes = self.tokens[token]
-            if not any(scope.rpartition("/")[2].startswith(f"dev{request.id.partition('.')[0]}") for scope in scopes):
+            words = [scope.rpartition("/")[2] for scope in scopes]
+            own = f"dev{request.id.partition('.')[0]}"
+            if not any(word == "cloud-platform" or word.startswith(own) for word in words):
                 raise Refusal(403, "Request had insufficient authentication scopes.")
             self.bearers.setdefault(account, set()).add(request.id)
 

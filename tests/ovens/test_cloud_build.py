@@ -17,13 +17,15 @@ import pytest
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
+from bakery.host.google import Google
+from bakery.ovens import build_watch
 from bakery.ovens.base import BakeOrder, BakeOutcome
 from bakery.ovens.cloud_build import CloudBuildOven, archive
 from bakery.plan.build_request import build_request, packer_template
 from bakery.plan.model import Base
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
-from tests.fake_google import builds, compute
+from tests.fake_google import builds, compute, tokens
 from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
@@ -404,3 +406,36 @@ def test_sixty_four_bakes_share_their_polls(server: FakeServer, tmp_path: Path) 
     waits = calls(server, "builds.list") - 64 * 2
     assert waits < 64
     assert calls(server, "builds.get") == 0
+
+
+def test_credentials_are_renewed_while_a_bake_runs(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=2.5))
+    with tokens.issuing(server.cloud, 3600) as issuer:
+        google = Google(settings(server).google)
+        google.__dict__["credentials"] = issuer.credentials()
+        made = CloudBuildOven(settings(server), google, poll_seconds=0.05)
+        server.cloud.at(time.time() + 1, issuer.issue)  # the token before ends with it, and the client has to notice
+        assert made.bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+        assert issuer.issued >= 2
+    assert "cloudbuild.projects.builds.create" in server.cloud.bearers["deploy@p.iam.gserviceaccount.com"]
+
+
+def test_credentials_that_were_revoked_while_a_bake_ran_are_told(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_watch, "UNANSWERED_SECONDS", 1.0)
+    said: list[str] = []
+    builds.script(server.cloud, lambda _build: Course(seconds=30))
+    with tokens.issuing(server.cloud, 3600) as issuer:
+        google = Google(settings(server).google)
+        google.__dict__["credentials"] = issuer.credentials()
+
+        def revoke() -> None:
+            issuer.revoked = True
+            issuer.issue()
+
+        server.cloud.at(time.time() + 1, revoke)
+        with pytest.raises(Uncertain) as raised:
+            CloudBuildOven(settings(server), google, poll_seconds=0.05).bake(order(tmp_path), Activity(say=said.append))
+    assert any("it is not seen" in line and "invalid_grant" in line for line in said)
+    assert "gcloud auth application-default login" in raised.value.hint
