@@ -1,6 +1,7 @@
 """What only shows as somebody else: an ordinary user, and the Python that Debian has.
 
-The suite runs on the Python that the set-up found first, often a newer patch release, and in CI as root.
+The suite runs on the Python that the set-up found first, often a newer patch release, and in CI as root. Both take half a
+minute, so they run with what boots machines.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.machines
 PYTHON = Path("/usr/bin/python3")
 # What has to do with processes, archives and files, where patch releases differ.
 NEAR_THE_SYSTEM = ("tests/host", "tests/ovens", "tests/fluid_run/test_outlet.py", "tests/fluid_run/test_agent.py")
@@ -83,7 +85,6 @@ def home() -> Iterator[tuple[Path, list[str]]]:
         shutil.rmtree(folder)
 
 
-@pytest.mark.machines
 @pytest.mark.skipif(not PYTHON.exists(), reason="there is no Python that every user can run")
 def test_an_ordinary_user_makes_the_base_image_with_the_systems_python(home: tuple[Path, list[str]]) -> None:
     folder, as_user = home
