@@ -1,7 +1,7 @@
 """What only shows as somebody else: an ordinary user, and the Python that Debian has.
 
-The suite runs on the Python that the set-up found first, often a newer patch release, and in CI as root. Both take half a
-minute, so they run with what boots machines.
+The suite runs on the Python that the set-up found first, often a newer patch release, and in CI as root. Each test here
+takes half a minute, so they run with what boots machines.
 """
 
 from __future__ import annotations
