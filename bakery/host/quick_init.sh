@@ -4,6 +4,7 @@
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 quick() {
+    command -v run-init >/dev/null || return # initramfs-tools have it, dracut has not
     mkdir -p /dev /proc /sys /run /root || return
     mount -n -t devtmpfs -o nosuid,mode=0755 udev /dev || return
     mount -n -t proc -o nodev,noexec,nosuid proc /proc || return
