@@ -9,7 +9,7 @@ quick() {
     mount -n -t devtmpfs -o nosuid,mode=0755 udev /dev || return
     mount -n -t proc -o nodev,noexec,nosuid proc /proc || return
     mount -n -t sysfs -o nodev,noexec,nosuid sysfs /sys || return
-    root=
+    root='' token=''
     read -r words </proc/cmdline
     for word in $words; do
         case $word in
