@@ -12,7 +12,9 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from bakery.settings import LocalSettings
 
 FILES = Path(__file__).with_name("files")
 LABEL = "bakery-root"
+OLD = 30 * 86400  # seconds
 RELEASES = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
 PACKAGES = (
     *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
@@ -85,6 +88,8 @@ def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> B
             if not folder.exists():
                 activity.say(f"making the base image {base.family}")
                 _make(folder, base, settings, activity, log)
+    with suppress(OSError):
+        os.utime(folder)  # when it was used last
     return Bootable(folder / "disk.qcow2", BootFiles(folder / "vmlinuz", folder / "initrd.img", f"root=LABEL={LABEL}"))
 
 
@@ -92,6 +97,7 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
     for tool, package in TOOLS.items():
         process.find_tool(tool, f"run: sudo apt-get install {package}")
     clear_scratch(folder.parent)
+    clear_old(folder.parent, time.time())
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
         # Below /tmp and open, hooks too: without root, mmdebstrap's root is another user of the host, who can't enter a
         # home or read what only its owner may.
@@ -156,6 +162,18 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
             replay=error.replay,
             hint=error.hint or "check that this machine reaches its Debian mirror (apt-get update)",
         ) from error
+
+
+def clear_old(bases: Path, now: float) -> list[Path]:
+    """Take away base images that no bake began with for a month, ``now`` in seconds; returns what was taken away."""
+    gone = []
+    for folder in bases.glob("[!.]*"):
+        with suppress(OSError):
+            if folder.is_dir() and folder.stat().st_mtime < now - OLD:
+                half = folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}"))  # there at once for nobody
+                shutil.rmtree(half, ignore_errors=True)
+                gone.append(folder)
+    return gone
 
 
 def clear_scratch(bases: Path) -> list[Path]:

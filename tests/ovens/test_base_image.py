@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from bakery import paths
+from bakery.activity import Activity
 from bakery.errors import BakeFailed
 from bakery.host import locks
 from bakery.ovens import base_image
@@ -58,3 +61,25 @@ def test_half_made_bases_of_dead_makers_go_and_others_stay(tmp_path: Path):
     (tmp_path / ".dead" / locks.OWNER_FILE).write_text(json.dumps(asdict(replace(owner, boot="gone"))))
     assert base_image.clear_scratch(tmp_path) == [tmp_path / ".dead"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".living", "done"]
+
+
+def test_a_base_image_that_no_bake_began_with_for_a_month_goes(tmp_path: Path):
+    now = 1_800_000_000
+    for name, days in (("old", 31), ("used", 29)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "disk.qcow2").touch()
+        os.utime(tmp_path / name, (now - days * 86400,) * 2)
+    (tmp_path / "old.lock").touch()
+    os.utime(tmp_path / "old.lock", (0, 0))
+    assert base_image.clear_old(tmp_path, now) == [tmp_path / "old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.lock", "used"]
+
+
+def test_a_base_image_that_is_there_is_taken_and_its_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = paths.cache() / "bases" / base_image.key(DEBIAN, LOCAL)
+    folder.mkdir(parents=True)
+    os.utime(folder, (0, 0))
+    found = base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
+    assert found.disk == folder / "disk.qcow2"
+    assert folder.stat().st_mtime > 0
