@@ -7,23 +7,20 @@ browser or a job gets a token.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.fake_google import loopback
 
 Json = Any
 ROOT = "/computeMetadata/v1/"
 TOKEN_SECONDS = 3599
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(loopback.Handler):
     """One question."""
 
     server: MetadataServer
-
-    def log_message(self, *_args: Any) -> None:
-        """Say nothing on standard error."""
 
     def do_GET(self) -> None:
         """Answer it."""
@@ -33,33 +30,15 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(404, "not found") if answer is None else self._send(200, answer())
 
     def _send(self, code: int, text: str) -> None:
-        body = text.encode()
-        self.send_response(code)
-        for name, value in (("Metadata-Flavor", "Google"), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        self.send(code, text, {"Metadata-Flavor": "Google"})
 
 
-class MetadataServer(ThreadingHTTPServer):
+class MetadataServer(loopback.Loopback):
     """What one instance is told of itself; ``issue`` makes a token for an account's address and its scopes."""
 
-    daemon_threads = True
-
     def __init__(self, project: str, item: Json, issue: Callable[[str, tuple[str, ...]], str]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.values: Mapping[str, Callable[[], str]] = values(project, item, issue)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        """Where it listens on the loopback device."""
-        return int(self.server_address[1])
-
-    def stop(self) -> None:
-        """End it."""
-        self.shutdown()
-        self.server_close()
+        super().__init__(Handler)
 
 
 def values(project: str, item: Json, issue: Callable[[str, tuple[str, ...]], str]) -> Mapping[str, Callable[[], str]]:
