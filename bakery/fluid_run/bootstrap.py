@@ -107,6 +107,17 @@ def carry(bucket: str, prefix: str, out: Path, sent: dict[str, str]) -> None:
                 return
 
 
+def last_word(out: Path, name: str, code: int) -> None:
+    """Say for an agent that was killed that it is gone: nobody would hear of it before the run's deadline."""
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "status.json"
+    said = json.loads(file.read_bytes()) if file.is_file() else {"machine": name, "stage": "start"}
+    if not said.get("ended"):
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code} before it could say why"
+        word = {"error": f"the agent on {name} {how}", "blame": "infrastructure", "ended": True}
+        file.write_text(json.dumps({**said, **word}), encoding="utf-8")
+
+
 def main() -> int:
     """Fetch, start, carry until the agent is done, and once more after it."""
     bucket, prefix, name = (metadata(f"instance/attributes/fluid-run-{key}") for key in ("bucket", "prefix", "name"))
@@ -118,6 +129,7 @@ def main() -> int:
     while agent.poll() is None:
         carry(bucket, f"{prefix}/{name}", out, sent)
         time.sleep(POLL_SECONDS)
+    last_word(out, name, agent.returncode)
     for _ in range(30):
         carry(bucket, f"{prefix}/{name}", out, sent)
         if all(entry in sent for entry in MAIL if (out / entry).is_file()):

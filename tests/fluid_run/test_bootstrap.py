@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from bakery.fluid_run import bootstrap
+from bakery.fluid_run.base import Stage
+from bakery.fluid_run.clusters import outlet
 
 
 def test_results_are_there_before_the_status_says_that_the_run_ended(
@@ -39,3 +43,45 @@ def test_no_status_goes_ahead_of_results_that_could_not_be_sent(
     assert gone == ["refused"]
     bootstrap.carry("b", "p", tmp_path, sent)
     assert gone == ["refused", "p/results.tar", "p/status.json"]
+
+
+def said(out: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((out / "status.json").read_text())
+    return found
+
+
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str) -> tuple[dict[str, bytes], int]:
+    """What a machine whose agent is this program puts into the bucket, and how its startup script ends."""
+    bucket: dict[str, bytes] = {}
+    seed = tmp_path / "seed"
+    seed.mkdir()
+    (seed / "agent.py").write_text(agent)
+    monkeypatch.setattr(bootstrap, "FOLDER", tmp_path)
+    monkeypatch.setattr(bootstrap, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(bootstrap, "metadata", lambda path: path.rpartition("-")[2])
+    monkeypatch.setattr(bootstrap, "fetch_seed", lambda _bucket, _prefix: seed)
+    monkeypatch.setattr(bootstrap, "upload", lambda _bucket, name, content: bucket.update({name: content}))
+    return bucket, bootstrap.main()
+
+
+def test_a_killed_agent_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    bucket, code = machine(tmp_path, monkeypatch, agent)
+    assert code == -signal.SIGKILL
+    status = outlet.to_status(json.loads(bucket["prefix/name/status.json"]))
+    assert (status.ended, status.error) == (True, "the agent on name was killed by signal 9")
+
+
+def test_what_an_agent_said_before_it_was_killed_stays(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(json.dumps({"machine": "debug-0", "stage": "run", "jobs_done": 2}))
+    bootstrap.last_word(tmp_path, "debug-0", 137)
+    status = outlet.to_status(said(tmp_path))
+    assert (status.stage, status.jobs_done, status.ended) == (Stage.RUN, 2, True)
+    assert status.error == "the agent on debug-0 ended with 137 before it could say why"
+
+
+def test_an_agent_that_said_its_last_word_keeps_it(tmp_path: Path) -> None:
+    word = {"machine": "controller", "stage": "run", "ended": True, "error": "slurmctld did not start"}
+    (tmp_path / "status.json").write_text(json.dumps(word))
+    bootstrap.last_word(tmp_path, "controller", 1)
+    assert said(tmp_path) == word
