@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 from bakery import paths
 from bakery.errors import BakeryError
 from bakery.host import process, qemu
+from bakery.ovens import packer
 from bakery.settings import Accelerator, LocalSettings, OvenKind, Settings
 
 TOOLS = Path(__file__).with_name("system_tools.tsv")
@@ -93,6 +95,18 @@ def check_tool(tool: Tool) -> Check:
         fix = f"sudo apt-get install --no-install-recommends {tool.package}"
         return Check(tool.program, Condition.MISSING, "not installed", tool.purpose, fix)
     return Check(tool.program, Condition.OK, shown_version(found), tool.purpose)
+
+
+def check_builder() -> Check:
+    """Whether Packer can make QEMU machines: newer ones need a plugin, which the first bake installs if it can."""
+    name, purpose = "packer's qemu builder", "runs the machine that bakes"
+    try:
+        lacking = packer.lacks_builder()
+    except BakeryError as error:
+        return Check(name, Condition.MISSING, error.message, purpose, error.hint)
+    if lacking:
+        return Check(name, Condition.WARNING, "no plugin yet", purpose, shlex.join(packer.INSTALL_PLUGIN))
+    return Check(name, Condition.OK, "there", purpose)
 
 
 def check_accelerator(settings: LocalSettings) -> Check:
@@ -204,6 +218,8 @@ def check_spack(settings: Settings) -> Check:
 def _local(settings: Settings) -> Iterator[Check]:
     for tool in tools():
         yield check_tool(tool)
+    if find("packer"):
+        yield check_builder()
     yield check_accelerator(settings.local)
     yield check_disk(settings.state, DISK_PER_IMAGE_GB * max(2, len(settings.select)))
     yield check_disk(paths.cache(), DISK_PER_IMAGE_GB)

@@ -44,6 +44,31 @@ def test_a_program_that_is_missing_comes_with_the_line_that_installs_it() -> Non
     assert check.fix == "sudo apt-get install --no-install-recommends the-package"
 
 
+@pytest.mark.parametrize(
+    ("version", "installed", "condition"),
+    [
+        ("Packer v1.6.6", "", Condition.OK),
+        (
+            "Packer v1.14.3",
+            "/plugins/github.com/hashicorp/qemu/packer-plugin-qemu_v1.1.5_x5.0_linux_amd64",
+            Condition.OK,
+        ),
+        ("Packer v1.14.3", "/plugins/github.com/hashicorp/docker/packer-plugin-docker_v1.1.0", Condition.WARNING),
+        ("a stapler", "", Condition.MISSING),
+    ],
+)
+def test_a_packer_without_its_qemu_plugin_is_told_how_to_get_it(
+    version: str, installed: str, condition: Condition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packer = program(tmp_path, "packer", version)
+    packer.write_text(f"#!/bin/sh\n[ $1 = version ] && echo '{version}' || echo '{installed}'\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    check = doctor.check_builder()
+    assert check.condition is condition
+    if condition is Condition.WARNING:
+        assert check.fix == "packer plugins install github.com/hashicorp/qemu"
+
+
 def test_programs_that_only_root_has_on_path_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert doctor.find("mke2fs") is not None

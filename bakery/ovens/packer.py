@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from bakery.host import process, qemu, space
 from bakery.ovens.template import MARK, Rendering
 
 HINT = "run: sudo apt-get install packer"
-PLUGIN = "github.com/hashicorp/qemu"
+INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 GONE_LOOKS = 10  # two seconds
@@ -108,22 +109,28 @@ def version(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def lacks_builder() -> bool:
+    """Whether this Packer has no qemu builder, as newer ones come without plugins. Raises BakeryError."""
+    if version(process.output(["packer", "version"])) < NO_PLUGINS:
+        return False
+    return "packer-plugin-qemu" not in process.output(["packer", "plugins", "installed"])
+
+
 def prepare() -> None:
     """See that Packer and its qemu builder are there; installs the plugin of newer versions. Raises MissingTool."""
     process.find_tool("packer", HINT)
-    if version(process.output(["packer", "version"])) < NO_PLUGINS:
-        return
-    if "packer-plugin-qemu" in process.output(["packer", "plugins", "installed"]):
+    if not lacks_builder():
         return
     log = paths.cache() / "packer-plugins.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        process.run(["packer", "plugins", "install", PLUGIN], log=log, timeout=300)
+        process.run(INSTALL_PLUGIN, log=log, timeout=300)
     except (BakeryError, TimeoutError) as error:
         raise MissingTool(
             "this Packer has no qemu builder, and its plugin could not be installed",
+            tail=error.tail if isinstance(error, BakeryError) else (),
             log=log,
-            hint=f"run: packer plugins install {PLUGIN}",
+            hint=f"run: {shlex.join(INSTALL_PLUGIN)}",
         ) from error
 
 

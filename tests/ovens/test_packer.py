@@ -8,7 +8,7 @@ import pytest
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
-from bakery.ovens.packer import GONE_LOOKS, PortTaken, Progress, _Machine, environment, failure, version
+from bakery.ovens.packer import GONE_LOOKS, PortTaken, Progress, _Machine, environment, failure, prepare, version
 
 NAMES = ("file share", "shell install.sh")
 
@@ -110,6 +110,35 @@ def test_versions(text: str, found: tuple[int, int]):
 def test_no_version_is_a_missing_tool():
     with pytest.raises(MissingTool):
         version("packer: a stapler")
+
+
+def newer_packer(folder: Path, install: str) -> None:
+    """A Packer without plugins whose ``plugins install`` runs this shell line."""
+    file = folder / "packer"
+    file.write_text(
+        f'#!/bin/sh\ncase "$1 $2" in\n"version ") echo Packer v1.14.3;;\n"plugins install") {install};;\nesac\n'
+    )
+    file.chmod(0o755)
+
+
+def test_the_plugin_of_a_newer_packer_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    newer_packer(tmp_path, f'echo "$3" > {tmp_path}/installed')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    prepare()
+    assert (tmp_path / "installed").read_text() == "github.com/hashicorp/qemu\n"
+
+
+def test_a_plugin_that_could_not_be_installed_is_told_with_packers_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    newer_packer(tmp_path, "echo no such host; exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(MissingTool) as caught:
+        prepare()
+    assert caught.value.tail == ("no such host",)
+    assert caught.value.hint == "run: packer plugins install github.com/hashicorp/qemu"
 
 
 @dataclass
