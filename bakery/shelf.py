@@ -18,7 +18,7 @@ from bakery.settings import OvenKind, Settings
 class Shelf:
     """What the library holds: images, families, tests that images passed (digest or its beginning), bake times.
 
-    ``problems`` says when it could not be asked.
+    ``tests`` are the manifests of these tests, where they are known. ``problems`` says when it could not be asked.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -26,10 +26,11 @@ class Shelf:
     proven: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def decide(self, planned: Sequence[Outline]) -> tuple[Decision, ...]:
         """What is done with each image of the plan, and why."""
-        return decide(planned, self.images, self.families, self.proven)
+        return decide(planned, self.images, self.families, self.proven, self.tests)
 
 
 def read(settings: Settings, planned: Sequence[Outline]) -> Shelf:
@@ -39,7 +40,8 @@ def read(settings: Settings, planned: Sequence[Outline]) -> Shelf:
     try:
         from bakery.library import make  # SQLite or Google's clients: not needed without a library
 
-        return _read(make(settings), planned)
+        found = _read(make(settings), planned)
+        return replace(found, tests=_tests(settings, planned, found.proven))
     except (BakeryError, ImportError) as error:
         return Shelf(problems=(_unknown(error),))
 
@@ -58,6 +60,16 @@ def _read(library: Library, planned: Sequence[Outline]) -> Shelf:
     proven = {record.name: found for record in images if record.name in wanted and (found := _proven(library, record))}
     times = {record.candidate_for: record.bake_seconds for record in images if record.bake_seconds}
     return Shelf(_completed(library, images, planned, families), families, proven, {**times, **_times(library)})
+
+
+def _tests(settings: Settings, planned: Sequence[Outline], proven: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """What is known of the tests that images passed, where the plan has others now."""
+    changed = [image.name for image in planned if not image.tests_digest.startswith(proven.get(image.name, ""))]
+    if not changed:
+        return {}
+    from bakery.resources import orders  # as above
+
+    return {name: orders.tests_inputs(StatePaths(settings.state), name, proven[name]) for name in changed}
 
 
 def _proven(library: Library, record: ImageRecord) -> str:

@@ -57,7 +57,8 @@ def _of_revision(settings: Settings, since: str) -> shelf.Shelf:
         images, _ = _planned(old, _Nothing(), locked=False)
     records = tuple(_record(image) for image in images)
     families = {image.family: image.name for image in images}
-    return shelf.Shelf(records, families, {image.name: image.tests_digest for image in images})
+    proven = {image.name: image.tests_digest for image in images}
+    return shelf.Shelf(records, families, proven, tests={image.name: image.tests_inputs for image in images})
 
 
 def _record(image: Outline) -> ImageRecord:

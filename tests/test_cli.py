@@ -44,10 +44,14 @@ def test_plan_as_table_and_as_comment(checkout: Checkout) -> None:
     assert checkout.run("plan", "--markdown").stdout.startswith("<!-- image-bakery plan -->\n### 2 images: 2 baked")
 
 
-def test_plan_since_a_revision_says_what_changed_without_a_library(checkout: Checkout) -> None:
+def commit(checkout: Checkout) -> None:
     git = ["git", "-C", str(checkout.root), "-c", "user.name=x", "-c", "user.email=x@y"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run([*git, *command], check=True)
+
+
+def test_plan_since_a_revision_says_what_changed_without_a_library(checkout: Checkout) -> None:
+    commit(checkout)
     (checkout.root / "packages/app/install.sh").write_text("#!/bin/bash\ntrue\n")
     found = json.loads(checkout.run("plan", "--since", "HEAD", "--json").stdout)
     assert [(image["family"], image["action"], image["reasons"]) for image in found["images"]] == [
@@ -60,6 +64,17 @@ def test_plan_since_a_revision_says_what_changed_without_a_library(checkout: Che
         done = checkout.run("plan", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert "--since" in done.stderr
+
+
+def test_plan_since_a_revision_names_what_changed_in_the_tests(checkout: Checkout) -> None:
+    checkout.suite("app", "out")
+    commit(checkout)
+    (checkout.root / "packages/app/test/run.sh").write_text("#!/bin/bash\nfalse\n")
+    found = json.loads(checkout.run("plan", "--since", "HEAD", "--json").stdout)
+    assert [(image["action"], image["reasons"]) for image in found["images"]] == [
+        ("keep", []),
+        ("test", ["packages/app/test/run.sh changed"]),
+    ]
 
 
 def test_plan_of_another_tree_needs_no_lock(checkout: Checkout, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.plan.model import Action, Decision, Outline
@@ -15,11 +15,13 @@ def decide(
     images: Sequence[ImageRecord],
     families: Mapping[str, str],
     proven: Mapping[str, str] | None = None,
+    tests: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[Decision, ...]:
     """A decision for each image of the plan, in its order.
 
     ``images`` is the library, oldest first, ``families`` what each family points at. ``proven`` maps an image's name
     to the digest (or its beginning) of the tests it last passed; without it a proof counts for the tests of today.
+    ``tests`` maps it to the manifest of these tests, as far as anybody knows.
     """
     known = {record.name: record for record in images if record.state is not ImageState.DELETED}
     latest = {record.candidate_for: record for record in images}
@@ -33,29 +35,28 @@ def decide(
             decisions.append(Decision(image, Action.BAKE, _why_baked(image, before, fresh)))
         else:
             promoted = families.get(image.family) == image.name
-            tests = (proven or {}).get(image.name, "")
-            decisions.append(_there(image, record, promoted, tests))
+            doubts = _why_tested(image, record, (proven or {}).get(image.name, ""), (tests or {}).get(image.name, {}))
+            decisions.append(_there(image, promoted, doubts))
     return tuple(decisions)
 
 
-def _there(image: Outline, record: ImageRecord, promoted: bool, tests: str) -> Decision:
+def _there(image: Outline, promoted: bool, doubts: tuple[str, ...]) -> Decision:
     """The decision for an image that the library has."""
-    doubt = _why_tested(image, record, tests)
-    if doubt:
-        return Decision(image, Action.TEST, (doubt,))
+    if doubts:
+        return Decision(image, Action.TEST, doubts)
     if promoted:
         return Decision(image, Action.KEEP)
     return Decision(image, Action.ADOPT, (f"the library has {image.name} already, {image.family} will point at it",))
 
 
-def _why_tested(image: Outline, record: ImageRecord, tests: str) -> str:
+def _why_tested(image: Outline, record: ImageRecord, tests: str, before: Mapping[str, str]) -> tuple[str, ...]:
     if not image.tests_digest:
-        return ""
+        return ()
     if record.proof is Proof.UNTESTED:
-        return "baked, and not tested yet"
+        return ("baked, and not tested yet",)
     if tests and not image.tests_digest.startswith(tests):
-        return "tests changed"
-    return "the last Fluid-Run failed" if record.proof is Proof.FAILED else ""
+        return (_some(changes(before, image.tests_inputs)) if before else ()) or ("tests changed",)
+    return ("the last Fluid-Run failed",) if record.proof is Proof.FAILED else ()
 
 
 def _why_baked(image: Outline, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:
@@ -67,9 +68,14 @@ def _why_baked(image: Outline, before: ImageRecord | None, fresh: set[str]) -> t
     if not image.base.external and image.base.family in fresh:
         own = f"base {image.base.family}"
         reasons = [f"parent {image.base.family} is baked", *(text for text in reasons if not text.startswith(own))]
-    if len(reasons) > REASONS_SHOWN:
-        reasons = [*reasons[:REASONS_SHOWN], f"and {len(reasons) - REASONS_SHOWN} more"]
-    return tuple(reasons) or (f"{before.name} had the same inputs in another form",)
+    return _some(reasons) or (f"{before.name} had the same inputs in another form",)
+
+
+def _some(reasons: Iterable[str]) -> tuple[str, ...]:
+    """As many of them as anybody reads."""
+    found = tuple(reasons)
+    more = len(found) - REASONS_SHOWN
+    return (*found[:REASONS_SHOWN], f"and {more} more") if more > 0 else found
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

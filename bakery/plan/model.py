@@ -49,7 +49,7 @@ class Outline:
     """What a plan's report says of an image.
 
     ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
-    ``tests_digest`` is empty for an image without tests.
+    ``tests_digest`` is empty for an image without tests, ``tests_inputs`` is the manifest of that digest.
     """
 
     package: str
@@ -60,6 +60,7 @@ class Outline:
     base: Base
     inputs: Mapping[str, str]
     tests_digest: str = ""
+    tests_inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

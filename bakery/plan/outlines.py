@@ -65,19 +65,22 @@ def _sketches(settings: Settings, found: Found) -> bytes:
         node, counts, tests = point.node, material(point, settings), tests_of(point)
         at, base_at = ([file.removeprefix(f"{found.shown}/"), line] for file, line in (node.at, node.base_at))
         placed = [node.variant, node.family, node.base_family, node.base_project, at, base_at]
-        made.append([placed, digest.content(counts), digest.manifest(counts), tests.digest if tests else ""])
+        proof = [tests.digest, tests.inputs] if tests else ["", {}]
+        made.append([placed, digest.content(counts), digest.manifest(counts), proof])
     return json.dumps(made, separators=(",", ":")).encode()
 
 
 def _seeds(found: Found, sketches: list[Any]) -> Iterator[Seed[Outline]]:
     """What :func:`_sketches` made of that package."""
-    for (variant, family, base_family, base_project, at, base_at), content, inputs, tests_digest in sketches:
+    for (variant, family, base_family, base_project, at, base_at), *told in sketches:
         own, base = ((f"{found.shown}/{file}", line) for file, line in (at, base_at))
         node = Node(found.name, variant, family, base_family, base_project, own, base)
-        yield Seed(node, partial(_outline, node, content, inputs, tests_digest))
+        yield Seed(node, partial(_outline, node, *told))
 
 
-def _outline(node: Node, content: str, inputs: dict[str, str], tests_digest: str, base: Base) -> Outline:
+def _outline(
+    node: Node, content: str, inputs: dict[str, str], proof: tuple[str, dict[str, str]], base: Base
+) -> Outline:
     identity = digest.digest(base, content)
     return Outline(
         package=node.package,
@@ -87,5 +90,6 @@ def _outline(node: Node, content: str, inputs: dict[str, str], tests_digest: str
         digest=identity,
         base=base,
         inputs=digest.based(base, inputs),
-        tests_digest=tests_digest,
+        tests_digest=proof[0],
+        tests_inputs=proof[1],
     )

@@ -96,6 +96,7 @@ def image(point: Point, settings: Settings, revision: str, base: Base) -> ImageP
         inputs=digest.based(base, digest.manifest(counts)),
         timeout=recipe.timeout,
         tests_digest=tests.digest if tests else "",
+        tests_inputs=tests.inputs if tests else {},
         tests=tests,
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.errors import of_the_system
 from bakery.paths import StatePaths
+from bakery.plan.digest import tests_digest
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan
-from bakery.plan.order import bake_order, test_order, to_json
+from bakery.plan.order import bake_order, test_from_json, test_order, to_json
 
 
 def bake_file(paths: StatePaths, name: str) -> Path:
@@ -24,6 +26,15 @@ def test_file(paths: StatePaths, image: str, tests: str) -> Path:
 
 
 test_file.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
+
+
+def tests_inputs(paths: StatePaths, image: str, tests: str) -> Mapping[str, str]:
+    """The manifest of tests that were ordered in this checkout before; empty when nothing is known of them."""
+    try:
+        order = test_from_json(json.loads(test_file(paths, image, tests).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+    return tests_digest(order.suite, order.files)[1]
 
 
 def write(paths: StatePaths, image: ImagePlan) -> None:

@@ -103,6 +103,9 @@ def test_a_changed_test_only_tests() -> None:
     assert tests is not None
     (found,) = decide(after.images, *library(before), {before.images[0].name: tests.digest[:12]})
     assert (found.action, found.reasons) == (Action.TEST, ("tests changed",))
+    passed = {before.images[0].name: tests.inputs}
+    (named,) = decide(after.images, *library(before), {before.images[0].name: tests.digest[:12]}, passed)
+    assert named.reasons == ("packages/base/test/run.sh changed",)
     (same,) = decide(before.images, *library(before), {before.images[0].name: tests.digest[:12]})
     assert same.action is Action.KEEP
 
