@@ -69,8 +69,13 @@ def _drawn(place: Path, want: _Ticket) -> Iterator[_Ticket]:
         ticket = replace(want, number=max((number for number, _ in _files(place)), default=0) + 1)
         file = place / f"{ticket.number}.ticket"
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        locks.try_lock(handle)
-        _write(file, ticket)
+        try:
+            locks.try_lock(handle)
+            _write(file, ticket)
+        except BaseException:  # a full disk: a ticket without content would stop all others
+            file.unlink(missing_ok=True)
+            os.close(handle)
+            raise
     try:
         yield ticket
     finally:

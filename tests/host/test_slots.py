@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from bakery.activity import Activity
 from bakery.errors import Interrupted
+from bakery.host import slots
 from bakery.host.slots import Capacity, capacity, take
 from bakery.settings import LocalSettings
 
@@ -109,3 +111,16 @@ def test_waiting_can_be_cancelled_and_leaves_no_ticket(tmp_path: Path):
         with pytest.raises(Interrupted), take(1, 10, activity, LIMIT, tmp_path):
             pass
         assert len(list(tmp_path.glob("*.ticket"))) == 1
+
+
+def test_a_ticket_that_finds_no_room_is_taken_away_and_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(_file: Path, _ticket: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(slots, "_write", full)
+        with pytest.raises(OSError, match="No space left"), take(1, 10, Activity(), LIMIT, tmp_path):
+            pass
+    assert list(tmp_path.glob("*.ticket")) == []
+    with take(1, 10, Activity(), LIMIT, tmp_path):
+        pass
