@@ -82,7 +82,7 @@ def shown_version(program: Path) -> str:
         return str(program)
     try:
         tail = process.run([str(program), *options], timeout=10).text
-    except (BakeryError, TimeoutError):
+    except BakeryError:
         return str(program)
     match = re.search(r"\d+(\.\d+)+", tail)
     return match[0] if match else str(program)
@@ -185,7 +185,7 @@ def shown_version_of_engine(program: Path) -> str:
     """What ``pulumi version`` prints, or "unknown"."""
     try:
         return process.run([str(program), "version"], env={"PULUMI_SKIP_UPDATE_CHECK": "true"}, timeout=20).text
-    except (BakeryError, TimeoutError):
+    except BakeryError:
         return "unknown"
 
 

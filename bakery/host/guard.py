@@ -55,12 +55,13 @@ def reap() -> None:
 
 
 def end(signum: int) -> bool:
-    """Send a signal to all descendants; says whether there were any."""
-    found = descendants(os.getpid())
-    for pid in found:
-        with contextlib.suppress(ProcessLookupError):
+    """Send a signal to all descendants; says whether any got it: those of another user (sudo) can't be ended."""
+    told = False
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signum)
-    return bool(found)
+            told = True
+    return told
 
 
 def end_all(grace: float) -> None:

@@ -15,11 +15,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from shutil import which
 
 from bakery.activity import Activity
-from bakery.errors import MAKE_ROOM, BakeryError, Interrupted, MissingTool
+from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Interrupted, MissingTool
 from bakery.host import space
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -36,6 +37,14 @@ class CommandFailed(BakeryError):
         message = f"{Path(command[0]).name} ended with exit code {code}"
         super().__init__(message, tail=tail, log=log, replay=replay, hint=hint)
         self.code = code
+
+
+class TimedOut(InfrastructureFailed):
+    """A command was stopped as it took too long."""
+
+    def __init__(self, command: Sequence[str], seconds: float, tail: Sequence[str], replay: str) -> None:
+        message = f"{Path(command[0]).name} did not end within {seconds:.0f} s"
+        super().__init__(message, tail=tail, replay=replay, hint="try again; is this machine very busy?")
 
 
 @dataclass(frozen=True)
@@ -95,11 +104,20 @@ class Running:
             sink = opened.enter_context(self.log.open("ab", buffering=0)) if self.log else None
             for raw in source:
                 if sink:
-                    sink.write(raw)
+                    sink = self._kept(sink, raw)
                 line = raw.decode("utf-8", "replace").rstrip()
                 self.lines.append(line)
                 if self._on_line:
                     self._on_line(line)
+
+    def _kept(self, sink: FileIO, raw: bytes) -> FileIO | None:
+        """The log, after ``raw`` was put into it; None, and a line that says why, when nothing more can be."""
+        try:
+            sink.write(raw)
+        except OSError as error:
+            self.lines.append(f"{self.log}: {error.strerror}")
+            return None
+        return sink
 
     def _close(self) -> None:
         """Let go of the pipes of a command that has ended."""
@@ -126,7 +144,7 @@ class Running:
     def wait(self, activity: Activity | None = None, timeout: float | None = None) -> int:
         """Wait for the end; a cancelled activity or the timeout (seconds) stops the command.
 
-        Raises Interrupted, or TimeoutError after the command was stopped.
+        Raises Interrupted, or TimedOut after the command was stopped.
         """
         waited = 0.0
         step = 0.1
@@ -142,7 +160,7 @@ class Running:
                 raise Interrupted(f"{Path(self.command[0]).name} was stopped on request")
             if timeout is not None and waited >= timeout:
                 self.stop()
-                raise TimeoutError(f"{Path(self.command[0]).name} did not end within {timeout:.0f} s")
+                raise TimedOut(self.command, timeout, tuple(self.lines), self.replay)
 
     def stop(self) -> None:
         """End the command and all below it, politely for at most 5 s; idempotent."""
@@ -196,7 +214,7 @@ def run(
     activity: Activity | None = None,
     timeout: float | None = None,
 ) -> Finished:
-    """Run a command to its end; raises CommandFailed, Interrupted or TimeoutError."""
+    """Run a command to its end; raises CommandFailed, Interrupted or TimedOut."""
     running = start(command, cwd=cwd, env=env, log=log, on_line=on_line)
     code = running.wait(activity, timeout)
     if code != 0:
@@ -207,15 +225,22 @@ def run(
 def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 60) -> str:
     """What a short command prints on standard output; no guard, as it leaves nothing running.
 
-    Raises CommandFailed, or TimeoutError after ``timeout`` seconds.
+    Raises CommandFailed, or TimedOut after ``timeout`` seconds. What is no UTF-8 is replaced.
     """
     words = list(command)
     try:
         done = subprocess.run(
-            words, cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
+            words,
+            cwd=cwd,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f"{Path(words[0]).name} did not end within {timeout:.0f} s") from error
+        raise TimedOut(words, timeout, (), shlex.join(words)) from error
     if done.returncode != 0:
         raise CommandFailed(command, done.returncode, done.stderr.splitlines()[-TAIL_LINES:], None, shlex.join(command))
     return done.stdout

@@ -152,7 +152,7 @@ def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
         ]
         try:
             return process.start(command).wait(timeout=timeout) == PROBE_EXIT
-        except TimeoutError:
+        except process.TimedOut:
             return False
 
 

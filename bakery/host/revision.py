@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakery.errors import InputError, Problem
+from bakery.errors import BakeryError, InputError, Problem
 from bakery.host import process
 
 
@@ -12,7 +12,7 @@ def revision(root: Path) -> str:
     """The git commit of ``root`` in hex; "" where there is no git, no checkout or no commit yet."""
     try:
         return process.output(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root).strip()
-    except (process.CommandFailed, OSError):
+    except (BakeryError, OSError):
         return ""
 
 
@@ -24,8 +24,8 @@ def extract(root: Path, revision: str, folder: Path) -> None:
         process.output(packed, cwd=root)
         folder.mkdir()
         process.output(["tar", "-xf", str(archive), "-C", str(folder)])
-    except (process.CommandFailed, OSError) as error:
-        why = error.tail[-1] if isinstance(error, process.CommandFailed) and error.tail else error
+    except (BakeryError, OSError) as error:
+        why = (error.message, *error.tail)[-1] if isinstance(error, BakeryError) else error
         hint = "name a commit that this checkout has (a shallow clone has few)"
         raise InputError([Problem("--since", 1, f"revision {revision!r} can't be read: {why}", hint)]) from error
     finally:

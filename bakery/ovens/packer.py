@@ -125,10 +125,10 @@ def prepare() -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         process.run(INSTALL_PLUGIN, log=log, timeout=300)
-    except (BakeryError, TimeoutError) as error:
+    except BakeryError as error:
         raise MissingTool(
             "this Packer has no qemu builder, and its plugin could not be installed",
-            tail=error.tail if isinstance(error, BakeryError) else (),
+            tail=error.tail,
             log=log,
             hint=f"run: {shlex.join(INSTALL_PLUGIN)}",
         ) from error
@@ -243,5 +243,6 @@ def _what_failed(progress: Progress) -> str:
 
 
 def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:
-    tail = tuple(line for line in running.lines if LEFT_UP not in line)
+    # Of a copy: more lines may come meanwhile.
+    tail = tuple(line for line in tuple(running.lines) if LEFT_UP not in line)
     return kind(message, tail=tail, log=running.log, replay=running.replay, hint=hint)

@@ -27,6 +27,7 @@ HOST = "10.0.2.2"
 SOURCES = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
 MIRROR, CACHE, KEY = "spack_mirror", "spack_cache", "spack_cache_key"
 CHUNK = 1 << 20
+PACK_SECONDS = 1800.0  # a folder may hold what Spack installed there
 
 
 def path_of(value: str) -> Path | None:
@@ -75,7 +76,7 @@ def _pack(root: Path, name: str, folder: Path, ref: str) -> str:
     else:
         command = ["tar", "-czf", str(archive), "--exclude-vcs", "-C", str(folder.parent), folder.name]
     try:
-        process.output(command)
+        process.output(command, timeout=PACK_SECONDS)
     except process.CommandFailed as error:
         raise InfrastructureFailed(f"{folder} can't be packed: {error.message}", hint="is the ref there?") from error
     return archive.name

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bakery.activity import Activity
-from bakery.errors import Interrupted, MissingTool
-from bakery.host import process
+from bakery.errors import MAKE_ROOM, InfrastructureFailed, Interrupted, MissingTool
+from bakery.host import guard, process
 
 PATIENCE = 10.0
 
@@ -90,8 +90,17 @@ def test_a_log_is_written_while_the_command_runs(tmp_path: Path) -> None:
         running.stop()
 
 
+def test_a_command_goes_on_when_its_log_finds_no_room_and_its_failure_says_so() -> None:
+    with pytest.raises(process.CommandFailed) as failed:
+        process.run(["sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exit 3"], log=Path("/dev/full"))
+    assert failed.value.code == 3
+    assert failed.value.tail == ("/dev/full: No space left on device", "1", "2", "3")
+    assert failed.value.hint == MAKE_ROOM
+
+
 def test_output_that_is_no_text_does_no_harm() -> None:
     assert process.run(["printf", r"a\377b\n"]).tail == ("a\N{REPLACEMENT CHARACTER}b",)
+    assert process.output(["printf", r"a\377b"]) == "a\N{REPLACEMENT CHARACTER}b"
 
 
 def test_a_failure_carries_code_tail_log_and_replay(tmp_path: Path) -> None:
@@ -203,7 +212,7 @@ def test_a_cancelled_activity_stops_the_command(tmp_path: Path) -> None:
 
 
 def test_a_timeout_stops_the_command(tmp_path: Path) -> None:
-    with pytest.raises(TimeoutError, match="did not end within"):
+    with pytest.raises(process.TimedOut, match="did not end within"):
         process.run(python(f"{DAEMON}\n{LINGERS}", tmp_path / "pid"), timeout=1.0)
     assert not alive(int((tmp_path / "pid").read_text()))
 
@@ -225,6 +234,23 @@ def test_it_is_known_whether_a_program_runs_below_a_command() -> None:
     assert not running.runs("sleep")
 
 
-def test_a_short_command_that_hangs_is_told_in_words() -> None:
-    with pytest.raises(TimeoutError, match="sleep did not end within 0 s"):
+def test_a_short_command_that_hangs_is_told_in_words_and_is_nobodys_defect() -> None:
+    with pytest.raises(InfrastructureFailed, match="sleep did not end within 0 s") as hung:
         process.output(["sleep", "60"], timeout=0.2)
+    assert hung.value.replay == "sleep 60"
+
+
+def test_the_guard_ends_the_others_when_one_is_another_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    def kill(pid: int, _signal: int) -> None:
+        if pid == 1:
+            raise PermissionError
+        told.append(pid)
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(guard, "descendants", lambda _root: [1, 2, 3])
+    assert guard.end(signal.SIGTERM)
+    assert told == [2, 3]
+    monkeypatch.setattr(guard, "descendants", lambda _root: [1])
+    assert not guard.end(signal.SIGKILL), "nothing is left that could be ended"

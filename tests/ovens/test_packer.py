@@ -173,3 +173,21 @@ def test_steps_that_only_left_their_machine_up_are_not_shown_as_the_reason():
     lines = ("E: no such package", *(f'==> gce: aborted: skipping cleanup of step "Step{n}"' for n in range(20)))
     _, _, error = after(CONNECTED, FIRST, *lines)
     assert error.tail[-1] == "E: no such package"
+
+
+def test_an_error_is_made_while_packer_still_talks():
+    lines: deque[str] = deque()
+
+    class Growing(str):
+        def __contains__(self, _words: str) -> bool:
+            lines.append("more")
+            return False
+
+    lines.extend((Growing("one"), "two"))
+    watched = Watched(lines, looks=[True, *[False] * (GONE_LOOKS + 1)])
+    machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
+    for _ in range(GONE_LOOKS + 1):
+        machine.check()
+    with pytest.raises(InfrastructureFailed) as told:
+        machine.check()
+    assert told.value.tail == ("one", "two")

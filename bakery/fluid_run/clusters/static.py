@@ -111,11 +111,10 @@ class StaticCluster:
             return self._known
         try:
             text = process.output(self._ssh(ASK.format(folder=self.there)), timeout=CALL_SECONDS)
-        except (BakeryError, TimeoutError) as error:
+        except BakeryError as error:
             if time.monotonic() - self._answered < SILENT_SECONDS:
                 return self._known
-            said = error.tail if isinstance(error, BakeryError) else ()
-            raise InfrastructureFailed(f"{self.made.controller} does not answer on ssh", tail=said) from error
+            raise InfrastructureFailed(f"{self.made.controller} does not answer on ssh", tail=error.tail) from error
         finally:
             self._asked = time.monotonic()
         self._answered = self._asked
@@ -133,7 +132,7 @@ class StaticCluster:
             return
         packed = self.here / "results.tar"
         for name, target in (("agent.log", place / "console.log"), ("results.tar", packed)):
-            with contextlib.suppress(BakeryError, TimeoutError):
+            with contextlib.suppress(BakeryError):
                 self._copy(Activity(), f"{self.made.controller}:{self.there}/out/{name}", str(target))
         if packed.is_file():
             with packed.open("rb") as source:
@@ -148,7 +147,7 @@ class StaticCluster:
         """End the agent, which ends its jobs, and take away the folder; what can't be reached ends by itself."""
         if self.begun:
             self.begun = False
-            with contextlib.suppress(BakeryError, TimeoutError):
+            with contextlib.suppress(BakeryError):
                 self._called(Activity(), self._ssh(END.format(folder=self.there)))
         shutil.rmtree(self.here, ignore_errors=True)
 
@@ -165,7 +164,7 @@ class StaticCluster:
 
     def _last_words(self) -> tuple[str, ...]:
         """What the agent printed last, if it can be had."""
-        with contextlib.suppress(BakeryError, TimeoutError):
+        with contextlib.suppress(BakeryError):
             return tuple(process.output(self._ssh(f"tail -n 40 {self.there}/out/agent.log")).splitlines())
         return ()
 
@@ -188,7 +187,7 @@ class StaticCluster:
     def _called(self, activity: Activity, command: Sequence[str]) -> None:
         try:
             process.run(command, activity=activity, timeout=CALL_SECONDS)
-        except process.CommandFailed as error:
+        except (process.CommandFailed, process.TimedOut) as error:
             hint = "the account needs IAP's tunnel and OS Login on the controller, see docs/rcc-run.md"
             raise InfrastructureFailed(
                 f"{self.made.controller}: {error.message}", tail=error.tail, replay=error.replay, hint=hint
