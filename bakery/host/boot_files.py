@@ -81,7 +81,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
         with raw.open("rb") as disk:
             offsets = partition_offsets(disk.read(34 * SECTOR))
         for offset in offsets:
-            found = _from_file_system(_FileSystem(debugfs, f"{raw}?offset={offset}"), folder)
+            found = _from_file_system(_FileSystem(debugfs, folder, f"{raw.name}?offset={offset}"))
             if found:
                 return found
     finally:
@@ -103,15 +103,19 @@ def _check(image: Path, activity: Activity) -> None:
 
 @dataclass(frozen=True)
 class _FileSystem:
-    """An ext file system inside a raw disk, read with debugfs."""
+    """An ext file system inside a raw disk, read with debugfs.
+
+    It runs in ``folder`` and is told bare names: it would split a path with blanks.
+    """
 
     debugfs: Path
+    folder: Path
     device: str
 
     def ask(self, request: str) -> str:
         """What debugfs prints; nothing when there is no such file system or file."""
         try:
-            return process.output([str(self.debugfs), "-R", request, self.device])
+            return process.output([str(self.debugfs), "-R", request, self.device], cwd=self.folder)
         except process.CommandFailed:
             return ""
 
@@ -125,19 +129,19 @@ class _FileSystem:
         return path
 
     def dump(self, path: str, target: Path) -> bool:
-        """Copy a file out; says whether it was there."""
+        """Copy a file out into the folder; says whether it was there."""
         target.unlink(missing_ok=True)
-        self.ask(f'dump "{self.resolve(path)}" {target}')
+        self.ask(f'dump "{self.resolve(path)}" {target.name}')
         return target.is_file() and target.stat().st_size > 0
 
 
-def _from_file_system(system: _FileSystem, folder: Path) -> BootFiles | None:
+def _from_file_system(system: _FileSystem) -> BootFiles | None:
     """Kernel and initial file system by the first grub.cfg of one file system."""
     for file in GRUB_FILES:
         entry = grub_entry(system.ask(f"cat {file}"))
         if entry is None:
             continue
-        files = BootFiles(folder / "vmlinuz", folder / "initrd", entry.root)
+        files = BootFiles(system.folder / "vmlinuz", system.folder / "initrd", entry.root)
         if system.dump(entry.kernel, files.kernel) and system.dump(entry.initrd, files.initrd):
             quick_init.append(files.initrd)
             return files
