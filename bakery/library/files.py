@@ -80,11 +80,11 @@ class ImageFiles:
         """The sidecar of an image; None when there is none, or one that this version can't use."""
         with _reading(self.sidecar(name)):
             try:
-                text = self.sidecar(name).read_text(encoding="utf-8")
+                content = self.sidecar(name).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
         try:
-            found = decode(Sidecar, json.loads(text))
+            found = decode(Sidecar, json.loads(content))
         except ValueError:
             return None
         return found if found.version == SIDECAR_VERSION and found.record.name == name else None

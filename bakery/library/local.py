@@ -155,26 +155,13 @@ class LocalLibrary:
         with self.leases.shared(digest):
             yield self.image_file(name)  # again: it may have been deleted while we waited
 
-    def record_bake(self, name: str, seconds: float) -> None:
-        """Keep how long a bake took (wall time)."""
-        with self.database.writing() as connection:
-            row = rows.select(connection, name)
-            if row is None:
-                raise BakeryError(f"there is no image {name} that could have been baked")
-            connection.execute("UPDATE images SET bake_seconds = ? WHERE name = ?", (seconds, name))
-            connection.execute(
-                "INSERT INTO bakes (image, family, seconds, at) VALUES (?, ?, ?, ?)",
-                (name, row["candidate_for"], seconds, self._clock()),
-            )
-
     def bake_times(self) -> Mapping[str, float]:
         """Family to the seconds of its last bake, also of images that are gone since."""
         with self.database.reading() as connection:
             images = connection.execute(
                 "SELECT candidate_for, bake_seconds FROM images WHERE bake_seconds > 0 ORDER BY seq"
             ).fetchall()
-            bakes = connection.execute("SELECT family, seconds FROM bakes ORDER BY id").fetchall()
-        return dict([tuple(row) for row in images] + [tuple(row) for row in bakes])
+        return {row["candidate_for"]: row["bake_seconds"] for row in images}
 
     def record_run(self, result: RunResult) -> None:
         """Keep a Fluid-Run, whatever its verdict; the same run again takes the place of the first."""

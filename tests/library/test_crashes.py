@@ -127,10 +127,10 @@ def test_forty_threads_of_one_process_publish_prove_and_promote(
         file = tmp_path / f"{number}.qcow2"
         file.write_text(family)
         image = library.publish(
-            ImageRecord(f"{family}-{digest[:12]}", digest, "some", "", family, "2026-01-01T00:00:00Z"), file
+            ImageRecord(f"{family}-{digest[:12]}", digest, "some", "", family, "2026-01-01T00:00:00Z", bake_seconds=1),
+            file,
         )
         library.prove(image.name, Proof.PASSED, "tests")
-        library.record_bake(image.name, 1.0)
         library.promote(image.name, family)
         library.close()
         return image.name
