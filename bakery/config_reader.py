@@ -45,9 +45,9 @@ class Reader:
         """A whole number of at least ``least``."""
 
         def number(value: Any) -> int:
-            if isinstance(value, bool) or int(value) < least:
+            if isinstance(value, bool) or int(str(value)) < least:  # a fraction is none, and text from the engine is
                 raise ValueError
-            return int(value)
+            return int(str(value))
 
         return int(self.take(key, default, number, f"a whole number, {least} or more"))
 

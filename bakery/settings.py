@@ -213,7 +213,7 @@ def from_file(root: Path, stack: str) -> Settings:
     if not file.exists():
         return parse({}, stack, root, file.name)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(file.read_bytes()) or {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -222,7 +222,8 @@ def from_file(root: Path, stack: str) -> Settings:
     if not isinstance(config, dict):
         raise InputError([Problem(file.name, 1, "has no mapping below config:", "write config: and the settings")])
     prefix = f"{PROJECT}:"
-    return parse({k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)}, stack, root, file.name)
+    given = {str(key): value for key, value in config.items()}
+    return parse({k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}, stack, root, file.name)
 
 
 KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "retentionDays")

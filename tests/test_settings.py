@@ -114,7 +114,7 @@ def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
     assert "known: accelerator, cores, diskGb, keepFailed, memoryMb, mirror, slots" in message
 
 
-@pytest.mark.parametrize("value", [True, "two", [], {}, 1.5j])
+@pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf")])
 def test_a_count_is_a_whole_number(value: Any) -> None:
     (message,) = messages({"retentionDays": value})
     assert "write a whole number, 0 or more" in message
@@ -143,14 +143,13 @@ def test_null_means_the_default() -> None:
 
 
 def write(folder: Path, text: str) -> Path:
-    (folder / "Pulumi.dev.yaml").write_text(text)
+    (folder / "Pulumi.dev.yaml").write_text(text, errors="surrogateescape")
     return folder
 
 
 def test_a_stacks_file_is_read_without_an_engine(tmp_path: Path) -> None:
-    text = (
-        "encryptionsalt: v1:x\nconfig:\n  gcp:project: other\n  image-bakery:oven: fake\n  image-bakery:select: [a]\n"
-    )
+    text = "encryptionsalt: v1:x\nconfig:\n  1: x\n  gcp:project: other\n"
+    text += "  image-bakery:oven: fake\n  image-bakery:select: [a]\n"
     settings = from_file(write(tmp_path, text), "dev")
     assert (settings.oven, settings.select, settings.stack) == (OvenKind.FAKE, ("a",), "dev")
 
@@ -165,6 +164,7 @@ def test_no_file_is_all_defaults(tmp_path: Path) -> None:
         ("config:\n  a: [1\n", 3, "is no YAML"),
         ("config: 3\n", 1, "no mapping below config"),
         ("- 1\n", 1, "no mapping"),
+        ("config:\n  a: \udce9\n", 1, "is no YAML"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
