@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -34,7 +35,7 @@ def bounds(metric: Metric) -> tuple[float | None, float | None]:
 
 def figure(metric: Metric, value: float | None) -> Figure:
     """The metric as it came out; one that can't be found in the output does not pass, with or without a reference."""
-    if value is None or value != value:  # noqa: PLR0124  not a number
+    if value is None or not math.isfinite(value):  # JSON has no word for the others
         return Figure(metric, None, False)
     least, most = bounds(metric)
     return Figure(metric, value, (least is None or value >= least) and (most is None or value <= most))

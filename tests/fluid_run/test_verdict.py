@@ -40,9 +40,10 @@ def test_a_metric_without_reference_is_only_recorded() -> None:
     assert verdict.figure(Metric("t", "x", ""), 1e9).passed
 
 
-def test_not_a_number_does_not_pass() -> None:
-    assert verdict.figure(FLOPS, float("nan")).value is None
-    assert not verdict.figure(FLOPS, float("nan")).passed
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_no_json_can_hold_is_no_figure(value: str) -> None:
+    found = verdict.figure(FLOPS, float(value))
+    assert (found.value, found.passed) == (None, False)
 
 
 def job(*metrics: Metric) -> TestJob:
