@@ -36,6 +36,7 @@ KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb")
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
+_VERSION = re.compile(r"[:@][^/]*$")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
@@ -146,8 +147,12 @@ def _steps(order: BakeOrder) -> list[Json]:
 
 
 def _tests(step: Json) -> bool:
-    image = str(step.get("name", "")).rpartition("/")[2].partition(":")[0]
-    return image in TEST_IMAGES
+    return _image(step).rpartition("/")[2] in TEST_IMAGES
+
+
+def _image(step: Json) -> str:
+    """The image that runs a step, without its tag or digest."""
+    return _VERSION.sub("", str(step.get("name", "")))
 
 
 def _packer(step: Json) -> Json:
@@ -159,7 +164,7 @@ def _packer(step: Json) -> Json:
         if isinstance(step.get(key), str):
             made[key] = _FORCE.sub("", step[key])
     env = list(PLUGIN_ENV)
-    if str(step.get("name", "")).partition(":")[0].endswith("hashicorp/packer"):
+    if _image(step).endswith("hashicorp/packer"):
         made["name"] = GCLOUD_IMAGE
         env.append(f"PATH={PATH}")
         if "script" not in step:

@@ -5,6 +5,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from bakery.plan.build_request import GCLOUD_IMAGE, PACKER, build_request, packer_template
 from bakery.plan.order import bake_order
 from bakery.plan.plan import make
@@ -57,8 +59,17 @@ def test_a_recipe_that_fetches_packer_itself_keeps_its_steps() -> None:
 def test_tests_are_left_out_and_all_other_steps_stay() -> None:
     given = build(_COMPILER="gcc")
     given["steps"] = [{"id": "get"}, *given["steps"], {"id": "test", "name": "gcr.io/x/fluid-run:1"}, {"id": "tell"}]
+    given["steps"] += [{"id": "pinned", "name": f"gcr.io/x/fluid-run@sha256:{'0' * 64}"}]
     made, _ = request(build=given)
     assert [step["id"] for step in made["steps"]] == ["Fetch Packer", "get", "Build Image", "tell"]
+
+
+@pytest.mark.parametrize("version", ["", ":1.9", f"@sha256:{'0' * 64}", f":1.9@sha256:{'0' * 64}"])
+def test_packers_own_image_becomes_gclouds_however_it_is_pinned(version: str) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0] |= {"name": f"docker.io/hashicorp/packer{version}"}
+    made, _ = request(build=given)
+    assert bakes(made)["name"] == GCLOUD_IMAGE
 
 
 def test_a_shells_packer_loses_only_its_force() -> None:
