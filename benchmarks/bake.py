@@ -27,7 +27,7 @@ from bakery.host import qemu
 from bakery.ovens import base_image, flatten, packer, seed, template
 from bakery.ovens.base import BakeOrder
 from bakery.ovens.local import LocalOven
-from bakery.ovens.stage import stage
+from bakery.recipe.stage import stage
 from bakery.settings import Settings, parse
 from tests.ovens import orders
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import shutil
 import time
@@ -10,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from bakery.activity import Activity
-from bakery.errors import BakeryError, InfrastructureFailed, InputError, Problem, TestFailed
+from bakery.errors import BakeryError, InfrastructureFailed, TestFailed
 from bakery.fluid_run import results, rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
 from bakery.fluid_run.clusters.course import deadline_seconds
@@ -26,6 +24,7 @@ from bakery.library.base import ImageRecord, Proof
 from bakery.library.leases import leased
 from bakery.paths import StatePaths
 from bakery.recipe.model import Json
+from bakery.recipe.stage import stage
 
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
@@ -93,24 +92,6 @@ def run(
 def new_run_id(image: str) -> str:
     """A name that no other run has."""
     return f"{image}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
-
-
-def stage_workspace(order: TestOrder, folder: Path) -> None:
-    """Copy the tests' files into ``folder``; raises InputError when one is not what the plan saw."""
-    problems = []
-    for file in order.files:
-        target = folder / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            content = file.source.read_bytes()
-        except OSError:
-            content = b""
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            problems.append(Problem(file.path, 1, "was changed after the plan was made", "run pulumi up again"))
-        target.write_bytes(content)
-        target.chmod(file.mode)
-    if problems:
-        raise InputError(problems)
 
 
 class StageClock:
@@ -190,7 +171,7 @@ class _Run:
         try:
             tree = workspace / "tree"
             tree.mkdir()
-            stage_workspace(self.order, tree)
+            stage(self.order.files, tree)
             cluster = self.made.cluster(self.run_id, self.image, self.order, tree)
             self._stages(cluster)
         finally:

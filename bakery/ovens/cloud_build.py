@@ -29,6 +29,7 @@ from bakery.ovens.build_watch import BuildWatch
 from bakery.plan import google_names
 from bakery.plan.build_request import build_request, digest_tag, packer_template
 from bakery.plan.google_names import Bucket
+from bakery.recipe.stage import checked
 from bakery.settings import Settings
 
 Status = cloudbuild_v1.Build.Status
@@ -259,17 +260,14 @@ class _NoCapacityError(InfrastructureFailed):
 def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
     """The staged workspace as a tar.gz that is the same for the same content.
 
-    Raises BakeryError when a file is not any more what the plan read.
+    Raises InputError when a file is not any more what the plan read.
     """
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for file in sorted(order.files):
-            content = file.source.read_bytes()
-            if hashlib.sha256(content).hexdigest() != file.sha256:
-                raise BakeryError(f"{file.source} was edited during the up", hint="run pulumi up again")
+        for file, content in checked(sorted(order.files)):
             if file.path != order.template_path:
                 _add(tar, file.path, file.mode, content)
         _add(tar, order.template_path, 0o644, json.dumps(template, indent=2).encode())

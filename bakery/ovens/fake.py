@@ -24,8 +24,8 @@ from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.library.local import LocalLibrary
 from bakery.ovens import leftovers, once
 from bakery.ovens.base import Bake, BakeOrder
-from bakery.ovens.stage import check_sources
 from bakery.paths import StatePaths
+from bakery.recipe.stage import check_sources
 from bakery.settings import Settings
 
 PHASES = ("booting", "baking: provisioner 1 of 2", "baking: provisioner 2 of 2", "flattening")

@@ -26,8 +26,8 @@ from bakery.ovens import (
     template,
 )
 from bakery.ovens.base import Bake, BakeOrder
-from bakery.ovens.stage import stage
 from bakery.paths import StatePaths
+from bakery.recipe.stage import stage
 from bakery.settings import Settings
 
 ATTEMPTS = 3  # of a bake whose port somebody else was faster with

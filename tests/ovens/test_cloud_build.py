@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bakery.activity import Activity
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, InputError, Interrupted, Uncertain
 from bakery.host.google import Google
 from bakery.ovens import build_watch
 from bakery.ovens.base import BakeOrder, BakeOutcome
@@ -194,7 +194,10 @@ def test_the_source_is_uploaded_once_per_content(server: FakeServer, tmp_path: P
 def test_an_edit_during_the_up_is_noticed(tmp_path: Path) -> None:
     made = order(tmp_path)
     (tmp_path / "install.sh").write_text("changed")
-    with pytest.raises(BakeryError, match="edited during the up"):
+    with pytest.raises(InputError, match="changed during the up"):
+        archive(made, {})
+    (tmp_path / "install.sh").unlink()
+    with pytest.raises(InputError, match="can't be read any more"):
         archive(made, {})
 
 

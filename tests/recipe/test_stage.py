@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import InfrastructureFailed, InputError
-from bakery.ovens.stage import check_sources, stage
+from bakery.recipe.stage import check_sources, stage
 from tests.ovens.orders import source
 
 

@@ -1,38 +1,44 @@
-"""The workspace of a bake: a copy of the recipe's files, each checked against the plan."""
+"""The workspace of a bake or a test: a copy of the recipe's files, each checked against the plan."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed, InputError, Problem
 from bakery.recipe.model import SourceFile
 
 
-def check_sources(files: Iterable[SourceFile]) -> None:
-    """Raise InputError when a file is not what it was when the plan was made; names every such file."""
-    problems = [problem for file in files if (problem := _problem(file, _read(file.source)))]
+def checked(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
+    """The files with their contents, each checked on its way, so that an edit during an ``up`` is noticed.
+
+    Raises InputError with every file that is not what it was when the plan was made; nothing comes behind the first.
+    """
+    problems: list[Problem] = []
+    for file in files:
+        content = _read(file.source)
+        if problem := _problem(file, content):
+            problems.append(problem)
+        elif content is not None and not problems:
+            yield file, content
     if problems:
         raise InputError(problems)
+
+
+def check_sources(files: Iterable[SourceFile]) -> None:
+    """Raise InputError as :func:`checked` does."""
+    for _ in checked(files):
+        pass
 
 
 def stage(files: Iterable[SourceFile], workspace: Path) -> None:
     """Copy the files into ``workspace`` with their modes.
 
-    Every content is checked on its way, so that an edit during an ``up`` is noticed and not baked: InputError with
-    every such file. Raises InfrastructureFailed when a copy can't be written.
+    Raises InputError as :func:`checked` does, and InfrastructureFailed when a copy can't be written.
     """
-    problems = []
-    for file in files:
-        content = _read(file.source)
-        problem = _problem(file, content)
-        if problem:
-            problems.append(problem)
-        elif content is not None and not problems:
-            _write(workspace / file.path, content, file.mode)
-    if problems:
-        raise InputError(problems)
+    for file, content in checked(files):
+        _write(workspace / file.path, content, file.mode)
 
 
 def _read(source: Path) -> bytes | None:
