@@ -49,16 +49,16 @@ def _put(file: Path, order: object) -> None:
 
     Raises InfrastructureFailed; the file that was there before still is.
     """
-    text = json.dumps(order, sort_keys=True, separators=(",", ":"))
-    if file.exists() and file.read_text(encoding="utf-8") == text:
-        return
+    content = json.dumps(order, sort_keys=True, separators=(",", ":")).encode()
     scratch: Path | None = None
     try:
+        if file.exists() and file.read_bytes() == content:
+            return
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=".order-")
         scratch = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as new:
-            new.write(text)
+        with os.fdopen(handle, "wb") as new:
+            new.write(content)
         scratch.replace(file)
     except OSError as error:
         if scratch is not None:

@@ -84,6 +84,7 @@ def test_an_order_that_says_the_same_is_not_written_again(tmp_path: Path) -> Non
     before = file.stat().st_ino
     orders._put(file, {"a": [2], "b": 1})
     assert file.stat().st_ino == before
+    file.write_bytes(b"\xff, a damaged one")
     orders._put(file, {"a": []})
     assert json.loads(file.read_text(encoding="utf-8")) == {"a": []}
     assert [entry.name for entry in file.parent.iterdir()] == ["a-1.json"]
