@@ -14,7 +14,7 @@ from google.api_core import exceptions, retry
 from google.api_core.client_options import ClientOptions
 from google.auth import default
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import bigquery, compute_v1
 from google.cloud.devtools import cloudbuild_v1
 from google.cloud.storage import Blob  # type: ignore[import-untyped]
@@ -29,17 +29,14 @@ from bakery.settings import GoogleSettings
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
-PASSING = (
-    exceptions.TooManyRequests,
-    exceptions.ServerError,
-    exceptions.RetryError,
-    exceptions.GatewayTimeout,
-    RequestException,
-    ConnectionError,
+# A line that broke, be it the one over which credentials are renewed.
+BROKEN = (
+    *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),
+    *(DataCorruption, InvalidResponse, TransportError),
 )
-BROKEN = (exceptions.RetryError, RequestException, ConnectionError, TimeoutError, DataCorruption, InvalidResponse)
+PASSING = (exceptions.TooManyRequests, exceptions.ServerError, *BROKEN)
 RETRY = retry.Retry(
-    predicate=retry.if_exception_type(*PASSING, *BROKEN), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
+    predicate=retry.if_exception_type(*PASSING), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
 )
 
 
@@ -131,7 +128,7 @@ def asking(what: str, hint: str = "", passes: tuple[type[Exception], ...] = ()) 
     except exceptions.GoogleAPICallError as error:
         kind = Uncertain if isinstance(error, PASSING) else BakeryError
         raise kind(f"{what}: {error.message}", hint=hint) from error
-    except GoogleAuthError as error:
-        raise Uncertain(f"{what}: {error}", hint=hint or f"log in again: {LOGIN}") from error
     except BROKEN as error:
         raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error
+    except GoogleAuthError as error:
+        raise Uncertain(f"{what}: {error}", hint=hint or f"log in again: {LOGIN}") from error
