@@ -12,7 +12,7 @@ from bakery.fluid_run.base import RunResult
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.lookup import pick
-from bakery.ovens.build_watch import log_text
+from bakery.ovens.build_watch import log_of
 from bakery.plan import google_names
 from bakery.plan.google_names import Bucket
 from bakery.settings import Settings
@@ -51,7 +51,7 @@ def find(settings: Settings, wanted: str) -> CloudLogs:
     return CloudLogs(
         image=name,
         url=build.log_url if build else "",
-        text=log_text(google, build) if build else "",
+        text=log_of(google, build).decode("utf-8", "replace") if build else "",
         kept=_kept(build) if build else (),
         runs=library.runs(name),
         results=f"gs://{bucket}/results/{name}/",

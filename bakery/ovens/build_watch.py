@@ -66,7 +66,7 @@ class BuildWatch:
 
     def tail(self, build: cloudbuild_v1.Build) -> tuple[str, ...]:
         """The last lines of a build's log, at most 40; empty when it cannot be read."""
-        text = log_text(self.google, build)
+        text = log_of(self.google, build).decode("utf-8", "replace")
         return tuple(text.splitlines()[-TAIL_LINES:])
 
     def _listed(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
@@ -88,18 +88,18 @@ class BuildWatch:
             )
 
     def _follow(self, build: cloudbuild_v1.Build, position: int, phase: str) -> tuple[int, str]:
-        text = log_text(self.google, build, position)
-        found = PHASE.findall(text)
-        return position + len(text.encode()), found[-1] if found else phase
+        new = log_of(self.google, build, position)
+        found = PHASE.findall(new.decode("utf-8", "replace"))
+        return position + len(new), found[-1] if found else phase
 
 
-def log_text(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> str:
-    """A build's log from a byte on; "" when it is not written yet, has nothing new, or can't be read now."""
+def log_of(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> bytes:
+    """A build's log from a byte on; empty when it is not written yet, has nothing new, or can't be read now."""
     bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
     name = f"{folder.rstrip('/')}/log-{build.id}.txt".lstrip("/")
     try:
         with asking("read the build's log"):
             content: bytes = google.storage.bucket(bucket).blob(name).download_as_bytes(start=start)
     except BakeryError:
-        return ""  # the log is for people, the bake goes on
-    return content.decode("utf-8", "replace")
+        return b""  # the log is for people, the bake goes on
+    return content
