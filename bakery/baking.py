@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeryError, InputError, Interrupted, Problem, Severity
+from bakery.errors import BakeryError, InputError, Interrupted, Problem, Severity, of_the_system
 from bakery.host.revision import revision
 from bakery.ovens.base import Bake, Oven
 from bakery.plan.lock import Lock
@@ -116,3 +116,5 @@ def _bake(image: ImagePlan, parent: Future[Baked] | None, oven: Oven, watch: Wat
             return Baked(image, oven.bake(bake_order(image), activity))
     except BakeryError as error:
         return Baked(image, error=error)
+    except OSError as error:
+        return Baked(image, error=of_the_system(error))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
 import signal
 import time
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from bakery.activity import Activity
 from bakery.baking import bake_all, planned
 from bakery.errors import InputError
 from bakery.library.local import LocalLibrary
+from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
 from bakery.settings import from_file
 from tests.commands.checkout import COMMAND, Checkout
 
@@ -117,6 +121,25 @@ def test_a_package_with_variants_names_its_families(checkout: Checkout) -> None:
 
 def test_nothing_to_bake_is_no_error() -> None:
     assert bake_all((), None, None, str) == ()  # type: ignore[arg-type]
+
+
+def test_what_the_system_refuses_one_bake_does_not_stop_the_others(checkout: Checkout) -> None:
+    checkout.package("other", "base")
+    images = planned(from_file(checkout.root, "dev"), ["app", "other"])
+
+    class Full:
+        def bake(self, order: BakeOrder, _activity: Activity) -> Bake:
+            if order.family == "app":
+                raise OSError(errno.ENOSPC, "No space left on device", "/x/log")
+            return Bake(order.name, BakeOutcome.BAKED, 1.0)
+
+    done = bake_all(images, Full(), lambda _image: nullcontext(Activity()), str)
+    errors = {one.image.family: one.error and one.error.render() for one in done}
+    assert errors == {
+        "base": None,
+        "app": "/x/log: No space left on device\nreplay: app\nhint: make room, for instance: bakery prune",
+        "other": None,
+    }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
