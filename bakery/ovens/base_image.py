@@ -100,9 +100,9 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
     clear_old(folder.parent, time.time())
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
         # Below /tmp and open, hooks too: without root, mmdebstrap's root is another user of the host, who can't enter a
-        # home or read what only its owner may.
+        # home or read what only its owner may. Sticky, so that nobody else puts hooks of theirs in the place of these.
         scratch = Path(place)
-        scratch.chmod(0o777)
+        scratch.chmod(0o1777)
         _open_copy(FILES, scratch / FILES.name)
         locks.sign(scratch, f"making the base image {base.family}")
         _bootstrap(scratch, base, settings, activity, log)

@@ -9,7 +9,7 @@ import pytest
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeFailed
+from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.host import locks
 from bakery.ovens import base_image
 from bakery.settings import LocalSettings
@@ -83,3 +83,18 @@ def test_a_base_image_that_is_there_is_taken_and_its_use_is_noted(tmp_path: Path
     found = base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
     assert found.disk == folder / "disk.qcow2"
     assert folder.stat().st_mtime > 0
+
+
+def test_nobody_else_can_change_what_a_base_image_is_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    modes = []
+
+    def bootstrap(scratch: Path, *_: object) -> None:
+        modes.extend(path.stat().st_mode & 0o7022 for path in (scratch, *(scratch / "files").rglob("*")))
+        raise InfrastructureFailed("far enough")
+
+    monkeypatch.setattr(base_image, "_bootstrap", bootstrap)
+    with pytest.raises(InfrastructureFailed, match="far enough"):
+        base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
+    assert modes[0] == 0o1022, "writable for the maker's other self, and sticky"
+    assert set(modes[1:]) == {0}
