@@ -113,7 +113,12 @@ class LocalOven:
         if not (self.local.keep_failed and disk.exists()):
             leftovers.keep(machine.work)
             return
-        pid, login = kept_machine.boot(machine, disk, rendering.user)
+        try:
+            pid, login = kept_machine.boot(machine, disk, rendering.user)
+        except BakeryError as unbooted:  # why the bake failed is what counts
+            error.hint = f"its machine could not be left up: {unbooted.message}"
+            leftovers.keep(machine.work)
+            return
         leftovers.keep(machine.work, pid)
         error.hint = f"the machine is up; log in: {login}; the next up or `bakery recover` ends it"
 

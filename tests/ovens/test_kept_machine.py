@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.host import process
-from bakery.ovens import kept_machine
-from bakery.ovens.template import BakeMachine
-from bakery.settings import Accelerator
+from bakery.ovens import kept_machine, leftovers
+from bakery.ovens.local import LocalOven
+from bakery.ovens.template import BakeMachine, Rendering
+from bakery.settings import Accelerator, parse
 
 
 def test_its_commands_bear_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +33,21 @@ def test_its_commands_bear_every_path(tmp_path: Path, monkeypatch: pytest.Monkey
     drives = [word for word in called[0] if word.startswith("file=")]
     assert [drive.split(",format")[0] for drive in drives] == [f"file={doubled}/disk.qcow2", f"file={doubled}/seed.tar"]
     assert (pid, shlex.split(login)[:3]) == (7, ["ssh", "-i", str(machine.key)])
+
+
+def test_a_machine_that_can_not_be_left_up_does_not_hide_why_the_bake_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boot(*_: object) -> tuple[int, str]:
+        raise InfrastructureFailed("qemu-system-x86_64 ended with exit code 1")
+
+    monkeypatch.setattr(kept_machine, "boot", boot)
+    machine = BakeMachine(tmp_path, tmp_path / "console", Accelerator.TCG, 1, 512, (4000, 4020))
+    machine.output.mkdir()
+    (machine.output / "disk.qcow2").touch()
+    error = BakeFailed("provisioner 1 of 1 failed")
+    oven = LocalOven(parse({"local": {"keepFailed": True}}, "test", tmp_path))
+    oven._keep(machine, Rendering({}, {}, "gce", "packer", 0, (), ()), error)
+    assert error.hint == "its machine could not be left up: qemu-system-x86_64 ended with exit code 1"
+    assert (tmp_path / leftovers.KEPT).read_text() == ""
+    assert not machine.output.exists()
