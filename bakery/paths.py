@@ -6,6 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+# Scratch folders of a Fluid-Run, by its id: the cluster's, and the workspace that the cluster is given.
+CLUSTER = "run-"
+WORKSPACE = "workspace-"
+
 
 def cache() -> Path:
     """The user's cache, shared by all checkouts: engine, base images, downloads. Safe to delete at any time."""

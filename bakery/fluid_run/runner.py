@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed, TestFailed
 from bakery.fluid_run import results, rows, verdict
@@ -29,7 +30,6 @@ from bakery.recipe.stage import stage
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
 POLL_SECONDS = 0.25
-WORKSPACE_PREFIX = "workspace-"
 
 
 class Shelf(Protocol):
@@ -165,7 +165,7 @@ class _Run:
         return result
 
     def _with_cluster(self) -> None:
-        workspace = self.state.work / f"{WORKSPACE_PREFIX}{self.run_id}"
+        workspace = self.state.work / f"{paths.WORKSPACE}{self.run_id}"
         workspace.mkdir(parents=True)
         locks.sign(workspace, f"Fluid-Run {self.run_id}")
         try:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from bakery.host.qemu import boot_id
 
 POLL_SECONDS = 0.25
 OWNER_FILE = "owner.json"
+SIGN_SECONDS = 60.0  # from making a scratch folder to its signature, on a machine that is very busy
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ def owner(folder: Path) -> Owner | None:
     except (OSError, ValueError, TypeError):
         return None
     return found
+
+
+def deserted(folder: Path) -> bool:
+    """Whether a scratch folder is nobody's: its owner is gone, or it was made a while ago and nobody ever signed it."""
+    found = owner(folder)
+    if found is not None:
+        return not found.alive
+    try:
+        return time.time() - folder.stat().st_mtime > SIGN_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -180,8 +180,7 @@ def clear_scratch(bases: Path) -> list[Path]:
     """Take away half-made base images whose makers are gone; returns what was taken away."""
     gone = []
     for half in bases.glob(".*"):
-        maker = locks.owner(half)
-        if half.is_dir() and (maker is None or not maker.alive):
+        if half.is_dir() and locks.deserted(half):
             shutil.rmtree(half, ignore_errors=True)
             gone.append(half)
     return gone

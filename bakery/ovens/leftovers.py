@@ -55,13 +55,12 @@ def clear(state: StatePaths, name: str = "") -> list[str]:
     said = []
     for work in sorted(state.work.glob(f"{PREFIX}{name}-????????" if name else f"{PREFIX}*")):
         kept = work / KEPT
-        maker = locks.owner(work)
         if kept.exists():
             if _end(kept):
                 said.append(f"ended the machine that a failed bake had left up ({work.name})")
             elif not name:
                 continue  # only files, which its replay command needs
-        elif maker is not None and maker.alive:
+        elif not locks.deserted(work):
             continue
         else:
             said.append(f"cleared what a killed bake had left ({work.name})")

@@ -75,3 +75,12 @@ def test_an_owner_that_does_not_say_who_it_is(tmp_path: Path):
     assert locks.owner(tmp_path) is None
     (tmp_path / locks.OWNER_FILE).write_text(json.dumps({"pid": 1}))
     assert locks.owner(tmp_path) is None
+
+
+def test_a_folder_that_was_just_made_is_not_taken_for_deserted_before_it_is_signed(tmp_path: Path):
+    assert not locks.deserted(tmp_path)
+    os.utime(tmp_path, (0, 0))
+    assert locks.deserted(tmp_path)
+    locks.sign(tmp_path, "x")
+    assert not locks.deserted(tmp_path)
+    assert not locks.deserted(tmp_path / "gone")

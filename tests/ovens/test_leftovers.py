@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -39,8 +40,11 @@ def test_what_a_living_process_bakes_is_left_alone_and_what_a_dead_one_left_goes
         assert living.exists() and not other.exists()
 
 
-def test_a_folder_without_owner_is_a_leftover(state: StatePaths):
-    (state.work / "bake-a-1-00000000").mkdir(parents=True)
+def test_a_folder_that_nobody_signed_is_a_leftover_once_its_maker_had_the_time_to(state: StatePaths):
+    folder = state.work / "bake-a-1-00000000"
+    folder.mkdir(parents=True)
+    assert leftovers.clear(state) == []
+    os.utime(folder, (0, 0))
     assert len(leftovers.clear(state)) == 1
 
 

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run import agent
@@ -34,8 +35,6 @@ from bakery.settings import Accelerator, Settings
 
 START_SECONDS = 600  # until all nodes are idle; a quiet machine takes a fifteenth of that
 DEBUG_SHELL = "systemd.debug_shell=ttyS1"  # systemd-debug-generator(8)
-WORK_PREFIX = "run-"
-WORKSPACE_PREFIX = "workspace-"  # the runner's folder beside the cluster's
 OPEN_MPI = {  # over the cluster's network only: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_pml": "ob1",
@@ -68,7 +67,7 @@ class LocalCluster:
         self.image = image
         self.order = order
         self.workspace = workspace
-        self.folder = StatePaths(made.settings.state).work / f"{WORK_PREFIX}{run_id}"
+        self.folder = StatePaths(made.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
         self.running: dict[str, process.Running] = {}
         self._held = contextlib.ExitStack()
@@ -195,9 +194,8 @@ def clear_leftovers(settings: Settings) -> int:
     """Take away the folders of runs whose process is gone (their machines went with it); returns how many."""
     cleared = 0
     work = StatePaths(settings.state).work
-    for folder in (*work.glob(f"{WORK_PREFIX}*"), *work.glob(f"{WORKSPACE_PREFIX}*")):
-        owner = locks.owner(folder)
-        if owner is None or not owner.alive:
+    for folder in (*work.glob(f"{paths.CLUSTER}*"), *work.glob(f"{paths.WORKSPACE}*")):
+        if locks.deserted(folder):
             shutil.rmtree(folder, ignore_errors=True)
             cleared += 1
     return cleared

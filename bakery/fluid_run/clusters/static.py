@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery import paths
 from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.fluid_run import agent
@@ -80,7 +81,7 @@ class StaticCluster:
         self.order = order
         self.workspace = workspace
         self.there = f".fluid-run-{run_id}"  # below the home, where ssh and scp begin
-        self.here = StatePaths(made.settings.state).work / f"run-{run_id}"
+        self.here = StatePaths(made.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.begun = False
         self._known = AgentStatus(Stage.START)
         self._asked = self._answered = float("-inf")
