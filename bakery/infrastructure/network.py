@@ -9,12 +9,11 @@ from pulumi_gcp import compute
 
 from bakery.infrastructure.component import Component
 from bakery.plan import google_names
+from bakery.plan.google_names import SSH_TAG, TEST_TAG
 from bakery.settings import GoogleSettings
 
 RANGE = "10.64.0.0/20"
 IAP_RANGE = "35.235.240.0/20"  # source: IAP's documentation, "Using TCP forwarding"
-BAKE_TAG = "image-bakery"
-TEST_TAG = "bakery-test"
 
 
 class Network(Component):
@@ -92,7 +91,7 @@ class Network(Component):
             network=network,
             direction="INGRESS",
             source_ranges=[IAP_RANGE],
-            target_tags=[BAKE_TAG],
+            target_tags=[SSH_TAG],
             allows=[compute.FirewallAllowArgs(protocol="tcp", ports=["22"])],
             opts=self.below(),
         )

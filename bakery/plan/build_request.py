@@ -73,7 +73,7 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "subnetwork": google_names.subnetwork(google),
         "instance_name": f"bake-{order.digest[:12]}-{{{{timestamp}}}}",
         "labels": {**builder.get("labels", {}), "bakery": "bake"},
-        "tags": sorted({*builder.get("tags", []), "image-bakery"}),
+        "tags": sorted({*builder.get("tags", []), google_names.SSH_TAG}),
         "service_account_email": google_names.account(google, Duty.MACHINE),
         "metadata": {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})},
         "omit_external_ip": True,

@@ -15,6 +15,8 @@ TABLE = "app_runs"
 TOPIC = "bakery-events"
 NETWORK = "bakery"
 REPOSITORY = "bakery"
+SSH_TAG = "image-bakery"  # of a machine: the network lets IAP's ssh through to it
+TEST_TAG = "bakery-test"  # of test machines, which reach each other
 
 
 def bucket(google: GoogleSettings, purpose: Bucket) -> str:

@@ -14,15 +14,13 @@ from bakery.fluid_run import bootstrap
 from bakery.fluid_run.base import TestOrder
 from bakery.fluid_run.clusters.course import MachineSpec, Role, deadline_seconds
 from bakery.plan import google_names
-from bakery.plan.google_names import Bucket, Duty
+from bakery.plan.google_names import SSH_TAG, TEST_TAG, Bucket, Duty
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.settings import GoogleSettings
 
 START_SECONDS = 900  # until all nodes are idle
 MARGIN_SECONDS = 1800  # beyond start and run, before Compute Engine itself deletes a machine
 DEFAULT_MACHINE = "e2-standard-2"
-NETWORK_TAG = "bakery-test"
-SSH_TAG = "image-bakery"  # the network lets IAP's ssh through to it
 RUN_LABEL = "bakery-run"
 NAME_LENGTH = 63
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -62,7 +60,7 @@ def instance(here: Surroundings, spec: MachineSpec) -> compute_v1.Instance:
         network_interfaces=[card],
         metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in _words(here, spec).items()]),
         labels={RUN_LABEL: token(here.run_id), "bakery": "test"},
-        tags=compute_v1.Tags(items=[NETWORK_TAG, *([SSH_TAG] if here.open_shell else [])]),
+        tags=compute_v1.Tags(items=[TEST_TAG, *([SSH_TAG] if here.open_shell else [])]),
         service_accounts=[
             compute_v1.ServiceAccount(email=google_names.account(here.google, Duty.TEST), scopes=[SCOPE])
         ],
