@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,13 +113,13 @@ def clear_locks(
 
 
 def stored(backend: Path, stack: str, project: str = PROJECT) -> dict[str, Any]:
-    """The stored deployment of a stack, a look at the file without an engine; empty when there is none."""
+    """The stored deployment of a stack, a look at the file without an engine; empty without one that is whole."""
     folder = backend / ".pulumi" / "stacks" / project
     plain, packed = folder / f"{stack}.json", folder / f"{stack}.json.gz"
     try:
         data = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
         found = json.loads(data)["checkpoint"]["latest"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,14 @@ def test_pending_operations_are_seen_without_an_engine(tmp_path: Path, packed: b
 
 def test_no_state_has_nothing_pending(tmp_path: Path) -> None:
     assert recover.pending(recover.stored(tmp_path, "dev")) == []
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[:40], lambda data: data[:20] + b"\xff\xff" + data[22:], lambda _: b""]
+)
+def test_a_damaged_state_is_the_engines_to_tell(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    folder = tmp_path / ".pulumi" / "stacks" / "image-bakery"
+    folder.mkdir(parents=True)
+    data = gzip.compress(json.dumps({"checkpoint": {"latest": {"resources": ["x"] * 99}}}).encode())
+    (folder / "dev.json.gz").write_bytes(spoil(data))
+    assert recover.stored(tmp_path, "dev") == {}
