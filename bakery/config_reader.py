@@ -24,7 +24,9 @@ class Reader:
 
     def wrong(self, key: str, message: str, hint: str) -> None:
         """Note a problem with one key."""
-        self.problems.append(Problem(self.where, 1, f"{self.prefix}{key} {message}", hint))
+        problem = Problem(self.where, 1, f"{self.prefix}{key} {message}", hint)
+        if problem not in self.problems:  # a value may be read more than once
+            self.problems.append(problem)
 
     def take(self, key: str, default: Any, kind: Callable[[Any], Any], what: str) -> Any:
         """The value of ``key`` as ``kind`` makes it, or the default; a bad one becomes a problem."""

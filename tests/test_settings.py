@@ -103,6 +103,10 @@ def test_every_problem_is_reported_at_once() -> None:
     assert len(found) == 8
 
 
+def test_a_problem_is_reported_once_however_often_its_value_is_read() -> None:
+    assert len(messages({"google": {"consumers": "[1", "accounts": 3}})) == 2
+
+
 def test_a_problem_names_the_file_the_key_and_what_to_write() -> None:
     assert messages({"oven": "microwave"}) == [
         "Pulumi.dev.yaml:1: error: image-bakery:oven is 'microwave', write one of local, cloud-build, fake"

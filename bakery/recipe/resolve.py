@@ -85,9 +85,11 @@ def _no_base(family: str, project: str) -> Problem:
 def debian_base(family: str, index: bytes) -> LockedBase:
     """The base of an ``InRelease`` file; raises Uncertain when it is none."""
     date = _DATE.search(index.decode("utf-8", "replace"))
-    if date is None:
-        raise Uncertain("the Debian mirror's InRelease has no Date", hint="try another mirror: local.mirror")
-    day = parsedate_to_datetime(date[1].replace("UTC", "+0000")).strftime("%Y%m%d")
+    try:
+        day = parsedate_to_datetime(date[1].replace("UTC", "+0000") if date else "").strftime("%Y%m%d")
+    except ValueError as error:
+        hint = "try another mirror: local.mirror"
+        raise Uncertain("the Debian mirror's InRelease has no Date", hint=hint) from error
     return LockedBase(f"{family}-{day}", f"inrelease:{hashlib.sha256(index).hexdigest()}", now())
 
 

@@ -91,9 +91,10 @@ def test_a_debian_release_is_told_by_its_index() -> None:
     assert found.identity != resolve.debian_base("debian-12", INDEX + b" ").identity
 
 
-def test_a_mirror_that_answers_nonsense_proves_nothing() -> None:
+@pytest.mark.parametrize("answer", [b"<html>not found</html>", b"Date: yesterday"])
+def test_a_mirror_that_answers_nonsense_proves_nothing(answer: bytes) -> None:
     with pytest.raises(Uncertain, match="has no Date"):
-        resolve.debian_base("debian-12", b"<html>not found</html>")
+        resolve.debian_base("debian-12", answer)
 
 
 def test_an_archive_is_read_from_the_configured_mirror(tmp_path: Path) -> None:
