@@ -29,7 +29,7 @@ def folder(state: StatePaths, name: str) -> Iterator[Path]:
     """
     clear(state, name)
     work = state.work / f"{PREFIX}{name}-{uuid.uuid4().hex[:8]}"
-    work.mkdir(parents=True)
+    work.mkdir(0o700, parents=True)  # there are keys in it
     locks.sign(work, f"baking {name}")
     try:
         yield work

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from bakery.activity import Activity
+from bakery.errors import InfrastructureFailed
 from bakery.fluid_run.clusters import make
 from bakery.fluid_run.clusters.course import MachineSpec, Role
 from bakery.fluid_run.clusters.local import LocalClusters, machine
 from bakery.host import boot_files, process
+from bakery.library.base import ImageRecord
 from bakery.settings import Accelerator, parse
+from tests.contract.clusters import order
 
 SPEC = MachineSpec("controller", Role.CONTROLLER, 1, 768, address="10.77.0.10", mac="52:00:00:00:00:0a")
 
@@ -40,3 +44,19 @@ def test_it_is_off_unless_keep_is_given(tmp_path: Path) -> None:
     for wanted in (False, True):
         made = make(settings, open_shell=wanted)
         assert isinstance(made, LocalClusters) and made.open_shell is wanted
+
+
+def test_the_runs_folder_with_the_clusters_key_is_nobody_elses_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise InfrastructureFailed("far enough")
+
+    monkeypatch.setattr(boot_files, "extract", broken)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    image = ImageRecord("a-1", "", "a", "", "a", "", location=__file__)
+    made = LocalClusters(parse({"oven": "local"}, "dev", tmp_path)).cluster("run-1", image, order("a"), tmp_path)
+    with pytest.raises(InfrastructureFailed, match="far enough"):
+        made.provision(Activity())
+    assert made.folder.stat().st_mode & 0o777 == 0o700
+    made.tear_down()

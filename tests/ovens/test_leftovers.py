@@ -28,7 +28,7 @@ def dead(work: Path) -> None:
 
 def test_a_folder_goes_when_its_bake_ends_however_it_ends(state: StatePaths):
     with pytest.raises(RuntimeError), leftovers.folder(state, "a-1") as work:
-        assert work.is_dir()
+        assert work.stat().st_mode & 0o777 == 0o700, "keys are nobody else's to read"
         raise RuntimeError
     assert not work.exists()
 

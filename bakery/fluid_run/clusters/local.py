@@ -79,7 +79,7 @@ class LocalCluster:
         cores, memory = sum(spec.cpus for spec in self.specs), sum(spec.memory_mb for spec in self.specs)
         self._held.enter_context(slots.take(cores, memory, activity, slots.capacity(self.local)))
         activity.say("testing: making machines")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(0o700, parents=True, exist_ok=True)  # the cluster's key is in it
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
         files = boot_files.extract(self.image, self.folder / "boot", activity)
         self._write_seed()
