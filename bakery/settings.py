@@ -44,7 +44,7 @@ class Accelerator(StrEnum):
 class LocalSettings:
     """The local oven and cluster. ``memory_mb`` and ``cores`` count for one machine that bakes.
 
-    ``slots`` is how many machines' worth of cores may be busy at once (0: as many as the machine has cores);
+    ``slots`` is how many cores all machines may have in use at once (0: as many as this computer has);
     ``keep_failed`` leaves the machine of a failed bake up and prints how to log in; ``mirror`` is the Debian mirror of
     base images ("" means the one that this machine's apt uses).
     """

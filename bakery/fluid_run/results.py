@@ -67,30 +67,6 @@ APP_RUNS: tuple[Field, ...] = (
     *_fields("INT64", "ntasks"),
 )
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "STRING": (str,),
-    "DATETIME": (str,),
-    "INT64": (int,),
-    "FLOAT64": (float, int),
-    "BOOL": (bool,),
-}
-
-
-def row_problems(row: Mapping[str, object]) -> tuple[str, ...]:
-    """What keeps a row from being one of ``app_runs``, in words; empty when it fits."""
-    found = [f"{name} is no field of app_runs" for name in row if name not in _BY_NAME]
-    for field in APP_RUNS:
-        value = row.get(field.name)
-        if value is None:
-            if field.required:
-                found.append(f"{field.name} is missing")
-        elif not isinstance(value, _KINDS[field.type]) or (isinstance(value, bool) and field.type != "BOOL"):
-            found.append(f"{field.name} is {value!r}, not {field.type}")
-    return tuple(found)
-
-
-_BY_NAME = {field.name: field for field in APP_RUNS}
-
 
 def completed(result: RunResult) -> RunResult:
     """The result whose rows have what the run itself knows: build id, time and image where a job left them out."""

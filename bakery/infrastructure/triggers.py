@@ -20,7 +20,6 @@ from bakery.plan.watched import previewed, watched
 from bakery.settings import GoogleSettings, Settings
 
 BUILDER_TAG = "0.1.0"
-NAME_LENGTH = 64
 MOST = 300  # triggers of a project: https://cloud.google.com/build/quotas
 
 
@@ -51,7 +50,7 @@ class Triggers(Component):
     def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> cloudbuild.Trigger:
         return self._trigger(
             f"{name}-{image.family}",
-            trigger_name=f"bakery-{image.family}"[:NAME_LENGTH],
+            trigger_name=f"bakery-{image.family}",
             description=f"Bakes {image.family} when {image.package} or what it stands on changes",
             command=["bake", image.family],
             timeout=image.timeout + 3600,
