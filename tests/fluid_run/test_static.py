@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bakery.errors import InfrastructureFailed, MissingTool
 from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
 from bakery.fluid_run.clusters import static
 from bakery.fluid_run.clusters.static import StaticCluster, StaticClusters
+from bakery.host import process
 from bakery.library.base import ImageRecord
 from bakery.recipe.model import ClusterShape, Suite, TestJob
 from bakery.settings import parse
@@ -169,3 +171,17 @@ def test_without_gcloud_nothing_is_tried(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingTool, match="gcloud is not installed"):
         cluster(tmp_path).provision(Activity())
+
+
+@pytest.mark.parametrize("answer", ["", "alive\n", 'alive\n{"stage": "ru'])
+def test_half_an_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    made = cluster(tmp_path)
+    made.made = replace(made.made, ask_seconds=0.0)
+    monkeypatch.setattr(process, "output", lambda *_, **__: 'alive\n{"stage": "run", "jobs_done": 1}')
+    known = made.status()
+    assert known.jobs_done == 1
+    monkeypatch.setattr(process, "output", lambda *_, **__: answer)
+    assert made.status() == known
+    monkeypatch.setattr(static, "SILENT_SECONDS", 0.0)
+    with pytest.raises(InfrastructureFailed, match="head does not answer on ssh"):
+        made.status()

@@ -112,15 +112,16 @@ class StaticCluster:
             return self._known
         try:
             text = process.output(self._ssh(ASK.format(folder=self.there)), timeout=CALL_SECONDS)
-        except BakeryError as error:
+            lives, status = text.splitlines()[-2:]  # what the user's own profile prints stands before
+            self._known = outlet.to_status(json.loads(status))
+        except (BakeryError, ValueError) as error:  # no answer, or part of one
             if time.monotonic() - self._answered < SILENT_SECONDS:
                 return self._known
-            raise InfrastructureFailed(f"{self.made.controller} does not answer on ssh", tail=error.tail) from error
+            tail = error.tail if isinstance(error, BakeryError) else ()
+            raise InfrastructureFailed(f"{self.made.controller} does not answer on ssh", tail=tail) from error
         finally:
             self._asked = time.monotonic()
         self._answered = self._asked
-        lives, status = text.splitlines()[-2:]  # what the user's own profile prints stands before
-        self._known = outlet.to_status(json.loads(status))
         if lives == GONE and not self._known.ended:
             raise InfrastructureFailed(f"the agent on {self.made.controller} is gone", tail=self._last_words())
         return self._known
