@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeryError, InfrastructureFailed, TestFailed
+from bakery.errors import BakeryError, InfrastructureFailed, TestFailed, Uncertain
 from bakery.fluid_run import results, rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
 from bakery.fluid_run.clusters.course import deadline_seconds
@@ -29,6 +29,7 @@ from bakery.recipe.stage import stage
 
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
+UNANSWERED_SECONDS = 900.0  # of a cluster that can't be asked, before its run is given up
 POLL_SECONDS = 0.25
 
 
@@ -206,12 +207,20 @@ class _Run:
                 cluster.tear_down()
 
     def _follow(self, cluster: Cluster) -> AgentStatus:
-        """Watch the agent until it ends; raises InfrastructureFailed when it takes too long."""
+        """Watch the agent until it ends; raises InfrastructureFailed when it takes too long or is not seen."""
         self.clock.enter(Stage.START)
-        began = time.monotonic()
+        began = answered = time.monotonic()
         limit = START_SECONDS + deadline_seconds(self.order) + cluster.queue_seconds
         while True:
-            status = cluster.status()
+            try:
+                status = cluster.status()
+            except Uncertain as error:
+                if time.monotonic() - answered > UNANSWERED_SECONDS:
+                    raise
+                self.activity.say(f"testing: the run goes on, but it is not seen: {error.message}")
+                self.activity.sleep(POLL_SECONDS)
+                continue
+            answered = time.monotonic()
             if status.ended or status.error:
                 return status
             self.clock.enter(status.stage)
