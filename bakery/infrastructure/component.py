@@ -12,8 +12,14 @@ from bakery.settings import GoogleSettings
 class Component(pulumi.ComponentResource):
     """A component resource of the bakery; its type is ``bakery:google:<class name>``."""
 
-    def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__(f"bakery:google:{type(self).__name__}", name)
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(f"bakery:google:{type(self).__name__}", name, None, opts)
         self.google = google
         self.after = tuple(after)
 

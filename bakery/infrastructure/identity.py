@@ -27,8 +27,14 @@ DESCRIPTIONS: Mapping[Duty, str] = {
 class Accounts(Component):
     """One service account a duty, but for those that the settings give. ``emails`` by duty."""
 
-    def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__(name, google, after)
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
         self.emails: dict[Duty, pulumi.Output[str]] = {duty: self._account(name, duty) for duty in Duty}
         self.register_outputs({duty.value: email for duty, email in self.emails.items()})
 
@@ -61,9 +67,14 @@ class Grants(Component):
     """All grants of the table, each on its own resource: none takes away what others granted there."""
 
     def __init__(
-        self, name: str, google: GoogleSettings, targets: Targets, after: Sequence[pulumi.Resource] = ()
+        self,
+        name: str,
+        google: GoogleSettings,
+        targets: Targets,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(name, google, after)
+        super().__init__(name, google, after, opts)
         self.targets = targets
         self.roles = {role: self._custom_role(name, role) for role in CUSTOM_ROLES}
         for grant in GRANTS:

@@ -21,8 +21,14 @@ class Network(Component):
 
     subnetwork: pulumi.Output[str]
 
-    def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__(name, google, after)
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
         if google.subnetwork:
             self.subnetwork = pulumi.Output.from_input(google.subnetwork)
         else:

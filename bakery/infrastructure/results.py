@@ -26,8 +26,14 @@ def table_schema() -> str:
 class Results(Component):
     """The dataset, its table (partitioned by month of ``datetime``) and the topic, but for those that are given."""
 
-    def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__(name, google, after)
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
         self.dataset = self._dataset(name)
         self.topic = self._topic(name)
         self.register_outputs({"dataset": self.dataset, "topic": self.topic})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pulumi
 from pulumi_gcp import projects
 
 from bakery.infrastructure.component import Component
@@ -24,8 +25,8 @@ SERVICES = (
 class Services(Component):
     """Enables the services; they stay enabled after a destroy, as others in the project may use them."""
 
-    def __init__(self, name: str, google: GoogleSettings) -> None:
-        super().__init__(name, google)
+    def __init__(self, name: str, google: GoogleSettings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, google, opts=opts)
         self.enabled = [
             projects.Service(
                 f"{name}-{service}",

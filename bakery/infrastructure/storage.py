@@ -19,8 +19,14 @@ OLD_VERSION_DAYS = 30
 class Storage(Component):
     """The buckets and the repository of the builder image, but for those that the settings give; all by name."""
 
-    def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__(name, google, after)
+    def __init__(
+        self,
+        name: str,
+        google: GoogleSettings,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, google, after, opts)
         self.buckets: dict[Bucket, pulumi.Output[str]] = {purpose: self._bucket(name, purpose) for purpose in Bucket}
         self.repository = self._repository(name)
         self.register_outputs({purpose.value: bucket for purpose, bucket in self.buckets.items()})

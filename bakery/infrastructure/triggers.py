@@ -31,8 +31,15 @@ def builder_image(google: GoogleSettings) -> str:
 class Triggers(Component):
     """The triggers of a plan; none when the settings name no repository."""
 
-    def __init__(self, name: str, settings: Settings, plan: Plan, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__(name, settings.google, after)
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        plan: Plan,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, settings.google, after, opts)
         self.settings = settings
         self.account = (
             f"projects/{settings.google.project}/serviceAccounts/{google_names.account(settings.google, Duty.TRIGGER)}"
