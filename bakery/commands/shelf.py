@@ -87,13 +87,16 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Delete what was deprecated longer ago than the stack keeps images, and nothing that is in use."""
+    from bakery.errors import InputError, Severity
     from bakery.library import make
     from bakery.library.retention import prune as prune_library
     from bakery.survey import survey
 
     settings = settings_of(stack)
-    decisions = survey(settings, library=False).decisions
-    planned = {name for decision in decisions for name in (decision.image.name, decision.image.base.name)}
+    plan = survey(settings, library=False)
+    if any(problem.severity is Severity.ERROR for problem in plan.problems):
+        raise InputError(plan.problems)  # what a recipe wants that can't be planned is not known, and might go
+    planned = {name for decision in plan.decisions for name in (decision.image.name, decision.image.base.name)}
     done = prune_library(make(settings), settings.retention_days, planned=planned, dry_run=dry_run)
     for step in (*done.moved, *done.kept):
         sys.stdout.write(f"{step.image.name}: {step.to or 'kept'}: {step.why}\n")

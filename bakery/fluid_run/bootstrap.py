@@ -44,12 +44,14 @@ def authorization() -> dict[str, str]:
 
 
 def download(bucket: str, name: str, file: Path) -> bool:
-    """Fetch an object; False while it is not there."""
+    """Fetch an object; False while it is not there. Raises OSError, also for half of it."""
     path = f"{STORAGE}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
     request = urllib.request.Request(path, headers=authorization())
     try:
         with urllib.request.urlopen(request, timeout=60) as answer, file.open("wb") as sink:
             shutil.copyfileobj(answer, sink)
+            if answer.length:
+                raise OSError(f"{name} was cut off, {answer.length} bytes are missing")
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return False

@@ -74,5 +74,12 @@ def test_prune_deletes_what_is_old_on_google_cloud(checkout: Checkout, cloud: Fa
     assert [image.name for image in library.images()] == [new]
 
 
+def test_prune_deletes_nothing_while_it_is_not_known_what_the_recipes_want(checkout: Checkout) -> None:
+    (checkout.root / "packages/base/packer.json").write_text("{")
+    done = checkout.run("prune")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "packages/base/packer.json:1: error: " in done.stderr
+
+
 def test_prune_of_nothing(checkout: Checkout) -> None:
     assert checkout.invoke("prune", "--dry-run").stdout == "0.0 GB would be free\n"

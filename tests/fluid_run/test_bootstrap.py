@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -62,6 +64,28 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str) -> tupl
     monkeypatch.setattr(bootstrap, "fetch_seed", lambda _bucket, _prefix: seed)
     monkeypatch.setattr(bootstrap, "upload", lambda _bucket, name, content: bucket.update({name: content}))
     return bucket, bootstrap.main()
+
+
+class CutOff(BaseHTTPRequestHandler):
+    """Announces more than it sends, as a line does that breaks."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"x" * 40)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_half_a_seed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HTTPServer(("127.0.0.1", 0), CutOff) as server:
+        Thread(target=server.handle_request).start()
+        monkeypatch.setattr(bootstrap, "STORAGE", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setattr(bootstrap, "authorization", dict)
+        with pytest.raises(OSError, match=r"seed.tar was cut off, 60 bytes are missing"):
+            bootstrap.download("b", "seed.tar", tmp_path / "seed.tar")
 
 
 def test_a_killed_agent_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
