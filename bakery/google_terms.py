@@ -29,6 +29,7 @@ class Duty(StrEnum):
     DEPLOY = "deploy"
 
 
+LONGEST_BUILD = 86_400  # seconds, Cloud Build's limit
 PROJECT_NUMBER = re.compile(r"\d{6,}")
 ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com")
 # As an IAM policy takes members: https://cloud.google.com/iam/docs/principal-identifiers. Nobody shares with everybody
