@@ -22,6 +22,7 @@ from google.protobuf.json_format import ParseError
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.events import Event, EventKind, tell
 from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
@@ -90,8 +91,9 @@ class CloudBuildOven:
         running = _oldest(known, RUNNING)
         if running is not None:
             return BakeOutcome.JOINED, self._join(running, order, activity)
-        if self.library.find(order.name) is not None:
-            return BakeOutcome.ADOPTED, None
+        there = self.library.find(order.name)
+        if there is not None:
+            return _adopted(there)
         zones = google_names.zones(self.settings.google)
         for number, zone in enumerate(zones, 1):
             try:
@@ -233,6 +235,15 @@ class CloudBuildOven:
         with there, asking(f"upload the source of {order.name}", passes=(exceptions.PreconditionFailed,)):
             bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
         return name
+
+
+def _adopted(image: ImageRecord) -> tuple[BakeOutcome, None]:
+    if image.state is ImageState.DELETED:  # by somebody else: whom the bakery deletes is gone
+        hint = f"to bake it again: gcloud compute images delete {image.name}"
+        raise InfrastructureFailed(
+            f"{image.name} is marked as DELETED: nothing boots from it, its name is taken", hint=hint
+        )
+    return BakeOutcome.ADOPTED, None
 
 
 def _oldest(builds: Sequence[cloudbuild_v1.Build], statuses: Sequence[int]) -> cloudbuild_v1.Build | None:
