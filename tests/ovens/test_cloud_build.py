@@ -124,7 +124,7 @@ def test_bakes_and_then_adopts(server: FakeServer, tmp_path: Path) -> None:
 def test_an_image_that_somebody_marked_as_deleted_is_not_adopted(server: FakeServer, tmp_path: Path) -> None:
     made = oven(server).bake(order(tmp_path), Activity())
     server.cloud.items[f"{IMAGES}/{made.name}"]["deprecated"] = {"state": "DELETED"}
-    with pytest.raises(InfrastructureFailed, match="is marked as DELETED.*\n.*gcloud compute images delete hpcc-a"):
+    with pytest.raises(InfrastructureFailed, match=r"is marked as DELETED.*\n.*gcloud compute images delete hpcc-a"):
         oven(server).bake(order(tmp_path), Activity())
     assert calls(server, "builds.create") == 1
 
