@@ -10,7 +10,7 @@ plugin's reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from bakery.ovens.base import BakeOrder
@@ -33,7 +33,7 @@ FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits its turn in a full project; Cloud Build's own hour would end it unbaked
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
-TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb")
+TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
@@ -138,16 +138,28 @@ def _defaults(order: BakeOrder) -> dict[str, str]:
 def _steps(order: BakeOrder) -> list[Json]:
     """The recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
-    given = [step for step in order.build.get("steps") or default if not _tests(step)]
-    steps = [_packer(step) if is_packer(step) else dict(step) for step in given]
+    given = order.build.get("steps") or default
+    gone = {step.get("id") for step in given if _tests(step)}
+    kept = [_waiting(step, gone) for step in given if not _tests(step)]
+    steps = [_packer(step) if is_packer(step) else step for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # it brings a Packer of its own
     return [_fetch(), *(_after_fetch(step) for step in steps)]
 
 
 def _tests(step: Json) -> bool:
-    image = str(step.get("name", "")).rpartition("/")[2].partition(":")[0]
-    return image in TEST_IMAGES
+    return _untagged(step).rpartition("/")[2] in TEST_IMAGES
+
+
+def _untagged(step: Json) -> str:
+    """The image of a step without tag and digest."""
+    return re.sub(r":[^/]*$", "", str(step.get("name", "")).partition("@")[0])
+
+
+def _waiting(step: Json, gone: Set[str]) -> Json:
+    """The step without those that it waited for and that are gone; with none left it waits for all before it."""
+    left = [name for name in step.get("waitFor") or () if name not in gone]
+    return {**{key: value for key, value in step.items() if key != "waitFor"}, **({"waitFor": left} if left else {})}
 
 
 def _packer(step: Json) -> Json:
@@ -159,7 +171,7 @@ def _packer(step: Json) -> Json:
         if isinstance(step.get(key), str):
             made[key] = _FORCE.sub("", step[key])
     env = list(PLUGIN_ENV)
-    if str(step.get("name", "")).partition(":")[0].endswith("hashicorp/packer"):
+    if _untagged(step).endswith("hashicorp/packer"):
         made["name"] = GCLOUD_IMAGE
         env.append(f"PATH={PATH}")
         if "script" not in step:

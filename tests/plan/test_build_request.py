@@ -5,6 +5,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from bakery.plan.build_request import GCLOUD_IMAGE, PACKER, build_request, packer_template
 from bakery.plan.order import bake_order
 from bakery.plan.plan import make
@@ -59,6 +61,27 @@ def test_tests_are_left_out_and_all_other_steps_stay() -> None:
     given["steps"] = [{"id": "get"}, *given["steps"], {"id": "test", "name": "gcr.io/x/fluid-run:1"}, {"id": "tell"}]
     made, _ = request(build=given)
     assert [step["id"] for step in made["steps"]] == ["Fetch Packer", "get", "Build Image", "tell"]
+
+
+@pytest.mark.parametrize("name", ["r-docker.pkg.dev/p/bakery/bakery:0.1.0", "gcr.io/x/rcc-run@sha256:ab"])
+def test_a_test_is_known_by_its_image_and_nobody_waits_for_it(name: str) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0]["id"] = "Build Image"
+    tell = {"name": "alpine"}
+    given["steps"] += [
+        {"id": "test", "name": name, "waitFor": ["Build Image"]},
+        {**tell, "id": "one", "waitFor": ["test"]},
+        {**tell, "id": "two", "waitFor": ["Build Image", "test"]},
+    ]
+    made, _ = request(build=given)
+    waits = {step["id"]: step.get("waitFor") for step in made["steps"]}
+    assert waits == {"Fetch Packer": ["-"], "Build Image": None, "one": None, "two": ["Build Image"]}
+
+
+def test_packers_own_image_is_known_by_its_digest_too() -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0]["name"] = "docker.io/hashicorp/packer@sha256:ab"
+    assert bakes(request(build=given)[0])["name"] == GCLOUD_IMAGE
 
 
 def test_a_shells_packer_loses_only_its_force() -> None:
