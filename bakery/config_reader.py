@@ -23,8 +23,10 @@ class Reader:
         self.seen: set[str] = set()
 
     def wrong(self, key: str, message: str, hint: str) -> None:
-        """Note a problem with one key."""
-        self.problems.append(Problem(self.where, 1, f"{self.prefix}{key} {message}", hint))
+        """Note a problem with one key, once, however often the key is read."""
+        problem = Problem(self.where, 1, f"{self.prefix}{key} {message}", hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def take(self, key: str, default: Any, kind: Callable[[Any], Any], what: str) -> Any:
         """The value of ``key`` as ``kind`` makes it, or the default; a bad one becomes a problem."""

@@ -269,6 +269,12 @@ def test_a_branch_is_watched_by_its_name_whatever_that_means_as_a_pattern() -> N
     assert [name for name in ("v1.0+gpu", "v1x0+gpu", "v1.00gpu") if re.search(pattern, name)] == ["v1.0+gpu"]
 
 
+def test_an_empty_value_means_that_one_is_made() -> None:
+    (declared,) = _declared(settings(buckets={"logs": ""}, accounts={"bake": ""}))
+    assert len(declared.of("bucket:Bucket")) == len(Bucket)
+    assert len(declared.of(":Account")) == len(Duty)
+
+
 def test_what_is_given_is_not_made() -> None:
     given = {
         "subnetwork": "projects/p/regions/r/subnetworks/mine",
