@@ -231,9 +231,14 @@ class CloudBuildOven:
         content = archive(order, packer_template(order, self.settings.google, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(google_names.bucket(self.settings.google, Bucket.SOURCES))
+        passes = (exceptions.PreconditionFailed, exceptions.NotFound)
         there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
-        with there, asking(f"upload the source of {order.name}", passes=(exceptions.PreconditionFailed,)):
-            bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
+        try:
+            with there, asking(f"upload the source of {order.name}", passes=passes):
+                bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
+        except exceptions.NotFound as error:
+            hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
+            raise InfrastructureFailed(f"there is no bucket {bucket.name}", hint=hint) from error
         return name
 
 

@@ -129,6 +129,13 @@ def test_an_image_that_somebody_marked_as_deleted_is_not_adopted(server: FakeSer
     assert calls(server, "builds.create") == 1
 
 
+def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: FakeServer, tmp_path: Path) -> None:
+    with pytest.raises(
+        InfrastructureFailed, match=r"^there is no bucket my-sources\nhint: pulumi up .*google\.buckets$"
+    ):
+        oven(server, buckets={"sources": "my-sources"}).bake(order(tmp_path), Activity())
+
+
 def events(server: FakeServer) -> list[tuple[str, str]]:
     """Event and reason of all messages."""
     bodies = [json.loads(message["data"]) for message in server.cloud.messages.get(TOPIC, [])]
