@@ -39,8 +39,10 @@ SUBMIT_AGAIN_SECONDS = 2.0
 CANCEL = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
-# Faults of the surroundings that Packer reports: nothing in the recipe makes them go away.
-SURROUNDINGS = re.compile(r"\b(quotaExceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b")
+# Faults of the surroundings as Packer reports them, of an operation only its message: no recipe makes them go away.
+SURROUNDINGS = re.compile(
+    r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
+)
 
 
 _shared: dict[tuple[str, str], CloudBuildOven] = {}

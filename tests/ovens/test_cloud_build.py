@@ -136,6 +136,19 @@ def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: FakeServer, 
         oven(server, buckets={"sources": "my-sources"}).bake(order(tmp_path), Activity())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "==> googlecompute: Error creating instance: Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.",
+        "Error creating instance: googleapi: Error 403: Quota 'SSD_TOTAL_GB' exceeded. Limit: 1.0., quotaExceeded",
+    ],
+)
+def test_a_quota_is_no_fault_of_the_recipe(server: FakeServer, tmp_path: Path, line: str) -> None:
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE", log=(line,)))
+    with pytest.raises(InfrastructureFailed, match="ended as FAILURE"):
+        oven(server).bake(order(tmp_path), Activity())
+
+
 def events(server: FakeServer) -> list[tuple[str, str]]:
     """Event and reason of all messages."""
     bodies = [json.loads(message["data"]) for message in server.cloud.messages.get(TOPIC, [])]
