@@ -21,7 +21,7 @@ from google.protobuf.json_format import ParseError
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, no_bucket
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.events import Event, EventKind, tell
@@ -239,8 +239,7 @@ class CloudBuildOven:
             with there, asking(f"upload the source of {order.name}", passes=passes):
                 bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
         except exceptions.NotFound as error:
-            hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
-            raise InfrastructureFailed(f"there is no bucket {bucket.name}", hint=hint) from error
+            raise no_bucket(bucket.name) from error
         return name
 
 

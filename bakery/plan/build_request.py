@@ -139,7 +139,7 @@ def _steps(order: BakeOrder) -> list[Json]:
     """The recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
-    gone = {step.get("id") for step in given if _tests(step)}
+    gone = {str(step.get("id")) for step in given if _tests(step)}
     kept = [_waiting(step, gone) for step in given if not _tests(step)]
     steps = [_packer(step) if is_packer(step) else step for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
