@@ -28,7 +28,7 @@ from bakery.library.events import Event, EventKind, tell
 from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
 from bakery.ovens.build_watch import BuildWatch
 from bakery.plan import google_names
-from bakery.plan.build_request import build_request, digest_tag, packer_template
+from bakery.plan.build_request import build_request, packer_template
 from bakery.plan.google_names import Bucket
 from bakery.settings import Settings
 
@@ -111,7 +111,7 @@ class CloudBuildOven:
     def _submit_and_wait(
         self, order: BakeOrder, zone: str, known: Set[str], activity: Activity
     ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
-        """Submit a build, unless somebody was faster; ``known`` are the digest's builds that had ended before."""
+        """Submit a build, unless somebody was faster; ``known`` are the image's builds that had ended before."""
         activity.say("uploading the source")
         source = self._upload(order, zone)
         activity.check()
@@ -147,10 +147,8 @@ class CloudBuildOven:
         raise AssertionError("not reached")
 
     def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
-        """All builds of the digest, whoever started them, ended ones too."""
-        request = cloudbuild_v1.ListBuildsRequest(
-            project_id=self.google.project, filter=f'tags="{digest_tag(order.digest)}"'
-        )
+        """All builds of the image, whoever started them, ended ones too; another family may have the same digest."""
+        request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=f'tags="{order.name}"')
         with asking("list builds"):
             return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 

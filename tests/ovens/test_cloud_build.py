@@ -136,6 +136,15 @@ def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: FakeServer, 
         oven(server, buckets={"sources": "my-sources"}).bake(order(tmp_path), Activity())
 
 
+def test_two_families_of_the_same_digest_are_two_bakes(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.5))
+    orders = [replace(order(tmp_path), family=family, name=f"{family}-aaaaaaaaaaaa") for family in ("one", "two")]
+    shared = oven(server)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda one: shared.bake(one, Activity()), orders))
+    assert [(bake.name, bake.outcome) for bake in done] == [(one.name, BakeOutcome.BAKED) for one in orders]
+
+
 @pytest.mark.parametrize(
     "line",
     [
