@@ -12,7 +12,7 @@ from bakery.host.revision import revision
 from bakery.plan import plan as planning
 from bakery.recipe import lockfile
 from bakery.recipe.load import load
-from bakery.resources import branches, reasons
+from bakery.resources import branches, chatter, reasons
 from bakery.resources.program import declare, export
 from bakery.settings import from_pulumi
 
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent
 
 def main() -> None:
     """Declare what the stack's settings and the recipes say."""
+    chatter.end_quietly()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT)
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     plan = planning.make(settings, recipes, lockfile.read(settings.lock), revision(settings.root))

@@ -23,9 +23,9 @@ class Reader:
         self.seen: set[str] = set()
 
     def wrong(self, key: str, message: str, hint: str) -> None:
-        """Note a problem with one key."""
+        """Note a problem with one key, once, however often the key is read."""
         problem = Problem(self.where, 1, f"{self.prefix}{key} {message}", hint)
-        if problem not in self.problems:  # a value may be read more than once
+        if problem not in self.problems:
             self.problems.append(problem)
 
     def take(self, key: str, default: Any, kind: Callable[[Any], Any], what: str) -> Any:

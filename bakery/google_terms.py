@@ -29,8 +29,11 @@ class Duty(StrEnum):
     DEPLOY = "deploy"
 
 
+LONGEST_BUILD = 86_400  # seconds, Cloud Build's limit
 PROJECT_NUMBER = re.compile(r"\d{6,}")
 ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com")
+# https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET = re.compile(r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]")
 # As an IAM policy takes members: https://cloud.google.com/iam/docs/principal-identifiers. Nobody shares with everybody
 # by a slip, so allUsers and allAuthenticatedUsers are none.
 _MEMBER = re.compile(r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+")
@@ -65,10 +68,17 @@ def check(google: Reader) -> None:
         if value and not form.fullmatch(value):
             google.wrong(key, f"is {value!r}", f"write {hint}")
     _keys(google, "buckets", [*Bucket])
+    for purpose, bucket in google.mapping("buckets").items():
+        if bucket and not _BUCKET.fullmatch(str(bucket)):
+            google.wrong(f"buckets.{purpose}", f"is {bucket!r}", "write the bucket's name, without gs://")
     _keys(google, "accounts", [*Duty])
     for duty, account in google.mapping("accounts").items():
-        if not ACCOUNT.fullmatch(str(account)):
+        if account and not ACCOUNT.fullmatch(str(account)):
             google.wrong(f"accounts.{duty}", f"is {account!r}", "write the service account's e-mail address")
+    region = google.text("subnetwork").partition("/regions/")[2].partition("/")[0] or google.text("region")
+    for zone in google.words("zones"):
+        if region and not re.fullmatch(rf"{re.escape(region)}-[a-z0-9]+", zone):
+            google.wrong("zones", f"has {zone!r}", f"write zones of {region}, where the machines' subnetwork is")
     for consumer in google.words("consumers"):
         if not any(form.fullmatch(consumer) for form in (PROJECT_NUMBER, ACCOUNT, _MEMBER)):
             hint = "write a project's number, group:..., serviceAccount:..., user:..., domain:... or principalSet://..."

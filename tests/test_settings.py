@@ -53,8 +53,8 @@ def test_every_group_is_read() -> None:
             "google": {
                 "project": "p",
                 "region": "r",
-                "zones": ["z"],
-                "buckets": {"logs": "l"},
+                "zones": ["r-b"],
+                "buckets": {"logs": "my-logs"},
                 "consumers": ["123456"],
             },
         },
@@ -74,8 +74,8 @@ def test_every_group_is_read() -> None:
     assert settings.local.keep_failed
     assert (settings.spack.source, settings.spack.packages_ref, settings.spack.mirror) == ("s", "v2", "m")
     assert (settings.google.zones, settings.google.buckets, settings.google.consumers) == (
-        ("z",),
-        {"logs": "l"},
+        ("r-b",),
+        {"logs": "my-logs"},
         ("123456",),
     )
 
@@ -229,16 +229,31 @@ def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
         "table": "app_runs",
         "topic": "projects/p/topics/t",
         "registry": "us-docker.pkg.dev/p/r",
-        "buckets": {"logz": "b"},
+        "buckets": {"logz": "b-1", "logs": "gs://my-logs"},
+        "zones": ["us-central1-a", "b"],
         "accounts": {"bake": "somebody", "nobody": "x@p.iam.gserviceaccount.com"},
         "consumers": ["their-project", "allUsers", "somebody@example.com"],
     }
     found = messages({"oven": "cloud-build", "google": given})
     wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "table", "topic", "registry", "buckets.logz")
-    for key in (*wrong, "accounts.bake", "accounts.nobody"):
+    for key in (*wrong, "buckets.logs", "accounts.bake", "accounts.nobody"):
         assert any(f"google.{key} is" in text for text in found), key
     assert sum("google.consumers has" in text for text in found) == 3
-    assert len(found) == len(wrong) + 5
+    assert sum("google.zones has" in text for text in found) == 2
+    assert len(found) == len(wrong) + 8
+
+
+def test_zones_are_those_of_the_region_or_of_the_subnetwork_that_is_given() -> None:
+    google = {"project": "p", "region": "us-central1", "zones": ["us-east1-b"]}
+    (message,) = messages({"oven": "cloud-build", "google": google})
+    assert message.endswith("has 'us-east1-b', write zones of us-central1, where the machines' subnetwork is")
+    subnetwork = "projects/p/regions/us-east1/subnetworks/s"
+    for right in ({"zones": ["us-central1-ai1a"]}, {"subnetwork": subnetwork}):
+        parse({"oven": "cloud-build", "google": google | right}, "gcp", ROOT)
+
+
+def test_a_setting_that_is_wrong_is_told_once() -> None:
+    assert len(messages({"google": {"consumers": "eu", "buckets": "x", "accounts": 3}})) == 3
 
 
 def test_consumers_are_what_an_iam_policy_takes() -> None:

@@ -107,6 +107,12 @@ def fetched(blob: Blob, what: str) -> bytes | None:
     return content
 
 
+def no_bucket(name: str) -> InfrastructureFailed:
+    """What a bucket that is not there means."""
+    hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
+    return InfrastructureFailed(f"there is no bucket {name}", hint=hint)
+
+
 @contextlib.contextmanager
 def asking(what: str, hint: str = "", passes: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn the client libraries' errors into the bakery's; ``what`` says what was asked for.

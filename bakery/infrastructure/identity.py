@@ -39,7 +39,7 @@ class Accounts(Component):
         self.register_outputs({duty.value: email for duty, email in self.emails.items()})
 
     def _account(self, name: str, duty: Duty) -> pulumi.Output[str]:
-        if duty in self.google.accounts:
+        if self.google.accounts.get(duty):
             return pulumi.Output.from_input(google_names.account(self.google, duty))
         account = serviceaccount.Account(
             f"{name}-{duty}",

@@ -50,7 +50,7 @@ class Storage(Component):
 
     def _bucket(self, name: str, purpose: Bucket) -> pulumi.Output[str]:
         bucket_name = google_names.bucket(self.google, purpose)
-        if purpose in self.google.buckets:
+        if self.google.buckets.get(purpose):
             return pulumi.Output.from_input(bucket_name)
         key = self.google.kms_key
         made = storage.Bucket(

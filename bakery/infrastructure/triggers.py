@@ -6,12 +6,14 @@ command with the plan's names and digest, so a trigger, a colleague and ``pulumi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
 
+from bakery.google_terms import LONGEST_BUILD
 from bakery.infrastructure.component import Component
 from bakery.plan import google_names
 from bakery.plan.google_names import Duty
@@ -20,6 +22,7 @@ from bakery.plan.watched import previewed, watched
 from bakery.settings import GoogleSettings, Settings
 
 BUILDER_TAG = "0.1.0"
+MARGIN_SECONDS = 3600  # of a trigger's build, beyond those of the bakes that it waits for
 MOST = 300  # triggers of a project: https://cloud.google.com/build/quotas
 
 
@@ -56,11 +59,11 @@ class Triggers(Component):
 
     def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> cloudbuild.Trigger:
         return self._trigger(
-            f"{name}-{image.family}",
-            trigger_name=f"bakery-{image.family}",
+            f"{name}-bake-{image.family}",
+            trigger_name=f"bake-{image.family}",  # whatever the family is called, no other trigger is called so
             description=f"Bakes {image.family} when {image.package} or what it stands on changes",
             command=["bake", image.family],
-            timeout=image.timeout + 3600,
+            timeout=_seconds(image, images),
             included_files=list(watched(image, images, self.settings)),
             **self._event(pull_request=False),
         )
@@ -132,7 +135,7 @@ class Triggers(Component):
         made: cloudbuild.Trigger = cloudbuild.Trigger(
             resource,
             project=self.google.project,
-            location=self.google.region,
+            location=_location(self.google),
             name=trigger_name,
             description=description,
             service_account=self.account,
@@ -145,7 +148,7 @@ class Triggers(Component):
 
     def _event(self, *, pull_request: bool) -> dict[str, Any]:
         """The event of a trigger, for a GitHub repository (``owner/name``) or a second-generation one (its path)."""
-        branch = f"^{self.google.branch}$"
+        branch = f"^{re.escape(self.google.branch)}$"
         if self.google.repository.startswith("projects/"):
             event = cloudbuild.TriggerRepositoryEventConfigArgs(
                 repository=self.google.repository,
@@ -161,6 +164,22 @@ class Triggers(Component):
             pull_request=_github_pull(branch) if pull_request else None,
         )
         return {"github": github}
+
+
+def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
+    """How long the bakes of an image and of all that it stands on may take, one after the other."""
+    seconds, current = MARGIN_SECONDS, image
+    while True:
+        seconds += current.timeout
+        if current.base.external or current.base.family not in images:
+            return min(seconds, LONGEST_BUILD)
+        current = images[current.base.family]
+
+
+def _location(google: GoogleSettings) -> str:
+    """Where the triggers are: a second-generation repository is only seen by those of its own region."""
+    path = google.repository.split("/")
+    return path[3] if google.repository.startswith("projects/") else google.region
 
 
 # A stranger's pull request runs nothing here until somebody with write access says so.

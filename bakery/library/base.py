@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bakery.fluid_run.base import RunResult
 
 
 class ImageState(StrEnum):
@@ -87,6 +90,10 @@ class Library(Protocol):
 
     def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record what the Fluid-Run of ``tests_digest`` said of the image."""
+        ...
+
+    def runs(self, image: str | None = None) -> Sequence[RunResult]:
+        """The Fluid-Runs of an image (or of all), oldest first."""
         ...
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
 TRIES = 5  # of a change that another writer got in before
 OPERATION_SECONDS = 300
+CALLS_AT_ONCE = 8  # the client keeps no more than ten connections
 
 
 class ComputeEngineLibrary:
@@ -179,11 +181,15 @@ class ComputeEngineLibrary:
         )
 
     def runs(self, image: str | None = None) -> Sequence[RunResult]:
-        """The Fluid-Runs of an image (or of all), oldest first."""
+        """The Fluid-Runs of an image (or of all), oldest first; none when there is no bucket yet."""
         prefix = f"results/{image}/" if image else "results/"
-        with asking("list the results of Fluid-Runs"):
-            blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
-        texts = [fetched(blob, "read the results of a Fluid-Run") for blob in blobs]
+        with asking("list the results of Fluid-Runs", passes=(exceptions.NotFound,)):
+            try:
+                blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
+            except exceptions.NotFound:
+                return ()
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
         return sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:

@@ -21,13 +21,14 @@ from google.protobuf.json_format import ParseError
 
 from bakery.activity import Activity
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, no_bucket
+from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.events import Event, EventKind, tell
 from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
 from bakery.ovens.build_watch import BuildWatch
 from bakery.plan import google_names
-from bakery.plan.build_request import build_request, digest_tag, packer_template
+from bakery.plan.build_request import build_request, packer_template
 from bakery.plan.google_names import Bucket
 from bakery.recipe.stage import checked
 from bakery.settings import Settings
@@ -39,8 +40,10 @@ SUBMIT_AGAIN_SECONDS = 2.0
 CANCEL = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
-# Faults of the surroundings that Packer reports: nothing in the recipe makes them go away.
-SURROUNDINGS = re.compile(r"\b(quotaExceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b")
+# Faults of the surroundings as Packer reports them, of an operation only its message: no recipe makes them go away.
+SURROUNDINGS = re.compile(
+    r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
+)
 
 
 _shared: dict[tuple[str, str], CloudBuildOven] = {}
@@ -91,8 +94,9 @@ class CloudBuildOven:
         running = _oldest(known, RUNNING)
         if running is not None:
             return BakeOutcome.JOINED, self._join(running, order, activity)
-        if self.library.find(order.name) is not None:
-            return BakeOutcome.ADOPTED, None
+        there = self.library.find(order.name)
+        if there is not None:
+            return _adopted(there)
         zones = google_names.zones(self.settings.google)
         for number, zone in enumerate(zones, 1):
             try:
@@ -108,7 +112,7 @@ class CloudBuildOven:
     def _submit_and_wait(
         self, order: BakeOrder, zone: str, known: Set[str], activity: Activity
     ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
-        """Submit a build, unless somebody was faster; ``known`` are the digest's builds that had ended before."""
+        """Submit a build, unless somebody was faster; ``known`` are the image's builds that had ended before."""
         activity.say("uploading the source")
         source = self._upload(order, zone)
         activity.check()
@@ -144,10 +148,8 @@ class CloudBuildOven:
         raise AssertionError("not reached")
 
     def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
-        """All builds of the digest, whoever started them, ended ones too."""
-        request = cloudbuild_v1.ListBuildsRequest(
-            project_id=self.google.project, filter=f'tags="{digest_tag(order.digest)}"'
-        )
+        """All builds of the image, whoever started them, ended ones too; another family may have the same digest."""
+        request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=f'tags="{order.name}"')
         with asking("list builds"):
             return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
@@ -230,10 +232,23 @@ class CloudBuildOven:
         content = archive(order, packer_template(order, self.settings.google, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(google_names.bucket(self.settings.google, Bucket.SOURCES))
+        passes = (exceptions.PreconditionFailed, exceptions.NotFound)
         there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
-        with there, asking(f"upload the source of {order.name}", passes=(exceptions.PreconditionFailed,)):
-            bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
+        try:
+            with there, asking(f"upload the source of {order.name}", passes=passes):
+                bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
+        except exceptions.NotFound as error:
+            raise no_bucket(bucket.name) from error
         return name
+
+
+def _adopted(image: ImageRecord) -> tuple[BakeOutcome, None]:
+    if image.state is ImageState.DELETED:  # by somebody else: whom the bakery deletes is gone
+        hint = f"to bake it again: gcloud compute images delete {image.name}"
+        raise InfrastructureFailed(
+            f"{image.name} is marked as DELETED: nothing boots from it, its name is taken", hint=hint
+        )
+    return BakeOutcome.ADOPTED, None
 
 
 def _oldest(builds: Sequence[cloudbuild_v1.Build], statuses: Sequence[int]) -> cloudbuild_v1.Build | None:

@@ -10,7 +10,7 @@ plugin's reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from bakery.ovens.base import BakeOrder
@@ -33,7 +33,7 @@ FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits its turn in a full project; Cloud Build's own hour would end it unbaked
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
-TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb")
+TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _VERSION = re.compile(r"[:@][^/]*$")
@@ -139,8 +139,10 @@ def _defaults(order: BakeOrder) -> dict[str, str]:
 def _steps(order: BakeOrder) -> list[Json]:
     """The recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
-    given = [step for step in order.build.get("steps") or default if not _tests(step)]
-    steps = [_packer(step) if is_packer(step) else dict(step) for step in given]
+    given = order.build.get("steps") or default
+    gone = {str(step.get("id")) for step in given if _tests(step)}
+    kept = [_waiting(step, gone) for step in given if not _tests(step)]
+    steps = [_packer(step) if is_packer(step) else step for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # it brings a Packer of its own
     return [_fetch(), *(_after_fetch(step) for step in steps)]
@@ -153,6 +155,12 @@ def _tests(step: Json) -> bool:
 def _image(step: Json) -> str:
     """The image that runs a step, without its tag or digest."""
     return _VERSION.sub("", str(step.get("name", "")))
+
+
+def _waiting(step: Json, gone: Set[str]) -> Json:
+    """The step without those that it waited for and that are gone; with none left it waits for all before it."""
+    left = [name for name in step.get("waitFor") or () if name not in gone]
+    return {**{key: value for key, value in step.items() if key != "waitFor"}, **({"waitFor": left} if left else {})}
 
 
 def _packer(step: Json) -> Json:

@@ -17,6 +17,8 @@ NETWORK = "bakery"
 REPOSITORY = "bakery"
 SSH_TAG = "image-bakery"  # of a machine: the network lets IAP's ssh through to it
 TEST_TAG = "bakery-test"  # of test machines, which reach each other
+# The zones of regions that have other ones than a, b and c: https://cloud.google.com/compute/docs/regions-zones
+ZONES = {"us-central1": "abcf", "us-east1": "bcd", "europe-west1": "bcd"}
 
 
 def bucket(google: GoogleSettings, purpose: Bucket) -> str:
@@ -56,7 +58,7 @@ def registry(google: GoogleSettings) -> str:
 
 def zones(google: GoogleSettings) -> tuple[str, ...]:
     """The zones to bake and test in, in order of preference."""
-    return google.zones or tuple(f"{google.region}-{letter}" for letter in "abcf")
+    return google.zones or tuple(f"{google.region}-{letter}" for letter in ZONES.get(google.region, "abc"))
 
 
 def consumers(google: GoogleSettings) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, g
     """
     top = workspace.root(here)
     findings = Findings(problems=problems)
+    if stack and not (top / f"Pulumi.{stack}.yaml").is_file():
+        findings.at(WHERE).error(1, f"there is no Pulumi.{stack}.yaml", "correct BAKERY_STACK, or take it away")
     jobs = _jobs(given, here, top, findings)
     tested = _cluster(given, here, findings)
     _partitions(given, jobs, tested, problems)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from bakery.google_terms import LONGEST_BUILD
 from bakery.plan.render import arguments, is_packer, substitutions_in
 from bakery.recipe.checked import TIMEOUT
 from bakery.recipe.document import Document
 from bakery.recipe.findings import quoted
 
-LONGEST = 86_400  # seconds, Cloud Build's limit
 _BUILT_IN = """
 PROJECT_ID PROJECT_NUMBER BUILD_ID LOCATION TRIGGER_NAME TRIGGER_BUILD_CONFIG_PATH COMMIT_SHA REVISION_ID SHORT_SHA
 REPO_NAME REPO_FULL_NAME BRANCH_NAME TAG_NAME REF_NAME SERVICE_ACCOUNT SERVICE_ACCOUNT_EMAIL
@@ -43,8 +43,8 @@ def timeout(build: Document) -> int:
     if given is None:
         return TIMEOUT
     match = _DURATION.fullmatch(str(given)) if isinstance(given, (str, int, float)) else None
-    if match is None or not 0 < int(match[1]) <= LONGEST:
-        build.error(f"timeout is {quoted(given)}", f"write seconds as 1800s, at most {LONGEST}s", "timeout")
+    if match is None or not 0 < int(match[1]) <= LONGEST_BUILD:
+        build.error(f"timeout is {quoted(given)}", f"write seconds as 1800s, at most {LONGEST_BUILD}s", "timeout")
         return TIMEOUT
     return int(match[1])
 

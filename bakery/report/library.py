@@ -21,11 +21,8 @@ OUTPUTS = frozenset({"stdout", "stderr"})
 
 
 def report(library: Library) -> dict[str, Any]:
-    """The library's content, newest runs and images last. Raises Uncertain when it can't be read.
-
-    Runs stand in it where the library keeps them itself (the local one; on Google Cloud they are in BigQuery).
-    """
-    runs = library.runs(outputs=False) if isinstance(library, LocalLibrary) else ()
+    """The library's content, newest runs and images last. Raises Uncertain when it can't be read."""
+    runs = library.runs(outputs=False) if isinstance(library, LocalLibrary) else library.runs()
     return build(library.images(), library.families(), runs)
 
 

@@ -13,14 +13,14 @@ from bakery.plan.order import bake_from_json
 from bakery.resources import orders, progress
 from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
 
-REPLACES = ("name", "digest")
+REPLACES = ("name", "digest", "project")
 
 
 class BakedImageProvider(BakeryProvider):
     """Bakes, deprecates, looks after one image. The name of this class is in every state: never move it."""
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Another digest is another image; the manifest only says why."""
+        """Another digest is another image, and another project has images of its own; the manifest only says why."""
         return difference(_olds, _news, replaces=REPLACES)
 
     @shown

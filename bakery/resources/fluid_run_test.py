@@ -14,7 +14,7 @@ from bakery.resources import orders, progress
 from bakery.resources.proof import standing_run
 from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
 
-REPLACES = ("image", "tests")
+REPLACES = ("image", "tests", "project")
 
 
 class FluidRunTestProvider(BakeryProvider):

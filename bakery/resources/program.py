@@ -51,14 +51,14 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
     chatter.hush()
-    ready, consumers = _infrastructure(settings, plan), google_names.consumers(settings.google)
+    ready = _infrastructure(settings, plan)
     branches.go_on()
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
             orders.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        made[image.name] = _one(image, parent, ready, consumers)
+        made[image.name] = _one(image, parent, ready, settings)
     return tuple(made.values())
 
 
@@ -71,9 +71,8 @@ def _infrastructure(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ..
     return bakery.declare(settings, plan).ready
 
 
-def _one(
-    image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource], consumers: Sequence[str]
-) -> Declared:
+def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource], settings: Settings) -> Declared:
+    where, consumers = _where(settings), google_names.consumers(settings.google)
     baked = BakedImage(
         image.family,
         {
@@ -82,10 +81,11 @@ def _one(
             "family": image.family,
             "inputs": dict(image.inputs),
             "urn": _urn(image.family, "BakedImage"),
+            **where,
         },
         pulumi.ResourceOptions(depends_on=[*ready, *([parent.baked] if parent else [])]),
     )
-    tested = _tested(image, baked)
+    tested = _tested(image, baked, where)
     if tested is None:
         pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
     waits = [tested or baked, *([parent.promoted] if parent else [])]
@@ -95,6 +95,7 @@ def _one(
             "family": image.family,
             "image": image.name,
             "urn": _urn(image.family, "BakedImage", "PromotedImage"),
+            **where,
             **({"consumers": list(consumers)} if consumers else {}),
         },
         pulumi.ResourceOptions(parent=baked, depends_on=waits),
@@ -102,7 +103,12 @@ def _one(
     return Declared(image, baked, tested, promoted)
 
 
-def _tested(image: ImagePlan, baked: BakedImage) -> FluidRunTest | None:
+def _where(settings: Settings) -> dict[str, str]:
+    """The project that the library is in; nothing for the library of this machine."""
+    return {"project": settings.google.project} if settings.oven is OvenKind.CLOUD_BUILD else {}
+
+
+def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:
     if image.tests is None:
         return None
     return FluidRunTest(
@@ -112,6 +118,7 @@ def _tested(image: ImagePlan, baked: BakedImage) -> FluidRunTest | None:
             "tests": image.tests.digest[:DIGEST_SHOWN],
             "inputs": dict(image.tests.inputs),
             "urn": _urn(image.family, "BakedImage", "FluidRunTest"),
+            **where,
         },
         pulumi.ResourceOptions(parent=baked, depends_on=[baked]),
     )

@@ -12,7 +12,7 @@ from bakery.errors import Uncertain
 from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, difference, settings, shown
 
-UPDATES = ("image", "consumers")
+UPDATES = ("image", "consumers", "project")
 REPLACES = ("family",)
 
 

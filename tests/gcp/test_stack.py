@@ -109,3 +109,11 @@ def test_an_image_that_a_colleague_baked_is_adopted(stack: Stack) -> None:
     )
     up(stack)
     assert len(stack.items("/builds/")) == submitted
+
+
+def test_another_project_gets_images_of_its_own(stack: Stack) -> None:
+    up(stack)
+    stack.workshop.extra["google"]["project"] = "q-project"
+    wanted = {"BakedImage": "replace", "FluidRunTest": "replace", "PromotedImage": "update"}
+    steps = {f"{kind} {family}": step for kind, step in wanted.items() for family in ("base", "app")}
+    assert stack.workshop.steps() == steps

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def declared() -> Iterator[Recorder]:
     yield from _declared(settings())
 
 
-def _declared(given: Settings) -> Iterator[Recorder]:
+def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     from bakery.infrastructure.bakery import declare
 
     recorder = Recorder()
@@ -90,7 +91,7 @@ def _declared(given: Settings) -> Iterator[Recorder]:
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
-        made = declare(given, PLAN)
+        made = declare(given, plan)
         return pulumi.Output.all(*[trigger.id for trigger in made.triggers.triggers])
 
     program()
@@ -200,13 +201,13 @@ def test_the_results_are_partitioned_and_protected(declared: Recorder) -> None:
 
 def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> None:
     found = {trigger["name"]: trigger for trigger in declared.of("trigger:Trigger")}
-    assert set(found) == {"bakery-rcc-debian", "bakery-hpcc", "bakery-preview", "bakery-newer-bases"}
-    files = found["bakery-hpcc"]["includedFiles"]  # what they are made of: tests/plan/test_watched.py
+    assert set(found) == {"bake-rcc-debian", "bake-hpcc", "bakery-preview", "bakery-newer-bases"}
+    files = found["bake-hpcc"]["includedFiles"]  # what they are made of: tests/plan/test_watched.py
     assert {"packages/hpcc/install.sh", "packages/rcc-debian/packer.json", "common/etc/sysctl.conf"} <= set(files)
     assert {"bakery.lock", "Pulumi.gcp.yaml"} <= set(files)
-    assert "packages/hpcc/install.sh" not in found["bakery-rcc-debian"]["includedFiles"]
+    assert "packages/hpcc/install.sh" not in found["bake-rcc-debian"]["includedFiles"]
     assert "packages/**" in found["bakery-preview"]["includedFiles"]
-    assert found["bakery-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
+    assert found["bake-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
     for trigger in found.values():
         assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
 
@@ -232,9 +233,46 @@ def test_more_triggers_than_a_project_may_have_are_told_before_google_refuses_th
 def test_second_generation_repositories() -> None:
     path = "projects/p/locations/us-central1/connections/c/repositories/r"
     (declared,) = _declared(settings(repository=path))
-    (trigger,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bakery-hpcc"]
+    (trigger,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bake-hpcc"]
     assert trigger["repositoryEventConfig"]["repository"] == path
     assert "github" not in trigger
+
+
+def test_the_triggers_of_a_second_generation_repository_are_in_its_region() -> None:
+    path = "projects/p/locations/europe-west1/connections/c/repositories/r"
+    (declared,) = _declared(settings(repository=path))
+    assert {trigger["location"] for trigger in declared.of("trigger:Trigger")} == {"europe-west1"}
+    assert {job["region"] for job in declared.of("job:Job")} == {"us-central1"}
+
+
+def test_a_family_may_be_called_as_one_of_the_other_triggers() -> None:
+    base = Base("debian-12", "debian-12-v1", "id:1", "debian-cloud")
+    plan = Plan((image("preview", base), image("newer-bases", base), image("newer-bases-trigger", base)))
+    (declared,) = _declared(settings(), plan)
+    found = [(name, inputs["name"]) for typ, name, inputs in declared.made if typ.endswith("trigger:Trigger")]
+    assert len({name for name, _ in found}) == len({called for _, called in found}) == 5
+
+
+def test_a_trigger_has_time_for_all_that_its_image_stands_on_and_never_more_than_a_build_may_take() -> None:
+    base, middle, top = (replace(one, timeout=1800) for one in (*PLAN.images, image("x", Base("hpcc", "hpcc-1", "1"))))
+    (declared,) = _declared(settings(), Plan((base, middle, top)))
+    found = {trigger["name"]: trigger["build"]["timeout"] for trigger in declared.of("trigger:Trigger")}
+    assert (found["bake-rcc-debian"], found["bake-hpcc"], found["bake-x"]) == ("5400s", "7200s", "9000s")
+    (declared,) = _declared(settings(), Plan((replace(base, timeout=86_400),)))
+    assert {trigger["build"]["timeout"] for trigger in declared.of("trigger:Trigger")} == {"86400s", "600s"}
+
+
+def test_a_branch_is_watched_by_its_name_whatever_that_means_as_a_pattern() -> None:
+    (declared,) = _declared(settings(branch="v1.0+gpu"))
+    (trigger,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bake-hpcc"]
+    pattern = trigger["github"]["push"]["branch"]
+    assert [name for name in ("v1.0+gpu", "v1x0+gpu", "v1.00gpu") if re.search(pattern, name)] == ["v1.0+gpu"]
+
+
+def test_an_empty_value_means_that_one_is_made() -> None:
+    (declared,) = _declared(settings(buckets={"logs": ""}, accounts={"bake": ""}))
+    assert len(declared.of("bucket:Bucket")) == len(Bucket)
+    assert len(declared.of(":Account")) == len(Duty)
 
 
 def test_what_is_given_is_not_made() -> None:

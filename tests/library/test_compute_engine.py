@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from bakery.fluid_run.base import JobResult, RunResult, Verdict
 from bakery.library.base import ImageState, Proof
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.retention import prune
+from bakery.report.library import report
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
@@ -132,6 +134,23 @@ def test_results_go_to_the_table_once(server: FakeServer, library: ComputeEngine
     assert [row["json"]["command_group"] for row in server.cloud.rows[TABLE]] == ["hello"]
     assert library.runs("hpcc-0") == [result]
     assert library.runs("hpcc-1") == []
+
+
+def test_the_report_tells_of_the_runs_and_there_may_be_none_yet(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    server.cloud.items[TABLE] = {"tableReference": {}}
+    library.record_run(run())
+    library.record_run(replace(run(), run_id="run-2", started="2026-01-02T00:00:00Z"))
+    found = report(library)
+    assert [one["run_id"] for one in found["runs"]] == ["run-1", "run-2"]
+    assert {image["name"]: image["tested"] for image in found["images"]} == {
+        "hpcc-0": "2026-01-02T00:00:00Z",
+        "hpcc-1": "",
+        "hpcc-2": "",
+    }
+    server.cloud.items.clear()
+    assert library.runs() == ()
 
 
 def test_a_refused_row_is_told(server: FakeServer, library: ComputeEngineLibrary) -> None:

@@ -121,6 +121,43 @@ def test_bakes_and_then_adopts(server: FakeServer, tmp_path: Path) -> None:
     assert calls(server, "builds.create") == 1
 
 
+def test_an_image_that_somebody_marked_as_deleted_is_not_adopted(server: FakeServer, tmp_path: Path) -> None:
+    made = oven(server).bake(order(tmp_path), Activity())
+    server.cloud.items[f"{IMAGES}/{made.name}"]["deprecated"] = {"state": "DELETED"}
+    with pytest.raises(InfrastructureFailed, match=r"is marked as DELETED.*\n.*gcloud compute images delete hpcc-a"):
+        oven(server).bake(order(tmp_path), Activity())
+    assert calls(server, "builds.create") == 1
+
+
+def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: FakeServer, tmp_path: Path) -> None:
+    with pytest.raises(
+        InfrastructureFailed, match=r"^there is no bucket my-sources\nhint: pulumi up .*google\.buckets$"
+    ):
+        oven(server, buckets={"sources": "my-sources"}).bake(order(tmp_path), Activity())
+
+
+def test_two_families_of_the_same_digest_are_two_bakes(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.5))
+    orders = [replace(order(tmp_path), family=family, name=f"{family}-aaaaaaaaaaaa") for family in ("one", "two")]
+    shared = oven(server)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda one: shared.bake(one, Activity()), orders))
+    assert [(bake.name, bake.outcome) for bake in done] == [(one.name, BakeOutcome.BAKED) for one in orders]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "==> googlecompute: Error creating instance: Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.",
+        "Error creating instance: googleapi: Error 403: Quota 'SSD_TOTAL_GB' exceeded. Limit: 1.0., quotaExceeded",
+    ],
+)
+def test_a_quota_is_no_fault_of_the_recipe(server: FakeServer, tmp_path: Path, line: str) -> None:
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE", log=(line,)))
+    with pytest.raises(InfrastructureFailed, match="ended as FAILURE"):
+        oven(server).bake(order(tmp_path), Activity())
+
+
 def events(server: FakeServer) -> list[tuple[str, str]]:
     """Event and reason of all messages."""
     bodies = [json.loads(message["data"]) for message in server.cloud.messages.get(TOPIC, [])]

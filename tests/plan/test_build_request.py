@@ -72,6 +72,21 @@ def test_packers_own_image_becomes_gclouds_however_it_is_pinned(version: str) ->
     assert bakes(made)["name"] == GCLOUD_IMAGE
 
 
+@pytest.mark.parametrize("name", ["r-docker.pkg.dev/p/bakery/bakery:0.1.0", "gcr.io/x/rcc-run@sha256:ab"])
+def test_a_test_is_known_by_its_image_and_nobody_waits_for_it(name: str) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0]["id"] = "Build Image"
+    tell = {"name": "alpine"}
+    given["steps"] += [
+        {"id": "test", "name": name, "waitFor": ["Build Image"]},
+        {**tell, "id": "one", "waitFor": ["test"]},
+        {**tell, "id": "two", "waitFor": ["Build Image", "test"]},
+    ]
+    made, _ = request(build=given)
+    waits = {step["id"]: step.get("waitFor") for step in made["steps"]}
+    assert waits == {"Fetch Packer": ["-"], "Build Image": None, "one": None, "two": ["Build Image"]}
+
+
 def test_a_shells_packer_loses_only_its_force() -> None:
     base = "-var source_image_family=debian-12 -var source_image_project=debian-cloud -var image_family=app"
     script = f"cd x\npacker build -force -on-error=abort {base} packer.json"

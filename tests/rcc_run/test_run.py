@@ -76,6 +76,15 @@ def test_a_step_of_rcc_apps_passes_and_stores_its_rows(obedient: Workspace, caps
     assert "testing openfoam-gcp-foss-latest in us-central1-f: 2 jobs\n" in said.err
 
 
+def test_a_stack_whose_settings_are_not_in_the_workspace_is_no_stack(
+    obedient: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BAKERY_STACK", "gpc")
+    assert run() == 2
+    assert "error: there is no Pulumi.gpc.yaml, correct BAKERY_STACK, or take it away" in capsys.readouterr().err
+    assert not machines(obedient)
+
+
 def test_files_are_where_rcc_run_leaves_them(obedient: Workspace) -> None:
     assert run() == 0
     tests = json.loads((obedient.top / "results.json").read_text())["tests"]

@@ -1,7 +1,10 @@
-"""Debug notes of the SDK are not sent, all others are."""
+"""Debug notes of the SDK are not sent, all others are; an interrupted program ends without a traceback."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pulumi
@@ -31,3 +34,14 @@ def test_only_debug_notes_are_kept_off_the_wire(monkeypatch: pytest.MonkeyPatch)
     pulumi.log.debug("after")
     pulumi.log.warn("told")
     assert engine.told == [(engine_pb2.DEBUG, "before"), (engine_pb2.WARNING, "told")]
+
+
+def test_an_interrupted_program_ends_without_a_traceback() -> None:
+    wait = "import time; print(1, flush=True); time.sleep(60)"
+    program = f"from bakery.resources import chatter; chatter.end_quietly(); {wait}"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=30)
+    assert (started.returncode, said) == (1, b"")

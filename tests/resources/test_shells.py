@@ -49,6 +49,15 @@ def test_another_image_or_other_tests_replace_the_test(key: str) -> None:
     assert (found.changes, found.replaces) == (True, [key])
 
 
+def test_another_project_has_images_tests_and_families_of_its_own() -> None:
+    here, there = {"project": "p"}, {"project": "q"}
+    assert BakedImageProvider().diff("a-1", BAKED | here, BAKED | there).replaces == ["project"]
+    tested = {"image": "a-1", "tests": "t"}
+    assert FluidRunTestProvider().diff("a-1-t", tested | here, tested | there).replaces == ["project"]
+    promoted = PromotedImageProvider().diff("a", {"family": "a", **here}, {"family": "a", **there})
+    assert (promoted.changes, promoted.replaces) == (True, []), "the family in the project before stays as it is"
+
+
 def test_another_image_updates_the_promotion() -> None:
     olds = {"image": "a-1", "family": "a"}
     found = PromotedImageProvider().diff("a", olds, {**olds, "image": "a-2"})

@@ -39,7 +39,7 @@ from bakery.fluid_run.clusters.instance import (
 )
 from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.sizing import Machine, sized
-from bakery.host.google import PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched
+from bakery.host.google import PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched, no_bucket
 from bakery.library.base import ImageRecord
 from bakery.plan import google_names
 from bakery.plan.google_names import Bucket
@@ -233,8 +233,7 @@ class ComputeEngineCluster:
                 with asking("upload the workspace of the run", passes=(exceptions.NotFound,)):
                     self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_file(packed, rewind=True, timeout=600)
             except exceptions.NotFound as error:
-                hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
-                raise InfrastructureFailed(f"there is no bucket {self._bucket.name}", hint=hint) from error
+                raise no_bucket(self._bucket.name) from error
 
     def _said(self, spec: MachineSpec) -> AgentStatus:
         content = self._object(f"{spec.name}/status.json")
