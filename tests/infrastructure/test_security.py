@@ -93,7 +93,7 @@ PLAN = Plan(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def declared() -> Iterator[Recorder]:
     yield from _declared(settings())
 
