@@ -191,6 +191,11 @@ def test_everything_is_made_in_the_project_and_the_region_of_the_stack(declared:
         assert {made["region"] for made in declared.of(f":{kind}")} == {"us-central1"}, kind
 
 
+def test_no_two_resources_have_one_name(declared: Recorder) -> None:
+    named = [(typ, name) for typ, name, _ in declared.made]
+    assert len(named) == len(set(named)) > 60
+
+
 def test_the_services_are_enabled_and_stay_so_after_a_destroy(declared: Recorder) -> None:
     made = declared.of("service:Service")
     assert {f"{name}.googleapis.com" for name in ("compute", "cloudbuild", "iam", "iap", "storage")} <= {

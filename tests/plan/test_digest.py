@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bakery.plan.digest import Material, canonical, content, digest
+from bakery.plan.digest import Material, based, canonical, content, digest, manifest, sha256
 from bakery.plan.expand import spack_variables
 from bakery.plan.lock import Lock, LockedBase, Place
 from bakery.plan.model import Base, ImagePlan
@@ -335,3 +335,33 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     assert (
         first.tests.inputs.keys() == second.tests.inputs.keys() == {"job 1 app", "cluster", "packages/app/test/run.sh"}
     )
+    assert all(len(shown.split()[0]) == 12 for shown in first.tests.inputs.values())
+
+
+def test_the_manifest_shows_all_that_counts_in_a_fixed_order() -> None:
+    program = SourceFile("b/run.sh", 0o755, "1" * 64, Path("b/run.sh"))
+    plain = SourceFile("a/data", 0o644, "2" * 64, Path("a/data"))
+    long = "x" * 61
+    found = manifest(
+        Material((program, plain), [], {"metadata": {}, "disk_size": 20}, {"b": "x" * 60, "a": long}, "again")
+    )
+    assert list(found.items()) == [
+        ("a/data", "2" * 12),
+        ("b/run.sh", "1" * 12 + " executable"),
+        ("packer.json provisioners", sha256("[]")[:12]),
+        ("packer.json disk_size", "20"),
+        ("packer.json metadata", "{}"),
+        ("variable a", sha256(long)[:12]),
+        ("variable b", "x" * 60),
+        ("nonce", "again"),
+    ]
+    assert "nonce" not in manifest(Material())
+
+
+def test_the_base_image_stands_before_all_else_by_the_beginning_of_its_identity() -> None:
+    outside, parent = (
+        Base("debian-12", "debian-12-v1", "id:" + "3" * 20, "debian-cloud"),
+        Base("rcc", "rcc-1", "4" * 64),
+    )
+    assert list(based(outside, {"a": "b"}).items()) == [("base debian-12", "id:" + "3" * 12), ("a", "b")]
+    assert based(parent, {}) == {"base rcc": "4" * 12}
