@@ -108,7 +108,19 @@ def test_disk_size_matters() -> None:
     assert not same(with_builder(disk_size=30))
 
 
-@pytest.mark.parametrize("option", ["image_guest_os_features", "image_licenses", "ssh_username", "metadata"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "image_architecture",
+        "image_guest_os_features",
+        "image_licenses",
+        "metadata",
+        "metadata_files",
+        "ssh_username",
+        "startup_script_file",
+        "wrap_startup_script",
+    ],
+)
 def test_options_that_shape_the_disk_matter(option: str) -> None:
     assert not same(with_builder(**{option: ["x"]}))
 
@@ -193,6 +205,23 @@ def test_project_does_not_matter_even_when_a_provisioner_is_told() -> None:
     other = {"oven": "cloud-build", "google": {"project": "two", "region": "eu"}}
     assert image(PLAIN, lock, **google).digest == image(PLAIN, lock, **other).digest == image().digest
     assert image(PLAIN, lock, **other).variables["project_id"] == "two"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("project_id", "zone", "region", "subnetwork", "network", "network_project_id", "machine_type", "disk_type"),
+        *("image_name", "image_description", "instance_name"),
+    ],
+)
+def test_a_variable_for_a_place_or_a_name_does_not_matter_even_when_a_provisioner_is_told(option: str) -> None:
+    def told(value: str) -> Recipe:
+        made = with_builder(**{option: "{{user `told`}}"})
+        made.template["variables"]["told"] = value
+        made.template["provisioners"][1]["environment_vars"].append("TOLD={{user `told`}}")
+        return made
+
+    assert image(told("one")).digest == image(told("two")).digest
 
 
 def test_machine_options_of_the_builder_do_not_matter() -> None:
