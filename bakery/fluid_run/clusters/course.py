@@ -120,7 +120,7 @@ def allowed_seconds(job: TestJob) -> float:
     """How long a job may take: its limit, else ``--time`` (or ``-t``) of its batch options, else an hour."""
     if job.time_limit:
         return float(job.time_limit) * job.attempts
-    found = re.search(r"(?:--time[= ]|-t ?)([\d:-]+)", job.batch_options)
+    found = re.search(r"(?:^|\s)(?:--time[= ]|-t ?)([\d:-]+)", job.batch_options)
     return (slurm_seconds(found[1]) if found else JOB_SECONDS) * job.attempts
 
 
