@@ -188,6 +188,14 @@ def test_readme_does_not_matter() -> None:
     assert changed.tests == image().tests
 
 
+def test_a_file_of_the_same_path_that_is_fetched_from_the_machine_does_not_matter() -> None:
+    fetching = copy.deepcopy(PLAIN.template)
+    entry = {"type": "file", "direction": "download", "source": "{{user `pkg_path`}}/README.md", "destination": "x"}
+    fetching["provisioners"].insert(0, entry)
+    paths = [one.path for one in image(replace(PLAIN, template=fetching)).files]
+    assert paths == ["packages/app/install.sh", "packages/app/share/motd"]
+
+
 def test_a_common_file_that_is_not_used_does_not_matter() -> None:
     assert same(replace(PLAIN, common=(file("common/etc/sysctl.conf", "changed"),)))
 
