@@ -375,6 +375,15 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     assert all(len(shown.split()[0]) == 12 for shown in first.tests.inputs.values())
 
 
+@pytest.mark.parametrize("word", ["packages/app/share/motd", "'packages/app/share/motd'", "./packages/app/share/"])
+def test_a_file_that_a_job_names_belongs_to_what_proves_the_image(word: str) -> None:
+    assert PLAIN.suite is not None
+    job = TestJob("app", f"bash packages/app/test/run.sh {word}", "app")
+    found = image(replace(PLAIN, suite=replace(PLAIN.suite, jobs=(job,)))).tests
+    assert found is not None
+    assert found.inputs.keys() == {"job 1 app", "cluster", "packages/app/share/motd", "packages/app/test/run.sh"}
+
+
 def test_the_manifest_shows_all_that_counts_in_a_fixed_order() -> None:
     program = SourceFile("b/run.sh", 0o755, "1" * 64, Path("b/run.sh"))
     plain = SourceFile("a/data", 0o644, "2" * 64, Path("a/data"))
