@@ -75,6 +75,7 @@ def test_the_lock_of_a_living_engine_stays(tmp_path: Path, backend: str) -> None
     (tmp_path / "link").symlink_to("a b")
     engine(tmp_path / "proc", backend.format(tmp_path))
     assert not stale(tmp_path)
+    assert not recover.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
 
 
 def test_the_lock_of_a_living_engine_of_the_home_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,8 +182,9 @@ def test_prune_walks_through_the_states_of_compute_engine(kitchen: Kitchen) -> N
 def test_prune_frees_nothing_by_a_step_that_keeps_the_file(kitchen: Kitchen) -> None:
     unwanted(kitchen, "one")
     kitchen.time = "2026-02-01T00:00:00.000Z"
-    done = prune(kitchen.library, 30)
-    assert ([step.to for step in done.moved], done.freed) == ([OBSOLETE], 0)
+    for dry_run in (True, False):
+        done = prune(kitchen.library, 30, dry_run=dry_run)
+        assert ([step.to for step in done.moved], done.freed) == ([OBSOLETE], 0)
 
 
 def test_what_the_plan_wants_is_kept_and_the_others_go_all_the_same(kitchen: Kitchen) -> None:
