@@ -241,6 +241,13 @@ def test_only_the_machines_of_the_run_are_deleted_and_stopped_ones_too(server: F
     assert set(machines(server)) == {"fr-r1-login-0", "somebodys", "fr-r2-controller"}
 
 
+def test_a_machine_that_is_gone_before_its_turn_is_deleted_all_the_same(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.faults.append(Fault("instances.delete", 404))
+    assert delete_instances(made.google, "labels.bakery = test") == 4
+
+
 @pytest.mark.parametrize(
     "fault", [Fault("instances.insert", 429, times=2), Fault("instances.insert", half=True)], ids=str
 )
