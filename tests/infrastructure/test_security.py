@@ -308,7 +308,8 @@ def test_the_firewall_lets_in_ssh_from_iap_and_the_machines_of_test_clusters_amo
 def test_the_way_out_is_for_machines_of_the_bakerys_subnetwork_alone(declared: Recorder) -> None:
     (nat,) = declared.of("routerNat:RouterNat")
     assert nat["sourceSubnetworkIpRangesToNat"] == "LIST_OF_SUBNETWORKS"
-    assert [one["name"] for one in nat["subnetworks"]] == ["link/network-subnetwork"]
+    assert nat["subnetworks"] == [{"name": "link/network-subnetwork", "sourceIpRangesToNats": ["ALL_IP_RANGES"]}]
+    assert declared.of("subnetwork:Subnetwork")[0]["logConfig"]["flowSampling"] > 0, "and its flows are logged"
     assert nat["router"] == declared.of("router:Router")[0]["name"]
 
 
