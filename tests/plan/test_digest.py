@@ -81,8 +81,13 @@ def test_a_common_file_that_is_used_matters() -> None:
     assert image(first).digest != image(other).digest
 
 
-def test_a_startup_script_matters() -> None:
-    using = with_builder(startup_script_file="packages/app/README.md")
+@pytest.mark.parametrize(
+    "option",
+    [{"startup_script_file": "packages/app/README.md"}, {"metadata_files": {"key": "packages/app/README.md"}}],
+    ids=str,
+)
+def test_a_file_that_the_builder_hands_to_the_machine_matters(option: dict[str, object]) -> None:
+    using = with_builder(**option)
     other = replace(using, files=tuple(replace(entry, sha256="1" * 64) for entry in using.files))
     assert "packages/app/README.md" in image(using).inputs
     assert image(using).digest != image(other).digest
@@ -186,6 +191,15 @@ def test_readme_does_not_matter() -> None:
     assert changed.digest == image().digest
     assert changed.tests is not None
     assert changed.tests == image().tests
+
+
+@pytest.mark.parametrize(
+    "key", ["inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"]
+)
+def test_a_file_whose_path_stands_in_a_command_or_is_one_on_the_machine_does_not_matter(key: str) -> None:
+    saying = copy.deepcopy(PLAIN.template)
+    saying["provisioners"].append({"type": "shell", key: ["packages/app/README.md"]})
+    assert "packages/app/README.md" not in image(replace(PLAIN, template=saying)).inputs
 
 
 def test_a_file_of_the_same_path_that_is_fetched_from_the_machine_does_not_matter() -> None:
