@@ -87,7 +87,7 @@ def debian_base(family: str, index: bytes) -> LockedBase:
     date = _DATE.search(index.decode("utf-8", "replace"))
     if date is None:
         raise Uncertain("the Debian mirror's InRelease has no Date", hint="try another mirror: local.mirror")
-    day = parsedate_to_datetime(date[1].replace("UTC", "+0000")).strftime("%Y%m%d")
+    day = parsedate_to_datetime(date[1]).strftime("%Y%m%d")
     return LockedBase(f"{family}-{day}", f"inrelease:{hashlib.sha256(index).hexdigest()}", now())
 
 
