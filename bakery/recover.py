@@ -65,9 +65,13 @@ def _works_elsewhere(environ: str, backend: Path) -> bool:
 
 
 def backend_folder(url: str) -> Path | None:
-    """The folder of a ``file://`` backend; None for any other, which looks after its own locks."""
+    """The folder of a ``file://`` backend; None for any other, which looks after its own locks.
+
+    What follows ``file://`` is a path, not a host: the engine takes ``file://~`` and ``file://./state``, too.
+    """
     parts = urlparse(url)
-    return Path(unquote(parts.path)).expanduser() if parts.scheme == "file" and parts.path else None
+    path = unquote(parts.netloc + parts.path)
+    return Path(path).expanduser() if parts.scheme == "file" and path else None
 
 
 def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:

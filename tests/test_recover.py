@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,8 +25,9 @@ def lock(backend: Path, pid: int, host: str = HERE, name: str = "a") -> Path:
 
 def test_the_lock_of_a_dead_engine_is_cleared(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD)
-    said, free = recover.clear_locks(tmp_path, "dev", HERE)
-    assert not file.exists()
+    waited: list[float] = []
+    said, free = recover.clear_locks(tmp_path, "dev", HERE, waited.append)
+    assert not file.exists() and waited == []
     assert free
     assert str(DEAD) in said[0]
 
@@ -38,11 +38,29 @@ def test_the_lock_of_another_machine_stays(tmp_path: Path) -> None:
     assert file.exists()
 
 
+def test_a_lock_that_stays_keeps_no_other(tmp_path: Path) -> None:
+    kept = lock(tmp_path, DEAD, "other", "a")
+    kept.with_name(f"{kept.name}.attrs").write_text("{}", encoding="utf-8")
+    gone = lock(tmp_path, DEAD, name="b")
+    said, free = recover.clear_locks(tmp_path, "dev", HERE)
+    assert (len(said), free) == (1, False)
+    assert kept.exists() and not gone.exists()
+
+
+def test_what_can_not_be_opened_is_left_alone_and_keeps_no_other(tmp_path: Path) -> None:
+    gone = lock(tmp_path, DEAD, name="b")
+    closed = gone.with_name("a.json")
+    closed.mkdir()
+    said, _ = recover.clear_locks(tmp_path, "dev", HERE)
+    assert closed.exists() and not gone.exists()
+    assert len(said) == 1
+
+
 def engine(proc: Path, backend: str, state: str = "S", name: str = "pulumi") -> None:
     """A process 77 as /proc shows it."""
     folder = proc / "77"
     folder.mkdir(parents=True)
-    (folder / "stat").write_text(f"77 ({name}) {state} 1 77 77 0 -1", encoding="utf-8")
+    (folder / "stat").write_bytes(f"77 ({name}) {state} 1 77 77 0 -1".encode(errors="surrogateescape"))
     (folder / "environ").write_bytes(f"A=b\0PULUMI_BACKEND_URL={backend}\0HOME=/".encode())
 
 
@@ -50,15 +68,34 @@ def stale(folder: Path) -> bool:
     return recover.Lock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
 
 
-@pytest.mark.parametrize("backend", ["file://{}/a b", "file://{}/a%20b", "", "s3://bucket"])
+@pytest.mark.parametrize(
+    "backend", ["file://{}/a b", "file://{}/a%20b", "file://{}/link", "file://./a b", "file:a b", "", "s3://bucket"]
+)
 def test_the_lock_of_a_living_engine_stays(tmp_path: Path, backend: str) -> None:
     (tmp_path / "a b").mkdir()
+    (tmp_path / "link").symlink_to("a b")
     engine(tmp_path / "proc", backend.format(tmp_path))
+    assert not stale(tmp_path)
+    assert not recover.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
+
+
+def test_the_lock_of_a_living_engine_of_the_home_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    engine(tmp_path / "proc", "file://~/a b")
     assert not stale(tmp_path)
 
 
-def test_the_lock_of_an_engine_that_nobody_has_collected_is_stale(tmp_path: Path) -> None:
-    engine(tmp_path / "proc", f"file://{tmp_path}/a b", state="Z")
+def test_the_lock_of_a_process_that_may_not_be_looked_into_stays(tmp_path: Path) -> None:
+    engine(tmp_path / "proc", "")
+    environ = tmp_path / "proc" / "77" / "environ"
+    environ.unlink()
+    environ.mkdir()  # no file: can't be read, whoever asks, root too
+    assert not stale(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["Z", "X"])
+def test_the_lock_of_an_engine_that_nobody_has_collected_is_stale(tmp_path: Path, state: str) -> None:
+    engine(tmp_path / "proc", f"file://{tmp_path}/a b", state=state)
     assert stale(tmp_path)
 
 
@@ -68,7 +105,8 @@ def test_a_process_id_that_another_checkouts_engine_has_now_holds_nothing(tmp_pa
 
 
 def test_a_process_id_that_was_used_again_holds_nothing(tmp_path: Path) -> None:
-    assert recover.Lock(tmp_path, os.getpid(), HERE).stale(HERE, tmp_path)
+    engine(tmp_path / "proc", f"file://{tmp_path}/a b", name="a (\udcff) b")
+    assert stale(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", '{"pid": 7', "[]", '{"pid": "x"}'])
@@ -110,6 +148,11 @@ def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
     [
         ("file:///a/b", Path("/a/b")),
         ("file:///a%25b/%23", Path("/a%b/#")),
+        ("file://./a/b", Path("a/b")),
+        ("file://~/a", Path.home() / "a"),
+        ("file://~", Path.home()),
+        ("file://", None),
+        ("/a/b", None),
         ("s3://bucket", None),
         ("", None),
         ("https://api.pulumi.com", None),
@@ -144,3 +187,11 @@ def test_a_damaged_state_is_the_engines_to_tell(tmp_path: Path, spoil: Callable[
     data = gzip.compress(json.dumps({"checkpoint": {"latest": {"resources": ["x"] * 99}}}).encode())
     (folder / "dev.json.gz").write_bytes(spoil(data))
     assert recover.stored(tmp_path, "dev") == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"checkpoint": {}}', '{"checkpoint": {"latest": null}}'])
+def test_a_damaged_state_has_nothing_pending(tmp_path: Path, text: str) -> None:
+    file = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="utf-8")
+    assert recover.pending(recover.stored(tmp_path, "dev")) == []

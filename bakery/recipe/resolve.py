@@ -86,7 +86,7 @@ def debian_base(family: str, index: bytes) -> LockedBase:
     """The base of an ``InRelease`` file; raises Uncertain when it is none."""
     date = _DATE.search(index.decode("utf-8", "replace"))
     try:
-        day = parsedate_to_datetime(date[1].replace("UTC", "+0000") if date else "").strftime("%Y%m%d")
+        day = parsedate_to_datetime(date[1] if date else "").strftime("%Y%m%d")
     except ValueError as error:
         hint = "try another mirror: local.mirror"
         raise Uncertain("the Debian mirror's InRelease has no Date", hint=hint) from error

@@ -215,11 +215,14 @@ def get_policy(cloud: Cloud, request: Request) -> Answer:
 
 @handles("*.setIamPolicy")
 def set_policy(cloud: Cloud, request: Request) -> Answer:
-    """Replace an IAM policy; a stale etag is refused, as two writers at once would see it."""
+    """Replace an IAM policy; a stale etag is refused, as two writers at once would see it.
+
+    Google takes a policy without an etag, which undoes what another writer did meanwhile: nobody is to send one.
+    """
     key = _policy_key(request)
     policy = dict(request.body.get("policy", request.body))
     before = cloud.policies.get(key)
-    if before and policy.get("etag") and policy["etag"] != before["etag"]:
+    if before and policy.get("etag") != before["etag"]:
         raise Refusal(409, "There were concurrent policy changes.", "aborted", "ABORTED")
     if any("condition" in binding for binding in policy.get("bindings", [])) and policy.get("version") != 3:
         raise Refusal(400, "Policies with conditions have to be of version 3.")

@@ -228,6 +228,26 @@ def test_the_reaper_takes_what_others_left(server: FakeServer, tmp_path: Path) -
     assert machines(server) == {}
 
 
+def test_only_the_machines_of_the_run_are_deleted_and_stopped_ones_too(server: FakeServer, tmp_path: Path) -> None:
+    """Compute Engine keeps a stopped machine (TERMINATED) and its disk; one that is STOPPING goes by itself."""
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.items[f"{INSTANCES}/fr-r1-login-0"]["status"] = "STOPPING"
+    server.cloud.items[f"{INSTANCES}/fr-r1-debug-0"]["status"] = "TERMINATED"
+    of_another_run = {"bakery": "test", "bakery-run": "r2"}
+    for name, labels in {"somebodys": {}, "fr-r2-controller": of_another_run}.items():
+        server.cloud.items[f"{INSTANCES}/{name}"] = {"name": name, "status": "RUNNING", "labels": labels}
+    made.tear_down()
+    assert set(machines(server)) == {"fr-r1-login-0", "somebodys", "fr-r2-controller"}
+
+
+def test_a_machine_that_is_gone_before_its_turn_is_deleted_all_the_same(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.faults.append(Fault("instances.delete", 404))
+    assert delete_instances(made.google, "labels.bakery = test") == 4
+
+
 @pytest.mark.parametrize(
     "fault", [Fault("instances.insert", 429, times=2), Fault("instances.insert", half=True)], ids=str
 )
@@ -249,6 +269,9 @@ def test_a_machine_that_cannot_be_deleted_keeps_no_other(server: FakeServer, tmp
     made.tear_down()
     assert len(machines(server)) == 1, "and Compute Engine deletes it at its deadline"
     assert not [key for key in server.cloud.items if key.endswith("seed.tar")]
+    server.cloud.faults.append(Fault("instances.delete", code))
+    with pytest.raises(BakeryError):
+        delete_instances(made.google, "labels.bakery = test")
 
 
 @pytest.mark.parametrize("method", ["machineTypes.get", "instances.insert", "instances.list", "storage.objects.insert"])

@@ -24,6 +24,7 @@ def job(options: str = "", partition: str | None = "big", command: str = "run.sh
         ("--ntasks=16", 8, 2),
         ("-n 17 --time=05:00", 8, 3),
         ("-n17 -c2", 8, 5),
+        ("-c2 -n17", 8, 5),
         ("--ntasks=4 --cpus-per-task=16", 8, 4),
         ("--ntasks=4 --ntasks-per-node=1", 8, 4),
         ("--ntasks=120 --cpus-per-task=2 --mem=50G --time=3:00:00 --exclusive", 60, 4),

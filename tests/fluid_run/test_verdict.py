@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bakery.fluid_run import verdict
@@ -14,8 +16,13 @@ def test_the_last_match_counts() -> None:
     assert verdict.value_of(FLOPS, "flops: 1\nflops: 2.5e1\n") == 25.0
 
 
-def test_a_match_that_is_no_number_is_passed_over() -> None:
-    assert verdict.value_of(FLOPS, "flops: 3\nflops: many\n") == 3.0
+@pytest.mark.parametrize("text", ["flops: 3\nflops: many\n", "flops: many\nflops: 3\n"])
+def test_a_match_that_is_no_number_is_passed_over(text: str) -> None:
+    assert verdict.value_of(FLOPS, text) == 3.0
+
+
+def test_a_match_without_the_figure_is_passed_over() -> None:
+    assert verdict.value_of(Metric("n", r"^n:(?: (\d+))?$", ""), "n: 3\nn:\n") == 3.0
 
 
 def test_a_pattern_without_group_is_the_figure_itself() -> None:
@@ -30,6 +37,10 @@ def test_no_match_is_no_value(text: str | None) -> None:
 @pytest.mark.parametrize(("value", "good"), [(8.9, False), (9.0, True), (10.0, True), (12.0, True), (12.1, False)])
 def test_bounds_are_fractions_of_the_reference(value: float, good: bool) -> None:
     assert verdict.figure(FLOPS, value).passed is good
+
+
+def test_bounds_follow_the_size_of_the_reference() -> None:
+    assert verdict.bounds(Metric("t", "x", "", reference=200.0, lower=-0.05, upper=0.25)) == (190.0, 250.0)
 
 
 def test_bounds_of_a_negative_reference_keep_their_order() -> None:
@@ -65,6 +76,22 @@ def test_a_bad_figure_says_what_was_wanted() -> None:
     assert found.reason == "flops is 5 Gflop/s, wanted at least 9 and at most 12"
 
 
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        (Metric("n", r"n: (\d+)", "", reference=10.0, lower=-0.1), "n is 5, wanted at least 9"),
+        (Metric("n", r"n: (\d+)", "s", reference=2.0, upper=0.5), "n is 5 s, wanted at most 3"),
+    ],
+)
+def test_only_the_bound_that_there_is_is_wanted(metric: Metric, why: str) -> None:
+    assert verdict.judge(job(metric), {"exit_code": 0}, {}, lambda _: "n: 5").reason == why
+
+
+def test_every_bad_figure_is_told() -> None:
+    found = verdict.judge(job(FLOPS, replace(FLOPS, name="peak")), {"exit_code": 0}, {}, lambda _: "")
+    assert found.reason == "flops was not found in stdout; peak was not found in stdout"
+
+
 def test_figures_come_from_the_metrics_own_file() -> None:
     texts = {"stdout": "flops: 10", "other.txt": "mem: 7"}
     found = verdict.judge(
@@ -79,3 +106,4 @@ def test_the_summary_names_the_failed_jobs() -> None:
     bad = verdict.judge(job(), {"exit_code": 2, "benchmark_name": "b"}, {}, lambda _: "")
     assert verdict.summary([good]) == ""
     assert verdict.summary([good, bad]) == "1 of 2 jobs failed: b: exit code 2"
+    assert verdict.summary([bad, good, bad]) == "2 of 3 jobs failed: b: exit code 2, b: exit code 2"

@@ -13,13 +13,28 @@ import pytest
 from pulumi.runtime import mocks as runtime_mocks
 
 from bakery.infrastructure import triggers
-from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS
-from bakery.plan.google_names import Bucket, Duty
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, SSH_ONLY, Grant, On
+from bakery.plan.google_names import SSH_TAG, TEST_TAG, Bucket, Duty
 from bakery.plan.model import Base, ImagePlan, Plan
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
 
 PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
+
+# What grants a role on a resource, and its input that names the resource.
+MEMBERS = {
+    On.PROJECT: ("projects/iAMMember:IAMMember", "project"),
+    On.ACCOUNT: ("serviceaccount/iAMMember:IAMMember", "serviceAccountId"),
+    On.BUCKET: ("bucketIAMMember:BucketIAMMember", "bucket"),
+    On.DATASET: ("datasetIamMember:DatasetIamMember", "datasetId"),
+    On.TOPIC: ("topicIAMMember:TopicIAMMember", "topic"),
+    On.REPOSITORY: ("repositoryIamMember:RepositoryIamMember", "repository"),
+}
+ONLY = {
+    None: "",
+    SSH_ONLY: "destination.port == 22",
+    RUNS_ONLY: 'resource.name.startsWith("projects/_/buckets/p-bakery-artifacts/objects/runs/")',
+}
 
 
 @dataclass
@@ -78,7 +93,7 @@ PLAN = Plan(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def declared() -> Iterator[Recorder]:
     yield from _declared(settings())
 
@@ -129,6 +144,66 @@ def test_no_primitive_role_and_nobody_unknown(declared: Recorder) -> None:
         assert member["member"].startswith("serviceAccount:bakery-")
 
 
+def _place(grant: Grant) -> str:
+    return {
+        On.PROJECT: "p",
+        On.ACCOUNT: f"projects/p/serviceAccounts/bakery-{grant.target}@p.iam.gserviceaccount.com",
+        On.BUCKET: f"p-bakery-{grant.target}",
+        On.DATASET: "rcc_run",
+        On.TOPIC: "bakery-events",
+        On.REPOSITORY: "bakery",
+    }[grant.on]
+
+
+def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condition(declared: Recorder) -> None:
+    found = [
+        (on, member[place], member["role"], member["member"], member.get("condition", {}).get("expression", ""))
+        for on, (kind, place) in MEMBERS.items()
+        for member in declared.of(kind)
+    ]
+    wanted = [
+        (
+            grant.on,
+            _place(grant),
+            f"grants-{grant.role}" if grant.role in CUSTOM_ROLES else grant.role,
+            f"serviceAccount:bakery-{grant.duty}@p.iam.gserviceaccount.com",
+            ONLY[grant.condition],
+        )
+        for grant in GRANTS
+    ]
+    assert sorted(found) == sorted(wanted)
+
+
+def test_custom_roles_hold_the_permissions_of_the_table_and_no_others(declared: Recorder) -> None:
+    found = {role["roleId"]: tuple(role["permissions"]) for role in declared.of("iAMCustomRole:IAMCustomRole")}
+    assert found == {name: permissions for name, (_, permissions) in CUSTOM_ROLES.items()}
+
+
+def test_everything_is_made_in_the_project_and_the_region_of_the_stack(declared: Recorder) -> None:
+    of_another = {"BucketIAMMember", "IAMMember"}  # what they are granted on says where
+    for typ, name, inputs in declared.made:
+        if typ.startswith("gcp:"):
+            assert inputs.get("project") == "p" or typ.rpartition(":")[2] in of_another, name
+    everywhere = ("Bucket", "Dataset", "Repository", "Trigger", "RepositoryIamMember")
+    for kind in everywhere:
+        assert {made["location"] for made in declared.of(f":{kind}")} == {"us-central1"}, kind
+    for kind in ("Subnetwork", "Router", "RouterNat", "Job"):
+        assert {made["region"] for made in declared.of(f":{kind}")} == {"us-central1"}, kind
+
+
+def test_no_two_resources_have_one_name(declared: Recorder) -> None:
+    named = [(typ, name) for typ, name, _ in declared.made]
+    assert len(named) == len(set(named)) > 60
+
+
+def test_the_services_are_enabled_and_stay_so_after_a_destroy(declared: Recorder) -> None:
+    made = declared.of("service:Service")
+    assert {f"{name}.googleapis.com" for name in ("compute", "cloudbuild", "iam", "iap", "storage")} <= {
+        service["service"] for service in made
+    }
+    assert {service["disableOnDestroy"] for service in made} == {False}
+
+
 def test_policies_are_only_added_to(declared: Recorder) -> None:
     replacing = [typ for typ, _, _ in declared.made if typ.lower().endswith(("iambinding", "iampolicy"))]
     assert replacing == []
@@ -169,7 +244,31 @@ def test_buckets_are_private_uniform_versioned_and_swept(declared: Recorder) -> 
         assert bucket["uniformBucketLevelAccess"] is True
         assert bucket["publicAccessPrevention"] == "enforced"
         assert bucket["versioning"] == {"enabled": True}
-        assert bucket["lifecycleRules"]
+        assert [rule["action"] for rule in bucket["lifecycleRules"]] == [{"type": "Delete"}] * len(
+            bucket["lifecycleRules"]
+        )
+
+
+def test_by_age_only_sources_and_logs_go_and_of_the_rest_only_what_was_written_over(declared: Recorder) -> None:
+    written_over = {"daysSinceNoncurrentTime": 30, "withState": "ARCHIVED"}
+    found = {
+        bucket["labels"]["bakery"]: [rule["condition"] for rule in bucket["lifecycleRules"]]
+        for bucket in declared.of("bucket:Bucket")
+    }
+    assert found == {
+        "sources": [written_over, {"age": 90}],
+        "logs": [written_over, {"age": 365}],
+        "spack-cache": [written_over],
+        "artifacts": [written_over],
+    }
+
+
+def test_the_image_that_triggers_run_is_never_another_under_the_same_tag(declared: Recorder) -> None:
+    (repository,) = declared.of("repository:Repository")
+    assert (repository["format"], repository["dockerConfig"]) == ("DOCKER", {"immutableTags": True})
+    image = f"us-central1-docker.pkg.dev/p/{repository['repositoryId']}/bakery:{triggers.BUILDER_TAG}"
+    for trigger in declared.of("trigger:Trigger"):
+        assert [step["name"] for step in trigger["build"]["steps"]] == [image]
 
 
 def test_a_key_of_ones_own_encrypts_everything_at_rest() -> None:
@@ -192,6 +291,35 @@ def test_nothing_is_open_to_the_internet(declared: Recorder) -> None:
     assert not [typ for typ, _, _ in declared.made if "address" in typ.lower()]
 
 
+def test_the_firewall_lets_in_ssh_from_iap_and_the_machines_of_test_clusters_among_themselves(
+    declared: Recorder,
+) -> None:
+    found = {rule["name"]: rule for rule in declared.of("firewall:Firewall")}
+    assert {(rule["direction"], rule["network"]) for rule in found.values()} == {("INGRESS", "link/network-network")}
+    ssh, inside = found.pop("bakery-ssh-from-iap"), found.pop("bakery-inside-test-clusters")
+    assert found == {}
+    assert (ssh["sourceRanges"], ssh["targetTags"]) == (["35.235.240.0/20"], [SSH_TAG])
+    assert ssh["allows"] == [{"protocol": "tcp", "ports": ["22"]}]
+    assert (inside["sourceTags"], inside["targetTags"]) == ([TEST_TAG], [TEST_TAG])
+    assert "sourceRanges" not in inside
+    assert inside["allows"] == [{"protocol": "tcp"}, {"protocol": "udp"}, {"protocol": "icmp"}]
+
+
+def test_the_way_out_is_for_machines_of_the_bakerys_subnetwork_alone(declared: Recorder) -> None:
+    (nat,) = declared.of("routerNat:RouterNat")
+    assert nat["sourceSubnetworkIpRangesToNat"] == "LIST_OF_SUBNETWORKS"
+    assert nat["subnetworks"] == [{"name": "link/network-subnetwork", "sourceIpRangesToNats": ["ALL_IP_RANGES"]}]
+    assert declared.of("subnetwork:Subnetwork")[0]["logConfig"]["flowSampling"] > 0, "and its flows are logged"
+    assert nat["router"] == declared.of("router:Router")[0]["name"]
+
+
+def test_a_network_of_ones_own_gets_the_subnetwork_and_the_firewall() -> None:
+    (declared,) = _declared(settings(network="projects/p/global/networks/mine"))
+    assert declared.of("network:Network") == []
+    made = declared.of("firewall:Firewall") + declared.of("subnetwork:Subnetwork") + declared.of("router:Router")
+    assert [one["network"] for one in made] == ["projects/p/global/networks/mine"] * 4
+
+
 def test_the_results_are_partitioned_and_protected(declared: Recorder) -> None:
     (table,) = declared.of("table:Table")
     assert table["timePartitioning"] == {"type": "MONTH", "field": "datetime"}
@@ -212,9 +340,38 @@ def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> 
         assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
 
 
-def test_a_strangers_pull_request_runs_nothing(declared: Recorder) -> None:
-    (preview,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bakery-preview"]
-    assert preview["github"]["pullRequest"]["commentControl"] == "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+SECOND = "projects/p/locations/us-central1/connections/c/repositories/r"
+EVENTS = [("o/r", "github", {"owner": "o", "name": "r"}), (SECOND, "repositoryEventConfig", {"repository": SECOND})]
+
+
+@pytest.mark.parametrize(("repository", "key", "where"), EVENTS, ids=["github", "second-generation"])
+def test_a_bake_needs_a_push_to_the_branch_and_a_strangers_pull_request_runs_nothing(
+    repository: str, key: str, where: dict[str, str]
+) -> None:
+    (declared,) = _declared(settings(repository=repository, branch="release"))
+    found = {trigger["name"]: trigger for trigger in declared.of("trigger:Trigger")}
+    for family in ("rcc-debian", "hpcc"):
+        assert found[f"bake-{family}"][key] == {**where, "push": {"branch": "^release$"}}
+    control = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+    assert found["bakery-preview"][key] == {
+        **where,
+        "pullRequest": {"branch": "^release$", "commentControl": control},
+    }
+    others = {"github", "repositoryEventConfig"} - {key}
+    assert not [trigger for trigger in found.values() if others & set(trigger)]
+
+
+@pytest.mark.parametrize(
+    ("repository", "source"), [("o/r", {"uri": "https://github.com/o/r"}), (SECOND, {"repository": SECOND})]
+)
+def test_newer_bases_are_looked_for_on_the_schedule_and_on_the_branch(repository: str, source: dict[str, str]) -> None:
+    (declared,) = _declared(settings(repository=repository, branch="release", schedule="0 5 * * 2"))
+    (job,) = declared.of("job:Job")
+    assert (job["schedule"], job["timeZone"]) == ("0 5 * * 2", "Etc/UTC")
+    (trigger,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bakery-newer-bases"]
+    assert trigger["pubsubConfig"] == {"topic": job["pubsubTarget"]["topicName"]}
+    assert trigger["sourceToBuild"] == {"ref": "refs/heads/release", "repoType": "GITHUB", **source}
+    assert trigger["build"]["steps"][0]["args"] == ["lock", "--check", "--stack", "gcp"]
 
 
 def test_more_triggers_than_a_project_may_have_are_told_before_google_refuses_them(
@@ -228,14 +385,6 @@ def test_more_triggers_than_a_project_may_have_are_told_before_google_refuses_th
     monkeypatch.setattr(triggers, "MOST", 3)
     list(_declared(settings()))
     assert [text.partition(":")[0] for text in told] == ["4 triggers are wanted, and Cloud Build has 3 for a project"]
-
-
-def test_second_generation_repositories() -> None:
-    path = "projects/p/locations/us-central1/connections/c/repositories/r"
-    (declared,) = _declared(settings(repository=path))
-    (trigger,) = [t for t in declared.of("trigger:Trigger") if t["name"] == "bake-hpcc"]
-    assert trigger["repositoryEventConfig"]["repository"] == path
-    assert "github" not in trigger
 
 
 def test_the_triggers_of_a_second_generation_repository_are_in_its_region() -> None:
@@ -278,7 +427,7 @@ def test_an_empty_value_means_that_one_is_made() -> None:
 def test_what_is_given_is_not_made() -> None:
     given = {
         "subnetwork": "projects/p/regions/r/subnetworks/mine",
-        "buckets": {"logs": "my-logs"},
+        "buckets": {"logs": "my-logs", "artifacts": "my-artifacts"},
         "accounts": {"bake": "my-bake@p.iam.gserviceaccount.com"},
         "table": "rcc.runs",
         "topic": "my-events",
@@ -295,6 +444,10 @@ def test_what_is_given_is_not_made() -> None:
     assert {grant["datasetId"] for grant in declared.of("datasetIamMember:DatasetIamMember")} == {"rcc"}
     assert {grant["topic"] for grant in declared.of("topicIAMMember:TopicIAMMember")} == {"my-events"}
     assert {grant["repository"] for grant in declared.of("repositoryIamMember:RepositoryIamMember")} == {"my-images"}
+    conditions = [
+        g["condition"]["expression"] for g in declared.of("bucketIAMMember:BucketIAMMember") if "condition" in g
+    ]
+    assert conditions == ['resource.name.startsWith("projects/_/buckets/my-artifacts/objects/runs/")']
     log_grants = [g for g in declared.of("bucketIAMMember:BucketIAMMember") if g["bucket"] == "my-logs"]
     assert {grant["member"] for grant in log_grants if grant["role"] == "roles/storage.objectUser"} == {
         "serviceAccount:my-bake@p.iam.gserviceaccount.com"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,10 @@ def test_an_active_image_is_not_even_looked_at() -> None:
     assert fates(image("a", ImageState.ACTIVE)) == {}
 
 
+def test_what_was_deleted_already_is_not_even_looked_at() -> None:
+    assert fates(image("a", DELETED)) == {}
+
+
 def test_an_old_deprecated_image_goes() -> None:
     assert fates(image("a"))["a"].to is DELETED
 
@@ -61,6 +66,31 @@ def test_it_becomes_obsolete_after_the_retention_and_goes_a_week_later(
     day: str, state: ImageState, to: ImageState | None
 ) -> None:
     assert fates(image("a", state), since=f"{day}T00:00:00Z")["a"].to is to
+
+
+@pytest.mark.parametrize(
+    ("day", "state", "why"),
+    [
+        ("2026-05-12", DEPRECATED, "not old enough: OBSOLETE in 10 days"),
+        ("2026-04-30", DEPRECATED, "not wanted for 32 days, goes in 5"),
+        ("2026-04-30", OBSOLETE, "not old enough: deleted in 5 days"),
+        ("2026-01-02", OBSOLETE, "not wanted for 150 days"),
+    ],
+)
+def test_it_is_told_how_long_an_image_is_still_there(day: str, state: ImageState, why: str) -> None:
+    assert fates(image("a", state), since=f"{day}T00:00:00Z")["a"].why == why
+
+
+@pytest.mark.parametrize(
+    ("since", "to"),
+    [
+        ("2026-05-01T23:00:00-07:00", None),  # 6 hours of the 30th day are missing
+        ("2026-05-01T23:00:00+00:00", OBSOLETE),
+        ("2026-05-02T07:00:00+07:00", OBSOLETE),
+    ],
+)
+def test_the_hour_of_another_time_zone_is_taken_as_what_it_is(since: str, to: ImageState | None) -> None:
+    assert fates(image("a"), since=since)["a"].to is to
 
 
 def test_a_retention_of_no_days_lets_it_go_at_once() -> None:
@@ -103,6 +133,12 @@ def test_the_newest_proven_image_stays_as_the_way_back() -> None:
     assert found["b"].why == "the way back for family rcc"
 
 
+def test_the_way_back_of_a_family_may_be_an_image_that_was_baked_for_another() -> None:
+    lent = replace(image("a", proof=Proof.PASSED), family="rcc-next")
+    found = fates(lent, image("b", proof=Proof.PASSED), image("c", ImageState.ACTIVE), pointers={"rcc-next": "c"})
+    assert (found["a"].to, found["a"].why) == (None, "the way back for family rcc-next")
+
+
 def unwanted(kitchen: Kitchen, *words: str) -> list[ImageRecord]:
     made = [kitchen.bake("rcc", word) for word in words]
     for found in made:
@@ -143,6 +179,22 @@ def test_prune_walks_through_the_states_of_compute_engine(kitchen: Kitchen) -> N
     assert kitchen.library.find(old.name) is None
 
 
+def test_prune_frees_nothing_by_a_step_that_keeps_the_file(kitchen: Kitchen) -> None:
+    unwanted(kitchen, "one")
+    kitchen.time = "2026-02-01T00:00:00.000Z"
+    for dry_run in (True, False):
+        done = prune(kitchen.library, 30, dry_run=dry_run)
+        assert ([step.to for step in done.moved], done.freed) == ([OBSOLETE], 0)
+
+
+def test_what_the_plan_wants_is_kept_and_the_others_go_all_the_same(kitchen: Kitchen) -> None:
+    first, wanted, last = unwanted(kitchen, "one", "two", "three")
+    done = prune(kitchen.library, 30, planned=[wanted.name])
+    assert [step.image.name for step in done.kept] == [wanted.name]
+    assert [step.image.name for step in done.moved] == [first.name, last.name]
+    assert kitchen.library.image_file(wanted.name).exists()
+
+
 def test_a_leased_image_is_kept_until_the_lease_ends(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     with kitchen.again().lease(old.name) as file:
@@ -154,7 +206,7 @@ def test_a_leased_image_is_kept_until_the_lease_ends(kitchen: Kitchen) -> None:
 def test_an_image_that_came_into_use_after_the_decision_is_kept(
     kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (old,) = unwanted(kitchen, "one")
+    old, other = unwanted(kitchen, "one", "two")
 
     def promote_meanwhile(*given: object, **more: object) -> tuple[Step, ...]:
         steps = decide(*given, **more)  # type: ignore[arg-type]
@@ -163,7 +215,8 @@ def test_an_image_that_came_into_use_after_the_decision_is_kept(
 
     monkeypatch.setattr("bakery.library.retention.decide", promote_meanwhile)
     done = prune(kitchen.library, 30)
-    assert (done.moved, [step.why for step in done.kept]) == ((), ["it came into use meanwhile"])
+    assert [(step.image.name, step.why) for step in done.kept] == [(old.name, "it came into use meanwhile")]
+    assert [step.image.name for step in done.moved] == [other.name]
     assert kitchen.library.image_file(old.name).exists()
 
 

@@ -73,6 +73,24 @@ def test_an_edit_of_the_parent_bakes_both_and_says_so() -> None:
     assert found[1].reasons == ("parent base is baked",)
 
 
+def test_a_change_of_ones_own_is_named_beside_the_parents() -> None:
+    before = plan_of(PARENT, CHILD)
+    changed = [edited(one, f"packages/{one.name}/install.sh", sha256="0" * 64) for one in (PARENT, CHILD)]
+    found = decide(plan_of(*changed).images, *library(before))
+    assert found[1].reasons == ("parent base is baked", "packages/app/install.sh changed")
+
+
+def test_an_image_is_compared_with_what_its_family_points_at_and_else_with_the_latest_candidate() -> None:
+    first, tried = PARENT, edited(PARENT, "packages/base/install.sh", sha256="1" * 64)
+    now = edited(tried, "packages/base/share/motd", sha256="2" * 64)
+    (promoted,), (candidate,), (wanted,) = (plan_of(one).images for one in (first, tried, now))
+    images = [record(promoted), record(candidate, family="", proof=Proof.FAILED)]
+    (found,) = decide([wanted], images, {"base": promoted.name})
+    assert found.reasons == ("packages/base/install.sh changed", "packages/base/share/motd changed")
+    (found,) = decide([wanted], images, {})
+    assert found.reasons == ("packages/base/share/motd changed",)
+
+
 def test_every_kind_of_reason() -> None:
     before = plan_of(CHILD, PARENT)
     other = recipe("app", "base", substitutions={"_COMPILER": "intel"})
@@ -141,12 +159,14 @@ def test_unknown_inputs_are_said() -> None:
     assert found.reasons == (f"it is not known what {before.images[0].name} was baked from",)
 
 
-def test_hundreds_of_reasons_are_cut() -> None:
+@pytest.mark.parametrize("count", [20, 21, 500])
+def test_more_than_twenty_reasons_are_cut_and_the_rest_is_counted(count: int) -> None:
     before = plan_of(PARENT)
-    images, families = library(before, inputs={f"file {index}": "" for index in range(500)})
-    (found,) = decide(plan_of(edited(PARENT, "packages/base/install.sh", sha256="1" * 64)).images, images, families)
-    assert len(found.reasons) == 21
-    assert found.reasons[-1].startswith("and ")
+    gone = {f"file {index}": "" for index in range(count)}
+    images, _ = library(before, name="base-0", inputs={**before.images[0].inputs, **gone})
+    (found,) = decide(before.images, images, {"base": "base-0"})
+    rest = (f"and {count - 20} more",) if count > 20 else ()
+    assert found.reasons == (*(f"file {index} is gone" for index in range(20)), *rest)
 
 
 def test_forecast_adds_up_along_the_longest_chain() -> None:

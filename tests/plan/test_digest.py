@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bakery.plan.digest import Material, canonical, content, digest
+from bakery.plan.digest import Material, based, canonical, content, digest, manifest, sha256
 from bakery.plan.expand import spack_variables
 from bakery.plan.lock import Lock, LockedBase, Place
 from bakery.plan.model import Base, ImagePlan
@@ -81,8 +81,13 @@ def test_a_common_file_that_is_used_matters() -> None:
     assert image(first).digest != image(other).digest
 
 
-def test_a_startup_script_matters() -> None:
-    using = with_builder(startup_script_file="packages/app/README.md")
+@pytest.mark.parametrize(
+    "option",
+    [{"startup_script_file": "packages/app/README.md"}, {"metadata_files": {"key": "packages/app/README.md"}}],
+    ids=str,
+)
+def test_a_file_that_the_builder_hands_to_the_machine_matters(option: dict[str, object]) -> None:
+    using = with_builder(**option)
     other = replace(using, files=tuple(replace(entry, sha256="1" * 64) for entry in using.files))
     assert "packages/app/README.md" in image(using).inputs
     assert image(using).digest != image(other).digest
@@ -108,7 +113,19 @@ def test_disk_size_matters() -> None:
     assert not same(with_builder(disk_size=30))
 
 
-@pytest.mark.parametrize("option", ["image_guest_os_features", "image_licenses", "ssh_username", "metadata"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "image_architecture",
+        "image_guest_os_features",
+        "image_licenses",
+        "metadata",
+        "metadata_files",
+        "ssh_username",
+        "startup_script_file",
+        "wrap_startup_script",
+    ],
+)
 def test_options_that_shape_the_disk_matter(option: str) -> None:
     assert not same(with_builder(**{option: ["x"]}))
 
@@ -176,6 +193,23 @@ def test_readme_does_not_matter() -> None:
     assert changed.tests == image().tests
 
 
+@pytest.mark.parametrize(
+    "key", ["inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"]
+)
+def test_a_file_whose_path_stands_in_a_command_or_is_one_on_the_machine_does_not_matter(key: str) -> None:
+    saying = copy.deepcopy(PLAIN.template)
+    saying["provisioners"].append({"type": "shell", key: ["packages/app/README.md"]})
+    assert "packages/app/README.md" not in image(replace(PLAIN, template=saying)).inputs
+
+
+def test_a_file_of_the_same_path_that_is_fetched_from_the_machine_does_not_matter() -> None:
+    fetching = copy.deepcopy(PLAIN.template)
+    entry = {"type": "file", "direction": "download", "source": "{{user `pkg_path`}}/README.md", "destination": "x"}
+    fetching["provisioners"].insert(0, entry)
+    paths = [one.path for one in image(replace(PLAIN, template=fetching)).files]
+    assert paths == ["packages/app/install.sh", "packages/app/share/motd"]
+
+
 def test_a_common_file_that_is_not_used_does_not_matter() -> None:
     assert same(replace(PLAIN, common=(file("common/etc/sysctl.conf", "changed"),)))
 
@@ -193,6 +227,23 @@ def test_project_does_not_matter_even_when_a_provisioner_is_told() -> None:
     other = {"oven": "cloud-build", "google": {"project": "two", "region": "eu"}}
     assert image(PLAIN, lock, **google).digest == image(PLAIN, lock, **other).digest == image().digest
     assert image(PLAIN, lock, **other).variables["project_id"] == "two"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("project_id", "zone", "region", "subnetwork", "network", "network_project_id", "machine_type", "disk_type"),
+        *("image_name", "image_description", "instance_name"),
+    ],
+)
+def test_a_variable_for_a_place_or_a_name_does_not_matter_even_when_a_provisioner_is_told(option: str) -> None:
+    def told(value: str) -> Recipe:
+        made = with_builder(**{option: "{{user `told`}}"})
+        made.template["variables"]["told"] = value
+        made.template["provisioners"][1]["environment_vars"].append("TOLD={{user `told`}}")
+        return made
+
+    assert image(told("one")).digest == image(told("two")).digest
 
 
 def test_machine_options_of_the_builder_do_not_matter() -> None:
@@ -335,3 +386,42 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     assert (
         first.tests.inputs.keys() == second.tests.inputs.keys() == {"job 1 app", "cluster", "packages/app/test/run.sh"}
     )
+    assert all(len(shown.split()[0]) == 12 for shown in first.tests.inputs.values())
+
+
+@pytest.mark.parametrize("word", ["packages/app/share/motd", "'packages/app/share/motd'", "./packages/app/share/"])
+def test_a_file_that_a_job_names_belongs_to_what_proves_the_image(word: str) -> None:
+    assert PLAIN.suite is not None
+    job = TestJob("app", f"bash packages/app/test/run.sh {word}", "app")
+    found = image(replace(PLAIN, suite=replace(PLAIN.suite, jobs=(job,)))).tests
+    assert found is not None
+    assert found.inputs.keys() == {"job 1 app", "cluster", "packages/app/share/motd", "packages/app/test/run.sh"}
+
+
+def test_the_manifest_shows_all_that_counts_in_a_fixed_order() -> None:
+    program = SourceFile("b/run.sh", 0o755, "1" * 64, Path("b/run.sh"))
+    plain = SourceFile("a/data", 0o644, "2" * 64, Path("a/data"))
+    long = "x" * 61
+    found = manifest(
+        Material((program, plain), [], {"metadata": {}, "disk_size": 20}, {"b": "x" * 60, "a": long}, "again")
+    )
+    assert list(found.items()) == [
+        ("a/data", "2" * 12),
+        ("b/run.sh", "1" * 12 + " executable"),
+        ("packer.json provisioners", sha256("[]")[:12]),
+        ("packer.json disk_size", "20"),
+        ("packer.json metadata", "{}"),
+        ("variable a", sha256(long)[:12]),
+        ("variable b", "x" * 60),
+        ("nonce", "again"),
+    ]
+    assert "nonce" not in manifest(Material())
+
+
+def test_the_base_image_stands_before_all_else_by_the_beginning_of_its_identity() -> None:
+    outside, parent = (
+        Base("debian-12", "debian-12-v1", "id:" + "3" * 20, "debian-cloud"),
+        Base("rcc", "rcc-1", "4" * 64),
+    )
+    assert list(based(outside, {"a": "b"}).items()) == [("base debian-12", "id:" + "3" * 12), ("a", "b")]
+    assert based(parent, {}) == {"base rcc": "4" * 12}

@@ -65,7 +65,8 @@ def test_a_parents_files_count_and_a_childs_do_not() -> None:
 def test_a_step_on_the_machine_that_bakes_may_use_any_file_of_the_package() -> None:
     given = template()
     given["provisioners"] = [*given["provisioners"], {"type": "shell-local", "inline": ["true"]}]
-    assert matches("packages/app/README.md", globs("app", recipe(template=given)))
+    assert matches("packages/app/a/new/file", globs("app", recipe(template=given)))
+    assert not matches("packages/app/a/new/file", globs("app", recipe()))
 
 
 def test_paths_are_the_repositorys_not_those_of_the_workspace() -> None:
@@ -84,7 +85,9 @@ def test_what_lies_outside_of_the_repository_is_not_watched() -> None:
     planned = by_family(make(settings(), recipes(recipe()), LOCK))
     files = tuple(replace(one, source=Path("/elsewhere") / one.path) for one in planned["app"].files)
     image: ImagePlan = replace(planned["app"], files=files)
-    assert set(watched(image, planned, away)) == ALWAYS
+    assert watched(image, planned, away) == tuple(sorted(ALWAYS))
+    assert previewed(away) == ("Pulumi.dev.yaml", "bakery.lock", "common/**")
+    assert previewed(settings(lock="../bakery.lock")) == ("Pulumi.dev.yaml", "common/**", "packages/**")
 
 
 def test_a_preview_watches_the_trees_the_lock_and_the_settings() -> None:

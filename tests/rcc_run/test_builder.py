@@ -184,7 +184,7 @@ def trigger_of(checkout: Checkout, family: str) -> dict[str, Any]:
         return pulumi.Output.all(*[one.id for one in Triggers("triggers", settings, plan).triggers])
 
     program()
-    (found,) = [one for one in declared.triggers if one["name"] == f"bakery-{family}"]
+    (found,) = [one for one in declared.triggers if one["name"] == f"bake-{family}"]
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bakery.recipe.load import load
+from bakery.recipe.model import Metric, TestJob
 from bakery.recipe.remembered import Remembered
 from tests.recipe import tree
 
@@ -22,6 +23,32 @@ def test_a_right_package_loads_without_a_word(tmp_path: Path) -> None:
     assert [file.path for file in recipe.common] == ["common/etc/sysctl.conf"]
     assert recipe.suite is not None
     assert recipe.suite.jobs[0].metrics[0].reference == 2
+
+
+def test_a_job_is_read_as_it_is_written(tmp_path: Path) -> None:
+    written = tree.SUITE.replace("  metrics:", "  attempts: 3\n  metrics:").replace("lower: -0.1", "lower: -1")
+    suite = tree.recipe(tmp_path, {"fluidrun.yaml": written}).suite
+    assert suite is not None
+    speed = Metric("speed", r"speed=(\S+)", "Gflop/s", "stdout", 2, -1, 0.5)
+    command = "packages/app/test/run.sh --fast"
+    assert suite.jobs == (
+        TestJob("smoke", command, "app/smoke", "debug", "--nodes=1", time_limit=None, attempts=3, metrics=(speed,)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("90", 90), ("45s", 45), ("30m", 1800), ("2h", 7200), ("24h", 86_400), ("25h", None), ("0", None), ("true", None)],
+)
+def test_a_time_limit_is_in_seconds_minutes_or_hours_and_a_day_at_most(
+    tmp_path: Path, given: str, seconds: int | None
+) -> None:
+    tree.write(tmp_path, {"fluidrun.yaml": tree.SUITE.replace("  metrics:", f"  time_limit: {given}\n  metrics:")})
+    found = tree.loaded(tmp_path)
+    assert [job.time_limit for one in found.recipes if one.suite for job in one.suite.jobs] == (
+        [seconds] if seconds else []
+    )
+    assert [problem.severity for problem in found.problems] == ([] if seconds else ["error"])
 
 
 def test_positions_point_to_where_values_are_set(tmp_path: Path) -> None:

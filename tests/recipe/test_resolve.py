@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +31,7 @@ def test_a_family_is_its_newest_image(server: FakeServer) -> None:
         newest = add_image(server.cloud, IMAGES, {"name": f"centos-7-v{day}", "family": "centos-7"})
     found = families(server).resolve("centos-7", "centos-cloud")
     assert (found.name, found.identity) == ("centos-7-v20200910", f"id:{newest['id']}")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.resolved)
 
 
 def test_a_source_image_is_an_image_by_its_name(server: FakeServer) -> None:

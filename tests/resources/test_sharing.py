@@ -70,12 +70,14 @@ def test_what_others_granted_stays(server: FakeServer) -> None:
     key = f"{IMAGES}/hpcc-1"
     mine = {"role": "roles/compute.imageUser", "members": ["user:somebody@example.com"]}
     admin = {"role": "roles/compute.admin", "members": ["user:boss@example.com"]}
-    server.cloud.policies[key] = {"etag": "BwA=", "version": 1, "bindings": [mine, admin]}
+    condition = {"title": "until May", "expression": 'request.time < timestamp("2026-05-01T00:00:00Z")'}
+    guest = {"role": "roles/compute.imageUser", "members": ["user:guest@example.com"], "condition": condition}
+    server.cloud.policies[key] = {"etag": "BwA=", "version": 3, "bindings": [mine, admin, guest]}
     olds = {**PROPS, "consumers": ["group:a@example.com"]}
     PromotedImageProvider().create(olds)
     PromotedImageProvider().update("hpcc", olds, PROPS)
-    assert users(server, "hpcc-1") == ["user:somebody@example.com"]
-    assert admin in server.cloud.policies[key]["bindings"]
+    bindings = server.cloud.policies[key]["bindings"]
+    assert sorted(bindings, key=str) == sorted([mine, admin, guest], key=str)
 
 
 def test_nobody_is_asked_when_nobody_is_to_share(server: FakeServer) -> None:

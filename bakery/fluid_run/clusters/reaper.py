@@ -22,7 +22,7 @@ def delete_instances(google: Google, condition: str) -> int:
             (zone.rpartition("/")[2], machine.name)
             for zone, scoped in pages
             for machine in scoped.instances
-            if machine.status not in ("STOPPING", "TERMINATED")
+            if machine.status != "STOPPING"  # a TERMINATED one is only stopped: it stays, with its disk
         ]
 
     def delete(zone: str, name: str) -> Callable[[], Any]:
