@@ -33,6 +33,7 @@ FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits its turn in a full project; Cloud Build's own hour would end it unbaked
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
+REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
@@ -110,9 +111,15 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         "timeout": f"{order.timeout}s",
         "serviceAccount": f"projects/{google.project}/serviceAccounts/{google_names.account(google, Duty.BAKE)}",
         "logsBucket": f"gs://{bucket(google, Bucket.LOGS)}/builds",
-        "options": {**(order.build.get("options") or {}), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
+        "options": {**_options(order), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
         "tags": [BAKERY_TAG, digest_tag(order.digest), session, order.name],
     }
+
+
+def _options(order: BakeOrder) -> Json:
+    """The recipe's options that hold for a build of no region whose logs have a bucket."""
+    given = order.build.get("options") or {}
+    return {key: value for key, value in given.items() if key not in REGIONAL}
 
 
 def _kept_files(order: BakeOrder, bucket: str) -> Json:

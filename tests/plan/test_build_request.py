@@ -136,3 +136,11 @@ def test_what_the_recipe_downloads_is_kept_unless_it_keeps_something_itself() ->
     }
     own = replace(bake_order(image), build={**image.build, "artifacts": {"images": ["a"]}})
     assert build_request(own, GOOGLE, "us-central1-a", "x.tar.gz", "s")["artifacts"] == {"images": ["a"]}
+
+
+def test_options_of_a_region_are_left_out_of_a_build_of_none() -> None:
+    given = build(_COMPILER="gcc")
+    pool = {"name": "projects/p/locations/us-central1/workerPools/w"}
+    given["options"] = {"pool": pool, "defaultLogsBucketBehavior": "REGIONAL_USER_OWNED_BUCKET", "diskSizeGb": "200"}
+    made, _ = request(build=given)
+    assert made["options"] == {"diskSizeGb": "200", "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"}
