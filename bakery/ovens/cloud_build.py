@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import io
 import json
-import re
 import tarfile
 import threading
 import time
@@ -26,6 +25,7 @@ from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.events import Event, EventKind, tell
 from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.ovens.build_failure import LookAgain, NoCapacity, failure
 from bakery.ovens.build_watch import BuildWatch
 from bakery.plan import google_names
 from bakery.plan.build_request import build_request, packer_template
@@ -38,13 +38,6 @@ RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
 TRIES = 3  # looks for an image or a build to join, when what was found is gone again
 SUBMIT_AGAIN_SECONDS = 2.0
 CANCEL = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
-INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
-NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
-# Faults of the surroundings as Packer reports them, of an operation only its message: no recipe makes them go away.
-SURROUNDINGS = re.compile(
-    r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
-)
-
 
 _shared: dict[tuple[str, str], CloudBuildOven] = {}
 _shared_lock = threading.Lock()
@@ -76,7 +69,7 @@ class CloudBuildOven:
             try:
                 outcome, build = self._try(order, activity)
                 break
-            except _LookAgainError as error:
+            except LookAgain as error:
                 if not left:
                     raise
                 activity.say(error.message)
@@ -101,7 +94,7 @@ class CloudBuildOven:
         for number, zone in enumerate(zones, 1):
             try:
                 return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
-            except _NoCapacityError as error:
+            except NoCapacity as error:
                 if number == len(zones):
                     text = f"no zone of {', '.join(zones)} has capacity for {order.name}"
                     none = InfrastructureFailed(text, tail=error.tail, log=error.log)
@@ -158,12 +151,12 @@ class CloudBuildOven:
         activity.say("joined a running build")
         done = self.watch.wait(build, activity, joined=True)
         if done.status == Status.CANCELLED:
-            raise _LookAgainError("the build that was joined is cancelled, looking again", log=done.log_url)
+            raise LookAgain("the build that was joined is cancelled, looking again", log=done.log_url)
         try:
             return self._ended(done, order)
-        except _NoCapacityError as error:
+        except NoCapacity as error:
             text = "the build that was joined found no capacity, looking again"
-            raise _LookAgainError(text, tail=error.tail, log=error.log) from error
+            raise LookAgain(text, tail=error.tail, log=error.log) from error
 
     def _wait(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
         """Wait for a build of one's own."""
@@ -175,7 +168,7 @@ class CloudBuildOven:
         try:
             return self._ended(done, order)
         except (BakeFailed, InfrastructureFailed) as error:
-            if not isinstance(error, (_NoCapacityError, _LookAgainError, Uncertain)):
+            if not isinstance(error, (NoCapacity, LookAgain, Uncertain)):
                 self._told(error, order)
             raise
 
@@ -190,7 +183,7 @@ class CloudBuildOven:
     def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
         """The build, if it ended well and left its image; raises what else became of it."""
         if done.status != Status.SUCCESS:
-            raise self._failure(done, order)
+            raise failure(done, order, self.watch.tail(done), self.settings.stack)
         if self.library.find(order.name) is None:
             raise BakeFailed(
                 f"the build of {order.name} ended well but made no image of that name",
@@ -198,27 +191,6 @@ class CloudBuildOven:
                 log=done.log_url,
             )
         return done
-
-    def _failure(self, build: cloudbuild_v1.Build, order: BakeOrder) -> BakeryError:
-        tail = self.watch.tail(build)
-        text = "\n".join(tail)
-        told: Mapping[str, Any] = {
-            "tail": tail,
-            "log": build.log_url,
-            "replay": f"bakery bake {order.family} --stack {self.settings.stack}",
-        }
-        if NO_CAPACITY.search(text):
-            return _NoCapacityError("no capacity", **told)
-        # What Packer without -force says, and Compute Engine when two images are made at once.
-        if re.search(rf"\b{re.escape(order.name)}'? already exists", text):
-            return _LookAgainError(f"{order.name} was made by somebody else meanwhile, looking again", **told)
-        if build.status == Status.CANCELLED:
-            return InfrastructureFailed(f"the build of {order.name} was cancelled by somebody else", **told)
-        detail = build.failure_info.detail or build.status_detail
-        message = f"the build of {order.name} ended as {Status(build.status).name}" + (f": {detail}" if detail else "")
-        if build.status in INFRASTRUCTURE or SURROUNDINGS.search(text):
-            return InfrastructureFailed(message, **told)
-        return BakeFailed(message, **told)
 
     def _cancel(self, build: cloudbuild_v1.Build) -> None:
         ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # by itself, meanwhile
@@ -262,14 +234,6 @@ def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Buil
     except ParseError as error:
         raise BakeFailed(f"cloudbuild.yaml of {order.package} is no build that Cloud Build takes: {error}") from error
     return build
-
-
-class _LookAgainError(InfrastructureFailed):
-    """What the bake counted on is gone, or somebody else has made the image: the next look says which."""
-
-
-class _NoCapacityError(InfrastructureFailed):
-    """The zone has no machine for the bake: the next zone may."""
 
 
 def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ class Course:
     status: str = "SUCCESS"
     log: tuple[str, ...] = ("starting build", "packer: ready")
     detail: str = ""
+    failure: str = "USER_BUILD_STEP"
     makes_image: bool = True
 
 
@@ -74,7 +75,7 @@ def _finish(cloud: Cloud, build: Json, course: Course) -> None:
             compute.add_image(cloud, collection, {"name": substitutions["_IMAGE_NAME"], "labels": labels})
     build |= {"status": course.status, "finishTime": rfc3339(time.time())}
     if course.detail:
-        build["failureInfo"] = {"type": "USER_BUILD_STEP", "detail": course.detail}
+        build["failureInfo"] = {"type": course.failure, "detail": course.detail}
     _write_log(cloud, build, course.log)
 
 

@@ -158,6 +158,24 @@ def test_a_quota_is_no_fault_of_the_recipe(server: FakeServer, tmp_path: Path, l
         oven(server).bake(order(tmp_path), Activity())
 
 
+@pytest.mark.parametrize(
+    "course",
+    [
+        Course(status="FAILURE", detail="failed to fetch the source: 403", failure="FETCH_SOURCE_FAILED"),
+        Course(
+            status="FAILURE", log=("googleapi: Error 403: Required 'compute.instances.create' permission, forbidden",)
+        ),
+    ],
+)
+def test_a_grant_that_is_missing_or_too_young_is_no_fault_of_the_recipe(
+    server: FakeServer, tmp_path: Path, course: Course
+) -> None:
+    builds.script(server.cloud, lambda _build: course)
+    with pytest.raises(InfrastructureFailed) as caught:
+        oven(server).bake(order(tmp_path), Activity())
+    assert "some minutes: run pulumi up again" in caught.value.hint
+
+
 def events(server: FakeServer) -> list[tuple[str, str]]:
     """Event and reason of all messages."""
     bodies = [json.loads(message["data"]) for message in server.cloud.messages.get(TOPIC, [])]
