@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeFailed, InfrastructureFailed
+from bakery.errors import BakeFailed, InfrastructureFailed, MissingTool
 from bakery.host import locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.ovens import disk
@@ -30,13 +30,19 @@ from bakery.settings import LocalSettings
 FILES = Path(__file__).with_name("files")
 LABEL = "bakery-root"
 OLD = 30 * 86400  # seconds
-RELEASES = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
+RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
 PACKAGES = (
     *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
     *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
 )
 HOOKS = {"essential": "early", "customize": "customize"}
-TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
+TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+    "grub-mkimage": "grub-common",
+}
+BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> B
 def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
     for tool, package in TOOLS.items():
         process.find_tool(tool, f"run: sudo apt-get install {package}")
+    if not BOOT_SECTOR.exists():
+        raise MissingTool(f"{BOOT_SECTOR} is not there", hint="run: sudo apt-get install grub-pc-bin")
     clear_scratch(folder.parent)
     clear_old(folder.parent, time.time())
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
@@ -160,7 +168,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
             tail=error.tail,
             log=log,
             replay=error.replay,
-            hint=error.hint or "check that this machine reaches its Debian mirror (apt-get update)",
+            hint=error.hint or "was it a download: check that this machine reaches its Debian mirror (apt-get update)",
         ) from error
 
 

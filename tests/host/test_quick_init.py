@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,13 @@ def test_the_script_stands_behind_what_is_there_at_a_multiple_of_four(tmp_path: 
 
 
 @pytest.mark.machines
-@pytest.mark.parametrize(("more", "quick"), [("", True), ("rootflags=noatime", False)])
-def test_a_machine_boots_with_the_short_cut_and_without_it(tmp_path: Path, more: str, quick: bool) -> None:
+@pytest.mark.parametrize(
+    ("family", "more", "quick"),
+    [("debian-12", "", True), ("debian-12", "rootflags=noatime", False), ("debian-13", "", True)],
+)
+def test_a_machine_boots_with_the_short_cut_and_without_it(tmp_path: Path, family: str, more: str, quick: bool) -> None:
     settings = LocalSettings()
-    base = base_image.get(DEBIAN, settings, Activity(), tmp_path / "base.log")
+    base = base_image.get(replace(DEBIAN, family=family), settings, Activity(), tmp_path / "base.log")
     disk = tmp_path / "disk.qcow2"
     create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base.disk, disk]
     subprocess.run(create, check=True)
