@@ -14,7 +14,7 @@ from bakery.errors import BakeryError, InputError, Interrupted, Problem, Severit
 from bakery.host.revision import revision
 from bakery.ovens.base import Bake, Oven
 from bakery.plan.lock import Lock
-from bakery.plan.model import ImagePlan
+from bakery.plan.model import ImagePlan, lineage
 from bakery.plan.order import bake_order
 from bakery.plan.plan import by_family, draft
 from bakery.recipe import lockfile
@@ -57,12 +57,7 @@ def planned(settings: Settings, families: Sequence[str], *, locked: bool = True)
     if errors:
         raise InputError(errors)
     there = by_family(plan)
-    wanted: set[str] = set()
-    for family in families:
-        image = there.get(family)
-        while image is not None and image.family not in wanted:
-            wanted.add(image.family)
-            image = None if image.base.external else there.get(image.base.family)
+    wanted = {image.family for family in families if family in there for image in lineage(there[family], there)}
     return tuple(image for image in plan.images if image.family in wanted)
 
 

@@ -17,7 +17,7 @@ from bakery.google_terms import LONGEST_BUILD
 from bakery.infrastructure.component import Component
 from bakery.plan import google_names
 from bakery.plan.google_names import Duty
-from bakery.plan.model import ImagePlan, Plan
+from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.watched import previewed, watched
 from bakery.settings import GoogleSettings, Settings
 
@@ -168,12 +168,7 @@ class Triggers(Component):
 
 def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
     """How long the bakes of an image and of all that it stands on may take, one after the other."""
-    seconds, current = MARGIN_SECONDS, image
-    while True:
-        seconds += current.timeout
-        if current.base.external or current.base.family not in images:
-            return min(seconds, LONGEST_BUILD)
-        current = images[current.base.family]
+    return min(MARGIN_SECONDS + sum(one.timeout for one in lineage(image, images)), LONGEST_BUILD)
 
 
 def _location(google: GoogleSettings) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -80,6 +80,14 @@ class ImagePlan(Outline):
     labels: Mapping[str, str]
     timeout: int
     tests: TestPlan | None = None
+
+
+def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[ImagePlan]:
+    """An image and those that it stands on, nearest first; ``images`` are the plan's, by family."""
+    current: ImagePlan | None = image
+    while current is not None:
+        yield current
+        current = None if current.base.external else images.get(current.base.family)
 
 
 class Action(StrEnum):

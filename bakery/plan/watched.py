@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bakery.plan.model import ImagePlan
+from bakery.plan.model import ImagePlan, lineage
 from bakery.plan.reach import folders, takes_all
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings
@@ -21,10 +21,8 @@ def watched(image: ImagePlan, images: Mapping[str, ImagePlan], settings: Setting
     folder that is handed over as a whole is watched as a whole, so that a new file in it counts.
     """
     found = {_inside(settings.lock, settings), f"Pulumi.{settings.stack}.yaml"}
-    current: ImagePlan | None = image
-    while current is not None:
-        found.update(_own(current, settings))
-        current = None if current.base.external else images.get(current.base.family)
+    for one in lineage(image, images):
+        found.update(_own(one, settings))
     return tuple(sorted(path for path in found if path))
 
 
