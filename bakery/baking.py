@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bakery import paths
 from bakery.activity import Activity
-from bakery.errors import BakeryError, InputError, Interrupted, Problem, Severity, of_the_system
+from bakery.errors import BakeryError, InputError, Interrupted, Problem, errors_among, of_the_system
 from bakery.host.revision import revision
 from bakery.ovens.base import Bake, Oven
 from bakery.plan.lock import Lock
@@ -53,8 +53,7 @@ def planned(settings: Settings, families: Sequence[str], *, locked: bool = True)
     lock, commit = lockfile.read(settings.lock), revision(settings.root)
     packages = _packages(settings, recipes, lock, families)
     plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked)
-    errors = [problem for problem in plan.problems if problem.severity is Severity.ERROR]
-    if errors:
+    if errors := errors_among(plan.problems):
         raise InputError(errors)
     there = by_family(plan)
     wanted = {image.family for family in families if family in there for image in lineage(there[family], there)}
@@ -67,8 +66,7 @@ def _packages(settings: Settings, recipes: Recipes, lock: Lock, families: Sequen
     known = {image.family: image.package for image in plan.images}
     unknown = [family for family in dict.fromkeys(families) if family not in known]
     if unknown:
-        wrong = [problem for problem in plan.problems if problem.severity is Severity.ERROR]
-        raise UnknownFamily([*(_unknown(family, known) for family in unknown), *wrong])
+        raise UnknownFamily([*(_unknown(family, known) for family in unknown), *errors_among(plan.problems)])
     return tuple(sorted({known[family] for family in families}))
 
 

@@ -56,6 +56,11 @@ class Problem:
         return f"{self.file}:{self.line}: {self.severity}: {what}"
 
 
+def errors_among(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The problems that are more than warnings, in their order."""
+    return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
+
+
 class BakeryError(Exception):
     """Base of all errors: one sentence, and what the user can do about it."""
 

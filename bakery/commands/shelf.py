@@ -87,14 +87,14 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Delete what was deprecated longer ago than the stack keeps images, and nothing that is in use."""
-    from bakery.errors import InputError, Severity
+    from bakery.errors import InputError, errors_among
     from bakery.library import make
     from bakery.library.retention import prune as prune_library
     from bakery.survey import survey
 
     settings = settings_of(stack)
     plan = survey(settings, library=False)
-    if any(problem.severity is Severity.ERROR for problem in plan.problems):
+    if errors_among(plan.problems):
         raise InputError(plan.problems)  # what a recipe wants that can't be planned is not known, and might go
     planned = {name for decision in plan.decisions for name in (decision.image.name, decision.image.base.name)}
     done = prune_library(make(settings), settings.retention_days, planned=planned, dry_run=dry_run)

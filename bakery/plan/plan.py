@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from bakery.errors import InputError, Severity
+from bakery.errors import InputError, errors_among
 from bakery.plan import digest, names
 from bakery.plan.expand import Point, builtins, counted, named, points, suite_of
 from bakery.plan.layout import Bases, Seed, lay_out, selected
@@ -27,7 +27,7 @@ def make(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "") -
     Raises InputError with every problem, the recipes' and its own, when one of them is an error.
     """
     plan = draft(settings, recipes, lock, revision)
-    if any(problem.severity is Severity.ERROR for problem in plan.problems):
+    if errors_among(plan.problems):
         raise InputError(plan.problems)
     return plan
 

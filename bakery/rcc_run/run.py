@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bakery.activity import Activity
 from bakery.codec import encode
-from bakery.errors import BakeryError, InputError, Problem, Severity, TestFailed
+from bakery.errors import BakeryError, InputError, Problem, Severity, TestFailed, errors_among
 from bakery.fluid_run.base import Clusters, RunResult, TestOrder
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
@@ -108,8 +108,7 @@ def _image(given: Arguments, made: Settings, google: Google | None) -> ImageReco
 
 
 def _stop(problems: list[Problem]) -> None:
-    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
-    if errors:
+    if errors := errors_among(problems):
         raise InputError(errors)
 
 
