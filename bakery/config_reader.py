@@ -47,9 +47,10 @@ class Reader:
         """A whole number of at least ``least``."""
 
         def number(value: Any) -> int:
-            if isinstance(value, bool) or int(str(value)) < least:  # a fraction is none, and text from the engine is
+            found = int(str(value))  # text from the engine is a number; a fraction or a flag is none
+            if found < least:
                 raise ValueError
-            return int(str(value))
+            return found
 
         return int(self.take(key, default, number, f"a whole number, {least} or more"))
 

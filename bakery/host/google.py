@@ -29,6 +29,7 @@ from bakery.settings import GoogleSettings
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
+CALLS_AT_ONCE = 8  # of one client, which keeps no more than ten connections
 # A line that broke, be it the one over which credentials are renewed.
 BROKEN = (
     *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),

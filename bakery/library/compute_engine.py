@@ -19,7 +19,7 @@ from google.cloud import compute_v1
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
 from bakery.fluid_run.base import RunResult, Verdict
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, fetched
+from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, asking, fetched
 from bakery.library import sharing
 from bakery.library.app_runs import store
 from bakery.library.base import ImageRecord, ImageState, Proof
@@ -31,7 +31,6 @@ PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
 TRIES = 5  # of a change that another writer got in before
 OPERATION_SECONDS = 300
-CALLS_AT_ONCE = 8  # the client keeps no more than ten connections
 
 
 class ComputeEngineLibrary:

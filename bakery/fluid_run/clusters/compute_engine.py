@@ -39,7 +39,7 @@ from bakery.fluid_run.clusters.instance import (
 )
 from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.sizing import Machine, sized
-from bakery.host.google import PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched, no_bucket
+from bakery.host.google import CALLS_AT_ONCE, PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched, no_bucket
 from bakery.library.base import ImageRecord
 from bakery.plan import google_names
 from bakery.plan.google_names import Bucket
@@ -47,7 +47,6 @@ from bakery.recipe.model import ClusterShape
 from bakery.settings import Settings
 
 OPERATION_SECONDS = 300
-CALLS_AT_ONCE = 8
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
 NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources", "QUOTA_EXCEEDED", "stockout")
 
