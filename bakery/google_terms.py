@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from bakery.config_reader import Reader
@@ -29,6 +30,21 @@ class Duty(StrEnum):
     DEPLOY = "deploy"
 
 
+@dataclass(frozen=True)
+class Connection:
+    """Cloud Build's connection to a host of repositories; those of the second generation belong to one."""
+
+    project: str
+    location: str
+    name: str
+
+    @classmethod
+    def of(cls, repository: str) -> Connection | None:
+        """That of a second-generation repository, by the repository's path; None for ``owner/name``."""
+        found = _SECOND_GENERATION.fullmatch(repository)
+        return cls(**found.groupdict()) if found else None
+
+
 LONGEST_BUILD = 86_400  # seconds, Cloud Build's limit
 PROJECT_NUMBER = re.compile(r"\d{6,}")
 ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com")
@@ -37,7 +53,9 @@ _BUCKET = re.compile(r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]")
 # As an IAM policy takes members: https://cloud.google.com/iam/docs/principal-identifiers. Nobody shares with everybody
 # by a slip, so allUsers and allAuthenticatedUsers are none.
 _MEMBER = re.compile(r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+")
-SECOND_GENERATION = re.compile(r"projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+")
+_SECOND_GENERATION = re.compile(
+    r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/connections/(?P<name>[^/]+)/repositories/[^/]+"
+)
 
 # Key to its form and what to write; an empty value is fine everywhere.
 FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
@@ -48,7 +66,7 @@ FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
         "projects/P/locations/L/keyRings/R/cryptoKeys/K",
     ),
     "repository": (
-        re.compile(rf"[^/\s]+/[^/\s]+|{SECOND_GENERATION.pattern}"),
+        re.compile(rf"[^/\s]+/[^/\s]+|{_SECOND_GENERATION.pattern}"),
         "owner/name, or projects/P/locations/L/connections/C/repositories/R",
     ),
     "registry": (re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?"), "the id of an Artifact Registry repository"),

@@ -92,6 +92,11 @@ class GoogleSettings:
     schedule: str = "0 4 * * 1"
     endpoint: str = ""
 
+    @property
+    def connection(self) -> google_terms.Connection | None:
+        """The connection of ``repository``, if that is one of the second generation."""
+        return google_terms.Connection.of(self.repository)
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -21,6 +21,7 @@ class On(StrEnum):
     DATASET = "dataset"
     TOPIC = "topic"
     REPOSITORY = "repository"
+    CONNECTION = "connection"
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "keeps an image's manifest", Bucket.ARTIFACTS),
     Grant(Duty.TRIGGER, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),
     Grant(Duty.TRIGGER, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
+    Grant(Duty.TRIGGER, "roles/cloudbuild.readTokenAccessor", On.CONNECTION, "fetches from a repository"),
     Grant(Duty.TRIGGER, "roles/pubsub.publisher", On.TOPIC, "tells what was baked"),
     Grant(Duty.DEPLOY, "roles/cloudbuild.builds.editor", On.PROJECT, "submits and cancels bakes"),
     Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates, shares and prunes images"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp import artifactregistry, bigquery, projects, pubsub, serviceaccount, storage
+from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsub, serviceaccount, storage
 
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
@@ -118,12 +118,22 @@ class Grants(Component):
             )
         elif grant.on is On.TOPIC:
             pubsub.TopicIAMMember(name, project=project, topic=targets.topic, role=role, member=member, opts=opts)
-        else:
+        elif grant.on is On.REPOSITORY:
             artifactregistry.RepositoryIamMember(
                 name,
                 project=project,
                 location=self.google.region,
                 repository=targets.repository,
+                role=role,
+                member=member,
+                opts=opts,
+            )
+        elif connection := self.google.connection:
+            cloudbuildv2.ConnectionIAMMember(
+                name,
+                project=connection.project,
+                location=connection.location,
+                name=connection.name,
                 role=role,
                 member=member,
                 opts=opts,

@@ -98,7 +98,6 @@ class Triggers(Component):
             pubsub_target=cloudscheduler.JobPubsubTargetArgs(topic_name=topic.id, data="YmFzZXM="),
             opts=self.below(),
         )
-        second = google.repository.startswith("projects/")
         return self._trigger(
             f"{name}-newer-bases-trigger",
             trigger_name="bakery-newer-bases",
@@ -109,8 +108,8 @@ class Triggers(Component):
             source_to_build=cloudbuild.TriggerSourceToBuildArgs(
                 ref=f"refs/heads/{google.branch}",
                 repo_type="GITHUB",
-                repository=google.repository if second else None,
-                uri=None if second else f"https://github.com/{google.repository}",
+                repository=google.repository if google.connection else None,
+                uri=None if google.connection else f"https://github.com/{google.repository}",
             ),
         )
 
@@ -149,7 +148,7 @@ class Triggers(Component):
     def _event(self, *, pull_request: bool) -> dict[str, Any]:
         """The event of a trigger, for a GitHub repository (``owner/name``) or a second-generation one (its path)."""
         branch = f"^{re.escape(self.google.branch)}$"
-        if self.google.repository.startswith("projects/"):
+        if self.google.connection:
             event = cloudbuild.TriggerRepositoryEventConfigArgs(
                 repository=self.google.repository,
                 push=None if pull_request else cloudbuild.TriggerRepositoryEventConfigPushArgs(branch=branch),
@@ -173,8 +172,7 @@ def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
 
 def _location(google: GoogleSettings) -> str:
     """Where the triggers are: a second-generation repository is only seen by those of its own region."""
-    path = google.repository.split("/")
-    return path[3] if google.repository.startswith("projects/") else google.region
+    return google.connection.location if google.connection else google.region
 
 
 # A stranger's pull request runs nothing here until somebody with write access says so.

@@ -167,5 +167,9 @@ POLICIES: Mapping[str, tuple[str, str]] = {
         "artifactRegistry",
         REPOSITORIES + "/{repository}",
     ),
+    "gcp:cloudbuildv2/connectionIAMMember:ConnectionIAMMember": (
+        "cloudbuildv2",
+        "projects/{project}/locations/{location}/connections/{name}",
+    ),
     "gcp:bigquery/datasetIamMember:DatasetIamMember": ("bigQuery", DATASETS + "/{datasetId}"),
 }

@@ -209,7 +209,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if service == "bigQuery":
             access = self.api.call(service, "GET", path).get("access", [])
             return {"bindings": [binding for entry in access for binding in _binding(entry)]}
-        if service in ("pubsub", "artifactRegistry"):
+        if service in ("pubsub", "artifactRegistry", "cloudbuildv2"):
             return dict(self.api.call(service, "GET", f"{path}:getIamPolicy?options.requestedPolicyVersion=3"))
         if service == "iam":
             return dict(self.api.call(service, "POST", f"{path}:getIamPolicy?options.requestedPolicyVersion=3"))

@@ -117,3 +117,21 @@ def test_another_project_gets_images_of_its_own(stack: Stack) -> None:
     wanted = {"BakedImage": "replace", "FluidRunTest": "replace", "PromotedImage": "update"}
     steps = {f"{kind} {family}": step for kind, step in wanted.items() for family in ("base", "app")}
     assert stack.workshop.steps() == steps
+
+
+def test_a_second_generation_repository_is_watched_in_its_region_and_may_be_fetched(stack: Stack) -> None:
+    connection = "projects/p/locations/europe-west1/connections/c"
+    cloud = stack.server.cloud
+    cloud.add(f"cloudbuild/v2/{connection}", {"name": connection})
+    stack.workshop.extra["google"]["repository"] = f"{connection}/repositories/r"
+    up(stack)
+    assert len(stack.items("/locations/europe-west1/triggers/")) == 4
+    watched = [cloud.items[key].get("repositoryEventConfig", {}) for key in stack.items("/triggers/")]
+    assert {event["repository"] for event in watched if event} == {f"{connection}/repositories/r"}
+    assert cloud.policies[f"cloudbuild/v2/{connection}"]["bindings"] == [
+        {
+            "role": "roles/cloudbuild.readTokenAccessor",
+            "members": ["serviceAccount:bakery-trigger@p.iam.gserviceaccount.com"],
+        }
+    ]
+    assert changes(stack) == {}

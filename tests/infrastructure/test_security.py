@@ -29,6 +29,7 @@ MEMBERS = {
     On.DATASET: ("datasetIamMember:DatasetIamMember", "datasetId"),
     On.TOPIC: ("topicIAMMember:TopicIAMMember", "topic"),
     On.REPOSITORY: ("repositoryIamMember:RepositoryIamMember", "repository"),
+    On.CONNECTION: ("connectionIAMMember:ConnectionIAMMember", "name"),
 }
 ONLY = {
     None: "",
@@ -137,7 +138,7 @@ def test_no_primitive_role_and_nobody_unknown(declared: Recorder) -> None:
         for typ, _, inputs in declared.made
         if "iamMember" in typ.lower() or "IamMember" in typ or "IAMMember" in typ
     ]
-    assert len(members) == len(GRANTS)
+    assert len(members) == len([grant for grant in GRANTS if grant.on is not On.CONNECTION])
     for member in members:
         assert member["role"] not in PRIMITIVE
         assert not member["role"].endswith(("admin", "Admin")), member
@@ -152,10 +153,16 @@ def _place(grant: Grant) -> str:
         On.DATASET: "rcc_run",
         On.TOPIC: "bakery-events",
         On.REPOSITORY: "bakery",
+        On.CONNECTION: "c",
     }[grant.on]
 
 
-def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condition(declared: Recorder) -> None:
+SECOND = "projects/p/locations/europe-west1/connections/c/repositories/r"
+
+
+@pytest.mark.parametrize("repository", ["o/r", SECOND], ids=["github", "second-generation"])
+def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condition(repository: str) -> None:
+    (declared,) = _declared(settings(repository=repository))
     found = [
         (on, member[place], member["role"], member["member"], member.get("condition", {}).get("expression", ""))
         for on, (kind, place) in MEMBERS.items()
@@ -170,8 +177,16 @@ def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condit
             ONLY[grant.condition],
         )
         for grant in GRANTS
+        if grant.on is not On.CONNECTION or repository == SECOND
     ]
     assert sorted(found) == sorted(wanted)
+
+
+def test_the_triggers_account_may_fetch_from_the_connection_of_a_second_generation_repository_alone() -> None:
+    (declared,) = _declared(settings(repository=SECOND.replace("projects/p/", "projects/q/")))
+    (member,) = declared.of("connectionIAMMember:ConnectionIAMMember")
+    assert (member["project"], member["location"], member["name"]) == ("q", "europe-west1", "c")
+    assert member["member"] == "serviceAccount:bakery-trigger@p.iam.gserviceaccount.com"
 
 
 def test_custom_roles_hold_the_permissions_of_the_table_and_no_others(declared: Recorder) -> None:
@@ -340,7 +355,6 @@ def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> 
         assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
 
 
-SECOND = "projects/p/locations/us-central1/connections/c/repositories/r"
 EVENTS = [("o/r", "github", {"owner": "o", "name": "r"}), (SECOND, "repositoryEventConfig", {"repository": SECOND})]
 
 
@@ -388,8 +402,7 @@ def test_more_triggers_than_a_project_may_have_are_told_before_google_refuses_th
 
 
 def test_the_triggers_of_a_second_generation_repository_are_in_its_region() -> None:
-    path = "projects/p/locations/europe-west1/connections/c/repositories/r"
-    (declared,) = _declared(settings(repository=path))
+    (declared,) = _declared(settings(repository=SECOND))
     assert {trigger["location"] for trigger in declared.of("trigger:Trigger")} == {"europe-west1"}
     assert {job["region"] for job in declared.of("job:Job")} == {"us-central1"}
 
