@@ -69,7 +69,7 @@ format: ## let the formatter and the linter correct what they can
 	ruff check --fix --quiet . || true
 	ruff format .
 
-lock: ## write requirements.lock anew (ARGS=--upgrade: everything newest)
+lock: ## write requirements.lock and tools/builder.lock anew (ARGS=--upgrade: everything newest)
 	@tools/setup.sh --no-engine
 	tools/lock.sh $(ARGS)
 

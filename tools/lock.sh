@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes requirements.lock anew: every dependency of pyproject.toml (and of its extras) with version and hashes.
+# Writes requirements.lock anew: every dependency of pyproject.toml (and of its extras) with version and hashes. And
+# tools/builder.lock: those of them that the builder image holds.
 # What is locked already stays as it is unless pyproject.toml asks for more; --upgrade takes the newest of everything.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +13,12 @@ fi
 # --universal: one lock for every platform and Python that pyproject.toml allows. setuptools is what builds the
 # checkout's own package; locked too, so that the editable install needs no network.
 printf 'setuptools>=77\n' >.bakery/build-requirements.in
-"$resolver/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
-    --custom-compile-command 'make lock' --extra gcp --extra dev --output-file requirements.lock "$@" \
-    pyproject.toml .bakery/build-requirements.in
-printf 'requirements.lock: %s packages\n' "$(grep -c '==' requirements.lock)"
+compile() { # compile FILE OPTION...
+    "$resolver/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
+        --custom-compile-command 'make lock' --extra gcp --output-file "$1" "${@:2}" \
+        pyproject.toml .bakery/build-requirements.in
+    printf '%s: %s packages\n' "$1" "$(grep -c '==' "$1")"
+}
+compile requirements.lock --extra dev "$@"
+# The builder has no engine: it never declares anything with pulumi-gcp, which is 280 MB.
+compile tools/builder.lock --constraint requirements.lock --no-emit-package pulumi-gcp

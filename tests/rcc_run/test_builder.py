@@ -11,6 +11,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from tests.plan.builders import BASE
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "packages" / "fluid-run"
+LOCKS = ("tools/builder.lock", "requirements.lock")
 SECRET = re.compile(r"(?i)(passw|secret|token|credential|api_?key|private_key|\.json\b)")
 
 
@@ -67,14 +69,33 @@ def test_versions_are_those_of_the_bakes(steps: list[tuple[str, str]]) -> None:
 def test_all_that_python_needs_is_locked_by_hash(steps: list[tuple[str, str]]) -> None:
     installs = [line for line in of(steps, "RUN") if "pip install" in line]
     assert len(installs) == 2
-    assert "--require-hashes --requirement /opt/bakery/requirements.lock" in installs[0]
+    assert "--require-hashes --requirement /opt/bakery/builder.lock" in installs[0]
     assert "--no-deps --no-build-isolation" in installs[1]
+
+
+def test_all_but_the_declaration_of_infrastructure_runs_with_what_the_builder_holds() -> None:
+    held, locked = (set(re.findall(r"(?m)^\S+==[^ ]+", (ROOT / name).read_text())) for name in LOCKS)
+    assert held < locked, "run: make lock"
+    left_out = {re.sub(r"[-_.]+", "-", name.partition("==")[0]).lower() for name in locked - held}
+    owners = metadata.packages_distributions().items()
+    absent = [package for package, names in owners if {re.sub(r"[-_.]+", "-", n).lower() for n in names} <= left_out]
+    assert {"pulumi_gcp", "googleapiclient", "pytest"} <= set(absent)
+    code = f"""
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys({absent}))
+import bakery
+for module in pkgutil.walk_packages(bakery.__path__, "bakery."):
+    if not module.name.startswith("bakery.infrastructure."):
+        importlib.import_module(module.name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_only_what_is_tracked_is_copied_and_nothing_is_secret(steps: list[tuple[str, str]]) -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     sources = [word for line in of(steps, "COPY") if "--from" not in line for word in line.split()[:-1]]
-    assert sorted(sources) == ["bakery", "pyproject.toml", "requirements.lock"]
+    assert sorted(sources) == ["bakery", "pyproject.toml", "tools/builder.lock"]
     assert all(any(name == source or name.startswith(f"{source}/") for name in tracked) for source in sources)
     let_through = (FOLDER / "Dockerfile.dockerignore").read_text().split()
     assert let_through[0] == "**"

@@ -68,11 +68,8 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked() -> dict[str, str]:
-    return {
-        normal(n): v
-        for n, v in re.findall(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)", tree.text(Path("requirements.lock")))
-    }
+def locked(name: str = "requirements.lock") -> dict[str, str]:
+    return {normal(n): v for n, v in re.findall(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)", tree.text(Path(name)))}
 
 
 def test_every_dependency_is_locked_at_a_version_that_fits() -> None:
@@ -87,11 +84,12 @@ def test_every_dependency_is_locked_at_a_version_that_fits() -> None:
         assert requirement.specifier.contains(version), f"{requirement} is locked as {version}; run: make lock"
 
 
-def test_every_locked_package_has_hashes_and_no_address() -> None:
-    content = tree.text(Path("requirements.lock"))
+@pytest.mark.parametrize("name", ["requirements.lock", "tools/builder.lock"])
+def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
+    content = tree.text(Path(name))
     assert "://" not in content
     entries = re.split(r"(?m)^(?=[\w.-]+==)", re.sub(r"(?m)^\s*#.*\n", "", content))[1:]
-    assert len(entries) == len(locked())
+    assert len(entries) == len(locked(name))
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
