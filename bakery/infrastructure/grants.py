@@ -57,6 +57,7 @@ BAKER = (
     "compute.disks.useReadOnly",
     "compute.globalOperations.get",
     "compute.images.create",
+    "compute.images.deprecate",  # the plugin sets the state of each new image, even to what it is
     "compute.images.get",
     "compute.images.getFromFamily",
     "compute.images.setLabels",
@@ -91,6 +92,8 @@ LIBRARIAN = (
 )
 TESTER = (
     "compute.disks.create",
+    "compute.disks.delete",
+    "compute.disks.list",
     "compute.images.useReadOnly",
     "compute.instances.create",
     "compute.instances.delete",
@@ -110,7 +113,7 @@ CUSTOM_ROLES = {
     "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
     "bakeryReader": ("Image Bakery: reads images", READER),
     "bakeryLibrarian": ("Image Bakery: reads, promotes, shares and prunes images", LIBRARIAN),
-    "bakeryTester": ("Image Bakery: makes and ends test clusters", TESTER),
+    "bakeryTester": ("Image Bakery: makes and ends test clusters, takes away what builds left", TESTER),
 }
 
 GRANTS: tuple[Grant, ...] = (
@@ -138,7 +141,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.TRIGGER, "roles/pubsub.publisher", On.TOPIC, "tells what was baked"),
     Grant(Duty.DEPLOY, "roles/cloudbuild.builds.editor", On.PROJECT, "submits and cancels bakes"),
     Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates, shares and prunes images"),
-    Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, "makes and ends test clusters"),
+    Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, "makes and ends test clusters, clears what builds left"),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "bakes run as this account", Duty.BAKE),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "test machines run as this account", Duty.TEST),
     Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "triggers run as this account", Duty.TRIGGER),

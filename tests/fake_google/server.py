@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.fake_google import builds, compute, crud, data, identity  # noqa: F401  they register their handlers
+from tests.fake_google import builds, compute, crud, data, identity, permissions  # noqa: F401  they register their handlers
 from tests.fake_google.cloud import Answer, Cloud, Fault, Refusal, Request
 from tests.fake_google.discovery import find
 
@@ -86,6 +86,10 @@ class Handler(BaseHTTPRequestHandler):
                     if fault.code:
                         self.server.cloud.calls.append((time.time(), request.id, request.call.path))
                         raise Refusal(fault.code, f"injected {fault.code} {fault.reason}".strip(), fault.reason)
+                refused = permissions.missing(request)
+                if refused:
+                    self.server.cloud.violations += [f"{request.id} {text}" for text in refused]
+                    raise Refusal(403, "; ".join(refused))
                 answer = self.server.cloud.answer(request)
         except Refusal as refusal:
             answer = Answer(refusal.body(), refusal.code, {"Retry-After": "0"} if refusal.code in (429, 503) else {})
