@@ -52,11 +52,11 @@ test-spack: setup ## a real Spack environment in a baked image: SPACK_SOURCE=<gi
 	$(ENV)
 	python tools/suite.py spack $(ARGS)
 
-test-gcp: setup ## the gcp stack against the fake Google Cloud, with the provider GCP_PLUGIN=<binary> when given
+test-gcp: setup ## the gcp stack against the fake Google Cloud [GCP_PLUGIN=<pulumi-gcp> PACKER_PLUGIN=<googlecompute>]
 	@$(ENV)
 	python tools/suite.py gcp $(ARGS)
 
-export SPACK_SOURCE GCP_PLUGIN
+export SPACK_SOURCE GCP_PLUGIN PACKER_PLUGIN
 
 lint: ## linter, formatter, types, shellcheck, house rules
 	@tools/setup.sh --no-engine

@@ -152,7 +152,12 @@ def clear_pending(root: Path, stack: str) -> list[str]:
 
 
 def clear_leftovers(settings: Settings) -> list[str]:
-    """Clear what killed bakes and clusters left on this machine."""
+    """Clear what killed bakes and clusters left: on this machine, or of builds on Compute Engine."""
+    if settings.oven is OvenKind.CLOUD_BUILD:
+        from bakery.host.google import Google
+        from bakery.ovens import bake_machines
+
+        return bake_machines.clear(Google(settings.google))
     if settings.oven is not OvenKind.LOCAL:
         return []
     from bakery.fluid_run.clusters import local as clusters

@@ -73,6 +73,11 @@ class Google:
         return compute_v1.ImagesClient(credentials=self.credentials, client_options=self._options)
 
     @cached_property
+    def disks(self) -> compute_v1.DisksClient:
+        """Compute Engine's disks."""
+        return compute_v1.DisksClient(credentials=self.credentials, client_options=self._options)
+
+    @cached_property
     def instances(self) -> compute_v1.InstancesClient:
         """Compute Engine's instances."""
         return compute_v1.InstancesClient(credentials=self.credentials, client_options=self._options)

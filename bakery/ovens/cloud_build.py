@@ -24,6 +24,7 @@ from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, no_bucket
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine import ComputeEngineLibrary
 from bakery.library.events import Event, EventKind, tell
+from bakery.ovens import bake_machines
 from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
 from bakery.ovens.build_failure import LookAgain, NoCapacity, failure
 from bakery.ovens.build_watch import BuildWatch
@@ -61,6 +62,8 @@ class CloudBuildOven:
         self.library = ComputeEngineLibrary(settings, self.google)
         self.session = f"session-{uuid.uuid4().hex[:12]}"
         self.watch = BuildWatch(self.google, self.session, poll_seconds)
+        self._clearing = threading.Lock()
+        self._cleared = False
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """Adopt, join or bake; see :meth:`bakery.ovens.base.Oven.bake`."""
@@ -90,6 +93,7 @@ class CloudBuildOven:
         there = self.library.find(order.name)
         if there is not None:
             return _adopted(there)
+        self._clear_once()
         zones = google_names.zones(self.settings.google)
         for number, zone in enumerate(zones, 1):
             try:
@@ -183,6 +187,7 @@ class CloudBuildOven:
     def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
         """The build, if it ended well and left its image; raises what else became of it."""
         if done.status != Status.SUCCESS:
+            self._let_go(done)
             raise failure(done, order, self.watch.tail(done), self.settings.stack)
         if self.library.find(order.name) is None:
             raise BakeFailed(
@@ -198,6 +203,23 @@ class CloudBuildOven:
             self.google.builds.cancel_build(
                 project_id=self.google.project, id=build.id, retry=CANCEL, timeout=TIMEOUT_SECONDS
             )
+        self._let_go(build)
+
+    def _let_go(self, build: cloudbuild_v1.Build) -> None:
+        """Delete the machine of a build that is over; one that can't be deleted now has its deadline."""
+        with contextlib.suppress(BakeryError):
+            bake_machines.delete(self.google, build)
+
+    def _clear_once(self) -> None:
+        """Before a process's first bake, delete what earlier builds left. It costs, but it keeps no bake from starting.
+
+        The triggers' account may not; whoever runs ``up`` may.
+        """
+        with self._clearing:
+            first, self._cleared = not self._cleared, True
+        if first:
+            with contextlib.suppress(BakeryError):
+                bake_machines.clear(self.google)
 
     def _upload(self, order: BakeOrder, zone: str) -> str:
         """Put the source into the bucket, once per content; gives the object's name."""

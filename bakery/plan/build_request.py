@@ -9,6 +9,7 @@ plugin's reference.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Set
 from typing import Any
@@ -36,6 +37,9 @@ KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
+BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: its machine is called after the build
+PACKERS_END_SECONDS = 600  # to make the image and to take the machine away, before Compute Engine does
+_OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _VERSION = re.compile(r"[:@][^/]*$")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
@@ -58,6 +62,7 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
     ]
     declared = order.template.get("variables") or {}
     variables = {name: order.variables.get(name, default) for name, default in declared.items()}
+    variables["bakery_build"] = f"{{{{env `{BUILD_ID}`}}}}"
     return {**order.template, "variables": variables, "builders": builders}
 
 
@@ -72,7 +77,8 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "source_image": order.base.name,
         "source_image_project_id": [order.base.project or google.project],
         "subnetwork": google_names.subnetwork(google),
-        "instance_name": f"bake-{order.digest[:12]}-{{{{timestamp}}}}",
+        "instance_name": f"{google_names.BAKE}{{{{user `bakery_build`}}}}",
+        **_deadline(order),
         "labels": {**builder.get("labels", {}), "bakery": "bake"},
         "tags": sorted({*builder.get("tags", []), google_names.SSH_TAG}),
         "service_account_email": google_names.account(google, Duty.MACHINE),
@@ -84,6 +90,15 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
     key = {"kmsKeyName": google.kms_key}
     encrypted = {"disk_encryption_key": key, "image_encryption_key": key} if google.kms_key else {}
     return kept | decided | encrypted
+
+
+def _deadline(order: BakeOrder) -> Json:
+    """When Compute Engine deletes the machine, whatever became of the build; plugins before 1.2 can't say it."""
+    own = _OWN_PLUGIN.search(json.dumps(order.build))
+    if own and (int(own[1]), int(own[2])) < (1, 2):
+        return {}
+    seconds = order.timeout + PACKERS_END_SECONDS
+    return {"max_run_duration_in_seconds": seconds, "instance_termination_action": "DELETE"}
 
 
 def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: str, session: str) -> Json:
@@ -149,7 +164,7 @@ def _steps(order: BakeOrder) -> list[Json]:
     given = order.build.get("steps") or default
     gone = {str(step.get("id")) for step in given if _tests(step)}
     kept = [_waiting(step, gone) for step in given if not _tests(step)]
-    steps = [_packer(step) if is_packer(step) else step for step in kept]
+    steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # it brings a Packer of its own
     return [_fetch(), *(_after_fetch(step) for step in steps)]
@@ -186,6 +201,11 @@ def _packer(step: Json) -> Json:
             made["entrypoint"] = step.get("entrypoint") or PACKER
     made["env"] = [*(step.get("env") or []), *(entry for entry in env if entry not in (step.get("env") or []))]
     return made
+
+
+def _named(step: Json) -> Json:
+    """The step with the id of its build in the environment, for whatever calls Packer in it."""
+    return {**step, "env": [*(step.get("env") or []), f"{BUILD_ID}=$BUILD_ID"]}
 
 
 def _fetch() -> Json:

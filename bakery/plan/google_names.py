@@ -15,6 +15,7 @@ TABLE = "app_runs"
 TOPIC = "bakery-events"
 NETWORK = "bakery"
 REPOSITORY = "bakery"
+BAKE = "bake-"  # and the id of the build: a machine that bakes, and its disk
 SSH_TAG = "image-bakery"  # of a machine: the network lets IAP's ssh through to it
 TEST_TAG = "bakery-test"  # of test machines, which reach each other
 # The zones of regions that have other ones than a, b and c: https://cloud.google.com/compute/docs/regions-zones

@@ -14,7 +14,10 @@ NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def matches(item: Json, expression: str) -> bool:
-    """Google's list filter, as far as the bakery uses it: ``field = value`` joined by AND, in parentheses or not."""
+    """Google's list filter, as far as the bakery uses it: ``field = value`` joined by AND, in parentheses or not.
+
+    ``eq`` and ``ne`` take a regular expression, which has to match all of the value.
+    """
     for clause in re.split(r"\s+AND\s+|\)\s*\(", expression.strip("() ")):
         match = re.fullmatch(r"\s*([\w.\-]+)\s*(=|:|!=|eq|ne)\s*\"?(.*?)\"?\s*", clause.strip("() "))
         if not match:
@@ -25,7 +28,8 @@ def matches(item: Json, expression: str) -> bool:
         if match[2] == ":" and match[3] == "*":
             same = value is not None
         else:
-            same = value is not None and str(value) == match[3]
+            words = re.fullmatch(match[3], str(value)) if match[2] in ("eq", "ne") else str(value) == match[3]
+            same = value is not None and bool(words)
         if same == (match[2] in ("!=", "ne")):
             return False
     return True
@@ -47,7 +51,8 @@ def insert_image(cloud: Cloud, request: Request) -> Answer:
     """An image; legal names only, and never over one that is there."""
     if not NAME.fullmatch(request.body.get("name", "")):
         raise Refusal(400, f"Invalid value for field 'resource.name': '{request.body.get('name')}'")
-    return Answer(crud.operation(cloud, request, "insert", request.key, add_image(cloud, request.key, request.body)))
+    image = add_image(cloud, request.key, request.body)
+    return Answer(crud.operation(cloud, request, "insert", f"{request.key}/{image['name']}", image))
 
 
 def add_image(cloud: Cloud, collection: str, body: Json) -> Json:
@@ -122,6 +127,7 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
             cloud.get(f"compute/compute/v1/{image[0]}")
     key = f"{request.key}/{request.body['name']}"
     zone = request.call.params["zone"]
+    _add_disks(cloud, key, request.body)
     number = int(cloud.number())
     body = dict(request.body)
     body["networkInterfaces"] = [
@@ -137,6 +143,14 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
     return Answer(crud.operation(cloud, request, "insert", key, item))
 
 
+def _add_disks(cloud: Cloud, key: str, body: Json) -> None:
+    """The disks of an instance that is made; whether each goes with it stands in the instance."""
+    for disk in body.get("disks", []):
+        name = disk.get("initializeParams", {}).get("diskName") or body["name"]
+        where = f"{key.rpartition('/instances/')[0]}/disks/{name}"
+        cloud.add(where, {"name": name, "id": cloud.number(), "users": [key], "status": "READY"})
+
+
 def _end_in_time(cloud: Cloud, key: str, item: Json) -> None:
     """Delete the instance at its deadline, as ``maxRunDuration`` with ``instanceTerminationAction`` DELETE asks."""
     scheduling = item.get("scheduling", {})
@@ -146,6 +160,17 @@ def _end_in_time(cloud: Cloud, key: str, item: Json) -> None:
 
 
 def _remove(cloud: Cloud, key: str) -> None:
+    disks = key.rpartition("/instances/")[0] + "/disks/"
+    kept = {
+        disk.get("initializeParams", {}).get("diskName", cloud.items[key]["name"])
+        for disk in cloud.items[key].get("disks", [])
+        if not disk.get("autoDelete")
+    }
+    for name, disk in [(name, disk) for name, disk in cloud.items.items() if name.startswith(disks)]:
+        if disk["users"] == [key]:
+            disk["users"] = []
+            if disk["name"] not in kept:
+                del cloud.items[name]
     del cloud.items[key]
     if cloud.machines:
         cloud.machines.delete(key)
@@ -156,6 +181,15 @@ def delete_instance(cloud: Cloud, request: Request) -> Answer:
     """Take an instance away, and end the machine behind it."""
     cloud.get(request.key)
     _remove(cloud, request.key)
+    return Answer(crud.operation(cloud, request, "delete", request.key))
+
+
+@handles("compute.disks.delete")
+def delete_disk(cloud: Cloud, request: Request) -> Answer:
+    """Take a disk away that no instance uses."""
+    if cloud.get(request.key).get("users"):
+        raise Refusal(400, f"The disk resource '{request.key}' is already being used", "resourceInUseByAnotherResource")
+    del cloud.items[request.key]
     return Answer(crud.operation(cloud, request, "delete", request.key))
 
 
@@ -200,14 +234,14 @@ def get_zone(_cloud: Cloud, request: Request) -> Answer:
     return Answer({"name": request.call.params["zone"], "status": "UP"})
 
 
-@handles("compute.instances.aggregatedList")
-def aggregated_instances(cloud: Cloud, request: Request) -> Answer:
-    """All instances of a project, zone by zone."""
-    project = request.call.params["project"]
-    pattern = re.compile(rf"compute/compute/v1/projects/{re.escape(project)}/(zones/[^/]+)/instances/[^/]+")
+@handles("compute.instances.aggregatedList", "compute.disks.aggregatedList")
+def aggregated(cloud: Cloud, request: Request) -> Answer:
+    """All instances or disks of a project, zone by zone."""
+    project, kind = request.call.params["project"], request.key.rpartition("/")[2]
+    pattern = re.compile(rf"compute/compute/v1/projects/{re.escape(project)}/(zones/[^/]+)/{kind}/[^/]+")
     found: dict[str, Json] = {}
     for key, item in cloud.items.items():
         match = pattern.fullmatch(key)
         if match and (not request.query.get("filter") or matches(item, request.query["filter"])):
-            found.setdefault(match[1], {"instances": []})["instances"].append(item)
+            found.setdefault(match[1], {kind: []})[kind].append(item)
     return Answer({"items": found})

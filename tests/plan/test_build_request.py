@@ -52,7 +52,7 @@ def test_a_recipe_that_fetches_packer_itself_keeps_its_steps() -> None:
     fetch = {"id": "mine", "name": "p", "entrypoint": "sh", "args": ["-c", "packer plugins install x"]}
     given["steps"] = [fetch, {**given["steps"][0], "name": "own/image:1"}]
     made, _ = request(build=given)
-    assert made["steps"][0] == fetch
+    assert made["steps"][0] == {**fetch, "env": ["BAKERY_BUILD=$BUILD_ID"]}
     assert made["steps"][1]["name"] == "own/image:1"
 
 
@@ -106,6 +106,29 @@ def test_what_no_argument_hands_on_is_the_templates_default() -> None:
     template = packer_template(bake_order(image), GOOGLE, "us-central1-a")
     assert template["variables"]["compiler"] == "c$x"
     assert not {"image_family", "source_image_family"} & set(template["builders"][0])
+
+
+OWN = "packer plugins install github.com/hashicorp/googlecompute"
+
+
+@pytest.mark.parametrize(
+    ("fetch", "deadline"),
+    [("", True), (OWN, True), (f"{OWN} v1.2.5", True), (f"{OWN} 2.0.1", True), (f"{OWN} v1.1.9", False)],
+    ids=["the bakery's", "newest", "1.2", "2.0", "1.1"],
+)
+def test_the_machine_is_called_after_its_build_and_ends_whatever_becomes_of_it(fetch: str, deadline: bool) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"] = [*([{"name": "p", "args": ["-c", fetch]}] if fetch else []), *given["steps"]]
+    (image,) = make(settings(), recipes(recipe(build=given)), LOCK).images
+    order = bake_order(image)
+    template = packer_template(order, GOOGLE, "us-central1-a")
+    (builder,) = template["builders"]
+    assert builder["instance_name"] == "bake-{{user `bakery_build`}}"
+    assert template["variables"]["bakery_build"] == "{{env `BAKERY_BUILD`}}"
+    steps = build_request(order, GOOGLE, "us-central1-a", "x.tar.gz", "session-1")["steps"]
+    assert all("BAKERY_BUILD=$BUILD_ID" in step["env"] for step in steps if step.get("id") != "Fetch Packer")
+    ends = {key: builder.get(key) for key in ("max_run_duration_in_seconds", "instance_termination_action")}
+    assert set(ends.values()) == ({order.timeout + 600, "DELETE"} if deadline else {None})
 
 
 def test_a_substitution_that_nobody_sets_gets_the_templates_default() -> None:

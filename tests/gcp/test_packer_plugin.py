@@ -1,0 +1,113 @@
+"""Packer's real googlecompute plugin, with the template that a bake hands to Cloud Build, against the fake.
+
+``PACKER_PLUGIN`` is the plugin's binary, and ``packer`` on PATH one that takes plugins (1.10 or newer). No machine
+boots, so nothing is provisioned; all requests are Packer's own, and the role of ``bakery-bake`` has to cover them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.baking import planned
+from bakery.host.google import Google
+from bakery.ovens import bake_machines
+from bakery.plan.build_request import PLUGIN, packer_template
+from bakery.plan.lock import Lock, Place
+from bakery.plan.order import bake_order
+from bakery.recipe import lockfile
+from bakery.settings import Settings, parse
+from tests.fake_google import compute
+from tests.fake_google.server import FakeServer, serve
+from tests.plan.builders import BASE
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.gcp,
+    pytest.mark.skipif(not os.environ.get("PACKER_PLUGIN"), reason="PACKER_PLUGIN names no googlecompute plugin"),
+]
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = "0a1b2c3d-0000-4000-8000-000000000001"
+ZONE = "compute/compute/v1/projects/p/zones/us-central1-a"
+APIS = {"compute": "compute/compute/v1/", "oslogin": "oslogin/", "oauth2": "oauth2/", "storage": "storage/storage/v1/"}
+BASES = "compute/compute/v1/projects/debian-cloud/global/images"
+KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        base = {"name": BASE.name, "family": "debian-12", "guestOsFeatures": [{"type": "UEFI_COMPATIBLE"}]}
+        compute.add_image(running.cloud, BASES, base)
+        yield running
+        assert running.cloud.violations == []
+
+
+def settings(server: FakeServer, **words: str) -> Settings:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url, **words}
+    return parse({"oven": "cloud-build", "google": google}, "gcp", ROOT)
+
+
+def packer(server: FakeServer, folder: Path, settings: Settings) -> subprocess.Popen[str]:
+    """Packer, as the step of rcc-debian's build runs it, but for where Google is and for going into the machine."""
+    google, lock = settings.google, folder / "bakery.lock"
+    lockfile.write(lock, Lock({Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
+    settings = replace(settings, lock=lock)
+    template = packer_template(bake_order(planned(settings, ["rcc-debian"])[0]), google, "us-central1-a")
+    (builder,) = template["builders"]
+    builder |= {"custom_endpoints": {name: f"{server.url}/{path}" for name, path in APIS.items()}, "access_token": "x"}
+    builder |= {"communicator": "none", "use_iap": False}
+    del builder["ssh_username"]
+    file = folder / "packer.json"
+    file.write_text(json.dumps({**template, "provisioners": []}))
+    environment = {**os.environ, "PACKER_PLUGIN_PATH": str(folder / "plugins"), "CHECKPOINT_DISABLE": "1"}
+    plugin = Path(os.environ["PACKER_PLUGIN"]).resolve()
+    subprocess.run(["packer", "plugins", "install", "--path", plugin, PLUGIN], env=environment, check=True)
+    return subprocess.Popen(
+        ["packer", "build", "-color=false", str(file)], cwd=ROOT, env={**environment, "BAKERY_BUILD": BUILD},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def left(server: FakeServer) -> dict[str, Any]:
+    kinds = (f"{ZONE}/instances/", f"{ZONE}/disks/")
+    return {key.removeprefix(f"{ZONE}/"): item for key, item in server.cloud.items.items() if key.startswith(kinds)}
+
+
+@pytest.mark.parametrize("key", ["", KEY], ids=["Google's key", "own key"])
+def test_a_bake_ends_with_the_image_and_nothing_else(server: FakeServer, tmp_path: Path, key: str) -> None:
+    running = packer(server, tmp_path, settings(server, kmsKey=key))
+    said, _ = running.communicate(timeout=120)
+    assert running.returncode == 0, said
+    (image,) = [item for name, item in server.cloud.items.items() if "projects/p/global/images/" in name]
+    assert image["name"].startswith("rcc-debian-") and "family" not in image
+    assert image["labels"]["bakery-family"] == "rcc-debian"
+    assert image.get("imageEncryptionKey", {}).get("kmsKeyName", "") == key
+    assert left(server) == {}
+
+
+def test_what_a_killed_packer_leaves_has_a_deadline_and_is_cleared(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.operation_seconds = 20.0
+    running = packer(server, tmp_path, settings(server))
+    deadline = time.monotonic() + 60
+    while not left(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, 9)
+    running.communicate()
+    machine = left(server)[f"instances/bake-{BUILD}"]
+    scheduling = machine["scheduling"]
+    assert (scheduling["maxRunDuration"], scheduling["instanceTerminationAction"]) == ({"seconds": "4200"}, "DELETE")
+    assert not machine["disks"][0].get("autoDelete")
+
+    server.cloud.operation_seconds = 0.0
+    server.cloud.items[f"cloudbuild/v1/projects/p/builds/{BUILD}"] = {"id": BUILD, "status": "CANCELLED"}
+    assert len(bake_machines.clear(Google(settings(server).google))) == 1
+    assert left(server) == {}
