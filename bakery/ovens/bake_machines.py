@@ -15,6 +15,7 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 from google.cloud.devtools import cloudbuild_v1
 
+from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
 from bakery.ovens.build_watch import ENDED
 from bakery.plan import google_names
@@ -34,19 +35,18 @@ def delete(google: Google, build: cloudbuild_v1.Build) -> None:
 
 def clear(google: Google) -> list[str]:
     """Delete what ended builds have left, disks and machines; says what, a line each. Raises BakeryError."""
-    said = []
+    said: list[str] = []
+    failed: list[BakeryError] = []
     for zone, disk in _disks(google):
         match = _BUILD.fullmatch(disk.name)
-        if match is None or not _ended(google, match[1]):
-            continue
-        if disk.users:
-            _delete_machine(google, zone, disk.name, wait=True)
-        with _gone(f"delete the disk {disk.name}"):
-            done = google.disks.delete(
-                project=google.project, zone=zone, disk=disk.name, retry=RETRY, timeout=TIMEOUT_SECONDS
-            )
-            done.result(timeout=DELETED_SECONDS)  # type: ignore[no-untyped-call]
-        said.append(f"deleted what a build that was cut short had left: {disk.name} in {zone}")
+        try:
+            if match and _ended(google, match[1]):
+                _delete_disk(google, zone, disk)
+                said.append(f"deleted what a build that was cut short had left: {disk.name} in {zone}")
+        except BakeryError as error:  # one that can't be deleted now keeps no other
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return said
 
 
@@ -64,6 +64,16 @@ def _ended(google: Google, build_id: str) -> bool:
         build = google.builds.get_build(project_id=google.project, id=build_id, retry=RETRY, timeout=TIMEOUT_SECONDS)
         return build.status in ENDED
     return False
+
+
+def _delete_disk(google: Google, zone: str, disk: compute_v1.Disk) -> None:
+    if disk.users:
+        _delete_machine(google, zone, disk.name, wait=True)
+    with _gone(f"delete the disk {disk.name}"):
+        done = google.disks.delete(
+            project=google.project, zone=zone, disk=disk.name, retry=RETRY, timeout=TIMEOUT_SECONDS
+        )
+        done.result(timeout=DELETED_SECONDS)  # type: ignore[no-untyped-call]
 
 
 def _delete_machine(google: Google, zone: str, name: str, *, wait: bool = False) -> None:

@@ -109,6 +109,16 @@ def test_a_process_looks_for_leftovers_once_and_bakes_all_the_same_when_it_may_n
         bake_machines.clear(Google(settings(server).google))
 
 
+def test_one_that_cannot_be_deleted_keeps_no_other_and_is_told(server: FakeServer) -> None:
+    for number in (1, 2):
+        packer(server.cloud, ID % number, machine=False)
+        ended(server.cloud, ID % number, "TIMEOUT")
+    server.cloud.faults.append(Fault("disks.delete", 400, reason="resourceInUseByAnotherResource"))
+    with pytest.raises(BakeryError, match=f"delete the disk bake-{ID % 1}"):
+        bake_machines.clear(Google(settings(server).google))
+    assert left(server.cloud) == [f"disks/bake-{ID % 1}"]
+
+
 def test_what_is_gone_meanwhile_is_no_error(server: FakeServer) -> None:
     packer(server.cloud, ID % 1)
     ended(server.cloud, ID % 1, "CANCELLED")
