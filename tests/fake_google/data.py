@@ -145,6 +145,26 @@ def delete_dataset(cloud: Cloud, request: Request) -> Answer:
     return Answer(b"", 204)
 
 
+@handles("storage.buckets.insert")
+def insert_bucket(cloud: Cloud, request: Request) -> Answer:
+    """Make a bucket. Its project's basic roles have grants on it from the start, so its policy is never empty.
+
+    That counts: the provider leaves out the etag of a policy that it took the last grant from.
+    """
+    made = crud.create(cloud, request)
+    project = request.query["project"]
+    owners = [f"projectEditor:{project}", f"projectOwner:{project}"]
+    bindings = [
+        {"role": "roles/storage.legacyBucketOwner", "members": owners},
+        {"role": "roles/storage.legacyBucketReader", "members": [f"projectViewer:{project}"]},
+        {"role": "roles/storage.legacyObjectOwner", "members": owners},
+        {"role": "roles/storage.legacyObjectReader", "members": [f"projectViewer:{project}"]},
+    ]
+    policy = {"kind": "storage#policy", "version": 1, "etag": "CAE=", "bindings": bindings}
+    cloud.policies[f"{request.key}/{request.body['name']}"] = policy
+    return made
+
+
 @handles("storage.buckets.delete")
 def delete_bucket(cloud: Cloud, request: Request) -> Answer:
     """Take a bucket away, only when it is empty."""
@@ -152,6 +172,7 @@ def delete_bucket(cloud: Cloud, request: Request) -> Answer:
     if any(key.startswith(f"{request.key}/o/") for key in cloud.items):
         raise Refusal(409, "The bucket you tried to delete is not empty.")
     del cloud.items[request.key]
+    cloud.policies.pop(request.key, None)
     return Answer(b"", 204)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.google_terms import Duty
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.gcp import endpoints
@@ -93,6 +94,9 @@ def test_from_nothing_to_promoted_images_and_back(stack: Stack) -> None:
     assert gone.code != 0, "buckets with results in them, and a protected table, are not destroyed in passing"
     kept = {"storage-sources", "storage-logs", "storage-artifacts", "results-app-runs"}
     assert {name for name in kept if name in gone} == kept, gone.text
+    granted = [stack.server.cloud.policies, stack.server.cloud.items[stack.items("/datasets/rcc_run")[0]]["access"]]
+    left = [duty for duty in Duty if f"bakery-{duty}@" in json.dumps(granted)]
+    assert left == [], "grants go, also those on what is kept"
     assert len(stack.items("/global/images/")) == 3
     assert stack.items("/tables/app_runs") and not stack.items("/triggers/")
     submitted = len(stack.items("/builds/"))
