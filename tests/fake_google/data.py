@@ -245,6 +245,22 @@ def list_rows(cloud: Cloud, request: Request) -> Answer:
     return Answer({"kind": "bigquery#tableDataList", "totalRows": str(len(rows)), "rows": rows})
 
 
+@handles("pubsub.projects.topics.patch")
+def patch_topic(cloud: Cloud, request: Request) -> Answer:
+    """Change what the mask names of a topic: the mask decides, a field that is not in the body is taken away."""
+    item = cloud.get(request.key)
+    mask = request.query.get("updateMask") or request.body.get("updateMask")
+    if not mask:
+        raise Refusal(
+            400, "The update_mask in the UpdateTopicRequest must be set, and must contain a non-empty paths list."
+        )
+    for name in mask.split(","):
+        item.pop(name, None)
+        if name in request.body["topic"]:
+            item[name] = request.body["topic"][name]
+    return Answer(item)
+
+
 @handles("pubsub.projects.topics.publish")
 def publish(cloud: Cloud, request: Request) -> Answer:
     """Take messages; tests read them from ``cloud.messages``."""

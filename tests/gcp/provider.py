@@ -90,7 +90,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         olds, news = to_dict(request.old_inputs), to_dict(request.news)
         changed = sorted(key for key in {*olds, *news} if olds.get(key) != news.get(key))
         some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(changes=some, diffs=changed, replaces=[k for k in changed if k in FIXED])
+        token = _token(request.urn)
+        fixed = (*FIXED, *(KINDS[token].fixed if token in KINDS else ()))
+        return provider_pb2.DiffResponse(changes=some, diffs=changed, replaces=[k for k in changed if k in fixed])
 
     def Create(self, request: Any, context: Any) -> Any:
         token, props = _token(request.urn), to_dict(request.properties)
@@ -152,8 +154,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         olds = to_dict(request.olds)
         if not request.preview and token in KINDS:
             kind = KINDS[token]
+            body = kind.change or kind.body
             try:
-                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}), kind.body(props))
+                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}), body(props))
             except urllib.error.HTTPError as error:
                 context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
         return provider_pb2.UpdateResponse(properties=to_struct({**olds, **props}))
