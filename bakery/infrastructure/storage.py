@@ -44,7 +44,8 @@ class Storage(Component):
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,
             docker_config=artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
-            opts=self.below(),
+            # Another key makes another repository of the same name, so this one has to be gone before.
+            opts=self.below(delete_before_replace=True),
         )
         return made.repository_id
 
