@@ -9,6 +9,10 @@ import pulumi
 
 from bakery.settings import GoogleSettings
 
+# What holds things stays in the region where it was made: moving it means deleting it, which Google refuses when its
+# grants are gone already.
+STAYS = ("location",)
+
 
 class Component(pulumi.ComponentResource):
     """A component resource of the bakery; its type is ``bakery:google:<class name>``."""

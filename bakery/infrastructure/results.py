@@ -9,7 +9,7 @@ import pulumi
 from pulumi_gcp import bigquery, pubsub
 
 from bakery.fluid_run.results import APP_RUNS
-from bakery.infrastructure.component import Component
+from bakery.infrastructure.component import STAYS, Component
 from bakery.plan import google_names
 from bakery.settings import GoogleSettings
 
@@ -53,7 +53,7 @@ class Results(Component):
             default_encryption_configuration=(
                 bigquery.DatasetDefaultEncryptionConfigurationArgs(kms_key_name=key) if key else None
             ),
-            opts=self.below(),
+            opts=self.below(ignore_changes=list(STAYS)),
         )
         bigquery.Table(
             f"{name}-app-runs",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_gcp import artifactregistry, storage
 
-from bakery.infrastructure.component import Component
+from bakery.infrastructure.component import STAYS, Component
 from bakery.plan import google_names
 from bakery.plan.google_names import Bucket
 from bakery.settings import GoogleSettings
@@ -65,7 +65,7 @@ class Storage(Component):
             lifecycle_rules=_lifecycle(purpose),
             encryption=storage.BucketEncryptionArgs(default_kms_key_name=key) if key else None,
             labels={"bakery": purpose.value},
-            opts=self.below(),
+            opts=self.below(ignore_changes=list(STAYS)),
         )
         return made.name
 

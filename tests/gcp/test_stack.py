@@ -158,3 +158,17 @@ def test_a_key_may_be_given_later_and_changed(stack: Stack) -> None:
     writer = "serviceAccount:bakery-builder@p.iam.gserviceaccount.com"
     (policy,) = (policy for path, policy in cloud.policies.items() if path.endswith("/repositories/bakery"))
     assert any(writer in binding["members"] for binding in policy["bindings"]), "grants on what was made anew"
+
+
+def test_another_region_leaves_buckets_and_results_where_they_are(stack: Stack) -> None:
+    up(stack)
+    stack.workshop.extra["google"]["region"] = "europe-west1"
+    up(stack)
+    assert changes(stack) == {}
+    cloud = stack.server.cloud
+    kept = [*stack.items("b/p-bakery-"), *stack.items("/datasets/rcc_run")]
+    kept = [path for path in kept if "/o/" not in path and "/tables/" not in path]
+    assert {cloud.items[path]["location"].lower() for path in kept} == {"us-central1"}
+    moved = [*stack.items("/repositories/"), *stack.items("/triggers/"), *stack.items("/subnetworks/")]
+    assert len(moved) == 6
+    assert all("/europe-west1/" in path for path in moved)
