@@ -204,9 +204,16 @@ def insert_dataset(cloud: Cloud, request: Request) -> Answer:
     return _dataset(cloud, request, crud.create(cloud, request).body)
 
 
+OPTIONAL = {"defaultEncryptionConfiguration", "description", "friendlyName", "labels"}
+
+
 @handles("bigquery.datasets.patch", "bigquery.datasets.update")
 def patch_dataset(cloud: Cloud, request: Request) -> Answer:
-    """Change a dataset, its access list too."""
+    """Change a dataset, its access list too. An update, the PUT of the provider, takes away what it leaves out."""
+    if request.call.method.verb == "PUT":
+        item = cloud.get(request.key)
+        for name in OPTIONAL - set(request.body):
+            item.pop(name, None)
     return _dataset(cloud, request, crud.patch(cloud, request).body)
 
 

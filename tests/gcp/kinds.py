@@ -135,8 +135,10 @@ KINDS: Mapping[str, Kind] = {
     "gcp:projects/iAMCustomRole:IAMCustomRole": Kind(
         "iam", "projects/{project}/roles", "projects/{project}/roles/{roleId}", role
     ),
-    "gcp:storage/bucket:Bucket": Kind("storage", "b?project={project}", "b/{name}", bucket),
-    "gcp:bigquery/dataset:Dataset": Kind("bigQuery", DATASETS, DATASETS + "/{datasetId}", dataset),
+    "gcp:storage/bucket:Bucket": Kind(
+        "storage", "b?project={project}", "b/{name}", bucket, change=lambda props: {"encryption": None, **bucket(props)}
+    ),
+    "gcp:bigquery/dataset:Dataset": Kind("bigQuery", DATASETS, DATASETS + "/{datasetId}", dataset, update="PUT"),
     "gcp:bigquery/table:Table": Kind(
         "bigQuery", DATASETS + "/{datasetId}/tables", DATASETS + "/{datasetId}/tables/{tableId}", table
     ),

@@ -141,20 +141,20 @@ def test_a_second_generation_repository_is_watched_in_its_region_and_may_be_fetc
     assert changes(stack) == {}
 
 
-def test_a_key_may_be_given_later_and_changed(stack: Stack) -> None:
+def test_a_key_may_be_given_later_and_changed_and_taken_away(stack: Stack) -> None:
     up(stack)
     cloud = stack.server.cloud
-    for name in ("k", "l"):
-        key = stack.workshop.extra["google"]["kmsKey"] = (
-            f"projects/p/locations/us-central1/keyRings/r/cryptoKeys/{name}"
-        )
+    for name in ("k", "l", ""):
+        key = f"projects/p/locations/us-central1/keyRings/r/cryptoKeys/{name}" if name else ""
+        stack.workshop.extra["google"]["kmsKey"] = key
         up(stack)
         assert changes(stack) == {}
-        encrypted = [*stack.items("/topics/"), *stack.items("/repositories/bakery")]
-        assert [cloud.items[path].get("kmsKeyName") for path in encrypted] == [key] * 3
-        assert {cloud.items[path]["encryption"]["defaultKmsKeyName"] for path in stack.items("b/p-bakery-")[:1]} == {
-            key
-        }
+        topics_and_registry = [*stack.items("/topics/"), *stack.items("/repositories/bakery")]
+        assert [cloud.items[path].get("kmsKeyName", "") for path in topics_and_registry] == [key] * 3
+        (logs,) = stack.items("b/p-bakery-logs")[:1]
+        assert (cloud.items[logs].get("encryption") or {}).get("defaultKmsKeyName", "") == key
+        dataset = cloud.items[stack.items("/datasets/rcc_run")[0]]
+        assert dataset.get("defaultEncryptionConfiguration", {}).get("kmsKeyName", "") == key
     writer = "serviceAccount:bakery-builder@p.iam.gserviceaccount.com"
     (policy,) = (policy for path, policy in cloud.policies.items() if path.endswith("/repositories/bakery"))
     assert any(writer in binding["members"] for binding in policy["bindings"]), "grants on what was made anew"
