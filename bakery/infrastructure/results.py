@@ -65,7 +65,9 @@ class Results(Component):
             time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),
             clusterings=["command_group"],
             deletion_protection=True,
-            opts=self.below(),
+            # One of another project is made beside the old one, which is kept. By itself the provider has the old one
+            # deleted first.
+            opts=self.below(delete_before_replace=False),
         )
         return dataset.dataset_id
 

@@ -65,7 +65,9 @@ class Storage(Component):
             lifecycle_rules=_lifecycle(purpose),
             encryption=storage.BucketEncryptionArgs(default_kms_key_name=key) if key else None,
             labels={"bakery": purpose.value},
-            opts=self.below(ignore_changes=list(STAYS)),
+            # One of another project is made beside the old one, which is kept while it holds something. By itself the
+            # provider has what is given a name deleted first.
+            opts=self.below(ignore_changes=list(STAYS), delete_before_replace=False),
         )
         return made.name
 

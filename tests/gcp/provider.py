@@ -23,6 +23,8 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 POLICY_TRIES = 50  # of a policy that others change at the same time
 FIXED = ("name", "project", "location", "region", "accountId", "roleId", "datasetId", "tableId", "network")
 FIXED += ("role", "member", "bucket", "topic", "repository", "serviceAccountId", "condition", "service", "ipCidrRange")
+# By itself the provider has the old one of these deleted before the new one is made, and of all that is given a name.
+DELETED_FIRST = ("gcp:bigquery/table:Table", "gcp:projects/iAMMember:IAMMember")
 
 
 class Api:
@@ -92,7 +94,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
         token = _token(request.urn)
         fixed = (*FIXED, *(KINDS[token].fixed if token in KINDS else ()))
-        return provider_pb2.DiffResponse(changes=some, diffs=changed, replaces=[k for k in changed if k in fixed])
+        replaces = [key for key in changed if key in fixed]
+        return provider_pb2.DiffResponse(
+            changes=some,
+            diffs=changed,
+            replaces=replaces,
+            deleteBeforeReplace=bool(replaces) and ("name" in news or token in DELETED_FIRST),
+        )
 
     def Create(self, request: Any, context: Any) -> Any:
         token, props = _token(request.urn), to_dict(request.properties)

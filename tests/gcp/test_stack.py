@@ -122,6 +122,19 @@ def test_another_project_gets_images_of_its_own(stack: Stack) -> None:
     steps = {f"{kind} {family}": step for kind, step in wanted.items() for family in ("base", "app")}
     assert stack.workshop.steps() == steps
 
+    done = stack.workshop.run("up", "--yes", "--skip-preview", timeout=UP_SECONDS)
+    assert done.code != 0, "what is kept in the project before is told"
+    kept = {"storage-sources", "storage-logs", "storage-artifacts", "results-app-runs"}
+    assert {name for name in kept if name in done} == kept, done.text
+    assert len(stack.items("/projects/q-project/global/images/")) == 2
+    assert len(stack.items("/projects/q-project/locations/us-central1/triggers/")) == 4
+    assert stack.items("/projects/q-project/datasets/rcc_run/tables/app_runs")
+    buckets = {key.rpartition("/")[2] for key in stack.items("b/q-project-bakery-") if "/o/" not in key}
+    assert len(buckets) == 4
+    assert set(changes(stack)) == {
+        urn for urn in changes(stack) if urn.rpartition("::")[2] in {*kept, "results-dataset"}
+    }
+
 
 def test_a_second_generation_repository_is_watched_in_its_region_and_may_be_fetched(stack: Stack) -> None:
     connection = "projects/p/locations/europe-west1/connections/c"
