@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 
 from bakery.settings import GoogleSettings
+
+# What holds things stays in the region where it was made: moving it means deleting it, which Google refuses when its
+# grants are gone already.
+STAYS = ("location",)
 
 
 class Component(pulumi.ComponentResource):
@@ -23,6 +28,6 @@ class Component(pulumi.ComponentResource):
         self.google = google
         self.after = tuple(after)
 
-    def below(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Options of a resource in this component: its child, made after the services and ``more``."""
-        return pulumi.ResourceOptions(parent=self, depends_on=[*self.after, *more])
+    def below(self, *more: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
+        """Options of a resource in this component: its child, made after the services and ``more``; and others."""
+        return pulumi.ResourceOptions(parent=self, depends_on=[*self.after, *more], **options)

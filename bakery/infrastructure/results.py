@@ -9,7 +9,7 @@ import pulumi
 from pulumi_gcp import bigquery, pubsub
 
 from bakery.fluid_run.results import APP_RUNS
-from bakery.infrastructure.component import Component
+from bakery.infrastructure.component import STAYS, Component
 from bakery.plan import google_names
 from bakery.settings import GoogleSettings
 
@@ -53,7 +53,7 @@ class Results(Component):
             default_encryption_configuration=(
                 bigquery.DatasetDefaultEncryptionConfigurationArgs(kms_key_name=key) if key else None
             ),
-            opts=self.below(),
+            opts=self.below(ignore_changes=list(STAYS)),
         )
         bigquery.Table(
             f"{name}-app-runs",
@@ -65,7 +65,9 @@ class Results(Component):
             time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),
             clusterings=["command_group"],
             deletion_protection=True,
-            opts=self.below(),
+            # One of another project is made beside the old one, which is kept. By itself the provider has the old one
+            # deleted first.
+            opts=self.below(delete_before_replace=False),
         )
         return dataset.dataset_id
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_gcp import artifactregistry, storage
 
-from bakery.infrastructure.component import Component
+from bakery.infrastructure.component import STAYS, Component
 from bakery.plan import google_names
 from bakery.plan.google_names import Bucket
 from bakery.settings import GoogleSettings
@@ -44,7 +44,8 @@ class Storage(Component):
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,
             docker_config=artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
-            opts=self.below(),
+            # Another key makes another repository of the same name, so this one has to be gone before.
+            opts=self.below(delete_before_replace=True),
         )
         return made.repository_id
 
@@ -64,7 +65,9 @@ class Storage(Component):
             lifecycle_rules=_lifecycle(purpose),
             encryption=storage.BucketEncryptionArgs(default_kms_key_name=key) if key else None,
             labels={"bakery": purpose.value},
-            opts=self.below(),
+            # One of another project is made beside the old one, which is kept while it holds something. By itself the
+            # provider has what is given a name deleted first.
+            opts=self.below(ignore_changes=list(STAYS), delete_before_replace=False),
         )
         return made.name
 

@@ -145,6 +145,26 @@ def delete_dataset(cloud: Cloud, request: Request) -> Answer:
     return Answer(b"", 204)
 
 
+@handles("storage.buckets.insert")
+def insert_bucket(cloud: Cloud, request: Request) -> Answer:
+    """Make a bucket. Its project's basic roles have grants on it from the start, so its policy is never empty.
+
+    That counts: the provider leaves out the etag of a policy that it took the last grant from.
+    """
+    made = crud.create(cloud, request)
+    project = request.query["project"]
+    owners = [f"projectEditor:{project}", f"projectOwner:{project}"]
+    bindings = [
+        {"role": "roles/storage.legacyBucketOwner", "members": owners},
+        {"role": "roles/storage.legacyBucketReader", "members": [f"projectViewer:{project}"]},
+        {"role": "roles/storage.legacyObjectOwner", "members": owners},
+        {"role": "roles/storage.legacyObjectReader", "members": [f"projectViewer:{project}"]},
+    ]
+    policy = {"kind": "storage#policy", "version": 1, "etag": "CAE=", "bindings": bindings}
+    cloud.policies[f"{request.key}/{request.body['name']}"] = policy
+    return made
+
+
 @handles("storage.buckets.delete")
 def delete_bucket(cloud: Cloud, request: Request) -> Answer:
     """Take a bucket away, only when it is empty."""
@@ -152,6 +172,7 @@ def delete_bucket(cloud: Cloud, request: Request) -> Answer:
     if any(key.startswith(f"{request.key}/o/") for key in cloud.items):
         raise Refusal(409, "The bucket you tried to delete is not empty.")
     del cloud.items[request.key]
+    cloud.policies.pop(request.key, None)
     return Answer(b"", 204)
 
 
@@ -183,9 +204,16 @@ def insert_dataset(cloud: Cloud, request: Request) -> Answer:
     return _dataset(cloud, request, crud.create(cloud, request).body)
 
 
+OPTIONAL = {"defaultEncryptionConfiguration", "description", "friendlyName", "labels"}
+
+
 @handles("bigquery.datasets.patch", "bigquery.datasets.update")
 def patch_dataset(cloud: Cloud, request: Request) -> Answer:
-    """Change a dataset, its access list too."""
+    """Change a dataset, its access list too. An update, the PUT of the provider, takes away what it leaves out."""
+    if request.call.method.verb == "PUT":
+        item = cloud.get(request.key)
+        for name in OPTIONAL - set(request.body):
+            item.pop(name, None)
     return _dataset(cloud, request, crud.patch(cloud, request).body)
 
 
@@ -222,6 +250,22 @@ def list_rows(cloud: Cloud, request: Request) -> Answer:
 
     rows = [{"f": [cell(row["json"].get(name)) for name in names]} for row in cloud.rows.get(key, [])]
     return Answer({"kind": "bigquery#tableDataList", "totalRows": str(len(rows)), "rows": rows})
+
+
+@handles("pubsub.projects.topics.patch")
+def patch_topic(cloud: Cloud, request: Request) -> Answer:
+    """Change what the mask names of a topic: the mask decides, a field that is not in the body is taken away."""
+    item = cloud.get(request.key)
+    mask = request.query.get("updateMask") or request.body.get("updateMask")
+    if not mask:
+        raise Refusal(
+            400, "The update_mask in the UpdateTopicRequest must be set, and must contain a non-empty paths list."
+        )
+    for name in mask.split(","):
+        item.pop(name, None)
+        if name in request.body["topic"]:
+            item[name] = request.body["topic"][name]
+    return Answer(item)
 
 
 @handles("pubsub.projects.topics.publish")

@@ -40,6 +40,8 @@ SERVICES: Mapping[str, str] = {
 }
 # All versions of an API show the same resources; these are the paths that they are kept under.
 SAME = (("/compute/beta/", "/compute/v1/"), ("/v1beta1/", "/v1/"), ("/v3/", "/v1/"))
+# Query parameters that a document has as a field of the body only; Google takes them, and the provider sends them.
+ALSO_IN_QUERY: Mapping[str, frozenset[str]] = {"pubsub.projects.topics.patch": frozenset({"updateMask"})}
 TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -140,7 +142,7 @@ class Api:
             upload=_pattern(upload.removeprefix("/"))[0] if upload else None,
             request=raw.get("request", {}).get("$ref", ""),
             response=raw.get("response", {}).get("$ref", ""),
-            query=frozenset(raw.get("parameters", {})),
+            query=frozenset(raw.get("parameters", {})) | ALSO_IN_QUERY.get(raw["id"], frozenset()),
             specificity=sum(1 for part in flat.split("/") if "{" not in part),
         )
 

@@ -24,6 +24,8 @@ class Kind:
     verb: str = "POST"
     update: str = "PATCH"
     keep: bool = False  # a delete only forgets
+    change: Callable[[Props], Props] | None = None  # the body of an update, where it is another one
+    fixed: tuple[str, ...] = ()  # a change of these makes another one of it, beyond those of FIXED
 
 
 def pick(props: Props, *names: str, **renamed: str) -> dict[str, Any]:
@@ -101,6 +103,14 @@ def job(props: Props) -> Props:
     return {"name": path, **pick(props, "schedule", "timeZone"), "pubsubTarget": target}
 
 
+def topic(props: Props) -> Props:
+    return pick(props, "labels", "kmsKeyName", "messageRetentionDuration")
+
+
+def topic_change(props: Props) -> Props:
+    return {"topic": topic(props), "updateMask": "labels,kmsKeyName,messageRetentionDuration"}
+
+
 def repository(props: Props) -> Props:
     return pick(props, "format", "description", "dockerConfig", "kmsKeyName")
 
@@ -125,20 +135,22 @@ KINDS: Mapping[str, Kind] = {
     "gcp:projects/iAMCustomRole:IAMCustomRole": Kind(
         "iam", "projects/{project}/roles", "projects/{project}/roles/{roleId}", role
     ),
-    "gcp:storage/bucket:Bucket": Kind("storage", "b?project={project}", "b/{name}", bucket),
-    "gcp:bigquery/dataset:Dataset": Kind("bigQuery", DATASETS, DATASETS + "/{datasetId}", dataset),
+    "gcp:storage/bucket:Bucket": Kind(
+        "storage", "b?project={project}", "b/{name}", bucket, change=lambda props: {"encryption": None, **bucket(props)}
+    ),
+    "gcp:bigquery/dataset:Dataset": Kind("bigQuery", DATASETS, DATASETS + "/{datasetId}", dataset, update="PUT"),
     "gcp:bigquery/table:Table": Kind(
         "bigQuery", DATASETS + "/{datasetId}/tables", DATASETS + "/{datasetId}/tables/{tableId}", table
     ),
     "gcp:pubsub/topic:Topic": Kind(
-        "pubsub",
-        "",
-        "projects/{project}/topics/{name}",
-        lambda props: pick(props, "labels", "kmsKeyName", "messageRetentionDuration"),
-        verb="PUT",
+        "pubsub", "", "projects/{project}/topics/{name}", topic, verb="PUT", change=topic_change
     ),
     "gcp:artifactregistry/repository:Repository": Kind(
-        "artifactRegistry", REPOSITORIES + "?repositoryId={repositoryId}", REPOSITORIES + "/{repositoryId}", repository
+        "artifactRegistry",
+        REPOSITORIES + "?repositoryId={repositoryId}",
+        REPOSITORIES + "/{repositoryId}",
+        repository,
+        fixed=("kmsKeyName", "format"),
     ),
     "gcp:compute/network:Network": Kind(
         "compute",

@@ -23,6 +23,8 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 POLICY_TRIES = 50  # of a policy that others change at the same time
 FIXED = ("name", "project", "location", "region", "accountId", "roleId", "datasetId", "tableId", "network")
 FIXED += ("role", "member", "bucket", "topic", "repository", "serviceAccountId", "condition", "service", "ipCidrRange")
+# By itself the provider has the old one of these deleted before the new one is made, and of all that is given a name.
+DELETED_FIRST = ("gcp:bigquery/table:Table", "gcp:projects/iAMMember:IAMMember")
 
 
 class Api:
@@ -90,7 +92,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         olds, news = to_dict(request.old_inputs), to_dict(request.news)
         changed = sorted(key for key in {*olds, *news} if olds.get(key) != news.get(key))
         some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(changes=some, diffs=changed, replaces=[k for k in changed if k in FIXED])
+        token = _token(request.urn)
+        fixed = (*FIXED, *(KINDS[token].fixed if token in KINDS else ()))
+        replaces = [key for key in changed if key in fixed]
+        return provider_pb2.DiffResponse(
+            changes=some,
+            diffs=changed,
+            replaces=replaces,
+            deleteBeforeReplace=bool(replaces) and ("name" in news or token in DELETED_FIRST),
+        )
 
     def Create(self, request: Any, context: Any) -> Any:
         token, props = _token(request.urn), to_dict(request.properties)
@@ -152,8 +162,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         olds = to_dict(request.olds)
         if not request.preview and token in KINDS:
             kind = KINDS[token]
+            body = kind.change or kind.body
             try:
-                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}), kind.body(props))
+                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}), body(props))
             except urllib.error.HTTPError as error:
                 context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
         return provider_pb2.UpdateResponse(properties=to_struct({**olds, **props}))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.google_terms import Duty
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.gcp import endpoints
@@ -93,6 +94,9 @@ def test_from_nothing_to_promoted_images_and_back(stack: Stack) -> None:
     assert gone.code != 0, "buckets with results in them, and a protected table, are not destroyed in passing"
     kept = {"storage-sources", "storage-logs", "storage-artifacts", "results-app-runs"}
     assert {name for name in kept if name in gone} == kept, gone.text
+    granted = [stack.server.cloud.policies, stack.server.cloud.items[stack.items("/datasets/rcc_run")[0]]["access"]]
+    left = [duty for duty in Duty if f"bakery-{duty}@" in json.dumps(granted)]
+    assert left == [], "grants go, also those on what is kept"
     assert len(stack.items("/global/images/")) == 3
     assert stack.items("/tables/app_runs") and not stack.items("/triggers/")
     submitted = len(stack.items("/builds/"))
@@ -118,6 +122,19 @@ def test_another_project_gets_images_of_its_own(stack: Stack) -> None:
     steps = {f"{kind} {family}": step for kind, step in wanted.items() for family in ("base", "app")}
     assert stack.workshop.steps() == steps
 
+    done = stack.workshop.run("up", "--yes", "--skip-preview", timeout=UP_SECONDS)
+    assert done.code != 0, "what is kept in the project before is told"
+    kept = {"storage-sources", "storage-logs", "storage-artifacts", "results-app-runs"}
+    assert {name for name in kept if name in done} == kept, done.text
+    assert len(stack.items("/projects/q-project/global/images/")) == 2
+    assert len(stack.items("/projects/q-project/locations/us-central1/triggers/")) == 4
+    assert stack.items("/projects/q-project/datasets/rcc_run/tables/app_runs")
+    buckets = {key.rpartition("/")[2] for key in stack.items("b/q-project-bakery-") if "/o/" not in key}
+    assert len(buckets) == 4
+    assert set(changes(stack)) == {
+        urn for urn in changes(stack) if urn.rpartition("::")[2] in {*kept, "results-dataset"}
+    }
+
 
 def test_a_second_generation_repository_is_watched_in_its_region_and_may_be_fetched(stack: Stack) -> None:
     connection = "projects/p/locations/europe-west1/connections/c"
@@ -135,3 +152,36 @@ def test_a_second_generation_repository_is_watched_in_its_region_and_may_be_fetc
         }
     ]
     assert changes(stack) == {}
+
+
+def test_a_key_may_be_given_later_and_changed_and_taken_away(stack: Stack) -> None:
+    up(stack)
+    cloud = stack.server.cloud
+    for name in ("k", "l", ""):
+        key = f"projects/p/locations/us-central1/keyRings/r/cryptoKeys/{name}" if name else ""
+        stack.workshop.extra["google"]["kmsKey"] = key
+        up(stack)
+        assert changes(stack) == {}
+        topics_and_registry = [*stack.items("/topics/"), *stack.items("/repositories/bakery")]
+        assert [cloud.items[path].get("kmsKeyName", "") for path in topics_and_registry] == [key] * 3
+        (logs,) = stack.items("b/p-bakery-logs")[:1]
+        assert (cloud.items[logs].get("encryption") or {}).get("defaultKmsKeyName", "") == key
+        dataset = cloud.items[stack.items("/datasets/rcc_run")[0]]
+        assert dataset.get("defaultEncryptionConfiguration", {}).get("kmsKeyName", "") == key
+    writer = "serviceAccount:bakery-builder@p.iam.gserviceaccount.com"
+    (policy,) = (policy for path, policy in cloud.policies.items() if path.endswith("/repositories/bakery"))
+    assert any(writer in binding["members"] for binding in policy["bindings"]), "grants on what was made anew"
+
+
+def test_another_region_leaves_buckets_and_results_where_they_are(stack: Stack) -> None:
+    up(stack)
+    stack.workshop.extra["google"]["region"] = "europe-west1"
+    up(stack)
+    assert changes(stack) == {}
+    cloud = stack.server.cloud
+    kept = [*stack.items("b/p-bakery-"), *stack.items("/datasets/rcc_run")]
+    kept = [path for path in kept if "/o/" not in path and "/tables/" not in path]
+    assert {cloud.items[path]["location"].lower() for path in kept} == {"us-central1"}
+    moved = [*stack.items("/repositories/"), *stack.items("/triggers/"), *stack.items("/subnetworks/")]
+    assert len(moved) == 6
+    assert all("/europe-west1/" in path for path in moved)
