@@ -56,8 +56,8 @@ mkdir "$work/mdt" "$work/ost" "$work/client"
 mkfs.lustre --fsname=selftest --mgs --mdt --index=0 --backfstype=ldiskfs --device-size=262144 "$work/mdt.img" >/dev/null
 mkfs.lustre --fsname=selftest --ost --index=0 --mgsnode="$nid" --backfstype=ldiskfs --device-size=524288 \
   "$work/ost.img" >/dev/null
-mount -t lustre -o loop "$work/mdt.img" "$work/mdt"
-mount -t lustre -o loop "$work/ost.img" "$work/ost"
+mount -t lustre_tgt -o loop "$work/mdt.img" "$work/mdt"
+mount -t lustre_tgt -o loop "$work/ost.img" "$work/ost"
 mount -t lustre "$nid:/selftest" "$work/client"
 
 mb=128
