@@ -20,7 +20,7 @@ setup: ## install what is missing: system packages, .venv, Pulumi engine, dev st
 
 up: setup ## bake, prove and promote what is new, then show the library
 	@$(ENV)
-	python -m bakery.recover --stack dev
+	bakery recover --stack dev
 	$(PULUMI) up --yes --suppress-outputs --stack dev $(ARGS) ||
 	    { printf 'what failed or was stopped is named above; nothing is lost, the next `make up` goes on from here\n' >&2; exit 1; }
 	bakery library
@@ -31,7 +31,7 @@ preview: setup ## what an `up` would do, and why
 
 destroy: setup ## take away what the stack made; says what it keeps
 	@$(ENV)
-	python -m bakery.recover --stack dev
+	bakery recover --stack dev
 	$(PULUMI) destroy --yes --stack dev $(ARGS)
 	printf 'kept in .bakery/: the images until retention deletes them (bakery prune), and all results\n'
 	bakery library
@@ -83,7 +83,7 @@ bench: setup ## measure; ONLY=<name> for one of benchmarks/
 fuzz: ## spoil recipe files until one does harm; ARGS='--seconds 600 --seed 7'
 	@tools/setup.sh --no-engine
 	$(ENV)
-	python -m tests.recipe.fuzz $(ARGS)
+	python -m tests.support.fuzz $(ARGS)
 
 clean: ## take away .venv and caches; state, images and results in .bakery/ stay
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .bakery/lock-venv .bakery/engine.version

@@ -9,10 +9,10 @@ import pulumi
 from bakery import paths
 from bakery.errors import BakeryError
 from bakery.host.revision import revision
+from bakery.lock import file as lock_file
 from bakery.plan import plan as planning
-from bakery.recipe import lockfile
 from bakery.recipe.load import load
-from bakery.resources import branches, chatter, reasons
+from bakery.resources import continue_on_error, preview_reasons, sdk_noise
 from bakery.resources.program import declare, export
 from bakery.settings import from_pulumi
 
@@ -21,16 +21,16 @@ ROOT = Path(__file__).resolve().parent
 
 def main() -> None:
     """Declare what the stack's settings and the recipes say."""
-    chatter.end_quietly()
+    sdk_noise.end_quietly()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT)
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
-    plan = planning.make(settings, recipes, lockfile.read(settings.lock), revision(settings.root))
+    plan = planning.make(settings, recipes, lock_file.read(settings.lock), revision(settings.root))
     for problem in plan.problems:
         pulumi.log.warn(str(problem))
     declared = declare(settings, plan)
-    reasons.tell(settings, declared)
+    preview_reasons.tell(settings, declared)
     export(settings, plan, declared)
-    pulumi.run(lambda: branches.all_ended([resource for one in declared for resource in one.resources]))
+    pulumi.run(lambda: continue_on_error.all_ended([resource for one in declared for resource in one.resources]))
 
 
 try:

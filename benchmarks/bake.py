@@ -22,14 +22,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bakery.activity import Activity
 from bakery.host import qemu
-from bakery.ovens import base_image, flatten, packer, seed, template
 from bakery.ovens.base import BakeOrder
-from bakery.ovens.local import LocalOven
+from bakery.ovens.local import base_image, packer, qcow2, seed, template
+from bakery.ovens.local.oven import LocalOven
+from bakery.progress.activity import Activity
 from bakery.recipe.stage import stage
 from bakery.settings import Settings, parse
-from tests.ovens import orders
+from tests.support import bake_orders
 
 INSTALL = (
     "export DEBIAN_FRONTEND=noninteractive\napt-get update\n{prefix}apt-get install -y --no-install-recommends hpcc\n"
@@ -40,9 +40,9 @@ APART = ("no overlay", "no handed-in kernel", "no apt and dpkg options", "with e
 
 def wanted(folder: Path, prefix: str = "") -> BakeOrder:
     """The order: a file provisioner, and the installation."""
-    script = orders.source(folder, "packages/bench/install.sh", INSTALL.format(prefix=prefix), 0o755)
-    share = orders.source(folder, "packages/bench/share/text", "some text")
-    return replace(orders.order("bench", (script, share), salt=str(time.time_ns())), timeout=1800)
+    script = bake_orders.source(folder, "packages/bench/install.sh", INSTALL.format(prefix=prefix), 0o755)
+    share = bake_orders.source(folder, "packages/bench/share/text", "some text")
+    return replace(bake_orders.order("bench", (script, share), salt=str(time.time_ns())), timeout=1800)
 
 
 def bakery(settings: Settings, folder: Path) -> float:
@@ -76,7 +76,7 @@ def raw(settings: Settings, folder: Path, without: str = "") -> float:
         if without == "no overlay":
             shutil.copy(base.disk, machine.overlay)
         else:
-            flatten.overlay(base.disk, machine.overlay, settings.local.disk_gb)
+            qcow2.overlay(base.disk, machine.overlay, settings.local.disk_gb)
         call = packer.Call(rendering, work, work / "workspace", work / "log")
         began = time.perf_counter()
         packer.build(call, Activity())
@@ -107,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = parse({"oven": "local"}, "bench", folder)
-        base_image.get(orders.DEBIAN, settings.local, Activity(), folder / "base.log")
+        base_image.get(bake_orders.DEBIAN, settings.local, Activity(), folder / "base.log")
         qemu.accelerator(settings.local)
         taken: dict[str, list[float]] = {"packer": [], "bakery": []}
         for _ in range(arguments.repeats):

@@ -18,13 +18,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bakery.activity import Activity
 from bakery.fluid_run.base import TestOrder
-from bakery.fluid_run.clusters import outlet
+from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.local import LocalCluster, LocalClusters
 from bakery.host import qemu
 from bakery.library.base import ImageRecord
-from bakery.library.local import LocalLibrary
+from bakery.library.local.library import LocalLibrary
+from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
 from bakery.settings import parse
 
@@ -52,7 +52,7 @@ def seconds(cluster: LocalCluster) -> tuple[float, float]:
             passed = time.perf_counter() - began
             if status.error or status.ended:
                 raise SystemExit(f"the cluster ended before it was ready: {status.error or 'no reason told'}")
-            if not booted and all(outlet.read_disk(disk) for disk in disks):
+            if not booted and all(mailbox.read_disk(disk) for disk in disks):
                 booted = passed
             if status.nodes_total and status.nodes_ready == status.nodes_total:
                 return booted, passed

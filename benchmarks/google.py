@@ -25,10 +25,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.preview_noop import preview, trivial
-from tests.engine import workshop
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.gcp.stack import Stack, declared
+from tests.support import workshop
 
 BUILD_SECONDS = 60.0
 REPEATS = 3

@@ -21,9 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bakery.library.base import ImageRecord
-from bakery.library.files import Sidecar
-from bakery.library.local import LocalLibrary
-from bakery.library.rows import put
+from bakery.library.local.files import Sidecar
+from bakery.library.local.library import LocalLibrary
+from bakery.library.local.rows import put
 from bakery.settings import parse
 
 REPEATS = 50

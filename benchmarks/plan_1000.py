@@ -123,9 +123,9 @@ def write(root: Path, count: int) -> list[Path]:
 def work(root: Path) -> None:
     """One measurement: the plan as ``bakery plan`` makes it, and how it went."""
     begin = time.perf_counter()
+    from bakery.preview.survey import survey
     from bakery.report.plan import to_json
     from bakery.settings import parse
-    from bakery.survey import survey
 
     ready = time.perf_counter()
     os.environ["XDG_CACHE_HOME"] = str(root / "cache")

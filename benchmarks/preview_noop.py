@@ -20,8 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.engine import workshop
-from tests.engine.workshop import ROOT, Workshop
+from tests.support import workshop
+from tests.support.workshop import ROOT, Workshop
 
 REPEATS = 7
 # This SDK's serialization of a provider nests one call deeper each time, and ends after some 300: it is done once.

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from bakery.settings import Settings, parse
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.root import ROOT
 
 # Plain `pytest`, outside of `make shell`, finds the same engine.
 OWN = [str(ROOT / ".venv" / "bin"), str(ROOT / ".bakery" / "engine")]

@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from bakery.activity import Activity
 from bakery.library.base import ImageRecord
+from bakery.progress.activity import Activity
 from bakery.recipe.model import Metric, SourceFile, Suite
 
 

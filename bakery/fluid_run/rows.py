@@ -1,4 +1,4 @@
-"""A job as a row of rcc-run's ``app_runs`` (see :mod:`bakery.fluid_run.results`), and its output files."""
+"""A job as a row of rcc-run's ``app_runs`` (see :mod:`bakery.results.app_runs`), and its output files."""
 
 from __future__ import annotations
 

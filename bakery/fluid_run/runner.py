@@ -12,20 +12,21 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from bakery import paths
-from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed, TestFailed, Uncertain
-from bakery.fluid_run import results, rows, verdict
+from bakery.fluid_run import rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
-from bakery.fluid_run.clusters.course import deadline_seconds
-from bakery.fluid_run.clusters.outlet import read_results
-from bakery.fluid_run.phases import phase
-from bakery.fluid_run.tails import console_tail, job_tail
+from bakery.fluid_run.clusters.mailbox import read_results
+from bakery.fluid_run.clusters.run_spec import deadline_seconds
+from bakery.fluid_run.log_tails import console_tail, job_tail
+from bakery.fluid_run.progress import phase
 from bakery.host import locks
 from bakery.library.base import ImageRecord, Proof
-from bakery.library.leases import leased
+from bakery.library.local.leases import leased
 from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
+from bakery.results import app_runs
 
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
@@ -275,11 +276,11 @@ class _Run:
 
     def _store(self, result: RunResult) -> None:
         """The folder and the rows first, the proof last: a proof always has its run."""
-        self.told(results.completed(result))
+        self.told(app_runs.completed(result))
         if isinstance(self.shelf, _KeepsRuns):
-            results.store_run(result, self.shelf)
+            app_runs.store_run(result, self.shelf)
         else:
-            results.write_json(self.folder / results.RESULTS_FILE, results.to_json(results.completed(result)))
+            app_runs.write_json(self.folder / app_runs.RESULTS_FILE, app_runs.to_json(app_runs.completed(result)))
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
             self.shelf.prove(self.order.image, proof, self.order.digest)

@@ -12,9 +12,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed
 from bakery.host import process, quick_init
+from bakery.progress.activity import Activity
 
 SECTOR = 512
 GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg")

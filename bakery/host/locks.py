@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed
 from bakery.host.qemu import boot_id
+from bakery.progress.activity import Activity
 
 POLL_SECONDS = 0.25
 OWNER_FILE = "owner.json"

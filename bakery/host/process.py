@@ -19,9 +19,9 @@ from io import FileIO
 from pathlib import Path
 from shutil import which
 
-from bakery.activity import Activity
 from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Interrupted, MissingTool
 from bakery.host import space
+from bakery.progress.activity import Activity
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40

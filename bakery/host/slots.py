@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bakery import paths
-from bakery.activity import Activity
 from bakery.host import locks
+from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
 
 MEMORY_SHARE = 0.8  # of this machine's memory is for machines

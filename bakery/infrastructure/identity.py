@@ -10,9 +10,8 @@ from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsu
 
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
-from bakery.plan import google_names
-from bakery.plan.google_names import Bucket, Duty
-from bakery.settings import GoogleSettings
+from bakery.settings import GoogleSettings, google_names
+from bakery.settings.google_names import Bucket, Duty
 
 DESCRIPTIONS: Mapping[Duty, str] = {
     Duty.BUILDER: "builds the builder image, when somebody asks for it",

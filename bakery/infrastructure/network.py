@@ -8,9 +8,8 @@ import pulumi
 from pulumi_gcp import compute
 
 from bakery.infrastructure.component import Component
-from bakery.plan import google_names
-from bakery.plan.google_names import SSH_TAG, TEST_TAG
-from bakery.settings import GoogleSettings
+from bakery.settings import GoogleSettings, google_names
+from bakery.settings.google_names import SSH_TAG, TEST_TAG
 
 RANGE = "10.64.0.0/20"
 IAP_RANGE = "35.235.240.0/20"  # source: IAP's documentation, "Using TCP forwarding"

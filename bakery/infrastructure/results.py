@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_gcp import bigquery, pubsub
 
-from bakery.fluid_run.results import APP_RUNS
 from bakery.infrastructure.component import STAYS, Component
-from bakery.plan import google_names
-from bakery.settings import GoogleSettings
+from bakery.results.app_runs import APP_RUNS
+from bakery.settings import GoogleSettings, google_names
 
 
 def table_schema() -> str:

@@ -8,9 +8,8 @@ import pulumi
 from pulumi_gcp import artifactregistry, storage
 
 from bakery.infrastructure.component import STAYS, Component
-from bakery.plan import google_names
-from bakery.plan.google_names import Bucket
-from bakery.settings import GoogleSettings
+from bakery.settings import GoogleSettings, google_names
+from bakery.settings.google_names import Bucket
 
 KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: for ever
 OLD_VERSION_DAYS = 30

@@ -13,13 +13,12 @@ from typing import Any
 import pulumi
 from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
 
-from bakery.google_terms import LONGEST_BUILD
 from bakery.infrastructure.component import Component
-from bakery.plan import google_names
-from bakery.plan.google_names import Duty
 from bakery.plan.model import ImagePlan, Plan, lineage
-from bakery.plan.watched import previewed, watched
-from bakery.settings import GoogleSettings, Settings
+from bakery.plan.trigger_paths import previewed, watched
+from bakery.settings import GoogleSettings, Settings, google_names
+from bakery.settings.google import LONGEST_BUILD
+from bakery.settings.google_names import Duty
 
 BUILDER_TAG = "0.1.0"
 MARGIN_SECONDS = 3600  # of a trigger's build, beyond those of the bakes that it waits for

@@ -11,9 +11,9 @@ def make(settings: Settings) -> Library:
     # Imported here, not above: the local library stores Fluid-Run results, whose models import this package's base,
     # and whoever bakes locally need not load Google's clients.
     if settings.oven is OvenKind.CLOUD_BUILD:
-        from bakery.library.compute_engine import ComputeEngineLibrary
+        from bakery.library.compute_engine.library import ComputeEngineLibrary
 
         return ComputeEngineLibrary(settings)
-    from bakery.library.local import LocalLibrary
+    from bakery.library.local.library import LocalLibrary
 
     return LocalLibrary(settings)

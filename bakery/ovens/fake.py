@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bakery.activity import Activity
 from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.library.local import LocalLibrary
-from bakery.ovens import leftovers, once
+from bakery.library.local.library import LocalLibrary
+from bakery.ovens import single_flight
 from bakery.ovens.base import Bake, BakeOrder
+from bakery.ovens.local import scratch
 from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
 from bakery.recipe.stage import check_sources
 from bakery.settings import Settings
 
@@ -41,12 +42,12 @@ class FakeOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """As :meth:`bakery.ovens.base.Oven.bake`; the image is a small JSON file."""
-        return once.bake_once(order, activity, self.state, self.library, lambda: self._bake(order, activity))
+        return single_flight.bake_once(order, activity, self.state, self.library, lambda: self._bake(order, activity))
 
     def _bake(self, order: BakeOrder, activity: Activity) -> Path:
         script: Mapping[str, Any] = self.settings.fake.get("bakes", {}).get(order.package, {})
         check_sources(order.files)
-        with leftovers.folder(self.state, order.name) as work:
+        with scratch.folder(self.state, order.name) as work:
             log = self._log(order)
             phases = self.settings.fake.get("phases", PHASES)
             seconds = float(script.get("seconds", self.settings.fake.get("seconds", 0)))

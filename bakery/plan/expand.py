@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from bakery.plan import google_names
-from bakery.plan.google_names import Bucket
 from bakery.plan.graph import Node
-from bakery.plan.render import (
+from bakery.plan.template import builder, project
+from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
+from bakery.recipe.templating import (
     FAMILY,
     SOURCE_FAMILY,
     declared,
@@ -21,9 +21,8 @@ from bakery.plan.render import (
     resolve,
     substitute,
 )
-from bakery.plan.template import builder, project
-from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
-from bakery.settings import OvenKind, Settings
+from bakery.settings import OvenKind, Settings, google_names
+from bakery.settings.google_names import Bucket
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")

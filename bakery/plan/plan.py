@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from functools import partial
 
 from bakery.errors import InputError, errors_among
+from bakery.lock.model import Lock
 from bakery.plan import digest, names
 from bakery.plan.expand import Point, builtins, counted, named, points, suite_of
-from bakery.plan.layout import Bases, Seed, lay_out, selected
-from bakery.plan.lock import Lock
+from bakery.plan.image_files import reaching, tested
+from bakery.plan.link import Bases, Seed, lay_out, selected
 from bakery.plan.model import Base, ImagePlan, Plan, TestPlan
-from bakery.plan.reach import reaching, tested
-from bakery.plan.render import references
 from bakery.plan.template import immutable, outside, shaping
 from bakery.recipe.model import Recipes
+from bakery.recipe.templating import references
 from bakery.settings import Settings
 
 

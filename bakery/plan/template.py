@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from bakery.plan.render import declared, fill, only_reference, references, resolve
 from bakery.recipe.model import Json
+from bakery.recipe.templating import declared, fill, only_reference, references, resolve
 
 GOOGLE = "googlecompute"
 # What shapes the disk or what runs on it. All other options say where and on what machine to bake, what things are
@@ -71,7 +71,7 @@ def project(options: Mapping[str, Json]) -> str:
     return str(given[0] if isinstance(given, list) and given else given or "")
 
 
-def downloads(template: Json, variables: Mapping[str, str]) -> tuple[str, ...]:
+def downloaded_paths(template: Json, variables: Mapping[str, str]) -> tuple[str, ...]:
     """The paths, relative to the workspace, that the template's downloads end up at."""
     known = resolve({**declared(template), **variables})
     entries = [entry for entry in template.get("provisioners") or [] if isinstance(entry, Mapping)]

@@ -11,18 +11,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery.console import guarded, say, stoppable
+from bakery.cli.console import guarded, say, stoppable
 from bakery.errors import Severity
 
 
 @guarded
 def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> int:
     """Run the tests that the options name; returns the exit code."""
-    from bakery.activity import Activity
+    from bakery.progress.activity import Activity
+    from bakery.progress.status_line import QUIET_SECONDS, Line
     from bakery.rcc_run import outputs
     from bakery.rcc_run.arguments import parse
     from bakery.rcc_run.run import prepare, run
-    from bakery.status_line import QUIET_SECONDS, Line
 
     given, problems = parse(words, environment)
     try:
@@ -53,7 +53,7 @@ def main() -> None:
 def builder() -> None:
     """The builder image's entry point: ``bakery`` when a command comes first, else ``rcc-run``."""
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
-        from bakery.cli import main as bakery
+        from bakery.cli.app import main as bakery
 
         bakery()
     else:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from bakery.rcc_run.arguments import Arguments
-from bakery.recipe import cluster_file, tfvars_file
-from bakery.recipe.document import Document, Where
-from bakery.recipe.findings import Findings, quoted
+from bakery.recipe.check import cluster
 from bakery.recipe.model import ClusterShape, Partition
+from bakery.recipe.parse import tfvars
+from bakery.recipe.parse.document import Document, Where
+from bakery.recipe.parse.findings import Findings, quoted
 
 DEFAULT = ClusterShape(
     partitions=(Partition("c2-standard-8", nodes=5, machine_type="c2-standard-8", disk_size_gb=100),),
@@ -79,10 +80,10 @@ def read(file: Path | None, given: Arguments, findings: Findings) -> Tested:
         return Tested(DEFAULT)
     written = file.read_text(encoding="utf-8", errors="replace")
     _unused(written, given, findings)
-    document = tfvars_file.read(filled(written, given).encode(), findings)
+    document = tfvars.read(filled(written, given).encode(), findings)
     if document is None:
         return Tested(DEFAULT)
-    shape = cluster_file.from_tfvars(document)
+    shape = cluster.from_tfvars(document)
     _check(document, given)
     row = {
         name: document.value[f"create_{name}"] for name in ("filestore", "lustre") if f"create_{name}" in document.value

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bakery.fluid_run.base import RunResult
-from bakery.fluid_run.results import APP_RUNS
 from bakery.rcc_run.arguments import Arguments
 from bakery.recipe.model import TestJob
+from bakery.results.app_runs import APP_RUNS
 
 ARTIFACTS = {"gce-image": "gce image", "gce-vm-image": "gce image"}
 NAMES = tuple(field.name for field in APP_RUNS)

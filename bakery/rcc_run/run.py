@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bakery.activity import Activity
 from bakery.codec import encode
 from bakery.errors import BakeryError, InputError, Problem, Severity, TestFailed, errors_among
 from bakery.fluid_run.base import Clusters, RunResult, TestOrder
@@ -16,15 +15,16 @@ from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run as run_tests
 from bakery.host.google import Google
-from bakery.library.app_runs import store
 from bakery.library.base import ImageRecord
+from bakery.library.compute_engine.bigquery import store
 from bakery.paths import StatePaths
-from bakery.plan.google_names import Duty
+from bakery.progress.activity import Activity
 from bakery.rcc_run import cluster, image, outputs, workspace
 from bakery.rcc_run.arguments import DEFAULT_TFVARS, EPHEMERAL, STATIC, WHERE, Arguments
-from bakery.recipe.findings import Findings
 from bakery.recipe.model import Suite, TestJob
+from bakery.recipe.parse.findings import Findings
 from bakery.settings import GoogleSettings, OvenKind, Settings, from_file
+from bakery.settings.google_names import Duty
 
 STATE = ".fluid-run"  # in the workspace: machines' logs stay for the steps that follow, and are not sent to a cluster
 

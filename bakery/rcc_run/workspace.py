@@ -7,13 +7,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bakery.recipe import json_file, suite_file, yaml_file
-from bakery.recipe.document import Document
-from bakery.recipe.findings import Findings
+from bakery.recipe.check import fluidrun
 from bakery.recipe.model import SourceFile, TestJob
+from bakery.recipe.parse import json as json_parser
+from bakery.recipe.parse import yaml as yaml_parser
+from bakery.recipe.parse.document import Document
+from bakery.recipe.parse.findings import Findings
 
 CLOUD_BUILD = Path("/workspace")  # of every step; a step's `dir` is below it
-READERS = {".json": json_file.read, ".yaml": yaml_file.read, ".yml": yaml_file.read}
+READERS = {".json": json_parser.read, ".yaml": yaml_parser.read, ".yml": yaml_parser.read}
 CHUNK = 1 << 20
 
 
@@ -39,7 +41,7 @@ def tests(file: Path, top: Path, findings: Findings) -> tuple[TestJob, ...]:
     if not isinstance(document.value, dict):
         document.error("is no mapping", "write tests: and a list of jobs")
         return ()
-    return suite_file.jobs(document, lambda path: (top / path).exists())
+    return fluidrun.jobs(document, lambda path: (top / path).exists())
 
 
 def files(top: Path) -> tuple[SourceFile, ...]:

@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from bakery.errors import Problem, Severity
-from bakery.recipe import checked, installer, tree
-from bakery.recipe.checked import Entry
+from bakery.recipe import tree
+from bakery.recipe.cache import Remembered
+from bakery.recipe.check import checked_package, spack_installer
+from bakery.recipe.check.checked_package import Entry
+from bakery.recipe.fork_map import spread
 from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
-from bakery.recipe.remembered import Remembered
-from bakery.recipe.spread import spread
 
 TEMPLATE = "packer.json"
 PARTS = frozenset({"cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"})
@@ -70,7 +71,7 @@ class _Common:
     digests: Mapping[str, str]
     digest: str
     seen: str
-    installer: installer.Installer
+    installer: spack_installer.Installer
     files: Mapping[str, tuple[SourceFile, ...]]  # by the path where it is staged; filled as asked for
 
     def staged(self, path: str) -> tuple[SourceFile, ...]:
@@ -155,7 +156,7 @@ class _Finder:
             hint = "set common to the folder of shared files"
             self.problems.append(Problem(shown(self.common), 1, "is no folder", hint, Severity.WARNING))
         self.problems += _under(shown(self.common), found.problems)
-        read = installer.read(found.contents.get(installer.INSTALLER, b""))
+        read = spack_installer.read(found.contents.get(spack_installer.INSTALLER, b""))
         seen = digest_of(*read.needs, "", *read.settles, "", *sorted(found.files))
         return _Common(found, found.digests(), found.digest(), seen, read, {})
 
@@ -200,11 +201,14 @@ class _Finder:
         key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
         content = None
         if self.remembered.get(key) is None:
-            from bakery.recipe.package import Sources, check  # parsers and checks cost time that a warm start saves
+            from bakery.recipe.check.package import (  # parsers and checks cost time that a warm start saves
+                Sources,
+                check,
+            )
 
             paths, common = read.files.keys(), shared.tree.files.keys()
             sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)
-            content = checked.to_bytes(check(sources), read.digests())
+            content = checked_package.to_bytes(check(sources), read.digests())
         read.contents.clear()
         return _Seen(name, read, key, content)
 
@@ -216,7 +220,7 @@ class _Finder:
             assert content is not None, "it was there when the package was looked at"
         else:
             self.remembered.put(seen.key, content)
-        entry = checked.from_bytes(content)
+        entry = checked_package.from_bytes(content)
         title = seen.name if self.shown == "." else f"{self.shown}/{seen.name}"
         problems = _under(title, (*seen.tree.problems, *entry.problems))
         self.problems += problems

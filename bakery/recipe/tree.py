@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 
 from bakery.errors import Problem
-from bakery.recipe.findings import Findings, one_line
+from bakery.recipe.parse.findings import Findings, one_line
 
 KEPT = 1 << 18  # bytes up to which a content is kept for parsing
 CHUNK = 1 << 20

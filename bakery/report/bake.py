@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bakery.baking import Baked, ParentFailed
 from bakery.errors import Interrupted
-from bakery.status_line import elapsed
+from bakery.operations.bake import Baked, ParentFailed
+from bakery.progress.status_line import elapsed
 
 VERSION = 1
 

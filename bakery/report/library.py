@@ -12,9 +12,9 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.fluid_run.base import Figure, JobResult, RunResult
-from bakery.fluid_run.results import Trend, job_label, latest, trends
 from bakery.library.base import ImageRecord, Library
-from bakery.library.local import LocalLibrary
+from bakery.library.local.library import LocalLibrary
+from bakery.results.app_runs import Trend, job_label, latest, trends
 
 VERSION = 1
 OUTPUTS = frozenset({"stdout", "stderr"})

@@ -8,8 +8,8 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.plan.forecast import Forecast, forecast
 from bakery.plan.model import DONE, Decision
+from bakery.preview.forecast import Forecast, forecast
 
 VERSION = 1
 ACTIONS = {action.value: word for action, word in DONE.items()}

@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bakery.fluid_run.base import JobResult, RunResult
-from bakery.fluid_run.results import job_label
+from bakery.progress.status_line import elapsed
 from bakery.report.library import figure_text, number
-from bakery.status_line import elapsed
+from bakery.results.app_runs import job_label
 
 TITLES = ("job", "group", "partition", "nodes", "exit code", "run time", "memory", "figures", "verdict")
 

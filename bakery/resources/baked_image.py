@@ -8,9 +8,10 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 from bakery import library, ovens
 from bakery.errors import Uncertain
 from bakery.library.base import ImageState
+from bakery.orders import files as order_files
+from bakery.orders.build import bake_from_json
 from bakery.paths import StatePaths
-from bakery.plan.order import bake_from_json
-from bakery.resources import orders, progress
+from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
 
 REPLACES = ("name", "digest", "project")
@@ -27,7 +28,7 @@ class BakedImageProvider(BakeryProvider):
     def create(self, props: Props) -> CreateResult:
         """Adopt, join or bake the image of the order that the program wrote."""
         stack = settings(props["urn"])
-        order = bake_from_json(read_order(orders.bake_file(StatePaths(stack.state), props["name"])))
+        order = bake_from_json(read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         with progress.activity(props["urn"], order.name) as activity:
             bake = ovens.make(stack).bake(order, activity)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})

@@ -8,10 +8,11 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 from bakery import library
 from bakery.errors import Uncertain
 from bakery.library.base import Proof
+from bakery.orders import files as order_files
+from bakery.orders.build import test_from_json
 from bakery.paths import StatePaths
-from bakery.plan.order import test_from_json
-from bakery.resources import orders, progress
-from bakery.resources.proof import standing_run
+from bakery.resources import progress
+from bakery.resources.passing_run import standing_run
 from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
 
 REPLACES = ("image", "tests", "project")
@@ -33,7 +34,7 @@ class FluidRunTestProvider(BakeryProvider):
 
         stack = settings(props["urn"])
         paths = StatePaths(stack.state)
-        order = test_from_json(read_order(orders.test_file(paths, props["image"], props["tests"])))
+        order = test_from_json(read_order(order_files.test_file(paths, props["image"], props["tests"])))
         shelf = library.make(stack)
         run = standing_run(shelf, order)
         if run is None:

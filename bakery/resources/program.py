@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 
 import pulumi
 
-from bakery import outputs
 from bakery.errors import BakeryError
+from bakery.orders import files as order_files
 from bakery.paths import StatePaths
-from bakery.plan import google_names
 from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
-from bakery.resources import branches, chatter, orders
+from bakery.resources import continue_on_error, outputs, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
-from bakery.settings import OvenKind, Settings
+from bakery.settings import OvenKind, Settings, google_names
 
 PREFIX = "pulumi-python:dynamic/bakery:"
 
@@ -50,13 +49,13 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
-    chatter.hush()
+    sdk_noise.hush()
     ready = _infrastructure(settings, plan)
-    branches.go_on()
+    continue_on_error.go_on()
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
-            orders.write(StatePaths(settings.state), image)
+            order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
         made[image.name] = _one(image, parent, ready, settings)
     return tuple(made.values())

@@ -12,10 +12,10 @@ from pathlib import Path
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
-from bakery.activity import Activity
 from bakery.errors import Interrupted
+from bakery.progress.activity import Activity
+from bakery.progress.status_line import QUIET_SECONDS, TICK_SECONDS, Line
 from bakery.resources import plugin
-from bakery.status_line import QUIET_SECONDS, TICK_SECONDS, Line
 
 SEND_TIMEOUT = 5.0
 

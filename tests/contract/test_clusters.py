@@ -16,10 +16,10 @@ from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.settings import parse
-from tests.contract.clusters import BAD, GOOD, ClusterContract, order, workspace
 from tests.fake_google import agents, compute
 from tests.fake_google.server import FakeServer, serve
-from tests.fluid_run import gcloud
+from tests.support import gcloud
+from tests.support.clusters import BAD, GOOD, ClusterContract, order, workspace
 
 IMAGE = "app-0123456789ab"
 

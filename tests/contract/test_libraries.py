@@ -11,8 +11,8 @@ import pytest
 
 from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Library, Proof
-from bakery.library.compute_engine import ComputeEngineLibrary
-from bakery.library.local import LocalLibrary
+from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.library.local.library import LocalLibrary
 from bakery.library.retention import prune
 from bakery.settings import Settings, parse
 from tests.fake_google import compute

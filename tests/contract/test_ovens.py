@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from bakery import ovens
-from bakery.activity import Activity
 from bakery.errors import BakeFailed, InputError, Interrupted
-from bakery.library.local import LocalLibrary
+from bakery.library.local.library import LocalLibrary
+from bakery.orders.build import to_json
 from bakery.ovens.base import BakeOrder, BakeOutcome
 from bakery.paths import StatePaths
-from bakery.plan.order import to_json
+from bakery.progress.activity import Activity
 from bakery.settings import Settings, parse
-from tests.ovens.orders import order, source
+from tests.support.bake_orders import order, source
 
 KINDS = [pytest.param("fake"), pytest.param("local", marks=pytest.mark.machines)]
 SLOW = "sleep 60\n"
@@ -164,8 +164,8 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from bakery import ovens
-from bakery.activity import Activity
-from bakery.plan.order import bake_from_json
+from bakery.progress.activity import Activity
+from bakery.orders.build import bake_from_json
 from bakery.settings import parse
 values, folder, order = json.loads(sys.stdin.read())
 activity = Activity(lambda phase: print(phase, flush=True))

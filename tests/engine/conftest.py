@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import workshop as shop
-from tests.engine.workshop import Workshop
+from tests.support import workshop as shop
+from tests.support.workshop import Workshop
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import workshop as shop
 from tests.engine.test_interruption import recover
-from tests.engine.workshop import Workshop
+from tests.support import workshop as shop
+from tests.support.workshop import Workshop
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.workshop import Workshop
+from tests.support.workshop import Workshop
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.workshop import ROOT, Workshop, alive, below, interrupt, wait_for
+from tests.support.workshop import ROOT, Workshop, alive, below, interrupt, wait_for
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def baking(workshop: Workshop) -> subprocess.Popen[str]:
 def recovery(workshop: Workshop) -> subprocess.CompletedProcess[str]:
     """What ``make up`` does first."""
     return subprocess.run(
-        [sys.executable, "-m", "bakery.recover", "--stack", workshop.stack],
+        [sys.executable, "-m", "bakery.operations.recover", "--stack", workshop.stack],
         cwd=workshop.folder,
         env=workshop.env,
         capture_output=True,

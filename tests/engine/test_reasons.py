@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bakery.plan.model import Decision
+from bakery.preview.survey import survey
 from bakery.settings import from_file
-from bakery.survey import survey
-from tests.engine.workshop import STACK, Workshop
+from tests.support.workshop import STACK, Workshop
 
 
 def decisions(workshop: Workshop) -> tuple[Decision, ...]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.engine.workshop import Workshop, suite
+from tests.support.workshop import Workshop, suite
 
 ALL = {f"{kind} {name}" for kind in ("BakedImage", "FluidRunTest", "PromotedImage") for name in ("rcc-debian", "hpcc")}
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bakery.activity import Activity
 from bakery.fluid_run.clusters.kernel_line import kernel_words
 from bakery.host import boot_files, process, qemu
 from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
+from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 from tests.fake_google.cloud import Cloud
 from tests.fake_google.metadata import MetadataServer

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from tests.engine import workshop as shop
-from tests.engine.workshop import Workshop
 from tests.fake_google import agents
 from tests.fake_google.server import FakeServer, serve
 from tests.gcp import endpoints
+from tests.support import workshop as shop
+from tests.support.workshop import Workshop
 
 HERE = Path(__file__).parent
 

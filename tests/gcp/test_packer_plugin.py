@@ -17,24 +17,25 @@ from typing import Any
 
 import pytest
 
-from bakery.baking import planned
 from bakery.host.google import Google
-from bakery.ovens import bake_machines
-from bakery.plan.build_request import PLUGIN, packer_template
-from bakery.plan.lock import Lock, Place
-from bakery.plan.order import bake_order
-from bakery.recipe import lockfile
+from bakery.lock import file as lock_file
+from bakery.lock.model import Lock, Place
+from bakery.operations.bake import planned
+from bakery.orders.build import bake_order
+from bakery.ovens.cloud_build import machines as bake_machines
+from bakery.ovens.cloud_build.request import PLUGIN, packer_template
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
 from tests.fake_google.server import FakeServer, serve
-from tests.plan.builders import BASE
+from tests.support.plan_builders import BASE
+from tests.support.root import ROOT
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.gcp,
     pytest.mark.skipif(not os.environ.get("PACKER_PLUGIN"), reason="PACKER_PLUGIN names no googlecompute plugin"),
 ]
-ROOT = Path(__file__).resolve().parents[2]
+
 BUILD = "0a1b2c3d-0000-4000-8000-000000000001"
 ZONE = "compute/compute/v1/projects/p/zones/us-central1-a"
 APIS = {"compute": "compute/compute/v1/", "oslogin": "oslogin/", "oauth2": "oauth2/", "storage": "storage/storage/v1/"}
@@ -59,7 +60,7 @@ def settings(server: FakeServer, **words: str) -> Settings:
 def packer(server: FakeServer, folder: Path, settings: Settings) -> subprocess.Popen[str]:
     """Packer, as the step of rcc-debian's build runs it, but for where Google is and for going into the machine."""
     google, lock = settings.google, folder / "bakery.lock"
-    lockfile.write(lock, Lock({Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
+    lock_file.write(lock, Lock({Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
     settings = replace(settings, lock=lock)
     template = packer_template(bake_order(planned(settings, ["rcc-debian"])[0]), google, "us-central1-a")
     (builder,) = template["builders"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.google_terms import Duty
+from bakery.settings.google import Duty
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.gcp import endpoints

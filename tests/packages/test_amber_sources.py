@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bakery.host import process
+from tests.support.root import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "packages" / "amber" / "fetch-sources.sh"
+SCRIPT = ROOT / "packages" / "amber" / "fetch-sources.sh"
 
 
 @pytest.mark.parametrize("where", ["", "/nowhere", "file"])

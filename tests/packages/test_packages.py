@@ -10,8 +10,8 @@ import pytest
 from bakery.host import process
 from bakery.recipe.load import load
 from bakery.recipe.model import Recipe
+from tests.support.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(folder.name for folder in (ROOT / "packages").iterdir() if (folder / "packer.json").exists())
 WITH_SPACK = ("amber", "feots", "gromacs", "openfoam", "paraview", "self", "singularity", "wrf")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bakery.host import process
-from bakery.ovens import shared_folders
+from bakery.ovens.local import file_server
+from tests.support.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "common" / "spack-install.sh"
 SPACK = r"""#!/bin/bash
 echo "$*" >>"$FAKE/calls"
@@ -237,8 +237,8 @@ def test_a_cache_on_http_that_takes_nothing_is_only_read(machine: Machine) -> No
 
 @pytest.mark.parametrize("fail", ["", "install --fail-fast"])
 def test_a_cache_on_http_that_takes_files_gets_what_was_built(machine: Machine, fail: str) -> None:
-    with shared_folders.shared({"spack_cache": str(machine.folder / "cache")}, machine.folder) as variables:
-        address = variables["spack_cache"].replace(shared_folders.HOST, "127.0.0.1")
+    with file_server.shared({"spack_cache": str(machine.folder / "cache")}, machine.folder) as variables:
+        address = variables["spack_cache"].replace(file_server.HOST, "127.0.0.1")
         code, text = machine.run(SPACK_CACHE=address, FAIL_LATE=fail)
     assert code == (3 if fail else 0), text
     assert (machine.folder / "cache/blobs/zlib").read_text(encoding="utf-8") == "binary\n"

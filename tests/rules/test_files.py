@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, validators
 from packaging.requirements import Requirement
 
 from bakery.settings import GoogleSettings, LocalSettings, Settings, SpackSettings
-from tests.rules import tree
+from tests.support import source_tree
 
 # Written in pieces, so that this file passes its own test.
 REGISTRIES = ["deb.debian" + ".org", "security.debian" + ".org", "pypi" + ".org", "pythonhosted" + ".org"]
@@ -24,32 +24,34 @@ MACHINE_PATH = re.compile(r"(?<![\w.}/-])/" + r"work/(main|shared|\.)")
 
 
 def test_no_registry_is_named() -> None:
-    found = [f"{path}: {match[0]}" for path in tree.tracked() for match in FOREIGN.finditer(tree.text(path))]
+    found = [
+        f"{path}: {match[0]}" for path in source_tree.tracked() for match in FOREIGN.finditer(source_tree.text(path))
+    ]
     assert found == []
 
 
 def test_no_path_of_one_machine_is_named() -> None:
-    own = str(tree.ROOT) if len(tree.ROOT.parts) > 2 else None
-    wrong = [str(path) for path in tree.tracked() if MACHINE_PATH.search(tree.text(path))]
-    wrong += [str(path) for path in tree.tracked() if own and own in tree.text(path)]
+    own = str(source_tree.ROOT) if len(source_tree.ROOT.parts) > 2 else None
+    wrong = [str(path) for path in source_tree.tracked() if MACHINE_PATH.search(source_tree.text(path))]
+    wrong += [str(path) for path in source_tree.tracked() if own and own in source_tree.text(path)]
     assert wrong == []
 
 
 def test_the_work_trees_own_files_are_not_tracked() -> None:
     private = {".venv", ".bakery", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-    assert [str(path) for path in tree.tracked() if private & set(path.parts)] == []
+    assert [str(path) for path in source_tree.tracked() if private & set(path.parts)] == []
 
 
 def test_no_salt_of_a_passphrase_is_committed() -> None:
-    for path in (path for path in tree.tracked() if path.name.startswith("Pulumi.")):
-        listed = tree.subprocess.run(
-            ["git", "show", f":{path}"], cwd=tree.ROOT, capture_output=True, text=True, check=True
+    for path in (path for path in source_tree.tracked() if path.name.startswith("Pulumi.")):
+        listed = source_tree.subprocess.run(
+            ["git", "show", f":{path}"], cwd=source_tree.ROOT, capture_output=True, text=True, check=True
         )
         assert "encryptionsalt" not in listed.stdout, path
 
 
 def schemas() -> list[Path]:
-    return [path for path in tree.tracked() if path.suffix == ".json" and "schema" in str(path)]
+    return [path for path in source_tree.tracked() if path.suffix == ".json" and "schema" in str(path)]
 
 
 def test_there_are_published_schemas() -> None:
@@ -58,7 +60,7 @@ def test_there_are_published_schemas() -> None:
 
 @pytest.mark.parametrize("path", schemas(), ids=str)
 def test_a_schema_is_valid_and_says_what_it_is(path: Path) -> None:
-    schema = json.loads(tree.text(path))
+    schema = json.loads(source_tree.text(path))
     validators.validator_for(schema, default=Draft202012Validator).check_schema(schema)
     assert schema.get("$schema")
     assert schema.get("title") or schema.get("description")
@@ -69,11 +71,11 @@ def normal(name: str) -> str:
 
 
 def locked(name: str = "requirements.lock") -> dict[str, str]:
-    return {normal(n): v for n, v in re.findall(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)", tree.text(Path(name)))}
+    return {normal(n): v for n, v in re.findall(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)", source_tree.text(Path(name)))}
 
 
 def test_every_dependency_is_locked_at_a_version_that_fits() -> None:
-    project = tomllib.loads(tree.text(Path("pyproject.toml")))["project"]
+    project = tomllib.loads(source_tree.text(Path("pyproject.toml")))["project"]
     wanted = [
         *project["dependencies"],
         *(entry for extra in project["optional-dependencies"].values() for entry in extra),
@@ -86,7 +88,7 @@ def test_every_dependency_is_locked_at_a_version_that_fits() -> None:
 
 @pytest.mark.parametrize("name", ["requirements.lock", "tools/builder.lock"])
 def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
-    content = tree.text(Path(name))
+    content = source_tree.text(Path(name))
     assert "://" not in content
     entries = re.split(r"(?m)^(?=[\w.-]+==)", re.sub(r"(?m)^\s*#.*\n", "", content))[1:]
     assert len(entries) == len(locked(name))
@@ -94,7 +96,7 @@ def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
 
 
 def test_the_pinned_engine_is_the_sdks_version() -> None:
-    pinned = re.search(r"github.com/pulumi/pulumi/pkg/v3 v(\S+)", tree.text(Path("tools/pulumi/go.mod")))
+    pinned = re.search(r"github.com/pulumi/pulumi/pkg/v3 v(\S+)", source_tree.text(Path("tools/pulumi/go.mod")))
     assert pinned is not None
     assert pinned[1] == locked()["pulumi"]
 
@@ -111,22 +113,22 @@ def setting_keys() -> set[str]:
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
-    documented = set(re.findall(r"(?m)^\| `([\w.]+)` \|", tree.text(Path("docs/settings.md"))))
+    documented = set(re.findall(r"(?m)^\| `([\w.]+)` \|", source_tree.text(Path("docs/settings.md"))))
     assert documented == setting_keys()
 
 
 def test_stacks_set_only_documented_keys() -> None:
-    for path in tree.tracked():
+    for path in source_tree.tracked():
         if re.fullmatch(r"Pulumi\.\w+\.yaml", str(path)):
-            config = yaml.safe_load(tree.text(path))["config"]
+            config = yaml.safe_load(source_tree.text(path))["config"]
             ours = {key.removeprefix("image-bakery:") for key in config if key.startswith("image-bakery:")}
             assert ours <= {key.partition(".")[0] for key in setting_keys()}
 
 
 def test_links_between_documents_lead_somewhere() -> None:
     wrong = []
-    for path in (path for path in tree.tracked() if path.suffix == ".md"):
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", tree.text(path)):
-            if "://" not in target and not (tree.ROOT / path.parent / target).exists():
+    for path in (path for path in source_tree.tracked() if path.suffix == ".md"):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", source_tree.text(path)):
+            if "://" not in target and not (source_tree.ROOT / path.parent / target).exists():
                 wrong.append(f"{path} -> {target}")
     assert wrong == []

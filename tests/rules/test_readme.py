@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules import tree
+from tests.support import source_tree
 
 DOCUMENTS = [
-    path for path in tree.tracked() if path == Path("README.md") or (path.parts[0] == "docs" and path.suffix == ".md")
+    path
+    for path in source_tree.tracked()
+    if path == Path("README.md") or (path.parts[0] == "docs" and path.suffix == ".md")
 ]
 # A block fenced as ```sh is checked; one fenced as ```sh run is executed too.
 BLOCK = re.compile(r"(?ms)^```sh( run)?\n(.*?)^```$")
@@ -38,7 +40,7 @@ GCLOUD = {
 def commands(path: Path, executed: bool = False) -> list[list[str]]:
     """The commands of a document's ``sh`` blocks as words, comments left out."""
     found = []
-    for runs, block in BLOCK.findall(tree.text(path)):
+    for runs, block in BLOCK.findall(source_tree.text(path)):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             while words and re.fullmatch(r"\w+=.*", words[0]):
@@ -49,11 +51,13 @@ def commands(path: Path, executed: bool = False) -> list[list[str]]:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"(?m)^([a-z][\w-]*):", tree.text(Path("Makefile"))))
+    return set(re.findall(r"(?m)^([a-z][\w-]*):", source_tree.text(Path("Makefile"))))
 
 
 def bakery_help(*words: str) -> str:
-    done = subprocess.run(["bakery", *words, "--help"], cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bakery", *words, "--help"], cwd=source_tree.ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"bakery {' '.join(words)}: {done.stderr}"
     return done.stdout
 
@@ -89,7 +93,7 @@ def problem(words: list[str]) -> str:
         known = {"up", "preview", "destroy", "config", "stack", "refresh", "plugin", "cancel"}
         return "" if plain and plain[0] in known else f"pulumi has no {plain[:1]}"
     if program.startswith(("tools/", ".ci/", ".venv/")):
-        return "" if (tree.ROOT / program).exists() else f"there is no {program}"
+        return "" if (source_tree.ROOT / program).exists() else f"there is no {program}"
     return "" if program in GNU else f"unknown program {program}"
 
 
@@ -105,13 +109,13 @@ def test_the_readme_shows_commands_and_some_are_executed() -> None:
 
 @pytest.mark.parametrize("words", commands(Path("README.md"), executed=True), ids=shlex.join)
 def test_a_command_of_the_readme_runs(words: list[str]) -> None:
-    done = subprocess.run(words, cwd=tree.ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, cwd=source_tree.ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
 
 
 def test_every_make_target_is_explained() -> None:
-    makefile = tree.text(Path("Makefile"))
+    makefile = source_tree.text(Path("Makefile"))
     phony = re.search(r"(?m)^\.PHONY: (.*)$", makefile)
     assert phony is not None
     assert set(phony[1].split()) == make_targets()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.rules import tree
+from tests.support import source_tree
 
 TOP = ("bakery", "benchmarks", "common", "docs", "packages", "tests", "tools", ".github", ".ci")
 # A path below one of our folders, ending in a name with a suffix; whatever holds a placeholder or a pattern is none.
@@ -20,8 +20,8 @@ INVENTED = ("tests/", "benchmarks/")
 
 def references() -> Iterator[tuple[Path, str]]:
     """Every path of ours that a tracked file names: all documents, and files where no example is meant."""
-    for path in tree.tracked():
-        text = tree.text(path)
+    for path in source_tree.tracked():
+        text = source_tree.text(path)
         found = set(DOCUMENT.findall(text))
         if not str(path).startswith(INVENTED) and path.suffix != ".lock":
             found |= set(PATH.findall(text))
@@ -29,17 +29,17 @@ def references() -> Iterator[tuple[Path, str]]:
 
 
 def test_files_that_are_named_are_there() -> None:
-    there = {path.as_posix() for path in tree.tracked()}
+    there = {path.as_posix() for path in source_tree.tracked()}
     named = list(references())
     assert len(named) > 40
     assert [f"{path} names {name}" for path, name in named if name not in there] == []
 
 
 def test_a_module_that_a_docstring_names_is_there() -> None:
-    there = set(tree.modules()) | {name.rpartition(".")[0] for name in tree.modules()}
+    there = set(source_tree.modules()) | {name.rpartition(".")[0] for name in source_tree.modules()}
     wrong = []
-    for path in tree.modules().values():
-        for name in re.findall(r":mod:`(bakery[\w.]*)`", tree.text(path)):
+    for path in source_tree.modules().values():
+        for name in re.findall(r":mod:`(bakery[\w.]*)`", source_tree.text(path)):
             if name not in there:
                 wrong.append(f"{path} names {name}")
     assert wrong == []
@@ -51,7 +51,7 @@ def test_no_document_is_left_alone() -> None:
     while open_:
         path = open_.pop()
         reached.add(path)
-        for target in re.findall(r"\]\(([^)#\s]+\.md)", tree.text(path)):
-            found = Path((tree.ROOT / path.parent / target).resolve()).relative_to(tree.ROOT)
+        for target in re.findall(r"\]\(([^)#\s]+\.md)", source_tree.text(path)):
+            found = Path((source_tree.ROOT / path.parent / target).resolve()).relative_to(source_tree.ROOT)
             open_ |= {found} - reached
-    assert {path for path in tree.tracked() if path.parts[0] == "docs" and path.suffix == ".md"} <= reached
+    assert {path for path in source_tree.tracked() if path.parts[0] == "docs" and path.suffix == ".md"} <= reached

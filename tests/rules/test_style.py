@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules import tree
+from tests.support import source_tree
 
 MODULE_LINES = 300
 FUNCTION_LINES = 60
@@ -19,12 +19,12 @@ LONG = {Path("bakery/fluid_run/agent.py"): 1150}
 
 
 def passes(*command: str) -> None:
-    done = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=source_tree.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)[:200]}\n{done.stdout[-8000:]}{done.stderr[-2000:]}"
 
 
 def python_files() -> list[str]:
-    return [str(path) for path in tree.tracked() if path.suffix == ".py"]
+    return [str(path) for path in source_tree.tracked() if path.suffix == ".py"]
 
 
 def test_linter() -> None:
@@ -36,48 +36,48 @@ def test_formatter() -> None:
 
 
 def test_types_are_strict() -> None:
-    checked = [path for path in ("bakery", "tools", "__main__.py") if (tree.ROOT / path).exists()]
+    checked = [path for path in ("bakery", "tools", "__main__.py") if (source_tree.ROOT / path).exists()]
     passes(sys.executable, "-m", "mypy", *checked)
 
 
 def test_shellcheck_knows_every_script() -> None:
-    scripts = tree.shell_scripts()
+    scripts = source_tree.shell_scripts()
     assert {Path("tools/setup.sh"), Path(".ci/run"), Path("packages/hpcc/install.sh")} <= set(scripts)
     passes("shellcheck", "--external-sources", *map(str, scripts))
 
 
 def test_scripts_stop_at_the_first_error() -> None:
-    for path in tree.shell_scripts():
-        content = tree.text(path)
+    for path in source_tree.shell_scripts():
+        content = source_tree.text(path)
         if content.startswith("#!/bin/sh") or content.startswith("# shellcheck shell="):
             continue  # POSIX sh has no pipefail; what is sourced must not change its reader's options
         assert "set -euo pipefail" in content or "set -Eeuo pipefail" in content, path
 
 
 def test_scripts_with_an_interpreter_line_are_executable() -> None:
-    wrong = [str(path) for path in tree.tracked() if path.parts[0] in ("tools", ".ci") and not runs(path)]
+    wrong = [str(path) for path in source_tree.tracked() if path.parts[0] in ("tools", ".ci") and not runs(path)]
     assert wrong == []
 
 
 def runs(path: Path) -> bool:
     """Executable exactly when it starts with an interpreter."""
-    return tree.text(path).startswith("#!") is bool((tree.ROOT / path).stat().st_mode & 0o100)
+    return source_tree.text(path).startswith("#!") is bool((source_tree.ROOT / path).stat().st_mode & 0o100)
 
 
 @pytest.mark.parametrize("folder", ["bakery", "tools"])
 def test_modules_hold_one_concept(folder: str) -> None:
-    files = [path for path in tree.tracked() if path.parts[0] == folder and path.suffix == ".py"]
+    files = [path for path in source_tree.tracked() if path.parts[0] == folder and path.suffix == ".py"]
     assert files
-    sizes = {path: len(tree.text(path).splitlines()) for path in files}
+    sizes = {path: len(source_tree.text(path).splitlines()) for path in files}
     assert {str(path): size for path, size in sizes.items() if size > LONG.get(path, MODULE_LINES)} == {}
 
 
 def test_functions_are_short() -> None:
     long = {}
-    for path in tree.tracked():
+    for path in source_tree.tracked():
         if path.suffix != ".py" or path.parts[0] not in ("bakery", "tools", "__main__.py"):
             continue
-        for node in ast.walk(tree.parsed(path)):
+        for node in ast.walk(source_tree.parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 size = (node.end_lineno or node.lineno) - node.lineno + 1
                 if size > FUNCTION_LINES:
@@ -86,5 +86,5 @@ def test_functions_are_short() -> None:
 
 
 def test_the_entry_point_only_wires() -> None:
-    assert len(tree.text(Path("__main__.py")).splitlines()) <= ENTRY_LINES
-    assert not [node for node in ast.walk(tree.parsed(Path("__main__.py"))) if isinstance(node, ast.ClassDef)]
+    assert len(source_tree.text(Path("__main__.py")).splitlines()) <= ENTRY_LINES
+    assert not [node for node in ast.walk(source_tree.parsed(Path("__main__.py"))) if isinstance(node, ast.ClassDef)]

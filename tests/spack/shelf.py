@@ -17,18 +17,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from bakery.host import process
-from tests.rules import tree
+from tests.support import source_tree
 
-INSTALLER = tree.ROOT / "common" / "spack-install.sh"
+INSTALLER = source_tree.ROOT / "common" / "spack-install.sh"
 
 
 def checkout(folder: Path, port: int) -> Path:
     """A checkout of two packages in ``folder``: rcc-debian, and on top of it an environment whose pip asks ``port``."""
     made = folder / "checkout"
     shutil.copytree(Path(__file__).parent / "packages", made / "packages")
-    shutil.copytree(tree.ROOT / "packages/rcc-debian", made / "packages/rcc-debian")
-    shutil.copytree(tree.ROOT / "common", made / "common")
-    shutil.copy(tree.ROOT / "bakery.lock", made)
+    shutil.copytree(source_tree.ROOT / "packages/rcc-debian", made / "packages/rcc-debian")
+    shutil.copytree(source_tree.ROOT / "common", made / "common")
+    shutil.copy(source_tree.ROOT / "bakery.lock", made)
     build = made / "packages/bzip2/cloudbuild.yaml"
     build.write_text(build.read_text(encoding="utf-8").replace("@PORT@", str(port)), encoding="utf-8")
     return made

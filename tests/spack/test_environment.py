@@ -16,16 +16,16 @@ from pathlib import Path
 import pytest
 
 from bakery import library, ovens
-from bakery.activity import Activity
 from bakery.fluid_run import clusters, runner
 from bakery.fluid_run.base import RunResult, Verdict
-from bakery.library.local import LocalLibrary
-from bakery.ovens import once
+from bakery.library.local.library import LocalLibrary
+from bakery.lock import file as lock_file
+from bakery.orders.build import bake_order, test_order
+from bakery.ovens import single_flight
 from bakery.ovens.base import BakeOrder, BakeOutcome
 from bakery.paths import StatePaths
 from bakery.plan import plan
-from bakery.plan.order import bake_order, test_order
-from bakery.recipe import lockfile
+from bakery.progress.activity import Activity
 from bakery.recipe.load import load
 from bakery.settings import Settings, parse
 from tests.spack import shelf
@@ -61,7 +61,7 @@ def bring(order: BakeOrder, settings: Settings) -> None:
     if given and shelves.find(order.name) is None:
         brought = settings.root / "rcc-debian.qcow2"
         shutil.copyfile(given, brought)
-        shelves.publish(once.record(order, 0.0), brought)
+        shelves.publish(single_flight.record(order, 0.0), brought)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Kitchen:
 
     def bake(self, settings: Settings) -> tuple[str, str, RunResult]:
         """Bake the environment (and what it stands on, once) and test it: the image's name, the bake's log, the run."""
-        made = plan.make(settings, load(settings.packages, settings.common), lockfile.read(settings.lock))
+        made = plan.make(settings, load(settings.packages, settings.common), lock_file.read(settings.lock))
         assert [image.package for image in made.images] == ["rcc-debian", "bzip2"]
         activity = Activity(lambda phase: print(phase, flush=True))
         orders = [bake_order(image) for image in made.images]

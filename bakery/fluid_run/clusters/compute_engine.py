@@ -22,12 +22,10 @@ from pathlib import Path
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
-from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
-from bakery.fluid_run.clusters import outlet
-from bakery.fluid_run.clusters.course import MachineSpec, course, machines
+from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.instance import (
     DEFAULT_MACHINE,
     RUN_LABEL,
@@ -38,13 +36,14 @@ from bakery.fluid_run.clusters.instance import (
     token,
 )
 from bakery.fluid_run.clusters.reaper import delete_instances
+from bakery.fluid_run.clusters.run_spec import MachineSpec, course, machines
 from bakery.fluid_run.clusters.sizing import Machine, sized
 from bakery.host.google import CALLS_AT_ONCE, PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched, no_bucket
 from bakery.library.base import ImageRecord
-from bakery.plan import google_names
-from bakery.plan.google_names import Bucket
+from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape
-from bakery.settings import Settings
+from bakery.settings import Settings, google_names
+from bakery.settings.google_names import Bucket
 
 OPERATION_SECONDS = 300
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
@@ -128,7 +127,7 @@ class ComputeEngineCluster:
             return
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
-        outlet.lift(folder / "machines" / self.specs[0].name, folder)
+        mailbox.lift(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
         """A line of gcloud for each machine."""
@@ -236,7 +235,7 @@ class ComputeEngineCluster:
 
     def _said(self, spec: MachineSpec) -> AgentStatus:
         content = self._object(f"{spec.name}/status.json")
-        return outlet.to_status(json.loads(content) if content else None)
+        return mailbox.to_status(json.loads(content) if content else None)
 
     def _object(self, name: str) -> bytes:
         return fetched(self._bucket.blob(f"{self.prefix}/{name}"), f"read {name} of the run") or b""
@@ -246,7 +245,7 @@ class ComputeEngineCluster:
         with contextlib.suppress(BakeryError):
             packed = self._object(f"{spec.name}/results.tar")
             if packed:
-                outlet.unpack(io.BytesIO(packed), place)
+                mailbox.unpack(io.BytesIO(packed), place)
         with contextlib.suppress(BakeryError), asking(f"read the console of {spec.name}"):
             console = self.google.instances.get_serial_port_output(
                 project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS

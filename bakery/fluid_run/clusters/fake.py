@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery.activity import Activity
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
 from bakery.recipe.model import TestJob
 from bakery.settings import Settings
 

@@ -12,11 +12,10 @@ from google.cloud import compute_v1
 
 from bakery.fluid_run import bootstrap
 from bakery.fluid_run.base import TestOrder
-from bakery.fluid_run.clusters.course import MachineSpec, Role, deadline_seconds
-from bakery.plan import google_names
-from bakery.plan.google_names import SSH_TAG, TEST_TAG, Bucket, Duty
+from bakery.fluid_run.clusters.run_spec import MachineSpec, Role, deadline_seconds
 from bakery.recipe.model import ClusterShape, Partition
-from bakery.settings import GoogleSettings
+from bakery.settings import GoogleSettings, google_names
+from bakery.settings.google_names import SSH_TAG, TEST_TAG, Bucket, Duty
 
 START_SECONDS = 900  # until all nodes are idle
 MARGIN_SECONDS = 1800  # beyond start and run, before Compute Engine itself deletes a machine

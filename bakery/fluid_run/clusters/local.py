@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import paths
-from bakery.activity import Activity
 from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, TestOrder
-from bakery.fluid_run.clusters import outlet
-from bakery.fluid_run.clusters.course import MachineSpec, course, machines, on_private_network
+from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
+from bakery.fluid_run.clusters.run_spec import MachineSpec, course, machines, on_private_network
 from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
 from bakery.settings import Accelerator, Settings
 
 START_SECONDS = 600  # until all nodes are idle; a quiet machine takes a fifteenth of that
@@ -100,13 +100,13 @@ class LocalCluster:
             tar.add(self.workspace, "workspace")
 
     def _start(self, spec: MachineSpec, files: BootFiles, accelerator: Accelerator) -> None:
-        outlet.make_disk(self._out(spec))
+        mailbox.make_disk(self._out(spec))
         made = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
         self.running[spec.name] = made.start(self.image, files, accelerator)
 
     def status(self) -> AgentStatus:
         """What the controller's agent says; what broke another machine stands in its ``error``."""
-        said = {spec.name: outlet.to_status(outlet.read_disk(self._out(spec))) for spec in self.specs}
+        said = {spec.name: mailbox.to_status(mailbox.read_disk(self._out(spec))) for spec in self.specs}
         head = said[self.specs[0].name]
         if head.ended:
             return head
@@ -136,8 +136,8 @@ class LocalCluster:
                 if source.is_file():
                     shutil.copyfile(source, place / name)
             if self._out(spec).is_file():
-                outlet.unpack_disk(self._out(spec), place)
-        outlet.lift(folder / "machines" / self.specs[0].name, folder)
+                mailbox.unpack_disk(self._out(spec), place)
+        mailbox.lift(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
         """A root shell on each machine's second serial line, which is a socket in the run's folder."""

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import paths
-from bakery.activity import Activity
 from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
-from bakery.fluid_run.clusters import outlet
-from bakery.fluid_run.clusters.course import course, deadline_seconds
+from bakery.fluid_run.clusters import mailbox
+from bakery.fluid_run.clusters.run_spec import course, deadline_seconds
 from bakery.host import locks, process
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
 from bakery.settings import Settings
 
 GCLOUD_HINT = "install the Google Cloud CLI; the builder image has it"
@@ -113,7 +113,7 @@ class StaticCluster:
         try:
             text = process.output(self._ssh(ASK.format(folder=self.there)), timeout=CALL_SECONDS)
             lives, status = text.splitlines()[-2:]  # what the user's own profile prints stands before
-            self._known = outlet.to_status(json.loads(status))
+            self._known = mailbox.to_status(json.loads(status))
         except (BakeryError, ValueError) as error:  # no answer, or part of one
             if time.monotonic() - self._answered < SILENT_SECONDS:
                 return self._known
@@ -138,8 +138,8 @@ class StaticCluster:
                 self._copy(Activity(), f"{self.made.controller}:{self.there}/out/{name}", str(target))
         if packed.is_file():
             with packed.open("rb") as source:
-                outlet.unpack(source, place)
-        outlet.lift(place, folder)
+                mailbox.unpack(source, place)
+        mailbox.lift(place, folder)
 
     def logins(self) -> Sequence[str]:
         """A line of gcloud."""

@@ -1,0 +1,1 @@
+"""The library of a Google Cloud project: Compute Engine images."""

@@ -1,0 +1,293 @@
+"""The image library of a Google Cloud project: Compute Engine's images with the bakery's labels.
+
+What must travel with an image is in its labels, so that every stack, trigger and colleague reads the same. The
+manifest of the digest is too long for a label and lies in the artifacts bucket as ``images/<name>.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import compute_v1
+
+from bakery.codec import decode, encode
+from bakery.errors import BakeryError
+from bakery.fluid_run.base import RunResult, Verdict
+from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, asking, fetched
+from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.compute_engine import sharing
+from bakery.library.compute_engine.bigquery import store
+from bakery.library.compute_engine.events import Event, EventKind, tell
+from bakery.plan import names
+from bakery.settings import Settings, google_names
+
+PROOF_LABEL = "bakery-proof"
+TESTS_LABEL = "bakery-tests"
+TRIES = 5  # of a change that another writer got in before
+OPERATION_SECONDS = 300
+
+
+class ComputeEngineLibrary:
+    """Reads and moves the images of one project through the REST API."""
+
+    def __init__(self, settings: Settings, google: Google | None = None) -> None:
+        self.google = google or Google(settings.google)
+        self.project = settings.google.project
+        bucket = google_names.bucket(settings.google, google_names.Bucket.ARTIFACTS)
+        self._artifacts = self.google.storage.bucket(bucket)
+
+    def find(self, name: str) -> ImageRecord | None:
+        """See :meth:`bakery.library.base.Library.find`."""
+        image = self._image(name)
+        if image is None or image.status == "FAILED":
+            return None
+        return self._record(image, self.manifest(name))
+
+    def images(self) -> Sequence[ImageRecord]:
+        """See :meth:`bakery.library.base.Library.images`."""
+        found = [self._record(image, {}) for image in self._baked()]
+        return [record for record in found if record.state is not ImageState.DELETED]
+
+    def families(self) -> Mapping[str, str]:
+        """See :meth:`bakery.library.base.Library.families`."""
+        active = [record for record in self.images() if record.family and record.state is ImageState.ACTIVE]
+        return {record.family: record.name for record in active}  # oldest first, so the newest wins
+
+    def promote(self, name: str, family: str) -> str:
+        """See :meth:`bakery.library.base.Library.promote`."""
+        image = self._image(name)
+        if image is None:
+            raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
+        before = [record for record in self._family(family) if record.name != name]
+        if image.family != family:
+            self._patch(name, family)
+        # A family stands for its newest image that is ACTIVE, so this one is made ACTIVE before the others go.
+        if image.deprecated.state not in ("", ImageState.ACTIVE):
+            self._set_state(name, ImageState.ACTIVE)
+        for record in before:
+            self._deprecate(record.name, name)
+        previous = before[-1].name if before else ""
+        if before or image.family != family or image.deprecated.state not in ("", ImageState.ACTIVE):
+            tell(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
+        return previous
+
+    def release(self, name: str, family: str) -> str:
+        """See :meth:`bakery.library.base.Library.release`."""
+        current = self.families().get(family, "")
+        if current != name:
+            return current
+        heirs = [
+            record
+            for record in self.images()
+            if record.name != name and family in (record.family, record.candidate_for) and record.proof is Proof.PASSED
+        ]
+        heirs = [record for record in heirs if record.state in (ImageState.ACTIVE, ImageState.DEPRECATED)]
+        if not heirs:
+            self._patch(name, "")
+            return ""
+        self.promote(heirs[-1].name, family)
+        return heirs[-1].name
+
+    def deprecate(self, name: str, replacement: str = "") -> bool:
+        """See :meth:`bakery.library.base.Library.deprecate`."""
+        record = self.find(name)
+        if record is None or record.state is not ImageState.ACTIVE or name in self.families().values():
+            return False
+        self._deprecate(name, replacement)
+        return True
+
+    def now(self) -> str:
+        """This machine's time: what a deprecation is dated with, to the second."""
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def since(self) -> Mapping[str, str]:
+        """See :meth:`bakery.library.base.Library.since`: the date that the deprecation carries."""
+        return {image.name: image.deprecated.deprecated for image in self._baked() if image.deprecated.deprecated}
+
+    def in_use(self) -> Collection[str]:
+        """None: a disk that was made from an image does not need it any more."""
+        return ()
+
+    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+        """See :meth:`bakery.library.base.Library.retire`. With an image goes its manifest; its results stay."""
+        found = self._image(image.name)
+        if found is None or _state(found) is not image.state:  # only an ACTIVE one can be a family's
+            return None
+        if to is not ImageState.DELETED:
+            self._set_state(image.name, to, image.replacement, found.deprecated.deprecated)
+            return 0
+        with contextlib.suppress(exceptions.NotFound):  # by a request whose answer was lost
+            self._change(
+                f"delete image {image.name}",
+                lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
+                passes=(exceptions.NotFound,),
+            )
+        with asking(f"delete the manifest of {image.name}"), contextlib.suppress(exceptions.NotFound):
+            RETRY(self._artifacts.blob(self._manifest(image.name)).delete)(timeout=TIMEOUT_SECONDS)
+        return image.size
+
+    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+        """See :meth:`bakery.library.base.Library.prove`."""
+        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: names.DIGEST_IN_LABEL]}
+        for _ in range(TRIES):
+            image = self._image(name)
+            if image is None:
+                raise BakeryError(f"there is no image {name} to record a test of")
+            body = compute_v1.GlobalSetLabelsRequest(
+                label_fingerprint=image.label_fingerprint, labels={**image.labels, **labels}
+            )
+            with contextlib.suppress(exceptions.PreconditionFailed):
+                return self._label(name, body)
+        raise BakeryError(f"the labels of {name} are changed by somebody else all the time", hint="run it again")
+
+    def manifest(self, name: str) -> Mapping[str, str]:
+        """The manifest of an image's digest; empty when whoever baked it kept none."""
+        text = fetched(self._artifacts.blob(self._manifest(name)), f"read the manifest of {name}")
+        inputs: Mapping[str, str] = json.loads(text) if text else {}
+        return inputs
+
+    def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
+        """Store the manifest of an image's digest."""
+        with asking(f"keep the manifest of {name}"):
+            blob = self._artifacts.blob(self._manifest(name))
+            blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
+
+    def record_run(self, result: RunResult) -> None:
+        """Keep a Fluid-Run: whole in the artifacts bucket, its rows in BigQuery; the same run again changes nothing."""
+        with asking(f"keep the results of {result.image}"):
+            blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
+            blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
+        table = google_names.table(self.google.settings)
+        store(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
+        passed = result.verdict is Verdict.PASSED
+        tell(
+            self.google,
+            Event(
+                EventKind.TESTED if passed else EventKind.FAILED,
+                result.image,
+                stage="" if passed else "test",
+                verdict=result.verdict.value,
+                reason=result.reason,
+                run_id=result.run_id,
+                log=f"gs://{self._artifacts.name}/{blob.name}",
+            ),
+        )
+
+    def runs(self, image: str | None = None) -> Sequence[RunResult]:
+        """The Fluid-Runs of an image (or of all), oldest first; none when there is no bucket yet."""
+        prefix = f"results/{image}/" if image else "results/"
+        with asking("list the results of Fluid-Runs", passes=(exceptions.NotFound,)):
+            try:
+                blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
+            except exceptions.NotFound:
+                return ()
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
+        return sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
+
+    def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
+        """See :meth:`bakery.library.base.Library.share`: ``compute.imageUser`` on this image."""
+        sharing.share(self.google, self.project, name, set(members), set(gone))
+
+    def _image(self, name: str) -> compute_v1.Image | None:
+        with asking(f"look up image {name}"):
+            try:
+                return self.google.images.get(project=self.project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound:
+                return None
+
+    def _baked(self) -> list[compute_v1.Image]:
+        return self._list(f"labels.{names.DIGEST_LABEL}:*")
+
+    def _list(self, condition: str) -> list[compute_v1.Image]:
+        request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
+        with asking("list images"):
+            try:
+                found = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+            except exceptions.NotFound as error:
+                raise BakeryError(
+                    f"there is no project {self.project}", hint="set image-bakery:google.project"
+                ) from error
+        return sorted(found, key=lambda image: image.creation_timestamp)
+
+    def _family(self, family: str) -> list[ImageRecord]:
+        found = [self._record(image, {}) for image in self._list(f"family = {family}")]
+        return [record for record in found if record.state is ImageState.ACTIVE]
+
+    def _patch(self, name: str, family: str) -> None:
+        body = compute_v1.Image(family=family)
+        self._change(
+            f"put image {name} into family {family!r}",
+            lambda: self.google.images.patch(
+                project=self.project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
+            ),
+        )
+
+    def _label(self, name: str, body: compute_v1.GlobalSetLabelsRequest) -> None:
+        self._change(
+            f"label image {name}",
+            lambda: self.google.images.set_labels(
+                project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
+            ),
+            passes=(exceptions.PreconditionFailed,),
+        )
+
+    def _deprecate(self, name: str, replacement: str) -> None:
+        self._set_state(name, ImageState.DEPRECATED, replacement, self.now())
+
+    def _set_state(self, name: str, state: ImageState, replacement: str = "", since: str = "") -> None:
+        """``since`` is when the image became DEPRECATED; Compute Engine keeps it for us and does nothing by it."""
+        body = compute_v1.DeprecationStatus(state=state.value)
+        if since:
+            body.deprecated = since
+        if replacement:
+            body.replacement = self._link(replacement)
+        self._change(
+            f"make image {name} {state}",
+            lambda: self.google.images.deprecate(
+                project=self.project, image=name, deprecation_status_resource=body, timeout=TIMEOUT_SECONDS
+            ),
+        )
+
+    def _change(self, what: str, call: Callable[[], Any], passes: tuple[type[Exception], ...] = ()) -> None:
+        with asking(what, passes=passes):
+            RETRY(call)().result(timeout=OPERATION_SECONDS)
+
+    def _link(self, name: str) -> str:
+        return f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{name}"
+
+    @staticmethod
+    def _manifest(name: str) -> str:
+        return f"images/{name}.json"
+
+    @staticmethod
+    def _record(image: compute_v1.Image, inputs: Mapping[str, str]) -> ImageRecord:
+        labels = dict(image.labels)
+        proof = labels.get(PROOF_LABEL, "")
+        return ImageRecord(
+            name=image.name,
+            digest=labels.get(names.DIGEST_LABEL, ""),
+            package=labels.get(names.RECIPE_LABEL, ""),
+            variant=labels.get(names.VARIANT_LABEL, ""),
+            candidate_for=labels.get(names.FAMILY_LABEL, ""),
+            created=image.creation_timestamp,
+            family=image.family,
+            state=_state(image),
+            replacement=image.deprecated.replacement.rpartition("/")[2],
+            parent=labels.get(names.PARENT_LABEL, ""),
+            proof=Proof(proof) if proof in set(Proof) else Proof.UNTESTED,
+            size=image.archive_size_bytes,
+            location=image.self_link,
+            labels=labels,
+            inputs=inputs,
+        )
+
+
+def _state(image: compute_v1.Image) -> ImageState:
+    return ImageState(image.deprecated.state or ImageState.ACTIVE)

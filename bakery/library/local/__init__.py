@@ -1,0 +1,1 @@
+"""The local library: image files and records in SQLite."""

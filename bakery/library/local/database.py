@@ -1,0 +1,138 @@
+"""SQLite below the local library: connections, transactions, schema versions, and errors in the bakery's words.
+
+Write-ahead logging lets readers go on while one writer writes; ``synchronous=FULL`` so that a promotion that was
+reported survives a power cut. Both need a local file system: SQLite's locks and shared memory do not work over NFS.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Uncertain
+from bakery.library.local.migrations import MIGRATIONS
+
+BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may queue up behind one writer
+
+
+class Database:
+    """One SQLite file, made on first use. Safe to use from many threads; a forked child opens its own connection."""
+
+    def __init__(self, file: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+        self.file = file
+        self._migrations = tuple(migrations)
+        self._local = threading.local()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for selects; each sees what was committed before it began. Raises Uncertain."""
+        with self._translated():
+            yield self._connection()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of the block or nothing of it. Raises Uncertain or InfrastructureFailed."""
+        with self._translated():
+            connection = self._connection()
+            # IMMEDIATE takes the write lock at the start: a later upgrade could fail in the middle of a decision.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have rolled back already
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close this thread's connection; the next use opens a new one."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            self._local.connection = None
+            connection.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if held is not None and self._local.opened == (os.getpid(), self._identity()):
+            return held
+        connection = self._open()
+        self._local.connection = connection
+        self._local.opened = (os.getpid(), self._identity())
+        return connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file the path names now: a library that was deleted and made anew must not live on in a connection."""
+        try:
+            found = self.file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _open(self) -> sqlite3.Connection:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            if _version(connection) != len(self._migrations):
+                self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring the schema up to date, one process at a time: the switch to WAL does not wait for others by itself."""
+        lock = os.open(self.file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            version = _version(connection)
+            if version > len(self._migrations):
+                raise Uncertain(
+                    f"{self.file} was written by a newer bakery (schema {version}, known: {len(self._migrations)})",
+                    hint="update this checkout",
+                )
+            connection.execute("PRAGMA journal_mode = WAL")
+            for number, script in enumerate(self._migrations[version:], version + 1):
+                connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        finally:
+            os.close(lock)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explained(self.file, error) from error
+        except OSError as error:
+            raise Uncertain(
+                f"the library's records can't be read: {error}",
+                hint=f"check owner and permissions of {self.file.parent}",
+            ) from error
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _explained(file: Path, error: sqlite3.Error) -> BakeryError:
+    """The error of SQLite as one of ours; none of them says that an image is gone."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary == sqlite3.SQLITE_FULL:
+        return InfrastructureFailed(f"no space left for {file}", hint=MAKE_ROOM)
+    if primary == sqlite3.SQLITE_BUSY:
+        return Uncertain(f"{file} is locked by another process since {BUSY_SECONDS:.0f} s", hint="try again")
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Uncertain(
+            f"{file} is damaged: {error}",
+            hint=f"move it away (mkdir {file.parent}/damaged && mv {file}* {file.parent}/damaged/): "
+            "the images are adopted again from the files beside them",
+        )
+    return Uncertain(f"{file}: {error}", hint=f"check owner, permissions and free space of {file.parent}")

@@ -1,0 +1,1 @@
+"""External base images, pinned."""

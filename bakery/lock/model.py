@@ -1,0 +1,63 @@
+"""The lock: which image an external family stood for when somebody looked, so that a plan needs no network.
+
+Reading and writing ``bakery.lock`` is in :mod:`bakery.lock.file`, asking the outside in
+:mod:`bakery.lock.resolve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from bakery.settings import OvenKind
+
+
+class Place(StrEnum):
+    """Where base images come from: the same family is another image locally than on Google Cloud."""
+
+    LOCAL = "local"
+    GOOGLE = "google"
+
+
+@dataclass(frozen=True)
+class LockedBase:
+    """What a family was resolved to.
+
+    ``name`` is the image's name, ``identity`` what tells it from every other one (Compute Engine: ``id:<image id>``;
+    a Debian release: ``inrelease:<sha256 of the archive's signed InRelease file>``). ``resolved`` is when, RFC 3339 in
+    UTC.
+    """
+
+    name: str
+    identity: str
+    resolved: str = ""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """All locked bases: place, then ``<project>/<family>``, then what was found."""
+
+    bases: Mapping[Place, Mapping[str, LockedBase]] = field(default_factory=dict)
+
+    def find(self, place: Place, project: str, family: str) -> LockedBase | None:
+        """The locked base, or None when the lock does not know the family."""
+        return self.bases.get(place, {}).get(f"{project}/{family}")
+
+    def put(self, place: Place, project: str, family: str, base: LockedBase) -> Lock:
+        """A lock that knows this base too."""
+        return Lock({**self.bases, place: {**self.bases.get(place, {}), f"{project}/{family}": base}})
+
+
+class Resolver(Protocol):
+    """Asks the outside which image a family stands for now."""
+
+    def resolve(self, family: str, project: str) -> LockedBase:
+        """The newest image of the family. Raises InputError when there is none, Uncertain when nobody answers."""
+        ...
+
+
+def place(oven: OvenKind) -> Place:
+    """Where the bases of an oven come from; the fake oven takes the local ones."""
+    return Place.GOOGLE if oven is OvenKind.CLOUD_BUILD else Place.LOCAL

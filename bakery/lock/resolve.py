@@ -1,0 +1,109 @@
+"""Asks the outside which image an external family stands for now: for ``bakery lock``, never for a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from bakery.errors import InputError, Problem, Uncertain
+from bakery.host import mirror
+from bakery.lock.model import LockedBase, Place, Resolver
+from bakery.settings import GoogleSettings, Settings
+
+# What a family of Google's public Debian images is made from locally.
+DEBIAN = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}
+PROJECT = "debian-cloud"
+TIMEOUT_SECONDS = 30
+_DATE = re.compile(r"(?m)^Date: (.+)$")
+
+
+def make(settings: Settings, place: Place) -> Resolver:
+    """The resolver of that place."""
+    if place is Place.LOCAL:
+        return DebianArchive(settings.local.mirror)
+    return ComputeEngineFamilies(settings.google)
+
+
+class DebianArchive:
+    """Debian releases, by the signed index (``InRelease``) of the archive that this machine's apt uses.
+
+    A release's index changes with its point releases, every two months or so; what is fixed in between comes with a
+    bake's own ``apt-get upgrade``. All mirrors serve the same bytes, so that the identity is the same everywhere.
+    """
+
+    def __init__(self, configured: str = "") -> None:
+        self.configured = configured
+
+    def resolve(self, family: str, project: str) -> LockedBase:
+        """The release as it is now. Raises InputError for another family, Uncertain when the mirror does not answer."""
+        suite = DEBIAN.get(family) if project == PROJECT else None
+        if suite is None:
+            raise InputError([_no_base(family, project)])
+        sources = mirror.for_suite(suite, self.configured, mirror.read(), mirror.codename())
+        uri = next(source.uri for source in sources if source.suite == suite)
+        return debian_base(family, fetch(f"{uri.rstrip('/')}/dists/{suite}/InRelease"))
+
+
+class ComputeEngineFamilies:
+    """Image families of Compute Engine (REST ``images.getFromFamily``); a Google account is needed to ask."""
+
+    def __init__(self, settings: GoogleSettings) -> None:
+        self.settings = settings
+
+    def resolve(self, family: str, project: str) -> LockedBase:
+        """The family's newest image, or the image of that name: a template's ``source_image`` may name one.
+
+        Raises InputError when there is neither, Uncertain when nobody answers.
+        """
+        from google.api_core.exceptions import NotFound  # Google's clients take a second to import
+
+        from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+
+        with asking(f"look up image family {project}/{family}"):
+            images = Google(self.settings).images
+            try:
+                image = images.get_from_family(project=project, family=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            except NotFound:
+                try:
+                    image = images.get(project=project, image=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                except NotFound as error:
+                    message = f"Compute Engine has no image family and no image {project}/{family}"
+                    hint = "correct _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
+                    raise InputError([Problem("bakery.lock", 1, message, hint)]) from error
+        return LockedBase(image.name, f"id:{image.id}", now())
+
+
+def _no_base(family: str, project: str) -> Problem:
+    hint = f"locally there are {', '.join(DEBIAN)} of {PROJECT}; bake this image on Google Cloud"
+    return Problem("bakery.lock", 1, f"there is no local base image for {project}/{family}", hint)
+
+
+def debian_base(family: str, index: bytes) -> LockedBase:
+    """The base of an ``InRelease`` file; raises Uncertain when it is none."""
+    date = _DATE.search(index.decode("utf-8", "replace"))
+    try:
+        day = parsedate_to_datetime(date[1] if date else "").strftime("%Y%m%d")
+    except ValueError as error:
+        hint = "try another mirror: local.mirror"
+        raise Uncertain("the Debian mirror's InRelease has no Date", hint=hint) from error
+    return LockedBase(f"{family}-{day}", f"inrelease:{hashlib.sha256(index).hexdigest()}", now())
+
+
+def fetch(url: str) -> bytes:
+    """The bytes behind an address; raises Uncertain when they don't come."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+            body: bytes = answer.read()
+            return body
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        hint = "try again, or set local.mirror"
+        raise Uncertain(f"{url} can't be read: {getattr(error, 'reason', error)}", hint=hint) from error
+
+
+def now() -> str:
+    """The time as the lock has it: RFC 3339 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

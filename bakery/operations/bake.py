@@ -1,0 +1,113 @@
+"""Bakes images of the plan without the engine: what ``bakery bake`` and the triggers that run it do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from bakery import paths
+from bakery.errors import BakeryError, InputError, Interrupted, Problem, errors_among, of_the_system
+from bakery.host.revision import revision
+from bakery.lock import file as lock_file
+from bakery.lock.model import Lock
+from bakery.orders.build import bake_order
+from bakery.ovens.base import Bake, Oven
+from bakery.plan.model import ImagePlan, lineage
+from bakery.plan.plan import by_family, draft
+from bakery.progress.activity import Activity
+from bakery.recipe.load import load
+from bakery.recipe.model import Recipes
+from bakery.settings import Settings
+
+LOOK_SECONDS = 0.5
+Watch = Callable[[ImagePlan], AbstractContextManager[Activity]]
+
+
+@dataclass(frozen=True)
+class Baked:
+    """What became of one image: its ``bake``, or the ``error`` that is why there is none."""
+
+    image: ImagePlan
+    bake: Bake | None = None
+    error: BakeryError | None = None
+
+
+class UnknownFamily(InputError):
+    """The plan has no such image family."""
+
+
+class ParentFailed(BakeryError):
+    """The image was not begun, since the one that it is baked from is not there."""
+
+
+def planned(settings: Settings, families: Sequence[str], *, locked: bool = True) -> tuple[ImagePlan, ...]:
+    """The plan's images of these families and all that they are baked from, a parent before its children.
+
+    The stack need not select them. Raises UnknownFamily, or InputError with every problem of their packages;
+    ``locked`` as in :func:`bakery.plan.plan.draft`.
+    """
+    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    lock, commit = lock_file.read(settings.lock), revision(settings.root)
+    packages = _packages(settings, recipes, lock, families)
+    plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked)
+    if errors := errors_among(plan.problems):
+        raise InputError(errors)
+    there = by_family(plan)
+    wanted = {image.family for family in families if family in there for image in lineage(there[family], there)}
+    return tuple(image for image in plan.images if image.family in wanted)
+
+
+def _packages(settings: Settings, recipes: Recipes, lock: Lock, families: Sequence[str]) -> tuple[str, ...]:
+    """The packages of the families. What is wrong with a recipe may be why its family is not there: then it is told."""
+    plan = draft(replace(settings, select=()), recipes, lock, locked=False)
+    known = {image.family: image.package for image in plan.images}
+    unknown = [family for family in dict.fromkeys(families) if family not in known]
+    if unknown:
+        raise UnknownFamily([*(_unknown(family, known) for family in unknown), *errors_among(plan.problems)])
+    return tuple(sorted({known[family] for family in families}))
+
+
+def _unknown(family: str, known: dict[str, str]) -> Problem:
+    variants = sorted(name for name, package in known.items() if package == family)
+    close = variants or difflib.get_close_matches(family, known) or sorted(known)
+    hint = f"known: {', '.join(close)}" if close else "there is no recipe: see bakery plan --all"
+    return Problem("command line", 1, f"the plan has no image family {family}", hint)
+
+
+def bake_all(images: Sequence[ImagePlan], oven: Oven, watch: Watch, replay: Callable[[str], str]) -> tuple[Baked, ...]:
+    """Bake the images, each as soon as its parent is there; one that fails does not stop the others.
+
+    ``watch`` gives the activity of an image while it is baked, ``replay`` the command that does so again for a family:
+    an error without a command of its own gets it. Adopted and joined ones are done like baked ones.
+    """
+    if not images:
+        return ()
+    begun: dict[str, Future[Baked]] = {}
+    with ThreadPoolExecutor(len(images), thread_name_prefix="bake") as pool:
+        for image in images:  # a thread for each: waiting for a parent holds nobody else up
+            begun[image.name] = pool.submit(_bake, image, begun.get(image.base.name), oven, watch)
+        while wait(begun.values(), timeout=LOOK_SECONDS).not_done:
+            pass  # a signal that another thread got is only handled when this one wakes up
+    done = tuple(future.result() for future in begun.values())
+    for one in done:
+        if one.error is not None and not one.error.replay:
+            one.error.replay = replay(one.image.family)
+    return done
+
+
+def _bake(image: ImagePlan, parent: Future[Baked] | None, oven: Oven, watch: Watch) -> Baked:
+    before = parent.result() if parent is not None else None
+    if before is not None and isinstance(before.error, Interrupted):
+        return Baked(image, error=before.error)
+    if before is not None and before.bake is None:
+        return Baked(image, error=ParentFailed(f"{image.name} was not baked: its parent {image.base.name} is missing"))
+    try:
+        with watch(image) as activity:
+            return Baked(image, oven.bake(bake_order(image), activity))
+    except BakeryError as error:
+        return Baked(image, error=error)
+    except OSError as error:
+        return Baked(image, error=of_the_system(error))

@@ -1,0 +1,67 @@
+"""Refreshes the lock file: what each external base image stands for now, against what is pinned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bakery import paths
+from bakery.errors import BakeryError, InputError, Problem, Uncertain
+from bakery.lock import file as lock_file
+from bakery.lock import resolve
+from bakery.lock.model import Lock, LockedBase, Place, Resolver, place
+from bakery.plan.plan import external_bases
+from bakery.recipe.load import load
+from bakery.recipe.model import Recipes
+from bakery.settings import Settings
+
+
+@dataclass(frozen=True)
+class Relocked:
+    """The new lock, a line for each base, whether anything changed, and what could not be resolved."""
+
+    lock: Lock
+    lines: tuple[str, ...]
+    changed: bool
+    problems: tuple[Problem, ...]
+
+
+def relock(settings: Settings, *, write: bool = True) -> Relocked:
+    """Resolve the bases of all selected images and write the lock file. Raises Uncertain when nobody answers."""
+    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    where = place(settings.oven)
+    old = lock_file.read(settings.lock)
+    result = refreshed(settings, recipes, old, where, resolve.make(settings, where))
+    if write and result.changed:
+        lock_file.write(settings.lock, result.lock)
+    return result
+
+
+def refreshed(settings: Settings, recipes: Recipes, old: Lock, where: Place, resolver: Resolver) -> Relocked:
+    """The lock as it is to be; only the resolver asks the outside."""
+    lock = old
+    lines: list[str] = []
+    problems: list[Problem] = []
+    for project, family in external_bases(settings, recipes):
+        before = old.find(where, project, family)
+        try:
+            now = resolver.resolve(family, project)
+        except Uncertain:
+            raise
+        except InputError as error:
+            problems += error.problems
+            continue
+        except BakeryError as error:
+            problems.append(Problem(settings.lock.name, 1, error.message, error.hint))
+            continue
+        if before is None or before.identity != now.identity:
+            lock = lock.put(where, project, family, now)
+        lines.append(_line(f"{project}/{family}", before, now))
+    return Relocked(lock, tuple(lines), lock != old, tuple(problems))
+
+
+def _line(key: str, before: LockedBase | None, now: LockedBase) -> str:
+    if before is None:
+        return f"{key}: {now.name} (new)"
+    if before.identity == now.identity:
+        return f"{key}: {before.name} (unchanged)"
+    return f"{key}: {before.name} -> {now.name}"

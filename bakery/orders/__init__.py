@@ -1,0 +1,1 @@
+"""Orders: what the program hands to ovens and Fluid-Runs, as values and as files."""

@@ -1,0 +1,1 @@
+"""The Google Cloud oven: Cloud Build and Packer."""

@@ -1,0 +1,281 @@
+"""The oven on Google Cloud: Cloud Build runs the recipe's own build, Packer bakes on Compute Engine."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud.devtools import cloudbuild_v1
+from google.protobuf.json_format import ParseError
+
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, no_bucket
+from bakery.library.base import ImageRecord, ImageState
+from bakery.library.compute_engine.events import Event, EventKind, tell
+from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.ovens.cloud_build import machines as bake_machines
+from bakery.ovens.cloud_build.failure import LookAgain, NoCapacity, failure
+from bakery.ovens.cloud_build.request import build_request, packer_template
+from bakery.ovens.cloud_build.watch import BuildWatch
+from bakery.progress.activity import Activity
+from bakery.recipe.stage import checked
+from bakery.settings import Settings, google_names
+from bakery.settings.google_names import Bucket
+
+Status = cloudbuild_v1.Build.Status
+RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
+TRIES = 3  # looks for an image or a build to join, when what was found is gone again
+SUBMIT_AGAIN_SECONDS = 2.0
+CANCEL = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
+
+_shared: dict[tuple[str, str], CloudBuildOven] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_oven(settings: Settings) -> CloudBuildOven:
+    """The process's one oven for a project: its bakes share clients, and one list call watches them all."""
+    with _shared_lock:
+        key = (settings.google.project, settings.google.endpoint)
+        if key not in _shared:
+            _shared[key] = CloudBuildOven(settings)
+        return _shared[key]
+
+
+class CloudBuildOven:
+    """Bakes through Cloud Build. One object serves all bakes of a process; see :class:`bakery.ovens.base.Oven`."""
+
+    def __init__(self, settings: Settings, google: Google | None = None, poll_seconds: float = 5.0) -> None:
+        self.settings = settings
+        self.google = google or Google(settings.google)
+        self.library = ComputeEngineLibrary(settings, self.google)
+        self.session = f"session-{uuid.uuid4().hex[:12]}"
+        self.watch = BuildWatch(self.google, self.session, poll_seconds)
+        self._clearing = threading.Lock()
+        self._cleared = False
+
+    def bake(self, order: BakeOrder, activity: Activity) -> Bake:
+        """Adopt, join or bake; see :meth:`bakery.ovens.base.Oven.bake`."""
+        began = time.monotonic()
+        for left in reversed(range(TRIES)):
+            try:
+                outcome, build = self._try(order, activity)
+                break
+            except LookAgain as error:
+                if not left:
+                    raise
+                activity.say(error.message)
+        if build is None:
+            return Bake(order.name, outcome, time.monotonic() - began)
+        self.library.keep_manifest(order.name, order.inputs)
+        if outcome is BakeOutcome.BAKED:
+            tell(self.google, Event(EventKind.BAKED, order.name, log=build.log_url))
+        return Bake(order.name, outcome, time.monotonic() - began, build.log_url)
+
+    def _try(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
+        activity.say("looking for the image")
+        # The builds first, then the image: one that ends between the two looks has left its image by the second.
+        known = self._builds(order)
+        running = _oldest(known, RUNNING)
+        if running is not None:
+            return BakeOutcome.JOINED, self._join(running, order, activity)
+        there = self.library.find(order.name)
+        if there is not None:
+            return _adopted(there)
+        self._clear_once()
+        zones = google_names.zones(self.settings.google)
+        for number, zone in enumerate(zones, 1):
+            try:
+                return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
+            except NoCapacity as error:
+                if number == len(zones):
+                    text = f"no zone of {', '.join(zones)} has capacity for {order.name}"
+                    none = InfrastructureFailed(text, tail=error.tail, log=error.log)
+                    raise self._told(none, order) from error
+                activity.say(f"{zone} has no capacity, trying {zones[number]}")
+        raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
+
+    def _submit_and_wait(
+        self, order: BakeOrder, zone: str, known: Set[str], activity: Activity
+    ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
+        """Submit a build, unless somebody was faster; ``known`` are the image's builds that had ended before."""
+        activity.say("uploading the source")
+        source = self._upload(order, zone)
+        activity.check()
+        request = build_request(order, self.settings.google, zone, source, self.session)
+        mine = self._submit(_message(request, order), order, known, activity)
+        # Who submitted at the same time sees the same builds: the oldest wins, even when it has ended well by now,
+        # everybody else joins it.
+        rivals = [build for build in self._builds(order) if build.id not in known]
+        first = _oldest(rivals, (*RUNNING, Status.SUCCESS)) or mine
+        if first.id != mine.id:
+            self._cancel(mine)
+            return BakeOutcome.JOINED, self._join(first, order, activity)
+        return BakeOutcome.BAKED, self._wait(mine, order, activity)
+
+    def _submit(
+        self, build: cloudbuild_v1.Build, order: BakeOrder, known: Set[str], activity: Activity
+    ) -> cloudbuild_v1.Build:
+        """Submit, again when no answer came; a build that was made of an answer that got lost is found by its tags."""
+        for left in reversed(range(TRIES)):
+            try:
+                with asking(f"submit the build of {order.name}"):
+                    made: cloudbuild_v1.Build = self.google.builds.create_build(
+                        project_id=self.google.project, build=build, timeout=TIMEOUT_SECONDS
+                    ).metadata.build
+                return made
+            except Uncertain:
+                if not left:
+                    raise
+            activity.sleep(SUBMIT_AGAIN_SECONDS)
+            mine = [one for one in self._builds(order) if self.session in one.tags and one.id not in known]
+            if mine:
+                return mine[0]
+        raise AssertionError("not reached")
+
+    def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
+        """All builds of the image, whoever started them, ended ones too; another family may have the same digest."""
+        request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=f'tags="{order.name}"')
+        with asking("list builds"):
+            return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+
+    def _join(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
+        """Wait for somebody else's build; what it ends with is this bake's end too, but for its maker's Ctrl-C."""
+        activity.say("joined a running build")
+        done = self.watch.wait(build, activity, joined=True)
+        if done.status == Status.CANCELLED:
+            raise LookAgain("the build that was joined is cancelled, looking again", log=done.log_url)
+        try:
+            return self._ended(done, order)
+        except NoCapacity as error:
+            text = "the build that was joined found no capacity, looking again"
+            raise LookAgain(text, tail=error.tail, log=error.log) from error
+
+    def _wait(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
+        """Wait for a build of one's own."""
+        try:
+            done = self.watch.wait(build, activity, joined=False)
+        except Interrupted:
+            self._cancel(build)
+            raise
+        try:
+            return self._ended(done, order)
+        except (BakeFailed, InfrastructureFailed) as error:
+            if not isinstance(error, (NoCapacity, LookAgain, Uncertain)):
+                self._told(error, order)
+            raise
+
+    def _told(self, error: BakeryError, order: BakeOrder) -> BakeryError:
+        """The error of a bake that is over, after others were told."""
+        tell(
+            self.google,
+            Event(EventKind.FAILED, order.name, stage="bake", reason=error.message, log=str(error.log or "")),
+        )
+        return error
+
+    def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
+        """The build, if it ended well and left its image; raises what else became of it."""
+        if done.status != Status.SUCCESS:
+            self._let_go(done)
+            raise failure(done, order, self.watch.tail(done), self.settings.stack)
+        if self.library.find(order.name) is None:
+            raise BakeFailed(
+                f"the build of {order.name} ended well but made no image of that name",
+                hint="its Packer step has to use -var image_name=${_IMAGE_NAME}",
+                log=done.log_url,
+            )
+        return done
+
+    def _cancel(self, build: cloudbuild_v1.Build) -> None:
+        ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # by itself, meanwhile
+        with contextlib.suppress(*ended), asking(f"cancel build {build.id}", passes=ended):
+            self.google.builds.cancel_build(
+                project_id=self.google.project, id=build.id, retry=CANCEL, timeout=TIMEOUT_SECONDS
+            )
+        self._let_go(build)
+
+    def _let_go(self, build: cloudbuild_v1.Build) -> None:
+        """Delete the machine of a build that is over; one that can't be deleted now has its deadline."""
+        with contextlib.suppress(BakeryError):
+            bake_machines.delete(self.google, build)
+
+    def _clear_once(self) -> None:
+        """Before a process's first bake, delete what earlier builds left. It costs, but it keeps no bake from starting.
+
+        The triggers' account may not; whoever runs ``up`` may.
+        """
+        with self._clearing:
+            first, self._cleared = not self._cleared, True
+        if first:
+            with contextlib.suppress(BakeryError):
+                bake_machines.clear(self.google)
+
+    def _upload(self, order: BakeOrder, zone: str) -> str:
+        """Put the source into the bucket, once per content; gives the object's name."""
+        content = archive(order, packer_template(order, self.settings.google, zone))
+        name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
+        bucket = self.google.storage.bucket(google_names.bucket(self.settings.google, Bucket.SOURCES))
+        passes = (exceptions.PreconditionFailed, exceptions.NotFound)
+        there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
+        try:
+            with there, asking(f"upload the source of {order.name}", passes=passes):
+                bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
+        except exceptions.NotFound as error:
+            raise no_bucket(bucket.name) from error
+        return name
+
+
+def _adopted(image: ImageRecord) -> tuple[BakeOutcome, None]:
+    if image.state is ImageState.DELETED:  # by somebody else: whom the bakery deletes is gone
+        hint = f"to bake it again: gcloud compute images delete {image.name}"
+        raise InfrastructureFailed(
+            f"{image.name} is marked as DELETED: nothing boots from it, its name is taken", hint=hint
+        )
+    return BakeOutcome.ADOPTED, None
+
+
+def _oldest(builds: Sequence[cloudbuild_v1.Build], statuses: Sequence[int]) -> cloudbuild_v1.Build | None:
+    fitting = [build for build in builds if build.status in statuses]
+    return min(fitting, key=lambda build: (build.create_time, build.id), default=None)
+
+
+def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Build:
+    try:
+        build: cloudbuild_v1.Build = cloudbuild_v1.Build.from_json(json.dumps(request))
+    except ParseError as error:
+        raise BakeFailed(f"cloudbuild.yaml of {order.package} is no build that Cloud Build takes: {error}") from error
+    return build
+
+
+def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
+    """The staged workspace as a tar.gz that is the same for the same content.
+
+    Raises InputError when a file is not any more what the plan read.
+    """
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for file, content in checked(sorted(order.files)):
+            if file.path != order.template_path:
+                _add(tar, file.path, file.mode, content)
+        _add(tar, order.template_path, 0o644, json.dumps(template, indent=2).encode())
+    return packed.getvalue()
+
+
+def _add(tar: tarfile.TarFile, path: str, mode: int, content: bytes) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.mode = mode
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,228 @@
+"""The Cloud Build request of a bake: the recipe's own ``cloudbuild.yaml``, made safe to run for one image.
+
+What is changed, and why: ``-force`` goes (it overwrites the last good image); the image is baked outside of its family
+(a family points at proven images only); Packer and its plugin are pinned, and run where gcloud is, which the tunnel to
+a machine without external address needs; steps that test go, because proving is another resource's.
+Sources: Cloud Build's "Build configuration file schema" and "Substituting variable values"; the googlecompute
+plugin's reference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Set
+from typing import Any
+
+from bakery.ovens.base import BakeOrder
+from bakery.plan import names
+from bakery.plan.template import GOOGLE, downloaded_paths
+from bakery.recipe.model import Json
+from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
+from bakery.settings import GoogleSettings, google_names
+from bakery.settings.google_names import Bucket, Duty
+
+PACKER_IMAGE = "hashicorp/packer:1.16.1@sha256:9fd66d5a4ea0598036e6b50ac6f8c0e72c27746648a5abe480463119e9486ea7"
+GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:578.0.0-slim"
+PLUGIN = "github.com/hashicorp/googlecompute"
+PLUGIN_VERSION = "v1.2.5"
+TOOLS = "/workspace/.packer"
+PACKER = f"{TOOLS}/packer"
+PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1")
+PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FETCH = "Fetch Packer"
+BAKERY_TAG = "bakery"
+QUEUE_SECONDS = 86_400  # a build waits its turn in a full project; Cloud Build's own hour would end it unbaked
+KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
+REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
+TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
+DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
+BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: its machine is called after the build
+PACKERS_END_SECONDS = 600  # to make the image and to take the machine away, before Compute Engine does
+_OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
+_FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
+_VERSION = re.compile(r"[:@][^/]*$")
+_ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
+
+
+def digest_tag(digest: str) -> str:
+    """The build tag that all bakes of a digest carry, whoever started them."""
+    return f"bakery-{digest[: names.DIGEST_IN_LABEL]}"
+
+
+def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
+    """The recipe's template, its builder and the defaults of its variables told what the plan decided.
+
+    The machine that bakes has no external address: Packer reaches it through IAP.
+    """
+    builders = [
+        _builder(builder, order, google, zone)
+        for builder in order.template.get("builders", [])
+        if builder.get("type") == GOOGLE
+    ]
+    declared = order.template.get("variables") or {}
+    variables = {name: order.variables.get(name, default) for name, default in declared.items()}
+    variables["bakery_build"] = f"{{{{env `{BUILD_ID}`}}}}"
+    return {**order.template, "variables": variables, "builders": builders}
+
+
+def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
+    kept = {key: value for key, value in builder.items() if key not in DROPPED}
+    decided = {
+        "project_id": google.project,
+        "zone": zone,
+        "image_name": order.name,
+        "image_labels": dict(order.labels),
+        "image_description": f"{order.package} {order.variant} baked from digest {order.digest}".replace("  ", " "),
+        "source_image": order.base.name,
+        "source_image_project_id": [order.base.project or google.project],
+        "subnetwork": google_names.subnetwork(google),
+        "instance_name": f"{google_names.BAKE}{{{{user `bakery_build`}}}}",
+        **_deadline(order),
+        "labels": {**builder.get("labels", {}), "bakery": "bake"},
+        "tags": sorted({*builder.get("tags", []), google_names.SSH_TAG}),
+        "service_account_email": google_names.account(google, Duty.MACHINE),
+        "metadata": {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})},
+        "omit_external_ip": True,
+        "use_internal_ip": True,
+        "use_iap": True,
+    }
+    key = {"kmsKeyName": google.kms_key}
+    encrypted = {"disk_encryption_key": key, "image_encryption_key": key} if google.kms_key else {}
+    return kept | decided | encrypted
+
+
+def _deadline(order: BakeOrder) -> Json:
+    """When Compute Engine deletes the machine, whatever became of the build; plugins before 1.2 can't say it."""
+    own = _OWN_PLUGIN.search(json.dumps(order.build))
+    if own and (int(own[1]), int(own[2])) < (1, 2):
+        return {}
+    seconds = order.timeout + PACKERS_END_SECONDS
+    return {"max_run_duration_in_seconds": seconds, "instance_termination_action": "DELETE"}
+
+
+def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: str, session: str) -> Json:
+    """The build as JSON, in the API's names.
+
+    ``source`` is the object in the sources bucket; ``session`` a tag that all builds of one caller share, so that one
+    list call watches them all.
+    """
+    bucket = google_names.bucket
+    return {
+        "queueTtl": f"{QUEUE_SECONDS}s",
+        **{key: order.build[key] for key in KEPT if key in order.build},
+        **_kept_files(order, bucket(google, Bucket.LOGS)),
+        "steps": _steps(order),
+        "substitutions": {
+            **_defaults(order),
+            **{key: value for key, value in order.substitutions.items() if key.startswith("_")},
+            "_ZONE": zone,
+            "_SUBNETWORK": google_names.subnetwork(google),
+            "_IMAGE_NAME": order.name,
+            FAMILY: order.family,
+            "_IMAGE_LABELS": ",".join(f"{key}={value}" for key, value in sorted(order.labels.items())),
+        },
+        "source": {"storageSource": {"bucket": bucket(google, Bucket.SOURCES), "object": source}},
+        "timeout": f"{order.timeout}s",
+        "serviceAccount": f"projects/{google.project}/serviceAccounts/{google_names.account(google, Duty.BAKE)}",
+        "logsBucket": f"gs://{bucket(google, Bucket.LOGS)}/builds",
+        "options": {**_options(order), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
+        "tags": [BAKERY_TAG, digest_tag(order.digest), session, order.name],
+    }
+
+
+def _options(order: BakeOrder) -> Json:
+    """The recipe's options that hold for a build of no region whose logs have a bucket."""
+    given = order.build.get("options") or {}
+    return {key: value for key, value in given.items() if key not in REGIONAL}
+
+
+def _kept_files(order: BakeOrder, bucket: str) -> Json:
+    """What the recipe downloads from the machine (``spack.lock``) is kept; a recipe's own artifacts come first."""
+    paths = downloaded_paths(order.template, order.variables)
+    if not paths or "artifacts" in order.build:
+        return {}
+    return {"artifacts": {"objects": {"location": f"gs://{bucket}/kept/{order.name}/", "paths": list(paths)}}}
+
+
+def _defaults(order: BakeOrder) -> dict[str, str]:
+    """Substitutions that Packer's arguments use and nobody sets: Cloud Build would hand over nothing for them.
+
+    They get what the plan counted with, the template's default.
+    """
+    found: dict[str, str] = {}
+    for name, text in packer_arguments(order.build).items():
+        match = _ONE.fullmatch(text)
+        if match and name in order.variables:
+            found[match[1] or match[2]] = order.variables[name]
+    return found
+
+
+def _steps(order: BakeOrder) -> list[Json]:
+    """The recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
+    default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
+    given = order.build.get("steps") or default
+    gone = {str(step.get("id")) for step in given if _tests(step)}
+    kept = [_waiting(step, gone) for step in given if not _tests(step)]
+    steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
+    if any("plugins install" in str(step.get("args", "")) for step in steps):
+        return steps  # it brings a Packer of its own
+    return [_fetch(), *(_after_fetch(step) for step in steps)]
+
+
+def _tests(step: Json) -> bool:
+    return _image(step).rpartition("/")[2] in TEST_IMAGES
+
+
+def _image(step: Json) -> str:
+    """The image that runs a step, without its tag or digest."""
+    return _VERSION.sub("", str(step.get("name", "")))
+
+
+def _waiting(step: Json, gone: Set[str]) -> Json:
+    """The step without those that it waited for and that are gone; with none left it waits for all before it."""
+    left = [name for name in step.get("waitFor") or () if name not in gone]
+    return {**{key: value for key, value in step.items() if key != "waitFor"}, **({"waitFor": left} if left else {})}
+
+
+def _packer(step: Json) -> Json:
+    """A step that runs Packer: without -force, with the plugin, and Packer's own image becomes gcloud's."""
+    made = dict(step)
+    if isinstance(step.get("args"), list):
+        made["args"] = [_FORCE.sub("", arg) for arg in map(str, step["args"]) if not _FORCE.fullmatch(arg)]
+    for key in ("args", "script"):
+        if isinstance(step.get(key), str):
+            made[key] = _FORCE.sub("", step[key])
+    env = list(PLUGIN_ENV)
+    if _image(step).endswith("hashicorp/packer"):
+        made["name"] = GCLOUD_IMAGE
+        env.append(f"PATH={PATH}")
+        if "script" not in step:
+            made["entrypoint"] = step.get("entrypoint") or PACKER
+    made["env"] = [*(step.get("env") or []), *(entry for entry in env if entry not in (step.get("env") or []))]
+    return made
+
+
+def _named(step: Json) -> Json:
+    """The step with the id of its build in the environment, for whatever calls Packer in it."""
+    return {**step, "env": [*(step.get("env") or []), f"{BUILD_ID}=$BUILD_ID"]}
+
+
+def _fetch() -> Json:
+    """Packer and its plugin, where the steps that bake find them."""
+    script = f'mkdir -p {TOOLS}; cp "$$(command -v packer)" {PACKER}; packer plugins install {PLUGIN} {PLUGIN_VERSION}'
+    return {
+        "id": FETCH,
+        "name": PACKER_IMAGE,
+        "entrypoint": "sh",
+        "args": ["-euc", script],
+        "env": list(PLUGIN_ENV),
+        "waitFor": ["-"],
+    }
+
+
+def _after_fetch(step: Json) -> Json:
+    """The step behind the one that fetches, when it says itself what it waits for."""
+    if not step.get("waitFor") or not is_packer(step):
+        return step
+    return {**step, "waitFor": [*(name for name in step["waitFor"] if name != "-"), FETCH]}

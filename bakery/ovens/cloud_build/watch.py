@@ -1,0 +1,105 @@
+"""Watches all builds of one process with one list call, however many there are, and follows their logs."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+
+from google.cloud.devtools import cloudbuild_v1
+
+from bakery.errors import BakeryError, Uncertain
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.process import TAIL_LINES
+from bakery.progress.activity import Activity
+
+Status = cloudbuild_v1.Build.Status
+ENDED = (
+    Status.SUCCESS,
+    Status.FAILURE,
+    Status.INTERNAL_ERROR,
+    Status.TIMEOUT,
+    Status.CANCELLED,
+    Status.EXPIRED,
+)
+LOG_EVERY = 3  # polls of a build between two looks at its log
+UNANSWERED_SECONDS = 900.0  # of Google saying nothing at all, before a wait gives up
+PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
+
+
+class BuildWatch:
+    """The builds with the tag ``session``, read at most every ``poll_seconds``, shared by all waiting threads.
+
+    Quotas count calls a minute and project: 64 bakes that each asked for their own build every few seconds would be
+    over them, one list call (it has all 64) never is.
+    """
+
+    def __init__(self, google: Google, session: str, poll_seconds: float) -> None:
+        self.google = google
+        self.session = session
+        self.poll_seconds = poll_seconds
+        self._lock = threading.Lock()
+        self._read_at = 0.0
+        self._builds: dict[str, cloudbuild_v1.Build] = {}
+
+    def wait(self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool) -> cloudbuild_v1.Build:
+        """Wait for a build's end, say its phase; raises Interrupted, or Uncertain after 15 minutes without answer."""
+        answered = time.monotonic()
+        polls, position, phase = 0, 0, ""
+        while True:
+            try:
+                current = self._single(build) if joined else self._listed(build)
+                answered = time.monotonic()
+            except Uncertain as error:
+                if time.monotonic() - answered > UNANSWERED_SECONDS:
+                    raise
+                activity.say(f"the build goes on, but it is not seen: {error.message}")
+                activity.sleep(self.poll_seconds)
+                continue
+            if current.status in ENDED:
+                return current
+            if polls % LOG_EVERY == 0 and current.status == Status.WORKING:
+                position, phase = self._follow(current, position, phase)
+            polls += 1
+            activity.say(phase or f"build {Status(current.status).name.lower()}")
+            activity.sleep(self.poll_seconds)
+
+    def tail(self, build: cloudbuild_v1.Build) -> tuple[str, ...]:
+        """The last lines of a build's log, at most 40; empty when it cannot be read."""
+        text = log_of(self.google, build).decode("utf-8", "replace")
+        return tuple(text.splitlines()[-TAIL_LINES:])
+
+    def _listed(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
+        with self._lock:
+            if time.monotonic() - self._read_at >= self.poll_seconds:
+                request = cloudbuild_v1.ListBuildsRequest(
+                    project_id=self.google.project, filter=f'tags="{self.session}"', page_size=200
+                )
+                with asking("list builds"):
+                    found = self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                    self._builds = {one.id: one for one in found}
+                self._read_at = time.monotonic()
+            return self._builds.get(build.id, build)
+
+    def _single(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
+        with asking(f"look at build {build.id}"):
+            return self.google.builds.get_build(
+                project_id=self.google.project, id=build.id, retry=RETRY, timeout=TIMEOUT_SECONDS
+            )
+
+    def _follow(self, build: cloudbuild_v1.Build, position: int, phase: str) -> tuple[int, str]:
+        new = log_of(self.google, build, position)
+        found = PHASE.findall(new.decode("utf-8", "replace"))
+        return position + len(new), found[-1] if found else phase
+
+
+def log_of(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> bytes:
+    """A build's log from a byte on; empty when it is not written yet, has nothing new, or can't be read now."""
+    bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
+    name = f"{folder.rstrip('/')}/log-{build.id}.txt".lstrip("/")
+    try:
+        with asking("read the build's log"):
+            content: bytes = google.storage.bucket(bucket).blob(name).download_as_bytes(start=start)
+    except BakeryError:
+        return b""  # the log is for people, the bake goes on
+    return content

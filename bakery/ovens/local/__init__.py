@@ -1,0 +1,1 @@
+"""The local oven: Packer and QEMU on this machine."""

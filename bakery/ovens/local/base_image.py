@@ -1,0 +1,194 @@
+"""Base images: a Debian release made with mmdebstrap, once, and shared by all checkouts of a user.
+
+The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (boots with GRUB on its own), ``vmlinuz`` and
+``initrd.img`` (handed to QEMU, which saves the boot loader's seconds). The key is a digest of all that goes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery import paths
+from bakery.errors import BakeFailed, InfrastructureFailed, MissingTool
+from bakery.host import locks, mirror, process, qemu, quick_init
+from bakery.host.boot_files import BootFiles
+from bakery.ovens.local import boot_disk
+from bakery.plan.model import Base
+from bakery.progress.activity import Activity
+from bakery.settings import LocalSettings
+
+FILES = Path(__file__).with_name("files")
+LABEL = "bakery-root"
+OLD = 30 * 86400  # seconds
+RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
+PACKAGES = (
+    *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
+    *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
+)
+HOOKS = {"essential": "early", "customize": "customize"}
+TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+    "grub-mkimage": "grub-common",
+}
+BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
+
+
+@dataclass(frozen=True)
+class Bootable:
+    """A disk image that machines boot from, and its kernel, which saves the boot loader's seconds."""
+
+    disk: Path
+    boot: BootFiles
+
+
+def release(base: Base) -> str:
+    """The Debian release of an external base image's family (``debian-12`` or ``bookworm``); raises BakeFailed."""
+    match = re.match(r"debian-(\d+)", base.family)
+    found = RELEASES.get(match[1]) if match else base.family.removeprefix("debian-")
+    if found is None or found not in RELEASES.values():
+        raise BakeFailed(
+            f"the local oven can't make the base image {base.family}",
+            hint=f"it makes Debian ({', '.join(f'debian-{number}' for number in RELEASES)}); bake others in the cloud",
+        )
+    return found
+
+
+def key(base: Base, settings: LocalSettings) -> str:
+    """The content key of a base image: release, locked identity, packages, size, and the files of this folder."""
+    files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in ("finish.sh", "apply.sh"))
+    content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
+    parts = [release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS, content]
+    parts.append(_sha256(quick_init.SCRIPT))
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> Bootable:
+    """The base image, made when it is not there; one maker at a time.
+
+    Raises BakeFailed for a release nobody can make, InfrastructureFailed, MissingTool, Interrupted.
+    """
+    folder = paths.cache() / "bases" / key(base, settings)
+    if not folder.exists():
+        with locks.hold(
+            folder.with_suffix(".lock"),
+            f"making the base image {base.family}",
+            activity,
+            lambda who: activity.say(f"waiting for the base image: {who}"),
+        ):
+            if not folder.exists():
+                activity.say(f"making the base image {base.family}")
+                _make(folder, base, settings, activity, log)
+    with suppress(OSError):
+        os.utime(folder)  # when it was used last
+    return Bootable(folder / "disk.qcow2", BootFiles(folder / "vmlinuz", folder / "initrd.img", f"root=LABEL={LABEL}"))
+
+
+def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
+    for tool, package in TOOLS.items():
+        process.find_tool(tool, f"run: sudo apt-get install {package}")
+    if not BOOT_SECTOR.exists():
+        raise MissingTool(f"{BOOT_SECTOR} is not there", hint="run: sudo apt-get install grub-pc-bin")
+    clear_scratch(folder.parent)
+    clear_old(folder.parent, time.time())
+    with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
+        # Below /tmp and open, hooks too: without root, mmdebstrap's root is another user of the host, who can't enter a
+        # home or read what only its owner may. Sticky, so that nobody else puts hooks of theirs in the place of these.
+        scratch = Path(place)
+        scratch.chmod(0o1777)
+        _open_copy(FILES, scratch / FILES.name)
+        locks.sign(scratch, f"making the base image {base.family}")
+        _bootstrap(scratch, base, settings, activity, log)
+        raw = scratch / "disk.raw"
+        boot, core = (scratch / "boot.img").read_bytes(), (scratch / "core.img").read_bytes()
+        boot_disk.make_bootable(raw, boot, core, int.from_bytes(os.urandom(4), "little"))
+        half = folder.with_name(f".{folder.name}.{os.getpid()}")
+        half.mkdir(parents=True, exist_ok=True)
+        locks.sign(half, f"making the base image {base.family}")
+        try:
+            command = ["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(half / "disk.qcow2")]
+            process.run(command, log=log, activity=activity)
+            for name in ("vmlinuz", "initrd.img"):
+                shutil.copyfile(scratch / name, half / name)
+            quick_init.append(half / "initrd.img")
+            half.rename(folder)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+
+
+def _open_copy(source: Path, target: Path) -> None:
+    """A copy of which everybody may do what the owner may, but write."""
+    shutil.copytree(source, target)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
+    """Run mmdebstrap; its last hook writes disk.raw, boot.img, core.img, vmlinuz and initrd.img into ``scratch``."""
+    suite = release(base)
+    sources = mirror.for_suite(suite, settings.mirror, mirror.read(), mirror.codename())
+    size = settings.disk_gb << 30
+    with (scratch / "disk.raw").open("wb") as raw:
+        raw.truncate(size)
+    (scratch / "disk.raw").chmod(0o666)
+    environment = {
+        "BAKERY_FILES": str(scratch / FILES.name),
+        "BAKERY_OUT": str(scratch),
+        "BAKERY_OFFSET": str(boot_disk.OFFSET),
+        "BAKERY_BLOCKS": str((size - boot_disk.OFFSET) >> 10),
+        "BAKERY_UUID": str(uuid.uuid4()),
+        "BAKERY_ARGUMENTS": qemu.KERNEL_ARGUMENTS,
+    }
+    command = [
+        *("mmdebstrap", "--variant=apt", "--format=null", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}"),
+        *("--include=" + ",".join(PACKAGES), '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
+        *(f"--{kind}-hook={scratch / FILES.name / hook}.sh" for kind, hook in HOOKS.items()),
+        *(suite, "/dev/null", *(source.line() for source in sources)),
+    ]
+    try:
+        process.run(command, env=environment, log=log, activity=activity)
+    except process.CommandFailed as error:
+        raise InfrastructureFailed(
+            f"the base image {base.family} could not be made: {error.message}",
+            tail=error.tail,
+            log=log,
+            replay=error.replay,
+            hint=error.hint or "was it a download: check that this machine reaches its Debian mirror (apt-get update)",
+        ) from error
+
+
+def clear_old(bases: Path, now: float) -> list[Path]:
+    """Take away base images that no bake began with for a month, ``now`` in seconds; returns what was taken away."""
+    gone = []
+    for folder in bases.glob("[!.]*"):
+        with suppress(OSError):
+            if folder.is_dir() and folder.stat().st_mtime < now - OLD:
+                half = folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}"))  # there at once for nobody
+                shutil.rmtree(half, ignore_errors=True)
+                gone.append(folder)
+    return gone
+
+
+def clear_scratch(bases: Path) -> list[Path]:
+    """Take away half-made base images whose makers are gone; returns what was taken away."""
+    gone = []
+    for half in bases.glob(".*"):
+        if half.is_dir() and locks.deserted(half):
+            shutil.rmtree(half, ignore_errors=True)
+            gone.append(half)
+    return gone

@@ -1,0 +1,248 @@
+"""Runs Packer: its version, its qemu plugin, its output as progress, and what a failure means."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bakery import paths
+from bakery.errors import MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool
+from bakery.host import process, qemu, space
+from bakery.ovens.local.template import MARK, Rendering
+from bakery.progress.activity import Activity
+
+HINT = "run: sudo apt-get install packer"
+INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
+NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
+POLL_SECONDS = 0.2
+GONE_LOOKS = 10  # two seconds
+DEBUG_LOG = "packer.debug"  # the only place where Packer says what QEMU said
+QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
+CONNECTED = re.compile(r"Connected to SSH!")
+PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
+QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-x86_64: ")
+# apt's words when the archive can't be reached (not: when a package is not there).
+UNREACHABLE = re.compile(
+    r"Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|Network is unreachable"
+)
+
+
+class PortTaken(InfrastructureFailed):
+    """Another process was faster with the port that Packer found free."""
+
+
+NOT_BEGUN = (  # what Packer says before there is a machine: the error, its message and its hint
+    (
+        re.compile(
+            r"Failed to initialize build|Failed to parse template|error initializing |required variable not set"
+        ),
+        InfrastructureFailed,
+        "Packer could not begin the build",
+        "Packer's own words are above; a builder or provisioner may need a plugin that is not there",
+    ),
+    (PORT_TAKEN, PortTaken, "the port of the machine was taken meanwhile", "try again"),
+    (QEMU_FAILED, InfrastructureFailed, "QEMU could not start the machine", "see: bakery doctor"),
+)
+
+
+LEFT_UP = ": aborted: skipping cleanup of step "  # a line for each step of a failed bake whose machine stays
+
+
+@dataclass
+class Progress:
+    """What Packer's output says so far, told to the activity as phases."""
+
+    activity: Activity
+    provisioners: Sequence[str]
+    current: int = 0
+    connected: bool = False
+    unreachable: bool = False
+    lines: list[str] = field(default_factory=list)
+
+    def line(self, line: str) -> None:
+        """Take one line of output."""
+        mark = re.search(rf"{MARK} (\d+)/(\d+)$", line)
+        if mark and f"echo {MARK}" not in line:
+            self.current = int(mark[1])
+            self.activity.say(f"baking: provisioner {mark[1]} of {mark[2]}")
+        elif CONNECTED.search(line):
+            self.connected = True
+        elif "shutdown command" in line or "Gracefully halting" in line:
+            self.activity.say("cleaning up and shutting down")
+        self.unreachable = self.unreachable or UNREACHABLE.search(line) is not None
+        if PORT_TAKEN.search(line) or QEMU_FAILED.search(line):
+            self.lines.append(line)
+
+
+def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
+    """The call that bakes; a user can paste it."""
+    on_error = ["-on-error=abort"] if keep_failed else []
+    return [
+        *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}", *on_error),
+        *(f"-var-file={work / 'variables.json'}", str(work / "packer.json")),
+    ]
+
+
+def environment(work: Path) -> dict[str, str]:
+    """Packer's settings: nothing of the user's own configuration takes part, nobody is asked for a newer version."""
+    return {
+        "PACKER_CACHE_DIR": str(work / "packer_cache"),
+        "PACKER_CONFIG": str(work / "packer.config"),
+        "CHECKPOINT_DISABLE": "1",
+        "PACKER_LOG": "1",
+        "PACKER_LOG_PATH": str(work / DEBUG_LOG),
+        # Relative to the workspace it runs in: Packer puts sockets there, whose paths may have 107 bytes only.
+        "TMPDIR": "../tmp",
+    }
+
+
+def version(text: str) -> tuple[int, int]:
+    """The first two numbers of ``packer version``'s answer."""
+    match = re.search(r"v(\d+)\.(\d+)", text)
+    if not match:
+        raise MissingTool("packer does not say its version", hint=HINT)
+    return int(match[1]), int(match[2])
+
+
+def lacks_builder() -> bool:
+    """Whether this Packer has no qemu builder, as newer ones come without plugins. Raises BakeryError."""
+    if version(process.output(["packer", "version"])) < NO_PLUGINS:
+        return False
+    return "packer-plugin-qemu" not in process.output(["packer", "plugins", "installed"])
+
+
+def prepare() -> None:
+    """See that Packer and its qemu builder are there; installs the plugin of newer versions. Raises MissingTool."""
+    process.find_tool("packer", HINT)
+    if not lacks_builder():
+        return
+    log = paths.cache() / "packer-plugins.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        process.run(INSTALL_PLUGIN, log=log, timeout=300)
+    except BakeryError as error:
+        raise MissingTool(
+            "this Packer has no qemu builder, and its plugin could not be installed",
+            tail=error.tail,
+            log=log,
+            hint=f"run: {shlex.join(INSTALL_PLUGIN)}",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds."""
+
+    rendering: Rendering
+    work: Path
+    workspace: Path
+    log: Path
+    timeout: int = 0
+    keep_failed: bool = False
+
+    def write(self) -> None:
+        """Write the template and its variables where the command finds them."""
+        (self.work / "tmp").mkdir(exist_ok=True)
+        (self.work / "packer.config").write_text("{}", encoding="utf-8")
+        _write_json(self.work / "packer.json", self.rendering.template)
+        _write_json(self.work / "variables.json", dict(self.rendering.variables))
+
+
+def build(call: Call, activity: Activity) -> None:
+    """Run ``packer build``; the baked disk is then in ``work/output``.
+
+    Raises BakeFailed (a provisioner, the time limit), InfrastructureFailed (machine, disk, mirror), Interrupted.
+    """
+    call.write()
+    progress = Progress(activity, call.rendering.provisioners)
+    activity.say("booting")
+    line = command(call.rendering, call.work, call.keep_failed)
+    running = process.start(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
+    deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
+    machine = _Machine(progress, running)
+    try:
+        while (code := running.poll()) is None:
+            activity.sleep(POLL_SECONDS)
+            if time.monotonic() > deadline:
+                message = f"the bake took longer than {call.timeout} s"
+                raise _failed(BakeFailed, message, running, "raise the timeout in cloudbuild.yaml")
+            if lack := space.lack(call.work):
+                raise _failed(InfrastructureFailed, lack, running, MAKE_ROOM)
+            machine.check()
+    finally:
+        running.stop()
+    if code != 0:
+        raise failure(progress, running, qemu_words(call.work / DEBUG_LOG))
+
+
+def qemu_words(debug: Path) -> str:
+    """What QEMU complained of, warnings apart, from Packer's debug log; empty when it said nothing."""
+    try:
+        said = QEMU_SAID.findall(debug.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return "; ".join(dict.fromkeys(words.strip() for words in said if not words.startswith("warning: ")))
+
+
+@dataclass
+class _Machine:
+    """Notices a machine that ended before Packer was logged in: Packer itself would wait for it to the time limit."""
+
+    progress: Progress
+    running: process.Running
+    seen: bool = False
+    missed: int = 0
+
+    def check(self) -> None:
+        """Look whether it runs; raises InfrastructureFailed. Twice missed, since Packer may be about to say more."""
+        if self.progress.connected:
+            return
+        there = self.running.runs(qemu.QEMU)
+        self.missed = 0 if there or not self.seen else self.missed + 1
+        self.seen = self.seen or there
+        if self.missed > GONE_LOOKS:
+            hint = "see the machine's console beside the log; was it killed, is this computer short of memory?"
+            raise _failed(InfrastructureFailed, "the machine ended before it answered on ssh", self.running, hint)
+
+
+def _write_json(file: Path, value: object) -> None:
+    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def failure(progress: Progress, running: process.Running, complaint: str = "") -> BakeryError:
+    """The error that a failed build stands for; ``complaint`` is QEMU's own."""
+    said = "\n".join((*progress.lines, *running.lines, complaint))
+    if not progress.connected:
+        for pattern, kind, message, hint in NOT_BEGUN:
+            if pattern.search(said):
+                return _failed(kind, f"{message}: {complaint}" if complaint else message, running, hint)
+        if progress.current == 0:
+            hint = "see the machine's console beside the log; does the base image boot, is this machine very busy?"
+            return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)
+    what = _what_failed(progress)
+    if progress.unreachable:
+        return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
+    if space.FULL in said:
+        return _failed(BakeFailed, f"{what}: the image's disk is full", running, "raise disk_size or local.diskGb")
+    return _failed(BakeFailed, what, running, "")
+
+
+def _what_failed(progress: Progress) -> str:
+    """What ran when the build ended, in words."""
+    total = len(progress.provisioners)
+    if progress.current == 0:
+        return "the machine's preparation failed, before the first provisioner"
+    if progress.current > total:
+        return "the clean-up failed"
+    return f"provisioner {progress.current} of {total} failed ({progress.provisioners[progress.current - 1]})"
+
+
+def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:
+    # Of a copy: more lines may come meanwhile.
+    tail = tuple(line for line in tuple(running.lines) if LEFT_UP not in line)
+    return kind(message, tail=tail, log=running.log, replay=running.replay, hint=hint)

@@ -1,0 +1,62 @@
+"""One bake a digest at a time, ever, over all processes that share a library: adopt, join, or bake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakery.host import locks
+from bakery.library.base import ImageRecord, ImageState
+from bakery.library.local.library import LocalLibrary
+from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
+
+
+def record(order: BakeOrder, seconds: float) -> ImageRecord:
+    """The library's record of a fresh candidate."""
+    return ImageRecord(
+        name=order.name,
+        digest=order.digest,
+        package=order.package,
+        variant=order.variant,
+        candidate_for=order.family,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        parent="" if order.base.external else order.base.name,
+        bake_seconds=round(seconds, 1),
+        labels=dict(order.labels),
+        inputs=dict(order.inputs),
+    )
+
+
+def bake_once(
+    order: BakeOrder,
+    activity: Activity,
+    state: StatePaths,
+    library: LocalLibrary,
+    bake: Callable[[], Path],
+) -> Bake:
+    """The image of ``order``: as it is in the library, or what ``bake`` makes (a file, which is moved away).
+
+    A running bake of the same digest is waited for and joined when it succeeds; when it failed or was killed, this
+    process bakes. Raises what ``bake`` raises, and Interrupted.
+    """
+    log = state.logs / f"{order.name}.log"
+    file = state.library / "bakes" / order.digest
+    started = time.monotonic()
+    with locks.hold(
+        file, f"baking {order.name}", activity, lambda who: activity.say(f"joined the bake of another process: {who}")
+    ) as waited:
+        found = library.find(order.name)
+        if found is not None and found.state is not ImageState.DELETED:
+            outcome = BakeOutcome.JOINED if waited else BakeOutcome.ADOPTED
+            return Bake(order.name, outcome, time.monotonic() - started, log if log.exists() else None)
+        activity.check()
+        began = time.monotonic()
+        made = bake()
+        seconds = time.monotonic() - began
+        activity.say("publishing")
+        library.publish(record(order, seconds), made)
+        return Bake(order.name, BakeOutcome.BAKED, seconds, log if log.exists() else None)

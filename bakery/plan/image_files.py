@@ -1,0 +1,92 @@
+"""Which files reach an image, and which ones its tests use.
+
+A file reaches the image when a provisioner or the builder hands it, or a folder that holds it, to the machine. Only
+these are staged for a bake, so a recipe that takes anything else along fails instead of baking an image that its
+digest does not describe.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from bakery.plan.template import builder
+from bakery.recipe.model import Json, Recipe, SourceFile, Suite
+from bakery.recipe.templating import fill, in_workspace, strings
+
+# What a provisioner says that is no file of the workspace: commands, settings, paths on the machine.
+NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
+# These run on the machine that bakes and may read any file of the recipe.
+RUNS_HERE = frozenset({"shell-local"})
+DOWNLOAD = "download"
+FILE_OPTIONS = ("startup_script_file", "metadata_files")
+_QUOTING = re.compile(r"""['"\\]""")
+
+
+def reaching(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
+    """The files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
+    named = _named(recipe.template, variables)
+    found = {file.path: file for file in recipe.files} if None in named else {}
+    return _below(recipe, (path for path in named if path is not None), found)
+
+
+def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -> tuple[SourceFile, ...]:
+    """``found`` and the files of these workspace paths, folders with all that is below them, sorted by path."""
+    wanted = {posixpath.normpath(path) for path in paths}
+    folders = tuple(path + "/" for path in wanted)
+    for file in (*recipe.files, *recipe.common):
+        if file.path in wanted or file.path.startswith(folders):
+            found[file.path] = file
+    return tuple([found[path] for path in sorted(found)])
+
+
+def _named(template: Json, variables: Mapping[str, str]) -> set[str | None]:
+    """Every text of the template that may be a path; None stands for the whole package."""
+    found: set[str | None] = set()
+    for entry in template.get("provisioners") or []:
+        if not isinstance(entry, Mapping) or entry.get("direction") == DOWNLOAD:
+            continue
+        if entry.get("type") in RUNS_HERE:
+            found.add(None)
+        taken = {key: value for key, value in entry.items() if key not in NO_FILES}
+        found.update(_paths(strings(taken), variables))
+    options = builder(template)
+    found.update(_paths(strings([options.get(key) for key in FILE_OPTIONS]), variables))
+    return found
+
+
+def _paths(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
+    for text in texts:
+        path = fill(text, variables)
+        if path and "\n" not in path and not path.startswith("/"):
+            yield path
+
+
+def folders(template: Json, variables: Mapping[str, str], files: Iterable[SourceFile]) -> tuple[str, ...]:
+    """The workspace paths of those folders that the template hands over as a whole; ``files`` are the reaching ones."""
+    named = {posixpath.normpath(path) for path in _named(template, variables) if path is not None}
+    paths = [file.path for file in files]
+    return tuple(sorted(path for path in named if any(one.startswith(path + "/") for one in paths)))
+
+
+def takes_all(template: Json, variables: Mapping[str, str]) -> bool:
+    """Whether any file of the package may reach the image, as a provisioner runs on the machine that bakes."""
+    return None in _named(template, variables)
+
+
+def tested(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
+    """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
+    words = {in_workspace(word) for job in suite.jobs for word in _words(job.execution_command)}
+    return _below(recipe, {f"{recipe.workspace_path}/test", *words}, {})
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command that may be paths."""
+    if _QUOTING.search(command) is None:
+        return [word for word in command.split() if "/" in word]
+    try:
+        return [word for word in shlex.split(command) if "/" in word]
+    except ValueError:
+        return [word for word in command.split() if "/" in word]

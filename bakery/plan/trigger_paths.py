@@ -1,0 +1,55 @@
+"""Which paths of the repository can change an image: what its trigger watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bakery.plan.image_files import folders, takes_all
+from bakery.plan.model import ImagePlan, lineage
+from bakery.recipe.model import SourceFile
+from bakery.settings import Settings
+
+# Of a package's own folder: the template, defaults and matrix. Tests are not baked into an image.
+DECIDING = ("packer.json", "cloudbuild.yaml", "recipe.yaml")
+
+
+def watched(image: ImagePlan, images: Mapping[str, ImagePlan], settings: Settings) -> tuple[str, ...]:
+    """Globs as Cloud Build's ``includedFiles`` takes them, from the top of the repository, sorted.
+
+    What enters the digest of the image or of an image that it stands on (``images``, by family), and nothing else: a
+    folder that is handed over as a whole is watched as a whole, so that a new file in it counts.
+    """
+    found = {_inside(settings.lock, settings), f"Pulumi.{settings.stack}.yaml"}
+    for one in lineage(image, images):
+        found.update(_own(one, settings))
+    return tuple(sorted(path for path in found if path))
+
+
+def previewed(settings: Settings) -> tuple[str, ...]:
+    """Globs of all that can change the plan at all: what a pull request's preview watches."""
+    trees = [_inside(path, settings) for path in (settings.packages, settings.common)]
+    single = [_inside(settings.lock, settings), f"Pulumi.{settings.stack}.yaml"]
+    return tuple(sorted([*(f"{path}/**" for path in trees if path), *(path for path in single if path)]))
+
+
+def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
+    package = _inside(settings.packages / image.package, settings)
+    yield from (f"{package}/{name}" for name in DECIDING if package)
+    if takes_all(image.template, image.variables) and package:
+        yield f"{package}/**"
+    handed = folders(image.template, image.variables, image.files)
+    for file in image.files:
+        above = [path for path in handed if file.path.startswith(path + "/")]
+        yield (_folder(file, min(above, key=len), settings) if above else "") or _inside(file.source, settings)
+
+
+def _folder(file: SourceFile, handed: str, settings: Settings) -> str:
+    """The glob of a folder that is handed over, where the repository has it; "" where a link leads elsewhere."""
+    source, below = _inside(file.source, settings), file.path[len(handed) :]
+    return f"{source.removesuffix(below)}/**" if source.endswith(below) else ""
+
+
+def _inside(path: Path, settings: Settings) -> str:
+    """A path below the checkout as the repository has it; "" for one outside, which no push can change."""
+    return path.relative_to(settings.root).as_posix() if path.is_relative_to(settings.root) else ""

@@ -1,0 +1,102 @@
+"""What the library says to a plan: read without changing anything, and no error when nobody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bakery.errors import BakeryError, Problem, Severity
+from bakery.library.base import ImageRecord, Library
+from bakery.paths import StatePaths
+from bakery.plan.model import Decision, Outline
+from bakery.preview.decide import decide
+from bakery.recipe.parse.findings import one_line
+from bakery.settings import OvenKind, Settings
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What the library holds: images, families, tests that images passed (digest or its beginning), bake times.
+
+    ``tests`` are the manifests of these tests, where they are known. ``problems`` says when it could not be asked.
+    """
+
+    images: tuple[ImageRecord, ...] = ()
+    families: Mapping[str, str] = field(default_factory=dict)
+    proven: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def decide(self, planned: Sequence[Outline]) -> tuple[Decision, ...]:
+        """What is done with each image of the plan, and why."""
+        return decide(planned, self.images, self.families, self.proven, self.tests)
+
+
+def read(settings: Settings, planned: Sequence[Outline]) -> Shelf:
+    """The shelf as a plan of these images needs it; an empty one when there is no library yet, or no answer."""
+    if settings.oven is not OvenKind.CLOUD_BUILD and not StatePaths(settings.state).library.is_dir():
+        return Shelf()
+    try:
+        from bakery.library import make  # SQLite or Google's clients: not needed without a library
+
+        found = _read(make(settings), planned)
+        return replace(found, tests=_tests(settings, planned, found.proven))
+    except (BakeryError, ImportError) as error:
+        return Shelf(problems=(_unknown(error),))
+
+
+def _unknown(error: BakeryError | ImportError) -> Problem:
+    """That the library can't be asked (no credentials, no network) is no reason to show no plan."""
+    why = one_line(error.message if isinstance(error, BakeryError) else error)
+    cure = f"; {one_line(error.hint)}" if isinstance(error, BakeryError) and error.hint else ""
+    hint = f"every image counts as new{cure}"
+    return Problem("library", 1, f"nothing is known of what is there: {why}", hint, Severity.WARNING)
+
+
+def _read(library: Library, planned: Sequence[Outline]) -> Shelf:
+    images, families = tuple(library.images()), library.families()
+    wanted = {image.name for image in planned}
+    proven = {record.name: found for record in images if record.name in wanted and (found := _proven(library, record))}
+    times = {record.candidate_for: record.bake_seconds for record in images if record.bake_seconds}
+    return Shelf(_completed(library, images, planned, families), families, proven, {**times, **_times(library)})
+
+
+def _tests(settings: Settings, planned: Sequence[Outline], proven: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """What is known of the tests that images passed, where the plan has others now."""
+    changed = [image.name for image in planned if not image.tests_digest.startswith(proven.get(image.name, ""))]
+    if not changed:
+        return {}
+    from bakery.orders import files as order_files  # as above
+
+    return {name: order_files.tests_inputs(StatePaths(settings.state), name, proven[name]) for name in changed}
+
+
+def _proven(library: Library, record: ImageRecord) -> str:
+    """The digest of the tests that the image last went through, as far as the library tells."""
+    labelled = record.labels.get("bakery-tests", "")
+    proofs = getattr(library, "proofs", None)
+    if labelled or proofs is None:
+        return labelled
+    found = proofs(record.name)
+    return str(found[-1][0]) if found else ""
+
+
+def _times(library: Library) -> Mapping[str, float]:
+    bake_times = getattr(library, "bake_times", None)
+    return bake_times() if bake_times else {}
+
+
+def _completed(
+    library: Library, images: Iterable[ImageRecord], planned: Sequence[Outline], families: Mapping[str, str]
+) -> tuple[ImageRecord, ...]:
+    """The records; what new images are compared with has its manifest, which a listing may leave out."""
+    images = tuple(images)
+    there = {record.name for record in images}
+    compared = {families.get(image.family, "") for image in planned if image.name not in there}
+    return tuple(
+        replace(record, inputs=(library.find(record.name) or record).inputs)
+        if record.name in compared and not record.inputs
+        else record
+        for record in images
+    )

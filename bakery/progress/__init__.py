@@ -1,0 +1,1 @@
+"""Progress of running work: activities and status lines."""

@@ -1,0 +1,1 @@
+"""Checks of a package's files: every problem at once, with file and line."""

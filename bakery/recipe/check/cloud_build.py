@@ -1,0 +1,107 @@
+"""``cloudbuild.yaml``: its substitutions, its timeout, and whether its steps and ``packer.json`` fit together.
+
+Source: Cloud Build, "Build configuration file schema" and "Substituting variable values".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from bakery.recipe.check.checked_package import TIMEOUT
+from bakery.recipe.parse.document import Document
+from bakery.recipe.parse.findings import quoted
+from bakery.recipe.templating import arguments, is_packer, substitutions_in
+from bakery.settings.google import LONGEST_BUILD
+
+_BUILT_IN = """
+PROJECT_ID PROJECT_NUMBER BUILD_ID LOCATION TRIGGER_NAME TRIGGER_BUILD_CONFIG_PATH COMMIT_SHA REVISION_ID SHORT_SHA
+REPO_NAME REPO_FULL_NAME BRANCH_NAME TAG_NAME REF_NAME SERVICE_ACCOUNT SERVICE_ACCOUNT_EMAIL
+"""
+BUILT_IN = frozenset(_BUILT_IN.split())
+_NAME = re.compile(r"_[A-Z0-9_]+")
+_DURATION = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s?")
+
+
+def substitutions(build: Document) -> dict[str, str]:
+    """The defaults as Cloud Build takes them, as the text that was written; what is none is an error."""
+    made: dict[str, str] = {}
+    for name, value in build.group("substitutions").items():
+        where = ("substitutions", name)
+        if not _NAME.fullmatch(name):
+            build.warn(f"substitution {name} is no name of Cloud Build's", "use _, A-Z, 0-9; _ first", *where)
+        if isinstance(value, (dict, list)):
+            build.error(f"substitution {name} is {quoted(value)}", "write a string", *where)
+        else:
+            made[name] = value if isinstance(value, str) else build.find_text(where)
+    return made
+
+
+def timeout(build: Document) -> int:
+    """Seconds that a build may take."""
+    given = build.value.get("timeout")
+    if given is None:
+        return TIMEOUT
+    match = _DURATION.fullmatch(str(given)) if isinstance(given, (str, int, float)) else None
+    if match is None or not 0 < int(match[1]) <= LONGEST_BUILD:
+        build.error(f"timeout is {quoted(given)}", f"write seconds as 1800s, at most {LONGEST_BUILD}s", "timeout")
+        return TIMEOUT
+    return int(match[1])
+
+
+def check(build: Document, values: Mapping[str, str]) -> None:
+    """The file on its own: steps are there, every substitution is set, and used."""
+    steps = build.entries("steps", "steps")
+    if not any(is_packer(step) for _, step in steps):
+        hint = "add one, or take the file away: then packer.json's own values count"
+        build.warn("has no step that runs packer build", hint, "steps")
+    for index, step in steps:
+        if not isinstance(step.get("name"), str):
+            build.error(f"step {index + 1} has no name", "give it the image that runs it", "steps", index)
+    used = set()
+    for where, name in uses(build):
+        used.add(name)
+        if name not in values and name not in BUILT_IN:
+            what = "its variable keeps the value of packer.json" if name.startswith("_") else "Cloud Build has no such"
+            build.warn(f"{name} is not set, {what}", f"add {name} to the substitutions", *where)
+    for name in values:
+        if name not in used and _NAME.fullmatch(name):
+            build.warn(f"substitution {name} is not used", "take it away, or use it in a step", "substitutions", name)
+
+
+def uses(build: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every substitution that the file uses, with its place."""
+    for where, text in build.strings:
+        for name in substitutions_in(text):
+            yield where, name
+
+
+def check_arguments(build: Document, passed: Iterable[str], declared: Collection[str]) -> None:
+    """``-var`` arguments of variables that the template has not."""
+    for name in passed:
+        if name not in declared:
+            where = _argument(build, name)
+            hint = "correct the name, or declare it; Packer takes no notice of it"
+            build.warn(f"-var {name}=... is no variable of packer.json", hint, *where)
+
+
+def _argument(build: Document, name: str) -> tuple[str | int, ...]:
+    for where, text in build.strings:
+        if where[0] == "steps" and re.search(rf"(^|[\s=\"']){re.escape(name)}=", text):
+            return where
+    return ("steps",)
+
+
+def options(build: Document, prefix: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The values of an option of any step (``--ci-file=``), with their places."""
+    for index, step in build.entries("steps", "steps"):
+        for word in arguments(step):
+            if word.startswith(prefix):
+                yield _place(build, index, word), word[len(prefix) :].strip("\"'")
+
+
+def _place(build: Document, index: int, word: str) -> tuple[str | int, ...]:
+    for where, text in build.strings:
+        if where[:2] == ("steps", index) and word in text:
+            return where
+    return ("steps", index)

@@ -1,0 +1,194 @@
+"""``recipe.yaml``: what the other files can't say. Its shape is schemas/recipe.schema.json; here is what it means."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bakery.recipe.check.cluster import from_recipe
+from bakery.recipe.model import ClusterShape, Suite, Variant
+from bakery.recipe.parse.document import Document, Where
+from bakery.recipe.parse.findings import one_line, quoted
+from bakery.recipe.templating import FAMILY, SOURCE_FAMILY
+
+SCHEMA = Path(__file__).with_name("schemas") / "recipe.schema.json"
+MOST = 256  # points of a matrix
+_NOT_NAME = re.compile(r"[^a-z0-9]+")
+Point = Mapping[str, str]  # axis to the name of its value
+
+
+@cache
+def _validator() -> Any:
+    import jsonschema  # half of a tenth of a second, and only a recipe.yaml needs it
+
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def valid(recipe: Document) -> bool:
+    """Whether the file has the schema's shape; everything that differs is an error."""
+    right = True
+    for fault in _validator().iter_errors(recipe.value):
+        deepest = _deepest(fault)
+        recipe.error(one_line(deepest.message), "see docs/recipe.md", *deepest.absolute_path)
+        right = False
+    return right
+
+
+def _deepest(fault: Any) -> Any:
+    """Of alternatives that all fail, the failure that got furthest."""
+    while fault.context:
+        fault = max(fault.context, key=lambda inner: len(inner.absolute_path))
+    return fault
+
+
+def cluster(recipe: Document) -> ClusterShape | None:
+    """The cluster that all variants are tested on, when it is given."""
+    given = recipe.value.get("cluster")
+    return None if given is None else from_recipe(recipe, ("cluster",), given)
+
+
+def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
+    """The points of the matrix with what is said of them, in the order of the axes; one unnamed without matrix."""
+    value = recipe.value
+    base = Variant(references=value.get("references") or {}, owners=tuple(value.get("owners") or ()))
+    matrix = value.get("matrix")
+    if matrix is None:
+        return (base,)
+    axes = {axis: _values(axis, given) for axis, given in matrix["axes"].items()}
+    _check_matches(recipe, axes)
+    made: dict[str, Variant] = {}
+    for where, point, substitutions in _points(recipe, axes):
+        parts = [slug(value) for value in point.values()]
+        name = "-".join(parts)
+        if "" in parts:
+            empty = list(point.values())[parts.index("")]
+            recipe.error(f"value {quoted(empty)} has no letter or digit for a name", "name it otherwise", *where)
+        elif name in made:
+            recipe.error(f"variant {name} stands twice", "make the names of the values differ", *where)
+        else:
+            made[name] = _variant(recipe, replace(base, name=name, substitutions=substitutions), point, suite)
+    if not made:
+        recipe.error("the matrix has no point left", "exclude less", "matrix")
+    return tuple(made.values())
+
+
+def _values(axis: str, given: Any) -> dict[str, dict[str, str]]:
+    """Name of each value to its substitutions; a plain value sets the axis' own, ``_TARGET_ARCH`` for target_arch."""
+    if isinstance(given, list):
+        return {_text(value): {f"_{axis.upper()}": _text(value)} for value in given}
+    return {name: _texts(substitutions) for name, substitutions in given.items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _text(value) for key, value in values.items()}
+
+
+def slug(value: str) -> str:
+    """A value as part of a name: lower-case letters, digits and -."""
+    return _NOT_NAME.sub("-", value.lower()).strip("-")
+
+
+def _points(
+    recipe: Document, axes: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> Iterator[tuple[Where, Point, dict[str, str]]]:
+    """Place, point and substitutions: the product without what is excluded, then what is included."""
+    matrix = recipe.value["matrix"]
+    count = 0
+    for names in itertools.product(*axes.values()):
+        point = dict(zip(axes, names, strict=True))
+        if any(_matches(match, point) for match in matrix.get("exclude") or []):
+            continue
+        count += 1
+        if count > MOST:
+            recipe.error(f"the matrix has more than {MOST} points", "exclude some, or make packages of them", "matrix")
+            return
+        merged = {key: text for axis in axes for key, text in axes[axis][point[axis]].items()}
+        yield ("matrix", "axes"), point, merged
+    for index, entry in enumerate(matrix.get("include") or []):
+        point = {axis: _text(value) for axis, value in entry["point"].items()}
+        merged = {key: text for axis in axes for key, text in axes[axis].get(point.get(axis, ""), {}).items()}
+        yield ("matrix", "include", index), point, merged | _texts(entry.get("substitutions") or {})
+
+
+def _matches(match: Mapping[str, Any], point: Point) -> bool:
+    return all(point.get(axis) == _text(value) for axis, value in match.items())
+
+
+def _check_matches(recipe: Document, axes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Axes and values that exclude and variants name, and the matrix has not."""
+    matrix = recipe.value["matrix"]
+    included = [entry["point"] for entry in matrix.get("include") or []]
+    known = {axis: {*values, *(_text(p[axis]) for p in included if axis in p)} for axis, values in axes.items()}
+    named: list[tuple[Where, Mapping[str, Any]]] = []
+    named += [(("matrix", "exclude", index), match) for index, match in enumerate(matrix.get("exclude") or [])]
+    for index, entry in enumerate(matrix.get("variants") or []):
+        named.append((("matrix", "variants", index, "match"), entry["match"]))
+    for where, match in named:
+        for axis, value in match.items():
+            if _text(value) not in known.get(axis, ()):
+                hint = f"known: {', '.join(sorted(known[axis]))}" if axis in known else f"axes: {', '.join(axes)}"
+                recipe.error(f"{axis}: {quoted(value)} is not in the matrix", hint, *where)
+
+
+def _variant(recipe: Document, variant: Variant, point: Point, suite: Suite | None) -> Variant:
+    """The variant with the matrix' family and with every entry of ``variants`` that matches it, in their order."""
+    matrix = recipe.value["matrix"]
+    if "family" in matrix:
+        variant = _named(recipe, variant, matrix["family"], point, ("matrix", "family"))
+    for index, entry in enumerate(matrix.get("variants") or []):
+        if _matches(entry["match"], point):
+            variant = _over(recipe, variant, index, point, suite)
+    return variant
+
+
+def _named(recipe: Document, variant: Variant, family: str, point: Point, where: Where) -> Variant:
+    """The variant with its family: ``{axis}`` is filled with the value's name."""
+    filled = family
+    for axis, value in point.items():
+        filled = filled.replace(f"{{{axis}}}", slug(value))
+    if "{" in filled:
+        recipe.error(f"family {quoted(family)} names no axis", f"axes: {', '.join(point)}", *where)
+        return variant  # with the family that it would have without
+    return replace(variant, substitutions={**variant.substitutions, FAMILY: filled})
+
+
+def _over(recipe: Document, variant: Variant, index: int, point: Point, suite: Suite | None) -> Variant:
+    """The variant with what one entry of ``variants`` says."""
+    where = ("matrix", "variants", index)
+    entry = recipe.value["matrix"]["variants"][index]
+    values = {**variant.substitutions, **_texts(entry.get("substitutions") or {})}
+    if "parent" in entry:
+        values[SOURCE_FAMILY] = entry["parent"]
+    variant = replace(variant, substitutions=values)
+    if "family" in entry:
+        variant = _named(recipe, variant, entry["family"], point, (*where, "family"))
+    if "cluster" in entry:
+        variant = replace(variant, cluster=from_recipe(recipe, (*where, "cluster"), entry["cluster"]))
+    if "partitions" in entry:
+        shape = variant.cluster or (suite.cluster if suite else ClusterShape())
+        variant = replace(variant, cluster=_only(recipe, shape, entry["partitions"], where))
+    references = dict(variant.references)
+    for directory, metrics in (entry.get("references") or {}).items():
+        references[directory] = {**references.get(directory, {}), **metrics}
+    owners = tuple(entry.get("owners") or variant.owners)
+    return replace(variant, references=references, owners=owners)
+
+
+def _only(recipe: Document, shape: ClusterShape, names: list[str], where: Where) -> ClusterShape:
+    """The cluster with those partitions alone, in that order."""
+    known = {partition.name: partition for partition in shape.partitions}
+    for index, name in enumerate(names):
+        if name not in known:
+            hint = f"the cluster has {', '.join(known)}"
+            recipe.error(f"partition {name} is not there", hint, *where, "partitions", index)
+    return replace(shape, partitions=tuple(known[name] for name in names if name in known) or shape.partitions)

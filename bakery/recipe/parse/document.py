@@ -1,0 +1,115 @@
+"""A parsed file whose every value's line can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bakery.errors import Severity
+from bakery.recipe.parse.findings import Findings, quoted
+
+Where = tuple[str | int, ...]  # keys and indices from the top to a value
+
+LARGEST = 1 << 20  # bytes of a file that is parsed; recipes are written by people
+DEEPEST = 60  # levels of nesting
+GREATEST = 1e300  # what any program takes as a number
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Document:
+    """``value`` as json.loads gives it; ``find_line`` gives the line of a key or list entry, if it is there.
+
+    Lines are only looked for when one is asked for: most files have nothing wrong. ``find_text`` gives the text, as it
+    was written, of a YAML scalar that is no string (``1.10`` is the number 1.1).
+    """
+
+    value: Any
+    findings: Findings
+    find_line: Callable[[Where], int | None] = lambda _where: None
+    find_text: Callable[[Where], str] = lambda _where: ""
+
+    def line(self, *where: str | int) -> int:
+        """The line of a value, or of the nearest thing around it that has one."""
+        for length in range(len(where), 0, -1):
+            found = self.find_line(where[:length])
+            if found:
+                return found
+        return 1
+
+    def error(self, message: str, hint: str, *where: str | int) -> None:
+        """Note an error at that place."""
+        self.findings.error(self.line(*where), message, hint)
+
+    def warn(self, message: str, hint: str, *where: str | int) -> None:
+        """Note a warning at that place."""
+        self.findings.warn(self.line(*where), message, hint)
+
+    def note(self, severity: Severity, message: str, hint: str, *where: str | int) -> None:
+        """Note a problem at that place, as bad as is said."""
+        self.findings.note(self.line(*where), message, hint, severity)
+
+    @cached_property
+    def strings(self) -> tuple[tuple[Where, str], ...]:
+        """Every string in the document, with its place."""
+        return tuple(strings(self.value))
+
+    def group(self, key: str) -> dict[str, Any]:
+        """The mapping below a top-level key; {} when there is none, with an error when it is something else."""
+        found = self.value.get(key)
+        if found is None:
+            return {}
+        if isinstance(found, dict):
+            return found
+        self.error(f"{key} is {quoted(found)}", "write a mapping", key)
+        return {}
+
+    def entries(self, key: str, what: str) -> list[tuple[int, dict[str, Any]]]:
+        """The mappings of the list below a top-level key, with their indices; what is none is an error."""
+        found = self.value.get(key)
+        if found is None:
+            return []
+        if not isinstance(found, list):
+            self.error(f"{key} is {quoted(found)}", f"write a list of {what}", key)
+            return []
+        for index, entry in enumerate(found):
+            if not isinstance(entry, dict):
+                self.error(f"{key} holds {quoted(entry)}", f"write a mapping for each of the {what}", key, index)
+        return [(index, entry) for index, entry in enumerate(found) if isinstance(entry, dict)]
+
+
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def strings(value: Any) -> Iterator[tuple[Where, str]]:
+    """Every string in a value, with its place, in file order."""
+    stack: list[tuple[Where, Any]] = [((), value)]
+    while stack:
+        where, found = stack.pop()
+        kind = type(found)
+        if kind is str:
+            yield where, found
+        elif kind is dict:
+            stack += [((*where, key), entry) for key, entry in reversed(found.items())]
+        elif kind is list:
+            stack += [((*where, index), found[index]) for index in range(len(found) - 1, -1, -1)]
+
+
+def text(content: bytes, findings: Findings) -> str | None:
+    """A file's text, or None with an error; a byte-order mark is a warning."""
+    if len(content) > LARGEST:
+        findings.error(1, f"has {len(content)} bytes", f"keep it below {LARGEST}")
+        return None
+    if content.startswith(BOM):
+        findings.warn(1, "begins with a byte-order mark", "save it as UTF-8 without")
+        content = content[len(BOM) :]
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        findings.error(line, f"is no UTF-8 (byte {error.start})", "save it as UTF-8")
+        return None

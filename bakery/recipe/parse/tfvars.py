@@ -1,0 +1,151 @@
+"""Terraform's ``.tfvars`` files with positions: names and literal values, nothing else, as Terraform allows there.
+
+Source: HCL native syntax specification, "Body" and "Literal values", "Collection values"; comments ``#``, ``//``,
+``/* */``. Our own since the HCL parsers for Python build a grammar for two seconds and give no lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from bakery.recipe.parse.document import DEEPEST, Document, Where, text
+from bakery.recipe.parse.findings import Findings, quoted
+
+_TOKEN = re.compile(
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?\*/)|(?P<line>\n)|(?P<string>"(?:[^"\\\n]|\\.)*")
+    |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d][\w-]*)|(?P<sign>[=:,\[\]{}])""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+class _Wrong(Exception):
+    """The syntax is wrong; ``args`` are the line and what was found."""
+
+
+@dataclass
+class _Parser:
+    """Walks over the tokens (kind, text, line); ends of lines are dropped inside of brackets."""
+
+    tokens: list[tuple[str, str, int]]
+    lines: dict[Where, int] = field(default_factory=dict)
+    repeated: list[Where] = field(default_factory=list)
+    at: int = 0
+
+    def take(self, *, breaks: bool = True) -> tuple[str, str, int]:
+        """The next token, ends of lines passed over when ``breaks``."""
+        while breaks and self.tokens[self.at][0] == "line":
+            self.at += 1
+        token = self.tokens[self.at]
+        self.at += token[0] != "end"
+        return token
+
+    def peek(self) -> str:
+        """The text of the next token that is no end of line."""
+        token = self.take()
+        self.at -= token[0] != "end"
+        return token[1]
+
+    def body(self) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        while True:
+            kind, name, line = self.take()
+            if kind == "end":
+                return made
+            if kind != "name" or self.take()[1] != "=":
+                raise _Wrong(line, name)
+            self.note((name,), line)
+            made[name] = self.value((name,))
+            kind, found, line = self.take(breaks=False)
+            if kind not in ("line", "end"):
+                raise _Wrong(line, found)
+
+    def note(self, where: Where, line: int) -> None:
+        if where in self.lines:
+            self.repeated.append(where)
+        self.lines[where] = line
+
+    def value(self, where: Where) -> Any:
+        kind, found, line = self.take()
+        if len(where) > DEEPEST:
+            raise _Wrong(line, found)
+        if kind == "string":
+            return _string(found, line)
+        if kind == "number":
+            return float(found) if re.search("[.eE]", found) else int(found)
+        if found == "[":
+            return self.sequence(where)
+        if found == "{":
+            return self.mapping(where)
+        if found in _WORDS:
+            return _WORDS[found]
+        raise _Wrong(line, found)
+
+    def sequence(self, where: Where) -> list[Any]:
+        made: list[Any] = []
+        while self.peek() != "]":
+            place = (*where, len(made))
+            self.lines[place] = self.tokens[self.at][2]
+            made.append(self.value(place))
+            if self.peek() not in (",", "]"):
+                _, found, line = self.take()
+                raise _Wrong(line, found)
+            if self.peek() == ",":
+                self.take()
+        self.take()
+        return made
+
+    def mapping(self, where: Where) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        while self.peek() != "}":
+            kind, key, line = self.take()
+            if kind not in ("name", "string") or self.take()[1] not in ("=", ":"):
+                raise _Wrong(line, key)
+            key = _string(key, line) if kind == "string" else key
+            self.note((*where, key), line)
+            made[key] = self.value((*where, key))
+            if self.peek() == ",":
+                self.take()
+        self.take()
+        return made
+
+
+def read(content: bytes, findings: Findings) -> Document | None:
+    """The document, or None with an error."""
+    written = text(content, findings)
+    if written is None:
+        return None
+    try:
+        parser = _Parser(_tokens(written))
+        value = parser.body()
+    except (_Wrong, ValueError, RecursionError) as error:
+        line, found = error.args if isinstance(error, _Wrong) else (1, "a value")
+        findings.error(line, f"is no tfvars: unexpected {quoted(found)}", "write name = value with literal values")
+        return None
+    for where in parser.repeated:
+        findings.warn(parser.lines[where], f"{where[-1]} stands twice", "keep one, the last counts")
+    return Document(value, findings, parser.lines.get)
+
+
+def _tokens(written: str) -> list[tuple[str, str, int]]:
+    made: list[tuple[str, str, int]] = []
+    at, line = 0, 1
+    while at < len(written):
+        match = _TOKEN.match(written, at)
+        if match is None:
+            raise _Wrong(line, written[at])
+        if match.lastgroup != "skip":
+            made.append((str(match.lastgroup), match[0], line))
+        line += match[0].count("\n")
+        at = match.end()
+    return [*made, ("end", "end of file", line)]
+
+
+def _string(written: str, line: int) -> str:
+    try:
+        return str(json.loads(written))
+    except ValueError as error:
+        raise _Wrong(line, written) from error

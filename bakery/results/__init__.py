@@ -1,0 +1,1 @@
+"""Results of Fluid-Runs: values, rcc-run's table, JSON and trends."""

@@ -1,0 +1,54 @@
+"""The contract of test clusters, of the local one: real machines, a real Slurm."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bakery.fluid_run.base import Cluster
+from bakery.fluid_run.clusters.local import LocalClusters
+from bakery.library.base import ImageRecord
+from bakery.paths import StatePaths
+from bakery.settings import Settings, parse
+from tests.support.clusters import ClusterContract, order, workspace
+
+pytestmark = pytest.mark.machines
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Clusters of one machine from the image rcc-debian."""
+
+    settings: Settings
+    image: Path
+
+    def cluster(self, run_id: str) -> Cluster:
+        record = ImageRecord("rcc-debian", "d" * 64, "rcc-debian", "", "rcc-debian", "", location=str(self.image))
+        folder = workspace(self.settings.root / f"workspace-{run_id}")
+        return LocalClusters(self.settings).cluster(run_id, record, order("rcc-debian"), folder)
+
+    def leftovers(self) -> list[str]:
+        work = StatePaths(self.settings.state).work
+        machines = subprocess.run(["pgrep", "-f", str(work)], capture_output=True, text=True, check=False)
+        return [*map(str, work.glob("*")), *machines.stdout.split()]
+
+
+@pytest.fixture
+def bench(rcc_debian: Path, tmp_path: Path) -> Iterator[Bench]:
+    before = _digest(rcc_debian)
+    yield Bench(parse({"oven": "local"}, "test", tmp_path), rcc_debian)
+    assert _digest(rcc_debian) == before, "the image is never written"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+class TestLocalClusters(ClusterContract):
+    """All promises, with machines."""

@@ -1,0 +1,43 @@
+"""Spoils recipe files until it is stopped. Run: python -m tests.support.fuzz [--seconds N] [--seed N].
+
+A seed that fails is printed with its file and content; put it into a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from tests.support import recipe_tree
+from tests.support.mutation import FILES, mutated, survive
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**9))
+    chosen = parser.parse_args()
+    end = time.monotonic() + chosen.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        recipe_tree.write(Path(folder), FILES)
+        seed = chosen.seed
+        while time.monotonic() < end:
+            path, content = mutated(seed)
+            try:
+                survive(Path(folder), path, content)
+            except Exception:
+                traceback.print_exc()
+                print(f"seed {seed}: {path}\n{content!r}")
+                return 1
+            seed += 1
+    print(f"{seed - chosen.seed} spoilt files from seed {chosen.seed} on, none did harm")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

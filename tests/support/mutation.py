@@ -1,0 +1,132 @@
+"""Spoils recipe files at random, from a seed: what editors, merges and bad copies do, and worse."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bakery.errors import Severity
+from bakery.lock.model import Lock
+from bakery.plan.plan import draft
+from bakery.preview.decide import decide
+from bakery.report.plan import PlanReport, to_json
+from bakery.report.plan_markdown import render
+from bakery.settings import parse
+from tests.support import recipe_tree
+from tests.unit.recipe.test_load import MATRIX
+
+TFVARS = 'login_node_count = 0\npartitions = [\n  { name = "debug", zone = "<zone>" }\n]\n'
+FILES = {**recipe_tree.files(), "recipe.yaml": MATRIX, "test/rcc.auto.tfvars": TFVARS}
+F, B = "fluidrun.yaml", "cloudbuild.yaml"
+TARGETS = [path for path in FILES if not path.endswith(".sh")]
+PIECES = (
+    "{", "}", "[", "]", '"', "'", ":", ",", "\n", "\t", "\0", "&a", "*a", "<<: *a", "!!x", "- ", "null", "1e999", "{{",
+    "..", "/", "$", "${_", "@X@", "-1", "true", "\ufeff", "\udc80", "é", "\u2028", "{{user `x`}}", "? ", "| ", "#", "~",
+)  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    None, True, 0, -1, 1.5, 10**30, "", " ", "x" * 300, "../..", "/etc/passwd", "$_X", "{{user `image_name`}}", "é\n",
+    "\0", [], {}, [None], [[]], [{}], {"": ""}, {"a": None}, {"type": 3}, ["x", 1], [{"type": "shell", "script": []}],
+)  # fmt: skip
+
+
+def mutated(seed: int) -> tuple[str, bytes]:
+    """A file and its spoilt content: every third one is well written and holds something else than it should."""
+    chance = random.Random(seed)
+    path = chance.choice(TARGETS)
+    text = FILES[path]
+    if seed % 3 == 0 and (path.endswith(".json") or path in (F, B, "recipe.yaml")):
+        return path, retyped(path, text, chance).encode()
+    for _ in range(chance.randint(1, 4)):
+        text = chance.choice((cut, insert, replace, double_line, drop_line, swap))(text, chance)
+    content = text.encode("utf-8", "surrogateescape")
+    if chance.random() < 0.1:
+        at = chance.randrange(len(content) + 1)
+        content = content[:at] + bytes(chance.randrange(256) for _ in range(3)) + content[at:]
+    return path, content
+
+
+def retyped(path: str, text: str, chance: random.Random) -> str:
+    """The file with some of its values changed into any other, renamed or taken away."""
+    value = yaml.safe_load(text)  # JSON is YAML, too
+    for _ in range(chance.randint(1, 3)):
+        places = list(_places(value))
+        if not places:
+            break
+        held, key = chance.choice(places)
+        change = chance.random()
+        if change < 0.7:
+            held[key] = deepcopy(chance.choice(VALUES))
+        elif change < 0.85:
+            del held[key]
+        elif isinstance(held, dict):
+            held[chance.choice(PIECES)] = held.pop(key)
+        else:
+            held.insert(0, deepcopy(held[key]))
+    return json.dumps(value, indent=2) if path.endswith(".json") else yaml.safe_dump(value, sort_keys=False)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every mapping or list in a value with each of its keys."""
+    for key, held in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield value, key
+        yield from _places(held)
+
+
+def cut(text: str, chance: random.Random) -> str:
+    begin, end = sorted(chance.randrange(len(text) + 1) for _ in range(2))
+    return text[:begin] + text[min(end, begin + 40) :]
+
+
+def insert(text: str, chance: random.Random) -> str:
+    at = chance.randrange(len(text) + 1)
+    return text[:at] + chance.choice(PIECES) * chance.choice((1, 1, 1, 90)) + text[at:]
+
+
+def replace(text: str, chance: random.Random) -> str:
+    words = text.split() or [text]
+    word = chance.choice(words)
+    return text.replace(word, chance.choice((*PIECES, *words)), 1)
+
+
+def double_line(text: str, chance: random.Random) -> str:
+    lines = text.splitlines(keepends=True) or [""]
+    at = chance.randrange(len(lines))
+    return "".join([*lines[: at + 1], *lines[at:]])
+
+
+def drop_line(text: str, chance: random.Random) -> str:
+    lines = text.splitlines(keepends=True) or [""]
+    del lines[chance.randrange(len(lines))]
+    return "".join(lines)
+
+
+def swap(text: str, chance: random.Random) -> str:
+    other = FILES[chance.choice(TARGETS)]
+    at = chance.randrange(len(text) + 1)
+    return text[:at] + other[chance.randrange(len(other)) :][:60]
+
+
+def survive(root: Path, path: str, content: bytes) -> int:
+    """Load and plan the package with this file; returns how many problems there are, each with file and line."""
+    file = root / "packages" / recipe_tree.NAME / path
+    file.write_bytes(content)
+    recipes = recipe_tree.loaded(root)
+    plan = draft(parse({"oven": "fake"}, "test", root), recipes, Lock(), locked=False)
+    comment = render(to_json(PlanReport(decide(plan.images, (), {}), plan.problems)))
+    assert len(comment.encode()) < 65_536
+    lines = max(content.count(b"\n"), content.count(b"\r")) + content.count("\u2028".encode()) + 2
+    for problem in (*recipes.problems, *plan.problems):
+        assert problem.file
+        assert problem.message
+        assert problem.hint
+        assert 1 <= problem.line <= (lines if problem.file.endswith(path) else 10_000)
+        assert "\n" not in str(problem)
+    assert recipes.recipes or any(problem.severity is Severity.ERROR for problem in recipes.problems)
+    file.write_bytes(FILES[path].encode())
+    return len(recipes.problems)

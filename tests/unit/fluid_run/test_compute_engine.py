@@ -1,0 +1,286 @@
+"""Test clusters on Compute Engine against the fake Google Cloud; the tests put the agents' mail into the bucket."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.fluid_run.base import Stage, TestOrder
+from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
+from bakery.fluid_run.clusters.reaper import delete_instances
+from bakery.host.google import Google
+from bakery.library.base import ImageRecord
+from bakery.progress.activity import Activity
+from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.settings import parse
+from tests.fake_google import compute
+from tests.fake_google.cloud import Fault
+from tests.fake_google.server import FakeServer, serve
+
+OBJECT = "storage/storage/v1/b/p-bakery-artifacts/o/runs/r1"
+INSTANCES = "compute/compute/v1/projects/p/zones/us-central1-a/instances"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        running.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
+        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", {"name": "hpcc-1"})
+        yield running
+        assert running.cloud.violations == []
+
+
+def cluster(server: FakeServer, tmp_path: Path, *partitions: Partition, **more: str) -> ComputeEngineCluster:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url, **more}
+    settings = parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path)
+    (tmp_path / "workspace").mkdir(exist_ok=True)
+    (tmp_path / "workspace" / "hello.sh").write_text("echo hello\n")
+    shape = ClusterShape(partitions=partitions or (Partition("debug", machine_type="c2-standard-4"),))
+    jobs = tuple(
+        TestJob("hello", "hello.sh", f"out/{part.name}", part.name, f"--nodes={part.nodes}", time_limit=60)
+        for part in shape.partitions
+    )
+    order = TestOrder("hpcc-1", "d" * 64, "hpcc", "", Suite(jobs, shape), (), "abc", "gcc", "x86_64")
+    image = ImageRecord("hpcc-1", "d", "hpcc", "", "hpcc", "2026-01-01T00:00:00Z")
+    made = ComputeEngineClusters(settings, Google(settings.google)).cluster("r1", image, order, tmp_path / "workspace")
+    assert isinstance(made, ComputeEngineCluster)
+    return made
+
+
+def machines(server: FakeServer) -> dict[str, dict[str, object]]:
+    return {key.rpartition("/")[2]: item for key, item in server.cloud.items.items() if "/instances/" in key}
+
+
+def mail(made: ComputeEngineCluster, name: str, content: bytes) -> None:
+    """Put an agent's mail where its machine would."""
+    made.google.storage.bucket("p-bakery-artifacts").blob(f"runs/r1/{name}").upload_from_string(content)
+
+
+def say(made: ComputeEngineCluster, name: str, **status: object) -> None:
+    mail(made, f"{name}/status.json", json.dumps(status).encode())
+
+
+def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert set(machines(server)) == {"fr-r1-controller", "fr-r1-login-0", "fr-r1-debug-0", "fr-r1-debug-1"}
+    with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
+        assert {"agent.py", "course.json", "workspace/hello.sh"} <= set(tar.getnames())
+        told = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
+    addresses = {machine["address"] for machine in told["machines"]}
+    assert len(addresses) == 4
+    assert all(address.startswith("10.") for address in addresses)
+    assert all(not machine["mac"] for machine in told["machines"])
+
+
+def test_long_names_are_legal_and_differ(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path, Partition("c2_Standard.60-compact", nodes=2, machine_type="c2-standard-60"))
+    made.run_id = f"openfoam-intel-cascadelake-with-more-{'a' * 12}-20261124031500-ab12"
+    made.provision(Activity())
+    names = sorted(machines(server))
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
+    labels = {machine["labels"]["bakery-run"] for machine in machines(server).values()}  # type: ignore[index]
+    assert len(labels) == 1 and len(labels.pop()) <= 63
+    made.tear_down()
+    assert machines(server) == {}
+
+
+def test_machines_are_private_shielded_and_end_by_themselves(server: FakeServer, tmp_path: Path) -> None:
+    cluster(server, tmp_path).provision(Activity())
+    for machine in machines(server).values():
+        (card,) = machine["networkInterfaces"]  # type: ignore[misc]
+        assert "accessConfigs" not in card
+        assert machine["serviceAccounts"] == [
+            {
+                "email": "bakery-test@p.iam.gserviceaccount.com",
+                "scopes": ["https://www.googleapis.com/auth/devstorage.read_write"],
+            }
+        ]
+        assert machine["scheduling"]["instanceTerminationAction"] == "DELETE"  # type: ignore[index]
+        assert int(machine["scheduling"]["maxRunDuration"]["seconds"]) < 4000  # type: ignore[index]
+        assert machine["shieldedInstanceConfig"]["enableVtpm"] is True  # type: ignore[index]
+
+
+def test_a_key_of_ones_own_encrypts_every_disk(server: FakeServer, tmp_path: Path) -> None:
+    key = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
+    cluster(server, tmp_path, kmsKey=key).provision(Activity())
+    disks = [disk for machine in machines(server).values() for disk in machine["disks"]]  # type: ignore[attr-defined]
+    assert [disk["diskEncryptionKey"] for disk in disks] == [{"kmsKeyName": key}] * 4
+
+
+def test_a_partition_decides_its_machines(server: FakeServer, tmp_path: Path) -> None:
+    wide = Partition(
+        "gpu", nodes=1, machine_type="n1-standard-8", gpu_type="nvidia-tesla-v100", gpu_count=2, gvnic=True
+    )
+    cluster(server, tmp_path, wide, Partition("debug", nodes=1, preemptible=True, disk_size_gb=77)).provision(
+        Activity()
+    )
+    gpu, debug = machines(server)["fr-r1-gpu-0"], machines(server)["fr-r1-debug-0"]
+    assert str(gpu["machineType"]).endswith("n1-standard-8")
+    assert gpu["guestAccelerators"][0]["acceleratorCount"] == 2  # type: ignore[index]
+    assert gpu["networkInterfaces"][0]["nicType"] == "GVNIC"  # type: ignore[index]
+    assert debug["scheduling"]["provisioningModel"] == "SPOT"  # type: ignore[index]
+    assert debug["disks"][0]["initializeParams"]["diskSizeGb"] == "77"  # type: ignore[index]
+
+
+def test_no_more_nodes_than_the_jobs_need_and_what_their_machines_have(server: FakeServer, tmp_path: Path) -> None:
+    many = Partition("many", nodes=25, machine_type="c2-standard-60")
+    idle = Partition("idle", nodes=25, machine_type="c2-standard-60")
+    made = cluster(server, tmp_path, many, idle)
+    wide = TestJob("wide", "hello.sh", "out", "many", "--ntasks=120 --cpus-per-task=2", time_limit=60)
+    made.order = replace(made.order, suite=replace(made.order.suite, jobs=(wide,)))
+    made.provision(Activity())
+    assert [spec.name for spec in made.specs if spec.partition] == [f"many-{n}" for n in range(4)]
+    with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
+        told = json.load(tar.extractfile("course.json"))["machines"]  # type: ignore[arg-type]
+    assert (told[-1]["cpus"], told[-1]["memory_mb"]) == (60, int(0.9 * 60 * 4096))
+    assert (told[0]["name"], told[0]["cpus"]) == ("controller", 2)
+
+
+def test_a_zone_without_the_machine_type_gives_way_to_the_next(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("compute.machineTypes.get", 404))
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.zone == "us-central1-b"
+    with pytest.raises(InfrastructureFailed, match=r"no zone of .* has capacity: us-central1-f has no machine type x9"):
+        cluster(server, tmp_path, Partition("x", machine_type="x9-mega-1")).provision(Activity())
+
+
+def test_an_open_shell_is_for_ssh_through_iap_only(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.open_shell = True
+    made.provision(Activity())
+    assert all("image-bakery" in machine["tags"]["items"] for machine in machines(server).values())  # type: ignore[index]
+    assert all("accessConfigs" not in machine["networkInterfaces"][0] for machine in machines(server).values())  # type: ignore[index]
+    assert made.logins()[0].startswith("controller: gcloud compute ssh fr-r1-controller --zone=us-central1-a")
+
+
+def test_status_is_the_controllers_unless_another_machine_broke(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.status().stage is Stage.START
+    say(made, "controller", stage="run", jobs_done=1, jobs_total=2)
+    assert (made.status().jobs_done, made.status().jobs_total) == (1, 2)
+    say(made, "debug-1", stage="start", error="no munge", ended=True)
+    assert made.status().error == "no munge"
+
+
+def test_a_machine_that_is_gone_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    del server.cloud.items[f"{INSTANCES}/fr-r1-debug-1"]
+    with pytest.raises(InfrastructureFailed, match="debug-1 is gone"):
+        made.status()
+
+
+def test_collects_results_and_consoles(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, text in (("agent-results.json", b"{}"), ("outputs/out/stdout", b"hello")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+    mail(made, "controller/results.tar", packed.getvalue())
+    server.cloud.media[f"serial {INSTANCES}/fr-r1-debug-0"] = b"kernel panic"
+    made.collect(tmp_path / "results")
+    assert (tmp_path / "results" / "outputs" / "out" / "stdout").read_text() == "hello"
+    assert (tmp_path / "results" / "machines" / "debug-0" / "console.log").read_text() == "kernel panic"
+
+
+def test_tear_down_leaves_nothing_and_may_be_called_twice(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    made.tear_down()
+    assert machines(server) == {}
+    assert not [key for key in server.cloud.items if key.endswith("seed.tar")]
+    made.tear_down()
+
+
+def test_goes_to_the_next_zone_without_capacity(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("instances.insert", 503, times=1, reason="ZONE_RESOURCE_POOL_EXHAUSTED"))
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.zone == "us-central1-b"
+    assert all("/zones/us-central1-b/" in key for key in server.cloud.items if "/instances/" in key)
+
+
+def test_a_403_says_what_to_do(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.faults.append(Fault("instances.insert", 403, times=-1))
+    with pytest.raises(Uncertain, match="role"):
+        cluster(server, tmp_path).provision(Activity())
+
+
+def test_the_reaper_takes_what_others_left(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert delete_instances(made.google, "labels.bakery = test") == 4
+    assert machines(server) == {}
+
+
+def test_only_the_machines_of_the_run_are_deleted_and_stopped_ones_too(server: FakeServer, tmp_path: Path) -> None:
+    """Compute Engine keeps a stopped machine (TERMINATED) and its disk; one that is STOPPING goes by itself."""
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.items[f"{INSTANCES}/fr-r1-login-0"]["status"] = "STOPPING"
+    server.cloud.items[f"{INSTANCES}/fr-r1-debug-0"]["status"] = "TERMINATED"
+    of_another_run = {"bakery": "test", "bakery-run": "r2"}
+    for name, labels in {"somebodys": {}, "fr-r2-controller": of_another_run}.items():
+        server.cloud.items[f"{INSTANCES}/{name}"] = {"name": name, "status": "RUNNING", "labels": labels}
+    made.tear_down()
+    assert set(machines(server)) == {"fr-r1-login-0", "somebodys", "fr-r2-controller"}
+
+
+def test_a_machine_that_is_gone_before_its_turn_is_deleted_all_the_same(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.faults.append(Fault("instances.delete", 404))
+    assert delete_instances(made.google, "labels.bakery = test") == 4
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("instances.insert", 429, times=2), Fault("instances.insert", half=True)], ids=str
+)
+def test_a_machine_that_is_refused_for_a_moment_is_asked_for_again(
+    server: FakeServer, tmp_path: Path, fault: Fault
+) -> None:
+    """Also when it was made and only the answer got lost."""
+    server.cloud.faults.append(replace(fault))
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert (made.zone, len(machines(server))) == ("us-central1-a", 4)
+
+
+@pytest.mark.parametrize("code", [400, 403, 409])
+def test_a_machine_that_cannot_be_deleted_keeps_no_other(server: FakeServer, tmp_path: Path, code: int) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.faults.append(Fault("instances.delete", code))
+    made.tear_down()
+    assert len(machines(server)) == 1, "and Compute Engine deletes it at its deadline"
+    assert not [key for key in server.cloud.items if key.endswith("seed.tar")]
+    server.cloud.faults.append(Fault("instances.delete", code))
+    with pytest.raises(BakeryError):
+        delete_instances(made.google, "labels.bakery = test")
+
+
+@pytest.mark.parametrize("method", ["machineTypes.get", "instances.insert", "instances.list", "storage.objects.insert"])
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 412])
+def test_every_refusal_is_told_in_the_bakerys_words(server: FakeServer, tmp_path: Path, method: str, code: int) -> None:
+    server.cloud.faults.append(Fault(method, code, times=-1))
+    made = cluster(server, tmp_path)
+    with pytest.raises(BakeryError):
+        made.provision(Activity())
+    server.cloud.faults.clear()
+    made.tear_down()
+    assert machines(server) == {}

@@ -1,0 +1,68 @@
+"""A run whose cluster can't be asked for a while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import Uncertain
+from bakery.fluid_run import runner
+from bakery.fluid_run.base import AgentStatus, Cluster, TestOrder, Verdict
+from bakery.fluid_run.clusters.fake import FakeCluster
+from bakery.library.base import ImageRecord, Proof
+from bakery.paths import StatePaths
+from bakery.progress.activity import Activity
+from tests.support.clusters import order
+
+IMAGE = ImageRecord("a-1", "d" * 64, "a", "", "a", "2026-01-01T00:00:00Z")
+
+
+class Shelf:
+    """A library with the one image."""
+
+    def find(self, _name: str) -> ImageRecord:
+        return IMAGE
+
+    def prove(self, _name: str, proof: Proof, _tests: str) -> None:
+        self.proof = proof
+
+
+class Hidden(FakeCluster):
+    """A cluster that nobody sees ``looks`` times."""
+
+    looks = 2
+
+    def status(self) -> AgentStatus:
+        self.looks -= 1
+        if self.looks >= 0:
+            raise Uncertain("read status.json of the run: 503")
+        return super().status()
+
+
+class Hiding:
+    """Counts the clusters that it makes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made = 0
+
+    def cluster(self, run_id: str, _image: ImageRecord, order: TestOrder, _workspace: Path) -> Cluster:
+        self.made += 1
+        return Hidden({}, order, self.folder, run_id)
+
+
+def test_a_run_goes_on_while_its_cluster_can_not_be_asked(tmp_path: Path) -> None:
+    said: list[str] = []
+    clusters, shelf = Hiding(tmp_path / "fake"), Shelf()
+    done = runner.run(order("a-1"), shelf, clusters, StatePaths(tmp_path), Activity(said.append))
+    assert (done.verdict, shelf.proof, clusters.made) == (Verdict.PASSED, Proof.PASSED, 1)
+    assert said.count("testing: the run goes on, but it is not seen: read status.json of the run: 503") == 2
+
+
+def test_a_cluster_that_is_not_seen_for_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "UNANSWERED_SECONDS", -1.0)
+    clusters = Hiding(tmp_path / "fake")
+    with pytest.raises(Uncertain, match="503"):
+        runner.run(order("a-1"), Shelf(), clusters, StatePaths(tmp_path), Activity())
+    assert clusters.made == runner.TRIES

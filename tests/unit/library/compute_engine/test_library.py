@@ -1,0 +1,178 @@
+"""What only the Compute Engine library has; the rest is in the contract that all libraries share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import BakeryError, Uncertain
+from bakery.fluid_run.base import JobResult, RunResult, Verdict
+from bakery.library.base import ImageState, Proof
+from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.library.retention import prune
+from bakery.report.library import report
+from bakery.settings import parse
+from tests.fake_google import compute
+from tests.fake_google.cloud import Fault
+from tests.fake_google.server import FakeServer, serve
+
+IMAGES = "compute/compute/v1/projects/p/global/images"
+TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        running.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
+        for number in range(3):
+            labels = {"bakery-digest": f"d{number}", "bakery-family": "hpcc", "bakery-recipe": "hpcc"}
+            compute.add_image(running.cloud, IMAGES, {"name": f"hpcc-{number}", "labels": labels})
+        yield running
+        assert running.cloud.violations == []
+
+
+@pytest.fixture
+def library(server: FakeServer) -> ComputeEngineLibrary:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    return ComputeEngineLibrary(parse({"oven": "cloud-build", "google": google}, "gcp", Path()))
+
+
+def run(*jobs: JobResult) -> RunResult:
+    return RunResult("run-1", "hpcc-0", "t", Verdict.PASSED, "2026-01-01T00:00:00Z", jobs)
+
+
+def test_promotion_patches_and_never_replaces(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    library.promote("hpcc-0", "hpcc")
+    assert library.promote("hpcc-1", "hpcc") == "hpcc-0"
+    methods = {method for _, method, _ in server.cloud.calls}
+    assert "compute.images.patch" in methods
+    assert not methods & {"compute.images.insert", "compute.images.delete"}
+    old = library.find("hpcc-0")
+    assert old is not None
+    assert (old.state, old.replacement) == ("DEPRECATED", "hpcc-1")
+
+
+def test_the_manifest_goes_with_its_image_and_the_results_stay(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    library.keep_manifest("hpcc-0", {"base debian-12": "1"})
+    library.record_run(run())
+    library.promote("hpcc-0", "hpcc")
+    library.promote("hpcc-1", "hpcc")
+    image = library.find("hpcc-0")
+    assert image is not None
+    assert library.retire(image, ImageState.DELETED) == image.size
+    assert library.manifest("hpcc-0") == {}
+    assert [found.run_id for found in library.runs("hpcc-0")] == ["run-1"]
+
+
+def test_an_image_without_a_manifest_can_be_deleted(library: ComputeEngineLibrary) -> None:
+    assert library.deprecate("hpcc-0")
+    image = library.find("hpcc-0")
+    assert image is not None
+    assert library.retire(image, ImageState.DELETED) == image.size
+
+
+def test_what_somebody_deprecated_without_a_date_stays_and_is_told(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    server.cloud.items[f"{IMAGES}/hpcc-0"]["deprecated"] = {"state": "DEPRECATED"}
+    done = prune(library, 0)
+    assert [(step.image.name, step.why) for step in done.kept] == [("hpcc-0", "nobody noted when it was deprecated")]
+    assert library.find("hpcc-0") is not None
+
+
+def test_a_rollback_makes_the_older_image_the_familys_again(library: ComputeEngineLibrary, server: FakeServer) -> None:
+    library.promote("hpcc-0", "hpcc")
+    library.promote("hpcc-1", "hpcc")
+    library.promote("hpcc-0", "hpcc")
+    assert library.families() == {"hpcc": "hpcc-0"}
+    newest = library.google.images.get_from_family(project="p", family="hpcc")
+    assert newest.name == "hpcc-0"
+
+
+def test_label_changes_of_two_writers_both_arrive(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    errors: list[Exception] = []
+
+    def prove(digest: str) -> None:
+        try:
+            library.prove("hpcc-0", Proof.PASSED, digest)
+        except BakeryError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=prove, args=(f"t{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = library.find("hpcc-0")
+    assert errors == []
+    assert found is not None
+    assert found.proof is Proof.PASSED
+    assert found.labels["bakery-recipe"] == "hpcc"
+
+
+def test_many_images_come_page_by_page(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    for number in range(3, 1203):
+        labels = {"bakery-digest": f"d{number}", "bakery-family": "x"}
+        compute.add_image(server.cloud, IMAGES, {"name": f"x-{number}", "labels": labels})
+    compute.add_image(server.cloud, IMAGES, {"name": "somebody-elses"})
+    assert len(library.images()) == 1203
+    assert sum(1 for _, method, _ in server.cloud.calls if method == "compute.images.list") == 3
+
+
+def test_results_go_to_the_table_once(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    fields = [{"name": "command_group", "type": "STRING", "mode": "REQUIRED"}, {"name": "runtime", "type": "FLOAT64"}]
+    server.cloud.items[TABLE] = {"schema": {"fields": fields}}
+    result = run(JobResult({"command_group": "hello", "runtime": 1.5}, passed=True))
+    library.record_run(result)
+    library.record_run(result)
+    assert [row["json"]["command_group"] for row in server.cloud.rows[TABLE]] == ["hello"]
+    assert library.runs("hpcc-0") == [result]
+    assert library.runs("hpcc-1") == []
+
+
+def test_the_report_tells_of_the_runs_and_there_may_be_none_yet(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    server.cloud.items[TABLE] = {"tableReference": {}}
+    library.record_run(run())
+    library.record_run(replace(run(), run_id="run-2", started="2026-01-02T00:00:00Z"))
+    found = report(library)
+    assert [one["run_id"] for one in found["runs"]] == ["run-1", "run-2"]
+    assert {image["name"]: image["tested"] for image in found["images"]} == {
+        "hpcc-0": "2026-01-02T00:00:00Z",
+        "hpcc-1": "",
+        "hpcc-2": "",
+    }
+    server.cloud.items.clear()
+    assert library.runs() == ()
+
+
+def test_a_refused_row_is_told(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    server.cloud.items[TABLE] = {"schema": {"fields": [{"name": "command_group", "type": "STRING"}]}}
+    with pytest.raises(BakeryError, match="wrong_field"):
+        library.record_run(run(JobResult({"wrong_field": 1})))
+
+
+def test_sharing_adds_members_and_keeps_the_others(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    library.share("hpcc-0", ["group:a@example.com"])
+    library.share("hpcc-0", ["serviceAccount:b@example.com"])
+    (policy,) = server.cloud.policies.values()
+    (binding,) = policy["bindings"]
+    assert binding["role"] == "roles/compute.imageUser"
+    assert binding["members"] == ["group:a@example.com", "serviceAccount:b@example.com"]
+    before = len(server.cloud.calls)
+    library.share("hpcc-0", ["group:a@example.com"])
+    assert len(server.cloud.calls) == before + 1  # nothing to change
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refusal_is_uncertain_and_never_gone(server: FakeServer, library: ComputeEngineLibrary, code: int) -> None:
+    server.cloud.faults.append(Fault("compute.images.get$", code))
+    with pytest.raises(Uncertain):
+        library.find("hpcc-0")

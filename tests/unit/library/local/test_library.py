@@ -1,0 +1,427 @@
+"""What the local library promises beyond the contract: files, records, and what becomes of damaged ones."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.fluid_run.base import Figure, JobResult, RunResult, Stage, Verdict
+from bakery.library import make
+from bakery.library.base import ImageState, Proof
+from bakery.library.local import database, files
+from bakery.library.local.database import Database
+from bakery.library.local.library import LocalLibrary
+from bakery.library.local.migrations import MIGRATIONS
+from bakery.library.local.repair import Repaired, repair
+from bakery.recipe.model import Metric
+from bakery.results.app_runs import APP_RUNS
+from tests.unit.library.conftest import Kitchen
+
+
+def test_make_gives_the_local_library_for_the_fake_oven(kitchen: Kitchen) -> None:
+    assert isinstance(make(kitchen.settings), LocalLibrary)
+
+
+def test_a_published_file_moves_below_its_digest_and_nobody_may_write_to_it(kitchen: Kitchen) -> None:
+    record = replace(kitchen.record("rcc", "one"), labels={"recipe": "rcc"}, inputs={"install.sh": "abc"})
+    baked = kitchen.file("content")
+    made = kitchen.library.publish(record, baked)
+    file = kitchen.library.image_file(record.name)
+    assert file.name == f"{record.digest}.qcow2"
+    assert file.read_text() == "content"
+    assert file.stat().st_mode & 0o222 == 0
+    assert not baked.exists()
+    assert made == replace(record, size=7, location=str(file))
+    assert kitchen.again().find(record.name) == made
+
+
+def test_a_second_file_of_the_same_image_is_dropped(kitchen: Kitchen) -> None:
+    record = kitchen.record("rcc", "one")
+    first = kitchen.library.publish(record, kitchen.file("first"))
+    second = kitchen.file("second, longer")
+    assert kitchen.library.publish(replace(record, created="2027-01-01T00:00:00Z"), second) == first
+    assert kitchen.library.image_file(record.name).read_text() == "first"
+    assert not second.exists()
+
+
+def test_a_file_on_another_file_system_is_copied(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == kitchen.folder.stat().st_dev:
+        pytest.skip("no second file system here")
+    baked = shared / f"bakery-test-{os.getpid()}.qcow2"
+    baked.write_text("content")
+    made = kitchen.library.publish(kitchen.record("rcc", "one"), baked)
+    assert Path(made.location).read_text() == "content"
+    assert not baked.exists()
+    assert not list(kitchen.library.files.folder.glob(".*"))
+
+
+def test_an_image_whose_file_was_taken_away_is_gone(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.library.promote(image.name, "rcc")
+    Path(image.location).unlink()
+    assert kitchen.library.find(image.name) is None
+    assert list(kitchen.library.images()) == []
+    assert dict(kitchen.library.families()) == {}
+    with pytest.raises(BakeryError, match=f"no image {image.name}"):
+        kitchen.library.image_file(image.name)
+
+
+def test_an_image_that_is_baked_again_after_its_file_went_is_a_new_candidate(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.library.prove(image.name, Proof.PASSED, "tests")
+    kitchen.library.promote(image.name, "rcc")
+    Path(image.location).unlink()
+    again = kitchen.bake("rcc", "one")
+    assert (again.name, again.family, again.proof) == (image.name, "", Proof.UNTESTED)
+    assert dict(kitchen.library.families()) == {}
+    assert [event.event for event in kitchen.library.history("rcc")] == ["promoted", "lost"]
+
+
+def test_release_passes_over_a_proven_image_whose_file_is_gone(kitchen: Kitchen) -> None:
+    first, gone, last = (kitchen.bake("rcc", word) for word in ("one", "two", "three"))
+    for image in (first, gone, last):
+        kitchen.library.prove(image.name, Proof.PASSED, "tests")
+        kitchen.library.promote(image.name, "rcc")
+    Path(gone.location).unlink()
+    assert kitchen.library.release(last.name, "rcc") == first.name
+
+
+def test_a_file_of_the_wrong_size_is_uncertain_and_says_how_to_go_on(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    Path(image.location).chmod(0o644)
+    Path(image.location).write_text("o")
+    with pytest.raises(Uncertain, match="1 bytes, it was published with 3") as raised:
+        kitchen.library.find(image.name)
+    assert f"rm {image.location}" in raised.value.hint
+
+
+def test_a_damaged_database_is_uncertain_never_gone(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.library.close()
+    for file in kitchen.library.database.file.parent.glob("library.sqlite*"):
+        file.unlink()
+    kitchen.library.database.file.write_bytes(b"no database at all, " * 500)
+    for ask in (kitchen.again().images, kitchen.again().families, lambda: kitchen.again().find(image.name)):
+        with pytest.raises(Uncertain, match="damaged") as raised:
+            ask()
+    subprocess.run(["bash", "-c", raised.value.hint.partition("(")[2].partition(")")[0]], check=True)
+    assert [image.name for image in kitchen.again().images()] == [image.name]
+
+
+def test_a_database_that_cannot_be_opened_is_uncertain(kitchen: Kitchen) -> None:
+    kitchen.library.database.file.mkdir(parents=True)
+    with pytest.raises(Uncertain, match="unable to open"):
+        kitchen.library.find("rcc-000000000000")
+
+
+def test_a_file_that_cannot_be_looked_at_is_uncertain(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = kitchen.bake("rcc", "one")
+    real = Path.stat
+
+    def refuse(path: Path, **given: bool) -> os.stat_result:
+        if path.suffix == ".qcow2":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **given)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(Uncertain, match="Permission denied"):
+        kitchen.library.find(image.name)
+
+
+def test_a_lost_database_is_filled_again_from_the_folder(kitchen: Kitchen) -> None:
+    made = [kitchen.bake("rcc", word) for word in ("one", "two")]
+    kitchen.library.close()
+    for file in kitchen.library.database.file.parent.glob("library.sqlite*"):
+        file.unlink()
+    assert list(kitchen.library.images()) == made
+    assert list(kitchen.again().images()) == made
+
+
+def test_an_image_that_was_published_and_not_recorded_is_adopted(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = kitchen.record("rcc", "one")
+    kitchen.library.files.publish(record, kitchen.file("content"))  # the process dies before the row is written
+    found = kitchen.again().find(record.name)
+    assert found is not None
+    assert (found.digest, found.size, found.state) == (record.digest, 7, ImageState.ACTIVE)
+    assert [image.name for image in kitchen.library.images()] == [record.name]
+
+
+def test_a_sidecar_without_its_image_is_not_an_image(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.library.files.publish(kitchen.record("rcc", "two"), kitchen.file("content"))
+    for path in kitchen.library.files.folder.glob("*.qcow2"):
+        if path != Path(image.location):
+            path.unlink()
+    assert [found.name for found in kitchen.library.images()] == [image.name]
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"{", b"[]", b"\xff\xfe", b'{"version": 1}', b'{"publication": "x", "record": {}, "version": 1}']
+)
+def test_a_damaged_sidecar_is_no_image_and_no_traceback(kitchen: Kitchen, broken: bytes) -> None:
+    record = kitchen.record("rcc", "one")
+    kitchen.library.files.publish(record, kitchen.file("content"))
+    kitchen.library.files.sidecar(record.name).write_bytes(broken)
+    assert kitchen.library.find(record.name) is None
+    assert list(kitchen.library.images()) == []
+
+
+def test_two_images_with_one_digest_share_the_file(kitchen: Kitchen) -> None:
+    first = kitchen.record("rcc", "one")
+    second = replace(first, name="other-1", candidate_for="other")
+    kitchen.library.publish(first, kitchen.file("content"))
+    kitchen.library.publish(second, kitchen.file("content"))
+    assert kitchen.library.image_file(first.name) == kitchen.library.image_file(second.name)
+    assert len(list(kitchen.library.files.folder.glob("*.qcow2"))) == 1
+
+
+@pytest.mark.parametrize("call", range(1, 4))
+def test_a_full_disk_leaves_nothing_and_keeps_the_baked_file(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    kitchen.bake("rcc", "zero")
+    before = sorted(path.name for path in kitchen.library.files.folder.iterdir())
+    calls = 0
+
+    def full(handle: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise OSError(28, "No space left on device")
+
+    record, baked = kitchen.record("rcc", "one"), kitchen.file("content")
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "fsync", full)
+        with pytest.raises(InfrastructureFailed, match="No space left") as raised:
+            kitchen.library.publish(record, baked)
+    assert "bakery prune" in raised.value.hint
+    if call < 3:  # the third is the folder's, after the rename: the image is whole and there
+        assert sorted(path.name for path in kitchen.library.files.folder.iterdir()) == before
+        assert baked.read_text() == "content"
+        assert kitchen.library.find(record.name) is None
+    else:
+        assert kitchen.library.find(record.name) is not None
+    assert kitchen.library.publish(record, baked).name == record.name
+
+
+def test_a_full_disk_below_the_database_is_said_and_the_image_adopted_later(kitchen: Kitchen) -> None:
+    kitchen.bake("rcc", "zero")
+    with kitchen.library.database.reading() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+    record = replace(kitchen.record("rcc", "one"), inputs={f"file{i}": "x" * 64 for i in range(500)})
+    with pytest.raises(InfrastructureFailed, match="no space left"):
+        kitchen.library.publish(record, kitchen.file("content"))
+    found = kitchen.again().find(record.name)
+    assert found is not None
+    assert found.inputs == record.inputs
+
+
+def test_repair_clears_what_killed_processes_left(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    folder = kitchen.library.files.folder
+    (folder / ".publishing-999999999-abc").write_text("half")
+    mine = folder / f".publishing-{os.getpid()}-abc"
+    mine.write_text("somebody writes this now")
+    orphan = kitchen.record("rcc", "two")
+    kitchen.library.files.publish(orphan, kitchen.file("content"))
+    lonely = kitchen.record("rcc", "three")
+    kitchen.library.files.publish(lonely, kitchen.file("content"))
+    kitchen.library.files.image(lonely.digest).unlink()
+    (folder / "stranger.qcow2").write_text("whose?")
+    repaired = repair(kitchen.library)
+    said = "\n".join(repaired.done)
+    assert "took away .publishing-999999999-abc" in said
+    assert f"adopted {orphan.name}" in said
+    assert f"took away {lonely.name}.json" in said
+    assert repaired.left == ("nothing says what stranger.qcow2 is",)
+    assert mine.exists()
+    assert [found.name for found in kitchen.library.images()] == [image.name, orphan.name]
+    assert repair(kitchen.library) == Repaired((), repaired.left)
+
+
+def test_an_image_belongs_to_one_family(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.library.promote(image.name, "rcc")
+    with pytest.raises(BakeryError, match="is the image of the family rcc"):
+        kitchen.library.promote(image.name, "other")
+
+
+def test_why_kept_gives_the_reason(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    assert kitchen.library.why_kept(image.name) == ""
+    kitchen.library.promote(image.name, "rcc")
+    assert kitchen.library.why_kept(image.name) == "the family rcc points at it"
+    assert "no image x" in kitchen.library.why_kept("x")
+
+
+def test_families_keep_their_history(kitchen: Kitchen) -> None:
+    first, second = kitchen.bake("rcc", "one"), kitchen.bake("rcc", "two")
+    kitchen.library.prove(first.name, Proof.PASSED, "tests")
+    for image in (first, second):
+        kitchen.library.promote(image.name, "rcc")
+    kitchen.library.promote(second.name, "rcc")
+    kitchen.library.release(second.name, "rcc")
+    assert [(event.event, event.previous, event.image) for event in kitchen.library.history("rcc")] == [
+        ("promoted", "", first.name),
+        ("promoted", first.name, second.name),
+        ("given back", second.name, first.name),
+    ]
+
+
+def test_proofs_keep_their_history(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.library.prove(image.name, Proof.FAILED, "a")
+    kitchen.library.prove(image.name, Proof.PASSED, "b")
+    assert [(tests, proof) for tests, proof, _ in kitchen.library.proofs(image.name)] == [
+        ("a", Proof.FAILED),
+        ("b", Proof.PASSED),
+    ]
+
+
+def test_bake_times_are_the_last_of_each_family(kitchen: Kitchen) -> None:
+    for family, content, seconds in (("rcc", "one", 10.0), ("rcc", "two", 20.0), ("hpcc", "x", 5.0)):
+        record = replace(kitchen.record(family, content), bake_seconds=seconds)
+        kitchen.library.publish(record, kitchen.file(content))
+    assert kitchen.library.bake_times() == {"rcc": 20.0, "hpcc": 5.0}
+
+
+def run_result(image: str = "rcc-1", run_id: str = "run-1", **fields: object) -> RunResult:
+    row = {
+        "command_group": "hpcc",
+        "execution_command": "test/hpcc.sh",
+        "build_id": run_id,
+        "datetime": "2026-01-01T00:00:00",
+        "exit_code": 0,
+        "git_sha": "abc",
+        "runtime": 1.5,
+        "gvnic": False,
+        "stdout": "much",
+        "node_count": 2,
+        "gpu_type": None,
+    }
+    metric = Metric("hpl", "WR.*", "GFLOPS", reference=2.0, lower=-0.1)
+    job = JobResult(row, (Figure(metric, 2.5, True), Figure(metric, None, False)), True, "")
+    made = RunResult(run_id, image, "tests", Verdict.PASSED, "2026-01-01T00:00:00Z", (job,), {"provision": 1.5})
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def test_a_run_is_read_back_as_it_was(kitchen: Kitchen) -> None:
+    result = run_result(failed_stage=Stage.JUDGE, reason="too slow", folder="/runs/1", verdict=Verdict.FAILED)
+    kitchen.library.record_run(result)
+    assert list(kitchen.library.runs("rcc-1")) == [replace(result, jobs=(_with_image(result.jobs[0], "rcc-1"),))]
+    assert list(kitchen.library.runs("other")) == []
+
+
+def _with_image(job: JobResult, image: str) -> JobResult:
+    return replace(job, row={**job.row, "vm_image": image})
+
+
+def test_runs_come_oldest_first_and_without_outputs_on_request(kitchen: Kitchen) -> None:
+    kitchen.library.record_run(run_result(run_id="b", started="2026-01-02T00:00:00Z"))
+    kitchen.library.record_run(run_result(run_id="a", started="2026-01-01T00:00:00Z"))
+    found = kitchen.library.runs(outputs=False)
+    assert [run.run_id for run in found] == ["a", "b"]
+    assert all("stdout" not in job.row for run in found for job in run.jobs)
+
+
+def test_the_same_run_again_takes_the_place_of_the_first(kitchen: Kitchen) -> None:
+    kitchen.library.record_run(run_result())
+    kitchen.library.record_run(run_result(verdict=Verdict.ERROR, jobs=()))
+    (found,) = kitchen.library.runs()
+    assert (found.verdict, found.jobs) == (Verdict.ERROR, ())
+
+
+def test_app_runs_has_rcc_runs_columns_and_nothing_else(kitchen: Kitchen) -> None:
+    kitchen.library.record_run(run_result())
+    with kitchen.library.database.reading() as connection:
+        (row,) = connection.execute("SELECT * FROM app_runs").fetchall()
+    assert list(row.keys()) == [field.name for field in APP_RUNS]
+    assert (row["command_group"], row["runtime"], row["node_count"], row["vm_image"]) == ("hpcc", 1.5, 2, "rcc-1")
+
+
+def test_a_job_that_never_ran_is_kept_but_is_no_row_of_app_runs(kitchen: Kitchen) -> None:
+    job = JobResult({"command_group": "hpcc", "execution_command": "x", "odd": [1]}, reason="never submitted")
+    kitchen.library.record_run(run_result(jobs=(job,)))
+    (found,) = kitchen.library.runs()
+    assert found.jobs[0].reason == "never submitted"
+    assert found.jobs[0].row["odd"] == [1]
+    with kitchen.library.database.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM app_runs").fetchone()[0] == 0
+
+
+def test_an_older_database_is_brought_up_to_date_with_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "library.sqlite"
+    old = Database(file)
+    with old.writing() as connection:
+        connection.execute("INSERT INTO promotions (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
+    old.close()
+    new = Database(file, (*MIGRATIONS, "ALTER TABLE promotions ADD COLUMN by TEXT NOT NULL DEFAULT 'nobody';"))
+    with new.reading() as connection:
+        assert [tuple(row) for row in connection.execute("SELECT image, by FROM promotions")] == [("i", "nobody")]
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+    new.close()
+    with pytest.raises(Uncertain, match="newer bakery") as raised, old.reading():
+        pass
+    assert raised.value.hint == "update this checkout"
+
+
+def test_a_migration_that_fails_leaves_the_version_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "library.sqlite"
+    broken = Database(file, (*MIGRATIONS, "CREATE TABLE half (x); SELECT * FROM nowhere;"))
+    with pytest.raises(Uncertain, match="nowhere"), broken.reading():
+        pass
+    whole = Database(file)
+    with whole.reading() as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'half'").fetchall()
+    whole.close()
+    assert found == []
+
+
+def test_a_transaction_that_fails_leaves_nothing(kitchen: Kitchen) -> None:
+    with pytest.raises(ValueError, match="stop"), kitchen.library.database.writing() as connection:
+        connection.execute("INSERT INTO promotions (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
+        raise ValueError("stop")
+    assert kitchen.library.history("f") == []
+
+
+def test_a_transaction_that_fails_at_its_very_end_leaves_the_next_one_alone(tmp_path: Path) -> None:
+    late = "CREATE TABLE a (id INTEGER PRIMARY KEY, b REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)"
+    made = Database(tmp_path / "late.sqlite", (late + ";",))
+    with pytest.raises(Uncertain, match="FOREIGN KEY"), made.writing() as connection:
+        connection.execute("INSERT INTO a VALUES (1, 2)")
+    with made.writing() as connection:
+        connection.execute("INSERT INTO a VALUES (3, 3)")
+    with made.reading() as connection:
+        assert [row["id"] for row in connection.execute("SELECT id FROM a")] == [3]
+    made.close()
+
+
+def test_a_locked_database_is_uncertain(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = kitchen.bake("rcc", "one")
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(kitchen.library.database.file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(Uncertain, match="locked by another process"):
+            kitchen.again().promote(image.name, "rcc")
+        assert kitchen.again().find(image.name) == image  # readers go on
+    finally:
+        other.close()
+
+
+def test_a_library_that_was_deleted_and_made_anew_is_seen(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    for path in sorted(kitchen.library.database.file.parent.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert kitchen.library.find(image.name) is None
+    assert kitchen.bake("rcc", "one").name == image.name

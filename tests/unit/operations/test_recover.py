@@ -1,0 +1,197 @@
+"""What a killed run left over is cleared, and nothing that may still be somebody's."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.operations import recover
+
+HERE = "this-machine"
+DEAD = 4194304 + 7  # above the largest process id there is
+
+
+def lock(backend: Path, pid: int, host: str = HERE, name: str = "a") -> Path:
+    folder = backend / ".pulumi" / "locks" / "organization" / "image-bakery" / "dev"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps({"pid": pid, "hostname": host, "username": "u"}), encoding="utf-8")
+    return file
+
+
+def test_the_lock_of_a_dead_engine_is_cleared(tmp_path: Path) -> None:
+    file = lock(tmp_path, DEAD)
+    waited: list[float] = []
+    said, free = recover.clear_locks(tmp_path, "dev", HERE, waited.append)
+    assert not file.exists() and waited == []
+    assert free
+    assert str(DEAD) in said[0]
+
+
+def test_the_lock_of_another_machine_stays(tmp_path: Path) -> None:
+    file = lock(tmp_path, DEAD, "other")
+    assert recover.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert file.exists()
+
+
+def test_a_lock_that_stays_keeps_no_other(tmp_path: Path) -> None:
+    kept = lock(tmp_path, DEAD, "other", "a")
+    kept.with_name(f"{kept.name}.attrs").write_text("{}", encoding="utf-8")
+    gone = lock(tmp_path, DEAD, name="b")
+    said, free = recover.clear_locks(tmp_path, "dev", HERE)
+    assert (len(said), free) == (1, False)
+    assert kept.exists() and not gone.exists()
+
+
+def test_what_can_not_be_opened_is_left_alone_and_keeps_no_other(tmp_path: Path) -> None:
+    gone = lock(tmp_path, DEAD, name="b")
+    closed = gone.with_name("a.json")
+    closed.mkdir()
+    said, _ = recover.clear_locks(tmp_path, "dev", HERE)
+    assert closed.exists() and not gone.exists()
+    assert len(said) == 1
+
+
+def engine(proc: Path, backend: str, state: str = "S", name: str = "pulumi") -> None:
+    """A process 77 as /proc shows it."""
+    folder = proc / "77"
+    folder.mkdir(parents=True)
+    (folder / "stat").write_bytes(f"77 ({name}) {state} 1 77 77 0 -1".encode(errors="surrogateescape"))
+    (folder / "environ").write_bytes(f"A=b\0PULUMI_BACKEND_URL={backend}\0HOME=/".encode())
+
+
+def stale(folder: Path) -> bool:
+    return recover.Lock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
+
+
+@pytest.mark.parametrize(
+    "backend", ["file://{}/a b", "file://{}/a%20b", "file://{}/link", "file://./a b", "file:a b", "", "s3://bucket"]
+)
+def test_the_lock_of_a_living_engine_stays(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "link").symlink_to("a b")
+    engine(tmp_path / "proc", backend.format(tmp_path))
+    assert not stale(tmp_path)
+    assert not recover.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
+
+
+def test_the_lock_of_a_living_engine_of_the_home_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    engine(tmp_path / "proc", "file://~/a b")
+    assert not stale(tmp_path)
+
+
+def test_the_lock_of_a_process_that_may_not_be_looked_into_stays(tmp_path: Path) -> None:
+    engine(tmp_path / "proc", "")
+    environ = tmp_path / "proc" / "77" / "environ"
+    environ.unlink()
+    environ.mkdir()  # no file: can't be read, whoever asks, root too
+    assert not stale(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["Z", "X"])
+def test_the_lock_of_an_engine_that_nobody_has_collected_is_stale(tmp_path: Path, state: str) -> None:
+    engine(tmp_path / "proc", f"file://{tmp_path}/a b", state=state)
+    assert stale(tmp_path)
+
+
+def test_a_process_id_that_another_checkouts_engine_has_now_holds_nothing(tmp_path: Path) -> None:
+    engine(tmp_path / "proc", f"file://{tmp_path}/other")
+    assert stale(tmp_path)
+
+
+def test_a_process_id_that_was_used_again_holds_nothing(tmp_path: Path) -> None:
+    engine(tmp_path / "proc", f"file://{tmp_path}/a b", name="a (\udcff) b")
+    assert stale(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", '{"pid": 7', "[]", '{"pid": "x"}'])
+@pytest.mark.parametrize("name", ["a.json", "a.json.tmp1234"])
+def test_half_a_lock_is_cleared_when_nobody_writes_it_any_more(tmp_path: Path, text: str, name: str) -> None:
+    file = lock(tmp_path, DEAD).with_name(name)
+    file.write_text(text, encoding="utf-8")
+    waited: list[float] = []
+    said, free = recover.clear_locks(tmp_path, "dev", HERE, waited.append)
+    assert waited and free and not file.exists()
+    assert any(name in line for line in said)
+
+
+def test_what_the_storage_keeps_beside_a_lock_goes_with_it_and_never_before(tmp_path: Path) -> None:
+    file = lock(tmp_path, DEAD, "other")
+    beside = file.with_name(f"{file.name}.attrs")
+    beside.write_text('{"user.content_type": "text/plain"}', encoding="utf-8")
+    assert recover.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert beside.exists()
+    lock(tmp_path, DEAD)
+    assert len(recover.clear_locks(tmp_path, "dev", HERE)[0]) == 1
+    assert not beside.exists()
+
+
+def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
+    file = lock(tmp_path, DEAD)
+    whole = file.read_text(encoding="utf-8").replace(HERE, "other")
+    file.write_text("{", encoding="utf-8")
+
+    def finish(_seconds: float) -> None:
+        file.write_text(whole, encoding="utf-8")
+
+    assert recover.clear_locks(tmp_path, "dev", HERE, finish) == ([], False)
+    assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("file:///a/b", Path("/a/b")),
+        ("file:///a%25b/%23", Path("/a%b/#")),
+        ("file://./a/b", Path("a/b")),
+        ("file://~/a", Path.home() / "a"),
+        ("file://~", Path.home()),
+        ("file://", None),
+        ("/a/b", None),
+        ("s3://bucket", None),
+        ("", None),
+        ("https://api.pulumi.com", None),
+    ],
+)
+def test_only_a_file_backend_is_looked_into(url: str, folder: Path | None) -> None:
+    assert recover.backend_folder(url) == folder
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("pending", [False, True])
+def test_pending_operations_are_seen_without_an_engine(tmp_path: Path, packed: bool, pending: bool) -> None:
+    operation = {"type": "creating", "resource": {"urn": "urn:pulumi:dev::p::t::hpcc"}}
+    latest = {"pending_operations": [operation]} if pending else {}
+    data = json.dumps({"checkpoint": {"latest": latest}}).encode()
+    folder = tmp_path / ".pulumi" / "stacks" / "image-bakery"
+    folder.mkdir(parents=True)
+    (folder / ("dev.json.gz" if packed else "dev.json")).write_bytes(gzip.compress(data) if packed else data)
+    assert recover.pending(recover.stored(tmp_path, "dev")) == (["creating t hpcc"] if pending else [])
+
+
+def test_no_state_has_nothing_pending(tmp_path: Path) -> None:
+    assert recover.pending(recover.stored(tmp_path, "dev")) == []
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[:40], lambda data: data[:20] + b"\xff\xff" + data[22:], lambda _: b""]
+)
+def test_a_damaged_state_is_the_engines_to_tell(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    folder = tmp_path / ".pulumi" / "stacks" / "image-bakery"
+    folder.mkdir(parents=True)
+    data = gzip.compress(json.dumps({"checkpoint": {"latest": {"resources": ["x"] * 99}}}).encode())
+    (folder / "dev.json.gz").write_bytes(spoil(data))
+    assert recover.stored(tmp_path, "dev") == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"checkpoint": {}}', '{"checkpoint": {"latest": null}}'])
+def test_a_damaged_state_has_nothing_pending(tmp_path: Path, text: str) -> None:
+    file = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="utf-8")
+    assert recover.pending(recover.stored(tmp_path, "dev")) == []

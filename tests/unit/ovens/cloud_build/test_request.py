@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bakery.orders.build import bake_order
+from bakery.ovens.cloud_build.request import GCLOUD_IMAGE, PACKER, build_request, packer_template
+from bakery.plan.plan import make
+from bakery.recipe.model import Variant
+from bakery.recipe.templating import packer_arguments, substitute
+from tests.support.plan_builders import LOCK, build, recipe, recipes, settings
+
+GOOGLE = settings(google={"project": "p", "region": "us-central1"}).google
+
+
+def request(**changes: Any) -> tuple[dict[str, Any], Any]:
+    (image,) = make(settings(), recipes(recipe(**changes)), LOCK).images
+    return build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "session-1"), image
+
+
+def bakes(made: dict[str, Any]) -> dict[str, Any]:
+    """The step that runs Packer."""
+    (step,) = (step for step in made["steps"] if "packer.json" in str(step["args"]))
+    return dict(step)
+
+
+def test_never_force_and_always_immutable_names() -> None:
+    made, image = request()
+    assert not re.search("-force|latest", json.dumps(made))
+    assert made["substitutions"]["_IMAGE_NAME"] == image.name
+    passed = packer_arguments(made)
+    assert substitute(passed["image_name"], made["substitutions"]) == image.name
+
+
+def test_packer_runs_where_gcloud_is_behind_the_step_that_fetches_it() -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0] |= {"id": "Build Image", "waitFor": ["-"]}
+    made, _ = request(build=given)
+    first, step = made["steps"]
+    assert first["id"] == "Fetch Packer"
+    assert (step["name"], step["entrypoint"], step["waitFor"]) == (GCLOUD_IMAGE, PACKER, ["Fetch Packer"])
+    assert step["args"][-1] == "${_PKG_PATH}/packer.json"
+    assert made["timeout"] == "3600s"
+
+
+def test_a_recipe_that_fetches_packer_itself_keeps_its_steps() -> None:
+    given = build(_COMPILER="gcc")
+    fetch = {"id": "mine", "name": "p", "entrypoint": "sh", "args": ["-c", "packer plugins install x"]}
+    given["steps"] = [fetch, {**given["steps"][0], "name": "own/image:1"}]
+    made, _ = request(build=given)
+    assert made["steps"][0] == {**fetch, "env": ["BAKERY_BUILD=$BUILD_ID"]}
+    assert made["steps"][1]["name"] == "own/image:1"
+
+
+def test_tests_are_left_out_and_all_other_steps_stay() -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"] = [{"id": "get"}, *given["steps"], {"id": "test", "name": "gcr.io/x/fluid-run:1"}, {"id": "tell"}]
+    given["steps"] += [{"id": "pinned", "name": f"gcr.io/x/fluid-run@sha256:{'0' * 64}"}]
+    made, _ = request(build=given)
+    assert [step["id"] for step in made["steps"]] == ["Fetch Packer", "get", "Build Image", "tell"]
+
+
+@pytest.mark.parametrize("version", ["", ":1.9", f"@sha256:{'0' * 64}", f":1.9@sha256:{'0' * 64}"])
+def test_packers_own_image_becomes_gclouds_however_it_is_pinned(version: str) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0] |= {"name": f"docker.io/hashicorp/packer{version}"}
+    made, _ = request(build=given)
+    assert bakes(made)["name"] == GCLOUD_IMAGE
+
+
+@pytest.mark.parametrize("name", ["r-docker.pkg.dev/p/bakery/bakery:0.1.0", "gcr.io/x/rcc-run@sha256:ab"])
+def test_a_test_is_known_by_its_image_and_nobody_waits_for_it(name: str) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"][0]["id"] = "Build Image"
+    tell = {"name": "alpine"}
+    given["steps"] += [
+        {"id": "test", "name": name, "waitFor": ["Build Image"]},
+        {**tell, "id": "one", "waitFor": ["test"]},
+        {**tell, "id": "two", "waitFor": ["Build Image", "test"]},
+    ]
+    made, _ = request(build=given)
+    waits = {step["id"]: step.get("waitFor") for step in made["steps"]}
+    assert waits == {"Fetch Packer": ["-"], "Build Image": None, "one": None, "two": ["Build Image"]}
+
+
+def test_a_shells_packer_loses_only_its_force() -> None:
+    base = "-var source_image_family=debian-12 -var source_image_project=debian-cloud -var image_family=app"
+    script = f"cd x\npacker build -force -on-error=abort {base} packer.json"
+    made, _ = request(build={"steps": [{"name": "hashicorp/packer", "entrypoint": "bash", "args": ["-c", script]}]})
+    step = bakes(made)
+    assert (step["name"], step["entrypoint"]) == (GCLOUD_IMAGE, "bash")
+    assert step["args"][1].split() == script.replace("-force", "").split()
+
+
+def test_what_no_argument_hands_on_is_the_templates_default() -> None:
+    given = build()
+    words = given["steps"][0]["args"]
+    at = words.index("compiler=${_COMPILER}")
+    del words[at - 1 : at + 1]
+    variant = Variant("a", {"_COMPILER": "c$x"})
+    (image,) = make(settings(), recipes(recipe(build=given, variants=(variant,))), LOCK).images
+    template = packer_template(bake_order(image), GOOGLE, "us-central1-a")
+    assert template["variables"]["compiler"] == "c$x"
+    assert not {"image_family", "source_image_family"} & set(template["builders"][0])
+
+
+OWN = "packer plugins install github.com/hashicorp/googlecompute"
+
+
+@pytest.mark.parametrize(
+    ("fetch", "deadline"),
+    [("", True), (OWN, True), (f"{OWN} v1.2.5", True), (f"{OWN} 2.0.1", True), (f"{OWN} v1.1.9", False)],
+    ids=["the bakery's", "newest", "1.2", "2.0", "1.1"],
+)
+def test_the_machine_is_called_after_its_build_and_ends_whatever_becomes_of_it(fetch: str, deadline: bool) -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"] = [*([{"name": "p", "args": ["-c", fetch]}] if fetch else []), *given["steps"]]
+    (image,) = make(settings(), recipes(recipe(build=given)), LOCK).images
+    order = bake_order(image)
+    template = packer_template(order, GOOGLE, "us-central1-a")
+    (builder,) = template["builders"]
+    assert builder["instance_name"] == "bake-{{user `bakery_build`}}"
+    assert template["variables"]["bakery_build"] == "{{env `BAKERY_BUILD`}}"
+    steps = build_request(order, GOOGLE, "us-central1-a", "x.tar.gz", "session-1")["steps"]
+    assert all("BAKERY_BUILD=$BUILD_ID" in step["env"] for step in steps if step.get("id") != "Fetch Packer")
+    ends = {key: builder.get(key) for key in ("max_run_duration_in_seconds", "instance_termination_action")}
+    assert set(ends.values()) == ({order.timeout + 600, "DELETE"} if deadline else {None})
+
+
+def test_a_substitution_that_nobody_sets_gets_the_templates_default() -> None:
+    whole = recipe()
+    values = {key: value for key, value in whole.substitutions.items() if key != "_COMPILER"}
+    (image,) = make(settings(), recipes(replace(whole, substitutions=values)), LOCK).images
+    made = build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "session-1")
+    assert made["substitutions"]["_COMPILER"] == image.variables["compiler"] == "gcc"
+
+
+def test_the_recipe_is_not_changed() -> None:
+    given = build(_COMPILER="gcc")
+    before = json.dumps(given)
+    request(build=given)
+    assert json.dumps(given) == before
+
+
+def test_what_the_recipe_downloads_is_kept_unless_it_keeps_something_itself() -> None:
+    assert "artifacts" not in request()[0]
+    lock = {"type": "file", "direction": "download", "source": "/opt/spack.lock", "destination": "app/spack.lock"}
+    given = recipe()
+    given = replace(given, template={**given.template, "provisioners": [*given.template["provisioners"], lock]})
+    (image,) = make(settings(), recipes(given), LOCK).images
+    made = build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "s")
+    assert made["artifacts"]["objects"] == {
+        "location": f"gs://p-bakery-logs/kept/{image.name}/",
+        "paths": ["app/spack.lock"],
+    }
+    own = replace(bake_order(image), build={**image.build, "artifacts": {"images": ["a"]}})
+    assert build_request(own, GOOGLE, "us-central1-a", "x.tar.gz", "s")["artifacts"] == {"images": ["a"]}
+
+
+def test_options_of_a_region_are_left_out_of_a_build_of_none() -> None:
+    given = build(_COMPILER="gcc")
+    pool = {"name": "projects/p/locations/us-central1/workerPools/w"}
+    given["options"] = {"pool": pool, "defaultLogsBucketBehavior": "REGIONAL_USER_OWNED_BUCKET", "diskSizeGb": "200"}
+    made, _ = request(build=given)
+    assert made["options"] == {"diskSizeGb": "200", "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"}

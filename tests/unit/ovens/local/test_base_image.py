@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from bakery import paths
+from bakery.errors import BakeFailed, InfrastructureFailed
+from bakery.host import locks
+from bakery.ovens.local import base_image
+from bakery.progress.activity import Activity
+from bakery.settings import LocalSettings
+from tests.support.bake_orders import DEBIAN
+
+LOCAL = LocalSettings()
+
+
+def test_the_release_of_a_family():
+    assert base_image.release(DEBIAN) == "bookworm"
+    assert base_image.release(replace(DEBIAN, family="debian-13-arm64")) == "trixie"
+
+
+@pytest.mark.parametrize("family", ["hpc-rocky-linux-8", "debian-99", "ubuntu-2204-lts"])
+def test_a_family_that_nobody_can_make_here(family: str):
+    with pytest.raises(BakeFailed, match="can't make the base image"):
+        base_image.release(replace(DEBIAN, family=family))
+
+
+def test_the_key_changes_with_what_goes_into_the_image():
+    key = base_image.key(DEBIAN, LOCAL)
+    assert base_image.key(replace(DEBIAN, digest="inrelease:newer"), LOCAL) != key
+    assert base_image.key(replace(DEBIAN, family="debian-13"), LOCAL) != key
+    assert base_image.key(DEBIAN, replace(LOCAL, disk_gb=11)) != key
+    assert base_image.key(DEBIAN, replace(LOCAL, mirror="http://mine")) != key
+
+
+def test_the_key_does_not_change_with_how_machines_run():
+    changed = replace(LOCAL, cores=7, memory_mb=4096, slots=3, keep_failed=True)
+    assert base_image.key(DEBIAN, changed) == base_image.key(DEBIAN, LOCAL)
+
+
+def test_the_key_changes_with_the_files_that_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    keys = []
+    monkeypatch.setattr(base_image, "FILES", tmp_path)
+    for content in ("a", "b"):
+        (tmp_path / "customize.sh").write_text(content)
+        keys.append(base_image.key(DEBIAN, LOCAL))
+    (tmp_path / "finish.sh").write_text("runs at the end of a bake, is in no base image")
+    assert keys[0] != keys[1] == base_image.key(DEBIAN, LOCAL)
+
+
+def test_half_made_bases_of_dead_makers_go_and_others_stay(tmp_path: Path):
+    for name in (".living", ".dead", "done"):
+        (tmp_path / name).mkdir()
+        locks.sign(tmp_path / name, "x")
+    owner = locks.owner(tmp_path / ".dead")
+    assert owner is not None
+    (tmp_path / ".dead" / locks.OWNER_FILE).write_text(json.dumps(asdict(replace(owner, boot="gone"))))
+    assert base_image.clear_scratch(tmp_path) == [tmp_path / ".dead"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".living", "done"]
+
+
+def test_a_base_image_that_no_bake_began_with_for_a_month_goes(tmp_path: Path):
+    now = 1_800_000_000
+    for name, days in (("old", 31), ("used", 29)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "disk.qcow2").touch()
+        os.utime(tmp_path / name, (now - days * 86400,) * 2)
+    (tmp_path / "old.lock").touch()
+    os.utime(tmp_path / "old.lock", (0, 0))
+    assert base_image.clear_old(tmp_path, now) == [tmp_path / "old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.lock", "used"]
+
+
+def test_a_base_image_that_is_there_is_taken_and_its_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = paths.cache() / "bases" / base_image.key(DEBIAN, LOCAL)
+    folder.mkdir(parents=True)
+    os.utime(folder, (0, 0))
+    found = base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
+    assert found.disk == folder / "disk.qcow2"
+    assert folder.stat().st_mtime > 0
+
+
+def test_nobody_else_can_change_what_a_base_image_is_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    modes = []
+
+    def bootstrap(scratch: Path, *_: object) -> None:
+        modes.extend(path.stat().st_mode & 0o7022 for path in (scratch, *(scratch / "files").rglob("*")))
+        raise InfrastructureFailed("far enough")
+
+    monkeypatch.setattr(base_image, "_bootstrap", bootstrap)
+    with pytest.raises(InfrastructureFailed, match="far enough"):
+        base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
+    assert modes[0] == 0o1022, "writable for the maker's other self, and sticky"
+    assert set(modes[1:]) == {0}

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from bakery.ovens.local.boot_disk import OFFSET, make_bootable
+
+
+def test_label_boot_code_and_core_stand_where_a_bios_and_grub_look(tmp_path: Path):
+    raw = tmp_path / "disk.raw"
+    with raw.open("wb") as disk:
+        disk.truncate(OFFSET + (8 << 20))
+    boot, core = b"\xeb" * 512, b"core" * 300
+    make_bootable(raw, boot, core, 0x12345678)
+    head = raw.read_bytes()[: OFFSET + 4]
+    assert head[:440] == boot[:440]
+    assert struct.unpack_from("<I", head, 440)[0] == 0x12345678
+    assert head[446] == 0x80 and head[450] == 0x83
+    assert struct.unpack_from("<II", head, 454) == (OFFSET // 512, (8 << 20) // 512)
+    assert head[462:510] == bytes(48) and head[510:512] == b"\x55\xaa"
+    assert head[512 : 512 + len(core)] == core
+
+
+def test_a_core_that_would_reach_into_the_file_system_is_refused(tmp_path: Path):
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(bytes(OFFSET))
+    with pytest.raises(ValueError, match="does not fit"):
+        make_bootable(raw, b"", bytes(OFFSET), 0)

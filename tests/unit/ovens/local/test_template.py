@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import BakeFailed
+from bakery.host.boot_files import BootFiles
+from bakery.ovens.local.template import BakeMachine, render
+from bakery.settings import Accelerator
+from tests.support.bake_orders import order
+
+GOLDEN = Path(__file__).with_name("golden_template.json")
+MACHINE = BakeMachine(
+    work=Path("/w,1"),
+    console=Path("/logs/console"),
+    accelerator=Accelerator.TCG,
+    cores=2,
+    memory_mb=1024,
+    ports=(4000, 4020),
+    boot=BootFiles(Path("/b/vmlinuz"), Path("/b/initrd.img"), "root=LABEL=x"),
+)
+ORDER = order("hello")
+
+
+def rendered(**changes: object) -> object:
+    template = {**ORDER.template, **changes}
+    return render(replace(ORDER, template=template), MACHINE, Path("/w,1/workspace"))
+
+
+def test_the_whole_template_is_as_agreed():
+    found = render(ORDER, MACHINE, Path("/w,1/workspace"))
+    assert found.template == json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def test_the_recipes_provisioners_are_untouched_and_each_is_announced():
+    found = rendered()
+    assert found.template["provisioners"][1::2] == ORDER.template["provisioners"]
+    assert [one["type"] for one in found.template["provisioners"][::2]] == ["shell-local"] * 2
+    assert found.provisioners == ("file share", "shell install.sh")
+
+
+def test_only_declared_variables_are_handed_to_packer():
+    assert rendered().variables == {"pkg_path": "packages/hello", "message": "hello"}
+
+
+def test_user_and_disk_size_are_the_builders_own_even_when_they_are_variables():
+    found = rendered()
+    assert (found.user, found.disk_gb, found.builder) == ("baker", 3, "googlecompute")
+    builders = [{"type": "googlecompute", "name": "gce", "ssh_username": '{{ user "message" }}'}]
+    found = rendered(builders=builders)
+    assert (found.user, found.disk_gb, found.builder) == ("hello", 0, "gce")
+
+
+def test_post_processors_are_left_out_with_a_warning():
+    found = rendered()
+    assert "post-processors" not in found.template
+    assert found.warnings == ("post-processors are not run by the local oven",)
+
+
+def test_the_googlecompute_builder_is_the_one_that_is_baked():
+    builders = [{"type": "docker"}, {"type": "googlecompute", "ssh_username": "me"}]
+    assert rendered(builders=builders).user == "me"
+    assert rendered(builders=[{"type": "docker"}]).builder == "docker"
+
+
+def test_a_startup_script_runs_as_root_before_everything():
+    found = rendered(builders=[{"type": "googlecompute", "startup_script_file": "start.sh"}])
+    first = found.template["provisioners"][1]
+    assert first["script"] == "start.sh" and "sudo" in first["execute_command"]
+    assert found.provisioners[0] == "shell start.sh"
+
+
+def test_the_templates_folder_is_that_of_the_staged_copy():
+    provisioners = [{"type": "file", "source": "{{template_dir}}/a", "destination": "{{ template_dir }}"}]
+    found = rendered(provisioners=provisioners).template["provisioners"][1]
+    assert found == {"type": "file", "source": "/w,1/workspace/packages/hello/a",
+                     "destination": "/w,1/workspace/packages/hello"}  # fmt: skip
+
+
+def test_without_a_kernel_the_boot_loader_runs():
+    found = render(ORDER, replace(MACHINE, boot=None), Path("/w"))
+    assert not any(option == "-kernel" for option, _ in found.template["builders"][0]["qemuargs"])
+
+
+def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped():
+    """Packer's downloader would cut the path at ``#`` and turn ``%20`` into a space."""
+    found = render(ORDER, replace(MACHINE, work=Path("/it's ü/a=b,c/%20#1 & x?")), Path("/w"))
+    address = found.template["builders"][0]["iso_url"]
+    assert address == "file:///it%27s%20%C3%BC/a=b,c/%2520%231%20&%20x%3F/overlay.qcow2"
+
+
+def test_a_command_that_the_recipe_runs_here_keeps_its_own_way_of_being_run():
+    own = {"type": "shell-local", "inline": ["true"], "execute_command": ["/bin/bash", "{{ .Script }}"]}
+    plain = {"type": "shell-local", "inline": ["true"]}
+    found = rendered(provisioners=[own, plain]).template["provisioners"]
+    assert found[1] == own
+    assert found[3] == {**plain, "execute_command": found[0]["execute_command"]}
+
+
+def test_a_failed_disk_that_is_looked_at_is_written_out_first():
+    found = render(ORDER, MACHINE, Path("/w"), sync_on_error=True)
+    assert found.template["error-cleanup-provisioner"] == {"type": "shell", "inline": ["sync"]}
+
+
+def test_no_builder_is_the_recipes_fault():
+    with pytest.raises(BakeFailed, match="has no builders"):
+        rendered(builders=[])

@@ -1,0 +1,96 @@
+"""Work spread over processes gives what one process gives, whatever happens to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.recipe import fork_map as module
+from bakery.recipe.fork_map import SHARE, spread
+
+HERE = os.getpid()
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine of three processors, and no child left at the end."""
+    monkeypatch.setattr(module, "_processors", lambda: 3)
+    monkeypatch.setattr(module, "_safe", lambda: True)
+    yield
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def pipes() -> set[str]:
+    """The open pipes of this process, by their numbers in the kernel."""
+    found = (entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    return {str(link) for link in found if str(link).startswith("pipe:")}
+
+
+def workers(count: int) -> set[int]:
+    return set(spread(lambda _item: os.getpid(), range(count)))
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("count", [0, 1, SHARE, 3 * SHARE, 3 * SHARE + 1, 1000])
+def test_the_order_stays(count: int) -> None:
+    assert spread(lambda item: item * 2, range(count)) == [item * 2 for item in range(count)]
+
+
+@pytest.mark.usefixtures("three")
+def test_only_much_work_is_shared() -> None:
+    assert workers(2 * SHARE - 1) == {HERE}
+    assert len(workers(2 * SHARE)) == 2
+    assert len(workers(9 * SHARE)) == 3
+
+
+@pytest.mark.usefixtures("three")
+def test_what_a_killed_process_leaves_is_done_here() -> None:
+    def work(item: int) -> tuple[int, int]:
+        if os.getpid() != HERE and item == 250:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item, os.getpid()
+
+    found = spread(work, range(300))
+    assert [item for item, _ in found] == list(range(300))
+    assert {pid for item, pid in found if item % 3 == 250 % 3} == {HERE}
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("wrong", [0, 1])  # this process's share, another's
+def test_an_error_is_raised_here(wrong: int) -> None:
+    def work(item: int) -> int:
+        if item == wrong:
+            raise KeyError("wrong")
+        return item
+
+    with pytest.raises(KeyError, match="wrong"):
+        spread(work, range(300))
+
+
+@pytest.mark.usefixtures("three")
+def test_without_room_for_a_process_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", full)
+    before = pipes()
+    assert workers(300) == {HERE}
+    assert pipes() <= before
+
+
+def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_processors", lambda: 3)
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert workers(1000) == {HERE}
+    finally:
+        done.set()
+        other.join()

@@ -1,0 +1,267 @@
+"""The library's report: data that fits its schema, and what is rendered from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from rich.console import Console
+
+from bakery.errors import BakeryError
+from bakery.fluid_run.base import Figure, JobResult, RunResult, Stage, Verdict
+from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.local.library import LocalLibrary
+from bakery.operations import logs
+from bakery.paths import StatePaths
+from bakery.recipe.model import Metric
+from bakery.report import html, library, library_table
+from bakery.results import app_runs
+from bakery.settings import Settings
+
+HPL = Metric("HPL", "Tflops=(.*)", "GFLOPS", reference=2.0, lower=-0.1)
+MISSING = Metric("ping", "x(.*)", "us")
+
+
+def image(number: int, **fields: Any) -> ImageRecord:
+    digest = f"{number:x}".rjust(64, "a")
+    given = {"state": ImageState.ACTIVE, "size": 400_000_000, **fields}
+    return ImageRecord(f"hpcc-{number}", digest, "hpcc", "", "hpcc", f"2026-01-0{number}T10:20:30Z", **given)
+
+
+def run(number: int, value: float | None, verdict: Verdict = Verdict.PASSED, **fields: Any) -> RunResult:
+    row = {"command_group": "bench", "execution_command": "x", "exit_code": 0, "git_sha": "a", "stdout": "SECRET BULK"}
+    figures = (Figure(HPL, value, value is not None and value > 1.8), Figure(MISSING, None, False))
+    return RunResult(
+        f"run-{number}",
+        f"hpcc-{number}",
+        "tests",
+        verdict,
+        f"2026-01-0{number}T11:00:00Z",
+        (JobResult(row, figures, verdict is Verdict.PASSED, "<b>slow</b> & bad"),),
+        {"provision": 10.0, "run": 20.5},
+        **fields,
+    )
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return library.build(
+        [
+            image(1, family="hpcc", state=ImageState.DEPRECATED, replacement="hpcc-2", proof=Proof.PASSED),
+            image(2, family="hpcc", proof=Proof.PASSED, parent="rcc-1"),
+            image(3),
+        ],
+        {"hpcc": "hpcc-2"},
+        [run(1, 2.0), run(2, 2.2), run(3, 1.0, Verdict.FAILED, failed_stage=Stage.JUDGE, reason="<HPL> too slow")],
+    )
+
+
+def test_the_report_fits_its_schema(report: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(library.schema())
+    jsonschema.validate(json.loads(json.dumps(report)), library.schema())
+
+
+def test_an_empty_library_fits_its_schema_and_says_so() -> None:
+    empty = library.build([], {}, [])
+    jsonschema.validate(empty, library.schema())
+    assert library_table.markdown(empty) == "The library is empty.\n"
+    assert "The library is empty." in html.render(empty, "2026-01-01T00:00:00Z")
+
+
+def test_the_schema_notices_a_field_that_nobody_published(report: dict[str, Any]) -> None:
+    report["images"][0]["extra"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="extra"):
+        jsonschema.validate(report, library.schema())
+
+
+def test_the_report_says_when_an_image_was_tested_and_what_came_out(report: dict[str, Any]) -> None:
+    promoted = report["images"][1]
+    assert (promoted["promoted"], promoted["tested"], promoted["verdict"]) == (True, "2026-01-02T11:00:00Z", "passed")
+    assert [(figure["name"], figure["value"]) for figure in promoted["figures"]] == [("HPL", 2.2), ("ping", None)]
+    assert [found["promoted"] for found in report["images"]] == [False, True, False]
+
+
+def test_the_last_run_of_an_image_counts() -> None:
+    first, again = run(1, 2.0), replace(run(1, 3.0), run_id="run-0", started="2026-02-01T00:00:00Z")
+    (found,) = library.build([image(1)], {}, [again, first])["images"]
+    assert (found["tested"], found["figures"][0]["value"]) == ("2026-02-01T00:00:00Z", 3.0)
+
+
+def test_outputs_of_jobs_stay_out_of_the_report(report: dict[str, Any]) -> None:
+    assert "SECRET BULK" not in json.dumps(report)
+
+
+def test_trends_compare_the_last_value_with_those_before(report: dict[str, Any]) -> None:
+    (trend,) = report["trends"]
+    assert [point["value"] for point in trend["points"]] == [2.0, 2.2, 1.0]
+    assert trend["change"] == pytest.approx(1.0 / 2.1 - 1.0)
+
+
+def test_a_first_run_has_no_change() -> None:
+    (trend,) = library.build([image(1)], {}, [run(1, 2.0)])["trends"]
+    assert trend["change"] is None
+
+
+def test_the_table_shows_family_image_digest_state_time_and_figures(report: dict[str, Any]) -> None:
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    with console.file:
+        console.print(library_table.render(report))
+    lines = console.export_text().splitlines()
+    assert lines[0].split() == ["family", "image", "digest", "state", "tested", "figures"]
+    assert re.split(r"\s{2,}", lines[1].strip()) == [
+        "hpcc",
+        "hpcc-2",
+        "aaaaaaaaaaaa",
+        "ACTIVE",
+        "2026-01-02 11:00",
+        "HPL 2.2 GFLOPS",
+    ]
+    assert "candidate" in lines[3]
+    assert "2026-01-03 11:00 failed" in lines[3]
+    assert "HPL 1 GFLOPS ✗" in lines[3]
+    assert lines[-1] == "3 images, 1 family, 3 test runs; 1.2 GB"
+
+
+def test_the_markdown_has_a_row_an_image_and_escapes_bars() -> None:
+    text = library_table.markdown(library.build([image(1, family="a|b")], {}, []))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 3
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 7 for line in rows)
+
+
+class Page(HTMLParser):
+    """What a page loads and whether its tags are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "data", "srcset")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(report: dict[str, Any]) -> None:
+    text = html.render(report, "2026-01-05T00:00:00Z")
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.loads == []
+    assert page.tags.count("svg") == 1
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert "url(" not in text and "@import" not in text
+    for name in ("hpcc-1", "hpcc-2", "hpcc-3", "2.2 GFLOPS"):
+        assert name in text
+
+
+def test_the_page_escapes_what_comes_from_outside(report: dict[str, Any]) -> None:
+    text = html.render(report, "2026-01-05T00:00:00Z")
+    assert "&lt;HPL&gt; too slow" in text
+    assert "<HPL>" not in text
+
+
+@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [1.0, 5.0, 3.0], [-1.0, 1e9]])
+def test_a_trend_is_drawn_inside_its_frame(values: list[float]) -> None:
+    drawn = html.svg([{"value": value, "passed": True} for value in values], "t")
+    (points,) = re.findall(r'points="([^"]*)"', drawn)
+    places = [tuple(map(float, pair.split(","))) for pair in points.split()]
+    assert len(places) == len(values)
+    assert all(0 <= x <= html.WIDTH and 0 <= y <= html.HEIGHT for x, y in places)
+    if len(set(values)) > 1:  # higher values stand higher
+        best, worst = values.index(max(values)), values.index(min(values))
+        assert places[best][1] < places[worst][1]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0012345, "0.001234"), (2.534, "2.534"), (123456.7, "123457"), (3e9, "3e+09")]
+)
+def test_figures_show_the_digits_that_count(value: float, shown: str) -> None:
+    assert library.number(value) == shown
+
+
+def test_the_report_reads_a_real_library(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    kept = LocalLibrary(make_settings())
+    file = tmp_path / "x.qcow2"
+    file.write_text("x")
+    kept.publish(image(1), file)
+    app_runs.store_run(run(1, 2.0), kept)
+    kept.promote("hpcc-1", "hpcc")
+    found = library.report(kept)
+    jsonschema.validate(found, library.schema())
+    assert (found["families"], found["images"][0]["figures"][0]["value"]) == ({"hpcc": "hpcc-1"}, 2.0)
+    kept.close()
+
+
+@pytest.fixture
+def kept(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
+    settings = make_settings()
+    made = LocalLibrary(settings)
+    for number in (1, 2):
+        file = tmp_path / "x.qcow2"
+        file.write_text("x")
+        made.publish(image(number), file)
+    folder = StatePaths(settings.state).runs / "run-1"
+    folder.mkdir(parents=True)
+    (folder / "controller.log").write_text("hello")
+    made.record_run(run(1, 2.0, folder=folder))
+    StatePaths(settings.state).logs.mkdir(parents=True)
+    (StatePaths(settings.state).logs / "hpcc-1.log").write_text("baked")
+    (StatePaths(settings.state).logs / "broken-9.log").write_text("failed")
+    return made
+
+
+def state_of(made: LocalLibrary) -> StatePaths:
+    return StatePaths(made.files.folder.parent.parent)
+
+
+@pytest.mark.parametrize("wanted", ["hpcc-1"])
+def test_logs_are_found_by_name(kept: LocalLibrary, wanted: str) -> None:
+    found = logs.find(kept, state_of(kept), wanted)
+    assert found.bake is not None
+    assert found.bake.read_text() == "baked"
+    assert [(run.run_id, [file.name for file in run.files]) for run in found.runs] == [("run-1", ["controller.log"])]
+
+
+def test_what_the_bake_brought_back_stands_by_its_log(kept: LocalLibrary) -> None:
+    assert logs.find(kept, state_of(kept), "hpcc-2").kept == ()
+    lock = kept.files.kept("hpcc-1") / "spack.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    assert logs.find(kept, state_of(kept), "hpcc-1").kept == (lock,)
+
+
+def test_logs_of_a_family_are_those_of_its_image(kept: LocalLibrary) -> None:
+    assert logs.find(kept, state_of(kept), "hpcc").image == "hpcc-2"  # the newest, nothing is promoted
+    kept.promote("hpcc-1", "hpcc")
+    assert logs.find(kept, state_of(kept), "hpcc").image == "hpcc-1"
+
+
+def test_logs_of_a_failed_bake_are_found_without_a_record(kept: LocalLibrary) -> None:
+    found = logs.find(kept, state_of(kept), "broken")
+    assert (found.image, found.runs) == ("broken-9", ())
+    assert found.bake is not None
+
+
+def test_logs_that_do_not_fit_one_image_are_an_error(kept: LocalLibrary) -> None:
+    with pytest.raises(BakeryError, match="fits 2 images") as raised:
+        logs.find(kept, state_of(kept), "hpcc-")
+    assert "hpcc-1, hpcc-2" in raised.value.hint
+    with pytest.raises(BakeryError, match="no image nothing"):
+        logs.find(kept, state_of(kept), "nothing")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakery.errors import Problem, Severity
+from bakery.plan.model import Action, Decision
+from bakery.plan.plan import make
+from bakery.preview.decide import decide
+from bakery.report import plan as reports
+from bakery.report import plan_markdown, plan_table
+from tests.support.plan_builders import LOCK, recipe, recipes, settings
+
+PLAN = make(settings(), recipes(recipe("base"), recipe("app", "base")), LOCK)
+PROBLEM = Problem("packages/app/packer.json", 3, "variable x is not used", "take it away", Severity.WARNING)
+SCHEMA = json.loads(files("bakery.report").joinpath("schemas/plan.schema.json").read_text())
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    decisions = decide(PLAN.images, [], {})
+    return reports.to_json(reports.PlanReport(decisions, (PROBLEM,), {"base": 100.0, "app": 61.5}, **changes))
+
+
+def kept(count: int) -> tuple[Decision, ...]:
+    image = PLAN.images[0]
+    return tuple(Decision(replace(image, name=f"{image.name}-{n}"), Action.KEEP) for n in range(count))
+
+
+def baked(count: int, reason: str) -> tuple[Decision, ...]:
+    image = PLAN.images[1]
+    return tuple(Decision(replace(image, name=f"{image.name}-{n}"), Action.BAKE, (reason,) * 9) for n in range(count))
+
+
+def test_the_json_is_as_its_schema_says() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(report(), SCHEMA)
+    jsonschema.validate(reports.to_json(reports.PlanReport(())), SCHEMA)
+
+
+@pytest.mark.parametrize("key", ["package", "variant", "family", "name", "digest", "parent", "action", "reasons"])
+def test_the_schema_misses_nothing(key: str) -> None:
+    broken = report()
+    del broken["images"][0][key]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, SCHEMA)
+
+
+def test_images_stand_in_graph_order_with_parent_and_reasons() -> None:
+    found = report()
+    assert [(image["family"], image["parent"], image["action"]) for image in found["images"]] == [
+        ("base", "", "bake"),
+        ("app", "base", "bake"),
+    ]
+    assert found["images"][0]["reasons"] == ["base has no image yet"]
+    assert found["problems"] == [
+        {
+            "severity": "warning",
+            "file": "packages/app/packer.json",
+            "line": 3,
+            "message": "variable x is not used",
+            "hint": "take it away",
+        }
+    ]
+    assert found["forecast"]["critical_path"] == ["base", "app"]
+
+
+def test_summary_and_timing() -> None:
+    assert reports.summary(report()) == "2 images: 2 baked"
+    assert reports.timing(report()) == "bakes take 2 min 42 s in all, 2 min 42 s on the critical path (base -> app)"
+    assert reports.summary({"images": []}) == "0 images: nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (61, "1 min 01 s"), (7500, "2 h 05 min")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert reports.duration(seconds) == text
+
+
+def comment(decisions: tuple[Decision, ...], *problems: Problem) -> str:
+    return plan_markdown.render(reports.to_json(reports.PlanReport(decisions, problems)))
+
+
+def test_a_comment_has_changes_first_and_the_rest_folded() -> None:
+    text = comment((*kept(2), *baked(1, "x changed")), PROBLEM)
+    assert text.startswith(plan_markdown.MARK)
+    assert text.index("x changed") < text.index("<details><summary>2 kept") < text.index("<details><summary>1 warnings")
+    assert text.count("<details>") == text.count("</details>") == 2
+    assert "and 4 more" in text
+    assert "Cut here" not in text
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [kept(20_000), baked(5_000, "packages/app/" + "x" * 300 + " changed"), (*baked(200, "y" * 150), *kept(3_000))],
+)
+def test_a_comment_is_never_too_long_and_says_that_it_is_cut(decisions: tuple[Decision, ...]) -> None:
+    text = comment(decisions)
+    assert 60_000 < len(text) <= plan_markdown.LIMIT
+    assert "Cut here" in text
+    assert text.count("<details>") == text.count("</details>")
+
+
+@given(st.text(min_size=1), st.integers(400, 3000))
+def test_no_text_breaks_out_of_its_cell(text: str, limit: int) -> None:
+    found = reports.to_json(reports.PlanReport(baked(3, text), (Problem(text, 1, text, text),)))
+    page = plan_markdown.render(found, limit)
+    assert len(page) <= limit
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert all(row.count("|") == 4 for row in rows)
+    assert "<script" not in page.lower()
+
+
+def test_markup_and_mentions_stay_text() -> None:
+    text = comment(baked(1, "<img src=x> @everyone [a](b) `c` | d"))
+    assert "<img" not in text
+    assert "@everyone" not in text
+    assert "[a](b)" not in text
+
+
+def test_with_much_to_say_every_changed_image_is_named() -> None:
+    text = comment((*baked(1000, "packages/app/" + "x" * 300 + " changed"), *kept(5)), PROBLEM)
+    assert len(text) <= plan_markdown.LIMIT
+    assert text.count("| baked |") == 1000
+    assert "Cut here" not in text
+    assert text.index("| baked |") < text.index("<summary>5 kept")
+
+
+def test_the_table_shows_every_image_in_whole_lines() -> None:
+    lines = plan_table.render(report()).splitlines()
+    assert lines[0].split() == ["image", "from", "last", "bake", "why"]
+    assert [line.split("  ")[0] for line in lines[1:3]] == [image.name for image in PLAN.images]
+    assert lines[1].endswith("base has no image yet")
+    assert lines[3:] == [reports.summary(report()), reports.timing(report())]
+    several = plan_table.render(reports.to_json(reports.PlanReport(baked(1, "x" * 500))))
+    assert several.count("x" * 500) == 9
+    assert plan_table.render(reports.to_json(reports.PlanReport(()))) == "0 images: nothing to do\n"
+
+
+def test_the_tables_colours_are_only_there_when_asked_for_and_no_recipe_sets_them() -> None:
+    found = reports.to_json(reports.PlanReport(baked(1, "\033[31mred\nline")))
+    assert "\033" not in plan_table.render(found)
+    assert len(plan_table.render(found).splitlines()) == 1 + 9 + 2
+    coloured = plan_table.render(found, colour=True)
+    assert coloured.count("\033[33m") == 9
+    assert "\033[31m" not in coloured

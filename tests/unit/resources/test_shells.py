@@ -1,0 +1,181 @@
+"""Differences, proofs, orders: what the shells decide without an engine."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pulumi.dynamic.dynamic import serialize_provider
+
+from bakery.errors import InfrastructureFailed, Interrupted
+from bakery.fluid_run.base import RunResult, TestOrder, Verdict
+from bakery.library.base import ImageRecord, Proof
+from bakery.library.local.library import LocalLibrary
+from bakery.orders import files as order_files
+from bakery.paths import StatePaths
+from bakery.recipe.model import Suite
+from bakery.resources import provider
+from bakery.resources.baked_image import BakedImageProvider
+from bakery.resources.fluid_run_test import FluidRunTestProvider
+from bakery.resources.passing_run import standing_run
+from bakery.resources.program import urn
+from bakery.resources.promoted_image import PromotedImageProvider
+from bakery.settings import Settings
+
+BAKED = {"name": "a-1", "digest": "1", "inputs": {"install.sh": "x"}, "urn": "u", "outcome": "baked"}
+
+
+@pytest.mark.parametrize("key", ["name", "digest"])
+def test_another_digest_replaces_the_image(key: str) -> None:
+    found = BakedImageProvider().diff("a-1", BAKED, {**BAKED, key: "2"})
+    assert (found.changes, found.replaces, found.delete_before_replace) == (True, [key], False)
+
+
+@pytest.mark.parametrize("key", ["inputs", "urn", "outcome"])
+def test_what_only_informs_changes_nothing(key: str) -> None:
+    found = BakedImageProvider().diff("a-1", BAKED, {**BAKED, key: "other"})
+    assert (found.changes, found.replaces) == (False, [])
+
+
+@pytest.mark.parametrize("key", ["image", "tests"])
+def test_another_image_or_other_tests_replace_the_test(key: str) -> None:
+    olds = {"image": "a-1", "tests": "t", "urn": "u"}
+    found = FluidRunTestProvider().diff("a-1-t", olds, {**olds, key: "2"})
+    assert (found.changes, found.replaces) == (True, [key])
+
+
+def test_another_project_has_images_tests_and_families_of_its_own() -> None:
+    here, there = {"project": "p"}, {"project": "q"}
+    assert BakedImageProvider().diff("a-1", BAKED | here, BAKED | there).replaces == ["project"]
+    tested = {"image": "a-1", "tests": "t"}
+    assert FluidRunTestProvider().diff("a-1-t", tested | here, tested | there).replaces == ["project"]
+    promoted = PromotedImageProvider().diff("a", {"family": "a", **here}, {"family": "a", **there})
+    assert (promoted.changes, promoted.replaces) == (True, []), "the family in the project before stays as it is"
+
+
+def test_another_image_updates_the_promotion() -> None:
+    olds = {"image": "a-1", "family": "a"}
+    found = PromotedImageProvider().diff("a", olds, {**olds, "image": "a-2"})
+    assert (found.changes, found.replaces) == (True, [])
+
+
+@pytest.mark.parametrize("kind", [BakedImageProvider, FluidRunTestProvider, PromotedImageProvider])
+def test_a_provider_is_stored_as_a_short_reference_to_its_module(kind: type) -> None:
+    stored = base64.b64decode(serialize_provider(kind()))
+    assert kind.__module__.encode() in stored
+    assert len(stored) < 100
+    assert kind.serialize_as_secret_always is False  # type: ignore[attr-defined]
+
+
+def test_the_stack_is_read_from_the_urn() -> None:
+    assert provider.stack_of(urn("dev", "image-bakery", "hpcc", "BakedImage", "PromotedImage")) == "dev"
+    assert provider.stack_of("nonsense") == ""
+
+
+def test_an_interruption_says_that_nothing_is_lost_once() -> None:
+    assert provider.stopped(Interrupted("packer was stopped")).message.count("nothing is lost") == 1
+    assert provider.stopped(Interrupted("stopped, nothing is lost")).message.count("nothing is lost") == 1
+
+
+def test_a_missing_order_says_who_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureFailed, match="the program writes it"):
+        provider.read_order(tmp_path / "none.json")
+
+
+def test_an_order_that_says_the_same_is_not_written_again(tmp_path: Path) -> None:
+    file = order_files.bake_file(StatePaths(tmp_path), "a-1")
+    order_files._put(file, {"b": 1, "a": [2]})
+    before = file.stat().st_ino
+    order_files._put(file, {"a": [2], "b": 1})
+    assert file.stat().st_ino == before
+    file.write_bytes(b"\xff, a damaged one")
+    order_files._put(file, {"a": []})
+    assert json.loads(file.read_text(encoding="utf-8")) == {"a": []}
+    assert [entry.name for entry in file.parent.iterdir()] == ["a-1.json"]
+
+
+ORDER = TestOrder("a-1", "tests-1", "a", "", Suite(()), (), "", "", "")
+RUN = RunResult("run-1", "a-1", "tests-1", Verdict.PASSED, "2030-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def shelf(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
+    """A library with one image."""
+    library = LocalLibrary(make_settings())
+    file = tmp_path / "image"
+    file.write_text("image", encoding="utf-8")
+    library.publish(ImageRecord("a-1", "d" * 64, "a", "", "a", "2029-01-01T00:00:00Z"), file)
+    return library
+
+
+def proven(library: LocalLibrary, run: RunResult, proof: Proof = Proof.PASSED) -> LocalLibrary:
+    library.record_run(run)
+    library.prove("a-1", proof, run.tests_digest)
+    return library
+
+
+@pytest.mark.parametrize("known", [b"", b"before"])
+def test_an_order_that_finds_no_room_leaves_nothing_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bytes
+) -> None:
+    file = tmp_path / "orders" / "a.json"
+    file.parent.mkdir()
+    if known:
+        file.write_bytes(known)
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(InfrastructureFailed, match=r"a\.json: No space left on device\nhint: make room"):
+        order_files._put(file, {"a": 1})
+    assert [one.read_bytes() for one in file.parent.iterdir()] == ([known] if known else [])
+
+
+def test_what_the_system_refuses_is_no_defect_of_the_bakery() -> None:
+    said = str(provider.unforeseen(OSError(errno.ENOSPC, "No space left on device", "/x/log")))
+    assert said == "/x/log: No space left on device\nhint: make room, for instance: bakery prune"
+    assert "defect in the bakery" in str(provider.unforeseen(OSError(errno.ENOENT, "No such file", "/x")))
+
+
+def test_a_run_in_the_second_in_which_the_image_was_published_stands(shelf: LocalLibrary) -> None:
+    image = shelf.find("a-1")
+    assert image is not None
+    run = replace(RUN, started=image.created.replace("Z", ".425Z"))
+    assert standing_run(proven(shelf, run), ORDER) is not None
+
+
+def test_a_passed_run_stands(shelf: LocalLibrary) -> None:
+    found = standing_run(proven(shelf, RUN), ORDER)
+    assert found is not None
+    assert found.run_id == "run-1"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        replace(RUN, tests_digest="tests-2"),
+        replace(RUN, verdict=Verdict.FAILED),
+        replace(RUN, verdict=Verdict.ERROR),
+        replace(RUN, started="2020-01-01T00:00:00Z"),
+    ],
+    ids=["other tests", "failed", "infrastructure", "of an image of that name before"],
+)
+def test_other_runs_do_not_stand(shelf: LocalLibrary, run: RunResult) -> None:
+    assert standing_run(proven(shelf, run), ORDER) is None
+
+
+def test_a_proof_that_was_taken_away_does_not_stand(shelf: LocalLibrary) -> None:
+    assert standing_run(proven(shelf, RUN, Proof.FAILED), ORDER) is None
+
+
+def test_an_image_that_is_gone_proves_nothing(shelf: LocalLibrary) -> None:
+    proven(shelf, RUN)
+    shelf.image_file("a-1").unlink()
+    assert standing_run(shelf, ORDER) is None

@@ -1,0 +1,266 @@
+"""Settings are parsed once, and what is wrong with them is said all at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.errors import InputError
+from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, google_names, parse
+from tests.support import root as support
+
+ROOT = Path("/checkout")
+
+
+def messages(values: dict[str, Any], stack: str = "dev") -> list[str]:
+    with pytest.raises(InputError) as caught:
+        parse(values, stack, ROOT)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_nothing_set_is_the_local_oven_in_the_checkout() -> None:
+    settings = parse({}, "dev", ROOT)
+    assert settings == Settings(
+        stack="dev",
+        root=ROOT,
+        oven=OvenKind.LOCAL,
+        packages=ROOT / "packages",
+        common=ROOT / "common",
+        state=ROOT / ".bakery",
+        lock=ROOT / "bakery.lock",
+    )
+
+
+def test_every_group_is_read() -> None:
+    settings = parse(
+        {
+            "oven": "cloud-build",
+            "select": ["a", "b"],
+            "nonce": {"a": 3},
+            "retentionDays": 7,
+            "local": {"accelerator": "tcg", "cores": 1, "memoryMb": 1024, "diskGb": 5, "slots": 3, "keepFailed": True},
+            "spack": {
+                "source": "s",
+                "ref": "v1",
+                "packagesSource": "p",
+                "packagesRef": "v2",
+                "cache": "c",
+                "mirror": "m",
+            },
+            "google": {
+                "project": "p",
+                "region": "r",
+                "zones": ["r-b"],
+                "buckets": {"logs": "my-logs"},
+                "consumers": ["123456"],
+            },
+        },
+        "gcp",
+        ROOT,
+    )
+    assert settings.select == ("a", "b")
+    assert settings.nonce == {"a": "3"}
+    assert settings.retention_days == 7
+    assert settings.local.accelerator is Accelerator.TCG
+    assert (settings.local.cores, settings.local.memory_mb, settings.local.disk_gb, settings.local.slots) == (
+        1,
+        1024,
+        5,
+        3,
+    )
+    assert settings.local.keep_failed
+    assert (settings.spack.source, settings.spack.packages_ref, settings.spack.mirror) == ("s", "v2", "m")
+    assert (settings.google.zones, settings.google.buckets, settings.google.consumers) == (
+        ("r-b",),
+        {"logs": "my-logs"},
+        ("123456",),
+    )
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    found = messages(
+        {
+            "oven": "microwave",
+            "retentionDays": -1,
+            "select": "a, b",
+            "retention": 4,
+            "local": {"cores": 0, "keepFailed": "perhaps", "acelerator": "kvm"},
+            "google": {"zones": "eu"},
+        }
+    )
+    wanted = (
+        "oven is 'microwave'",
+        "retentionDays is -1",
+        "select is",
+        "retention is not a setting",
+        "local.cores is 0",
+    )
+    for part in (*wanted, "local.keepFailed is 'perhaps'", "local.acelerator is not a setting", "google.zones is 'eu'"):
+        assert sum(part in message for message in found) == 1, (part, found)
+    assert len(found) == 8
+
+
+def test_a_problem_is_reported_once_however_often_its_value_is_read() -> None:
+    assert len(messages({"google": {"consumers": "[1", "accounts": 3}})) == 2
+
+
+def test_a_problem_names_the_file_the_key_and_what_to_write() -> None:
+    assert messages({"oven": "microwave"}) == [
+        "Pulumi.dev.yaml:1: error: image-bakery:oven is 'microwave', write one of local, cloud-build, fake"
+    ]
+
+
+def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
+    (message,) = messages({"local": {"core": 2}})
+    assert "known: accelerator, cores, diskGb, keepFailed, memoryMb, mirror, slots" in message
+
+
+@pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf")])
+def test_a_count_is_a_whole_number(value: Any) -> None:
+    (message,) = messages({"retentionDays": value})
+    assert "write a whole number, 0 or more" in message
+
+
+def test_cloud_build_wants_a_project_and_a_region() -> None:
+    found = messages({"oven": "cloud-build"}, "gcp")
+    assert len(found) == 2
+    assert all("pulumi config set" in message for message in found)
+
+
+def test_values_may_come_as_json_text_as_the_engine_hands_them_out() -> None:
+    plain = {"select": ["a"], "local": {"cores": 1, "keepFailed": True}, "nonce": {"a": "x"}, "retentionDays": 3}
+    as_text = {key: json.dumps(value) for key, value in plain.items()}
+    assert parse(as_text, "dev", ROOT) == parse(plain, "dev", ROOT)
+
+
+def test_paths_start_at_the_checkout_and_may_be_elsewhere() -> None:
+    settings = parse({"packages": "../apps", "common": "/srv/common"}, "dev", ROOT)
+    assert settings.packages == Path("/apps")
+    assert settings.common == Path("/srv/common")
+
+
+def test_null_means_the_default() -> None:
+    assert parse({"oven": None, "local": {"cores": None}}, "dev", ROOT) == parse({}, "dev", ROOT)
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "Pulumi.dev.yaml").write_text(text, errors="surrogateescape")
+    return folder
+
+
+def test_a_stacks_file_is_read_without_an_engine(tmp_path: Path) -> None:
+    text = "encryptionsalt: v1:x\nconfig:\n  1: x\n  gcp:project: other\n"
+    text += "  image-bakery:oven: fake\n  image-bakery:select: [a]\n"
+    settings = from_file(write(tmp_path, text), "dev")
+    assert (settings.oven, settings.select, settings.stack) == (OvenKind.FAKE, ("a",), "dev")
+
+
+def test_no_file_is_all_defaults(tmp_path: Path) -> None:
+    assert from_file(tmp_path, "dev") == parse({}, "dev", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("config:\n  a: [1\n", 3, "is no YAML"),
+        ("config: 3\n", 1, "no mapping below config"),
+        ("- 1\n", 1, "no mapping"),
+        ("config:\n  a: \udce9\n", 1, "is no YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_file(write(tmp_path, text), "dev")
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line) == ("Pulumi.dev.yaml", line)
+    assert message in problem.message
+
+
+def test_the_committed_stacks_parse() -> None:
+    root = support.ROOT
+    assert from_file(root, "dev").oven is OvenKind.LOCAL
+
+
+class Config:
+    """pulumi.Config as far as settings use it."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def get(self, key: str) -> str | None:
+        return self.values.get(key)
+
+
+def test_program_and_command_line_read_the_same(tmp_path: Path) -> None:
+    values = {
+        "oven": "fake",
+        "select": '["a"]',
+        "local": '{"cores":1}',
+        "fake": '{"seconds":0.1}',
+        "retentionDays": "3",
+    }
+    from_engine = from_pulumi(Config(values), "dev", tmp_path)  # type: ignore[arg-type]
+    assert from_engine == parse(values, "dev", tmp_path)
+    assert from_engine.local.cores == 1
+
+
+def test_the_engine_is_asked_for_every_setting() -> None:
+    (message,) = messages({"nonsense": 1})
+    known = message.partition("known: ")[2].split(", ")
+    assert sorted(known) == sorted((*KEYS, *GROUPS))
+
+
+def test_paths_of_spack_are_given_in_full_and_addresses_as_they_are(tmp_path: Path) -> None:
+    spack = parse({"spack": {"source": "./spack", "cache": "../c", "mirror": "gs://m"}}, "dev", tmp_path / "here").spack
+    assert spack.source == f"{tmp_path}/here/spack"
+    assert (spack.cache, spack.mirror) == (f"{tmp_path}/c", "gs://m")
+
+
+def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
+    given = {
+        "project": "My Project",
+        "region": "us_central1",
+        "kmsKey": "k",
+        "repository": "https://example.com/a/b",
+        "subnetwork": "default",
+        "table": "app_runs",
+        "topic": "projects/p/topics/t",
+        "registry": "us-docker.pkg.dev/p/r",
+        "buckets": {"logz": "b-1", "logs": "gs://my-logs"},
+        "zones": ["us-central1-a", "b"],
+        "accounts": {"bake": "somebody", "nobody": "x@p.iam.gserviceaccount.com"},
+        "consumers": ["their-project", "allUsers", "somebody@example.com"],
+    }
+    found = messages({"oven": "cloud-build", "google": given})
+    wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "table", "topic", "registry", "buckets.logz")
+    for key in (*wrong, "buckets.logs", "accounts.bake", "accounts.nobody"):
+        assert any(f"google.{key} is" in text for text in found), key
+    assert sum("google.consumers has" in text for text in found) == 3
+    assert sum("google.zones has" in text for text in found) == 2
+    assert len(found) == len(wrong) + 8
+
+
+def test_zones_are_those_of_the_region_or_of_the_subnetwork_that_is_given() -> None:
+    google = {"project": "p", "region": "us-central1", "zones": ["us-east1-b"]}
+    (message,) = messages({"oven": "cloud-build", "google": google})
+    assert message.endswith("has 'us-east1-b', write zones of us-central1, where the machines' subnetwork is")
+    subnetwork = "projects/p/regions/us-east1/subnetworks/s"
+    for right in ({"zones": ["us-central1-ai1a"]}, {"subnetwork": subnetwork}):
+        parse({"oven": "cloud-build", "google": google | right}, "gcp", ROOT)
+
+
+def test_a_setting_that_is_wrong_is_told_once() -> None:
+    assert len(messages({"google": {"consumers": "eu", "buckets": "x", "accounts": 3}})) == 3
+
+
+def test_consumers_are_what_an_iam_policy_takes() -> None:
+    given = ["123456789012", "group:hpc@example.com", "ci@their-project.iam.gserviceaccount.com"]
+    google = {"project": "p", "region": "us-central1", "consumers": given}
+    assert google_names.consumers(parse({"oven": "cloud-build", "google": google}, "gcp", ROOT).google) == (
+        "group:hpc@example.com",
+        "principalSet://cloudresourcemanager.googleapis.com/projects/123456789012/type/ServiceAccount",
+        "serviceAccount:ci@their-project.iam.gserviceaccount.com",
+    )
