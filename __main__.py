@@ -28,7 +28,7 @@ def main() -> None:
     for problem in plan.problems:
         pulumi.log.warn(str(problem))
     declared = declare(settings, plan)
-    preview_reasons.tell(settings, declared)
+    preview_reasons.log_reasons(settings, declared)
     export(settings, plan, declared)
     pulumi.run(lambda: continue_on_error.all_ended([resource for one in declared for resource in one.resources]))
 

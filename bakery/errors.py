@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 MAKE_ROOM = "make room, for instance: bakery prune"  # the hint wherever a disk is full
+DISK_FULL = "No space left on device"  # as every program says it
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, select graphic rendition
 
 
@@ -113,7 +114,7 @@ class BakeFailed(BakeryError):
     """The image could not be made because of its recipe: the same bake would fail again."""
 
 
-class TestFailed(BakeryError):
+class ImageRejected(BakeryError):
     """The image was baked, and its Fluid-Run says that it is not good."""
 
     __test__ = False  # not a pytest class
@@ -123,7 +124,7 @@ class InfrastructureFailed(BakeryError):
     """Something around the image failed (machine, network, quota): worth trying again."""
 
 
-def of_the_system(error: OSError) -> InfrastructureFailed:
+def from_os_error(error: OSError) -> InfrastructureFailed:
     """What the operating system refused (a full disk, a folder that may not be written to), in the bakery's words."""
     what = f"{error.filename}: " if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -137,3 +138,41 @@ class Uncertain(InfrastructureFailed):
 
 class Interrupted(BakeryError):
     """The user stopped the work; nothing is half-published."""
+
+
+class CommandFailed(BakeryError):
+    """A command ended with an exit code other than 0; ``code`` is it."""
+
+    def __init__(self, command: Sequence[str], code: int, tail: Sequence[str], log: Path | None, replay: str) -> None:
+        hint = MAKE_ROOM if any(DISK_FULL in line for line in tail) else ""
+        message = f"{Path(command[0]).name} ended with exit code {code}"
+        super().__init__(message, tail=tail, log=log, replay=replay, hint=hint)
+        self.code = code
+
+
+class TimedOut(InfrastructureFailed):
+    """A command was stopped as it took too long."""
+
+    def __init__(self, command: Sequence[str], seconds: float, tail: Sequence[str], replay: str) -> None:
+        message = f"{Path(command[0]).name} did not end within {seconds:.0f} s"
+        super().__init__(message, tail=tail, replay=replay, hint="try again; is this machine very busy?")
+
+
+class StateChanged(InfrastructureFailed):
+    """What the bake counted on is gone, or somebody else has made the image: the next look says which."""
+
+
+class NoCapacity(InfrastructureFailed):
+    """The zone has no machine for the bake: the next zone may."""
+
+
+class PortTaken(InfrastructureFailed):
+    """Another process was faster with the port that Packer found free."""
+
+
+class UnknownFamily(InputError):
+    """The plan has no such image family."""
+
+
+class ParentFailed(BakeryError):
+    """The image was not begun, since the one that it is baked from is not there."""

@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bakery.host import qemu
-from bakery.ovens.base import BakeOrder
+from bakery.orders.model import BakeOrder
 from bakery.ovens.local import base_image, packer, qcow2, seed, template
 from bakery.ovens.local.oven import LocalOven
 from bakery.progress.activity import Activity

@@ -18,14 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bakery.fluid_run.base import TestOrder
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.local import LocalCluster, LocalClusters
 from bakery.host import qemu
 from bakery.library.base import ImageRecord
 from bakery.library.local.library import LocalLibrary
+from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.settings import parse
 
 AT_MOST_SECONDS = 40
@@ -78,8 +78,8 @@ def main() -> None:
         settings = parse({"oven": "local"}, "bench", folder)
         qemu.accelerator(settings.local)
         (folder / "workspace").mkdir()
-        suite = Suite((TestJob("bench", "sleep 60", "/workspace"),), SHAPE)
-        order = TestOrder(image.name, image.digest, image.package, "", suite, (), "", "", "")
+        suite = Suite((SuiteJob("bench", "sleep 60", "/workspace"),), SHAPE)
+        order = RunOrder(image.name, image.digest, image.package, "", suite, (), "", "", "")
         for number in range(arguments.repeats):
             cluster = LocalClusters(settings).cluster(f"bench-{number}", image, order, folder / "workspace")
             for kind, value in zip(taken, seconds(cluster), strict=True):

@@ -123,13 +123,13 @@ def write(root: Path, count: int) -> list[Path]:
 def work(root: Path) -> None:
     """One measurement: the plan as ``bakery plan`` makes it, and how it went."""
     begin = time.perf_counter()
-    from bakery.preview.survey import survey
+    from bakery.preview.plan_report import plan_report
     from bakery.report.plan import to_json
     from bakery.settings import parse
 
     ready = time.perf_counter()
     os.environ["XDG_CACHE_HOME"] = str(root / "cache")
-    report = to_json(survey(parse({"oven": "fake"}, "bench", root)))
+    report = to_json(plan_report(parse({"oven": "fake"}, "bench", root)))
     done = time.perf_counter()
     wrong = [problem for problem in report["problems"] if problem["severity"] == "error"]
     assert not wrong, wrong[:5]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bakery.cli.commands import machine, planning, shelf, work
-from bakery.cli.console import INTERRUPTED, guarded, opened, say
+from bakery.cli.console import INTERRUPTED, ensure_standard_streams, exit_codes, say
 
 app = typer.Typer(
     help="Bakes, proves and promotes the VM images of Slurm clusters.",
@@ -20,12 +20,12 @@ for command in (
     *(planning.plan, work.bake, work.test, shelf.library, shelf.logs),
     *(machine.doctor, planning.lock, shelf.prune, machine.recover),
 ):
-    app.command()(guarded(command))
+    app.command()(exit_codes(command))
 
 
 def main() -> None:
     """Run the command line."""
-    opened()
+    ensure_standard_streams()
     try:
         app()
     except KeyboardInterrupt:  # before a command began

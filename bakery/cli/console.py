@@ -32,7 +32,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def guarded(command: Callable[Given, Result]) -> Callable[Given, Result]:
+def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
     """The command, ending as the module says; set BAKERY_TRACEBACK=1 to see where an unforeseen error comes from."""
 
     @functools.wraps(command)
@@ -56,7 +56,7 @@ def guarded(command: Callable[Given, Result]) -> Callable[Given, Result]:
             if os.environ.get(TRACEBACK):
                 raise
             say(f"error: {error.filename or 'output'}: {error.strerror or error}")
-            silent()
+            discard_stdout()
             raise SystemExit(FAILED) from None
         except Exception as error:
             if os.environ.get(TRACEBACK):
@@ -68,7 +68,7 @@ def guarded(command: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 @contextmanager
-def stoppable() -> Iterator[threading.Event]:
+def cancel_on_signal() -> Iterator[threading.Event]:
     """The event that long work of the block watches: set by the first Ctrl-C or SIGTERM, which end nothing themselves.
 
     The second ends this process at once; what it started ends with it (:mod:`bakery.host.guard`).
@@ -90,7 +90,7 @@ def stoppable() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def opened() -> None:
+def ensure_standard_streams() -> None:
     """Let outputs that were closed before the start (``>&-``) lead nowhere; else the next file takes their place."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -99,11 +99,11 @@ def opened() -> None:
 
 def no_reader() -> NoReturn:
     """End quietly when standard output is closed."""
-    silent()
+    discard_stdout()
     raise SystemExit(NO_READER)
 
 
-def silent() -> None:
+def discard_stdout() -> None:
     """Nothing of standard output is left for Python to flush at exit, which would fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())

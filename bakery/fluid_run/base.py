@@ -2,94 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import Metric, SourceFile, Suite
-
-
-class Stage(StrEnum):
-    """The fixed stages of a Fluid-Run, in order; TEAR_DOWN always runs."""
-
-    PROVISION = "provision"
-    START = "start"
-    SUBMIT = "submit"
-    RUN = "run"
-    COLLECT = "collect"
-    JUDGE = "judge"
-    TEAR_DOWN = "tear down"
-
-
-class Verdict(StrEnum):
-    """What the run says of the image. ERROR is the infrastructure's, never the image's."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class TestOrder:
-    """All that a Fluid-Run needs; written by the program as ``<state>/orders/<image>-<tests digest>.json``.
-
-    ``env`` is added to the environment of the jobs; ``env_paths`` too, its values are paths below the workspace. With
-    ``ignore_dependencies`` the jobs of a command group do not wait for each other.
-    """
-
-    __test__ = False  # not a pytest class
-
-    image: str
-    digest: str
-    package: str
-    variant: str
-    suite: Suite
-    files: tuple[SourceFile, ...]
-    git_sha: str
-    compiler: str
-    target_arch: str
-    env: Mapping[str, str] = field(default_factory=dict)
-    env_paths: Mapping[str, str] = field(default_factory=dict)
-    ignore_dependencies: bool = False
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One metric as it came out. ``value`` is None when the pattern did not match."""
-
-    metric: Metric
-    value: float | None
-    passed: bool
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """One job. ``row`` holds rcc-run's ``app_runs`` fields by their names; ``figures`` the metrics."""
-
-    row: Mapping[str, object]
-    figures: tuple[Figure, ...] = ()
-    passed: bool = False
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One Fluid-Run. ``timings`` has the seconds of every stage that began; ``folder`` holds outputs and logs."""
-
-    run_id: str
-    image: str
-    tests_digest: str
-    verdict: Verdict
-    started: str
-    jobs: tuple[JobResult, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
-    failed_stage: Stage | None = None
-    reason: str = ""
-    folder: Path | str | None = None
+from bakery.results.model import Stage
 
 
 @dataclass(frozen=True)
@@ -141,6 +62,6 @@ class Cluster(Protocol):
 class Clusters(Protocol):
     """Makes clusters: local QEMU machines, Compute Engine instances, a static cluster, a fake."""
 
-    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> Cluster:
+    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> Cluster:
         """A cluster for one run, not yet provisioned; ``workspace`` is the staged folder the jobs see."""
         ...

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakery.fluid_run.base import JobResult
 from bakery.host.process import TAIL_LINES
+from bakery.results.model import JobResult
 
 
 def job_tail(jobs: tuple[JobResult, ...]) -> tuple[str, ...]:

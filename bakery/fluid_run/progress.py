@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bakery.fluid_run.base import AgentStatus, Stage
+from bakery.fluid_run.base import AgentStatus
+from bakery.results.model import Stage
 
 
 def phase(status: AgentStatus) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakery.fluid_run.base import TestOrder
-from bakery.recipe.model import ClusterShape, Json, Partition, TestJob
+from bakery.orders.model import RunOrder
+from bakery.recipe.model import ClusterShape, Json, Partition, SuiteJob
 
 OUTPUT_LIMIT = 64 * 1024  # characters of stdout and stderr that a row keeps: the last ones
 READ_LIMIT = 16 * 1024 * 1024
 
 
-def row(order: TestOrder, job: TestJob, raw: Mapping[str, Json], folder: Path) -> dict[str, object]:
+def row(order: RunOrder, job: SuiteJob, raw: Mapping[str, Json], folder: Path) -> dict[str, object]:
     """The row of a job; ``raw`` is the agent's account, ``folder`` the job's collected output directory.
 
     Memory is in GB (2**30 bytes), run time in seconds. Build id, date and time are filled in when the run is stored.

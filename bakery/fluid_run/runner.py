@@ -12,9 +12,9 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from bakery import paths
-from bakery.errors import BakeryError, InfrastructureFailed, TestFailed, Uncertain
+from bakery.errors import BakeryError, ImageRejected, InfrastructureFailed, Uncertain
 from bakery.fluid_run import rows, verdict
-from bakery.fluid_run.base import AgentStatus, Cluster, Clusters, JobResult, RunResult, Stage, TestOrder, Verdict
+from bakery.fluid_run.base import AgentStatus, Cluster, Clusters
 from bakery.fluid_run.clusters.mailbox import read_results
 from bakery.fluid_run.clusters.run_spec import deadline_seconds
 from bakery.fluid_run.log_tails import console_tail, job_tail
@@ -22,11 +22,13 @@ from bakery.fluid_run.progress import phase
 from bakery.host import locks
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.leases import leased
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
-from bakery.results import app_runs
+from bakery.results import json as results_json
+from bakery.results.model import JobResult, RunResult, Stage, Verdict
 
 TRIES = 2  # clusters that may break before the run is given up
 START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
@@ -41,7 +43,7 @@ class Shelf(Protocol):
         """The image of that name, as :meth:`bakery.library.base.Library.find`."""
         ...
 
-    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record what the tests said, as :meth:`bakery.library.base.Library.prove`."""
         ...
 
@@ -60,7 +62,7 @@ def _nothing(_given: object) -> None:
 
 
 def run(
-    order: TestOrder,
+    order: RunOrder,
     library: Shelf,
     clusters: Clusters,
     state: StatePaths,
@@ -131,7 +133,7 @@ class StageClock:
 class _Run:
     """One cluster's life."""
 
-    order: TestOrder
+    order: RunOrder
     image: ImageRecord
     shelf: Shelf
     made: Clusters
@@ -157,7 +159,7 @@ class _Run:
         except OSError as error:
             hint = "check the free space and the permissions of the state folder"
             failure = InfrastructureFailed(f"Fluid-Run: {error}", hint=hint)
-        if isinstance(failure, (TestFailed, InfrastructureFailed)):
+        if isinstance(failure, (ImageRejected, InfrastructureFailed)):
             failure.log = failure.log or self.folder
             failure.replay = failure.replay or f"bakery test {self.order.image} --stack {self.stack}"
         result = self._result(failure)
@@ -237,7 +239,7 @@ class _Run:
         text = f"{self.order.image}: {status.error}"
         tail = console_tail(self.folder)
         if status.image_fault:
-            return TestFailed(text, tail=tail)
+            return ImageRejected(text, tail=tail)
         return InfrastructureFailed(text, tail=tail)
 
     def _judged(self, account: Sequence[Mapping[str, Json]]) -> tuple[JobResult, ...]:
@@ -255,11 +257,11 @@ class _Run:
             raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(self.folder))
         wrong = verdict.summary(self.jobs)
         if wrong:
-            raise TestFailed(f"{self.order.image}: {wrong}", tail=job_tail(self.jobs))
+            raise ImageRejected(f"{self.order.image}: {wrong}", tail=job_tail(self.jobs))
 
     def _result(self, failure: BakeryError | None) -> RunResult:
         said = Verdict.PASSED if failure is None else Verdict.ERROR
-        if isinstance(failure, TestFailed):
+        if isinstance(failure, ImageRejected):
             said = Verdict.FAILED
         return RunResult(
             run_id=self.run_id,
@@ -276,11 +278,13 @@ class _Run:
 
     def _store(self, result: RunResult) -> None:
         """The folder and the rows first, the proof last: a proof always has its run."""
-        self.told(app_runs.completed(result))
+        self.told(results_json.completed(result))
         if isinstance(self.shelf, _KeepsRuns):
-            app_runs.store_run(result, self.shelf)
+            results_json.store_run(result, self.shelf)
         else:
-            app_runs.write_json(self.folder / app_runs.RESULTS_FILE, app_runs.to_json(app_runs.completed(result)))
+            results_json.write_json(
+                self.folder / results_json.RESULTS_FILE, results_json.to_json(results_json.completed(result))
+            )
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
-            self.shelf.prove(self.order.image, proof, self.order.digest)
+            self.shelf.record_test(self.order.image, proof, self.order.digest)

@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from bakery.fluid_run.base import Figure, JobResult
-from bakery.recipe.model import Json, Metric, TestJob
+from bakery.recipe.model import Json, Metric, SuiteJob
+from bakery.results.model import Figure, JobResult
 
 ReadOutput = Callable[[str], str | None]  # a file of the job's output directory; None when there is none
 
@@ -58,7 +58,7 @@ def complaint(found: Figure) -> str:
     return f"{metric.name} is {found.value:g} {metric.unit}".rstrip() + f", wanted {wanted}"
 
 
-def judge(job: TestJob, row: Mapping[str, object], raw: Mapping[str, Json], read: ReadOutput) -> JobResult:
+def judge(job: SuiteJob, row: Mapping[str, object], raw: Mapping[str, Json], read: ReadOutput) -> JobResult:
     """One job, by its exit code first; ``raw`` is the agent's account of it.
 
     Figures that stand in the account already (by metric name) are not looked for in the outputs.

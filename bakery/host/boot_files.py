@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakery.errors import InfrastructureFailed
+from bakery.errors import CommandFailed, InfrastructureFailed
 from bakery.host import process, quick_init
 from bakery.progress.activity import Activity
 
@@ -94,7 +94,7 @@ def _check(image: Path, activity: Activity) -> None:
     """See that no part of an image is missing: a machine would wait for ever for a disk that is cut off."""
     try:
         process.run(["qemu-img", "check", "-q", "-f", "qcow2", str(image)], activity=activity)
-    except process.CommandFailed as error:
+    except CommandFailed as error:
         if error.code == LEAKED:
             return
         hint = "delete the file and run make up: the image is baked again"
@@ -116,7 +116,7 @@ class _FileSystem:
         """What debugfs prints; nothing when there is no such file system or file."""
         try:
             return process.output([str(self.debugfs), "-R", request, self.device], cwd=self.folder)
-        except process.CommandFailed:
+        except CommandFailed:
             return ""
 
     def resolve(self, path: str) -> str:

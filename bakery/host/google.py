@@ -31,13 +31,13 @@ LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
 CALLS_AT_ONCE = 8  # of one client, which keeps no more than ten connections
 # A line that broke, be it the one over which credentials are renewed.
-BROKEN = (
+CONNECTION_ERRORS = (
     *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),
     *(DataCorruption, InvalidResponse, TransportError),
 )
-PASSING = (exceptions.TooManyRequests, exceptions.ServerError, *BROKEN)
+TRANSIENT = (exceptions.TooManyRequests, exceptions.ServerError, *CONNECTION_ERRORS)
 RETRY = retry.Retry(
-    predicate=retry.if_exception_type(*PASSING), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
+    predicate=retry.if_exception_type(*TRANSIENT), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
 )
 
 
@@ -105,7 +105,7 @@ class Google:
 
 def fetched(blob: Blob, what: str) -> bytes | None:
     """An object's content; None when it is not there. ``what`` as of :func:`asking`. Raises Uncertain."""
-    with asking(what):
+    with api_errors(what):
         try:
             content: bytes = RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS)
         except exceptions.NotFound:
@@ -120,16 +120,16 @@ def no_bucket(name: str) -> InfrastructureFailed:
 
 
 @contextlib.contextmanager
-def asking(what: str, hint: str = "", passes: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def api_errors(what: str, hint: str = "", reraise: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn the client libraries' errors into the bakery's; ``what`` says what was asked for.
 
-    ``passes`` are those that the caller knows an answer to: :class:`google.api_core.exceptions.NotFound`, which alone
+    ``reraise`` are those that the caller knows an answer to: :class:`google.api_core.exceptions.NotFound`, which alone
     means "gone", and the like. Of all others a 401, 403, 429, 5xx or a broken line raise Uncertain, a change that
     somebody else's got in the way of InfrastructureFailed, and any other refusal BakeryError.
     """
     try:
         yield
-    except passes:
+    except reraise:
         raise
     except (exceptions.Conflict, exceptions.PreconditionFailed) as error:
         hint = hint or "somebody else changes it at the same time: run it again"
@@ -138,9 +138,9 @@ def asking(what: str, hint: str = "", passes: tuple[type[Exception], ...] = ()) 
         hint = hint or "the account lacks a role, see docs/google.md"
         raise Uncertain(f"{what}: {error.message}", hint=hint) from error
     except exceptions.GoogleAPICallError as error:
-        kind = Uncertain if isinstance(error, PASSING) else BakeryError
+        kind = Uncertain if isinstance(error, TRANSIENT) else BakeryError
         raise kind(f"{what}: {error.message}", hint=hint) from error
-    except BROKEN as error:
+    except CONNECTION_ERRORS as error:
         raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error
     except GoogleAuthError as error:
         raise Uncertain(f"{what}: {error}", hint=hint or f"log in again: {LOGIN}") from error

@@ -19,32 +19,13 @@ from io import FileIO
 from pathlib import Path
 from shutil import which
 
-from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Interrupted, MissingTool
-from bakery.host import space
+from bakery.errors import CommandFailed, Interrupted, MissingTool, TimedOut
 from bakery.progress.activity import Activity
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
 COMM_LENGTH = 15  # of a program's name in /proc
 PUMP_SECONDS = 10.0  # for what is left in the pipe; a killed guard may leave a daemon that holds it open
-
-
-class CommandFailed(BakeryError):
-    """A command ended with an exit code other than 0; ``code`` is it."""
-
-    def __init__(self, command: Sequence[str], code: int, tail: Sequence[str], log: Path | None, replay: str) -> None:
-        hint = MAKE_ROOM if any(space.FULL in line for line in tail) else ""
-        message = f"{Path(command[0]).name} ended with exit code {code}"
-        super().__init__(message, tail=tail, log=log, replay=replay, hint=hint)
-        self.code = code
-
-
-class TimedOut(InfrastructureFailed):
-    """A command was stopped as it took too long."""
-
-    def __init__(self, command: Sequence[str], seconds: float, tail: Sequence[str], replay: str) -> None:
-        message = f"{Path(command[0]).name} did not end within {seconds:.0f} s"
-        super().__init__(message, tail=tail, replay=replay, hint="try again; is this machine very busy?")
 
 
 @dataclass(frozen=True)

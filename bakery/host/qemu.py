@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bakery import paths
+from bakery.errors import TimedOut
 from bakery.host import process, quick_init
 from bakery.settings import Accelerator, LocalSettings
 
@@ -152,7 +153,7 @@ def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
         ]
         try:
             return process.start(command).wait(timeout=timeout) == PROBE_EXIT
-        except process.TimedOut:
+        except TimedOut:
             return False
 
 

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 LEAST_FREE = 256 << 20  # bytes; with less, machines are ended before they meet a full disk
-FULL = "No space left on device"  # as every program says it
 
 
 def lack(folder: Path) -> str:

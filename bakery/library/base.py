@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bakery.fluid_run.base import RunResult
+    from bakery.results.model import RunResult
 
 
 class ImageState(StrEnum):
@@ -77,7 +77,7 @@ class Library(Protocol):
         """
         ...
 
-    def release(self, name: str, family: str) -> str:
+    def unpromote(self, name: str, family: str) -> str:
         """Give ``family`` back, only when it still points at ``name``, to the newest proven image that is left.
 
         Returns the image it points at now, or "" when none is left.
@@ -88,7 +88,7 @@ class Library(Protocol):
         """Mark as DEPRECATED, unless a family points at the image; says whether it did. Missing images are fine."""
         ...
 
-    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record what the Fluid-Run of ``tests_digest`` said of the image."""
         ...
 
@@ -107,7 +107,7 @@ class Library(Protocol):
         """The library's time, RFC 3339 in UTC."""
         ...
 
-    def since(self) -> Mapping[str, str]:
+    def deprecated_since(self) -> Mapping[str, str]:
         """Image name to when it became DEPRECATED (RFC 3339), as far as that was noted; kept when it is OBSOLETE."""
         ...
 
@@ -115,7 +115,7 @@ class Library(Protocol):
         """The names of the images that must not go now, as something boots or bakes from them."""
         ...
 
-    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+    def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an image that is no longer wanted to OBSOLETE or DELETED; the bytes that became free.
 
         None when it is not what ``image`` says any more, or came into use: then nothing was changed.

@@ -107,13 +107,15 @@ def prune(library: Library, days: int, *, planned: Collection[str] = (), dry_run
     """Decide about all images of the library and, unless ``dry_run``, do it. Raises Uncertain; what is done is done."""
     images = library.images()
     now = _time(library.now())
-    steps = decide(images, library.families(), library.since(), now, days, leased=library.in_use(), planned=planned)
+    steps = decide(
+        images, library.families(), library.deprecated_since(), now, days, leased=library.in_use(), planned=planned
+    )
     moved, kept, freed = [], [], 0
     for step in steps:
         if step.to is None:
             kept.append(step)
             continue
-        size = step.image.size if dry_run else library.retire(step.image, step.to)
+        size = step.image.size if dry_run else library.set_state(step.image, step.to)
         if size is None:
             kept.append(Step(step.image, None, "it came into use meanwhile"))
             continue

@@ -61,9 +61,9 @@ class ComputeEngineFamilies:
         """
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
-        from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+        from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 
-        with asking(f"look up image family {project}/{family}"):
+        with api_errors(f"look up image family {project}/{family}"):
             images = Google(self.settings).images
             try:
                 image = images.get_from_family(project=project, family=family, retry=RETRY, timeout=TIMEOUT_SECONDS)

@@ -9,7 +9,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from bakery import paths
-from bakery.errors import BakeryError, InputError, Interrupted, Problem, errors_among, of_the_system
+from bakery.errors import (
+    BakeryError,
+    InputError,
+    Interrupted,
+    ParentFailed,
+    Problem,
+    UnknownFamily,
+    errors_among,
+    from_os_error,
+)
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
@@ -33,14 +42,6 @@ class Baked:
     image: ImagePlan
     bake: Bake | None = None
     error: BakeryError | None = None
-
-
-class UnknownFamily(InputError):
-    """The plan has no such image family."""
-
-
-class ParentFailed(BakeryError):
-    """The image was not begun, since the one that it is baked from is not there."""
 
 
 def planned(settings: Settings, families: Sequence[str], *, locked: bool = True) -> tuple[ImagePlan, ...]:
@@ -110,4 +111,4 @@ def _bake(image: ImagePlan, parent: Future[Baked] | None, oven: Oven, watch: Wat
     except BakeryError as error:
         return Baked(image, error=error)
     except OSError as error:
-        return Baked(image, error=of_the_system(error))
+        return Baked(image, error=from_os_error(error))

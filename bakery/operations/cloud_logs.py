@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeryError
-from bakery.fluid_run.base import RunResult
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.lookup import pick
 from bakery.ovens.cloud_build.watch import log_of
+from bakery.results.model import RunResult
 from bakery.settings import Settings, google_names
 from bakery.settings.google_names import Bucket
 
@@ -66,5 +66,5 @@ def _kept(build: cloudbuild_v1.Build) -> tuple[str, ...]:
 
 def _builds(google: Google, name: str) -> list[cloudbuild_v1.Build]:
     request = cloudbuild_v1.ListBuildsRequest(project_id=google.project, filter=f'tags="{name}"')
-    with asking("list builds"):
+    with api_errors("list builds"):
         return list(google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))

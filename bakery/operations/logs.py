@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.fluid_run.base import Verdict
 from bakery.library.local.library import LocalLibrary
 from bakery.library.lookup import pick
 from bakery.paths import StatePaths
+from bakery.results.model import Verdict
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from bakery.errors import BakeryError, of_the_system
+from bakery.errors import BakeryError, from_os_error
 from bakery.host import process
 from bakery.operations.drift import lost
 from bakery.paths import StatePaths
@@ -229,7 +229,7 @@ def main(arguments: list[str], backend_url: str) -> int:
         print(error.render(), file=sys.stderr)
         return 1
     except OSError as error:
-        print(of_the_system(error).render(), file=sys.stderr)
+        print(from_os_error(error).render(), file=sys.stderr)
         return 1
     return 0
 

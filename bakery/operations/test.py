@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bakery import library as libraries
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, UnknownFamily
 from bakery.fluid_run import clusters
-from bakery.fluid_run.base import Cluster, RunResult, TestOrder
+from bakery.fluid_run.base import Cluster
 from bakery.fluid_run.runner import run
 from bakery.library.base import ImageRecord
 from bakery.library.lookup import pick
-from bakery.operations.bake import UnknownFamily, planned
+from bakery.operations.bake import planned
 from bakery.orders.build import test_from_json, test_order
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
+from bakery.results.model import RunResult
 from bakery.settings import Settings
 
 
@@ -55,7 +57,7 @@ def retest(
     return Retested(name, results[-1] if results else None, error)
 
 
-def order_for(image: ImageRecord, settings: Settings) -> TestOrder:
+def order_for(image: ImageRecord, settings: Settings) -> RunOrder:
     """The tests of the image: those of its family in today's plan, else those of the last plan that had it."""
     try:
         plans = planned(settings, [image.candidate_for], locked=False)
@@ -68,6 +70,6 @@ def order_for(image: ImageRecord, settings: Settings) -> TestOrder:
     return replace(test_order(today), image=image.name)
 
 
-def _last_order(image: str, state: StatePaths) -> TestOrder | None:
+def _last_order(image: str, state: StatePaths) -> RunOrder | None:
     files = sorted(state.orders.glob(f"{image}-*.json"), key=lambda file: file.stat().st_mtime)
     return test_from_json(json.loads(files[-1].read_text(encoding="utf-8"))) if files else None

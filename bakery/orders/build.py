@@ -6,8 +6,7 @@ from typing import Any
 
 from bakery.codec import decode, encode
 from bakery.errors import InputError, Problem
-from bakery.fluid_run.base import TestOrder
-from bakery.ovens.base import BakeOrder
+from bakery.orders.model import BakeOrder, RunOrder
 from bakery.plan.model import ImagePlan
 from bakery.plan.names import REVISION_LABEL
 
@@ -33,7 +32,7 @@ def bake_order(image: ImagePlan) -> BakeOrder:
     )
 
 
-def test_order(image: ImagePlan) -> TestOrder:
+def test_order(image: ImagePlan) -> RunOrder:
     """All that a Fluid-Run needs to prove the image; raises InputError when its recipe has no tests.
 
     ``compiler`` and ``target_arch`` are what rcc-run stores under these names: the recipe's substitutions.
@@ -41,7 +40,7 @@ def test_order(image: ImagePlan) -> TestOrder:
     if image.tests is None:
         hint = "write a fluidrun.yaml"
         raise InputError([Problem(image.template_path, 1, f"{image.family} has no tests", hint)])
-    return TestOrder(
+    return RunOrder(
         image=image.name,
         digest=image.tests.digest,
         package=image.package,
@@ -57,7 +56,7 @@ def test_order(image: ImagePlan) -> TestOrder:
 test_order.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
 
 
-def to_json(order: BakeOrder | TestOrder) -> dict[str, Any]:
+def to_json(order: BakeOrder | RunOrder) -> dict[str, Any]:
     """The order as a JSON object; the same order gives the same object."""
     made: dict[str, Any] = encode(order)
     return made
@@ -68,9 +67,9 @@ def bake_from_json(value: Any) -> BakeOrder:
     return decode(BakeOrder, value)
 
 
-def test_from_json(value: Any) -> TestOrder:
+def test_from_json(value: Any) -> RunOrder:
     """The test order of a JSON object; raises ValueError naming what is wrong with it."""
-    return decode(TestOrder, value)
+    return decode(RunOrder, value)
 
 
 test_from_json.__test__ = False  # type: ignore[attr-defined]  # see test_order

@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakery.errors import of_the_system
+from bakery.errors import from_os_error
 from bakery.orders.build import bake_order, test_from_json, test_order, to_json
 from bakery.paths import StatePaths
 from bakery.plan.digest import tests_digest
-from bakery.plan.model import DIGEST_SHOWN, ImagePlan
+from bakery.plan.model import ImagePlan
+from bakery.recipe.image_names import DIGEST_SHOWN
 
 
 def bake_file(paths: StatePaths, name: str) -> Path:
@@ -64,4 +65,4 @@ def _put(file: Path, order: object) -> None:
         if scratch is not None:
             scratch.unlink(missing_ok=True)
         error.filename = str(file)
-        raise of_the_system(error) from error
+        raise from_os_error(error) from error

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from bakery.plan.model import Base
+from bakery.orders.model import BakeOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import Json, SourceFile
-
-
-@dataclass(frozen=True)
-class BakeOrder:
-    """All that an oven needs to bake one image; written by the program as ``<state>/orders/<name>.json``.
-
-    Sources are named, not held: the oven copies them into its workspace and checks each ``sha256``, so that an edit
-    during an ``up`` is noticed and not baked. Fields as in :class:`bakery.plan.model.ImagePlan`.
-    """
-
-    package: str
-    variant: str
-    family: str
-    name: str
-    digest: str
-    base: Base
-    template: Json
-    template_path: str
-    build: Json
-    variables: Mapping[str, str]
-    substitutions: Mapping[str, str]
-    files: tuple[SourceFile, ...]
-    labels: Mapping[str, str]
-    inputs: Mapping[str, str]
-    timeout: int
 
 
 class BakeOutcome(StrEnum):

@@ -21,8 +21,9 @@ from typing import Any
 
 from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.library.local.library import LocalLibrary
+from bakery.orders.model import BakeOrder
 from bakery.ovens import single_flight
-from bakery.ovens.base import Bake, BakeOrder
+from bakery.ovens.base import Bake
 from bakery.ovens.local import scratch
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity

@@ -10,7 +10,8 @@ from pathlib import Path
 from bakery.host import locks
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.local.library import LocalLibrary
-from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.orders.model import BakeOrder
+from bakery.ovens.base import Bake, BakeOutcome
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 

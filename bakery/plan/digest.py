@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from bakery.plan.model import DIGEST_SHOWN, Base
+from bakery.plan.model import Base
+from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.recipe.model import ClusterShape, Json, SourceFile, Suite
 
 FORMAT = "image-bakery/2"

@@ -29,7 +29,7 @@ _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
 
 
 @dataclass(frozen=True)
-class Point:
+class VariantInputs:
     """One variant of a recipe.
 
     ``arguments`` are Packer's as ``cloudbuild.yaml`` has them, unfilled. ``symbolic`` are the Packer variables with
@@ -88,7 +88,7 @@ def counted(variables: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def points(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iterator[Point]:
+def points(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iterator[VariantInputs]:
     """The recipe's points in the order of its variants; ``known`` are the built-in substitutions."""
     arguments = packer_arguments(recipe.build)
     defaults = declared(recipe.template) | {
@@ -106,13 +106,15 @@ def _point(
     arguments: Mapping[str, str],
     defaults: Mapping[str, str],
     known: Mapping[str, str],
-) -> Point:
+) -> VariantInputs:
     values = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
     said = passed(arguments, values, defaults, variant.substitutions)
     symbolic = resolve({**defaults, **said})
     filled = {name: substitute(text, known, last=True) for name, text in said.items()}
     variables = resolve({**defaults, **filled})
-    return Point(recipe, variant, arguments, values, symbolic, variables, _node(recipe, variant, values, variables))
+    return VariantInputs(
+        recipe, variant, arguments, values, symbolic, variables, _node(recipe, variant, values, variables)
+    )
 
 
 def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables: Mapping[str, str]) -> Node:
@@ -132,7 +134,7 @@ def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables
     )
 
 
-def named(point: Point, name: str) -> tuple[dict[str, str], dict[str, str]]:
+def named(point: VariantInputs, name: str) -> tuple[dict[str, str], dict[str, str]]:
     """Variables and substitutions with the image's name and family in them, wherever the recipe sets these."""
     options = builder(point.recipe.template)
     values = {
@@ -145,7 +147,7 @@ def named(point: Point, name: str) -> tuple[dict[str, str], dict[str, str]]:
     return {**point.variables, **values}, {**point.substitutions, **set_}
 
 
-def suite_of(point: Point) -> Suite | None:
+def suite_of(point: VariantInputs) -> Suite | None:
     """The recipe's tests with the variant's cluster and performance references over them."""
     suite = point.recipe.suite
     if suite is None:

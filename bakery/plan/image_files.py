@@ -25,7 +25,7 @@ FILE_OPTIONS = ("startup_script_file", "metadata_files")
 _QUOTING = re.compile(r"""['"\\]""")
 
 
-def reaching(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
+def image_files(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
     """The files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
     named = _named(recipe.template, variables)
     found = {file.path: file for file in recipe.files} if None in named else {}
@@ -71,12 +71,12 @@ def folders(template: Json, variables: Mapping[str, str], files: Iterable[Source
     return tuple(sorted(path for path in named if any(one.startswith(path + "/") for one in paths)))
 
 
-def takes_all(template: Json, variables: Mapping[str, str]) -> bool:
+def uses_whole_package(template: Json, variables: Mapping[str, str]) -> bool:
     """Whether any file of the package may reach the image, as a provisioner runs on the machine that bakes."""
     return None in _named(template, variables)
 
 
-def tested(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
+def test_files(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
     """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
     words = {in_workspace(word) for job in suite.jobs for word in _words(job.execution_command)}
     return _below(recipe, {f"{recipe.workspace_path}/test", *words}, {})

@@ -8,17 +8,18 @@ from typing import Generic, TypeVar
 
 from bakery.errors import Problem, Severity
 from bakery.lock.model import Lock, LockedBase, place
-from bakery.plan import graph, names
+from bakery.plan import graph
 from bakery.plan.graph import Node
-from bakery.plan.model import Base, Outline
+from bakery.plan.model import Base, ImageSummary
+from bakery.recipe import image_names
 from bakery.recipe.model import Packages, Recipes
 from bakery.settings import Settings
 
-Image = TypeVar("Image", bound=Outline)
+Image = TypeVar("Image", bound=ImageSummary)
 
 
 @dataclass(frozen=True)
-class Seed(Generic[Image]):
+class UnlinkedImage(Generic[Image]):
     """An image whose base is not known yet: its place in the graph, and what it is with a base."""
 
     node: Node
@@ -27,7 +28,7 @@ class Seed(Generic[Image]):
 
 def lay_out(
     settings: Settings,
-    seeds: Sequence[Seed[Image]],
+    seeds: Sequence[UnlinkedImage[Image]],
     read: Recipes | Packages,
     bases: Bases,
 ) -> tuple[tuple[Image, ...], tuple[Problem, ...]]:
@@ -46,11 +47,13 @@ def lay_out(
         base = Base(parent.family, parent.name, parent.digest) if parent else bases.base(chosen[index].node)
         images[index] = chosen[index].image(base)
     found += [*drawn.problems, *bases.problems]
-    right = tuple(image for image in images.values() if names.family_fault(image.family) is None)
+    right = tuple(image for image in images.values() if image_names.family_fault(image.family) is None)
     return right, tuple(sorted(set(found)))
 
 
-def selected(settings: Settings, seeds: Sequence[Seed[Image]]) -> tuple[list[Seed[Image]], list[Problem]]:
+def selected(
+    settings: Settings, seeds: Sequence[UnlinkedImage[Image]]
+) -> tuple[list[UnlinkedImage[Image]], list[Problem]]:
     """The seeds of the selected packages and of what they are baked from, in the given order."""
     if not settings.select:
         return list(seeds), []
@@ -92,9 +95,9 @@ def _weighed(problem: Problem, settings: Settings, folder: str, packages: set[st
 
 
 def _named_wrong(node: Node) -> Iterator[Problem]:
-    if fault := names.family_fault(node.family):
+    if fault := image_names.family_fault(node.family):
         yield Problem(*node.at, f"{node.title}: {fault[0]}", fault[1])
-    if node.base_family and (fault := names.base_fault(node.base_family)):
+    if node.base_family and (fault := image_names.base_fault(node.base_family)):
         yield Problem(*node.base_at, f"{node.title}: {fault[0]}", fault[1])
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from bakery.errors import Problem
 from bakery.recipe.model import Json, SourceFile, Suite
-
-DIGEST_SHOWN = 12  # characters of a digest in names, inputs and tables
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class TestPlan:
+class SuitePlan:
     """What proves an image. ``inputs`` names all that the ``digest`` holds: file or setting to a short digest."""
 
     __test__ = False  # not a pytest class
@@ -45,7 +42,7 @@ class TestPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class ImageSummary:
     """What a plan's report says of an image.
 
     ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
@@ -64,7 +61,7 @@ class Outline:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagePlan(Outline):
+class ImagePlan(ImageSummary):
     """One image of the plan, with all that bakes and tests it.
 
     ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
@@ -79,7 +76,7 @@ class ImagePlan(Outline):
     files: tuple[SourceFile, ...]
     labels: Mapping[str, str]
     timeout: int
-    tests: TestPlan | None = None
+    tests: SuitePlan | None = None
 
 
 def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[ImagePlan]:
@@ -88,30 +85,6 @@ def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[Image
     while current is not None:
         yield current
         current = None if current.base.external else images.get(current.base.family)
-
-
-class Action(StrEnum):
-    """What an ``up`` does with an image."""
-
-    KEEP = "keep"
-    ADOPT = "adopt"
-    BAKE = "bake"
-    TEST = "test"
-
-
-DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Action.TEST: "tested only"}  # for people
-
-
-@dataclass(frozen=True)
-class Decision:
-    """An image of the plan with what will be done to it and the reasons, in words."""
-
-    image: Outline
-    action: Action
-    reasons: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{DONE[self.action]}: {'; '.join(self.reasons)}" if self.reasons else DONE[self.action]
 
 
 @dataclass(frozen=True)

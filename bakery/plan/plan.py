@@ -11,11 +11,12 @@ from functools import partial
 from bakery.errors import InputError, errors_among
 from bakery.lock.model import Lock
 from bakery.plan import digest, names
-from bakery.plan.expand import Point, builtins, counted, named, points, suite_of
-from bakery.plan.image_files import reaching, tested
-from bakery.plan.link import Bases, Seed, lay_out, selected
-from bakery.plan.model import Base, ImagePlan, Plan, TestPlan
-from bakery.plan.template import immutable, outside, shaping
+from bakery.plan.expand import VariantInputs, builtins, counted, named, points, suite_of
+from bakery.plan.image_files import image_files, test_files
+from bakery.plan.link import Bases, UnlinkedImage, lay_out, selected
+from bakery.plan.model import Base, ImagePlan, Plan, SuitePlan
+from bakery.plan.template import disk_options, location_variables, pinned
+from bakery.recipe import image_names
 from bakery.recipe.model import Recipes
 from bakery.recipe.templating import references
 from bakery.settings import Settings
@@ -41,21 +42,21 @@ def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", 
     return Plan(*lay_out(settings, seeds(settings, recipes, revision), recipes, Bases(settings, lock, locked)))
 
 
-def seeds(settings: Settings, recipes: Recipes, revision: str = "") -> list[Seed[ImagePlan]]:
+def seeds(settings: Settings, recipes: Recipes, revision: str = "") -> list[UnlinkedImage[ImagePlan]]:
     """All images of the recipes before their bases are known."""
     known = builtins(settings, revision)
     found = (point for recipe in recipes.recipes for point in points(recipe, settings, known))
-    return [Seed(point.node, partial(image, point, settings, revision)) for point in found]
+    return [UnlinkedImage(point.node, partial(image, point, settings, revision)) for point in found]
 
 
-def material(point: Point, settings: Settings) -> digest.Material:
+def material(point: VariantInputs, settings: Settings) -> digest.Material:
     """What counts in the image of a point, whatever its base."""
     template = point.recipe.template
     provisioners = template.get("provisioners") or []
-    options = shaping(template)
-    reached = (references(provisioners) | references(options)) - outside(template)
+    options = disk_options(template)
+    reached = (references(provisioners) | references(options)) - location_variables(template)
     return digest.Material(
-        files=reaching(point.recipe, point.variables),
+        files=image_files(point.recipe, point.variables),
         provisioners=provisioners,
         builder=options,
         variables=counted({name: value for name, value in point.symbolic.items() if name in reached}),
@@ -63,12 +64,12 @@ def material(point: Point, settings: Settings) -> digest.Material:
     )
 
 
-def image(point: Point, settings: Settings, revision: str, base: Base) -> ImagePlan:
+def image(point: VariantInputs, settings: Settings, revision: str, base: Base) -> ImagePlan:
     """The image of a point that is baked from this base."""
     recipe, node = point.recipe, point.node
     counts = material(point, settings)
     identity = digest.digest(base, digest.content(counts))
-    name = names.image_name(node.family, identity)
+    name = image_names.image_name(node.family, identity)
     labels = names.labels(
         package=recipe.name,
         variant=node.variant,
@@ -86,7 +87,7 @@ def image(point: Point, settings: Settings, revision: str, base: Base) -> ImageP
         name=name,
         digest=identity,
         base=base,
-        template=immutable(recipe.template, name=name, base=base.name, external=base.external, labels=labels),
+        template=pinned(recipe.template, name=name, base=base.name, external=base.external, labels=labels),
         template_path=f"{recipe.workspace_path}/packer.json",
         build=recipe.build,
         variables=variables,
@@ -101,14 +102,14 @@ def image(point: Point, settings: Settings, revision: str, base: Base) -> ImageP
     )
 
 
-def tests_of(point: Point) -> TestPlan | None:
+def tests_of(point: VariantInputs) -> SuitePlan | None:
     """What proves the image of a point; None without tests."""
     suite = suite_of(point)
     if suite is None:
         return None
-    files = tested(point.recipe, suite)
+    files = test_files(point.recipe, suite)
     identity, inputs = digest.tests_digest(suite, files)
-    return TestPlan(identity, suite, files, inputs)
+    return SuitePlan(identity, suite, files, inputs)
 
 
 def external_bases(settings: Settings, recipes: Recipes) -> tuple[tuple[str, str], ...]:

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 from bakery.codec import encode
 from bakery.errors import Problem
 from bakery.lock.model import Lock
-from bakery.plan import digest, names
+from bakery.plan import digest
 from bakery.plan.graph import Node
-from bakery.plan.link import Bases, Seed, lay_out
-from bakery.plan.model import Base, Outline
+from bakery.plan.link import Bases, UnlinkedImage, lay_out
+from bakery.plan.model import Base, ImageSummary
+from bakery.recipe import image_names
 from bakery.recipe.model import Found, Packages
 from bakery.settings import Settings
 
@@ -40,7 +41,7 @@ Each = Callable[[Callable[[Found], bytes], Sequence[Found]], Iterable[bytes]]
 
 def outlines(
     settings: Settings, packages: Packages, lock: Lock, memory: Memory, *, locked: bool = True, each: Each = map
-) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
+) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     """The outlines of the images and all problems, as :func:`bakery.plan.plan.draft` has them."""
     shared = digest.sha256(digest.canonical(encode(settings)))
     keys = [digest.sha256(found.digest + shared) for found in packages.found]
@@ -70,23 +71,23 @@ def _sketches(settings: Settings, found: Found) -> bytes:
     return json.dumps(made, separators=(",", ":")).encode()
 
 
-def _seeds(found: Found, sketches: list[Any]) -> Iterator[Seed[Outline]]:
+def _seeds(found: Found, sketches: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
     """What :func:`_sketches` made of that package."""
     for (variant, family, base_family, base_project, at, base_at), *told in sketches:
         own, base = ((f"{found.shown}/{file}", line) for file, line in (at, base_at))
         node = Node(found.name, variant, family, base_family, base_project, own, base)
-        yield Seed(node, partial(_outline, node, *told))
+        yield UnlinkedImage(node, partial(_outline, node, *told))
 
 
 def _outline(
     node: Node, content: str, inputs: dict[str, str], proof: tuple[str, dict[str, str]], base: Base
-) -> Outline:
+) -> ImageSummary:
     identity = digest.digest(base, content)
-    return Outline(
+    return ImageSummary(
         package=node.package,
         variant=node.variant,
         family=node.family,
-        name=names.image_name(node.family, identity),
+        name=image_names.image_name(node.family, identity),
         digest=identity,
         base=base,
         inputs=digest.based(base, inputs),

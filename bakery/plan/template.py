@@ -47,13 +47,13 @@ def builder(template: Json) -> Mapping[str, Json]:
     return next(google, found[0] if found else {})
 
 
-def shaping(template: Json) -> dict[str, Json]:
+def disk_options(template: Json) -> dict[str, Json]:
     """The builder's options that shape the disk, as they stand in the template."""
     options = builder(template)
     return {key: options[key] for key in SHAPING if key in options}
 
 
-def outside(template: Json) -> frozenset[str]:
+def location_variables(template: Json) -> frozenset[str]:
     """The variables that only say where to bake, what things are called, and over which way bytes come.
 
     A variable counts as a name only when it is the whole of the option: ``image_name: "x-{{user `compiler`}}"`` does
@@ -85,7 +85,7 @@ def downloaded_paths(template: Json, variables: Mapping[str, str]) -> tuple[str,
     )
 
 
-def immutable(template: Json, *, name: str, base: str, external: bool, labels: Mapping[str, str]) -> Json:
+def pinned(template: Json, *, name: str, base: str, external: bool, labels: Mapping[str, str]) -> Json:
     """The template as it is baked: the builder makes image ``name`` from exactly the image ``base``.
 
     The image joins no family, promotion does that later; a machine's name that is made from the image's could be too

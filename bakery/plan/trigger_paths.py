@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bakery.plan.image_files import folders, takes_all
+from bakery.plan.image_files import folders, uses_whole_package
 from bakery.plan.model import ImagePlan, lineage
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings
@@ -36,7 +36,7 @@ def previewed(settings: Settings) -> tuple[str, ...]:
 def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     package = _inside(settings.packages / image.package, settings)
     yield from (f"{package}/{name}" for name in DECIDING if package)
-    if takes_all(image.template, image.variables) and package:
+    if uses_whole_package(image.template, image.variables) and package:
         yield f"{package}/**"
     handed = folders(image.template, image.variables, image.files)
     for file in image.files:

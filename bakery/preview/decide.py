@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.plan.model import Action, Decision, Outline
+from bakery.plan.model import ImageSummary
+from bakery.preview.model import Action, Decision
 
 REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files
 
 
 def decide(
-    planned: Sequence[Outline],
+    planned: Sequence[ImageSummary],
     images: Sequence[ImageRecord],
     families: Mapping[str, str],
     proven: Mapping[str, str] | None = None,
@@ -40,7 +41,7 @@ def decide(
     return tuple(decisions)
 
 
-def _there(image: Outline, promoted: bool, doubts: tuple[str, ...]) -> Decision:
+def _there(image: ImageSummary, promoted: bool, doubts: tuple[str, ...]) -> Decision:
     """The decision for an image that the library has."""
     if doubts:
         return Decision(image, Action.TEST, doubts)
@@ -49,7 +50,7 @@ def _there(image: Outline, promoted: bool, doubts: tuple[str, ...]) -> Decision:
     return Decision(image, Action.ADOPT, (f"the library has {image.name} already, {image.family} will point at it",))
 
 
-def _why_tested(image: Outline, record: ImageRecord, tests: str, before: Mapping[str, str]) -> tuple[str, ...]:
+def _why_tested(image: ImageSummary, record: ImageRecord, tests: str, before: Mapping[str, str]) -> tuple[str, ...]:
     if not image.tests_digest:
         return ()
     if record.proof is Proof.UNTESTED:
@@ -59,7 +60,7 @@ def _why_tested(image: Outline, record: ImageRecord, tests: str, before: Mapping
     return ("the last Fluid-Run failed",) if record.proof is Proof.FAILED else ()
 
 
-def _why_baked(image: Outline, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:
+def _why_baked(image: ImageSummary, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:
     if before is None:
         return (f"{image.family} has no image yet",)
     if not before.inputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bakery.plan.model import Action, Decision
+from bakery.preview.model import Action, Decision
 
 
 @dataclass(frozen=True)

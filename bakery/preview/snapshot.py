@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from bakery.errors import BakeryError, Problem, Severity
 from bakery.library.base import ImageRecord, Library
 from bakery.paths import StatePaths
-from bakery.plan.model import Decision, Outline
+from bakery.plan.model import ImageSummary
 from bakery.preview.decide import decide
+from bakery.preview.model import Decision
 from bakery.recipe.parse.findings import one_line
 from bakery.settings import OvenKind, Settings
 
 
 @dataclass(frozen=True)
-class Shelf:
+class LibrarySnapshot:
     """What the library holds: images, families, tests that images passed (digest or its beginning), bake times.
 
     ``tests`` are the manifests of these tests, where they are known. ``problems`` says when it could not be asked.
@@ -28,22 +29,22 @@ class Shelf:
     problems: tuple[Problem, ...] = ()
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def decide(self, planned: Sequence[Outline]) -> tuple[Decision, ...]:
+    def decide(self, planned: Sequence[ImageSummary]) -> tuple[Decision, ...]:
         """What is done with each image of the plan, and why."""
         return decide(planned, self.images, self.families, self.proven, self.tests)
 
 
-def read(settings: Settings, planned: Sequence[Outline]) -> Shelf:
+def read(settings: Settings, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     """The shelf as a plan of these images needs it; an empty one when there is no library yet, or no answer."""
     if settings.oven is not OvenKind.CLOUD_BUILD and not StatePaths(settings.state).library.is_dir():
-        return Shelf()
+        return LibrarySnapshot()
     try:
         from bakery.library import make  # SQLite or Google's clients: not needed without a library
 
         found = _read(make(settings), planned)
         return replace(found, tests=_tests(settings, planned, found.proven))
     except (BakeryError, ImportError) as error:
-        return Shelf(problems=(_unknown(error),))
+        return LibrarySnapshot(problems=(_unknown(error),))
 
 
 def _unknown(error: BakeryError | ImportError) -> Problem:
@@ -54,15 +55,19 @@ def _unknown(error: BakeryError | ImportError) -> Problem:
     return Problem("library", 1, f"nothing is known of what is there: {why}", hint, Severity.WARNING)
 
 
-def _read(library: Library, planned: Sequence[Outline]) -> Shelf:
+def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     images, families = tuple(library.images()), library.families()
     wanted = {image.name for image in planned}
     proven = {record.name: found for record in images if record.name in wanted and (found := _proven(library, record))}
     times = {record.candidate_for: record.bake_seconds for record in images if record.bake_seconds}
-    return Shelf(_completed(library, images, planned, families), families, proven, {**times, **_times(library)})
+    return LibrarySnapshot(
+        _completed(library, images, planned, families), families, proven, {**times, **_times(library)}
+    )
 
 
-def _tests(settings: Settings, planned: Sequence[Outline], proven: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+def _tests(
+    settings: Settings, planned: Sequence[ImageSummary], proven: Mapping[str, str]
+) -> dict[str, Mapping[str, str]]:
     """What is known of the tests that images passed, where the plan has others now."""
     changed = [image.name for image in planned if not image.tests_digest.startswith(proven.get(image.name, ""))]
     if not changed:
@@ -88,7 +93,7 @@ def _times(library: Library) -> Mapping[str, float]:
 
 
 def _completed(
-    library: Library, images: Iterable[ImageRecord], planned: Sequence[Outline], families: Mapping[str, str]
+    library: Library, images: Iterable[ImageRecord], planned: Sequence[ImageSummary], families: Mapping[str, str]
 ) -> tuple[ImageRecord, ...]:
     """The records; what new images are compared with has its manifest, which a listing may leave out."""
     images = tuple(images)

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery.cli.console import guarded, say, stoppable
+from bakery.cli.console import cancel_on_signal, exit_codes, say
 from bakery.errors import Severity
 
 
-@guarded
+@exit_codes
 def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> int:
     """Run the tests that the options name; returns the exit code."""
     from bakery.progress.activity import Activity
@@ -35,7 +35,7 @@ def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> in
     line = Line(say, again=QUIET_SECONDS)
     line.start()
     try:
-        with stoppable() as cancelled:
+        with cancel_on_signal() as cancelled:
             result = run(step, Activity(line.say, cancelled))
     finally:
         line.stop()

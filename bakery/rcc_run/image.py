@@ -7,7 +7,7 @@ import re
 from google.api_core import exceptions
 
 from bakery.errors import BakeryError, Problem
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.library.base import ImageRecord, Proof
 from bakery.rcc_run.arguments import WHERE
 
@@ -27,7 +27,7 @@ class GivenImage:
         """The image, by its own name."""
         return self.record if name == self.record.name else None
 
-    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Forget: only an ``up`` or ``bakery test`` runs the recipe's own tests."""
 
 
@@ -39,7 +39,7 @@ def look_up(text: str, google: Google) -> ImageRecord | Problem:
         return Problem(WHERE, 1, f"--gce-image is {text!r}", hint)
     project = match["project"] or google.project
     try:
-        with asking(f"look up the image {text}", passes=(exceptions.NotFound,)):
+        with api_errors(f"look up the image {text}", reraise=(exceptions.NotFound,)):
             if match["family"]:
                 found = google.images.get_from_family(
                     project=project, family=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bakery.fluid_run.base import RunResult
 from bakery.rcc_run.arguments import Arguments
-from bakery.recipe.model import TestJob
+from bakery.recipe.model import SuiteJob
 from bakery.results.app_runs import APP_RUNS
+from bakery.results.model import RunResult
 
 ARTIFACTS = {"gce-image": "gce image", "gce-vm-image": "gce image"}
 NAMES = tuple(field.name for field in APP_RUNS)
@@ -19,7 +19,7 @@ NAMES = tuple(field.name for field in APP_RUNS)
 Row = dict[str, object]
 
 
-def rows(result: RunResult, given: Arguments, jobs: Sequence[TestJob], extra: Mapping[str, object]) -> list[Row]:
+def rows(result: RunResult, given: Arguments, jobs: Sequence[SuiteJob], extra: Mapping[str, object]) -> list[Row]:
     """The rows of ``app_runs``: the run's own, and rcc-run's words where the options decide.
 
     ``jobs`` are those of the CI file: what was added to a job's options for Slurm does not stand in its row.
@@ -45,7 +45,7 @@ def rows(result: RunResult, given: Arguments, jobs: Sequence[TestJob], extra: Ma
     ]
 
 
-def write(top: Path, result: RunResult, found: Sequence[Row], jobs: Sequence[TestJob], given: Arguments) -> None:
+def write(top: Path, result: RunResult, found: Sequence[Row], jobs: Sequence[SuiteJob], given: Arguments) -> None:
     """``results.json``, ``bq-results.json``, ``settings.json`` and the jobs' output directories, where rcc-run does."""
     tests = [{**row, "output_directory": job.output_directory} for row, job in zip(found, jobs, strict=True)]
     (top / "results.json").write_text(json.dumps({"tests": tests}), encoding="utf-8")

@@ -9,20 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.codec import encode
-from bakery.errors import BakeryError, InputError, Problem, Severity, TestFailed, errors_among
-from bakery.fluid_run.base import Clusters, RunResult, TestOrder
+from bakery.errors import BakeryError, ImageRejected, InputError, Problem, Severity, errors_among
+from bakery.fluid_run.base import Clusters
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run as run_tests
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.library.compute_engine.bigquery import store
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.rcc_run import cluster, image, outputs, workspace
 from bakery.rcc_run.arguments import DEFAULT_TFVARS, EPHEMERAL, STATIC, WHERE, Arguments
-from bakery.recipe.model import Suite, TestJob
+from bakery.recipe.model import Suite, SuiteJob
 from bakery.recipe.parse.findings import Findings
+from bakery.results.model import RunResult
 from bakery.settings import GoogleSettings, OvenKind, Settings, from_file
 from bakery.settings.google_names import Duty
 
@@ -36,8 +38,8 @@ class Step:
     arguments: Arguments
     settings: Settings
     top: Path
-    jobs: tuple[TestJob, ...]
-    order: TestOrder
+    jobs: tuple[SuiteJob, ...]
+    order: RunOrder
     image: ImageRecord
     row: Mapping[str, object]
 
@@ -112,7 +114,7 @@ def _stop(problems: list[Problem]) -> None:
         raise InputError(errors)
 
 
-def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[TestJob, ...]:
+def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:
     file = workspace.resolve(given.ci_file, here, top)
     if file is None:
         findings.at(WHERE).error(1, f"--ci-file: there is no file {given.ci_file}", "paths begin at the workspace")
@@ -131,7 +133,7 @@ def _cluster(given: Arguments, here: Path, findings: Findings) -> cluster.Tested
     return cluster.read(file, given, findings.at(given.rcc_tfvars))
 
 
-def _partitions(given: Arguments, jobs: tuple[TestJob, ...], tested: cluster.Tested, problems: list[Problem]) -> None:
+def _partitions(given: Arguments, jobs: tuple[SuiteJob, ...], tested: cluster.Tested, problems: list[Problem]) -> None:
     known = [part.name for part in tested.shape.partitions]
     if given.cluster_type == STATIC:
         return
@@ -140,18 +142,18 @@ def _partitions(given: Arguments, jobs: tuple[TestJob, ...], tested: cluster.Tes
         problems.append(Problem(given.ci_file, 1, f"the cluster has no partition {name}", hint))
 
 
-def _with_gpus(job: TestJob, given: Arguments) -> TestJob:
+def _with_gpus(job: SuiteJob, given: Arguments) -> SuiteJob:
     """As rcc-run does it: --gpu-count asks for GPUs for each job, behind its own options."""
     if not given.gpu_count:
         return job
     return replace(job, batch_options=f"{job.batch_options} --gres=gpu:{given.gpu_count}".strip())
 
 
-def _order(given: Arguments, suite: Suite, name: str, top: Path) -> TestOrder:
+def _order(given: Arguments, suite: Suite, name: str, top: Path) -> RunOrder:
     digest = hashlib.sha256(json.dumps(encode(suite), sort_keys=True).encode()).hexdigest()
     env = {"GCE_IMAGE": given.gce_image, **({"DOCKER_IMAGE": given.docker_image} if given.docker_image else {})}
     paths = {"SINGULARITY_IMAGE": given.singularity_image, "ENV_FILE": given.env_file}
-    return TestOrder(
+    return RunOrder(
         image=name,
         digest=digest,
         package="",
@@ -194,7 +196,7 @@ def run(step: Step, activity: Activity, google: Google | None = None) -> RunResu
         outputs.write(step.top, result, found, step.jobs, step.arguments)
         if step.arguments.save_results:
             store(shared, step.arguments.table, found, result.run_id)
-    if failure is not None and not (isinstance(failure, TestFailed) and result is not None and result.jobs):
+    if failure is not None and not (isinstance(failure, ImageRejected) and result is not None and result.jobs):
         failure.replay = ""  # the step itself
         raise failure
     assert result is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bakery.recipe.check import fluidrun
-from bakery.recipe.model import SourceFile, TestJob
+from bakery.recipe.model import SourceFile, SuiteJob
 from bakery.recipe.parse import json as json_parser
 from bakery.recipe.parse import yaml as yaml_parser
 from bakery.recipe.parse.document import Document
@@ -29,7 +29,7 @@ def resolve(name: str, here: Path, top: Path) -> Path | None:
     return next((path for path in (here / name, top / name) if path.is_file()), None)
 
 
-def tests(file: Path, top: Path, findings: Findings) -> tuple[TestJob, ...]:
+def tests(file: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:
     """The jobs of a CI file; what is wrong with it goes to ``findings``."""
     reader = READERS.get(file.suffix)
     if reader is None:

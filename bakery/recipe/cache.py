@@ -18,7 +18,7 @@ FORMAT = "bakery-2"
 OLD = 90 * 86400  # seconds since a file was last written: its tree is gone, or will be read in seconds
 
 
-class Remembered:
+class PackageCache:
     """The file's entries; :meth:`write` keeps those that :meth:`get` and :meth:`put` had to do with."""
 
     def __init__(self, file: Path | None, head: bytes, lines: Mapping[bytes, bytes]) -> None:
@@ -29,7 +29,7 @@ class Remembered:
         self._used: dict[bytes, bytes] = {}
 
     @classmethod
-    def read(cls, file: Path | None, code: str) -> Remembered:
+    def read(cls, file: Path | None, code: str) -> PackageCache:
         """What ``file`` holds from the same ``code``; nothing is remembered without a file."""
         head = f"{FORMAT} {code}".encode()
         if file is None:

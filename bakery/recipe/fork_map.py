@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 
 
-def spread(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
+def fork_map(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
     """``work`` for each of the items, in order. ``work`` only reads; what it gives can be pickled."""
     count = max(1, min(_processors(), MOST, len(items) // SHARE)) if _safe() else 1
     shares = [items[number::count] for number in range(count)]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from bakery.errors import Problem, Severity
 from bakery.recipe import tree
-from bakery.recipe.cache import Remembered
+from bakery.recipe.cache import PackageCache
 from bakery.recipe.check import checked_package, spack_installer
 from bakery.recipe.check.checked_package import Entry
-from bakery.recipe.fork_map import spread
+from bakery.recipe.fork_map import fork_map
 from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
 
 TEMPLATE = "packer.json"
@@ -27,7 +27,7 @@ HCL = (".pkr.hcl", ".pkr.json")  # Packer's other languages
 
 def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
     """All recipes; see :func:`find`."""
-    with no_collection():
+    with gc_paused():
         return find(packages, common, cache, spack_ref).recipes()
 
 
@@ -37,18 +37,18 @@ def find(packages: Path, common: Path, cache: Path | None = None, spack_ref: str
     ``cache`` is a folder that remembers the checks by the digest of what was checked; it may be deleted at any time.
     ``spack_ref`` is the tag or commit of the Spack that bakes. Never raises for a bad recipe.
     """
-    with no_collection():
+    with gc_paused():
         return _Finder(packages, common, cache, spack_ref).find()
 
 
-def memory(packages: Path, cache: Path | None, name: str) -> Remembered:
+def memory(packages: Path, cache: Path | None, name: str) -> PackageCache:
     """What ``name`` remembers of that tree: a file of its own for each, valid as long as the code stays."""
     tree_key = digest_of(os.path.realpath(packages))[:12]
-    return Remembered.read(cache and cache / f"{name}-{tree_key}", _code())
+    return PackageCache.read(cache and cache / f"{name}-{tree_key}", _code())
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Without the cyclic collector: it would walk over the growing heap again and again and find nothing.
 
     What is there at the end is kept out of its way for good.
@@ -143,7 +143,7 @@ class _Finder:
 
     def find(self) -> Packages:
         shared = self.read_common()
-        seen = spread(partial(self.look, shared), self.names())
+        seen = fork_map(partial(self.look, shared), self.names())
         found = [made for one in seen if (made := self.package(one, shared)) is not None]
         self.remembered.write()
         return Packages(tuple(found), tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
@@ -201,10 +201,7 @@ class _Finder:
         key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
         content = None
         if self.remembered.get(key) is None:
-            from bakery.recipe.check.package import (  # parsers and checks cost time that a warm start saves
-                Sources,
-                check,
-            )
+            from bakery.recipe.check.package import Sources, check
 
             paths, common = read.files.keys(), shared.tree.files.keys()
             sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)

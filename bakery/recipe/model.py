@@ -46,7 +46,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class TestJob:
+class SuiteJob:
     """One entry of ``tests:`` in ``fluidrun.yaml``; the first five fields are rcc-run's, the rest extensions."""
 
     __test__ = False  # not a pytest class
@@ -100,7 +100,7 @@ class ClusterShape:
 class Suite:
     """The Fluid-Run of a recipe: ``jobs`` in file order, and the cluster they want."""
 
-    jobs: tuple[TestJob, ...]
+    jobs: tuple[SuiteJob, ...]
     cluster: ClusterShape = ClusterShape()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bakery.errors import Interrupted
-from bakery.operations.bake import Baked, ParentFailed
+from bakery.errors import Interrupted, ParentFailed
+from bakery.operations.bake import Baked
 from bakery.progress.status_line import elapsed
 
 VERSION = 1

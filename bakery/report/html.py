@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bakery.plan.model import DIGEST_SHOWN
+from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.report.library import figure_text, number, shown_time, state_text
 from bakery.report.library_table import summary
 

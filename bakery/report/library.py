@@ -11,10 +11,10 @@ from importlib.resources import files
 from typing import Any
 
 from bakery.codec import encode
-from bakery.fluid_run.base import Figure, JobResult, RunResult
 from bakery.library.base import ImageRecord, Library
 from bakery.library.local.library import LocalLibrary
-from bakery.results.app_runs import Trend, job_label, latest, trends
+from bakery.results.model import Figure, JobResult, RunResult
+from bakery.results.trends import Trend, job_label, latest, trends
 
 VERSION = 1
 OUTPUTS = frozenset({"stdout", "stderr"})

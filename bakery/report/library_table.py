@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bakery.plan.model import DIGEST_SHOWN
+from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.report.library import figures_text, shown_time, state_text
 
 TITLES = ("family", "image", "digest", "state", "tested", "figures")

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.plan.model import DONE, Decision
-from bakery.preview.forecast import Forecast, forecast
+from bakery.preview.model import DONE, Decision, PlanReport
 
 VERSION = 1
 ACTIONS = {action.value: word for action, word in DONE.items()}
-
-
-@dataclass(frozen=True)
-class PlanReport:
-    """What will be done, what is wrong, and how long it will take.
-
-    ``times``: family to seconds of its last bake. ``since``: the revision that it was compared with, not the library.
-    """
-
-    decisions: tuple[Decision, ...]
-    problems: tuple[Problem, ...] = ()
-    times: Mapping[str, float] = field(default_factory=dict)
-    since: str = ""
-
-    @property
-    def forecast(self) -> Forecast:
-        """The time of the bakes."""
-        return forecast(self.decisions, self.times)
 
 
 def to_json(report: PlanReport) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
-from bakery.fluid_run.base import JobResult, RunResult
 from bakery.progress.status_line import elapsed
 from bakery.report.library import figure_text, number
-from bakery.results.app_runs import job_label
+from bakery.results.model import JobResult, RunResult
+from bakery.results.trends import job_label
 
 TITLES = ("job", "group", "partition", "nodes", "exit code", "run time", "memory", "figures", "verdict")
 

@@ -12,7 +12,7 @@ from bakery.orders import files as order_files
 from bakery.orders.build import bake_from_json
 from bakery.paths import StatePaths
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
+from bakery.resources.provider import BakeryProvider, Props, difference, read_order, reports_errors, settings
 
 REPLACES = ("name", "digest", "project")
 
@@ -24,7 +24,7 @@ class BakedImageProvider(BakeryProvider):
         """Another digest is another image, and another project has images of its own; the manifest only says why."""
         return difference(_olds, _news, replaces=REPLACES)
 
-    @shown
+    @reports_errors
     def create(self, props: Props) -> CreateResult:
         """Adopt, join or bake the image of the order that the program wrote."""
         stack = settings(props["urn"])
@@ -33,7 +33,7 @@ class BakedImageProvider(BakeryProvider):
             bake = ovens.make(stack).bake(order, activity)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
 
-    @shown
+    @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """Keep the resource unless it is certain that the image is gone."""
         try:
@@ -45,7 +45,7 @@ class BakedImageProvider(BakeryProvider):
             return ReadResult("", {})
         return ReadResult(id_, props)
 
-    @shown
+    @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Deprecate the image unless a family points at it; only retention takes files away."""
         if library.make(settings(_props["urn"])).deprecate(_id):

@@ -16,7 +16,7 @@ import pulumi
 from pulumi.runtime import settings
 
 
-def go_on() -> bool:
+def continue_on_error() -> bool:
     """Take a dependency's failure as the end of that branch alone; says whether the SDK has what that needs."""
     manager = getattr(settings.SETTINGS, "rpc_manager", None)
     marker = _marker()

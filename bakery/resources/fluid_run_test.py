@@ -13,7 +13,7 @@ from bakery.orders.build import test_from_json
 from bakery.paths import StatePaths
 from bakery.resources import progress
 from bakery.resources.passing_run import standing_run
-from bakery.resources.provider import BakeryProvider, Props, difference, read_order, settings, shown
+from bakery.resources.provider import BakeryProvider, Props, difference, read_order, reports_errors, settings
 
 REPLACES = ("image", "tests", "project")
 
@@ -25,7 +25,7 @@ class FluidRunTestProvider(BakeryProvider):
         """Another image or other tests want a run of their own."""
         return difference(_olds, _news, replaces=REPLACES)
 
-    @shown
+    @reports_errors
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this very image has passed these very tests before."""
         # Imported here: the program, which only declares, starts faster.
@@ -42,7 +42,7 @@ class FluidRunTestProvider(BakeryProvider):
                 run = run_tests(order, shelf, clusters.make(stack), paths, activity, stack=stack.stack)
         return CreateResult(f"{order.image}-{props['tests']}", {**props, "run": run.run_id})
 
-    @shown
+    @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """Keep the resource unless it is certain that the image is gone or no longer proven."""
         try:

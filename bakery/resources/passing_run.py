@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from bakery.fluid_run.base import RunResult, TestOrder, Verdict
 from bakery.library.base import Library, Proof
+from bakery.orders.model import RunOrder
+from bakery.results.model import RunResult, Verdict
 
 
 @runtime_checkable
@@ -19,7 +20,7 @@ class KeepsRuns(Protocol):
         ...
 
 
-def standing_run(library: Library, order: TestOrder) -> RunResult | None:
+def standing_run(library: Library, order: RunOrder) -> RunResult | None:
     """The newest run that proves the image of ``order`` by these tests, or None when they have to run.
 
     It counts only while the image is the one that was tested: not when it was baked anew since, and not when a later

@@ -38,12 +38,12 @@ def prepare() -> None:
         if _prepared.is_set():
             return
         _prepared.set()
-    widen(WORKERS)
+    raise_worker_limit(WORKERS)
     intercept_cancel(getattr(sys.modules.get("__main__"), "DynamicResourceProviderServicer", None))
     watch_engine(0, leave)
 
 
-def widen(workers: int) -> int:
+def raise_worker_limit(workers: int) -> int:
     """Let the thread pools of this process grow to ``workers`` threads; how many pools could be told so.
 
     The SDK keeps its pool in a local variable of its ``main``, so it is looked for among all objects.
@@ -126,7 +126,7 @@ def leave(leave_process: Callable[[int], Any] = os._exit) -> None:
     leave_process(1)
 
 
-def refuse(error: Exception) -> NoReturn:
+def abort_call(error: Exception) -> NoReturn:
     """End the call that this thread serves with the error's text alone.
 
     gRPC shows an exception as "Exception calling application: ..." and logs its traceback; an aborted call shows its

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pulumi
 
-from bakery.plan.model import Action, Decision
 from bakery.preview import snapshot
+from bakery.preview.model import Action, Decision
 from bakery.resources.program import Declared
 from bakery.settings import Settings
 
 
-def tell(settings: Settings, declared: Sequence[Declared]) -> None:
+def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     """Say of each image that is not kept why; nothing but in a preview, as an ``up`` shows what it does."""
     if not pulumi.runtime.is_dry_run():
         return

@@ -10,7 +10,8 @@ import pulumi
 from bakery.errors import BakeryError
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
-from bakery.plan.model import DIGEST_SHOWN, ImagePlan, Plan
+from bakery.plan.model import ImagePlan, Plan
+from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, outputs, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
@@ -49,9 +50,9 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
-    sdk_noise.hush()
+    sdk_noise.silence_debug()
     ready = _infrastructure(settings, plan)
-    continue_on_error.go_on()
+    continue_on_error.continue_on_error()
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():

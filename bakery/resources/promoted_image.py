@@ -10,7 +10,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 from bakery import library
 from bakery.errors import Uncertain
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, difference, settings, shown
+from bakery.resources.provider import BakeryProvider, Props, difference, reports_errors, settings
 
 UPDATES = ("image", "consumers", "project")
 REPLACES = ("family",)
@@ -23,18 +23,18 @@ class PromotedImageProvider(BakeryProvider):
         """A new image moves the family; the resource stays."""
         return difference(_olds, _news, replaces=REPLACES, updates=UPDATES)
 
-    @shown
+    @reports_errors
     def create(self, props: Props) -> CreateResult:
         """Point the family at the image."""
         return CreateResult(props["family"], self._promote(props, ()))
 
-    @shown
+    @reports_errors
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Point the family at the new image; the one before is deprecated with a pointer to it. Or share it anew."""
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
         return UpdateResult(self._promote(_news, sorted(gone)))
 
-    @shown
+    @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """What the family points at now, so that the next ``up`` moves it back; kept when that is not known."""
         try:
@@ -44,10 +44,10 @@ class PromotedImageProvider(BakeryProvider):
             return ReadResult(id_, props)
         return ReadResult(id_, {**props, "image": now}) if now else ReadResult("", {})
 
-    @shown
+    @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Give the family back to the newest proven image that is left, if it still points at this one."""
-        now = library.make(settings(_props["urn"])).release(_props["image"], _id)
+        now = library.make(settings(_props["urn"])).unpromote(_props["image"], _id)
         progress.engine().status(_props["urn"], f"{_id} points at {now or 'no image'} now")
 
     @staticmethod

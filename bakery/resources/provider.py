@@ -22,7 +22,7 @@ import pulumi
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
 
 from bakery import settings as stack_settings
-from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, of_the_system
+from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_os_error
 from bakery.paths import StatePaths
 from bakery.resources import plugin
 from bakery.settings import Settings
@@ -74,7 +74,7 @@ def difference(olds: Props, news: Props, replaces: tuple[str, ...] = (), updates
     return DiffResult(bool(found or changed(updates, olds, news)), found, None, False)
 
 
-def shown(
+def reports_errors(
     method: Callable[Concatenate[Self, P], R],
 ) -> Callable[Concatenate[Self, P], R]:
     """Let errors reach the engine as a message a person can act on; an unforeseen one is logged with its traceback."""
@@ -84,11 +84,11 @@ def shown(
         try:
             return method(self, *args, **kwargs)
         except Interrupted as error:
-            plugin.refuse(stopped(error))
+            plugin.abort_call(stopped(error))
         except BakeryError as error:
-            plugin.refuse(error)
+            plugin.abort_call(error)
         except Exception as error:
-            plugin.refuse(unforeseen(error))
+            plugin.abort_call(unforeseen(error))
 
     return call
 
@@ -103,7 +103,7 @@ def stopped(error: Interrupted) -> Interrupted:
 def unforeseen(error: Exception) -> InfrastructureFailed:
     """What the system refused, or a defect of the bakery itself: the message, and the traceback in a file."""
     if isinstance(error, OSError) and error.errno in REFUSALS:
-        return of_the_system(error)
+        return from_os_error(error)
     text = "".join(traceback.format_exception(error))
     log: Path | None = None
     if _configured is not None:

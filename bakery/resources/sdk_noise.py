@@ -12,7 +12,7 @@ import signal
 import pulumi
 
 
-def hush() -> None:
+def silence_debug() -> None:
     """Send no debug notes from now on. Information, warnings and errors are sent as before."""
     setattr(pulumi.log, "debug", _nothing)  # noqa: B010 - a plain assignment to a function is refused by the types
 

@@ -159,10 +159,10 @@ def test_families_do_not_mix(setup: Setup) -> None:
 def test_release_gives_the_family_to_the_newest_proven_image_that_is_left(setup: Setup) -> None:
     proven_old, proven, failed, last = (setup.bake("rcc", word) for word in ("one", "two", "three", "four"))
     for name in (proven_old, proven, last):
-        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    setup.library.prove(failed, Proof.FAILED, "tests")
-    assert setup.library.release(last, "rcc") == proven
+    setup.library.record_test(failed, Proof.FAILED, "tests")
+    assert setup.library.unpromote(last, "rcc") == proven
     assert dict(setup.library.families()) == {"rcc": proven}
     assert state(setup, proven) is ImageState.ACTIVE
 
@@ -171,30 +171,30 @@ def test_release_leaves_no_family_when_no_proven_image_is_left(setup: Setup) -> 
     untested, last = setup.bake("rcc", "one"), setup.bake("rcc", "two")
     setup.library.promote(untested, "rcc")
     setup.library.promote(last, "rcc")
-    assert setup.library.release(last, "rcc") == ""
+    assert setup.library.unpromote(last, "rcc") == ""
     assert dict(setup.library.families()) == {}
 
 
 def test_release_of_a_family_that_moved_on_does_nothing(setup: Setup) -> None:
     first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
     for name in (first, second):
-        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    assert setup.library.release(first, "rcc") == second
+    assert setup.library.unpromote(first, "rcc") == second
     assert dict(setup.library.families()) == {"rcc": second}
     assert state(setup, first) is ImageState.DEPRECATED
 
 
 def test_release_never_takes_an_image_of_another_family(setup: Setup) -> None:
     mine, other = setup.bake("rcc", "one"), setup.bake("hpcc", "one")
-    setup.library.prove(other, Proof.PASSED, "tests")
+    setup.library.record_test(other, Proof.PASSED, "tests")
     setup.library.promote(mine, "rcc")
-    assert setup.library.release(mine, "rcc") == ""
+    assert setup.library.unpromote(mine, "rcc") == ""
     assert dict(setup.library.families()) == {}
 
 
 def test_release_of_what_is_not_there_is_fine(setup: Setup) -> None:
-    assert setup.library.release("rcc-000000000000", "rcc") == ""
+    assert setup.library.unpromote("rcc-000000000000", "rcc") == ""
 
 
 def test_a_candidate_can_be_deprecated_with_a_replacement(setup: Setup) -> None:
@@ -225,7 +225,7 @@ def test_deprecation_of_a_missing_image_is_fine(setup: Setup) -> None:
 def test_a_proof_is_kept_and_the_last_word_counts(setup: Setup) -> None:
     name = setup.bake("rcc", "one")
     for proof in (Proof.FAILED, Proof.PASSED):
-        setup.library.prove(name, proof, "tests")
+        setup.library.record_test(name, proof, "tests")
         found = setup.library.find(name)
         assert found is not None
         assert found.proof is proof
@@ -233,7 +233,7 @@ def test_a_proof_is_kept_and_the_last_word_counts(setup: Setup) -> None:
 
 def test_a_proof_of_a_missing_image_is_an_error(setup: Setup) -> None:
     with pytest.raises(BakeryError, match="no image rcc-000000000000"):
-        setup.library.prove("rcc-000000000000", Proof.PASSED, "tests")
+        setup.library.record_test("rcc-000000000000", Proof.PASSED, "tests")
 
 
 def test_what_find_and_images_say_agrees(setup: Setup) -> None:
@@ -255,9 +255,9 @@ def test_the_whole_life_of_two_images(setup: Setup) -> None:
     """What the resources do: up, edit and up again, then destroy in reverse order."""
     first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
     for name in (first, second):
-        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    assert setup.library.release(second, "rcc") == first
+    assert setup.library.unpromote(second, "rcc") == first
     setup.library.deprecate(second)
     assert state(setup, second) is ImageState.DEPRECATED
     assert dict(setup.library.families()) == {"rcc": first}
@@ -267,17 +267,17 @@ def test_an_image_that_is_not_wanted_walks_through_the_states_and_goes(setup: Se
     library = setup.library
     first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
     assert library.deprecate(first, second)
-    since = library.since()
+    since = library.deprecated_since()
     assert since.keys() == {first}
     assert since[first] <= library.now()
     found = library.find(first)
     assert found is not None
-    assert library.retire(found, ImageState.OBSOLETE) == 0
+    assert library.set_state(found, ImageState.OBSOLETE) == 0
     obsolete = library.find(first)
     assert obsolete is not None
     assert (obsolete.state, obsolete.replacement) == (ImageState.OBSOLETE, second)
-    assert library.since() == since
-    assert library.retire(obsolete, ImageState.DELETED) == obsolete.size > 0
+    assert library.deprecated_since() == since
+    assert library.set_state(obsolete, ImageState.DELETED) == obsolete.size > 0
     assert library.find(first) is None
     assert [image.name for image in library.images()] == [second]
 
@@ -289,7 +289,7 @@ def test_what_was_promoted_after_the_decision_is_left_alone(setup: Setup) -> Non
     assert unwanted is not None
     setup.library.promote(name, "rcc")
     for state_then in (ImageState.OBSOLETE, ImageState.DELETED):
-        assert setup.library.retire(unwanted, state_then) is None
+        assert setup.library.set_state(unwanted, state_then) is None
     assert state(setup, name) is ImageState.ACTIVE
     assert dict(setup.library.families()) == {"rcc": name}
 
@@ -299,14 +299,14 @@ def test_what_is_gone_already_can_not_be_retired(setup: Setup) -> None:
     assert setup.library.deprecate(name)
     unwanted = setup.library.find(name)
     assert unwanted is not None
-    assert setup.library.retire(unwanted, ImageState.DELETED) is not None
-    assert setup.library.retire(unwanted, ImageState.DELETED) is None
+    assert setup.library.set_state(unwanted, ImageState.DELETED) is not None
+    assert setup.library.set_state(unwanted, ImageState.DELETED) is None
 
 
 def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
     names = [setup.bake("rcc", str(number)) for number in range(4)]
     for name in names:
-        setup.library.prove(name, Proof.PASSED, "tests")
+        setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
     would = prune(setup.library, 0, dry_run=True)
     done = prune(setup.library, 0)

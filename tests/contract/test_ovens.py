@@ -19,7 +19,8 @@ from bakery import ovens
 from bakery.errors import BakeFailed, InputError, Interrupted
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.build import to_json
-from bakery.ovens.base import BakeOrder, BakeOutcome
+from bakery.orders.model import BakeOrder
+from bakery.ovens.base import BakeOutcome
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import Settings, parse

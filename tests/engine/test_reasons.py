@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bakery.plan.model import Decision
-from bakery.preview.survey import survey
+from bakery.preview.model import Decision
+from bakery.preview.plan_report import plan_report
 from bakery.settings import from_file
 from tests.support.workshop import STACK, Workshop
 
 
 def decisions(workshop: Workshop) -> tuple[Decision, ...]:
-    report = survey(from_file(workshop.folder, STACK))
+    report = plan_report(from_file(workshop.folder, STACK))
     assert not [problem for problem in report.problems if problem.severity == "error"]
     return report.decisions
 

@@ -11,17 +11,18 @@ import pytest
 
 from bakery.errors import BakeryError
 from bakery.fluid_run import runner
-from bakery.fluid_run.base import RunResult, TestOrder, Verdict
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.host import qemu, slots
 from bakery.host.google import Google
 from bakery.library.base import Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.plan import names
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob
 from bakery.results.app_runs import APP_RUNS
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import LocalSettings, Settings, parse
 from tests.fake_google import compute, machines
 from tests.fake_google.machines import Machines
@@ -39,7 +40,7 @@ SCRIPTS = {  # each takes more than a second: Slurm counts a job's time in whole
     "after.sh": 'sleep 1.5\necho "$GCE_IMAGE of $PROJECT" >told.txt\nexit 3\n',
 }
 JOBS = (
-    TestJob(
+    SuiteJob(
         "system",
         "nodes.sh",
         "out/nodes",
@@ -48,7 +49,7 @@ JOBS = (
         metrics=(Metric("nodes", r"nodes: (\d+)", "nodes", reference=2.0, lower=0.0, upper=0.0),),
         time_limit=300,
     ),
-    TestJob("system", "after.sh", "out/after", "debug", "--nodes=1", time_limit=300),
+    SuiteJob("system", "after.sh", "out/after", "debug", "--nodes=1", time_limit=300),
 )
 
 
@@ -80,14 +81,14 @@ def settings(server: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Se
     return parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path_factory.mktemp("stack"))
 
 
-def order(folder: Path) -> TestOrder:
+def order(folder: Path) -> RunOrder:
     """Two jobs, the second after the first and with an exit code of its own."""
     files = []
     for name, text in SCRIPTS.items():
         script = folder / name
         script.write_text(f"#!/bin/bash\n{text}")
         files.append(SourceFile(name, 0o755, hashlib.sha256(script.read_bytes()).hexdigest(), script))
-    return TestOrder(IMAGE, "d" * 64, "rcc-debian", "", Suite(JOBS, SHAPE), tuple(files), "abc", "gcc", "x86_64")
+    return RunOrder(IMAGE, "d" * 64, "rcc-debian", "", Suite(JOBS, SHAPE), tuple(files), "abc", "gcc", "x86_64")
 
 
 @pytest.fixture(scope="module")

@@ -17,16 +17,17 @@ import pytest
 
 from bakery import library, ovens
 from bakery.fluid_run import clusters, runner
-from bakery.fluid_run.base import RunResult, Verdict
 from bakery.library.local.library import LocalLibrary
 from bakery.lock import file as lock_file
 from bakery.orders.build import bake_order, test_order
+from bakery.orders.model import BakeOrder
 from bakery.ovens import single_flight
-from bakery.ovens.base import BakeOrder, BakeOutcome
+from bakery.ovens.base import BakeOutcome
 from bakery.paths import StatePaths
 from bakery.plan import plan
 from bakery.progress.activity import Activity
 from bakery.recipe.load import load
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings, parse
 from tests.spack import shelf
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from bakery.ovens.base import BakeOrder
+from bakery.orders.model import BakeOrder
 from bakery.plan.model import Base
 from bakery.recipe.model import SourceFile
 

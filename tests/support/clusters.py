@@ -14,23 +14,25 @@ import pytest
 
 from bakery.errors import Interrupted
 from bakery.fluid_run import agent
-from bakery.fluid_run.base import AgentStatus, Cluster, Stage, TestOrder
+from bakery.fluid_run.base import AgentStatus, Cluster
+from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Suite, SuiteJob
+from bakery.results.model import Stage
 
 GOOD, BAD = "out/good", "out/bad"
 JOBS = (
-    TestJob("a", "good.sh", GOOD, batch_options="--ntasks=1", time_limit=120),
-    TestJob("a", "bad.sh", BAD, batch_options="--ntasks=1", time_limit=120),
+    SuiteJob("a", "good.sh", GOOD, batch_options="--ntasks=1", time_limit=120),
+    SuiteJob("a", "bad.sh", BAD, batch_options="--ntasks=1", time_limit=120),
 )
 SCRIPTS = {"good.sh": "echo from the job\n", "bad.sh": "exit 3\n"}
 CONTROLLER_ALONE = ClusterShape(partitions=(), login_nodes=0)
 SECONDS = 600.0  # for machines that are emulated on a busy computer
 
 
-def order(image: str) -> TestOrder:
+def order(image: str) -> RunOrder:
     """A job that ends well, and one of the same group that ends with 3."""
-    return TestOrder(image, "d" * 64, "app", "", Suite(JOBS, CONTROLLER_ALONE), (), "abc", "gcc", "x86_64")
+    return RunOrder(image, "d" * 64, "app", "", Suite(JOBS, CONTROLLER_ALONE), (), "abc", "gcc", "x86_64")
 
 
 def workspace(folder: Path) -> Path:

@@ -15,7 +15,8 @@ from bakery.errors import Severity
 from bakery.lock.model import Lock
 from bakery.plan.plan import draft
 from bakery.preview.decide import decide
-from bakery.report.plan import PlanReport, to_json
+from bakery.preview.model import PlanReport
+from bakery.report.plan import to_json
 from bakery.report.plan_markdown import render
 from bakery.settings import parse
 from tests.support import recipe_tree

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.lock.model import Lock, LockedBase, Place
-from bakery.recipe.model import Recipe, Recipes, SourceFile, Suite, TestJob, Variant
+from bakery.recipe.model import Recipe, Recipes, SourceFile, Suite, SuiteJob, Variant
 from bakery.settings import Settings, parse
 
 BASE = LockedBase("debian-12-20300101", "inrelease:" + "5" * 64, "2030-01-01T00:00:00Z")
@@ -106,7 +106,7 @@ def recipe(name: str = "app", parent: str = "debian-12", **changes: Any) -> Reci
         ),
         "common": (file("common/etc/sysctl.conf", "vm"), file("common/spack-install.sh", "spack", 0o755)),
         "variants": (Variant(),),
-        "suite": Suite((TestJob("app", f"bash {folder}/test/run.sh", "app"),)),
+        "suite": Suite((SuiteJob("app", f"bash {folder}/test/run.sh", "app"),)),
         "family_at": (f"{folder}/packer.json", 1),
         "base_at": (f"{folder}/cloudbuild.yaml", 30),
     }

@@ -56,4 +56,4 @@ def test_every_error_is_below_the_one_root() -> None:
 
 def test_what_is_uncertain_is_the_infrastructures_fault_and_never_the_images() -> None:
     assert issubclass(errors.Uncertain, errors.InfrastructureFailed)
-    assert not issubclass(errors.InfrastructureFailed, (errors.BakeFailed, errors.TestFailed))
+    assert not issubclass(errors.InfrastructureFailed, (errors.BakeFailed, errors.ImageRejected))

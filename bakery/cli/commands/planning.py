@@ -25,7 +25,7 @@ def plan(  # noqa: PLR0917  options, not positions
     since: Annotated[str, typer.Option(help="Compare with the recipes of a git revision.", show_default=False)] = "",
 ) -> None:
     """What would be baked, and why. Needs no engine and no stack; changes nothing."""
-    from bakery.preview.survey import survey
+    from bakery.preview.plan_report import plan_report
     from bakery.report import plan as reports
 
     if since and (packages or common):
@@ -37,7 +37,7 @@ def plan(  # noqa: PLR0917  options, not positions
     settings = other_tree(settings_of(stack), packages, common)
     settings = replace(settings, select=()) if every else settings
     # Neither another tree nor a package that the stack leaves out needs a lock: an unlocked base hides no plan.
-    report = survey(settings, locked=packages is None and not every, library=library, since=since)
+    report = plan_report(settings, locked=packages is None and not every, library=library, since=since)
     found = reports.to_json(report)
     wrong = any(problem["severity"] == "error" for problem in found["problems"])
     if as_json:

@@ -90,10 +90,10 @@ def prune(
     from bakery.errors import InputError, errors_among
     from bakery.library import make
     from bakery.library.retention import prune as prune_library
-    from bakery.preview.survey import survey
+    from bakery.preview.plan_report import plan_report
 
     settings = settings_of(stack)
-    plan = survey(settings, library=False)
+    plan = plan_report(settings, library=False)
     if errors_among(plan.problems):
         raise InputError(plan.problems)  # what a recipe wants that can't be planned is not known, and might go
     planned = {name for decision in plan.decisions for name in (decision.image.name, decision.image.base.name)}

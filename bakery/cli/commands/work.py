@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bakery.cli.commands.shared import DEFAULT_STACK, AsJson, Stack, print_json, settings_of, show
-from bakery.cli.console import FAILED, INTERRUPTED, say, stoppable
+from bakery.cli.console import FAILED, INTERRUPTED, cancel_on_signal, say
 
 if TYPE_CHECKING:
     from bakery.fluid_run.base import Cluster
@@ -32,7 +32,7 @@ def bake(
 
     settings = settings_of(stack)
     images = planned(settings, families)
-    with stoppable() as cancelled, Board(cancelled) as board:
+    with cancel_on_signal() as cancelled, Board(cancelled) as board:
         done = bake_all(
             images,
             ovens.make(settings),
@@ -62,10 +62,10 @@ def test(
     from bakery.cli.commands.board import Board
     from bakery.operations.test import retest
     from bakery.report.run_table import render, summary
-    from bakery.results.app_runs import to_json
+    from bakery.results.json import to_json
 
     settings = settings_of(stack)
-    with stoppable() as cancelled, Board(cancelled) as board, board.watch(image) as activity:
+    with cancel_on_signal() as cancelled, Board(cancelled) as board, board.watch(image) as activity:
 
         def hold(cluster: Cluster) -> None:
             if cancelled.is_set():

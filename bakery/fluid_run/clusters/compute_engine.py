@@ -22,24 +22,25 @@ from pathlib import Path
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
-from bakery.errors import BakeryError, InfrastructureFailed
+from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run import agent
-from bakery.fluid_run.base import AgentStatus, TestOrder
+from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.instance import (
     DEFAULT_MACHINE,
     RUN_LABEL,
     START_SECONDS,
-    Surroundings,
+    RunContext,
     instance,
     machine_name,
     token,
 )
 from bakery.fluid_run.clusters.reaper import delete_instances
-from bakery.fluid_run.clusters.run_spec import MachineSpec, course, machines
+from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.sizing import Machine, sized
-from bakery.host.google import CALLS_AT_ONCE, PASSING, RETRY, TIMEOUT_SECONDS, Google, asking, fetched, no_bucket
+from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, TRANSIENT, Google, api_errors, fetched, no_bucket
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape
 from bakery.settings import Settings, google_names
@@ -52,7 +53,7 @@ NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources",
 
 def _passing(error: Exception) -> bool:
     """Whether the same machine may be had in a moment: a zone without capacity has none for longer."""
-    return isinstance(error, PASSING) and not any(word in str(error) for word in NO_CAPACITY)
+    return isinstance(error, TRANSIENT) and not any(word in str(error) for word in NO_CAPACITY)
 
 
 INSERT = RETRY.with_predicate(_passing)  # a second try of what arrived is a Conflict, which is fine
@@ -66,7 +67,7 @@ class ComputeEngineClusters:
     google: Google
     open_shell: bool = False  # by ssh through IAP, for who may use it
 
-    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> ComputeEngineCluster:
+    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> ComputeEngineCluster:
         """A cluster for one run, not yet provisioned."""
         return ComputeEngineCluster(self, run_id, image, order, workspace)
 
@@ -77,7 +78,7 @@ class ComputeEngineCluster:
     queue_seconds = 0.0
 
     def __init__(
-        self, clusters: ComputeEngineClusters, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path
+        self, clusters: ComputeEngineClusters, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path
     ) -> None:
         self.settings = clusters.settings.google
         self.google = clusters.google
@@ -101,7 +102,7 @@ class ComputeEngineCluster:
                 activity.say(f"testing: making {len(self.specs)} machines in {zone}")
                 self._insert_all(activity)
                 break
-            except _NoCapacityError as error:
+            except NoCapacity as error:
                 self._delete_all()
                 if number == len(zones):
                     raise InfrastructureFailed(f"no zone of {', '.join(zones)} has capacity: {error}") from error
@@ -127,7 +128,7 @@ class ComputeEngineCluster:
             return
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
-        mailbox.lift(folder / "machines" / self.specs[0].name, folder)
+        mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
         """A line of gcloud for each machine."""
@@ -137,13 +138,13 @@ class ComputeEngineCluster:
     def tear_down(self) -> None:
         """Delete all machines of the run, wherever they are, and the seed with the cluster's key."""
         self._delete_all()
-        with contextlib.suppress(BakeryError), asking("delete the seed"):
+        with contextlib.suppress(BakeryError), api_errors("delete the seed"):
             self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self) -> RunContext:
         own = f"projects/{self.google.project}/global/images/{self.image.name}"
         image = self.image.location or own
-        return Surroundings(
+        return RunContext(
             self.settings, self.order, self.run_id, self.prefix, self.zone, image, open_shell=self.open_shell
         )
 
@@ -159,13 +160,13 @@ class ComputeEngineCluster:
         return sized(shape, self.order.suite.jobs, facts, self._script)
 
     def _machine(self, kind: str) -> Machine:
-        with asking(f"look up the machine type {kind}"):
+        with api_errors(f"look up the machine type {kind}"):
             try:
                 found = self.google.machine_types.get(
                     project=self.google.project, zone=self.zone, machine_type=kind, retry=RETRY, timeout=TIMEOUT_SECONDS
                 )
             except exceptions.NotFound as error:
-                raise _NoCapacityError(f"{self.zone} has no machine type {kind}") from error
+                raise NoCapacity(f"{self.zone} has no machine type {kind}") from error
         return Machine(found.guest_cpus, int(found.memory_mb * USABLE_MEMORY))
 
     def _script(self, path: str) -> str:
@@ -178,14 +179,14 @@ class ComputeEngineCluster:
             futures = [pool.submit(self._insert, spec, activity) for spec in self.specs]
             errors = [error for error in (future.exception() for future in futures) if error is not None]
         # Whatever else went wrong, a zone without capacity has a remedy.
-        for error in sorted(errors, key=lambda error: not isinstance(error, _NoCapacityError)):
+        for error in sorted(errors, key=lambda error: not isinstance(error, NoCapacity)):
             raise error
 
     def _insert(self, spec: MachineSpec, activity: Activity) -> None:
         activity.check()
         body = instance(self._surroundings(), spec)
         try:
-            with asking(f"make the machine {body.name}", passes=(exceptions.Conflict,)):
+            with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
                 operation = self.google.instances.insert(
                     project=self.google.project,
                     zone=self.zone,
@@ -198,14 +199,14 @@ class ComputeEngineCluster:
             return  # an earlier try of this very run made it
         except BakeryError as error:
             if any(word in str(error) for word in NO_CAPACITY):
-                raise _NoCapacityError(error.message) from error
+                raise NoCapacity(error.message) from error
             raise
 
     def _instances(self) -> Sequence[compute_v1.Instance]:
         request = compute_v1.ListInstancesRequest(
             project=self.google.project, zone=self.zone, filter=f"labels.{RUN_LABEL} = {token(self.run_id)}"
         )
-        with asking("list the machines of the run"):
+        with api_errors("list the machines of the run"):
             return list(self.google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
     def _send_seed(self) -> None:
@@ -216,7 +217,7 @@ class ComputeEngineCluster:
         if missing:
             raise InfrastructureFailed(f"the machines {', '.join(missing)} have no address")
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
-        told = course(
+        told = run_spec(
             self.order, self.run_id, specs, munge_key=key, start_seconds=START_SECONDS, project=self.google.project
         )
         with tempfile.TemporaryFile() as packed:  # a workspace may hold container images
@@ -228,7 +229,7 @@ class ComputeEngineCluster:
                 tar.addfile(entry, io.BytesIO(text))
                 tar.add(self.workspace, "workspace")
             try:
-                with asking("upload the workspace of the run", passes=(exceptions.NotFound,)):
+                with api_errors("upload the workspace of the run", reraise=(exceptions.NotFound,)):
                     self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_file(packed, rewind=True, timeout=600)
             except exceptions.NotFound as error:
                 raise no_bucket(self._bucket.name) from error
@@ -246,7 +247,7 @@ class ComputeEngineCluster:
             packed = self._object(f"{spec.name}/results.tar")
             if packed:
                 mailbox.unpack(io.BytesIO(packed), place)
-        with contextlib.suppress(BakeryError), asking(f"read the console of {spec.name}"):
+        with contextlib.suppress(BakeryError), api_errors(f"read the console of {spec.name}"):
             console = self.google.instances.get_serial_port_output(
                 project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS
             )
@@ -255,7 +256,3 @@ class ComputeEngineCluster:
     def _delete_all(self) -> None:
         with contextlib.suppress(BakeryError):  # the deadline of the machines stands behind it
             delete_instances(self.google, f"labels.{RUN_LABEL} = {token(self.run_id)}")
-
-
-class _NoCapacityError(InfrastructureFailed):
-    """The zone has no machines left: another may."""

@@ -21,11 +21,13 @@ from typing import Any
 
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run import agent
-from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
+from bakery.fluid_run.base import AgentStatus
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.recipe.model import TestJob
+from bakery.recipe.model import SuiteJob
+from bakery.results.model import Stage
 from bakery.settings import Settings
 
 
@@ -35,7 +37,7 @@ class FakeClusters:
 
     settings: Settings
 
-    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> FakeCluster:
+    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> FakeCluster:
         """A cluster for one run."""
         return FakeCluster(script(self.settings, order.package), order, self._folder(order.package), run_id)
 
@@ -54,7 +56,7 @@ def script(settings: Settings, package: str) -> Mapping[str, Any]:
     return chosen
 
 
-def good_figures(job: TestJob) -> dict[str, float]:
+def good_figures(job: SuiteJob) -> dict[str, float]:
     """What the job's metrics would be if all were well: their references."""
     return {metric.name: 1.0 if metric.reference is None else metric.reference for metric in job.metrics}
 
@@ -64,7 +66,7 @@ class FakeCluster:
 
     queue_seconds = 0.0
 
-    def __init__(self, told: Mapping[str, Any], order: TestOrder, folder: Path, run_id: str) -> None:
+    def __init__(self, told: Mapping[str, Any], order: RunOrder, folder: Path, run_id: str) -> None:
         self.told = told
         self.order = order
         self.folder = folder

@@ -11,8 +11,8 @@ from typing import Any
 from google.cloud import compute_v1
 
 from bakery.fluid_run import bootstrap
-from bakery.fluid_run.base import TestOrder
 from bakery.fluid_run.clusters.run_spec import MachineSpec, Role, deadline_seconds
+from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.settings import GoogleSettings, google_names
 from bakery.settings.google_names import SSH_TAG, TEST_TAG, Bucket, Duty
@@ -26,14 +26,14 @@ SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """What all machines of a run share. ``image`` is a self link or a path of one; ``prefix`` the run's in the bucket.
 
     With ``open_shell`` ssh through IAP reaches the machine.
     """
 
     google: GoogleSettings
-    order: TestOrder
+    order: RunOrder
     run_id: str
     prefix: str
     zone: str
@@ -46,7 +46,7 @@ class Surroundings:
         return self.order.suite.cluster
 
 
-def instance(here: Surroundings, spec: MachineSpec) -> compute_v1.Instance:
+def instance(here: RunContext, spec: MachineSpec) -> compute_v1.Instance:
     """The machine: shielded, no external address, no key of the project, deleted by Compute Engine at its deadline."""
     partition = next((part for part in here.shape.partitions if part.name == spec.partition), None)
     card = compute_v1.NetworkInterface(subnetwork=google_names.subnetwork(here.google))
@@ -93,7 +93,7 @@ def machine_type(shape: ClusterShape, partition: Partition | None, spec: Machine
     return (partition.machine_type if partition else asked.get(spec.role, "")) or DEFAULT_MACHINE
 
 
-def _disk(here: Surroundings, partition: Partition | None, spec: MachineSpec) -> compute_v1.AttachedDisk:
+def _disk(here: RunContext, partition: Partition | None, spec: MachineSpec) -> compute_v1.AttachedDisk:
     head = spec.role is Role.CONTROLLER
     size = partition.disk_size_gb if partition else here.shape.controller_disk_size_gb if head else 0
     made = compute_v1.AttachedDiskInitializeParams(source_image=here.image, disk_size_gb=size or None)
@@ -105,7 +105,7 @@ def _disk(here: Surroundings, partition: Partition | None, spec: MachineSpec) ->
     return disk
 
 
-def _words(here: Surroundings, spec: MachineSpec) -> dict[str, str]:
+def _words(here: RunContext, spec: MachineSpec) -> dict[str, str]:
     return {
         "fluid-run-bucket": google_names.bucket(here.google, Bucket.ARTIFACTS),
         "fluid-run-prefix": here.prefix,

@@ -21,14 +21,15 @@ from pathlib import Path
 from bakery import paths
 from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run import agent
-from bakery.fluid_run.base import AgentStatus, TestOrder
+from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
-from bakery.fluid_run.clusters.run_spec import MachineSpec, course, machines, on_private_network
+from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private_network, run_spec
 from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator, Settings
@@ -50,7 +51,7 @@ class LocalClusters:
     settings: Settings
     open_shell: bool = False  # on a socket that only this user may open
 
-    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> LocalCluster:
+    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> LocalCluster:
         """A cluster for one run, not yet provisioned."""
         return LocalCluster(self, run_id, Path(image.location), order, workspace)
 
@@ -60,7 +61,7 @@ class LocalCluster:
 
     queue_seconds = 0.0
 
-    def __init__(self, made: LocalClusters, run_id: str, image: Path, order: TestOrder, workspace: Path) -> None:
+    def __init__(self, made: LocalClusters, run_id: str, image: Path, order: RunOrder, workspace: Path) -> None:
         self.local = made.settings.local
         self.open_shell = made.open_shell
         self.run_id = run_id
@@ -91,7 +92,7 @@ class LocalCluster:
     def _write_seed(self) -> None:
         """The tar that all machines read as their second disk."""
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
-        told = course(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
+        told = run_spec(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
         told["env"] = {**OPEN_MPI, **told["env"]}
         (self.folder / "course.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
         with tarfile.open(self.folder / "seed.tar", "w", format=tarfile.PAX_FORMAT) as tar:
@@ -137,7 +138,7 @@ class LocalCluster:
                     shutil.copyfile(source, place / name)
             if self._out(spec).is_file():
                 mailbox.unpack_disk(self._out(spec), place)
-        mailbox.lift(folder / "machines" / self.specs[0].name, folder)
+        mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
         """A root shell on each machine's second serial line, which is a socket in the run's folder."""

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bakery.fluid_run import agent
-from bakery.fluid_run.base import AgentStatus, Stage
+from bakery.fluid_run.base import AgentStatus
+from bakery.results.model import Stage
 
 OUT_DISK_BYTES = agent.TOTAL_LIMIT + 64 * 1024 * 1024  # sparse: only what is written takes space
 
@@ -62,7 +63,7 @@ def unpack(source: Any, folder: Path) -> None:
         (folder / "torn.txt").write_text(f"the results end early: {error}\n", encoding="utf-8")
 
 
-def lift(place: Path, folder: Path) -> None:
+def promote_results(place: Path, folder: Path) -> None:
     """Move the run's own results from the controller's folder up to the run's."""
     for name in (agent.RESULTS_NAME, "outputs"):
         if (place / name).exists():

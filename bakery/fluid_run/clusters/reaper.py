@@ -10,13 +10,13 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 
 
 def delete_instances(google: Google, condition: str) -> int:
     """Delete all machines of the project that fit a filter, in whatever zone; says how many there were."""
     request = compute_v1.AggregatedListInstancesRequest(project=google.project, filter=condition)
-    with asking("look for machines to delete"):
+    with api_errors("look for machines to delete"):
         pages = google.instances.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
         found = [
             (zone.rpartition("/")[2], machine.name)
@@ -35,7 +35,7 @@ def delete_instances(google: Google, condition: str) -> int:
         try:
             with (
                 contextlib.suppress(exceptions.NotFound),
-                asking(f"delete the machine {name}", passes=(exceptions.NotFound,)),
+                api_errors(f"delete the machine {name}", reraise=(exceptions.NotFound,)),
             ):
                 RETRY(delete(zone, name))()
         except BakeryError as error:

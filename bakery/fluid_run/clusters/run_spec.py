@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bakery.fluid_run.base import TestOrder
-from bakery.recipe.model import ClusterShape, Json, TestJob
+from bakery.orders.model import RunOrder
+from bakery.recipe.model import ClusterShape, Json, SuiteJob
 
 USER = {"name": "fluidrun", "uid": 20077}
 JOB_SECONDS = 3600.0  # allowed for a job that names no time
@@ -77,7 +77,7 @@ def on_private_network(specs: tuple[MachineSpec, ...], run_id: str) -> tuple[Mac
     )
 
 
-def job_json(job: TestJob) -> dict[str, Json]:
+def job_json(job: SuiteJob) -> dict[str, Json]:
     """A job as the agent reads it."""
     return {
         "command_group": job.command_group,
@@ -90,8 +90,8 @@ def job_json(job: TestJob) -> dict[str, Json]:
     }
 
 
-def course(
-    order: TestOrder,
+def run_spec(
+    order: RunOrder,
     run_id: str,
     specs: tuple[MachineSpec, ...],
     *,
@@ -116,7 +116,7 @@ def course(
     }
 
 
-def allowed_seconds(job: TestJob) -> float:
+def allowed_seconds(job: SuiteJob) -> float:
     """How long a job may take: its limit, else ``--time`` (or ``-t``) of its batch options, else an hour."""
     if job.time_limit:
         return float(job.time_limit) * job.attempts
@@ -136,6 +136,6 @@ def slurm_seconds(text: str) -> float:
     return float(parts[0] * 60 + (parts[1] if len(parts) == 2 else 0))
 
 
-def deadline_seconds(order: TestOrder) -> float:
+def deadline_seconds(order: RunOrder) -> float:
     """After so many seconds of its run stage a Fluid-Run is given up: all jobs one after the other, and slack."""
     return math.fsum(allowed_seconds(job) for job in order.suite.jobs) + SLACK_SECONDS

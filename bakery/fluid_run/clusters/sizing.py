@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bakery.recipe.model import ClusterShape, Partition, TestJob
+from bakery.recipe.model import ClusterShape, Partition, SuiteJob
 
 _SHORT = {"-N": "--nodes", "-n": "--ntasks", "-c": "--cpus-per-task"}
 _KNOWN = frozenset((*_SHORT.values(), "--ntasks-per-node"))
@@ -48,7 +48,7 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def asked(job: TestJob, script: str) -> dict[str, str]:
+def asked(job: SuiteJob, script: str) -> dict[str, str]:
     """The options of a job: those of its script, and over them those of its ``batch_options``."""
     lines = [word for line in _DIRECTIVE.findall(script) for word in _split(line.partition(" #")[0])]
     return {**options(lines), **options(_split(job.batch_options))}
@@ -77,7 +77,7 @@ def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
 
 
 def sized(
-    shape: ClusterShape, jobs: Iterable[TestJob], machines: Mapping[str, Machine], read: ReadScript
+    shape: ClusterShape, jobs: Iterable[SuiteJob], machines: Mapping[str, Machine], read: ReadScript
 ) -> ClusterShape:
     """The cluster with as many nodes as its largest job needs in each partition, and no more than it had.
 
@@ -94,7 +94,7 @@ def sized(
     return replace(shape, partitions=tuple(_sized(part, needs, machines) for part in shape.partitions))
 
 
-def _words(job: TestJob) -> list[str]:
+def _words(job: SuiteJob) -> list[str]:
     return _split(job.execution_command)
 
 

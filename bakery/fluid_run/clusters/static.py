@@ -18,15 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import paths
-from bakery.errors import BakeryError, InfrastructureFailed
+from bakery.errors import BakeryError, CommandFailed, InfrastructureFailed, TimedOut
 from bakery.fluid_run import agent
-from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
+from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
-from bakery.fluid_run.clusters.run_spec import course, deadline_seconds
+from bakery.fluid_run.clusters.run_spec import deadline_seconds, run_spec
 from bakery.host import locks, process
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
+from bakery.results.model import Stage
 from bakery.settings import Settings
 
 GCLOUD_HINT = "install the Google Cloud CLI; the builder image has it"
@@ -65,7 +67,7 @@ class StaticClusters:
     zone: str
     ask_seconds: float = ASK_SECONDS
 
-    def cluster(self, run_id: str, image: ImageRecord, order: TestOrder, workspace: Path) -> StaticCluster:
+    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> StaticCluster:
         """A visit for one run; what the cluster boots from is its owner's to know, so ``image`` is only a name."""
         return StaticCluster(self, run_id, order, workspace)
 
@@ -75,7 +77,7 @@ class StaticCluster:
 
     queue_seconds = QUEUE_SECONDS
 
-    def __init__(self, made: StaticClusters, run_id: str, order: TestOrder, workspace: Path) -> None:
+    def __init__(self, made: StaticClusters, run_id: str, order: RunOrder, workspace: Path) -> None:
         self.made = made
         self.run_id = run_id
         self.order = order
@@ -139,7 +141,7 @@ class StaticCluster:
         if packed.is_file():
             with packed.open("rb") as source:
                 mailbox.unpack(source, place)
-        mailbox.lift(place, folder)
+        mailbox.promote_results(place, folder)
 
     def logins(self) -> Sequence[str]:
         """A line of gcloud."""
@@ -155,7 +157,7 @@ class StaticCluster:
 
     def _write_seed(self, file: Path) -> None:
         google = self.made.settings.google
-        told = course(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
+        told = run_spec(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
         told |= {"lease_seconds": LEASE_SECONDS, "step_seconds": self.made.ask_seconds / 2}
         told |= {"deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS}
         (self.here / "course.json").write_text(json.dumps(told), encoding="utf-8")
@@ -189,7 +191,7 @@ class StaticCluster:
     def _called(self, activity: Activity, command: Sequence[str]) -> None:
         try:
             process.run(command, activity=activity, timeout=CALL_SECONDS)
-        except (process.CommandFailed, process.TimedOut) as error:
+        except (CommandFailed, TimedOut) as error:
             hint = "the account needs IAP's tunnel and OS Login on the controller, see docs/rcc-run.md"
             raise InfrastructureFailed(
                 f"{self.made.controller}: {error.message}", tail=error.tail, replay=error.replay, hint=hint

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from google.api_core import exceptions
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 
 
 def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_id: str) -> None:
@@ -19,7 +19,7 @@ def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_
         return
     ids = [f"{run_id}-{number}" for number in range(len(rows))]
     try:
-        with asking(f"store the rows of {run_id} in {table}", passes=(exceptions.NotFound,)):
+        with api_errors(f"store the rows of {run_id} in {table}", reraise=(exceptions.NotFound,)):
             refused = google.bigquery.insert_rows_json(
                 table, list(rows), row_ids=ids, retry=RETRY, timeout=TIMEOUT_SECONDS
             )

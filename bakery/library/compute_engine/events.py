@@ -17,7 +17,7 @@ from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, Google, asking
+from bakery.host.google import RETRY, Google, api_errors
 from bakery.settings import google_names
 
 VERSION = 1
@@ -75,7 +75,7 @@ def tell(google: Google, event: Event) -> None:
     message = event.message(datetime.now(UTC))
     topic = google_names.topic(google.settings)
     try:
-        with asking("send the event", passes=(exceptions.NotFound,)):
+        with api_errors("send the event", reraise=(exceptions.NotFound,)):
             google.publisher.publish(topic=topic, messages=[message], retry=RETRY.with_timeout(SECONDS), timeout=10.0)
     except exceptions.NotFound:
         _log.warning("the event %s of %s is lost: there is no topic %s", event.kind, event.image, topic)

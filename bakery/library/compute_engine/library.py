@@ -18,13 +18,13 @@ from google.cloud import compute_v1
 
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
-from bakery.fluid_run.base import RunResult, Verdict
-from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, asking, fetched
+from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, fetched
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
 from bakery.library.compute_engine.bigquery import store
 from bakery.library.compute_engine.events import Event, EventKind, tell
 from bakery.plan import names
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings, google_names
 
 PROOF_LABEL = "bakery-proof"
@@ -77,7 +77,7 @@ class ComputeEngineLibrary:
             tell(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
         return previous
 
-    def release(self, name: str, family: str) -> str:
+    def unpromote(self, name: str, family: str) -> str:
         """See :meth:`bakery.library.base.Library.release`."""
         current = self.families().get(family, "")
         if current != name:
@@ -106,7 +106,7 @@ class ComputeEngineLibrary:
         """This machine's time: what a deprecation is dated with, to the second."""
         return datetime.now(UTC).isoformat(timespec="seconds")
 
-    def since(self) -> Mapping[str, str]:
+    def deprecated_since(self) -> Mapping[str, str]:
         """See :meth:`bakery.library.base.Library.since`: the date that the deprecation carries."""
         return {image.name: image.deprecated.deprecated for image in self._baked() if image.deprecated.deprecated}
 
@@ -114,7 +114,7 @@ class ComputeEngineLibrary:
         """None: a disk that was made from an image does not need it any more."""
         return ()
 
-    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+    def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """See :meth:`bakery.library.base.Library.retire`. With an image goes its manifest; its results stay."""
         found = self._image(image.name)
         if found is None or _state(found) is not image.state:  # only an ACTIVE one can be a family's
@@ -126,13 +126,13 @@ class ComputeEngineLibrary:
             self._change(
                 f"delete image {image.name}",
                 lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
-                passes=(exceptions.NotFound,),
+                reraise=(exceptions.NotFound,),
             )
-        with asking(f"delete the manifest of {image.name}"), contextlib.suppress(exceptions.NotFound):
+        with api_errors(f"delete the manifest of {image.name}"), contextlib.suppress(exceptions.NotFound):
             RETRY(self._artifacts.blob(self._manifest(image.name)).delete)(timeout=TIMEOUT_SECONDS)
         return image.size
 
-    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """See :meth:`bakery.library.base.Library.prove`."""
         labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: names.DIGEST_IN_LABEL]}
         for _ in range(TRIES):
@@ -154,13 +154,13 @@ class ComputeEngineLibrary:
 
     def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
         """Store the manifest of an image's digest."""
-        with asking(f"keep the manifest of {name}"):
+        with api_errors(f"keep the manifest of {name}"):
             blob = self._artifacts.blob(self._manifest(name))
             blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
 
     def record_run(self, result: RunResult) -> None:
         """Keep a Fluid-Run: whole in the artifacts bucket, its rows in BigQuery; the same run again changes nothing."""
-        with asking(f"keep the results of {result.image}"):
+        with api_errors(f"keep the results of {result.image}"):
             blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
             blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
         table = google_names.table(self.google.settings)
@@ -182,7 +182,7 @@ class ComputeEngineLibrary:
     def runs(self, image: str | None = None) -> Sequence[RunResult]:
         """The Fluid-Runs of an image (or of all), oldest first; none when there is no bucket yet."""
         prefix = f"results/{image}/" if image else "results/"
-        with asking("list the results of Fluid-Runs", passes=(exceptions.NotFound,)):
+        with api_errors("list the results of Fluid-Runs", reraise=(exceptions.NotFound,)):
             try:
                 blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
             except exceptions.NotFound:
@@ -196,7 +196,7 @@ class ComputeEngineLibrary:
         sharing.share(self.google, self.project, name, set(members), set(gone))
 
     def _image(self, name: str) -> compute_v1.Image | None:
-        with asking(f"look up image {name}"):
+        with api_errors(f"look up image {name}"):
             try:
                 return self.google.images.get(project=self.project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
             except exceptions.NotFound:
@@ -207,7 +207,7 @@ class ComputeEngineLibrary:
 
     def _list(self, condition: str) -> list[compute_v1.Image]:
         request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
-        with asking("list images"):
+        with api_errors("list images"):
             try:
                 found = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
             except exceptions.NotFound as error:
@@ -235,7 +235,7 @@ class ComputeEngineLibrary:
             lambda: self.google.images.set_labels(
                 project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
             ),
-            passes=(exceptions.PreconditionFailed,),
+            reraise=(exceptions.PreconditionFailed,),
         )
 
     def _deprecate(self, name: str, replacement: str) -> None:
@@ -255,8 +255,8 @@ class ComputeEngineLibrary:
             ),
         )
 
-    def _change(self, what: str, call: Callable[[], Any], passes: tuple[type[Exception], ...] = ()) -> None:
-        with asking(what, passes=passes):
+    def _change(self, what: str, call: Callable[[], Any], reraise: tuple[type[Exception], ...] = ()) -> None:
+        with api_errors(what, reraise=reraise):
             RETRY(call)().result(timeout=OPERATION_SECONDS)
 
     def _link(self, name: str) -> str:

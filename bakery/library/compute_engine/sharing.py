@@ -8,7 +8,7 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.errors import Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 
 TRIES = 5  # of a change that another writer got in before
 IMAGE_USER = "roles/compute.imageUser"
@@ -25,7 +25,7 @@ def share(google: Google, project: str, name: str, members: set[str], gone: set[
 
 
 def _share(google: Google, project: str, name: str, members: set[str], gone: set[str]) -> None:
-    with asking(f"share image {name}", passes=OTHERS_FIRST):
+    with api_errors(f"share image {name}", reraise=OTHERS_FIRST):
         request = compute_v1.GetIamPolicyImageRequest(
             project=project, resource=name, options_requested_policy_version=POLICY_VERSION
         )

@@ -51,7 +51,7 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
     return before
 
 
-def release(connection: sqlite3.Connection, name: str, family: str, there: Collection[str], at: str) -> str:
+def unpromote(connection: sqlite3.Connection, name: str, family: str, there: Collection[str], at: str) -> str:
     """Give the family back when it points at the image; ``there`` are the digests whose files exist."""
     before = _pointed_at(connection, family)
     if before != name:

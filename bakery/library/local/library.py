@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.fluid_run.base import RunResult
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import Database
@@ -21,6 +20,7 @@ from bakery.library.local.families import Event
 from bakery.library.local.files import ImageFiles, Sidecar
 from bakery.library.local.leases import Leases
 from bakery.paths import StatePaths
+from bakery.results.model import RunResult
 from bakery.settings import Settings
 
 DATABASE = "library.sqlite"
@@ -88,14 +88,14 @@ class LocalLibrary:
         with self.database.writing() as connection:
             return families.promote(connection, name, family, self._clock())
 
-    def release(self, name: str, family: str) -> str:
+    def unpromote(self, name: str, family: str) -> str:
         """Give the family back to the newest proven image that is left, unless it moved on already.
 
         Returns the image the family points at now, or "".
         """
         digests, _ = self.files.listing()
         with self.database.writing() as connection:
-            return families.release(connection, name, family, digests, self._clock())
+            return families.unpromote(connection, name, family, digests, self._clock())
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark as DEPRECATED; False when :meth:`why_kept` names a reason, and when there is no such image."""
@@ -111,7 +111,7 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return families.why_kept(connection, name)
 
-    def prove(self, name: str, proof: Proof, tests_digest: str) -> None:
+    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record what a Fluid-Run said; the last word counts. Raises BakeryError when there is no such image."""
         if self.find(name) is None:
             raise BakeryError(f"there is no image {name} that could be {proof}")
@@ -185,7 +185,7 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return families.history(connection, family)
 
-    def since(self) -> Mapping[str, str]:
+    def deprecated_since(self) -> Mapping[str, str]:
         """Image name to when it became DEPRECATED (RFC 3339); what is OBSOLETE keeps the time of its deprecation."""
         with self.database.reading() as connection:
             found = connection.execute(
@@ -201,7 +201,7 @@ class LocalLibrary:
         """The names of the images that somebody holds a lease on."""
         return {image.name for image in self.images() if self.leases.taken(image.digest)}
 
-    def retire(self, image: ImageRecord, to: ImageState) -> int | None:
+    def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move one image; None when somebody took hold of it or moved it, see :class:`bakery.library.base.Library`."""
         name, digest = image.name, image.digest
         with self.leases.alone(digest) as free:

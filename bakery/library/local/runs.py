@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.codec import decode, encode
-from bakery.fluid_run.base import Figure, JobResult, RunResult, Stage, Verdict
-from bakery.results.app_runs import APP_RUNS, completed
+from bakery.results.app_runs import APP_RUNS
+from bakery.results.json import completed
+from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 
 _NAMES = tuple(field.name for field in APP_RUNS)
 _BOOLS = frozenset(field.name for field in APP_RUNS if field.type == "BOOL")

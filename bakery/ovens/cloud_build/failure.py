@@ -8,8 +8,8 @@ from typing import Any
 
 from google.cloud.devtools import cloudbuild_v1
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed
-from bakery.ovens.base import BakeOrder
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity, StateChanged
+from bakery.orders.model import BakeOrder
 
 Status = cloudbuild_v1.Build.Status
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
@@ -23,14 +23,6 @@ NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough res
 SURROUNDINGS = re.compile(
     r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
 )
-
-
-class LookAgain(InfrastructureFailed):
-    """What the bake counted on is gone, or somebody else has made the image: the next look says which."""
-
-
-class NoCapacity(InfrastructureFailed):
-    """The zone has no machine for the bake: the next zone may."""
 
 
 def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], stack: str) -> BakeryError:
@@ -48,7 +40,7 @@ def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], s
         return NoCapacity("no capacity", **told)
     # What Packer without -force says, and Compute Engine when two images are made at once.
     if re.search(rf"\b{re.escape(order.name)}'? already exists", text):
-        return LookAgain(f"{order.name} was made by somebody else meanwhile, looking again", **told)
+        return StateChanged(f"{order.name} was made by somebody else meanwhile, looking again", **told)
     if build.status == Status.CANCELLED:
         return InfrastructureFailed(f"the build of {order.name} was cancelled by somebody else", **told)
     detail = build.failure_info.detail or build.status_detail

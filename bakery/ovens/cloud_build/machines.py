@@ -16,7 +16,7 @@ from google.cloud import compute_v1
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.ovens.cloud_build.watch import ENDED
 from bakery.settings import google_names
 
@@ -53,7 +53,7 @@ def clear(google: Google) -> list[str]:
 def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
     """The disks of machines that bake, with their zones."""
     request = compute_v1.AggregatedListDisksRequest(project=google.project, filter=f"name eq {google_names.BAKE}.*")
-    with asking("look for disks of builds"):
+    with api_errors("look for disks of builds"):
         pages = google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
         return [(zone.rpartition("/")[2], disk) for zone, scoped in pages for disk in scoped.disks]
 
@@ -88,5 +88,5 @@ def _delete_machine(google: Google, zone: str, name: str, *, wait: bool = False)
 @contextlib.contextmanager
 def _gone(what: str) -> Iterator[None]:
     """A request about what may be gone by now; see :func:`bakery.host.google.asking`."""
-    with contextlib.suppress(exceptions.NotFound), asking(what, passes=(exceptions.NotFound,)):
+    with contextlib.suppress(exceptions.NotFound), api_errors(what, reraise=(exceptions.NotFound,)):
         yield

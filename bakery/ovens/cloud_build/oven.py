@@ -18,14 +18,23 @@ from google.api_core import exceptions
 from google.cloud.devtools import cloudbuild_v1
 from google.protobuf.json_format import ParseError
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted, Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking, no_bucket
+from bakery.errors import (
+    BakeFailed,
+    BakeryError,
+    InfrastructureFailed,
+    Interrupted,
+    NoCapacity,
+    StateChanged,
+    Uncertain,
+)
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, no_bucket
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, tell
 from bakery.library.compute_engine.library import ComputeEngineLibrary
-from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.orders.model import BakeOrder
+from bakery.ovens.base import Bake, BakeOutcome
 from bakery.ovens.cloud_build import machines as bake_machines
-from bakery.ovens.cloud_build.failure import LookAgain, NoCapacity, failure
+from bakery.ovens.cloud_build.failure import failure
 from bakery.ovens.cloud_build.request import build_request, packer_template
 from bakery.ovens.cloud_build.watch import BuildWatch
 from bakery.progress.activity import Activity
@@ -71,7 +80,7 @@ class CloudBuildOven:
             try:
                 outcome, build = self._try(order, activity)
                 break
-            except LookAgain as error:
+            except StateChanged as error:
                 if not left:
                     raise
                 activity.say(error.message)
@@ -101,7 +110,7 @@ class CloudBuildOven:
                 if number == len(zones):
                     text = f"no zone of {', '.join(zones)} has capacity for {order.name}"
                     none = InfrastructureFailed(text, tail=error.tail, log=error.log)
-                    raise self._told(none, order) from error
+                    raise self._publish_failure(none, order) from error
                 activity.say(f"{zone} has no capacity, trying {zones[number]}")
         raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
 
@@ -129,7 +138,7 @@ class CloudBuildOven:
         """Submit, again when no answer came; a build that was made of an answer that got lost is found by its tags."""
         for left in reversed(range(TRIES)):
             try:
-                with asking(f"submit the build of {order.name}"):
+                with api_errors(f"submit the build of {order.name}"):
                     made: cloudbuild_v1.Build = self.google.builds.create_build(
                         project_id=self.google.project, build=build, timeout=TIMEOUT_SECONDS
                     ).metadata.build
@@ -146,7 +155,7 @@ class CloudBuildOven:
     def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
         """All builds of the image, whoever started them, ended ones too; another family may have the same digest."""
         request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=f'tags="{order.name}"')
-        with asking("list builds"):
+        with api_errors("list builds"):
             return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
     def _join(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
@@ -154,12 +163,12 @@ class CloudBuildOven:
         activity.say("joined a running build")
         done = self.watch.wait(build, activity, joined=True)
         if done.status == Status.CANCELLED:
-            raise LookAgain("the build that was joined is cancelled, looking again", log=done.log_url)
+            raise StateChanged("the build that was joined is cancelled, looking again", log=done.log_url)
         try:
             return self._ended(done, order)
         except NoCapacity as error:
             text = "the build that was joined found no capacity, looking again"
-            raise LookAgain(text, tail=error.tail, log=error.log) from error
+            raise StateChanged(text, tail=error.tail, log=error.log) from error
 
     def _wait(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
         """Wait for a build of one's own."""
@@ -171,11 +180,11 @@ class CloudBuildOven:
         try:
             return self._ended(done, order)
         except (BakeFailed, InfrastructureFailed) as error:
-            if not isinstance(error, (NoCapacity, LookAgain, Uncertain)):
-                self._told(error, order)
+            if not isinstance(error, (NoCapacity, StateChanged, Uncertain)):
+                self._publish_failure(error, order)
             raise
 
-    def _told(self, error: BakeryError, order: BakeOrder) -> BakeryError:
+    def _publish_failure(self, error: BakeryError, order: BakeOrder) -> BakeryError:
         """The error of a bake that is over, after others were told."""
         tell(
             self.google,
@@ -186,7 +195,7 @@ class CloudBuildOven:
     def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
         """The build, if it ended well and left its image; raises what else became of it."""
         if done.status != Status.SUCCESS:
-            self._let_go(done)
+            self._delete_machine(done)
             raise failure(done, order, self.watch.tail(done), self.settings.stack)
         if self.library.find(order.name) is None:
             raise BakeFailed(
@@ -198,13 +207,13 @@ class CloudBuildOven:
 
     def _cancel(self, build: cloudbuild_v1.Build) -> None:
         ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # by itself, meanwhile
-        with contextlib.suppress(*ended), asking(f"cancel build {build.id}", passes=ended):
+        with contextlib.suppress(*ended), api_errors(f"cancel build {build.id}", reraise=ended):
             self.google.builds.cancel_build(
                 project_id=self.google.project, id=build.id, retry=CANCEL, timeout=TIMEOUT_SECONDS
             )
-        self._let_go(build)
+        self._delete_machine(build)
 
-    def _let_go(self, build: cloudbuild_v1.Build) -> None:
+    def _delete_machine(self, build: cloudbuild_v1.Build) -> None:
         """Delete the machine of a build that is over; one that can't be deleted now has its deadline."""
         with contextlib.suppress(BakeryError):
             bake_machines.delete(self.google, build)
@@ -228,7 +237,7 @@ class CloudBuildOven:
         passes = (exceptions.PreconditionFailed, exceptions.NotFound)
         there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
         try:
-            with there, asking(f"upload the source of {order.name}", passes=passes):
+            with there, api_errors(f"upload the source of {order.name}", reraise=passes):
                 bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
         except exceptions.NotFound as error:
             raise no_bucket(bucket.name) from error

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any
 
-from bakery.ovens.base import BakeOrder
+from bakery.orders.model import BakeOrder
 from bakery.plan import names
 from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.model import Json

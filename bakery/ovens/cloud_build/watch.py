@@ -9,7 +9,7 @@ import time
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, asking
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.host.process import TAIL_LINES
 from bakery.progress.activity import Activity
 
@@ -75,14 +75,14 @@ class BuildWatch:
                 request = cloudbuild_v1.ListBuildsRequest(
                     project_id=self.google.project, filter=f'tags="{self.session}"', page_size=200
                 )
-                with asking("list builds"):
+                with api_errors("list builds"):
                     found = self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
                     self._builds = {one.id: one for one in found}
                 self._read_at = time.monotonic()
             return self._builds.get(build.id, build)
 
     def _single(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
-        with asking(f"look at build {build.id}"):
+        with api_errors(f"look at build {build.id}"):
             return self.google.builds.get_build(
                 project_id=self.google.project, id=build.id, retry=RETRY, timeout=TIMEOUT_SECONDS
             )
@@ -98,7 +98,7 @@ def log_of(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> bytes:
     bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
     name = f"{folder.rstrip('/')}/log-{build.id}.txt".lstrip("/")
     try:
-        with asking("read the build's log"):
+        with api_errors("read the build's log"):
             content: bytes = google.storage.bucket(bucket).blob(name).download_as_bytes(start=start)
     except BakeryError:
         return b""  # the log is for people, the bake goes on

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import paths
-from bakery.errors import BakeFailed, InfrastructureFailed, MissingTool
+from bakery.errors import BakeFailed, CommandFailed, InfrastructureFailed, MissingTool
 from bakery.host import locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.ovens.local import boot_disk
@@ -162,7 +162,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
     ]
     try:
         process.run(command, env=environment, log=log, activity=activity)
-    except process.CommandFailed as error:
+    except CommandFailed as error:
         raise InfrastructureFailed(
             f"the base image {base.family} could not be made: {error.message}",
             tail=error.tail,

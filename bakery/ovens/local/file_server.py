@@ -20,7 +20,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bakery.errors import InfrastructureFailed, InputError, Problem
+from bakery.errors import CommandFailed, InfrastructureFailed, InputError, Problem
 from bakery.host import process
 
 HOST = "10.0.2.2"
@@ -77,7 +77,7 @@ def _pack(root: Path, name: str, folder: Path, ref: str) -> str:
         command = ["tar", "-czf", str(archive), "--exclude-vcs", "-C", str(folder.parent), folder.name]
     try:
         process.output(command, timeout=PACK_SECONDS)
-    except process.CommandFailed as error:
+    except CommandFailed as error:
         raise InfrastructureFailed(f"{folder} can't be packed: {error.message}", hint="is the ref there?") from error
     return archive.name
 

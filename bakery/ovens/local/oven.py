@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, PortTaken
 from bakery.host import boot_files, process, qemu, slots
 from bakery.library.local.library import LocalLibrary
+from bakery.orders.model import BakeOrder
 from bakery.ovens import single_flight
-from bakery.ovens.base import Bake, BakeOrder
+from bakery.ovens.base import Bake
 from bakery.ovens.local import base_image, debug_machine, downloads, file_server, packer, qcow2, scratch, seed, template
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -62,7 +63,7 @@ class LocalOven:
                 try:
                     self._run(reaching, activity, work, start, log)
                     break
-                except packer.PortTaken:
+                except PortTaken:
                     if attempt == ATTEMPTS:
                         raise
             made = qcow2.flatten(work / "output" / template.DISK_NAME, work / "flat.qcow2", activity, log)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakery import paths
-from bakery.errors import MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool
+from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
 from bakery.host import process, qemu, space
 from bakery.ovens.local.template import MARK, Rendering
 from bakery.progress.activity import Activity
@@ -30,10 +30,6 @@ QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-x
 UNREACHABLE = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|Network is unreachable"
 )
-
-
-class PortTaken(InfrastructureFailed):
-    """Another process was faster with the port that Packer found free."""
 
 
 NOT_BEGUN = (  # what Packer says before there is a machine: the error, its message and its hint
@@ -227,7 +223,7 @@ def failure(progress: Progress, running: process.Running, complaint: str = "") -
     what = _what_failed(progress)
     if progress.unreachable:
         return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
-    if space.FULL in said:
+    if DISK_FULL in said:
         return _failed(BakeFailed, f"{what}: the image's disk is full", running, "raise disk_size or local.diskGb")
     return _failed(BakeFailed, what, running, "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakery.errors import InfrastructureFailed
+from bakery.errors import CommandFailed, InfrastructureFailed
 from bakery.host import process
 from bakery.progress.activity import Activity
 
@@ -31,7 +31,7 @@ def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
     try:
         process.run(convert_command(disk, target), log=log, activity=activity)
         process.run(["qemu-img", "check", "-q", str(target)], log=log, activity=activity)
-    except process.CommandFailed as error:
+    except CommandFailed as error:
         raise InfrastructureFailed(
             f"the image could not be flattened: {error.message}",
             tail=error.tail,

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bakery.errors import BakeFailed
 from bakery.host import qemu
 from bakery.host.boot_files import BootFiles
-from bakery.ovens.base import BakeOrder
+from bakery.orders.model import BakeOrder
 from bakery.recipe.model import Json
 from bakery.settings import Accelerator
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from bakery.errors import Problem, Severity
-from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, TestJob, Variant
+from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, SuiteJob, Variant
 from bakery.recipe.templating import FAMILY
 
 TIMEOUT = 3600  # seconds, Cloud Build's own default
@@ -124,8 +124,8 @@ def _suite(value: Json) -> Suite:
     return Suite(tuple(_job(job) for job in value["jobs"]), _cluster(value["cluster"]))
 
 
-def _job(value: Json) -> TestJob:
-    return TestJob(**value | {"metrics": tuple(Metric(**metric) for metric in value["metrics"])})
+def _job(value: Json) -> SuiteJob:
+    return SuiteJob(**value | {"metrics": tuple(Metric(**metric) for metric in value["metrics"])})
 
 
 def _cluster(value: Json) -> ClusterShape:

@@ -12,12 +12,12 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from bakery.recipe.model import Metric, TestJob
+from bakery.recipe.model import Metric, SuiteJob
 from bakery.recipe.parse.document import Document, Where
 from bakery.recipe.parse.findings import one_line, quoted
 from bakery.recipe.templating import in_workspace
 
-JOB = frozenset(TestJob.__dataclass_fields__)
+JOB = frozenset(SuiteJob.__dataclass_fields__)
 METRIC = frozenset(Metric.__dataclass_fields__)
 ATTEMPTS = 10
 _TIME = re.compile(r"([0-9]{1,9})([smh]?)")
@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 _QUOTES = frozenset("'\"\\")
 
 
-def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[TestJob, ...]:
+def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]:
     """The jobs that are right, in file order; ``exists`` takes a workspace path."""
     for key in suite.value:
         if key != "tests":
@@ -84,14 +84,14 @@ class _Fields:
                 self.document.warn(f"{key} is not known here", f"known: {', '.join(sorted(names))}", *self.where, key)
 
 
-def _job(fields: _Fields, exists: Callable[[str], bool]) -> TestJob | None:
+def _job(fields: _Fields, exists: Callable[[str], bool]) -> SuiteJob | None:
     fields.known(JOB)
     partition = fields.text("partition") if fields.values.get("partition") is not None else None
     metrics = fields.values.get("metrics") or []
     if not isinstance(metrics, list) or not all(isinstance(entry, dict) for entry in metrics):
         fields.wrong("metrics", "metrics is no list of mappings", "write - name: ... for each")
         metrics = []
-    made = TestJob(
+    made = SuiteJob(
         command_group=fields.text("command_group"),
         execution_command=_command(fields, exists),
         output_directory=_directory(fields),

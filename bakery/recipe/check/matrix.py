@@ -20,7 +20,7 @@ from bakery.recipe.templating import FAMILY, SOURCE_FAMILY
 SCHEMA = Path(__file__).with_name("schemas") / "recipe.schema.json"
 MOST = 256  # points of a matrix
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
-Point = Mapping[str, str]  # axis to the name of its value
+Combination = Mapping[str, str]  # axis to the name of its value
 
 
 @cache
@@ -100,7 +100,7 @@ def slug(value: str) -> str:
 
 def _points(
     recipe: Document, axes: Mapping[str, Mapping[str, Mapping[str, str]]]
-) -> Iterator[tuple[Where, Point, dict[str, str]]]:
+) -> Iterator[tuple[Where, Combination, dict[str, str]]]:
     """Place, point and substitutions: the product without what is excluded, then what is included."""
     matrix = recipe.value["matrix"]
     count = 0
@@ -120,7 +120,7 @@ def _points(
         yield ("matrix", "include", index), point, merged | _texts(entry.get("substitutions") or {})
 
 
-def _matches(match: Mapping[str, Any], point: Point) -> bool:
+def _matches(match: Mapping[str, Any], point: Combination) -> bool:
     return all(point.get(axis) == _text(value) for axis, value in match.items())
 
 
@@ -140,7 +140,7 @@ def _check_matches(recipe: Document, axes: Mapping[str, Mapping[str, Any]]) -> N
                 recipe.error(f"{axis}: {quoted(value)} is not in the matrix", hint, *where)
 
 
-def _variant(recipe: Document, variant: Variant, point: Point, suite: Suite | None) -> Variant:
+def _variant(recipe: Document, variant: Variant, point: Combination, suite: Suite | None) -> Variant:
     """The variant with the matrix' family and with every entry of ``variants`` that matches it, in their order."""
     matrix = recipe.value["matrix"]
     if "family" in matrix:
@@ -151,7 +151,7 @@ def _variant(recipe: Document, variant: Variant, point: Point, suite: Suite | No
     return variant
 
 
-def _named(recipe: Document, variant: Variant, family: str, point: Point, where: Where) -> Variant:
+def _named(recipe: Document, variant: Variant, family: str, point: Combination, where: Where) -> Variant:
     """The variant with its family: ``{axis}`` is filled with the value's name."""
     filled = family
     for axis, value in point.items():
@@ -162,7 +162,7 @@ def _named(recipe: Document, variant: Variant, family: str, point: Point, where:
     return replace(variant, substitutions={**variant.substitutions, FAMILY: filled})
 
 
-def _over(recipe: Document, variant: Variant, index: int, point: Point, suite: Suite | None) -> Variant:
+def _over(recipe: Document, variant: Variant, index: int, point: Combination, suite: Suite | None) -> Variant:
     """The variant with what one entry of ``variants`` says."""
     where = ("matrix", "variants", index)
     entry = recipe.value["matrix"]["variants"][index]

@@ -18,7 +18,8 @@ import pytest
 from bakery.errors import InputError
 from bakery.library.local.library import LocalLibrary
 from bakery.operations.bake import bake_all, planned
-from bakery.ovens.base import Bake, BakeOrder, BakeOutcome
+from bakery.orders.model import BakeOrder
+from bakery.ovens.base import Bake, BakeOutcome
 from bakery.progress.activity import Activity
 from bakery.settings import from_file
 from tests.support.checkout import COMMAND, Checkout

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from bakery.fluid_run.base import RunResult, Verdict
 from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import from_file
 from tests.fake_google import builds
 from tests.fake_google.builds import Course

@@ -17,7 +17,7 @@ from bakery.library.base import Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.operations.test import order_for
 from bakery.orders.build import to_json
-from bakery.results.app_runs import schema
+from bakery.results.json import schema
 from bakery.settings import from_file
 from tests.fake_google import agents
 from tests.fake_google.server import FakeServer

@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 
 from bakery.fluid_run import bootstrap
-from bakery.fluid_run.base import Stage
 from bakery.fluid_run.clusters import mailbox
+from bakery.results.model import Stage
 
 
 def test_results_are_there_before_the_status_says_that_the_run_ended(

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
-from bakery.fluid_run.base import Stage, TestOrder
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
 from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from bakery.results.model import Stage
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
@@ -45,10 +46,10 @@ def cluster(server: FakeServer, tmp_path: Path, *partitions: Partition, **more: 
     (tmp_path / "workspace" / "hello.sh").write_text("echo hello\n")
     shape = ClusterShape(partitions=partitions or (Partition("debug", machine_type="c2-standard-4"),))
     jobs = tuple(
-        TestJob("hello", "hello.sh", f"out/{part.name}", part.name, f"--nodes={part.nodes}", time_limit=60)
+        SuiteJob("hello", "hello.sh", f"out/{part.name}", part.name, f"--nodes={part.nodes}", time_limit=60)
         for part in shape.partitions
     )
-    order = TestOrder("hpcc-1", "d" * 64, "hpcc", "", Suite(jobs, shape), (), "abc", "gcc", "x86_64")
+    order = RunOrder("hpcc-1", "d" * 64, "hpcc", "", Suite(jobs, shape), (), "abc", "gcc", "x86_64")
     image = ImageRecord("hpcc-1", "d", "hpcc", "", "hpcc", "2026-01-01T00:00:00Z")
     made = ComputeEngineClusters(settings, Google(settings.google)).cluster("r1", image, order, tmp_path / "workspace")
     assert isinstance(made, ComputeEngineCluster)
@@ -136,7 +137,7 @@ def test_no_more_nodes_than_the_jobs_need_and_what_their_machines_have(server: F
     many = Partition("many", nodes=25, machine_type="c2-standard-60")
     idle = Partition("idle", nodes=25, machine_type="c2-standard-60")
     made = cluster(server, tmp_path, many, idle)
-    wide = TestJob("wide", "hello.sh", "out", "many", "--ntasks=120 --cpus-per-task=2", time_limit=60)
+    wide = SuiteJob("wide", "hello.sh", "out", "many", "--ntasks=120 --cpus-per-task=2", time_limit=60)
     made.order = replace(made.order, suite=replace(made.order.suite, jobs=(wide,)))
     made.provision(Activity())
     assert [spec.name for spec in made.specs if spec.partition] == [f"many-{n}" for n in range(4)]

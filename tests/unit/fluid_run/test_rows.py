@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bakery.fluid_run import rows
-from bakery.fluid_run.base import TestOrder
-from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.orders.model import RunOrder
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.results.app_runs import APP_RUNS
 
 SHAPE = ClusterShape(
@@ -17,8 +17,8 @@ SHAPE = ClusterShape(
     controller_machine_type="n1-standard-2",
     controller_disk_size_gb=100,
 )
-JOB = TestJob("group", "run.sh 1", "out", "gpu", "--nodes=3")
-ORDER = TestOrder("a-1", "d", "a", "", Suite((JOB,), SHAPE), (), "abc", "gcc", "")
+JOB = SuiteJob("group", "run.sh 1", "out", "gpu", "--nodes=3")
+ORDER = RunOrder("a-1", "d", "a", "", Suite((JOB,), SHAPE), (), "abc", "gcc", "")
 
 
 def test_a_row_says_what_ran_where_and_how_it_came_out(tmp_path: Path) -> None:

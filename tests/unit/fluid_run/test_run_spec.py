@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from bakery.fluid_run.base import TestOrder
 from bakery.fluid_run.clusters.run_spec import (
     Role,
     allowed_seconds,
-    course,
     deadline_seconds,
     machines,
     on_private_network,
+    run_spec,
     slurm_seconds,
 )
-from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.orders.model import RunOrder
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 
-JOB = TestJob("group", "run.sh", "out")
+JOB = SuiteJob("group", "run.sh", "out")
 SHAPE = ClusterShape((Partition("big", nodes=2, cpus=4, memory_mb=2048, gpu_count=1), Partition("empty", nodes=0)))
 
 
@@ -90,8 +90,8 @@ def test_machines_of_two_runs_have_no_address_of_a_card_in_common() -> None:
 
 def test_the_course_tells_each_machine_and_each_job_once_and_how_long_all_may_take() -> None:
     jobs = (replace(JOB, time_limit=60, batch_options="-N 1", attempts=2), replace(JOB, partition="big"))
-    order = TestOrder("a-1", "d", "a", "", Suite(jobs, SHAPE), (), "abc", "", "", {"X": "1"}, {"P": "share"}, True)
-    told = course(order, "r1", machines(SHAPE), munge_key="key", start_seconds=9, project="p")
+    order = RunOrder("a-1", "d", "a", "", Suite(jobs, SHAPE), (), "abc", "", "", {"X": "1"}, {"P": "share"}, True)
+    told = run_spec(order, "r1", machines(SHAPE), munge_key="key", start_seconds=9, project="p")
     assert [one["name"] for one in told["machines"]] == ["controller", "login-0", "big-0", "big-1"]
     assert told["machines"][2] == {
         **{"name": "big-0", "role": "compute", "cpus": 4, "memory_mb": 2048},

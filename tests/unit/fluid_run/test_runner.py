@@ -8,11 +8,13 @@ import pytest
 
 from bakery.errors import Uncertain
 from bakery.fluid_run import runner
-from bakery.fluid_run.base import AgentStatus, Cluster, TestOrder, Verdict
+from bakery.fluid_run.base import AgentStatus, Cluster
 from bakery.fluid_run.clusters.fake import FakeCluster
 from bakery.library.base import ImageRecord, Proof
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
+from bakery.results.model import Verdict
 from tests.support.clusters import order
 
 IMAGE = ImageRecord("a-1", "d" * 64, "a", "", "a", "2026-01-01T00:00:00Z")
@@ -24,7 +26,7 @@ class Shelf:
     def find(self, _name: str) -> ImageRecord:
         return IMAGE
 
-    def prove(self, _name: str, proof: Proof, _tests: str) -> None:
+    def record_test(self, _name: str, proof: Proof, _tests: str) -> None:
         self.proof = proof
 
 
@@ -47,7 +49,7 @@ class Hiding:
         self.folder = folder
         self.made = 0
 
-    def cluster(self, run_id: str, _image: ImageRecord, order: TestOrder, _workspace: Path) -> Cluster:
+    def cluster(self, run_id: str, _image: ImageRecord, order: RunOrder, _workspace: Path) -> Cluster:
         self.made += 1
         return Hidden({}, order, self.folder, run_id)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bakery.fluid_run.clusters.sizing import Machine, asked, nodes_of, sized
-from bakery.recipe.model import ClusterShape, Partition, TestJob
+from bakery.recipe.model import ClusterShape, Partition, SuiteJob
 
 
-def job(options: str = "", partition: str | None = "big", command: str = "run.sh") -> TestJob:
-    return TestJob("group", command, "out", partition, options)
+def job(options: str = "", partition: str | None = "big", command: str = "run.sh") -> SuiteJob:
+    return SuiteJob("group", command, "out", partition, options)
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import InfrastructureFailed, MissingTool
-from bakery.fluid_run.base import AgentStatus, Stage, TestOrder
+from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import static
 from bakery.fluid_run.clusters.static import StaticCluster, StaticClusters
 from bakery.host import process
 from bakery.library.base import ImageRecord
+from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Suite, SuiteJob
+from bakery.results.model import Stage
 from bakery.settings import parse
 from tests.support import gcloud
 
-JOB = TestJob("a", "t/run.sh", "out", time_limit=60)
+JOB = SuiteJob("a", "t/run.sh", "out", time_limit=60)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def cluster(tmp_path: Path, script: str = "echo hello\n") -> StaticCluster:
     (place / "run.sh").write_text(f"#!/bin/bash\n{script}")
     (place / "run.sh").chmod(0o755)
     suite = Suite((JOB,), ClusterShape(partitions=(), login_nodes=0))
-    order = TestOrder("head", "d" * 64, "", "", suite, (), "abc", "gcc", "x86_64")
+    order = RunOrder("head", "d" * 64, "", "", suite, (), "abc", "gcc", "x86_64")
     image = ImageRecord("head", "", "", "", "", "")
     made = StaticClusters(settings, "head", "us-central1-a", ask_seconds=0.1)
     return made.cluster("r1", image, order, tmp_path / "workspace")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bakery.fluid_run import verdict
-from bakery.recipe.model import Metric, TestJob
+from bakery.recipe.model import Metric, SuiteJob
 
 FLOPS = Metric("flops", r"flops: (\S+)", "Gflop/s", reference=10.0, lower=-0.1, upper=0.2)
 
@@ -57,8 +57,8 @@ def test_what_no_json_can_hold_is_no_figure(value: str) -> None:
     assert (found.value, found.passed) == (None, False)
 
 
-def job(*metrics: Metric) -> TestJob:
-    return TestJob("g", "run.sh", "out", metrics=metrics)
+def job(*metrics: Metric) -> SuiteJob:
+    return SuiteJob("g", "run.sh", "out", metrics=metrics)
 
 
 def test_the_exit_code_comes_first() -> None:

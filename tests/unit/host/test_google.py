@@ -6,7 +6,7 @@ import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
 from bakery.errors import Uncertain
-from bakery.host.google import LOGIN, RETRY, asking
+from bakery.host.google import LOGIN, RETRY, api_errors
 
 
 def test_a_line_that_broke_while_credentials_were_renewed_is_tried_again() -> None:
@@ -29,6 +29,6 @@ def test_a_line_that_broke_while_credentials_were_renewed_is_tried_again() -> No
     ],
 )
 def test_only_credentials_that_were_refused_want_a_new_login(error: Exception, hint: str) -> None:
-    with pytest.raises(Uncertain) as told, asking("look"):
+    with pytest.raises(Uncertain) as told, api_errors("look"):
         raise error
     assert told.value.hint == hint

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import MAKE_ROOM, InfrastructureFailed, Interrupted, MissingTool
+from bakery.errors import MAKE_ROOM, CommandFailed, InfrastructureFailed, Interrupted, MissingTool, TimedOut
 from bakery.host import guard, process
 from bakery.progress.activity import Activity
 
@@ -91,7 +91,7 @@ def test_a_log_is_written_while_the_command_runs(tmp_path: Path) -> None:
 
 
 def test_a_command_goes_on_when_its_log_finds_no_room_and_its_failure_says_so() -> None:
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(CommandFailed) as failed:
         process.run(["sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exit 3"], log=Path("/dev/full"))
     assert failed.value.code == 3
     assert failed.value.tail == ("/dev/full: No space left on device", "1", "2", "3")
@@ -105,7 +105,7 @@ def test_output_that_is_no_text_does_no_harm() -> None:
 
 def test_a_failure_carries_code_tail_log_and_replay(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(CommandFailed) as failed:
         process.run(["sh", "-c", "seq 100; exit 7"], log=log, cwd=tmp_path, env={"WORD": "two words"})
     assert failed.value.code == 7
     assert failed.value.tail == tuple(map(str, range(61, 101)))
@@ -119,7 +119,7 @@ def test_a_failure_carries_code_tail_log_and_replay(tmp_path: Path) -> None:
 
 def test_the_replay_line_really_replays(tmp_path: Path) -> None:
     command = ["sh", "-c", 'echo "$WORD in $(pwd)"; exit 3']
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(CommandFailed) as failed:
         process.run(command, cwd=tmp_path, env={"WORD": "it's $HOME"})
     again = subprocess.run(["bash", "-c", failed.value.replay], capture_output=True, text=True, check=False)
     assert again.returncode == 3
@@ -127,13 +127,13 @@ def test_the_replay_line_really_replays(tmp_path: Path) -> None:
 
 
 def test_a_signal_is_an_exit_code_above_128() -> None:
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(CommandFailed) as failed:
         process.run(["sh", "-c", "kill -TERM $$"])
     assert failed.value.code == 128 + signal.SIGTERM
 
 
 def test_a_program_that_is_not_there_is_127() -> None:
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(CommandFailed) as failed:
         process.run(["no-such-program"])
     assert failed.value.code == 127
     assert failed.value.tail == ("no-such-program: No such file or directory",)
@@ -212,14 +212,14 @@ def test_a_cancelled_activity_stops_the_command(tmp_path: Path) -> None:
 
 
 def test_a_timeout_stops_the_command(tmp_path: Path) -> None:
-    with pytest.raises(process.TimedOut, match="did not end within"):
+    with pytest.raises(TimedOut, match="did not end within"):
         process.run(python(f"{DAEMON}\n{LINGERS}", tmp_path / "pid"), timeout=1.0)
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
 def test_output_is_standard_output_alone() -> None:
     assert process.output(["sh", "-c", "echo out; echo err >&2"]) == "out\n"
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(CommandFailed) as failed:
         process.output(["sh", "-c", "echo why >&2; exit 2"])
     assert failed.value.tail == ("why",)
 

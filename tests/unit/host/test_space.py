@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import pytest
 
-from bakery.errors import MAKE_ROOM, InfrastructureFailed
-from bakery.fluid_run.base import TestOrder
+from bakery.errors import MAKE_ROOM, CommandFailed, InfrastructureFailed
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.local import LocalClusters
 from bakery.host import process, space
 from bakery.library.base import ImageRecord
-from bakery.recipe.model import ClusterShape, Suite, TestJob
+from bakery.orders.model import RunOrder
+from bakery.recipe.model import ClusterShape, Suite, SuiteJob
 from bakery.settings import parse
 
 
@@ -36,8 +36,8 @@ def test_what_is_lacking_is_told_with_what_is_left(tmp_path: Path, monkeypatch: 
 
 
 def test_a_cluster_says_that_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    suite = Suite((TestJob("job", "true", "out"),), ClusterShape((), login_nodes=0))
-    order = TestOrder("app-1", "d" * 64, "app", "", suite, (), "", "", "")
+    suite = Suite((SuiteJob("job", "true", "out"),), ClusterShape((), login_nodes=0))
+    order = RunOrder("app-1", "d" * 64, "app", "", suite, (), "", "", "")
     image = ImageRecord("app-1", "d" * 64, "app", "", "app", "", location=str(tmp_path / "image"))
     cluster = LocalClusters(parse({"oven": "local"}, "test", tmp_path)).cluster("run", image, order, tmp_path)
     cluster.folder.mkdir(parents=True)
@@ -50,6 +50,6 @@ def test_a_cluster_says_that_the_disk_is_full(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_command_that_fills_the_disk_fails_with_what_to_do() -> None:
-    with pytest.raises(process.CommandFailed) as caught:
+    with pytest.raises(CommandFailed) as caught:
         process.output(["sh", "-c", "cat /proc/version >/dev/full"])
     assert caught.value.hint == MAKE_ROOM

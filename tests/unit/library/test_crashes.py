@@ -40,7 +40,7 @@ PROGRAM = """
         file = scratch / f"{worker}.qcow2"
         file.write_bytes(content)
         library.publish(record, file)
-        library.prove(record.name, Proof.PASSED, "tests")
+        library.record_test(record.name, Proof.PASSED, "tests")
         library.promote(record.name, "rcc")
         print(record.name, flush=True)
     """
@@ -130,7 +130,7 @@ def test_forty_threads_of_one_process_publish_prove_and_promote(
             ImageRecord(f"{family}-{digest[:12]}", digest, "some", "", family, "2026-01-01T00:00:00Z", bake_seconds=1),
             file,
         )
-        library.prove(image.name, Proof.PASSED, "tests")
+        library.record_test(image.name, Proof.PASSED, "tests")
         library.promote(image.name, family)
         library.close()
         return image.name

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.fluid_run.base import JobResult, RunResult, Verdict
 from bakery.host.google import RETRY, Google
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Cloud, Fault
@@ -31,16 +31,16 @@ CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
     "images": lambda library: library.images(),
     "families": lambda library: library.families(),
     "promote": lambda library: library.promote("hpcc-1", "hpcc"),
-    "release": lambda library: library.release("hpcc-0", "hpcc"),
+    "release": lambda library: library.unpromote("hpcc-0", "hpcc"),
     "deprecate": lambda library: library.deprecate("hpcc-1"),
-    "prove": lambda library: library.prove("hpcc-2", Proof.PASSED, "t"),
+    "prove": lambda library: library.record_test("hpcc-2", Proof.PASSED, "t"),
     "manifest": lambda library: library.manifest("hpcc-0"),
     "keep manifest": lambda library: library.keep_manifest("hpcc-2", {}),
     "record run": lambda library: library.record_run(RUN),
     "runs": lambda library: library.runs("hpcc-0"),
-    "since": lambda library: library.since(),
-    "retire": lambda library: library.retire(SPARE, ImageState.OBSOLETE),
-    "delete": lambda library: library.retire(SPARE, ImageState.DELETED),
+    "since": lambda library: library.deprecated_since(),
+    "retire": lambda library: library.set_state(SPARE, ImageState.OBSOLETE),
+    "delete": lambda library: library.set_state(SPARE, ImageState.DELETED),
     "share": lambda library: library.share("hpcc-0", ["group:a@example.com"]),
 }
 REFUSALS = [Fault("", code, times=-1) for code in (400, 401, 403, 404, 409, 412)]

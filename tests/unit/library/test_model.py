@@ -89,9 +89,9 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(known)
     @rule(index=st.integers(0, 50), proof=st.sampled_from([Proof.PASSED, Proof.PASSED, Proof.FAILED]))
-    def prove(self, index: int, proof: Proof) -> None:
+    def record_test(self, index: int, proof: Proof) -> None:
         name = self.name_at(index)
-        self.library.prove(name, proof, "tests")
+        self.library.record_test(name, proof, "tests")
         self.images[name].proof = proof
 
     @precondition(known)
@@ -129,10 +129,10 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(known)
     @rule(index=st.integers(0, 50))
-    def release(self, index: int) -> None:
+    def unpromote(self, index: int) -> None:
         name = self.name_at(index)
         family = self.images[name].family
-        said = self.library.release(name, family)
+        said = self.library.unpromote(name, family)
         if self.families.get(family) != name:
             assert said == self.families.get(family, "")
             return

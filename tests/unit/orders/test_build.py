@@ -7,13 +7,13 @@ import pytest
 
 from bakery.codec import decode, encode
 from bakery.errors import InputError
-from bakery.fluid_run.base import RunResult, Verdict
 from bakery.orders.build import bake_from_json, bake_order, test_from_json, test_order, to_json
-from bakery.plan.model import Base, ImagePlan, TestPlan
-from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, TestJob
+from bakery.plan.model import Base, ImagePlan, SuitePlan
+from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob
+from bakery.results.model import RunResult, Verdict
 
 FILE = SourceFile("packages/hpcc/install.sh", 0o755, "ab" * 32, Path("/somewhere/install.sh"))
-JOB = TestJob("hpcc", "bash run.sh", "hpcc", "debug", "--ntasks=2", 600, 2, (Metric("G-HPL", "x=(.*)", "Tflop/s"),))
+JOB = SuiteJob("hpcc", "bash run.sh", "hpcc", "debug", "--ntasks=2", 600, 2, (Metric("G-HPL", "x=(.*)", "Tflop/s"),))
 SUITE = Suite((JOB,), ClusterShape((Partition("debug", 3),), login_nodes=0))
 
 
@@ -34,7 +34,7 @@ def image(**changes: object) -> ImagePlan:
         "labels": {"bakery-revision": "c0ffee"},
         "inputs": {"install.sh": "abab"},
         "timeout": 3600,
-        "tests": TestPlan("ee" * 32, SUITE, (FILE,)),
+        "tests": SuitePlan("ee" * 32, SUITE, (FILE,)),
     }
     return ImagePlan(**(values | changes))  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ from bakery.plan.digest import Material, based, canonical, content, digest, mani
 from bakery.plan.expand import spack_variables
 from bakery.plan.model import Base, ImagePlan
 from bakery.plan.plan import make
-from bakery.recipe.model import Recipe, SourceFile, TestJob, Variant
+from bakery.recipe.model import Recipe, SourceFile, SuiteJob, Variant
 from tests.support.plan_builders import BASE, LOCK, build, file, recipe, recipes, settings
 
 PLAIN = recipe()
@@ -377,7 +377,7 @@ def test_the_digest_is_the_same_on_every_machine() -> None:
 def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     first = image()
     assert first.tests is not None
-    job = TestJob("app", "bash packages/app/test/run.sh --long", "app")
+    job = SuiteJob("app", "bash packages/app/test/run.sh --long", "app")
     assert PLAIN.suite is not None
     second = image(replace(PLAIN, suite=replace(PLAIN.suite, jobs=(job,))))
     assert second.tests is not None
@@ -392,7 +392,7 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
 @pytest.mark.parametrize("word", ["packages/app/share/motd", "'packages/app/share/motd'", "./packages/app/share/"])
 def test_a_file_that_a_job_names_belongs_to_what_proves_the_image(word: str) -> None:
     assert PLAIN.suite is not None
-    job = TestJob("app", f"bash packages/app/test/run.sh {word}", "app")
+    job = SuiteJob("app", f"bash packages/app/test/run.sh {word}", "app")
     found = image(replace(PLAIN, suite=replace(PLAIN.suite, jobs=(job,)))).tests
     assert found is not None
     assert found.inputs.keys() == {"job 1 app", "cluster", "packages/app/share/motd", "packages/app/test/run.sh"}

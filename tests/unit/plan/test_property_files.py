@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from bakery.errors import Severity
 from bakery.lock import file as lock_file
-from bakery.preview.survey import survey
+from bakery.preview.plan_report import plan_report
 from bakery.settings import parse
 from tests.support import recipe_tree
 from tests.support.plan_builders import LOCK
@@ -181,7 +181,7 @@ def below(packages: tuple[Package, ...], changed: frozenset[str]) -> set[str]:
 
 def planned(root: Path) -> dict[str, tuple[str, str]]:
     """Family to the digests of its image and tests."""
-    report = survey(parse({"oven": "fake"}, "dev", root))
+    report = plan_report(parse({"oven": "fake"}, "dev", root))
     assert not [problem for problem in report.problems if problem.severity is Severity.ERROR]
     return {one.image.family: (one.image.digest, one.image.tests_digest) for one in report.decisions}
 

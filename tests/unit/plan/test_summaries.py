@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.lock.model import Lock, LockedBase, Place
-from bakery.plan.model import Outline
+from bakery.plan.model import ImageSummary
 from bakery.plan.plan import draft
 from bakery.plan.summaries import outlines
 from bakery.recipe.load import find
@@ -45,13 +45,13 @@ def tower(root: Path) -> None:
     recipe_tree.put(root / "packages/beside/recipe.yaml", MATRIX.replace("    parent: base-zen3\n", ""))
 
 
-def told(root: Path, notes: Notes, chosen: Settings) -> tuple[tuple[Outline, ...], int]:
+def told(root: Path, notes: Notes, chosen: Settings) -> tuple[tuple[ImageSummary, ...], int]:
     """The outlines, compared with the whole plan, and how many packages had to be worked out."""
     before = notes.told
     found = find(root / "packages", root / "common")
     made, problems = outlines(chosen, found, Lock(), notes, locked=False)
     plan = draft(chosen, found.recipes(), Lock(), locked=False)
-    names = Outline.__dataclass_fields__
+    names = ImageSummary.__dataclass_fields__
     assert [[getattr(one, name) for name in names] for one in made] == [
         [getattr(one, name) for name in names] for one in plan.images
     ]

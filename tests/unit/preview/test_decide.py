@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.plan.model import Action, Decision, ImagePlan, Plan
+from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.plan import make
 from bakery.preview.decide import changes, decide
 from bakery.preview.forecast import forecast
+from bakery.preview.model import Action, Decision
 from bakery.recipe.model import Recipe
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 

@@ -30,8 +30,9 @@ from bakery.orders.build import bake_order
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import request
 from bakery.ovens.cloud_build.oven import CloudBuildOven
-from bakery.plan.model import Action, Plan
-from bakery.preview.survey import survey
+from bakery.plan.model import Plan
+from bakery.preview.model import Action
+from bakery.preview.plan_report import plan_report
 from bakery.progress.activity import Activity
 from bakery.rcc_run.cli import builder
 from bakery.settings import from_file
@@ -223,7 +224,7 @@ def test_what_a_trigger_bakes_is_adopted_by_an_up(
 ) -> None:
     builds.script(server.cloud, lambda _build: Course(makes_image="_IMAGE_NAME" in _build.get("substitutions", {})))
     settings = from_file(checkout.root, "gcp")
-    before = survey(settings)
+    before = plan_report(settings)
     assert [one.action for one in before.decisions] == [Action.BAKE, Action.BAKE]
     trigger = trigger_of(checkout, "app")
     request = {key: trigger["build"][key] for key in ("steps", "timeout", "options")}
@@ -233,7 +234,7 @@ def test_what_a_trigger_bakes_is_adopted_by_an_up(
     )
     assert started(operation.metadata.build, monkeypatch) == 0
 
-    base, app = survey(settings).decisions
+    base, app = plan_report(settings).decisions
     assert (base.action, app.action) == (Action.ADOPT, Action.TEST)
     assert app.reasons == ("baked, and not tested yet",)
     submitted = sum(1 for _, name, _ in server.cloud.calls if name.endswith("builds.create"))

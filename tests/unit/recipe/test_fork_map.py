@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bakery.recipe import fork_map as module
-from bakery.recipe.fork_map import SHARE, spread
+from bakery.recipe.fork_map import SHARE, fork_map
 
 HERE = os.getpid()
 
@@ -33,13 +33,13 @@ def pipes() -> set[str]:
 
 
 def workers(count: int) -> set[int]:
-    return set(spread(lambda _item: os.getpid(), range(count)))
+    return set(fork_map(lambda _item: os.getpid(), range(count)))
 
 
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("count", [0, 1, SHARE, 3 * SHARE, 3 * SHARE + 1, 1000])
 def test_the_order_stays(count: int) -> None:
-    assert spread(lambda item: item * 2, range(count)) == [item * 2 for item in range(count)]
+    assert fork_map(lambda item: item * 2, range(count)) == [item * 2 for item in range(count)]
 
 
 @pytest.mark.usefixtures("three")
@@ -56,7 +56,7 @@ def test_what_a_killed_process_leaves_is_done_here() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return item, os.getpid()
 
-    found = spread(work, range(300))
+    found = fork_map(work, range(300))
     assert [item for item, _ in found] == list(range(300))
     assert {pid for item, pid in found if item % 3 == 250 % 3} == {HERE}
 
@@ -70,7 +70,7 @@ def test_an_error_is_raised_here(wrong: int) -> None:
         return item
 
     with pytest.raises(KeyError, match="wrong"):
-        spread(work, range(300))
+        fork_map(work, range(300))
 
 
 @pytest.mark.usefixtures("three")

@@ -15,7 +15,6 @@ import pytest
 from rich.console import Console
 
 from bakery.errors import BakeryError
-from bakery.fluid_run.base import Figure, JobResult, RunResult, Stage, Verdict
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.operations import logs
@@ -23,6 +22,7 @@ from bakery.paths import StatePaths
 from bakery.recipe.model import Metric
 from bakery.report import html, library, library_table
 from bakery.results import app_runs
+from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 from bakery.settings import Settings
 
 HPL = Metric("HPL", "Tflops=(.*)", "GFLOPS", reference=2.0, lower=-0.1)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.errors import Problem, Severity
-from bakery.plan.model import Action, Decision
 from bakery.plan.plan import make
 from bakery.preview.decide import decide
+from bakery.preview.model import Action, Decision
 from bakery.report import plan as reports
 from bakery.report import plan_markdown, plan_table
 from tests.support.plan_builders import LOCK, recipe, recipes, settings

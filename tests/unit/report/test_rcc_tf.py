@@ -10,7 +10,7 @@ import pytest
 from bakery.errors import BakeryError
 from bakery.lock.model import Lock, Place
 from bakery.plan.plan import make
-from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.report import rcc_tf
 from bakery.resources import outputs as bakery_outputs
 from tests.support import plan_builders
@@ -115,7 +115,7 @@ def test_no_zone_is_noticed() -> None:
 )
 def test_the_stacks_own_output_is_taken(partitions: tuple[Partition, ...]) -> None:
     """What bakery.resources.outputs makes of a plan for Google Cloud is what rcc-tf's io.tf asks for."""
-    suite = Suite((TestJob("app", "true", "app"),), ClusterShape(partitions))
+    suite = Suite((SuiteJob("app", "true", "app"),), ClusterShape(partitions))
     google = {"project": "some-project", "region": "us-west1"}
     settings = plan_builders.settings(oven="cloud-build", google=google)
     lock = Lock({Place.GOOGLE: {"debian-cloud/debian-12": plan_builders.BASE}})

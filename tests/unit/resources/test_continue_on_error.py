@@ -25,7 +25,7 @@ def test_only_a_failed_dependency_is_forgiven(
         manager = RPCManager()
         with monkeypatch.context() as patch:
             patch.setattr(settings, "SETTINGS", SimpleNamespace(rpc_manager=manager))
-            assert continue_on_error.go_on()
+            assert continue_on_error.continue_on_error()
         await manager.do_rpc("register resource", register)()
         return manager.unhandled_exception
 
@@ -38,4 +38,4 @@ def test_only_a_failed_dependency_is_forgiven(
 
 def test_another_sdk_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "SETTINGS", SimpleNamespace())
-    assert continue_on_error.go_on() is False
+    assert continue_on_error.continue_on_error() is False

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from bakery.plan.plan import make
-from bakery.recipe.model import ClusterShape, Partition, Suite, TestJob
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.resources.outputs import images, rcc_tf
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
-JOB = TestJob("app", "true", "app")
+JOB = SuiteJob("app", "true", "app")
 CLUSTER = ClusterShape((Partition("small", 2, machine_type="c2-standard-4"), Partition("big", 8, zone="z")))
 GIVEN = recipes(recipe("base"), recipe("app", "base", suite=Suite((JOB,), CLUSTER)), recipe("bare", "base", suite=None))
 PLAN = make(settings(), GIVEN, LOCK)

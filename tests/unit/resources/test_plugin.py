@@ -24,14 +24,14 @@ def clean() -> Iterator[None]:
 
 def test_a_widened_pool_runs_more_calls_at_once() -> None:
     with ThreadPoolExecutor(max_workers=2) as pool:
-        assert plugin.widen(12) >= 1
+        assert plugin.raise_worker_limit(12) >= 1
         all_here = threading.Barrier(10, timeout=20)
         assert [one.result() >= 0 for one in [pool.submit(all_here.wait) for _ in range(10)]]
 
 
 def test_widening_never_narrows() -> None:
     with ThreadPoolExecutor(max_workers=50) as pool:
-        plugin.widen(3)
+        plugin.raise_worker_limit(3)
         assert pool._max_workers >= 50
 
 
@@ -113,7 +113,7 @@ def test_a_refused_call_shows_the_message_alone() -> None:
     call = Call()
 
     def handler(context: Any) -> None:
-        plugin.refuse(BakeFailed("provisioner 2 of 3 failed", tail=["x"], log="/l", replay="packer build"))
+        plugin.abort_call(BakeFailed("provisioner 2 of 3 failed", tail=["x"], log="/l", replay="packer build"))
 
     with pytest.raises(RuntimeError, match="aborted"):
         handler(call)
@@ -125,5 +125,5 @@ def test_a_refused_call_shows_the_message_alone() -> None:
 def test_without_a_call_the_error_is_raised_with_a_short_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
     with pytest.raises(BakeFailed, match="no call"):
-        plugin.refuse(BakeFailed("no call"))
+        plugin.abort_call(BakeFailed("no call"))
     assert sys.tracebacklimit == 0

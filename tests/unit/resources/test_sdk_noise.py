@@ -30,7 +30,7 @@ def test_only_debug_notes_are_kept_off_the_wire(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(settings, "get_engine", lambda: engine)
     monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)  # put back afterwards
     pulumi.log.debug("before")
-    sdk_noise.hush()
+    sdk_noise.silence_debug()
     pulumi.log.debug("after")
     pulumi.log.warn("told")
     assert engine.told == [(engine_pb2.DEBUG, "before"), (engine_pb2.WARNING, "told")]

@@ -14,10 +14,10 @@ import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
 from bakery.errors import InfrastructureFailed, Interrupted
-from bakery.fluid_run.base import RunResult, TestOrder, Verdict
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.orders import files as order_files
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.recipe.model import Suite
 from bakery.resources import provider
@@ -26,6 +26,7 @@ from bakery.resources.fluid_run_test import FluidRunTestProvider
 from bakery.resources.passing_run import standing_run
 from bakery.resources.program import urn
 from bakery.resources.promoted_image import PromotedImageProvider
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
 
 BAKED = {"name": "a-1", "digest": "1", "inputs": {"install.sh": "x"}, "urn": "u", "outcome": "baked"}
@@ -100,7 +101,7 @@ def test_an_order_that_says_the_same_is_not_written_again(tmp_path: Path) -> Non
     assert [entry.name for entry in file.parent.iterdir()] == ["a-1.json"]
 
 
-ORDER = TestOrder("a-1", "tests-1", "a", "", Suite(()), (), "", "", "")
+ORDER = RunOrder("a-1", "tests-1", "a", "", Suite(()), (), "", "", "")
 RUN = RunResult("run-1", "a-1", "tests-1", Verdict.PASSED, "2030-01-01T00:00:00Z")
 
 
@@ -116,7 +117,7 @@ def shelf(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrar
 
 def proven(library: LocalLibrary, run: RunResult, proof: Proof = Proof.PASSED) -> LocalLibrary:
     library.record_run(run)
-    library.prove("a-1", proof, run.tests_digest)
+    library.record_test("a-1", proof, run.tests_digest)
     return library
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import jsonschema
 
-from bakery.fluid_run.base import Figure, JobResult, RunResult, Verdict
 from bakery.recipe.model import Metric
-from bakery.results.app_runs import APP_RUNS, completed, latest, schema, store_run, to_json, trends
+from bakery.results.app_runs import APP_RUNS
+from bakery.results.json import completed, schema, store_run, to_json
+from bakery.results.model import Figure, JobResult, RunResult, Verdict
+from bakery.results.trends import latest, trends
 
 ROW = {
     "command_group": "bench",

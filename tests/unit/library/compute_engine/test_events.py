@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bakery.fluid_run.base import JobResult, RunResult, Verdict
 from bakery.library.compute_engine.events import Event, EventKind
 from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.fluid_run.base import JobResult, RunResult, Verdict
 from bakery.library.base import ImageState, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.retention import prune
 from bakery.report.library import report
+from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
@@ -65,7 +65,7 @@ def test_the_manifest_goes_with_its_image_and_the_results_stay(
     library.promote("hpcc-1", "hpcc")
     image = library.find("hpcc-0")
     assert image is not None
-    assert library.retire(image, ImageState.DELETED) == image.size
+    assert library.set_state(image, ImageState.DELETED) == image.size
     assert library.manifest("hpcc-0") == {}
     assert [found.run_id for found in library.runs("hpcc-0")] == ["run-1"]
 
@@ -74,7 +74,7 @@ def test_an_image_without_a_manifest_can_be_deleted(library: ComputeEngineLibrar
     assert library.deprecate("hpcc-0")
     image = library.find("hpcc-0")
     assert image is not None
-    assert library.retire(image, ImageState.DELETED) == image.size
+    assert library.set_state(image, ImageState.DELETED) == image.size
 
 
 def test_what_somebody_deprecated_without_a_date_stays_and_is_told(
@@ -98,9 +98,9 @@ def test_a_rollback_makes_the_older_image_the_familys_again(library: ComputeEngi
 def test_label_changes_of_two_writers_both_arrive(server: FakeServer, library: ComputeEngineLibrary) -> None:
     errors: list[Exception] = []
 
-    def prove(digest: str) -> None:
+    def record_test(digest: str) -> None:
         try:
-            library.prove("hpcc-0", Proof.PASSED, digest)
+            library.record_test("hpcc-0", Proof.PASSED, digest)
         except BakeryError as error:
             errors.append(error)
 

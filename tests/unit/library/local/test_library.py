@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
-from bakery.fluid_run.base import Figure, JobResult, RunResult, Stage, Verdict
 from bakery.library import make
 from bakery.library.base import ImageState, Proof
 from bakery.library.local import database, files
@@ -21,6 +20,7 @@ from bakery.library.local.migrations import MIGRATIONS
 from bakery.library.local.repair import Repaired, repair
 from bakery.recipe.model import Metric
 from bakery.results.app_runs import APP_RUNS
+from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 from tests.unit.library.conftest import Kitchen
 
 
@@ -75,7 +75,7 @@ def test_an_image_whose_file_was_taken_away_is_gone(kitchen: Kitchen) -> None:
 
 def test_an_image_that_is_baked_again_after_its_file_went_is_a_new_candidate(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
-    kitchen.library.prove(image.name, Proof.PASSED, "tests")
+    kitchen.library.record_test(image.name, Proof.PASSED, "tests")
     kitchen.library.promote(image.name, "rcc")
     Path(image.location).unlink()
     again = kitchen.bake("rcc", "one")
@@ -87,10 +87,10 @@ def test_an_image_that_is_baked_again_after_its_file_went_is_a_new_candidate(kit
 def test_release_passes_over_a_proven_image_whose_file_is_gone(kitchen: Kitchen) -> None:
     first, gone, last = (kitchen.bake("rcc", word) for word in ("one", "two", "three"))
     for image in (first, gone, last):
-        kitchen.library.prove(image.name, Proof.PASSED, "tests")
+        kitchen.library.record_test(image.name, Proof.PASSED, "tests")
         kitchen.library.promote(image.name, "rcc")
     Path(gone.location).unlink()
-    assert kitchen.library.release(last.name, "rcc") == first.name
+    assert kitchen.library.unpromote(last.name, "rcc") == first.name
 
 
 def test_a_file_of_the_wrong_size_is_uncertain_and_says_how_to_go_on(kitchen: Kitchen) -> None:
@@ -266,11 +266,11 @@ def test_why_kept_gives_the_reason(kitchen: Kitchen) -> None:
 
 def test_families_keep_their_history(kitchen: Kitchen) -> None:
     first, second = kitchen.bake("rcc", "one"), kitchen.bake("rcc", "two")
-    kitchen.library.prove(first.name, Proof.PASSED, "tests")
+    kitchen.library.record_test(first.name, Proof.PASSED, "tests")
     for image in (first, second):
         kitchen.library.promote(image.name, "rcc")
     kitchen.library.promote(second.name, "rcc")
-    kitchen.library.release(second.name, "rcc")
+    kitchen.library.unpromote(second.name, "rcc")
     assert [(event.event, event.previous, event.image) for event in kitchen.library.history("rcc")] == [
         ("promoted", "", first.name),
         ("promoted", first.name, second.name),
@@ -280,8 +280,8 @@ def test_families_keep_their_history(kitchen: Kitchen) -> None:
 
 def test_proofs_keep_their_history(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
-    kitchen.library.prove(image.name, Proof.FAILED, "a")
-    kitchen.library.prove(image.name, Proof.PASSED, "b")
+    kitchen.library.record_test(image.name, Proof.FAILED, "a")
+    kitchen.library.record_test(image.name, Proof.PASSED, "b")
     assert [(tests, proof) for tests, proof, _ in kitchen.library.proofs(image.name)] == [
         ("a", Proof.FAILED),
         ("b", Proof.PASSED),

@@ -17,7 +17,8 @@ import pytest
 
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, InputError, Interrupted, Uncertain
 from bakery.host.google import Google
-from bakery.ovens.base import BakeOrder, BakeOutcome
+from bakery.orders.model import BakeOrder
+from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import watch
 from bakery.ovens.cloud_build.oven import CloudBuildOven, archive
 from bakery.ovens.cloud_build.request import build_request, packer_template

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool
-from bakery.ovens.local.packer import GONE_LOOKS, PortTaken, Progress, _Machine, environment, failure, prepare, version
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
+from bakery.ovens.local.packer import GONE_LOOKS, Progress, _Machine, environment, failure, prepare, version
 from bakery.progress.activity import Activity
 
 NAMES = ("file share", "shell install.sh")

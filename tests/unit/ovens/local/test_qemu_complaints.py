@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import InfrastructureFailed
+from bakery.errors import InfrastructureFailed, PortTaken
 from bakery.host import process, qemu
 from bakery.ovens.local import packer, seed, template
 from bakery.ovens.local.oven import LocalOven
@@ -43,7 +43,7 @@ def test_too_much_memory_is_told_in_qemus_words(tmp_path: Path):
 def test_a_port_that_another_process_took_is_told_apart_so_that_it_is_tried_again(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         error = refused(tmp_path, port=taken.getsockname()[1])
-    assert isinstance(error, packer.PortTaken)
+    assert isinstance(error, PortTaken)
     assert "Could not set up host forwarding" in error.message
 
 

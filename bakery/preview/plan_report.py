@@ -10,39 +10,41 @@ from bakery.errors import InputError, Problem
 from bakery.library.base import ImageRecord, Proof
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, place
-from bakery.plan.model import Outline
+from bakery.plan.model import ImageSummary
 from bakery.plan.summaries import Memory, outlines
 from bakery.preview import snapshot
-from bakery.recipe.fork_map import spread
-from bakery.recipe.load import find, memory, no_collection
-from bakery.report.plan import PlanReport
+from bakery.preview.model import PlanReport
+from bakery.recipe.fork_map import fork_map
+from bakery.recipe.load import find, gc_paused, memory
 from bakery.settings import Settings, from_file
 
 
-def survey(settings: Settings, *, locked: bool = True, library: bool = True, since: str = "") -> PlanReport:
+def plan_report(settings: Settings, *, locked: bool = True, library: bool = True, since: str = "") -> PlanReport:
     """The report of the stack's plan; problems are in it, errors too.
 
     ``locked`` as in :func:`bakery.plan.plan.draft`, but where nothing was ever locked a plan goes on all the same.
     Without ``library``, or when it can't be asked, every image counts as new. With ``since``, a git revision, the plan
     is compared with what that revision bakes, as if all of it were there and proven; the library only tells times.
     """
-    with no_collection():
+    with gc_paused():
         known = memory(settings.packages, paths.cache(), f"plan-{settings.stack}")
         images, found = _planned(settings, known, locked=locked)
         known.write()
-    held = snapshot.read(settings, images) if library else snapshot.Shelf()
+    held = snapshot.read(settings, images) if library else snapshot.LibrarySnapshot()
     before = _of_revision(settings, since) if since else held
     return PlanReport(before.decide(images), (*found, *before.problems), held.times, since)
 
 
-def _planned(settings: Settings, known: Memory, *, locked: bool) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
+def _planned(
+    settings: Settings, known: Memory, *, locked: bool
+) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
     packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     must_be_locked = locked and bool(lock.bases.get(place(settings.oven)))
-    return outlines(settings, packages, lock, known, locked=must_be_locked, each=spread)
+    return outlines(settings, packages, lock, known, locked=must_be_locked, each=fork_map)
 
 
-def _of_revision(settings: Settings, since: str) -> snapshot.Shelf:
+def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
     """The images of the stack in another revision, as a library that has them all."""
     import tempfile  # these two: not needed for any other plan
 
@@ -59,10 +61,12 @@ def _of_revision(settings: Settings, since: str) -> snapshot.Shelf:
     records = tuple(_record(image) for image in images)
     families = {image.family: image.name for image in images}
     proven = {image.name: image.tests_digest for image in images}
-    return snapshot.Shelf(records, families, proven, tests={image.name: image.tests_inputs for image in images})
+    return snapshot.LibrarySnapshot(
+        records, families, proven, tests={image.name: image.tests_inputs for image in images}
+    )
 
 
-def _record(image: Outline) -> ImageRecord:
+def _record(image: ImageSummary) -> ImageRecord:
     return ImageRecord(
         name=image.name,
         digest=image.digest,

@@ -1,0 +1,45 @@
+"""Compute Engine's rules for the names of images and families.
+
+A resource name is RFC 1035 (``[a-z]([-a-z0-9]{0,61}[a-z0-9])?``), see Compute Engine's "Naming resources".
+"""
+
+from __future__ import annotations
+
+import re
+
+DIGEST_SHOWN = 12  # characters of a digest in names, inputs and tables
+
+
+NAME_LENGTH = 63
+
+
+FAMILY_LENGTH = NAME_LENGTH - DIGEST_SHOWN - 1
+
+
+_LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+def image_name(family: str, digest: str) -> str:
+    """``<family>-<first 12 of digest>``."""
+    return f"{family}-{digest[:DIGEST_SHOWN]}"
+
+
+def family_fault(family: str) -> tuple[str, str] | None:
+    """What is wrong with a family's name and what to do about it; None when it is fine."""
+    if not family:
+        return "has no image family", "set _IMAGE_FAMILY in cloudbuild.yaml or image_family in packer.json"
+    if not _LEGAL.fullmatch(family):
+        hint = "use lower-case letters, digits and -, a letter first and no - at the end"
+        return f"family {family!r} is no Compute Engine name", hint
+    if len(family) > FAMILY_LENGTH:
+        hint = f"shorten it to {FAMILY_LENGTH}: the image's name adds - and {DIGEST_SHOWN} characters of the digest"
+        return f"family {family!r} has {len(family)} characters", hint
+    return None
+
+
+def base_fault(family: str) -> tuple[str, str] | None:
+    """What is wrong with the name of a base image or its family and what to do; None when it is fine."""
+    if len(family) <= NAME_LENGTH and _LEGAL.fullmatch(family):
+        return None
+    shown = family if len(family) <= NAME_LENGTH else f"{family[:NAME_LENGTH]}..."
+    return f"base image {shown!r} is no Compute Engine name", "name an image family, or an image by its name alone"

@@ -1,0 +1,70 @@
+"""Runs as JSON (``results.json``), as the published schema ``results.schema.json`` describes it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+from bakery.codec import encode
+from bakery.results.model import RunResult
+
+RESULTS_VERSION = 1
+
+
+RESULTS_FILE = "results.json"
+
+
+def completed(result: RunResult) -> RunResult:
+    """The result whose rows have what the run itself knows: build id, time and image where a job left them out."""
+    known = {"build_id": result.run_id, "datetime": result.started[:19], "vm_image": result.image}
+    return replace(result, jobs=tuple(replace(job, row=_filled(job.row, known)) for job in result.jobs))
+
+
+def _filled(row: Mapping[str, object], known: Mapping[str, object]) -> dict[str, object]:
+    given = {name: value for name, value in row.items() if value is not None}
+    return {**row, **{name: value for name, value in known.items() if name not in given}}
+
+
+def to_json(result: RunResult) -> dict[str, Any]:
+    """The run as the published schema ``results.schema.json`` has it."""
+    return {"version": RESULTS_VERSION, **encode(result)}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of ``results.json``."""
+    text = files("bakery.report").joinpath("schemas/results.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+class Recorder(Protocol):
+    """Where runs are kept: the local library, or BigQuery."""
+
+    def record_run(self, result: RunResult) -> None:
+        """Keep the run with all of its jobs; the same run again takes the place of the first."""
+        ...
+
+
+def store_run(result: RunResult, recorder: Recorder) -> RunResult:
+    """Keep a run, whatever its verdict: ``results.json`` in its folder (when it has one) and rows at the recorder."""
+    whole = completed(result)
+    if whole.folder is not None and Path(whole.folder).is_dir():
+        write_json(Path(whole.folder) / RESULTS_FILE, to_json(whole))
+    recorder.record_run(whole)
+    return whole
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write a JSON file so that a reader sees the old one or the new one, never a part."""
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    with scratch.open("w", encoding="utf-8") as sink:
+        json.dump(value, sink, indent=2)
+        sink.write("\n")
+        sink.flush()
+        os.fsync(sink.fileno())
+    scratch.replace(file)

@@ -1,0 +1,65 @@
+"""What a Fluid-Run said: stages, verdict, figures and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from bakery.recipe.model import Metric
+
+
+class Stage(StrEnum):
+    """The fixed stages of a Fluid-Run, in order; TEAR_DOWN always runs."""
+
+    PROVISION = "provision"
+    START = "start"
+    SUBMIT = "submit"
+    RUN = "run"
+    COLLECT = "collect"
+    JUDGE = "judge"
+    TEAR_DOWN = "tear down"
+
+
+class Verdict(StrEnum):
+    """What the run says of the image. ERROR is the infrastructure's, never the image's."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric as it came out. ``value`` is None when the pattern did not match."""
+
+    metric: Metric
+    value: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """One job. ``row`` holds rcc-run's ``app_runs`` fields by their names; ``figures`` the metrics."""
+
+    row: Mapping[str, object]
+    figures: tuple[Figure, ...] = ()
+    passed: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One Fluid-Run. ``timings`` has the seconds of every stage that began; ``folder`` holds outputs and logs."""
+
+    run_id: str
+    image: str
+    tests_digest: str
+    verdict: Verdict
+    started: str
+    jobs: tuple[JobResult, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    failed_stage: Stage | None = None
+    reason: str = ""
+    folder: Path | str | None = None
