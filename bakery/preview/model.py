@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from bakery.errors import Problem
 from bakery.plan.model import ImageSummary
-from bakery.preview.forecast import Forecast, forecast
 
 
 class Action(StrEnum):
@@ -33,21 +30,3 @@ class Decision:
 
     def __str__(self) -> str:
         return f"{DONE[self.action]}: {'; '.join(self.reasons)}" if self.reasons else DONE[self.action]
-
-
-@dataclass(frozen=True)
-class PlanReport:
-    """What will be done, what is wrong, and how long it will take.
-
-    ``times``: family to seconds of its last bake. ``since``: the revision that it was compared with, not the library.
-    """
-
-    decisions: tuple[Decision, ...]
-    problems: tuple[Problem, ...] = ()
-    times: Mapping[str, float] = field(default_factory=dict)
-    since: str = ""
-
-    @property
-    def forecast(self) -> Forecast:
-        """The time of the bakes."""
-        return forecast(self.decisions, self.times)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bakery import paths
@@ -13,10 +14,29 @@ from bakery.lock.model import Lock, place
 from bakery.plan.model import ImageSummary
 from bakery.plan.summaries import Memory, outlines
 from bakery.preview import snapshot
-from bakery.preview.model import PlanReport
+from bakery.preview.forecast import Forecast, forecast
+from bakery.preview.model import Decision
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.load import find, gc_paused, memory
 from bakery.settings import Settings, from_file
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """What will be done, what is wrong, and how long it will take.
+
+    ``times``: family to seconds of its last bake. ``since``: the revision that it was compared with, not the library.
+    """
+
+    decisions: tuple[Decision, ...]
+    problems: tuple[Problem, ...] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
+    since: str = ""
+
+    @property
+    def forecast(self) -> Forecast:
+        """The time of the bakes."""
+        return forecast(self.decisions, self.times)
 
 
 def plan_report(settings: Settings, *, locked: bool = True, library: bool = True, since: str = "") -> PlanReport:

@@ -245,7 +245,8 @@ def digest_of(*parts: str) -> str:
 def _code() -> str:
     """A digest of the code that reads and plans recipes: what an older version remembered does not count."""
     folder = Path(__file__).parent
-    sources = sorted((*folder.glob("*.py"), *folder.glob("schemas/*.json"), *(folder.parent / "plan").glob("*.py")))
+    parts = (folder.rglob("*.py"), folder.rglob("*.json"), (folder.parent / "plan").rglob("*.py"))
+    sources = sorted(source for part in parts for source in part)
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
 
 

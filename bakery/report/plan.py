@@ -7,7 +7,8 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.preview.model import DONE, Decision, PlanReport
+from bakery.preview.model import DONE, Decision
+from bakery.preview.plan_report import PlanReport
 
 VERSION = 1
 ACTIONS = {action.value: word for action, word in DONE.items()}

@@ -18,7 +18,7 @@ from bakery.lock import file as lock_file
 from tests.support.plan_builders import LOCK, build, template
 from tests.support.root import ROOT
 
-COMMAND = (sys.executable, "-W", "error", "-c", "from bakery.cli import main; main()")
+COMMAND = (sys.executable, "-W", "error", "-c", "from bakery.cli.app import main; main()")
 
 
 @dataclass

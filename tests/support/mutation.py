@@ -15,7 +15,7 @@ from bakery.errors import Severity
 from bakery.lock.model import Lock
 from bakery.plan.plan import draft
 from bakery.preview.decide import decide
-from bakery.preview.model import PlanReport
+from bakery.preview.plan_report import PlanReport
 from bakery.report.plan import to_json
 from bakery.report.plan_markdown import render
 from bakery.settings import parse

@@ -27,7 +27,7 @@ def checkout() -> Path:
     for folder in (here, *here.parents):
         if (folder / "Pulumi.yaml").is_file() and (folder / "bakery").is_dir():
             return folder
-    own = Path(__file__).resolve().parents[2]
+    own = Path(__file__).resolve().parents[3]
     return own if (own / "Pulumi.yaml").is_file() else here
 
 

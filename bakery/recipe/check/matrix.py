@@ -17,7 +17,7 @@ from bakery.recipe.parse.document import Document, Where
 from bakery.recipe.parse.findings import one_line, quoted
 from bakery.recipe.templating import FAMILY, SOURCE_FAMILY
 
-SCHEMA = Path(__file__).with_name("schemas") / "recipe.schema.json"
+SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"
 MOST = 256  # points of a matrix
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
 Combination = Mapping[str, str]  # axis to the name of its value

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.plan import names
+from bakery.recipe import image_names
 
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -14,13 +15,13 @@ NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @pytest.mark.parametrize("family", ["a", "rcc-debian", "a" * 50, "x1-2"])
 def test_legal_families_give_legal_names(family: str) -> None:
-    assert names.family_fault(family) is None
-    assert NAME.fullmatch(names.image_name(family, "0" * 64))
+    assert image_names.family_fault(family) is None
+    assert NAME.fullmatch(image_names.image_name(family, "0" * 64))
 
 
 @pytest.mark.parametrize("family", ["", "A", "1a", "a-", "a_b", "a.b", "ä", "a" * 51, "a\n"])
 def test_faults_are_said_with_what_to_do(family: str) -> None:
-    fault = names.family_fault(family)
+    fault = image_names.family_fault(family)
     assert fault is not None
     assert all(fault)
 
@@ -30,9 +31,9 @@ def test_any_text_becomes_a_label(text: str) -> None:
     assert LABEL.fullmatch(names.label(text))
 
 
-@given(st.from_regex(NAME, fullmatch=True).filter(lambda family: names.family_fault(family) is None))
+@given(st.from_regex(NAME, fullmatch=True).filter(lambda family: image_names.family_fault(family) is None))
 def test_every_accepted_family_gives_a_legal_name(family: str) -> None:
-    assert NAME.fullmatch(names.image_name(family, "f" * 64))
+    assert NAME.fullmatch(image_names.image_name(family, "f" * 64))
 
 
 def test_labels_leave_out_what_is_empty_and_shorten_the_digest() -> None:

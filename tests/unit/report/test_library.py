@@ -21,7 +21,7 @@ from bakery.operations import logs
 from bakery.paths import StatePaths
 from bakery.recipe.model import Metric
 from bakery.report import html, library, library_table
-from bakery.results import app_runs
+from bakery.results.json import store_run
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 from bakery.settings import Settings
 
@@ -201,7 +201,7 @@ def test_the_report_reads_a_real_library(make_settings: Callable[..., Settings],
     file = tmp_path / "x.qcow2"
     file.write_text("x")
     kept.publish(image(1), file)
-    app_runs.store_run(run(1, 2.0), kept)
+    store_run(run(1, 2.0), kept)
     kept.promote("hpcc-1", "hpcc")
     found = library.report(kept)
     jsonschema.validate(found, library.schema())

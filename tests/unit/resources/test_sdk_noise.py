@@ -38,7 +38,7 @@ def test_only_debug_notes_are_kept_off_the_wire(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_interrupted_program_ends_without_a_traceback() -> None:
     wait = "import time; print(1, flush=True); time.sleep(60)"
-    program = f"from bakery.resources import chatter; chatter.end_quietly(); {wait}"
+    program = f"from bakery.resources import sdk_noise; sdk_noise.end_quietly(); {wait}"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
         assert started.stdout is not None
         started.stdout.readline()

@@ -104,7 +104,7 @@ def test_label_changes_of_two_writers_both_arrive(server: FakeServer, library: C
         except BakeryError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=prove, args=(f"t{number}",)) for number in range(4)]
+    threads = [threading.Thread(target=record_test, args=(f"t{number}",)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,52 @@
+"""The parts of ``bakery/`` from the ground up, each with the parts that it may import.
+
+A part is a module or a folder directly below ``bakery/``. It may import itself and the parts named here, all of which
+are above it in this table, so nothing imports upwards and no two parts import each other.
+"""
+
+from __future__ import annotations
+
+WORDS = ("errors", "codec", "paths", "progress")  # small values that every other part may use
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "codec": (),
+    "paths": (),
+    "progress": ("errors",),
+    "settings": ("errors",),
+    "host": (*WORDS, "settings"),
+    "recipe": (*WORDS, "settings", "host"),
+    "lock": (*WORDS, "settings", "host", "recipe"),
+    "results": (*WORDS, "recipe", "host"),
+    "plan": (*WORDS, "settings", "recipe", "lock"),
+    "orders": (*WORDS, "host", "recipe", "plan"),
+    "library": (*WORDS, "settings", "host", "recipe", "results", "plan"),
+    "infrastructure": (*WORDS, "settings", "recipe", "results", "plan"),
+    "ovens": (*WORDS, "settings", "host", "recipe", "lock", "plan", "orders", "library"),
+    "fluid_run": (*WORDS, "settings", "host", "recipe", "results", "orders", "library"),
+    "preview": (*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
+    "backends": (
+        *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
+        *("ovens", "fluid_run", "preview"),
+    ),
+    "resources": (
+        *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library", "infrastructure"),
+        *("ovens", "fluid_run", "preview", "backends"),
+    ),
+    "operations": (
+        *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
+        *("ovens", "fluid_run", "preview", "backends"),
+    ),
+    "report": (*WORDS, "recipe", "results", "plan", "library", "preview", "operations"),
+    "cli": (*WORDS, "settings", "results", "preview", "backends", "operations", "report"),
+    "rcc_run": (
+        *(*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "backends"),
+        *("operations", "report", "cli"),
+    ),
+    "__main__": (*WORDS, "settings", "host", "recipe", "lock", "plan", "backends", "resources"),
+}
+
+
+def part_of(module: str) -> str:
+    """The part of a module: ``bakery.plan.model`` belongs to ``plan``; the package ``bakery`` itself to none."""
+    return module.split(".")[1] if module.startswith("bakery.") else module
