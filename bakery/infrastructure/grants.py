@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bakery.settings.google_names import Bucket, Duty
+from bakery.settings.google import Bucket, Duty
 
 
 class On(StrEnum):

@@ -11,7 +11,7 @@ from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsu
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
 from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google_names import Bucket, Duty
+from bakery.settings.google import Bucket, Duty
 
 DESCRIPTIONS: Mapping[Duty, str] = {
     Duty.BUILDER: "builds the builder image, when somebody asks for it",
@@ -39,7 +39,7 @@ class Accounts(Component):
 
     def _account(self, name: str, duty: Duty) -> pulumi.Output[str]:
         if self.google.accounts.get(duty):
-            return pulumi.Output.from_input(google_names.account(self.google, duty))
+            return pulumi.Output.from_input(self.google.account(duty))
         account = serviceaccount.Account(
             f"{name}-{duty}",
             project=self.google.project,
@@ -147,7 +147,7 @@ class Grants(Component):
     def _on_bucket(self, grant: Grant, target: Bucket) -> storage.BucketIAMMemberConditionArgs | None:
         if grant.condition is None:
             return None
-        bucket = google_names.bucket(self.google, target)
+        bucket = self.google.bucket(target)
         expression = grant.condition.expression.replace("{bucket}", bucket)
         return storage.BucketIAMMemberConditionArgs(title=grant.condition.title, expression=expression)
 

@@ -9,7 +9,7 @@ from pulumi_gcp import artifactregistry, storage
 
 from bakery.infrastructure.component import STAYS, Component
 from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google_names import Bucket
+from bakery.settings.google import Bucket
 
 KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: for ever
 OLD_VERSION_DAYS = 30
@@ -49,7 +49,7 @@ class Storage(Component):
         return made.repository_id
 
     def _bucket(self, name: str, purpose: Bucket) -> pulumi.Output[str]:
-        bucket_name = google_names.bucket(self.google, purpose)
+        bucket_name = self.google.bucket(purpose)
         if self.google.buckets.get(purpose):
             return pulumi.Output.from_input(bucket_name)
         key = self.google.kms_key

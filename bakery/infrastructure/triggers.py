@@ -16,9 +16,8 @@ from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
 from bakery.infrastructure.component import Component
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.trigger_paths import previewed, watched
-from bakery.settings import GoogleSettings, Settings, google_names
-from bakery.settings.google import LONGEST_BUILD
-from bakery.settings.google_names import Duty
+from bakery.settings import GoogleSettings, Settings
+from bakery.settings.google import LONGEST_BUILD, Duty
 
 BUILDER_TAG = "0.1.0"
 MARGIN_SECONDS = 3600  # of a trigger's build, beyond those of the bakes that it waits for
@@ -27,7 +26,7 @@ MOST = 300  # triggers of a project: https://cloud.google.com/build/quotas
 
 def builder_image(google: GoogleSettings) -> str:
     """The builder image, in the registry that is given or made."""
-    return f"{google.region}-docker.pkg.dev/{google.project}/{google_names.registry(google)}/bakery:{BUILDER_TAG}"
+    return f"{google.region}-docker.pkg.dev/{google.project}/{google.registry_id}/bakery:{BUILDER_TAG}"
 
 
 class Triggers(Component):
@@ -43,9 +42,7 @@ class Triggers(Component):
     ) -> None:
         super().__init__(name, settings.google, after, opts)
         self.settings = settings
-        self.account = (
-            f"projects/{settings.google.project}/serviceAccounts/{google_names.account(settings.google, Duty.TRIGGER)}"
-        )
+        self.account = f"projects/{settings.google.project}/serviceAccounts/{settings.google.account(Duty.TRIGGER)}"
         self.triggers: list[cloudbuild.Trigger] = []
         if settings.google.repository:
             images = {image.family: image for image in plan.images}

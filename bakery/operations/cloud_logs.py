@@ -13,8 +13,8 @@ from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.lookup import pick
 from bakery.ovens.cloud_build.watch import log_of
 from bakery.results.model import RunResult
-from bakery.settings import Settings, google_names
-from bakery.settings.google_names import Bucket
+from bakery.settings import Settings
+from bakery.settings.google import Bucket
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def find(settings: Settings, wanted: str) -> CloudLogs:
         if not _builds(google, wanted):
             raise
     build = max(_builds(google, name), key=lambda build: (build.create_time, build.id), default=None)
-    bucket = google_names.bucket(settings.google, Bucket.ARTIFACTS)
+    bucket = settings.google.bucket(Bucket.ARTIFACTS)
     return CloudLogs(
         image=name,
         url=build.log_url if build else "",

@@ -21,8 +21,8 @@ from bakery.recipe.templating import (
     resolve,
     substitute,
 )
-from bakery.settings import OvenKind, Settings, google_names
-from bakery.settings.google_names import Bucket
+from bakery.settings import OvenKind, Settings
+from bakery.settings.google import Bucket
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
@@ -66,7 +66,7 @@ def spack_variables(settings: Settings) -> dict[str, str]:
     :func:`counted`.
     """
     spack = settings.spack
-    own = f"gs://{google_names.bucket(settings.google, Bucket.SPACK_CACHE)}"
+    own = f"gs://{settings.google.bucket(Bucket.SPACK_CACHE)}"
     values = {
         "spack_source": spack.source,
         "spack_ref": spack.ref,

@@ -26,7 +26,7 @@ from bakery.recipe.model import Suite, SuiteJob
 from bakery.recipe.parse.findings import Findings
 from bakery.results.model import RunResult
 from bakery.settings import GoogleSettings, OvenKind, Settings, from_file
-from bakery.settings.google_names import Duty
+from bakery.settings.google import Duty
 
 STATE = ".fluid-run"  # in the workspace: machines' logs stay for the steps that follow, and are not sent to a cluster
 

@@ -16,7 +16,7 @@ from bakery.resources import continue_on_error, outputs, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
-from bakery.settings import OvenKind, Settings, google_names
+from bakery.settings import OvenKind, Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
 
@@ -72,7 +72,7 @@ def _infrastructure(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ..
 
 
 def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource], settings: Settings) -> Declared:
-    where, consumers = _where(settings), google_names.consumers(settings.google)
+    where, consumers = _where(settings), settings.google.consumer_members
     baked = BakedImage(
         image.family,
         {

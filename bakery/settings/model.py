@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bakery.errors import InputError, Problem
-from bakery.settings import google
+from bakery.settings import google as google_terms
+from bakery.settings import google_names
+from bakery.settings.google import Bucket, Connection, Duty
 from bakery.settings.reader import Reader
 
 if TYPE_CHECKING:
@@ -93,9 +95,47 @@ class GoogleSettings:
     endpoint: str = ""
 
     @property
-    def connection(self) -> google.Connection | None:
+    def connection(self) -> Connection | None:
         """The connection of ``repository``, if that is one of the second generation."""
-        return google.Connection.of(self.repository)
+        return Connection.of(self.repository)
+
+    def bucket(self, purpose: Bucket) -> str:
+        """Return the name of a bucket. Bucket names are global, so a default one contains the project."""
+        return self.buckets.get(purpose) or f"{self.project}-bakery-{purpose}"
+
+    def account(self, duty: Duty) -> str:
+        """Return the e-mail address of a service account."""
+        return self.accounts.get(duty) or f"{google_names.account_id(duty)}@{self.project}.iam.gserviceaccount.com"
+
+    @property
+    def subnetwork_path(self) -> str:
+        """The subnetwork of imaging and test machines, as a path."""
+        return self.subnetwork or f"projects/{self.project}/regions/{self.region}/subnetworks/{google_names.NETWORK}"
+
+    @property
+    def topic_path(self) -> str:
+        """The Pub/Sub topic of the bakery's events, as a path."""
+        return f"projects/{self.project}/topics/{self.topic or google_names.TOPIC}"
+
+    @property
+    def table_id(self) -> str:
+        """The BigQuery table of the results: ``project.dataset.table``."""
+        return f"{self.project}.{self.table or f'{google_names.DATASET}.{google_names.TABLE}'}"
+
+    @property
+    def registry_id(self) -> str:
+        """The id of the Artifact Registry repository of the builder image."""
+        return self.registry or google_names.REPOSITORY
+
+    @property
+    def bake_zones(self) -> tuple[str, ...]:
+        """The zones to bake and test in, in order of preference."""
+        return self.zones or tuple(f"{self.region}-{letter}" for letter in google_names.ZONES.get(self.region, "abc"))
+
+    @property
+    def consumer_members(self) -> tuple[str, ...]:
+        """Who may boot from promoted images, as IAM names them, sorted."""
+        return tuple(sorted({google_terms.member(consumer) for consumer in self.consumers}))
 
 
 @dataclass(frozen=True)
@@ -151,7 +191,7 @@ def _spack(reader: Reader, root: Path) -> SpackSettings:
 
 
 def _google(reader: Reader) -> GoogleSettings:
-    google.check(reader)
+    google_terms.check(reader)
     return GoogleSettings(
         project=reader.text("project"),
         region=reader.text("region"),

@@ -43,8 +43,8 @@ from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape
-from bakery.settings import Settings, google_names
-from bakery.settings.google_names import Bucket
+from bakery.settings import Settings
+from bakery.settings.google import Bucket
 
 OPERATION_SECONDS = 300
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
@@ -90,11 +90,11 @@ class ComputeEngineCluster:
         self.specs = machines(order.suite.cluster)
         self.zone = ""
         self.prefix = f"runs/{run_id}"
-        self._bucket = self.google.storage.bucket(google_names.bucket(self.settings, Bucket.ARTIFACTS))
+        self._bucket = self.google.storage.bucket(self.settings.bucket(Bucket.ARTIFACTS))
 
     def provision(self, activity: Activity) -> None:
         """All machines in one zone; a zone without capacity gives way to the next."""
-        zones = google_names.zones(self.settings)
+        zones = self.settings.bake_zones
         for number, zone in enumerate(zones, 1):
             self.zone = zone
             try:

@@ -14,8 +14,9 @@ from bakery.fluid_run import bootstrap
 from bakery.fluid_run.clusters.run_spec import MachineSpec, Role, deadline_seconds
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Partition
-from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google_names import SSH_TAG, TEST_TAG, Bucket, Duty
+from bakery.settings import GoogleSettings
+from bakery.settings.google import Bucket, Duty
+from bakery.settings.google_names import SSH_TAG, TEST_TAG
 
 START_SECONDS = 900  # until all nodes are idle
 MARGIN_SECONDS = 1800  # beyond start and run, before Compute Engine itself deletes a machine
@@ -49,7 +50,7 @@ class RunContext:
 def instance(here: RunContext, spec: MachineSpec) -> compute_v1.Instance:
     """The machine: shielded, no external address, no key of the project, deleted by Compute Engine at its deadline."""
     partition = next((part for part in here.shape.partitions if part.name == spec.partition), None)
-    card = compute_v1.NetworkInterface(subnetwork=google_names.subnetwork(here.google))
+    card = compute_v1.NetworkInterface(subnetwork=here.google.subnetwork_path)
     if partition and partition.gvnic:
         card.nic_type = "GVNIC"
     made = compute_v1.Instance(
@@ -60,9 +61,7 @@ def instance(here: RunContext, spec: MachineSpec) -> compute_v1.Instance:
         metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in _words(here, spec).items()]),
         labels={RUN_LABEL: token(here.run_id), "bakery": "test"},
         tags=compute_v1.Tags(items=[TEST_TAG, *([SSH_TAG] if here.open_shell else [])]),
-        service_accounts=[
-            compute_v1.ServiceAccount(email=google_names.account(here.google, Duty.TEST), scopes=[SCOPE])
-        ],
+        service_accounts=[compute_v1.ServiceAccount(email=here.google.account(Duty.TEST), scopes=[SCOPE])],
         shielded_instance_config=compute_v1.ShieldedInstanceConfig(enable_vtpm=True, enable_integrity_monitoring=True),
         scheduling=_scheduling(partition, int(START_SECONDS + deadline_seconds(here.order) + MARGIN_SECONDS)),
     )
@@ -107,7 +106,7 @@ def _disk(here: RunContext, partition: Partition | None, spec: MachineSpec) -> c
 
 def _words(here: RunContext, spec: MachineSpec) -> dict[str, str]:
     return {
-        "fluid-run-bucket": google_names.bucket(here.google, Bucket.ARTIFACTS),
+        "fluid-run-bucket": here.google.bucket(Bucket.ARTIFACTS),
         "fluid-run-prefix": here.prefix,
         "fluid-run-name": spec.name,
         "startup-script": Path(bootstrap.__file__).read_text(encoding="utf-8"),

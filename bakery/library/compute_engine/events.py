@@ -18,7 +18,6 @@ from google.pubsub_v1.types import PubsubMessage
 
 from bakery.errors import BakeryError
 from bakery.host.google import RETRY, Google, api_errors
-from bakery.settings import google_names
 
 VERSION = 1
 SECONDS = 30.0  # for all tries of one message
@@ -73,7 +72,7 @@ class Event:
 def tell(google: Google, event: Event) -> None:
     """Send an event; when that is not possible it is lost, with a warning on the log."""
     message = event.message(datetime.now(UTC))
-    topic = google_names.topic(google.settings)
+    topic = google.settings.topic_path
     try:
         with api_errors("send the event", reraise=(exceptions.NotFound,)):
             google.publisher.publish(topic=topic, messages=[message], retry=RETRY.with_timeout(SECONDS), timeout=10.0)

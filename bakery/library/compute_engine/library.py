@@ -25,7 +25,8 @@ from bakery.library.compute_engine.bigquery import store
 from bakery.library.compute_engine.events import Event, EventKind, tell
 from bakery.plan import names
 from bakery.results.model import RunResult, Verdict
-from bakery.settings import Settings, google_names
+from bakery.settings import Settings
+from bakery.settings.google import Bucket
 
 PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
@@ -39,7 +40,7 @@ class ComputeEngineLibrary:
     def __init__(self, settings: Settings, google: Google | None = None) -> None:
         self.google = google or Google(settings.google)
         self.project = settings.google.project
-        bucket = google_names.bucket(settings.google, google_names.Bucket.ARTIFACTS)
+        bucket = settings.google.bucket(Bucket.ARTIFACTS)
         self._artifacts = self.google.storage.bucket(bucket)
 
     def find(self, name: str) -> ImageRecord | None:
@@ -163,7 +164,7 @@ class ComputeEngineLibrary:
         with api_errors(f"keep the results of {result.image}"):
             blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
             blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
-        table = google_names.table(self.google.settings)
+        table = self.google.settings.table_id
         store(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
         passed = result.verdict is Verdict.PASSED
         tell(

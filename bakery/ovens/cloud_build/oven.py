@@ -39,8 +39,8 @@ from bakery.ovens.cloud_build.request import build_request, packer_template
 from bakery.ovens.cloud_build.watch import BuildWatch
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import checked
-from bakery.settings import Settings, google_names
-from bakery.settings.google_names import Bucket
+from bakery.settings import Settings
+from bakery.settings.google import Bucket
 
 Status = cloudbuild_v1.Build.Status
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
@@ -102,7 +102,7 @@ class CloudBuildOven:
         if there is not None:
             return _adopted(there)
         self._clear_once()
-        zones = google_names.zones(self.settings.google)
+        zones = self.settings.google.bake_zones
         for number, zone in enumerate(zones, 1):
             try:
                 return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
@@ -233,7 +233,7 @@ class CloudBuildOven:
         """Put the source into the bucket, once per content; gives the object's name."""
         content = archive(order, packer_template(order, self.settings.google, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
-        bucket = self.google.storage.bucket(google_names.bucket(self.settings.google, Bucket.SOURCES))
+        bucket = self.google.storage.bucket(self.settings.google.bucket(Bucket.SOURCES))
         passes = (exceptions.PreconditionFailed, exceptions.NotFound)
         there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
         try:

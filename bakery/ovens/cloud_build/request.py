@@ -20,7 +20,7 @@ from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.model import Json
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
 from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google_names import Bucket, Duty
+from bakery.settings.google import Bucket, Duty
 
 PACKER_IMAGE = "hashicorp/packer:1.16.1@sha256:9fd66d5a4ea0598036e6b50ac6f8c0e72c27746648a5abe480463119e9486ea7"
 GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:578.0.0-slim"
@@ -76,12 +76,12 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "image_description": f"{order.package} {order.variant} baked from digest {order.digest}".replace("  ", " "),
         "source_image": order.base.name,
         "source_image_project_id": [order.base.project or google.project],
-        "subnetwork": google_names.subnetwork(google),
+        "subnetwork": google.subnetwork_path,
         "instance_name": f"{google_names.BAKE}{{{{user `bakery_build`}}}}",
         **_deadline(order),
         "labels": {**builder.get("labels", {}), "bakery": "bake"},
         "tags": sorted({*builder.get("tags", []), google_names.SSH_TAG}),
-        "service_account_email": google_names.account(google, Duty.MACHINE),
+        "service_account_email": google.account(Duty.MACHINE),
         "metadata": {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})},
         "omit_external_ip": True,
         "use_internal_ip": True,
@@ -107,25 +107,24 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
     ``source`` is the object in the sources bucket; ``session`` a tag that all builds of one caller share, so that one
     list call watches them all.
     """
-    bucket = google_names.bucket
     return {
         "queueTtl": f"{QUEUE_SECONDS}s",
         **{key: order.build[key] for key in KEPT if key in order.build},
-        **_kept_files(order, bucket(google, Bucket.LOGS)),
+        **_kept_files(order, google.bucket(Bucket.LOGS)),
         "steps": _steps(order),
         "substitutions": {
             **_defaults(order),
             **{key: value for key, value in order.substitutions.items() if key.startswith("_")},
             "_ZONE": zone,
-            "_SUBNETWORK": google_names.subnetwork(google),
+            "_SUBNETWORK": google.subnetwork_path,
             "_IMAGE_NAME": order.name,
             FAMILY: order.family,
             "_IMAGE_LABELS": ",".join(f"{key}={value}" for key, value in sorted(order.labels.items())),
         },
-        "source": {"storageSource": {"bucket": bucket(google, Bucket.SOURCES), "object": source}},
+        "source": {"storageSource": {"bucket": google.bucket(Bucket.SOURCES), "object": source}},
         "timeout": f"{order.timeout}s",
-        "serviceAccount": f"projects/{google.project}/serviceAccounts/{google_names.account(google, Duty.BAKE)}",
-        "logsBucket": f"gs://{bucket(google, Bucket.LOGS)}/builds",
+        "serviceAccount": f"projects/{google.project}/serviceAccounts/{google.account(Duty.BAKE)}",
+        "logsBucket": f"gs://{google.bucket(Bucket.LOGS)}/builds",
         "options": {**_options(order), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
         "tags": [BAKERY_TAG, digest_tag(order.digest), session, order.name],
     }

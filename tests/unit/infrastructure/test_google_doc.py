@@ -12,7 +12,7 @@ from bakery.infrastructure.grants import tables
 from bakery.infrastructure.storage import KEEP_DAYS
 from bakery.infrastructure.triggers import BUILDER_TAG
 from bakery.settings import GoogleSettings, from_file, google_names
-from bakery.settings.google_names import Bucket, Duty
+from bakery.settings.google import Bucket, Duty
 from tests.support.root import ROOT
 
 PAGE = (ROOT / "docs" / "google.md").read_text()
@@ -40,8 +40,8 @@ def test_days_and_names_are_those_of_the_code() -> None:
     google = GoogleSettings(project="my-project", region="us-central1")
     assert f"sources go after {KEEP_DAYS[Bucket.SOURCES]} days" in PAGE
     assert KEEP_DAYS[Bucket.LOGS] == 365 and "logs after a year" in PAGE
-    assert f"gs://{google_names.bucket(google, Bucket.SOURCES)}/builder" in PAGE
-    assert google_names.account(google, Duty.BUILDER) in PAGE
+    assert f"gs://{google.bucket(Bucket.SOURCES)}/builder" in PAGE
+    assert google.account(Duty.BUILDER) in PAGE
     for name in (google_names.TOPIC, f"{google_names.DATASET}.{google_names.TABLE}"):
         assert f"`{name}`" in PAGE
     assert f"bakery:{BUILDER_TAG}" in (ROOT / "docs" / "rcc-run.md").read_text()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bakery.infrastructure.triggers import builder_image
-from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google_names import Bucket, Duty
+from bakery.settings import GoogleSettings
+from bakery.settings.google import Bucket, Duty
 
 MADE = GoogleSettings(project="p", region="r1")
 GIVEN = GoogleSettings(
@@ -21,40 +21,38 @@ GIVEN = GoogleSettings(
 
 
 def test_what_is_not_given_has_the_bakerys_names() -> None:
-    assert google_names.table(MADE) == "p.rcc_run.app_runs"
-    assert google_names.topic(MADE) == "projects/p/topics/bakery-events"
+    assert MADE.table_id == "p.rcc_run.app_runs"
+    assert MADE.topic_path == "projects/p/topics/bakery-events"
     assert builder_image(MADE).startswith("r1-docker.pkg.dev/p/bakery/bakery:")
-    assert google_names.subnetwork(MADE) == "projects/p/regions/r1/subnetworks/bakery"
-    assert google_names.zones(MADE) == ("r1-a", "r1-b", "r1-c")
-    assert google_names.bucket(MADE, Bucket.LOGS) == "p-bakery-logs"
-    assert google_names.account(MADE, Duty.BAKE) == "bakery-bake@p.iam.gserviceaccount.com"
+    assert MADE.subnetwork_path == "projects/p/regions/r1/subnetworks/bakery"
+    assert MADE.bake_zones == ("r1-a", "r1-b", "r1-c")
+    assert MADE.bucket(Bucket.LOGS) == "p-bakery-logs"
+    assert MADE.account(Duty.BAKE) == "bakery-bake@p.iam.gserviceaccount.com"
 
 
 def test_what_is_given_is_used() -> None:
-    assert google_names.table(GIVEN) == "p.theirs.runs"
-    assert google_names.topic(GIVEN) == "projects/p/topics/news"
+    assert GIVEN.table_id == "p.theirs.runs"
+    assert GIVEN.topic_path == "projects/p/topics/news"
     assert builder_image(GIVEN).startswith("r1-docker.pkg.dev/p/images/bakery:")
-    assert google_names.subnetwork(GIVEN) == "projects/host/regions/r1/subnetworks/theirs"
-    assert google_names.zones(GIVEN) == ("r1-d",)
-    assert google_names.bucket(GIVEN, Bucket.LOGS) == "their-logs"
-    assert google_names.bucket(GIVEN, Bucket.SOURCES) == "p-bakery-sources"
-    assert google_names.account(GIVEN, Duty.BAKE) == "baker@host.iam.gserviceaccount.com"
-    assert google_names.account(GIVEN, Duty.TEST) == "bakery-test@p.iam.gserviceaccount.com"
+    assert GIVEN.subnetwork_path == "projects/host/regions/r1/subnetworks/theirs"
+    assert GIVEN.bake_zones == ("r1-d",)
+    assert GIVEN.bucket(Bucket.LOGS) == "their-logs"
+    assert GIVEN.bucket(Bucket.SOURCES) == "p-bakery-sources"
+    assert GIVEN.account(Duty.BAKE) == "baker@host.iam.gserviceaccount.com"
+    assert GIVEN.account(Duty.TEST) == "bakery-test@p.iam.gserviceaccount.com"
 
 
 def test_consumers_are_told_once_each_in_order_and_as_iam_names_them() -> None:
     told = ("group:b@example.com", "group:a@example.com", "group:b@example.com")
     google = GoogleSettings(project="p", region="r1", consumers=told)
-    assert google_names.consumers(google) == ("group:a@example.com", "group:b@example.com")
+    assert google.consumer_members == ("group:a@example.com", "group:b@example.com")
 
 
 def test_a_region_has_the_zones_that_google_has_there() -> None:
-    found = {
-        region: google_names.zones(GoogleSettings(region=region)) for region in ("us-central1", "us-west1", "us-east1")
-    }
+    found = {region: GoogleSettings(region=region).bake_zones for region in ("us-central1", "us-west1", "us-east1")}
     assert found == {
         "us-central1": ("us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"),
         "us-west1": ("us-west1-a", "us-west1-b", "us-west1-c"),
         "us-east1": ("us-east1-b", "us-east1-c", "us-east1-d"),
     }
-    assert google_names.zones(GoogleSettings(region="us-east1", zones=("us-east1-d",))) == ("us-east1-d",)
+    assert GoogleSettings(region="us-east1", zones=("us-east1-d",)).bake_zones == ("us-east1-d",)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.errors import InputError
-from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, google_names, parse
+from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, parse
 from tests.support import root as support
 
 ROOT = Path("/checkout")
@@ -259,7 +259,7 @@ def test_a_setting_that_is_wrong_is_told_once() -> None:
 def test_consumers_are_what_an_iam_policy_takes() -> None:
     given = ["123456789012", "group:hpc@example.com", "ci@their-project.iam.gserviceaccount.com"]
     google = {"project": "p", "region": "us-central1", "consumers": given}
-    assert google_names.consumers(parse({"oven": "cloud-build", "google": google}, "gcp", ROOT).google) == (
+    assert parse({"oven": "cloud-build", "google": google}, "gcp", ROOT).google.consumer_members == (
         "group:hpc@example.com",
         "principalSet://cloudresourcemanager.googleapis.com/projects/123456789012/type/ServiceAccount",
         "serviceAccount:ci@their-project.iam.gserviceaccount.com",
