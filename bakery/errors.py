@@ -1,6 +1,22 @@
-"""The error tree of the bakery, and the problems that checks of input report together.
+"""All errors of the bakery, and the problems that checks of input report together.
 
-Libraries raise, they never print and never exit. Whoever shows an error uses :meth:`BakeryError.render`.
+* BakeryError                 one sentence, and what the user can do about it
+  * InputError                the input is wrong; carries every problem
+    * UnknownFamily           the plan has no such image family
+  * MissingTool               a program that this machine needs is missing
+  * CommandFailed             a command ended with an exit code other than 0
+  * BakeFailed                the recipe can't be baked: the same bake would fail again
+  * ParentFailed              the bake did not start, because its parent image does not exist
+  * ImageRejected             the image was baked and its Fluid-Run failed
+  * InfrastructureFailed      the machine, network or quota failed: worth another try
+    * TimedOut                a command was stopped because it took too long
+    * Uncertain               the answer is not known (403, 429, time-out)
+    * NoCapacity              the zone has no machine; the next zone may have one
+    * PortTaken               another process took the port first
+    * StateChanged            what the bake relied on has changed; look again
+  * Interrupted               the user stopped the work
+
+Library code raises these and never prints or exits. The command line shows an error with :meth:`BakeryError.render`.
 """
 
 from __future__ import annotations
@@ -12,13 +28,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-MAKE_ROOM = "make room, for instance: bakery prune"  # the hint wherever a disk is full
-DISK_FULL = "No space left on device"  # as every program says it
+MAKE_ROOM = "make room, for instance: bakery prune"  # the hint for every full disk
+DISK_FULL = "No space left on device"  # strerror(ENOSPC), as programs print it
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, select graphic rendition
 
 
 def printable(text: str) -> str:
-    """What came from elsewhere, fit for a line of a terminal: control characters and what is no UTF-8 are replaced."""
+    """Return foreign text made safe for one line of a terminal: control characters and invalid UTF-8 are replaced."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
@@ -27,7 +43,7 @@ def _shown(line: str) -> str:
 
 
 class Severity(StrEnum):
-    """How bad a problem is: an ERROR stops the plan, a WARNING lets the bake go on."""
+    """How bad a problem is: an ERROR stops the plan, a WARNING does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -35,11 +51,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong in the input.
+    """One fault in the input.
 
-    ``file`` is shown as given (relative to where the user stands when it can be); ``line`` counts from 1 and is
-    1 when the whole file is meant. Names and values out of files may hold anything: what would break the line or is
-    no UTF-8 is replaced.
+    ``file`` is shown as given, relative to the current folder where possible. ``line`` counts from 1; 1 also means the
+    whole file. Names and values from files may contain anything, so characters that would break the line are replaced.
     """
 
     file: str
@@ -53,17 +68,20 @@ class Problem:
             object.__setattr__(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
-        what = f"{self.message}, {self.hint}" if self.hint else self.message
+        what = f"{self.message}; {self.hint}" if self.hint else self.message
         return f"{self.file}:{self.line}: {self.severity}: {what}"
 
 
 def errors_among(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """The problems that are more than warnings, in their order."""
+    """Return the problems that are errors, in order."""
     return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
 
 
 class BakeryError(Exception):
-    """Base of all errors: one sentence, and what the user can do about it."""
+    """Base of all errors: one sentence, and what the user can do about it.
+
+    ``tail`` holds the last lines of a log, ``log`` its path or address, ``replay`` the command that repeats the work.
+    """
 
     def __init__(
         self,
@@ -85,7 +103,7 @@ class BakeryError(Exception):
         return self.render()
 
     def render(self) -> str:
-        """The message, the last log lines, where the log is and how to replay, one part a line."""
+        """Return the message, the last log lines, the log's location and the command to replay, one part a line."""
         lines = [self.message]
         if self.tail:
             lines += ["last log lines:", *(f"  | {_shown(line)}" for line in self.tail)]
@@ -99,7 +117,7 @@ class BakeryError(Exception):
 
 
 class InputError(BakeryError):
-    """What the user gave is wrong; carries every problem that was found."""
+    """The input is wrong; ``problems`` holds every fault that was found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -107,25 +125,23 @@ class InputError(BakeryError):
 
 
 class MissingTool(BakeryError):
-    """A program that this machine needs is not there."""
+    """A program that this machine needs is missing."""
 
 
 class BakeFailed(BakeryError):
-    """The image could not be made because of its recipe: the same bake would fail again."""
+    """The recipe can't be baked: the same bake would fail again."""
 
 
 class ImageRejected(BakeryError):
-    """The image was baked, and its Fluid-Run says that it is not good."""
-
-    __test__ = False  # not a pytest class
+    """The image was baked and its Fluid-Run failed."""
 
 
 class InfrastructureFailed(BakeryError):
-    """Something around the image failed (machine, network, quota): worth trying again."""
+    """The machine, network or quota failed, not the recipe: worth another try."""
 
 
 def from_os_error(error: OSError) -> InfrastructureFailed:
-    """What the operating system refused (a full disk, a folder that may not be written to), in the bakery's words."""
+    """Turn an OSError (disk full, permission denied) into an InfrastructureFailed with a hint."""
     what = f"{error.filename}: " if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     hint = MAKE_ROOM if full else "check owner and permissions"
@@ -133,15 +149,15 @@ def from_os_error(error: OSError) -> InfrastructureFailed:
 
 
 class Uncertain(InfrastructureFailed):
-    """The answer is not known (403, 429, time-out): nothing may be concluded from it."""
+    """The answer is not known (403, 429, time-out): no conclusion may be drawn from it."""
 
 
 class Interrupted(BakeryError):
-    """The user stopped the work; nothing is half-published."""
+    """The user stopped the work; nothing was published halfway."""
 
 
 class CommandFailed(BakeryError):
-    """A command ended with an exit code other than 0; ``code`` is it."""
+    """A command ended with the exit code ``code``, which is not 0."""
 
     def __init__(self, command: Sequence[str], code: int, tail: Sequence[str], log: Path | None, replay: str) -> None:
         hint = MAKE_ROOM if any(DISK_FULL in line for line in tail) else ""
@@ -151,7 +167,7 @@ class CommandFailed(BakeryError):
 
 
 class TimedOut(InfrastructureFailed):
-    """A command was stopped as it took too long."""
+    """A command was stopped because it took too long."""
 
     def __init__(self, command: Sequence[str], seconds: float, tail: Sequence[str], replay: str) -> None:
         message = f"{Path(command[0]).name} did not end within {seconds:.0f} s"
@@ -159,15 +175,15 @@ class TimedOut(InfrastructureFailed):
 
 
 class StateChanged(InfrastructureFailed):
-    """What the bake counted on is gone, or somebody else has made the image: the next look says which."""
+    """What the bake relied on is gone, or another process made the image: look again to know which."""
 
 
 class NoCapacity(InfrastructureFailed):
-    """The zone has no machine for the bake: the next zone may."""
+    """The zone has no machine; the next zone may have one."""
 
 
 class PortTaken(InfrastructureFailed):
-    """Another process was faster with the port that Packer found free."""
+    """Another process took the port that Packer had found free."""
 
 
 class UnknownFamily(InputError):
@@ -175,4 +191,4 @@ class UnknownFamily(InputError):
 
 
 class ParentFailed(BakeryError):
-    """The image was not begun, since the one that it is baked from is not there."""
+    """The bake did not start, because the image it is baked from does not exist."""

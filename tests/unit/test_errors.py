@@ -11,7 +11,7 @@ from bakery.errors import BakeryError, InputError, Problem, Severity
 
 def test_a_problem_is_file_line_what_and_what_to_do() -> None:
     problem = Problem("packages/a/packer.json", 3, "has no builders", "add one")
-    assert str(problem) == "packages/a/packer.json:3: error: has no builders, add one"
+    assert str(problem) == "packages/a/packer.json:3: error: has no builders; add one"
 
 
 def test_a_problem_without_hint_ends_after_the_message() -> None:

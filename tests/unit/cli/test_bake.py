@@ -107,7 +107,7 @@ def test_every_unknown_family_and_every_problem_is_told_at_once(checkout: Checko
     (checkout.root / "packages" / "app" / "packer.json").write_text("{")
     done = checkout.invoke("bake", "bas", "app")
     assert done.exit_code == 2
-    assert "command line:1: error: the plan has no image family bas, known: base\n" in done.stderr
+    assert "command line:1: error: the plan has no image family bas; known: base\n" in done.stderr
     assert "command line:1: error: the plan has no image family app" in done.stderr
     assert "packages/app/packer.json:1: error: " in done.stderr
     assert not (checkout.root / ".bakery").exists()

@@ -91,7 +91,7 @@ def test_plan_of_another_tree_needs_no_lock(checkout: Checkout, tmp_path: Path) 
 def test_a_stack_that_is_not_there_is_told(checkout: Checkout) -> None:
     done = checkout.run("plan", "--stack", "prodd")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Pulumi.prodd.yaml:1: error: is not there, name another --stack; known: dev" in done.stderr
+    assert "Pulumi.prodd.yaml:1: error: is not there; name another --stack; known: dev" in done.stderr
 
 
 NO_NETWORK = """

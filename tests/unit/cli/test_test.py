@@ -99,7 +99,7 @@ def test_an_older_image_gets_todays_tests(baked: Checkout) -> None:
     ("image", "code", "words"),
     [
         ("nope", 1, "error: there is no image nope"),
-        ("base", 2, "base has no tests, write a fluidrun.yaml"),
+        ("base", 2, "base has no tests; write a fluidrun.yaml"),
     ],
 )
 def test_what_cannot_be_tested_is_told(baked: Checkout, image: str, code: int, words: str) -> None:

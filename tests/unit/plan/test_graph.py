@@ -61,7 +61,7 @@ def test_one_family_twice_names_both_places() -> None:
     graph = build((node("a", "debian", package="one"), node("a", "debian", package="two")))
     (problem,) = graph.problems
     assert str(problem).startswith(
-        "two/cloudbuild.yaml:7: error: family a is also made by one (one/cloudbuild.yaml:7), give each"
+        "two/cloudbuild.yaml:7: error: family a is also made by one (one/cloudbuild.yaml:7); give each"
     )
     assert graph.order == (0,)
 

@@ -96,7 +96,7 @@ def test_warnings_stand_beside_the_error_that_stops_the_plan() -> None:
 
 
 def test_a_missing_lock_entry_says_where_and_what_to_run() -> None:
-    with pytest.raises(InputError, match=r"packages/app/cloudbuild.yaml:30: error: .*, run: bakery lock"):
+    with pytest.raises(InputError, match=r"packages/app/cloudbuild.yaml:30: error: .*; run: bakery lock"):
         make(settings(), recipes(recipe()), Lock())
 
 

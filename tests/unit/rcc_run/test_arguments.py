@@ -74,10 +74,10 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     )
     errors = [str(problem) for problem in problems if problem.severity is Severity.ERROR]
     assert len(errors) == 8
-    assert "command line:1: error: unknown option --gce-imge, did you mean --gce-image?" in errors
-    assert "command line:1: error: unknown option --quux, take it away; see --help" in errors
-    assert "command line:1: error: --project is missing, write --project=${PROJECT_ID}" in errors
-    assert "command line:1: error: --node-count is 'some', write a whole number" in errors
+    assert "command line:1: error: unknown option --gce-imge; did you mean --gce-image?" in errors
+    assert "command line:1: error: unknown option --quux; take it away; see --help" in errors
+    assert "command line:1: error: --project is missing; write --project=${PROJECT_ID}" in errors
+    assert "command line:1: error: --node-count is 'some'; write a whole number" in errors
 
 
 @pytest.mark.parametrize(

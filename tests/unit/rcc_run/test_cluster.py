@@ -100,4 +100,4 @@ def test_what_is_passed_over_is_a_warning(before: str, after: str, message: str,
 
 def test_an_option_whose_placeholder_is_missing_has_no_effect(tmp_path: Path) -> None:
     _, _, warnings = read(TFVARS, tmp_path, "--machine-type=n1-standard-8")
-    assert any("--machine-type has no effect, write <machine_type> where it counts" in line for line in warnings)
+    assert any("--machine-type has no effect; write <machine_type> where it counts" in line for line in warnings)

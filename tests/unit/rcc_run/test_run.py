@@ -80,7 +80,7 @@ def test_a_stack_whose_settings_are_not_in_the_workspace_is_no_stack(
 ) -> None:
     monkeypatch.setenv("BAKERY_STACK", "gpc")
     assert run() == 2
-    assert "error: there is no Pulumi.gpc.yaml, correct BAKERY_STACK, or take it away" in capsys.readouterr().err
+    assert "error: there is no Pulumi.gpc.yaml; correct BAKERY_STACK, or take it away" in capsys.readouterr().err
     assert not machines(obedient)
 
 
@@ -253,7 +253,7 @@ TFVARS_OF_ANY_IMAGE = 'partitions = [{ name = "c2-standard-60" }, { name = "comp
 def test_a_partition_that_the_cluster_does_not_have(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     workspace.write("openfoam/test/rcc.auto.tfvars", 'partitions = [{ name = "compact" }]\n')
     assert run() == 2
-    assert "the cluster has no partition c2-standard-60, known: compact" in capsys.readouterr().err
+    assert "the cluster has no partition c2-standard-60; known: compact" in capsys.readouterr().err
 
 
 def test_a_broken_cluster_ends_with_1_even_when_failing_is_ignored(

@@ -109,7 +109,7 @@ def test_a_problem_is_reported_once_however_often_its_value_is_read() -> None:
 
 def test_a_problem_names_the_file_the_key_and_what_to_write() -> None:
     assert messages({"oven": "microwave"}) == [
-        "Pulumi.dev.yaml:1: error: image-bakery:oven is 'microwave', write one of local, cloud-build, fake"
+        "Pulumi.dev.yaml:1: error: image-bakery:oven is 'microwave'; write one of local, cloud-build, fake"
     ]
 
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
 def test_zones_are_those_of_the_region_or_of_the_subnetwork_that_is_given() -> None:
     google = {"project": "p", "region": "us-central1", "zones": ["us-east1-b"]}
     (message,) = messages({"oven": "cloud-build", "google": google})
-    assert message.endswith("has 'us-east1-b', write zones of us-central1, where the machines' subnetwork is")
+    assert message.endswith("has 'us-east1-b'; write zones of us-central1, where the machines' subnetwork is")
     subnetwork = "projects/p/regions/us-east1/subnetworks/s"
     for right in ({"zones": ["us-central1-ai1a"]}, {"subnetwork": subnetwork}):
         parse({"oven": "cloud-build", "google": google | right}, "gcp", ROOT)
