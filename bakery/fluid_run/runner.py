@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol, runtime_checkable
 
 from bakery import paths
 from bakery.errors import BakeryError, ImageRejected, InfrastructureFailed, Uncertain
@@ -20,8 +19,7 @@ from bakery.fluid_run.clusters.run_spec import deadline_seconds
 from bakery.fluid_run.log_tails import console_tail, job_tail
 from bakery.fluid_run.progress import phase
 from bakery.host import locks
-from bakery.library.base import ImageRecord, Proof
-from bakery.library.local.leases import leased
+from bakery.library.base import ImageRecord, Library, Proof
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -36,34 +34,13 @@ UNANSWERED_SECONDS = 900.0  # of a cluster that can't be asked, before its run i
 POLL_SECONDS = 0.25
 
 
-class Shelf(Protocol):
-    """What a run asks of a library."""
-
-    def find(self, name: str) -> ImageRecord | None:
-        """The image of that name, as :meth:`bakery.library.base.Library.find`."""
-        ...
-
-    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Record what the tests said, as :meth:`bakery.library.base.Library.prove`."""
-        ...
-
-
-@runtime_checkable
-class _KeepsRuns(Protocol):
-    """A library that is also where runs are stored."""
-
-    def record_run(self, result: RunResult) -> None:
-        """Keep the run."""
-        ...
-
-
 def _nothing(_given: object) -> None:
     """For callers that read results where they are stored and keep no cluster."""
 
 
 def run(
     order: RunOrder,
-    library: Shelf,
+    library: Library,
     clusters: Clusters,
     state: StatePaths,
     activity: Activity,
@@ -72,24 +49,51 @@ def run(
     told: Callable[[RunResult], None] = _nothing,
     hold: Callable[[Cluster], None] = _nothing,
 ) -> RunResult:
-    """Prove the image of ``order``: run its tests on a cluster of its own, judge, store, record the proof.
+    """Test an image of the library as :func:`run_image` does, and record each run and the verdict in the library.
 
-    Raises TestFailed (the image), InfrastructureFailed (after a second try), InputError (files changed since the plan)
-    or Interrupted, each after all that is known was stored: the folder, the rows, and what is known of the image.
-    ``stack`` only stands in the command that replays the run. ``told`` gets every result before that, of a failed try
-    too. ``hold`` may keep the cluster up, with all results brought back: it is torn down when that returns.
+    ``told`` is called with each result, including that of a failed try, before the library records it.
     """
     image = library.find(order.image)
     if image is None:
         raise InfrastructureFailed(f"the image {order.image} is not in the library", hint="run: pulumi refresh")
-    with leased(library, order.image):
-        for attempt in range(1, TRIES + 1):
-            try:
-                return _Run(order, image, library, clusters, state, activity, stack, told, hold).go()
-            except InfrastructureFailed:
-                if attempt == TRIES or activity.cancelled.is_set():
-                    raise
-                activity.say("testing: the cluster broke, trying again with a new one")
+
+    def record(result: RunResult) -> None:
+        """Record the run first and the verdict last, so that every verdict has its run."""
+        told(result)
+        library.record_run(result)
+        if result.verdict is not Verdict.ERROR:
+            proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
+            library.record_test(order.image, proof, order.digest)
+
+    with library.lease(order.image):
+        return run_image(order, image, clusters, state, activity, record=record, stack=stack, hold=hold)
+
+
+def run_image(
+    order: RunOrder,
+    image: ImageRecord,
+    clusters: Clusters,
+    state: StatePaths,
+    activity: Activity,
+    *,
+    record: Callable[[RunResult], None],
+    stack: str = "dev",
+    hold: Callable[[Cluster], None] = _nothing,
+) -> RunResult:
+    """Run the tests of ``order`` on a new cluster that boots from ``image``; judge and store the results.
+
+    ``record`` is called with every result, including that of a failed try, after it was stored in its folder.
+    ``hold`` may keep the cluster up after all results were collected; the cluster is torn down when it returns.
+    ``stack`` is only used in the command that replays the run. Raises ImageRejected, InfrastructureFailed (after a
+    second try), InputError (files changed since the plan) or Interrupted, each after the result was recorded.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _Run(order, image, clusters, state, activity, record, stack, hold).go()
+        except InfrastructureFailed:
+            if attempt == TRIES or activity.cancelled.is_set():
+                raise
+            activity.say("testing: the cluster broke, trying again with a new one")
     raise AssertionError("not reached")
 
 
@@ -135,12 +139,11 @@ class _Run:
 
     order: RunOrder
     image: ImageRecord
-    shelf: Shelf
     made: Clusters
     state: StatePaths
     activity: Activity
+    record: Callable[[RunResult], None]
     stack: str
-    told: Callable[[RunResult], None]
     hold: Callable[[Cluster], None]
     clock: StageClock = field(default_factory=StageClock)
     jobs: tuple[JobResult, ...] = ()
@@ -163,7 +166,7 @@ class _Run:
             failure.log = failure.log or self.folder
             failure.replay = failure.replay or f"bakery test {self.order.image} --stack {self.stack}"
         result = self._result(failure)
-        self._store(result)
+        results_json.store_run(result, self.record)
         if failure is not None:
             raise failure
         return result
@@ -275,16 +278,3 @@ class _Run:
             reason=failure.message if failure else "",
             folder=self.folder,
         )
-
-    def _store(self, result: RunResult) -> None:
-        """The folder and the rows first, the proof last: a proof always has its run."""
-        self.told(results_json.completed(result))
-        if isinstance(self.shelf, _KeepsRuns):
-            results_json.store_run(result, self.shelf)
-        else:
-            results_json.write_json(
-                self.folder / results_json.RESULTS_FILE, results_json.to_json(results_json.completed(result))
-            )
-        if result.verdict is not Verdict.ERROR:
-            proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
-            self.shelf.record_test(self.order.image, proof, self.order.digest)

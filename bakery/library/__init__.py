@@ -1,4 +1,4 @@
-"""The image library: which images there are, their state, the families, the runs that proved them."""
+"""The image library: images with their states, the families that point at them, and their Fluid-Runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from bakery.settings import OvenKind, Settings
 
 
 def make(settings: Settings) -> Library:
-    """The library that the stack's oven publishes into; the fake oven's images are small files of a local one."""
-    # Imported here, not above: the local library stores Fluid-Run results, whose models import this package's base,
-    # and whoever bakes locally need not load Google's clients.
+    """Return the library that the stack's oven publishes into. The fake oven uses a local library with small files."""
+    # Imported here: a local bake does not need Google's clients, nor a cloud bake SQLite.
     if settings.oven is OvenKind.CLOUD_BUILD:
         from bakery.library.compute_engine.library import ComputeEngineLibrary
 

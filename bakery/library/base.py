@@ -1,8 +1,9 @@
-"""What the image library is: the protocol that the local, the Compute Engine and the fake library implement."""
+"""The image library: the protocol that the local and the Compute Engine library implement, and its values."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ImageState(StrEnum):
-    """Compute Engine's states of an image."""
+    """State of an image, as Compute Engine defines it."""
 
     ACTIVE = "ACTIVE"
     DEPRECATED = "DEPRECATED"
@@ -21,7 +22,7 @@ class ImageState(StrEnum):
 
 
 class Proof(StrEnum):
-    """What is known about an image from its Fluid-Runs."""
+    """Verdict of the last Fluid-Run of an image."""
 
     UNTESTED = "untested"
     PASSED = "passed"
@@ -32,9 +33,9 @@ class Proof(StrEnum):
 class ImageRecord:
     """One image of the library.
 
-    ``candidate_for`` is the family it was baked for; ``family`` the one it was promoted into (empty for a candidate).
-    Times are RFC 3339 in UTC, ``size`` is in bytes, ``bake_seconds`` 0.0 when nobody measured. ``inputs`` is the
-    digest's manifest, see ImagePlan. ``location`` is a file path or a self link.
+    ``candidate_for`` is the family that the image was baked for; ``family`` is the family that it was promoted into
+    (empty for a candidate). Times are RFC 3339 in UTC. ``size`` is in bytes, ``bake_seconds`` is 0.0 if unknown.
+    ``inputs`` is the manifest of the digest, see ImagePlan. ``location`` is a file path or a self link.
     """
 
     name: str
@@ -56,68 +57,108 @@ class ImageRecord:
 
 
 class Library(Protocol):
-    """Reads and moves images. Only a definite "not found" is None; what is not known raises Uncertain."""
+    """Reads and moves images, and keeps their Fluid-Runs.
+
+    Every method raises Uncertain if the library cannot be read. Only a definite "not found" is None.
+    """
 
     def find(self, name: str) -> ImageRecord | None:
-        """The image of that name, whatever its state; None when it is certain that there is none."""
+        """Return the image of that name, whatever its state; None if it certainly does not exist."""
         ...
 
     def images(self) -> Sequence[ImageRecord]:
-        """All images that carry the bakery's labels, oldest first, DELETED ones left out."""
+        """Return all images that carry the bakery's labels, oldest first, without DELETED ones.
+
+        Their ``inputs`` may be empty; :meth:`find` reads them.
+        """
         ...
 
     def families(self) -> Mapping[str, str]:
-        """Family to the name of the image it points at: the newest promoted ACTIVE one."""
+        """Map each family to the name of the image it points at: the newest promoted ACTIVE one."""
         ...
 
     def promote(self, name: str, family: str) -> str:
-        """Point ``family`` at the image; deprecate the one before, with this one as replacement; idempotent.
+        """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
 
-        Returns the name of the one before, or "". Raises BakeryError when there is no such image.
+        Returns the name of the previous image, or "". Raises BakeryError if the image does not exist.
         """
         ...
 
     def unpromote(self, name: str, family: str) -> str:
-        """Give ``family`` back, only when it still points at ``name``, to the newest proven image that is left.
+        """Point ``family`` at the newest other image that passed its tests, if it still points at ``name``.
 
-        Returns the image it points at now, or "" when none is left.
+        Returns the name of the image that the family points at now, or "" if none is left.
         """
         ...
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
-        """Mark as DEPRECATED, unless a family points at the image; says whether it did. Missing images are fine."""
+        """Mark the image as DEPRECATED unless a family points at it; return whether it was marked.
+
+        A missing image is not an error.
+        """
         ...
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Record what the Fluid-Run of ``tests_digest`` said of the image."""
+        """Record the verdict of the tests with ``tests_digest``; it replaces the previous one.
+
+        Raises BakeryError if the image does not exist.
+        """
         ...
 
-    def runs(self, image: str | None = None) -> Sequence[RunResult]:
-        """The Fluid-Runs of an image (or of all), oldest first."""
+    def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
+        """Map image names to the digest (or its beginning) of the tests of the last recorded verdict.
+
+        ``images`` are records of this library. Images without a recorded verdict are left out.
+        """
+        ...
+
+    def record_run(self, result: RunResult) -> None:
+        """Store a Fluid-Run with all of its jobs, whatever its verdict. Idempotent by ``run_id``."""
+        ...
+
+    def runs(self, image: str | None = None, *, outputs: bool = True) -> Sequence[RunResult]:
+        """Return the Fluid-Runs of an image (None: of all images), oldest first.
+
+        ``outputs=False`` leaves out the jobs' stdout and stderr.
+        """
+        ...
+
+    def bake_times(self) -> Mapping[str, float]:
+        """Map families to the seconds of their last bake, including images that no longer exist.
+
+        Empty if the library does not keep bake times.
+        """
+        ...
+
+    def lease(self, name: str) -> AbstractContextManager[object]:
+        """Keep the image from being deleted while the block (or its process) runs.
+
+        Take a lease to boot from the image or to bake on top of it.
+        """
         ...
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
-        """Let ``members`` (as IAM names them) boot from the image, and ``gone`` no longer; others keep what they have.
+        """Let ``members`` (as IAM names them) boot from the image, and revoke the access of ``gone``.
 
-        A library of this machine has nobody to share with.
+        The access of all others stays. This does nothing in a library on this machine.
         """
         ...
 
     def now(self) -> str:
-        """The library's time, RFC 3339 in UTC."""
+        """Return the library's time, RFC 3339 in UTC."""
         ...
 
     def deprecated_since(self) -> Mapping[str, str]:
-        """Image name to when it became DEPRECATED (RFC 3339), as far as that was noted; kept when it is OBSOLETE."""
+        """Map image names to the time they became DEPRECATED (RFC 3339), if known; OBSOLETE images keep that time."""
         ...
 
     def in_use(self) -> Collection[str]:
-        """The names of the images that must not go now, as something boots or bakes from them."""
+        """Return the names of the images that must not be deleted now because something boots or bakes from them."""
         ...
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
-        """Move an image that is no longer wanted to OBSOLETE or DELETED; the bytes that became free.
+        """Move an unwanted image to OBSOLETE or DELETED; return the number of bytes freed.
 
-        None when it is not what ``image`` says any more, or came into use: then nothing was changed.
+        Returns None, and changes nothing, if the state is not that of ``image`` any more or the image is in use.
         """
         ...

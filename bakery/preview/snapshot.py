@@ -58,11 +58,8 @@ def _unknown(error: BakeryError | ImportError) -> Problem:
 def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     images, families = tuple(library.images()), library.families()
     wanted = {image.name for image in planned}
-    proven = {record.name: found for record in images if record.name in wanted and (found := _proven(library, record))}
-    times = {record.candidate_for: record.bake_seconds for record in images if record.bake_seconds}
-    return LibrarySnapshot(
-        _completed(library, images, planned, families), families, proven, {**times, **_times(library)}
-    )
+    proven = library.proofs(record for record in images if record.name in wanted)
+    return LibrarySnapshot(_completed(library, images, planned, families), families, proven, library.bake_times())
 
 
 def _tests(
@@ -75,21 +72,6 @@ def _tests(
     from bakery.orders import files as order_files  # as above
 
     return {name: order_files.tests_inputs(StatePaths(settings.state), name, proven[name]) for name in changed}
-
-
-def _proven(library: Library, record: ImageRecord) -> str:
-    """The digest of the tests that the image last went through, as far as the library tells."""
-    labelled = record.labels.get("bakery-tests", "")
-    proofs = getattr(library, "proofs", None)
-    if labelled or proofs is None:
-        return labelled
-    found = proofs(record.name)
-    return str(found[-1][0]) if found else ""
-
-
-def _times(library: Library) -> Mapping[str, float]:
-    bake_times = getattr(library, "bake_times", None)
-    return bake_times() if bake_times else {}
 
 
 def _completed(

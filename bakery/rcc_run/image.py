@@ -8,27 +8,13 @@ from google.api_core import exceptions
 
 from bakery.errors import BakeryError, Problem
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
-from bakery.library.base import ImageRecord, Proof
+from bakery.library.base import ImageRecord
 from bakery.rcc_run.arguments import WHERE
 
 _IMAGE = re.compile(
     r"(?:https://(?:www|compute)\.googleapis\.com/compute/(?:v1|beta)/)?"
     r"(?:(?:projects/(?P<project>[a-z0-9.:-]+)/)?(?:global/)?images/)?(?P<family>family/)?(?P<name>[a-z][-a-z0-9]{0,62})"
 )
-
-
-class GivenImage:
-    """The image as the runner asks a library for it. A run with other tests than its recipe's proves nothing of it."""
-
-    def __init__(self, record: ImageRecord) -> None:
-        self.record = record
-
-    def find(self, name: str) -> ImageRecord | None:
-        """The image, by its own name."""
-        return self.record if name == self.record.name else None
-
-    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Forget: only an ``up`` or ``bakery test`` runs the recipe's own tests."""
 
 
 def look_up(text: str, google: Google) -> ImageRecord | Problem:

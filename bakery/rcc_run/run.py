@@ -13,7 +13,7 @@ from bakery.errors import BakeryError, ImageRejected, InputError, Problem, Sever
 from bakery.fluid_run.base import Clusters
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
-from bakery.fluid_run.runner import run as run_tests
+from bakery.fluid_run.runner import run_image
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.library.compute_engine.bigquery import store
@@ -179,7 +179,8 @@ def _clusters(step: Step, google: Google) -> Clusters:
 def run(step: Step, activity: Activity, google: Google | None = None) -> RunResult:
     """Run the tests; rows and files are in their places when it returns.
 
-    Raises what :func:`bakery.fluid_run.runner.run` raises but TestFailed of jobs: their exit codes are in the result.
+    Raises what :func:`bakery.fluid_run.runner.run_image` raises except ImageRejected if jobs failed: their exit codes
+    are in the result.
     """
     shared = google or Google(step.settings.google)
     results: list[RunResult] = []
@@ -187,7 +188,8 @@ def run(step: Step, activity: Activity, google: Google | None = None) -> RunResu
     clusters = _clusters(step, shared)
     try:
         state = StatePaths(step.settings.state)
-        run_tests(step.order, image.GivenImage(step.image), clusters, state, activity, told=results.append)
+        # No library records the verdict: these are not the tests of the image's recipe.
+        run_image(step.order, step.image, clusters, state, activity, record=results.append)
     except BakeryError as error:
         failure = error
     result = results[-1] if results else None

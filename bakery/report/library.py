@@ -12,18 +12,16 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.library.base import ImageRecord, Library
-from bakery.library.local.library import LocalLibrary
+from bakery.results.app_runs import without_outputs
 from bakery.results.model import Figure, JobResult, RunResult
 from bakery.results.trends import Trend, job_label, latest, trends
 
 VERSION = 1
-OUTPUTS = frozenset({"stdout", "stderr"})
 
 
 def report(library: Library) -> dict[str, Any]:
     """The library's content, newest runs and images last. Raises Uncertain when it can't be read."""
-    runs = library.runs(outputs=False) if isinstance(library, LocalLibrary) else library.runs()
-    return build(library.images(), library.families(), runs)
+    return build(library.images(), library.families(), library.runs(outputs=False))
 
 
 def build(images: Sequence[ImageRecord], families: Mapping[str, str], runs: Sequence[RunResult]) -> dict[str, Any]:
@@ -77,12 +75,12 @@ def _figure(job: str, figure: Figure) -> dict[str, Any]:
 def _run(run: RunResult) -> dict[str, Any]:
     jobs = [
         {
-            "row": {name: value for name, value in job.row.items() if name not in OUTPUTS},
+            "row": dict(job.row),
             "passed": job.passed,
             "reason": job.reason,
             "figures": [_figure(job_label(job, position), figure) for figure in job.figures],
         }
-        for position, job in enumerate(run.jobs)
+        for position, job in enumerate(without_outputs(run).jobs)
     ]
     return {**encode(run), "jobs": jobs}
 

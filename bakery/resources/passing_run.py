@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
 
 from bakery.library.base import Library, Proof
 from bakery.orders.model import RunOrder
 from bakery.results.model import RunResult, Verdict
-
-
-@runtime_checkable
-class KeepsRuns(Protocol):
-    """A library that remembers Fluid-Runs."""
-
-    def runs(self, image: str | None = None) -> Sequence[RunResult]:
-        """The runs of an image."""
-        ...
 
 
 def standing_run(library: Library, order: RunOrder) -> RunResult | None:
@@ -26,8 +15,6 @@ def standing_run(library: Library, order: RunOrder) -> RunResult | None:
     It counts only while the image is the one that was tested: not when it was baked anew since, and not when a later
     run took the proof away.
     """
-    if not isinstance(library, KeepsRuns):
-        return None
     image = library.find(order.image)
     if image is None or image.proof is not Proof.PASSED:
         return None

@@ -6,7 +6,9 @@ The fields are those of the table ``app_runs`` that rcc-run declares (``google_b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from bakery.results.model import RunResult
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,11 @@ APP_RUNS: tuple[Field, ...] = (
     *_fields("STRING", "vm_image"),
     *_fields("INT64", "ntasks"),
 )
+
+OUTPUTS = ("stdout", "stderr")  # fields with the whole output of a job
+
+
+def without_outputs(result: RunResult) -> RunResult:
+    """Return the run without the outputs of its jobs."""
+    rows = [{name: value for name, value in job.row.items() if name not in OUTPUTS} for job in result.jobs]
+    return replace(result, jobs=tuple(replace(job, row=row) for job, row in zip(result.jobs, rows, strict=True)))

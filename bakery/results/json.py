@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bakery.codec import encode
 from bakery.results.model import RunResult
@@ -42,20 +42,15 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-class Recorder(Protocol):
-    """Where runs are kept: the local library, or BigQuery."""
+def store_run(result: RunResult, record: Callable[[RunResult], None]) -> RunResult:
+    """Store a run, whatever its verdict: as ``results.json`` in its folder if that exists, then with ``record``.
 
-    def record_run(self, result: RunResult) -> None:
-        """Keep the run with all of its jobs; the same run again takes the place of the first."""
-        ...
-
-
-def store_run(result: RunResult, recorder: Recorder) -> RunResult:
-    """Keep a run, whatever its verdict: ``results.json`` in its folder (when it has one) and rows at the recorder."""
+    Returns the completed result, which is what was stored.
+    """
     whole = completed(result)
     if whole.folder is not None and Path(whole.folder).is_dir():
         write_json(Path(whole.folder) / RESULTS_FILE, to_json(whole))
-    recorder.record_run(whole)
+    record(whole)
     return whole
 
 

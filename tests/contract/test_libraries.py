@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,22 @@ from bakery.library.base import ImageRecord, ImageState, Library, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.local.library import LocalLibrary
 from bakery.library.retention import prune
+from bakery.results.app_runs import APP_RUNS
+from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
 from tests.fake_google.server import serve
+
+TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
+REQUIRED = {
+    "command_group": "bench",
+    "execution_command": "test/bench.sh",
+    "build_id": "run",
+    "datetime": "2026-01-01T00:00:00",
+    "exit_code": 0,
+    "git_sha": "abc",
+    "vm_image": "rcc-1",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ def local(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Se
 def compute_engine(_make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
     with serve() as server:
         server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
+        fields = [{"name": field.name, "type": field.type} for field in APP_RUNS]
+        server.cloud.items[TABLE] = {"schema": {"fields": fields}}
         google = {"project": "p", "region": "us-central1", "endpoint": server.url}
         count = 0
 
@@ -234,6 +249,47 @@ def test_a_proof_is_kept_and_the_last_word_counts(setup: Setup) -> None:
 def test_a_proof_of_a_missing_image_is_an_error(setup: Setup) -> None:
     with pytest.raises(BakeryError, match="no image rcc-000000000000"):
         setup.library.record_test("rcc-000000000000", Proof.PASSED, "tests")
+
+
+def test_proofs_name_the_tests_of_the_last_verdict(setup: Setup) -> None:
+    tested, untested, other = (setup.bake("rcc", word) for word in ("one", "two", "three"))
+    for name, digest in ((tested, "a" * 64), (tested, "b" * 64), (other, "c" * 64)):
+        setup.library.record_test(name, Proof.PASSED, digest)
+    asked = [image for image in setup.library.images() if image.name in (tested, untested)]
+    proofs = setup.library.proofs(asked)
+    assert proofs.keys() == {tested}
+    assert proofs[tested] and ("b" * 64).startswith(proofs[tested])
+
+
+def test_runs_are_kept_once_and_come_oldest_first(setup: Setup) -> None:
+    job = JobResult({**REQUIRED, "stdout": "much", "stderr": "more"}, passed=True)
+    late = RunResult("run-2", "rcc-1", "tests", Verdict.FAILED, "2026-01-02T00:00:00.000Z", (job,), reason="slow")
+    early = replace(late, run_id="run-1", started="2026-01-01T00:00:00.000Z", verdict=Verdict.ERROR, jobs=())
+    elsewhere = replace(late, run_id="run-3", image="hpcc-1", started="2026-01-03T00:00:00.000Z")
+    for run in (late, early, elsewhere, late):
+        setup.library.record_run(run)
+    assert list(setup.library.runs("rcc-1")) == [early, late]
+    assert [run.run_id for run in setup.library.runs()] == ["run-1", "run-2", "run-3"]
+
+
+def test_runs_leave_out_the_outputs_of_jobs_on_request(setup: Setup) -> None:
+    job = JobResult({**REQUIRED, "stdout": "much", "stderr": "more"}, passed=True)
+    run = RunResult("run-1", "rcc-1", "tests", Verdict.PASSED, "2026-01-02T00:00:00.000Z", (job,))
+    setup.library.record_run(run)
+    assert list(setup.library.runs(outputs=False)) == [replace(run, jobs=(replace(job, row=REQUIRED),))]
+
+
+def test_bake_times_are_seconds_by_family(setup: Setup) -> None:
+    setup.bake("rcc", "one")
+    assert {family for family, seconds in setup.library.bake_times().items() if seconds > 0} <= {"rcc"}
+
+
+def test_a_leased_image_can_be_read_and_promoted(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    with setup.library.lease(name), setup.library.lease(name):
+        assert setup.library.find(name) is not None
+        setup.library.promote(name, "rcc")
+    assert dict(setup.library.families()) == {"rcc": name}
 
 
 def test_what_find_and_images_say_agrees(setup: Setup) -> None:

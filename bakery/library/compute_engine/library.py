@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from bakery.library.compute_engine import sharing
 from bakery.library.compute_engine.bigquery import store
 from bakery.library.compute_engine.events import Event, EventKind, tell
 from bakery.plan import names
+from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
@@ -180,8 +181,20 @@ class ComputeEngineLibrary:
             ),
         )
 
-    def runs(self, image: str | None = None) -> Sequence[RunResult]:
-        """The Fluid-Runs of an image (or of all), oldest first; none when there is no bucket yet."""
+    def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
+        """Map image names to the beginning of the tests' digest, which is a label of the image."""
+        return {image.name: image.labels[TESTS_LABEL] for image in images if TESTS_LABEL in image.labels}
+
+    def bake_times(self) -> Mapping[str, float]:
+        """Return an empty mapping: Compute Engine keeps no bake times."""
+        return {}
+
+    def lease(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Do nothing: a disk that was created from an image does not need the image any more."""
+        return contextlib.nullcontext()
+
+    def runs(self, image: str | None = None, *, outputs: bool = True) -> Sequence[RunResult]:
+        """Return the Fluid-Runs of an image (None: of all images), oldest first; none if the bucket does not exist."""
         prefix = f"results/{image}/" if image else "results/"
         with api_errors("list the results of Fluid-Runs", reraise=(exceptions.NotFound,)):
             try:
@@ -190,7 +203,8 @@ class ComputeEngineLibrary:
                 return ()
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
-        return sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
+        runs = sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
+        return runs if outputs else [without_outputs(run) for run in runs]
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """See :meth:`bakery.library.base.Library.share`: ``compute.imageUser`` on this image."""

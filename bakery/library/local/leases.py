@@ -9,26 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from bakery.errors import Uncertain
-
-
-@runtime_checkable
-class _Leasing(Protocol):
-    def lease(self, name: str) -> AbstractContextManager[Path]: ...
-
-
-@contextmanager
-def leased(library: object, name: str) -> Iterator[None]:
-    """Hold a lease on an image of any library; where the library deletes nothing by itself there is none to hold."""
-    if not isinstance(library, _Leasing):
-        yield
-        return
-    with library.lease(name):
-        yield
 
 
 class Leases:

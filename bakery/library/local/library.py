@@ -8,7 +8,7 @@ adopted.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -174,11 +174,12 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return runs.select(connection, image, outputs)
 
-    def proofs(self, name: str) -> Sequence[tuple[str, Proof, str]]:
-        """What was proven of an image: tests digest, proof, time; oldest first."""
+    def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
+        """Map image names to the digest of the tests of the last recorded verdict."""
+        names = {image.name for image in images}
         with self.database.reading() as connection:
-            found = connection.execute("SELECT * FROM proofs WHERE image = ? ORDER BY id", (name,)).fetchall()
-        return [(row["tests_digest"], Proof(row["proof"]), row["at"]) for row in found]
+            verdicts = connection.execute("SELECT image, tests_digest FROM proofs ORDER BY id").fetchall()
+        return {row["image"]: row["tests_digest"] for row in verdicts if row["image"] in names}
 
     def history(self, family: str) -> Sequence[Event]:
         """Every promotion of a family and every time it was given back, oldest first."""

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.codec import decode, encode
-from bakery.results.app_runs import APP_RUNS
+from bakery.results.app_runs import APP_RUNS, OUTPUTS
 from bakery.results.json import completed
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 
 _NAMES = tuple(field.name for field in APP_RUNS)
 _BOOLS = frozenset(field.name for field in APP_RUNS if field.type == "BOOL")
-_OUTPUTS = ("stdout", "stderr")
 
 
 def put(connection: sqlite3.Connection, result: RunResult) -> None:
@@ -64,7 +63,7 @@ def select(connection: sqlite3.Connection, image: str | None, outputs: bool) -> 
     """Runs of an image (None: of all), oldest first; without the jobs' stdout and stderr unless ``outputs``."""
     where, given = ("WHERE image = ?", (image,)) if image is not None else ("", ())
     runs = connection.execute(f"SELECT * FROM runs {where} ORDER BY started, rowid", given).fetchall()
-    names = [name for name in _NAMES if outputs or name not in _OUTPUTS]
+    names = [name for name in _NAMES if outputs or name not in OUTPUTS]
     inner = f"WHERE run_id IN (SELECT run_id FROM runs {where})" if image is not None else ""
     jobs: dict[str, list[JobResult]] = {}
     columns = ", ".join(("run_id", "passed", "reason", "given", "figures", *names))

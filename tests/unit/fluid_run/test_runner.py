@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,23 +12,25 @@ from bakery.fluid_run import runner
 from bakery.fluid_run.base import AgentStatus, Cluster
 from bakery.fluid_run.clusters.fake import FakeCluster
 from bakery.library.base import ImageRecord, Proof
+from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.results.model import Verdict
+from bakery.settings import Settings
 from tests.support.clusters import order
 
 IMAGE = ImageRecord("a-1", "d" * 64, "a", "", "a", "2026-01-01T00:00:00Z")
 
 
-class Shelf:
-    """A library with the one image."""
-
-    def find(self, _name: str) -> ImageRecord:
-        return IMAGE
-
-    def record_test(self, _name: str, proof: Proof, _tests: str) -> None:
-        self.proof = proof
+@pytest.fixture
+def library(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[LocalLibrary]:
+    """A library with one image."""
+    made = LocalLibrary(make_settings())
+    (tmp_path / "a.qcow2").write_text("image")
+    made.publish(IMAGE, tmp_path / "a.qcow2")
+    yield made
+    made.close()
 
 
 class Hidden(FakeCluster):
@@ -54,17 +57,22 @@ class Hiding:
         return Hidden({}, order, self.folder, run_id)
 
 
-def test_a_run_goes_on_while_its_cluster_can_not_be_asked(tmp_path: Path) -> None:
+def test_a_run_goes_on_while_its_cluster_can_not_be_asked(tmp_path: Path, library: LocalLibrary) -> None:
     said: list[str] = []
-    clusters, shelf = Hiding(tmp_path / "fake"), Shelf()
-    done = runner.run(order("a-1"), shelf, clusters, StatePaths(tmp_path), Activity(said.append))
-    assert (done.verdict, shelf.proof, clusters.made) == (Verdict.PASSED, Proof.PASSED, 1)
+    clusters = Hiding(tmp_path / "fake")
+    done = runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity(said.append))
+    tested = library.find("a-1")
+    assert tested is not None
+    assert (done.verdict, tested.proof, clusters.made) == (Verdict.PASSED, Proof.PASSED, 1)
+    assert [run.run_id for run in library.runs("a-1")] == [done.run_id]
     assert said.count("testing: the run goes on, but it is not seen: read status.json of the run: 503") == 2
 
 
-def test_a_cluster_that_is_not_seen_for_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_not_seen_for_long_is_given_up(
+    tmp_path: Path, library: LocalLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner, "UNANSWERED_SECONDS", -1.0)
     clusters = Hiding(tmp_path / "fake")
     with pytest.raises(Uncertain, match="503"):
-        runner.run(order("a-1"), Shelf(), clusters, StatePaths(tmp_path), Activity())
+        runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
     assert clusters.made == runner.TRIES

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from bakery.library.base import ImageRecord, ImageState, Library, Proof
-from bakery.library.local.leases import leased
+from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.repair import Repaired, repair
 from bakery.library.retention import Step, decide, prune
 from tests.unit.library.conftest import Kitchen
@@ -263,7 +261,6 @@ def test_an_obsolete_image_that_is_promoted_is_active_again(kitchen: Kitchen) ->
 
 def test_who_works_with_an_image_of_any_library_can_lease_it(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
-    with leased(kitchen.library, old.name):
+    with kitchen.library.lease(old.name):
         assert prune(kitchen.again(), 30).moved == ()
-    with leased(cast(Library, object()), old.name):  # a library that deletes nothing by itself
-        assert len(prune(kitchen.again(), 30).moved) == 1
+    assert len(prune(kitchen.again(), 30).moved) == 1

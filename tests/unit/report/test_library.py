@@ -201,7 +201,7 @@ def test_the_report_reads_a_real_library(make_settings: Callable[..., Settings],
     file = tmp_path / "x.qcow2"
     file.write_text("x")
     kept.publish(image(1), file)
-    store_run(run(1, 2.0), kept)
+    store_run(run(1, 2.0), kept.record_run)
     kept.promote("hpcc-1", "hpcc")
     found = library.report(kept)
     jsonschema.validate(found, library.schema())

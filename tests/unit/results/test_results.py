@@ -73,7 +73,7 @@ def test_the_schema_has_every_field_of_app_runs() -> None:
 
 def test_storing_writes_the_file_and_the_rows(tmp_path: Path) -> None:
     kept = Kept()
-    stored = store_run(result(folder=tmp_path), kept)
+    stored = store_run(result(folder=tmp_path), kept.record_run)
     assert kept.runs == [stored]
     assert json.loads((tmp_path / "results.json").read_text())["jobs"][0]["row"]["vm_image"] == "rcc-1"
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
@@ -81,7 +81,7 @@ def test_storing_writes_the_file_and_the_rows(tmp_path: Path) -> None:
 
 def test_a_failed_run_without_a_folder_is_stored_too(tmp_path: Path) -> None:
     kept = Kept()
-    store_run(result(verdict=Verdict.ERROR, folder=tmp_path / "never made", jobs=()), kept)
+    store_run(result(verdict=Verdict.ERROR, folder=tmp_path / "never made", jobs=()), kept.record_run)
     assert kept.runs[0].verdict is Verdict.ERROR
 
 

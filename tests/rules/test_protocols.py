@@ -1,0 +1,82 @@
+"""What an object can do is known from its type: protocols are whole, and nothing looks for a method at run time."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import source_tree
+
+# Objects behind a protocol of the bakery, by the names that variables and attributes have.
+PROTOCOL_OBJECTS = {"library", "libraries", "shelf", "oven", "cluster", "clusters", "resolver", "backend"}
+PROBES = {"getattr", "hasattr", "isinstance", "issubclass"}
+
+
+def product() -> list[Path]:
+    return [path for path in source_tree.modules().values() if path.parts[0] in ("bakery", "__main__.py")]
+
+
+def last_name(node: ast.expr) -> str:
+    """``library`` of ``self.library`` and of ``library``."""
+    if isinstance(node, ast.Attribute):
+        return node.attr.lstrip("_")
+    return node.id.lstrip("_") if isinstance(node, ast.Name) else ""
+
+
+def probes(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls that ask at run time what a library, an oven or a cluster is or has."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and last_name(node.func) in PROBES:
+            yield from [node] if last_name(node.args[0]) in PROTOCOL_OBJECTS else []
+
+
+@pytest.mark.parametrize("path", product(), ids=str)
+def test_nothing_asks_at_run_time_what_a_protocol_object_can_do(path: Path) -> None:
+    assert [f"{path}:{call.lineno} {ast.unparse(call)}" for call in probes(source_tree.parsed(path))] == []
+
+
+def test_no_protocol_is_checked_at_run_time() -> None:
+    assert [str(path) for path in product() if "runtime_checkable" in source_tree.text(path)] == []
+
+
+def test_one_protocol_describes_a_library() -> None:
+    """Whatever class has two methods of the library is the protocol or implements all of it."""
+    (protocol,) = (node for node in classes(Path("bakery/library/base.py")) if node.name == "Library")
+    whole = methods(protocol)
+    assert len(whole) > 15
+    partial = {}
+    for path in product():
+        for node in classes(path):
+            missing = whole - methods(node)
+            if len(whole) - len(missing) > 1 and missing:
+                partial[f"{path} {node.name}"] = sorted(missing)
+    assert partial == {}
+
+
+def classes(path: Path) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(source_tree.parsed(path)) if isinstance(node, ast.ClassDef))
+
+
+def methods(node: ast.ClassDef) -> set[str]:
+    return {one.name for one in node.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "getattr(library, 'proofs', None)",
+        "isinstance(self.library, LocalLibrary)",
+        "hasattr(self._oven, 'log')",
+        "x = isinstance(clusters, Local) or y",
+    ],
+)
+def test_a_probe_is_recognised(text: str) -> None:
+    assert len(list(probes(ast.parse(text)))) == 1
+
+
+@pytest.mark.parametrize("text", ["isinstance(library.find(name), ImageRecord)", "getattr(error, 'library', None)"])
+def test_other_checks_are_not_probes(text: str) -> None:
+    assert list(probes(ast.parse(text))) == []
