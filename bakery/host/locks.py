@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
+from bakery.host.files import write_atomic
 from bakery.host.qemu import boot_id
 from bakery.progress.activity import Activity
 
@@ -47,9 +48,7 @@ def this_process(what: str) -> Owner:
 
 def sign(folder: Path, what: str) -> None:
     """Write into a scratch folder whose it is."""
-    scratch = folder / f".{OWNER_FILE}"
-    scratch.write_text(json.dumps(asdict(this_process(what))), encoding="utf-8")
-    scratch.replace(folder / OWNER_FILE)
+    write_atomic(folder / OWNER_FILE, json.dumps(asdict(this_process(what))).encode())
 
 
 def owner(folder: Path) -> Owner | None:

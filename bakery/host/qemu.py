@@ -17,6 +17,7 @@ from pathlib import Path
 from bakery import paths
 from bakery.errors import TimedOut
 from bakery.host import process, quick_init
+from bakery.host.files import write_atomic
 from bakery.settings import Accelerator, LocalSettings
 
 QEMU = "qemu-system-x86_64"
@@ -126,10 +127,9 @@ def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerat
     known = _read_json(file)
     if isinstance(known, dict) and known.get("key") == key:
         return Accelerator(known["accelerator"])
-    found = Accelerator.KVM if kvm_works() else Accelerator.TCG
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _write(file, json.dumps({"key": key, "accelerator": found}))
-    return found
+    working = Accelerator.KVM if kvm_works() else Accelerator.TCG
+    write_atomic(file, json.dumps({"key": key, "accelerator": working}).encode())
+    return working
 
 
 def kvm_works(timeout: float = PROBE_SECONDS) -> bool:
@@ -177,10 +177,3 @@ def _read_json(file: Path) -> object:
     except (OSError, ValueError):
         return None
     return found
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace a file in one step: other processes read it at any time."""
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(file)

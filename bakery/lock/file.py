@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 
 from bakery.codec import decode, encode
 from bakery.errors import InputError, Problem
+from bakery.host.files import write_atomic
 from bakery.lock.model import Lock, LockedBase, Place
 from bakery.recipe.image_names import base_fault
 from bakery.recipe.parse import yaml as yaml_parser
@@ -86,10 +86,5 @@ def _entry(base: LockedBase) -> dict[str, Any]:
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Write the lock, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_text(text_of(lock), encoding="utf-8")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    """Replace the lock file in one step. Raises InfrastructureFailed."""
+    write_atomic(path, text_of(lock).encode())

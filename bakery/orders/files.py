@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from bakery.errors import from_os_error
+from bakery.host.files import write_atomic
 from bakery.orders.build import bake_order, test_from_json, test_order, to_json
 from bakery.paths import StatePaths
 from bakery.plan.digest import tests_digest
@@ -46,23 +45,9 @@ def write(paths: StatePaths, image: ImagePlan) -> None:
 
 
 def _put(file: Path, order: object) -> None:
-    """Replace the file in one step, unless it says the same already: another ``up`` may be reading it.
-
-    Raises InfrastructureFailed; the file that was there before still is.
-    """
+    """Replace the file in one step if it changes: another ``up`` may be reading it. Raises InfrastructureFailed."""
     content = json.dumps(order, sort_keys=True, separators=(",", ":")).encode()
-    scratch: Path | None = None
-    try:
-        if file.exists() and file.read_bytes() == content:
+    with suppress(OSError):
+        if file.read_bytes() == content:
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".order-")
-        scratch = Path(name)
-        with os.fdopen(handle, "wb") as new:
-            new.write(content)
-        scratch.replace(file)
-    except OSError as error:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
-        error.filename = str(file)
-        raise from_os_error(error) from error
+    write_atomic(file, content, mode=0o600)

@@ -7,12 +7,14 @@ counts. New ones are added at the end; when more than a fifth is not used any mo
 from __future__ import annotations
 
 import glob
-import os
 import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from bakery.errors import InfrastructureFailed
+from bakery.host.files import write_atomic
 
 FORMAT = "bakery-2"
 OLD = 90 * 86400  # seconds since a file was last written: its tree is gone, or will be read in seconds
@@ -64,7 +66,7 @@ class PackageCache:
                 self._append(fresh)
             else:
                 self._replace()
-        except OSError:
+        except (OSError, InfrastructureFailed):
             return
 
     def _append(self, lines: list[bytes]) -> None:
@@ -74,16 +76,9 @@ class PackageCache:
 
     def _replace(self) -> None:
         assert self._file is not None
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
             _sweep(self._file)
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        try:
-            fresh.write_bytes(b"\n".join((self._head, *self._used.values(), b"")))
-            fresh.replace(self._file)
-        finally:
-            with suppress(OSError):
-                fresh.unlink()
+        write_atomic(self._file, b"\n".join((self._head, *self._used.values(), b"")))
 
     def _checksum(self, content: bytes) -> bytes:
         """Of the head too: what another version of the code adds to the file meanwhile is nothing to this one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.codec import encode
+from bakery.host.files import write_atomic
 from bakery.results.model import RunResult
 
 RESULTS_VERSION = 1
@@ -55,11 +55,5 @@ def store_run(result: RunResult, record: Callable[[RunResult], None]) -> RunResu
 
 
 def write_json(file: Path, value: object) -> None:
-    """Write a JSON file so that a reader sees the old one or the new one, never a part."""
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    with scratch.open("w", encoding="utf-8") as sink:
-        json.dump(value, sink, indent=2)
-        sink.write("\n")
-        sink.flush()
-        os.fsync(sink.fileno())
-    scratch.replace(file)
+    """Replace a JSON file in one step and sync it to disk. Raises InfrastructureFailed."""
+    write_atomic(file, f"{json.dumps(value, indent=2)}\n".encode(), sync=True)

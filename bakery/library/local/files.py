@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bakery.codec import decode, encode
 from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
+from bakery.host.files import sync_to_disk, write_atomic
 from bakery.library.base import ImageRecord
 
 SIDECAR_VERSION = 1
@@ -100,14 +101,15 @@ class ImageFiles:
             there = final.exists()
             source = final if there else self._beside(qcow2)
             try:
-                _sync(source)
+                sync_to_disk(source)
                 size = source.stat().st_size
                 made = Sidecar(uuid.uuid4().hex, replace(record, size=size, location=str(final)))
-                self._write(record.name, made)
+                content = f"{json.dumps(encode(made), indent=1)}\n"
+                write_atomic(self.sidecar(record.name), content.encode(), sync=True)
                 if not there:
                     source.chmod(READ_ONLY)
                     source.replace(final)
-                _sync(self.folder)
+                sync_to_disk(self.folder)
             except BaseException:
                 if source not in (final, qcow2):
                     source.unlink(missing_ok=True)
@@ -125,7 +127,7 @@ class ImageFiles:
         if not shared:
             self.image(digest).unlink(missing_ok=True)
         if self.folder.is_dir():
-            _sync(self.folder)
+            sync_to_disk(self.folder)
         return size
 
     def scratch(self) -> list[Path]:
@@ -146,16 +148,6 @@ class ImageFiles:
             raise
         return copy
 
-    def _write(self, name: str, sidecar: Sidecar) -> None:
-        scratch = self.folder / f"{SCRATCH}{os.getpid()}-{uuid.uuid4().hex}"
-        try:
-            scratch.write_text(json.dumps(encode(sidecar), indent=1) + "\n", encoding="utf-8")
-            _sync(scratch)
-            scratch.replace(self.sidecar(name))
-        except BaseException:
-            scratch.unlink(missing_ok=True)
-            raise
-
     @contextmanager
     def _writing(self, record: ImageRecord) -> Iterator[None]:
         try:
@@ -166,15 +158,6 @@ class ImageFiles:
                 f"{record.name} could not be put into {self.folder}: {error.strerror or error}",
                 hint=MAKE_ROOM if full else "check owner and permissions of that folder",
             ) from error
-
-
-def _sync(path: Path) -> None:
-    """fsync(2) of a file or folder: after this, its content (a folder's: its names) survives a power cut."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

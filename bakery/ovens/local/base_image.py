@@ -22,6 +22,7 @@ from bakery import paths
 from bakery.errors import BakeFailed, CommandFailed, InfrastructureFailed, MissingTool
 from bakery.host import locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
+from bakery.host.files import hidden_beside
 from bakery.ovens.local import boot_disk
 from bakery.plan.model import Base
 from bakery.progress.activity import Activity
@@ -117,8 +118,8 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         raw = scratch / "disk.raw"
         boot, core = (scratch / "boot.img").read_bytes(), (scratch / "core.img").read_bytes()
         boot_disk.make_bootable(raw, boot, core, int.from_bytes(os.urandom(4), "little"))
-        half = folder.with_name(f".{folder.name}.{os.getpid()}")
-        half.mkdir(parents=True, exist_ok=True)
+        half = hidden_beside(folder)
+        half.mkdir(parents=True)
         locks.sign(half, f"making the base image {base.family}")
         try:
             command = ["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(half / "disk.qcow2")]
@@ -178,7 +179,7 @@ def clear_old(bases: Path, now: float) -> list[Path]:
     for folder in bases.glob("[!.]*"):
         with suppress(OSError):
             if folder.is_dir() and folder.stat().st_mtime < now - OLD:
-                half = folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}"))  # there at once for nobody
+                half = folder.rename(hidden_beside(folder))  # no bake can begin with a part of it
                 shutil.rmtree(half, ignore_errors=True)
                 gone.append(folder)
     return gone

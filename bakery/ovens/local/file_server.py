@@ -7,12 +7,10 @@ written to (PUT), everything else is only read.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +20,7 @@ from typing import Any
 
 from bakery.errors import CommandFailed, InfrastructureFailed, InputError, Problem
 from bakery.host import process
+from bakery.host.files import write_atomic
 
 HOST = "10.0.2.2"
 SOURCES = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
@@ -109,19 +108,23 @@ class _Handler(SimpleHTTPRequestHandler):
             self.close_connection = True  # what is sent is not read
             self.send_error(403)
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_name(f".{uuid.uuid4().hex}")
-        with contextlib.ExitStack() as undo:
-            undo.callback(scratch.unlink, missing_ok=True)
-            with scratch.open("wb") as sink:
-                while size > 0 and (chunk := self.rfile.read(min(size, CHUNK))):
-                    sink.write(chunk)
-                    size -= len(chunk)
-            if size == 0:
-                scratch.replace(file)
-        self.send_response(201 if size == 0 else 400)
+        try:
+            write_atomic(file, self._body(size))
+        except EOFError:
+            self.send_response(400)
+        else:
+            self.send_response(201)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _body(self, size: int) -> Iterator[bytes]:
+        """Yield what the client sends, in chunks. Raises EOFError if it is less than ``size`` bytes."""
+        while size > 0:
+            chunk = self.rfile.read(min(size, CHUNK))
+            if not chunk:
+                raise EOFError(f"{size} bytes of the body are missing")
+            yield chunk
+            size -= len(chunk)
 
     def log_message(self, *_: Any) -> None:
         """Nothing: an address in the log would give the secret away."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import which
 
@@ -68,6 +69,14 @@ def test_a_damaged_answer_is_probed_again(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(qemu, "kvm_works", lambda: True)
     assert qemu.accelerator(LocalSettings(), tmp_path) is Accelerator.KVM
     assert json.loads((tmp_path / "accelerator.json").read_text())["accelerator"] == "kvm"
+
+
+def test_threads_that_begin_with_an_empty_cache_all_get_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(qemu, "kvm_works", lambda: True)
+    calls = range(400)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: qemu.accelerator(LocalSettings(), tmp_path / str(number // 8)), calls))
+    assert answers == [Accelerator.KVM] * len(calls)
 
 
 def test_without_qemu_the_probe_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
