@@ -19,6 +19,7 @@ from bakery.fluid_run.clusters.run_spec import deadline_seconds
 from bakery.fluid_run.log_tails import console_tail, job_tail
 from bakery.fluid_run.progress import phase
 from bakery.host import locks
+from bakery.host.clock import utc_now
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -151,7 +152,7 @@ class _Run:
     def go(self) -> RunResult:
         """All stages; stores what came out, whatever it is."""
         self.run_id = new_run_id(self.order.image)
-        self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.started = utc_now()
         self.folder = self.state.runs / self.run_id
         self.folder.mkdir(parents=True)
         failure: BakeryError | None = None

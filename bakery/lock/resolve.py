@@ -6,11 +6,11 @@ import hashlib
 import re
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from bakery.errors import InputError, Problem, Uncertain
 from bakery.host import mirror
+from bakery.host.clock import utc_now
 from bakery.lock.model import LockedBase, Place, Resolver
 from bakery.settings import GoogleSettings, Settings
 
@@ -74,7 +74,7 @@ class ComputeEngineFamilies:
                     message = f"Compute Engine has no image family and no image {project}/{family}"
                     hint = "correct _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
                     raise InputError([Problem("bakery.lock", 1, message, hint)]) from error
-        return LockedBase(image.name, f"id:{image.id}", now())
+        return LockedBase(image.name, f"id:{image.id}", utc_now("seconds"))
 
 
 def _no_base(family: str, project: str) -> Problem:
@@ -90,7 +90,7 @@ def debian_base(family: str, index: bytes) -> LockedBase:
     except ValueError as error:
         hint = "try another mirror: local.mirror"
         raise Uncertain("the Debian mirror's InRelease has no Date", hint=hint) from error
-    return LockedBase(f"{family}-{day}", f"inrelease:{hashlib.sha256(index).hexdigest()}", now())
+    return LockedBase(f"{family}-{day}", f"inrelease:{hashlib.sha256(index).hexdigest()}", utc_now("seconds"))
 
 
 def fetch(url: str) -> bytes:
@@ -102,8 +102,3 @@ def fetch(url: str) -> bytes:
     except (urllib.error.URLError, OSError, ValueError) as error:
         hint = "try again, or set local.mirror"
         raise Uncertain(f"{url} can't be read: {getattr(error, 'reason', error)}", hint=hint) from error
-
-
-def now() -> str:
-    """The time as the lock has it: RFC 3339 in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

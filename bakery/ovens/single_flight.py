@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.host import locks
+from bakery.host.clock import utc_now
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
@@ -24,7 +24,7 @@ def record(order: BakeOrder, seconds: float) -> ImageRecord:
         package=order.package,
         variant=order.variant,
         candidate_for=order.family,
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=utc_now("seconds"),
         parent="" if order.base.external else order.base.name,
         bake_seconds=round(seconds, 1),
         labels=dict(order.labels),

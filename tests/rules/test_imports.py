@@ -38,7 +38,7 @@ IO_CALLS = {
         "home",
         "expanduser",
     ),
-    *("getenv", "now", "today", "utcnow"),
+    *("getenv", "now", "today", "utcnow", "utc_now"),
 }
 
 PURE = ("bakery.plan", "bakery.recipe.templating", "bakery.preview.decide", "bakery.preview.forecast")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage
 
 from bakery.errors import BakeryError
+from bakery.host.clock import utc_now
 from bakery.host.google import RETRY, Google, api_errors
 
 VERSION = 1
@@ -51,15 +51,15 @@ class Event:
     log: str = ""
     before: str = ""
 
-    def message(self, now: datetime) -> PubsubMessage:
-        """The message: what subscriptions filter by as attributes, all of it as JSON."""
+    def message(self, time: str) -> PubsubMessage:
+        """Return the message: all fields as JSON, and those that subscriptions filter by as attributes."""
         baked_for, _, digest = self.image.rpartition("-")
         family = self.family or baked_for
         more = ("stage", "verdict", "reason", "run_id", "log", "before")
         body = {
             "version": VERSION,
             "event": self.kind.value,
-            "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": time,
             "image": self.image,
             "family": family,
             "digest": digest,
@@ -71,7 +71,7 @@ class Event:
 
 def tell(google: Google, event: Event) -> None:
     """Send an event; when that is not possible it is lost, with a warning on the log."""
-    message = event.message(datetime.now(UTC))
+    message = event.message(utc_now())
     topic = google.settings.topic_path
     try:
         with api_errors("send the event", reraise=(exceptions.NotFound,)):

@@ -10,7 +10,6 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions
@@ -18,6 +17,7 @@ from google.cloud import compute_v1
 
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
+from bakery.host.clock import utc_now
 from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, fetched
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
@@ -105,8 +105,8 @@ class ComputeEngineLibrary:
         return True
 
     def now(self) -> str:
-        """This machine's time: what a deprecation is dated with, to the second."""
-        return datetime.now(UTC).isoformat(timespec="seconds")
+        """Return this machine's time to the second; it becomes the date of a deprecation."""
+        return utc_now("seconds")
 
     def deprecated_since(self) -> Mapping[str, str]:
         """See :meth:`bakery.library.base.Library.since`: the date that the deprecation carries."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import BakeryError, Uncertain
+from bakery.host.clock import utc_now
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import Database
@@ -29,7 +30,7 @@ DATABASE = "library.sqlite"
 class LocalLibrary:
     """A :class:`bakery.library.base.Library` on this machine. ``clock`` gives the time as RFC 3339 in UTC."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], str] = rows.now) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], str] = utc_now) -> None:
         folder = StatePaths(settings.state).library
         self.files = ImageFiles(folder / "images")
         self.leases = Leases(folder / "leases")

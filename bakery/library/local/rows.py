@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import UTC, datetime
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-
-
-def now() -> str:
-    """The time as records have it: RFC 3339, UTC, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def record(row: sqlite3.Row, location: str) -> ImageRecord:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def test_a_busy_moment_is_no_loss(server: FakeServer, library: ComputeEngineLibr
 
 
 def test_a_family_with_dashes_is_told_from_its_digest() -> None:
-    message = Event(EventKind.BAKED, "openfoam-gcc-zen3-0123456789ab").message(datetime(2026, 1, 1, tzinfo=UTC))
+    message = Event(EventKind.BAKED, "openfoam-gcc-zen3-0123456789ab").message("2026-01-01T00:00:00.000Z")
     body = json.loads(message.data)
     assert (body["family"], body["digest"]) == ("openfoam-gcc-zen3", "0123456789ab")
     assert body["time"] == "2026-01-01T00:00:00.000Z"
