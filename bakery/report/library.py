@@ -1,6 +1,7 @@
-"""The library as data for ``bakery library --json`` and the reports: images with their last test and figures, runs.
+"""The library as JSON for ``bakery library --json`` and the reports: images with their last test and figures, runs.
 
-``schemas/library.schema.json`` describes it. Job outputs are left out; they lie in each run's folder.
+The format is described by ``schemas/library.schema.json``. It leaves out the outputs of jobs, which are in the folder
+of each run.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ VERSION = 1
 
 
 def report(library: Library) -> dict[str, Any]:
-    """The library's content, newest runs and images last. Raises Uncertain when it can't be read."""
+    """Return the content of the library, newest runs and images last. Raises Uncertain if the library is unreadable."""
     return build(library.images(), library.families(), library.runs(outputs=False))
 
 
 def build(images: Sequence[ImageRecord], families: Mapping[str, str], runs: Sequence[RunResult]) -> dict[str, Any]:
-    """The report of given records; pure."""
+    """Return the report of the given records."""
     last = latest(runs)
     over_time = trends(runs, {image.name: image.candidate_for for image in images})
     return {
@@ -38,7 +39,7 @@ def build(images: Sequence[ImageRecord], families: Mapping[str, str], runs: Sequ
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of the report."""
+    """Return the JSON schema of the report."""
     text = files("bakery.report").joinpath("schemas/library.schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -89,13 +90,35 @@ def _trend(trend: Trend) -> dict[str, Any]:
     return {**encode(trend), "change": trend.change}
 
 
+def by_family(images: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the images of a report ordered by family: the promoted one first, then the newest."""
+    newest_first = sorted(images, key=lambda image: str(image["created"]), reverse=True)
+    return sorted(newest_first, key=lambda image: (image["candidate_for"], not image["promoted"]))
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """Return one line with the number of images, families and test runs, and the size of all images."""
+    images = report["images"]
+    if not images:
+        return "The library is empty."
+    size = sum({image["digest"]: image["size"] for image in images}.values())
+    counts = (("images", "image"), ("families", "family"), ("runs", "test run"))
+    words = [_count(len(report[key]), word) for key, word in counts]
+    return f"{', '.join(words)}; {size / 1e9:.1f} GB"
+
+
+def _count(number_of: int, word: str) -> str:
+    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{number_of} {word if number_of == 1 else plural}"
+
+
 def figures_text(image: Mapping[str, Any]) -> list[str]:
-    """The figures of an image as a table shows them: "HPL 2.53 GFLOPS", with a mark where one failed."""
+    """Return the figures of an image as a table shows them: "HPL 2.53 GFLOPS", failed ones with a mark."""
     return [figure_text(figure) for figure in image["figures"]]
 
 
 def figure_text(figure: Mapping[str, Any]) -> str:
-    """One figure in a few words; one that was not found in the output says so."""
+    """Return a figure in a few words; a figure without a value was not found in the output."""
     if figure["value"] is None:
         return f"{figure['name']} not found ✗"
     unit = f" {figure['unit']}" if figure["unit"] else ""
@@ -103,17 +126,17 @@ def figure_text(figure: Mapping[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """A figure with four digits that count: 0.001235, 1.235, 1235, 1.235e+07."""
+    """Return a figure with four significant digits: 0.001235, 1.235, 1235, 1.235e+07."""
     return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e7 else f"{value:.0f}"
 
 
 def shown_time(text: str) -> str:
-    """A time for people, to the minute, in UTC."""
+    """Return an RFC 3339 time in UTC for people, to the minute."""
     return text[:16].replace("T", " ")
 
 
 def state_text(image: Mapping[str, Any]) -> str:
-    """The state of an image in one word; an ACTIVE one that no family points at is a candidate."""
+    """Return the state of an image in one word; an ACTIVE image that no family points at is a candidate."""
     if image["state"] != "ACTIVE":
         return str(image["state"])
     return "ACTIVE" if image["promoted"] else "candidate"

@@ -55,7 +55,7 @@ def report() -> dict[str, Any]:
     return library.build(
         [
             image(1, family="hpcc", state=ImageState.DEPRECATED, replacement="hpcc-2", proof=Proof.PASSED),
-            image(2, family="hpcc", proof=Proof.PASSED, parent="rcc-1"),
+            image(2, family="hpcc", proof=Proof.PASSED, parent="rcc-1", bake_seconds=90.0),
             image(3),
         ],
         {"hpcc": "hpcc-2"},
@@ -71,7 +71,7 @@ def test_the_report_fits_its_schema(report: dict[str, Any]) -> None:
 def test_an_empty_library_fits_its_schema_and_says_so() -> None:
     empty = library.build([], {}, [])
     jsonschema.validate(empty, library.schema())
-    assert library_table.markdown(empty) == "The library is empty.\n"
+    assert library.summary(empty) == "The library is empty."
     assert "The library is empty." in html.render(empty, "2026-01-01T00:00:00Z")
 
 
@@ -129,46 +129,63 @@ def test_the_table_shows_family_image_digest_state_time_and_figures(report: dict
     assert lines[-1] == "3 images, 1 family, 3 test runs; 1.2 GB"
 
 
-def test_the_markdown_has_a_row_an_image_and_escapes_bars() -> None:
-    text = library_table.markdown(library.build([image(1, family="a|b")], {}, []))
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 3
-    assert all(len(re.findall(r"(?<!\\)\|", line)) == 7 for line in rows)
-
-
 class Page(HTMLParser):
-    """What a page loads and whether its tags are closed."""
+    """What a page loads, whether its tags are closed, and whether its tables are rectangular."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.loads: list[str] = []
         self.tags: list[str] = []
+        self.cells: list[list[int]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.loads += [value or "" for name, value in attrs if name in ("src", "href", "data", "srcset")]
+        assert len({name for name, _ in attrs}) == len(attrs), f"<{tag}> has an attribute twice"
+        if tag == "table":
+            self.cells.append([])
+        elif tag == "tr":
+            self.cells[-1].append(0)
+        elif tag in ("td", "th"):
+            self.cells[-1][-1] += 1
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in ("polyline", "circle"), f"<{tag}/> is not valid in HTML"
         self.tags.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_and_loads_nothing(report: dict[str, Any]) -> None:
-    text = html.render(report, "2026-01-05T00:00:00Z")
+def parsed(text: str) -> Page:
     page = Page()
     page.feed(text)
+    page.close()
+    return page
+
+
+def test_the_page_is_whole_and_loads_nothing(report: dict[str, Any]) -> None:
+    text = html.render(report, "2026-01-05T00:00:00Z")
+    page = parsed(text)
+    assert text.startswith("<!doctype html>")
     assert page.open == []
     assert page.loads == []
-    assert page.tags.count("svg") == 1
+    assert page.tags.count("svg") == 2, "a figure and the bake times"
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert "url(" not in text and "@import" not in text
-    for name in ("hpcc-1", "hpcc-2", "hpcc-3", "2.2 GFLOPS"):
+    assert len(page.cells) == 4
+    assert all(len(set(rows)) == 1 and len(rows) > 1 for rows in page.cells)
+    for name in ("hpcc-1", "hpcc-2", "hpcc-3", "2.2 GFLOPS", "1 min 30 s", "-52.4 %", "judge: "):
         assert name in text
+
+
+def test_the_page_of_a_single_untested_image_is_whole() -> None:
+    text = html.render(library.build([image(1)], {}, []), "2026-01-05T00:00:00Z")
+    assert (parsed(text).open, len(parsed(text).cells)) == ([], 1)
+    assert "never" in text
 
 
 def test_the_page_escapes_what_comes_from_outside(report: dict[str, Any]) -> None:
@@ -177,11 +194,25 @@ def test_the_page_escapes_what_comes_from_outside(report: dict[str, Any]) -> Non
     assert "<HPL>" not in text
 
 
+def test_no_value_of_a_report_becomes_markup(report: dict[str, Any]) -> None:
+    """Every text of the report is replaced by an attack; the page keeps its tags."""
+    attack = "</title></td><script>alert(1)</script>\"'&<!--"
+
+    def attacked(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: attacked(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [attacked(one) for one in value]
+        return attack if isinstance(value, str) else value
+
+    text = html.render(attacked(report), attack)
+    assert parsed(text).open == []
+    assert "<script" not in text
+
+
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [1.0, 5.0, 3.0], [-1.0, 1e9]])
 def test_a_trend_is_drawn_inside_its_frame(values: list[float]) -> None:
-    drawn = html.svg([{"value": value, "passed": True} for value in values], "t")
-    (points,) = re.findall(r'points="([^"]*)"', drawn)
-    places = [tuple(map(float, pair.split(","))) for pair in points.split()]
+    places = html.coordinates(values)
     assert len(places) == len(values)
     assert all(0 <= x <= html.WIDTH and 0 <= y <= html.HEIGHT for x, y in places)
     if len(set(values)) > 1:  # higher values stand higher

@@ -1,0 +1,31 @@
+"""``bakery report``: the library as a page for a browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakery.cli.commands.shared import DEFAULT_STACK, Stack, settings_of
+
+
+def report(
+    html: Annotated[Path, typer.Option("--html", metavar="DIR", help="Write the page to DIR/index.html.")],
+    stack: Stack = DEFAULT_STACK,
+) -> None:
+    """Write a page with the images, their test runs, figures over time and bake times.
+
+    The page is one file that loads nothing from elsewhere; a run overwrites it.
+    """
+    from bakery.library import make
+    from bakery.report.html import render
+    from bakery.report.library import report as library_report
+
+    library = make(settings_of(stack))
+    page = render(library_report(library), library.now())
+    html.mkdir(parents=True, exist_ok=True)
+    file = html / "index.html"
+    file.write_text(page, encoding="utf-8")
+    sys.stdout.write(f"{file}\n")
