@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,6 +15,11 @@ from tests.compatibility import planning
 
 COMMAND = "python -m tests.compatibility.record"
 DIGESTS = "digests.json"
+LAYOUT = "rcc_layout.json"
+APPS = "rcc_apps.json"
+APPS_COMMIT = "ae25260f189511607bf990e2285f73afb7060411"
+TREE_STACKS = ("local", "cloud-build")  # for trees of other projects
+ODD_NAME = "na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve name.txt"  # not tracked: some tools refuse such names
 
 
 def digests(folder: Path) -> dict[str, Any]:
@@ -22,7 +29,43 @@ def digests(folder: Path) -> dict[str, Any]:
     return {"sources": planning.sources(packages, common), "stacks": planning.tables(made)}
 
 
-TABLES: Mapping[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {"digests": (DIGESTS, digests)}
+def layout(folder: Path) -> dict[str, Any]:
+    """The digests of the tree ``rcc_layout``, which is copied into ``folder``, and where problems are reported."""
+    tree = folder.with_name("rcc-layout")
+    shutil.copytree(planning.HERE / "rcc_layout", tree)
+    (tree / "viewer" / "share" / ODD_NAME).write_text(
+        "A name that is not plain ASCII, with a blank.\n", encoding="utf-8"
+    )
+    return _tree(folder, tree) | {"problems": _problems(folder, tree)}
+
+
+def apps(folder: Path) -> dict[str, Any]:
+    """The digests of the checkout of rcc-apps that RCC_APPS names; nothing of its text."""
+    tree = Path(os.environ["RCC_APPS"]).resolve()
+    return _tree(folder, tree) | {"commit": APPS_COMMIT}
+
+
+def _tree(folder: Path, tree: Path) -> dict[str, Any]:
+    made = planning.checkout(folder, tree, tree / "common")
+    stacks = planning.tables(made, TREE_STACKS)
+    return {"sources": planning.sources(tree, tree / "common"), "stacks": stacks}
+
+
+def _problems(folder: Path, tree: Path) -> list[str]:
+    """Severity and place of every problem; the words may change."""
+    found = planning.plan(folder, "cloud-build")["problems"]
+    return sorted(f"{one['severity']} {_below(one['file'], tree)}:{one['line']}" for one in found)
+
+
+def _below(file: str, tree: Path) -> str:
+    return file[file.index(f"{tree.name}/") + len(tree.name) + 1 :] if f"{tree.name}/" in file else file
+
+
+TABLES: Mapping[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {
+    "digests": (DIGESTS, digests),
+    "rcc_layout": (LAYOUT, layout),
+    "rcc_apps": (APPS, apps),
+}
 
 
 def write(name: str, content: Mapping[str, Any]) -> None:

@@ -1,0 +1,3 @@
+#!/bin/bash
+set -euo pipefail
+echo "slurm is in ${SLURM_ROOT:?}"

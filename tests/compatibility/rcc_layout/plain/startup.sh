@@ -1,0 +1,3 @@
+#!/bin/bash
+set -euo pipefail
+echo 'this machine is being baked'

@@ -1,0 +1,3 @@
+#!/bin/bash
+set -euo pipefail
+sbatch --wrap site-solver

@@ -1,0 +1,3 @@
+#!/bin/bash
+set -euo pipefail
+mkdir -p case && printf 'cells 1000\n' >case/mesh

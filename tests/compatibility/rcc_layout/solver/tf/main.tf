@@ -1,0 +1,1 @@
+# Belongs to who uses the image; reaches neither image nor tests.

@@ -1,0 +1,3 @@
+#!/bin/bash
+set -euo pipefail
+site-viewer --off-screen colours.txt
