@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.compatibility import planning
+from tests.compatibility import made, planning, shapes
 
 COMMAND = "python -m tests.compatibility.record"
 DIGESTS = "digests.json"
 LAYOUT = "rcc_layout.json"
 APPS = "rcc_apps.json"
 APPS_COMMIT = "ae25260f189511607bf990e2285f73afb7060411"
+SHAPES = "shapes.json"
 TREE_STACKS = ("local", "cloud-build")  # for trees of other projects
 ODD_NAME = "na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve name.txt"  # not tracked: some tools refuse such names
 
@@ -61,10 +62,17 @@ def _below(file: str, tree: Path) -> str:
     return file[file.index(f"{tree.name}/") + len(tree.name) + 1 :] if f"{tree.name}/" in file else file
 
 
+def state_shapes(_folder: Path) -> dict[str, Any]:
+    """What is public of the recorded states."""
+    read = {stack: json.loads((made.STATES / f"{stack}.json").read_text(encoding="utf-8")) for stack in made.STACKS}
+    return {stack: shapes.shape(state, made.MADE_AT) for stack, state in read.items()}
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {
     "digests": (DIGESTS, digests),
     "rcc_layout": (LAYOUT, layout),
     "rcc_apps": (APPS, apps),
+    "shapes": (SHAPES, state_shapes),
 }
 
 

@@ -1,0 +1,115 @@
+"""Stacks that version 0.1.0 made go on with today's program: nothing is changed, baked, tested or promoted again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compatibility import made, planning, record, shapes
+from tests.engine.workshop import Done, Workshop, init
+
+pytestmark = pytest.mark.engine
+
+UNCHANGED = ("promoted", "matrix", "removed")
+FLAKY = {"FluidRunTest flaky": "create", "PromotedImage flaky": "create"}
+Open = Callable[..., Workshop]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Open:
+    """Imports the recorded state of a stack into a checkout of its own, with the library that belongs to it."""
+
+    def make(stack: str, recorded: bool = True) -> Workshop:
+        engine = shutil.which("pulumi")
+        assert engine, "there is no pulumi on PATH: run `make setup`"
+        home = tmp_path_factory.getbasetemp() / "pulumi-home"
+        shop = made.workshop(tmp_path / "checkout", home, str(Path(engine).parent), stack)
+        init(shop)
+        if recorded:
+            made.restore(made.FIRST, shop.folder)
+            file = tmp_path / "state.json"
+            file.write_text(made.state(stack, shop.folder), encoding="utf-8")
+            succeeded(shop.run("stack", "import", "--file", str(file)))
+        return shop
+
+    return make
+
+
+def succeeded(done: Done) -> str:
+    assert done.code == 0, done.text
+    return done.text
+
+
+def modified(shop: Workshop) -> dict[str, str]:
+    """URN to when the resource last changed, without the stack itself, whose outputs are written each time."""
+    return {one["urn"]: one["modified"] for one in shop.resources()}
+
+
+def history(shop: Workshop) -> dict[str, Any]:
+    """What the library remembers: every promotion, and every image with its state."""
+    images = {image.name: (image.state, image.family, image.proof) for image in shop.library.images()}
+    families = {image.candidate_for for image in shop.library.images()}
+    return {"images": images, "promotions": {family: shop.library.history(family) for family in families}}
+
+
+@pytest.mark.parametrize("stack", UNCHANGED)
+def test_a_recorded_stack_is_left_as_it_is(opened: Open, stack: str) -> None:
+    shop = opened(stack)
+    before = made.traces(shop.folder), history(shop), modified(shop)
+    assert before[2], "resources were imported"
+    succeeded(shop.preview("--expect-no-changes"))
+    succeeded(shop.up("--expect-no-changes"))
+    assert (made.traces(shop.folder), history(shop), modified(shop)) == before
+    # Reads each resource with the provider that the state names.
+    succeeded(shop.run("refresh", "--yes", "--skip-preview", "--expect-no-changes"))
+    assert (made.traces(shop.folder), history(shop)) == before[:2]
+    families = {one["id"] for one in shop.resources("PromotedImage")}
+    names = {one["id"] for one in shop.resources("BakedImage")}
+    assert families <= set(shop.families())
+    succeeded(shop.run("destroy", "--yes", "--skip-preview"))
+    assert shop.resources() == []
+    assert {shop.families().get(family) for family in families}.isdisjoint(names)
+    states = {image.name: str(image.state) for image in shop.library.images()}
+    assert {states[name] for name in names} == {"DEPRECATED"}, "destroy deprecates, and deletes no image"
+    assert made.traces(shop.folder) == before[0]
+
+
+def test_a_failed_test_is_all_that_is_done_again(opened: Open) -> None:
+    shop = opened("failed")
+    before = made.traces(shop.folder)
+    assert shop.steps() == FLAKY
+    del shop.extra["fake"]  # now the test passes
+    succeeded(shop.up())
+    new = set(made.traces(shop.folder)) - set(before)
+    assert len(new) == 1, "one Fluid-Run"
+    assert new.pop().startswith("flaky-")
+    assert all(made.traces(shop.folder)[name] == content for name, content in before.items()), "nothing was baked"
+    assert set(shop.families()) >= {"flaky", "steady"}
+    succeeded(shop.preview("--expect-no-changes"))
+
+
+def test_a_removed_family_is_adopted_when_it_is_selected_again(opened: Open) -> None:
+    shop = opened("removed")
+    before = made.traces(shop.folder)
+    assert "gone" not in shop.families()
+    shop.extra["select"] = made.REMOVED_BEFORE
+    succeeded(shop.up())
+    assert shop.families()["gone"].startswith("gone-")
+    assert made.traces(shop.folder) == before, "neither baked nor tested"
+
+
+@pytest.mark.parametrize("stack", ["promoted", "matrix"])
+def test_a_new_stack_has_the_recorded_shape(opened: Open, stack: str) -> None:
+    """URNs, inputs, names of outputs and provider references of a fresh stack are those of version 0.1.0."""
+    shop = opened(stack, recorded=False)
+    succeeded(shop.up())
+    fresh = shapes.shape({"deployment": shop.deployment()}, str(shop.folder))
+    recorded = json.loads((planning.HERE / record.SHAPES).read_text(encoding="utf-8"))[stack]
+    for part in recorded:
+        assert fresh[part] == recorded[part], part
+    assert fresh == recorded
