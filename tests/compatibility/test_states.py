@@ -15,7 +15,6 @@ from tests.engine.workshop import Done, Workshop, init
 
 pytestmark = pytest.mark.engine
 
-UNCHANGED = ("promoted", "matrix", "removed")
 FLAKY = {"FluidRunTest flaky": "create", "PromotedImage flaky": "create"}
 Open = Callable[..., Workshop]
 
@@ -57,26 +56,45 @@ def history(shop: Workshop) -> dict[str, Any]:
     return {"images": images, "promotions": {family: shop.library.history(family) for family in families}}
 
 
-@pytest.mark.parametrize("stack", UNCHANGED)
-def test_a_recorded_stack_is_left_as_it_is(opened: Open, stack: str) -> None:
-    shop = opened(stack)
-    before = made.traces(shop.folder), history(shop), modified(shop)
-    assert before[2], "resources were imported"
-    succeeded(shop.preview("--expect-no-changes"))
-    succeeded(shop.up("--expect-no-changes"))
-    assert (made.traces(shop.folder), history(shop), modified(shop)) == before
-    # Reads each resource with the provider that the state names.
-    succeeded(shop.run("refresh", "--yes", "--skip-preview", "--expect-no-changes"))
-    assert (made.traces(shop.folder), history(shop)) == before[:2]
+def everything(shop: Workshop) -> tuple[Any, ...]:
+    """All that a bake, a Fluid-Run, a promotion or a changed resource would change."""
+    return made.traces(shop.folder), history(shop), modified(shop)
+
+
+def destroyed(shop: Workshop) -> None:
+    """Destroy the stack: families are given back, images are deprecated, and nothing is deleted or run."""
+    before = made.traces(shop.folder)
     families = {one["id"] for one in shop.resources("PromotedImage")}
     names = {one["id"] for one in shop.resources("BakedImage")}
-    assert families <= set(shop.families())
+    assert families, "resources were imported"
+    assert {shop.families()[family] for family in families} == names
     succeeded(shop.run("destroy", "--yes", "--skip-preview"))
     assert shop.resources() == []
-    assert {shop.families().get(family) for family in families}.isdisjoint(names)
+    assert families.isdisjoint(set(shop.families()) - {"solver"}), "no family but that with an heir points anywhere"
     states = {image.name: str(image.state) for image in shop.library.images()}
-    assert {states[name] for name in names} == {"DEPRECATED"}, "destroy deprecates, and deletes no image"
-    assert made.traces(shop.folder) == before[0]
+    assert {states[name] for name in names} == {"DEPRECATED"}
+    assert made.traces(shop.folder) == before
+
+
+def test_parent_and_child_are_left_as_they_are(opened: Open) -> None:
+    shop = opened("promoted")
+    before = everything(shop)
+    succeeded(shop.preview("--expect-no-changes"))
+    succeeded(shop.up("--expect-no-changes"))
+    assert everything(shop) == before
+    # Reads each resource with the provider that the state names.
+    succeeded(shop.run("refresh", "--yes", "--skip-preview", "--expect-no-changes"))
+    assert everything(shop)[:2] == before[:2]
+    destroyed(shop)
+    assert shop.families()["solver"].startswith("solver-41f2"), "given back to the image of before, which was proven"
+
+
+def test_a_matrix_is_left_as_it_is(opened: Open) -> None:
+    shop = opened("matrix")
+    before = everything(shop)
+    succeeded(shop.up("--expect-no-changes"))
+    assert everything(shop) == before
+    destroyed(shop)
 
 
 def test_a_failed_test_is_all_that_is_done_again(opened: Open) -> None:
@@ -90,12 +108,12 @@ def test_a_failed_test_is_all_that_is_done_again(opened: Open) -> None:
     assert new.pop().startswith("flaky-")
     assert all(made.traces(shop.folder)[name] == content for name, content in before.items()), "nothing was baked"
     assert set(shop.families()) >= {"flaky", "steady"}
-    succeeded(shop.preview("--expect-no-changes"))
 
 
 def test_a_removed_family_is_adopted_when_it_is_selected_again(opened: Open) -> None:
     shop = opened("removed")
     before = made.traces(shop.folder)
+    succeeded(shop.preview("--refresh", "--expect-no-changes"))
     assert "gone" not in shop.families()
     shop.extra["select"] = made.REMOVED_BEFORE
     succeeded(shop.up())
