@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,9 @@ def table(report: Mapping[str, Any]) -> Table:
 
 def tables(folder: Path, stacks: tuple[str, ...] = tuple(STACKS)) -> dict[str, Table]:
     """The tables of all stacks of a checkout."""
-    return {stack: table(plan(folder, stack)) for stack in stacks}
+    with ThreadPoolExecutor(2) as pool:
+        reports = pool.map(lambda stack: plan(folder, stack), stacks)
+    return {stack: table(report) for stack, report in zip(stacks, reports, strict=True)}
 
 
 def sources(packages: Path, common: Path) -> dict[str, str]:
