@@ -1,0 +1,138 @@
+"""Today's encoders give the bytes that those of version 0.1.0 gave, over 10,000 random values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from bakery.codec import decode, encode
+from bakery.fluid_run.base import AgentStatus, RunResult, TestOrder
+from bakery.library.base import ImageRecord
+from bakery.library.files import Sidecar
+from bakery.ovens.base import BakeOrder
+from bakery.plan import digest
+from bakery.plan.lock import Lock, LockedBase
+from bakery.plan.model import Base, ImagePlan, Outline
+from bakery.plan.order import bake_from_json, test_from_json, to_json
+from bakery.recipe import lockfile
+from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, TestJob, Variant
+from bakery.settings import Settings
+from tests.compatibility import canonical, planning, values
+
+# What digests are made of, and all that is written as JSON and read back.
+COUNTED = (TestJob, Metric, Partition, ClusterShape)
+MODELS = (
+    *(ImagePlan, Outline, Base, BakeOrder, TestOrder, Suite, Variant, SourceFile, Lock, LockedBase),
+    *(ImageRecord, Sidecar, RunResult, AgentStatus, Settings, *COUNTED),
+)
+EACH_MODEL = 300
+EACH_COUNTED = 400
+EACH_DIGEST = 500
+JSON_VALUES = 1700
+
+
+def test_there_are_ten_thousand_examples() -> None:
+    digests = 3 * EACH_DIGEST
+    assert len(MODELS) * EACH_MODEL + len(COUNTED) * EACH_COUNTED + digests + JSON_VALUES >= 10_000
+
+
+def same(made: Any, reference: Any, seed: int, given: Any) -> None:
+    assert made == reference, f"seed {seed}: {given!r}"
+
+
+def test_canonical_json_of_json_values() -> None:
+    for seed in range(JSON_VALUES):
+        given = values.json_value(Random(seed))
+        same(digest.canonical(given), canonical.canonical(given), seed, given)
+
+
+@pytest.mark.parametrize("kind", COUNTED, ids=lambda kind: kind.__name__)
+def test_canonical_json_of_models(kind: Any) -> None:
+    for seed in range(EACH_COUNTED):
+        given = values.model(kind, Random(seed))
+        same(digest.canonical(given), canonical.canonical(given), seed, given)
+
+
+def test_digests_of_contents() -> None:
+    for seed in range(EACH_DIGEST):
+        given = values.model(digest.Material, Random(seed))
+        same(digest.content(given), canonical.content(given), seed, given)
+
+
+def test_digests_of_images() -> None:
+    for seed in range(EACH_DIGEST):
+        base, content = values.model(Base, Random(seed)), values.text(Random(seed + 1))
+        same(digest.digest(base, content), canonical.digest(base, content), seed, base)
+
+
+def test_digests_of_tests() -> None:
+    for seed in range(EACH_DIGEST):
+        suite = values.model(Suite, Random(seed))
+        files = values.value(tuple[SourceFile, ...], Random(seed + 1))
+        same(digest.tests_digest(suite, files)[0], canonical.tests_digest(suite, files), seed, (suite, files))
+
+
+@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
+def test_models_are_encoded_as_before_and_read_back(kind: Any) -> None:
+    for seed in range(EACH_MODEL):
+        given = values.model(kind, Random(seed))
+        encoded = encode(given)
+        same(encoded, canonical.encode(given), seed, given)
+        text = json.dumps(encoded, sort_keys=True, separators=(",", ":"))
+        same(text.encode(), canonical.order_bytes(given), seed, given)
+        back = decode(kind, json.loads(text))
+        same(back, given, seed, given)
+        same(canonical.order_bytes(back), text.encode(), seed, given)  # also what does not count when compared
+
+
+@pytest.mark.parametrize(("kind", "read"), [(BakeOrder, bake_from_json), (TestOrder, test_from_json)])
+def test_orders_are_read_back(kind: Any, read: Any) -> None:
+    for seed in range(50):
+        order = values.model(kind, Random(seed))
+        written = json.dumps(to_json(order), sort_keys=True, separators=(",", ":")).encode()
+        same(written, canonical.order_bytes(order), seed, order)
+        same(read(json.loads(written)), order, seed, order)
+
+
+def test_some_bytes_as_they_are() -> None:
+    """So that a mistake in the frozen copy does not go unnoticed."""
+    metric = Metric("rate", r"rate: (\S+)", "é/s", reference=10.0, lower=-0.1)
+    assert digest.canonical(metric) == (
+        '{"file":"stdout","lower":-0.1,"name":"rate","pattern":"rate: (\\\\S+)","reference":10.0,'
+        '"unit":"\\u00e9/s","upper":null}'
+    )
+    assert digest.canonical([1, 1.0, True, None, "\udc80", {"b": (), "a": {}}]) == (
+        '[1,1.0,true,null,"\\udc80",{"a":{},"b":[]}]'
+    )
+    with pytest.raises(ValueError):
+        digest.canonical(float("nan"))
+    assert digest.FORMAT == canonical.FORMAT
+
+
+def test_golden_digests() -> None:
+    file = SourceFile("packages/app/install.sh", 0o755, "ab" * 32, Path("/anywhere"))
+    material = digest.Material((file,), [{"type": "shell"}], {"disk_size": 20}, {"compiler": "gcc"}, "word")
+    content = digest.content(material)
+    base = Base("debian-12", "debian-12-20260711", "inrelease:" + "5" * 64, "debian-cloud")
+    suite = Suite((TestJob("group", "packages/app/test/run.sh", "app/smoke"),))
+    found = (content, digest.digest(base, content), digest.tests_digest(suite, (file,))[0])
+    assert found == (
+        "0f9e15d8256326e077bc61d9804bc08596ece51d8c15ad6752d227d687904244",
+        "6aa5f842848b3493b0dcab5f8d6b3aec12442e827213a99efbec9100e4c5336e",
+        "d2af2c4d200248ac236ed9d5f97e5e6e249d681ec343c5984bf968cad934b09e",
+    )
+
+
+def test_the_lock_file_is_read_and_written_as_before() -> None:
+    """Byte for byte, but for the comments."""
+    lock = lockfile.read(planning.ROOT / "bakery.lock")
+    assert uncommented(lockfile.text_of(lock)) == uncommented((planning.ROOT / "bakery.lock").read_text("utf-8"))
+    assert uncommented(lockfile.text_of(lockfile.read(planning.LOCK))) == uncommented(planning.LOCK.read_text("utf-8"))
+
+
+def uncommented(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
