@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ DIGESTS = "digests.json"
 LAYOUT = "rcc_layout.json"
 APPS = "rcc_apps.json"
 APPS_COMMIT = "ae25260f189511607bf990e2285f73afb7060411"
+PUBLISHED = "published.json"
 SHAPES = "shapes.json"
 TREE_STACKS = ("local", "cloud-build")  # for trees of other projects
 ODD_NAME = "na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve name.txt"  # not tracked: some tools refuse such names
@@ -68,10 +70,22 @@ def state_shapes(_folder: Path) -> dict[str, Any]:
     return {stack: shapes.shape(state, made.MADE_AT) for stack, state in read.items()}
 
 
+def published(_folder: Path) -> dict[str, Any]:
+    """File name of every published JSON schema to the hash of what it says; where it lies does not count."""
+    return {file.name: canonical_hash(file) for file in sorted((planning.ROOT / "bakery").rglob("schemas/*.json"))}
+
+
+def canonical_hash(file: Path) -> str:
+    """SHA-256 of a JSON file in canonical form."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {
     "digests": (DIGESTS, digests),
     "rcc_layout": (LAYOUT, layout),
     "rcc_apps": (APPS, apps),
+    "published": (PUBLISHED, published),
     "shapes": (SHAPES, state_shapes),
 }
 
