@@ -71,14 +71,21 @@ def state_shapes(_folder: Path) -> dict[str, Any]:
 
 
 def published(_folder: Path) -> dict[str, Any]:
-    """File name of every published JSON schema to the hash of what it says; where it lies does not count."""
-    return {file.name: canonical_hash(file) for file in sorted((planning.ROOT / "bakery").rglob("schemas/*.json"))}
+    """File name of every published JSON schema to the hash of what it accepts; where it lies does not count."""
+    return {file.name: schema_hash(file) for file in sorted((planning.ROOT / "bakery").rglob("schemas/*.json"))}
 
 
-def canonical_hash(file: Path) -> str:
-    """SHA-256 of a JSON file in canonical form."""
-    content = json.loads(file.read_text(encoding="utf-8"))
+def schema_hash(file: Path) -> str:
+    """SHA-256 of a schema in canonical JSON without its prose: titles and descriptions may be reworded."""
+    content = _without_prose(json.loads(file.read_text(encoding="utf-8")))
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):  # a property that is named "description" holds a schema, no text
+        prose = {key for key in ("title", "description", "$comment") if isinstance(value.get(key), str)}
+        return {key: _without_prose(entry) for key, entry in value.items() if key not in prose}
+    return [_without_prose(entry) for entry in value] if isinstance(value, list) else value
 
 
 TABLES: Mapping[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {

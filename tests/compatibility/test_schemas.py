@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -18,9 +17,19 @@ def test_every_published_schema_is_as_recorded() -> None:
     assert not wrong, "\n".join([*wrong, f"if that is on purpose, run: {record.COMMAND} published"])
 
 
-def test_only_what_a_schema_says_counts(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
-    file.write_text('{ "type": "object",\n "title": "A" }', encoding="utf-8")
-    assert record.canonical_hash(file) == hashlib.sha256(b'{"title":"A","type":"object"}').hexdigest()
-    file.write_text('{"title": "B", "type": "object"}', encoding="utf-8")
-    assert record.canonical_hash(file) != hashlib.sha256(b'{"title":"A","type":"object"}').hexdigest()
+def test_everything_but_prose_counts(tmp_path: Path) -> None:
+    plain = written(tmp_path, '{"type": "object", "properties": {"title": {"type": "string"}}}')
+    worded = written(
+        tmp_path,
+        '{ "title": "A",\n "properties": {"title": {"type": "string", "description": "words"}}, "type": "object"}',
+    )
+    renamed = written(tmp_path, '{"type": "object", "properties": {"name": {"type": "string"}}}')
+    retyped = written(tmp_path, '{"type": "object", "properties": {"title": {"type": "integer"}}}')
+    assert plain == worded
+    assert len({plain, renamed, retyped}) == 3
+
+
+def written(folder: Path, text: str) -> str:
+    file = folder / "schema.json"
+    file.write_text(text, encoding="utf-8")
+    return record.schema_hash(file)
