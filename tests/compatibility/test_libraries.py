@@ -155,6 +155,17 @@ def test_a_test_is_run_and_stored_beside_the_old_ones(restored: Restored) -> Non
     assert len(restored.library.runs()) == count + 1
 
 
+def test_an_order_of_before_is_read_when_its_recipe_is_gone(restored: Restored) -> None:
+    (
+        restored.folder / "packages/gone/packer.json"
+    ).unlink()  # no package any more, but the files of its tests are there
+    result = restored.json("test", GONE, "--stack", "removed")
+    assert (result["image"], result["verdict"]) == (GONE, "passed")
+    assert result["tests_digest"] == next(
+        run["tests_digest"] for run in restored.answers["library"]["runs"] if run["image"] == GONE
+    )
+
+
 def test_images_are_adopted_when_their_records_are_lost(restored: Restored) -> None:
     for file in (restored.folder / ".bakery/library").glob("library.sqlite*"):
         file.unlink()

@@ -61,6 +61,28 @@ def everything(shop: Workshop) -> tuple[Any, ...]:
     return made.traces(shop.folder), history(shop), modified(shop)
 
 
+def public(shop: Workshop) -> dict[str, Any]:
+    """The shape of the stack as it is now."""
+    return shapes.shape({"deployment": shop.deployment()}, str(shop.folder))
+
+
+def recorded_shape(stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((planning.HERE / record.SHAPES).read_text(encoding="utf-8"))[stack]
+    return found
+
+
+def orders(folder: Path, made_at: str) -> dict[str, Any]:
+    """File name to order, without the git commit of the checkout that wrote it."""
+    texts = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.json"))}
+    return {name: without_commit(json.loads(text.replace(made_at, "<checkout>"))) for name, text in texts.items()}
+
+
+def without_commit(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_commit(entry) for key, entry in value.items() if key not in ("bakery-revision", "git_sha")}
+    return [without_commit(entry) for entry in value] if isinstance(value, list) else value
+
+
 def destroyed(shop: Workshop) -> None:
     """Destroy the stack: families are given back, images are deprecated, and nothing is deleted or run."""
     before = made.traces(shop.folder)
@@ -82,6 +104,7 @@ def test_parent_and_child_are_left_as_they_are(opened: Open) -> None:
     succeeded(shop.preview("--expect-no-changes"))
     succeeded(shop.up("--expect-no-changes"))
     assert everything(shop) == before
+    assert public(shop) == recorded_shape("promoted")
     # Reads each resource with the provider that the state names.
     succeeded(shop.run("refresh", "--yes", "--skip-preview", "--expect-no-changes"))
     assert everything(shop)[:2] == before[:2]
@@ -94,6 +117,7 @@ def test_a_matrix_is_left_as_it_is(opened: Open) -> None:
     before = everything(shop)
     succeeded(shop.up("--expect-no-changes"))
     assert everything(shop) == before
+    assert public(shop) == recorded_shape("matrix")
     destroyed(shop)
 
 
@@ -123,11 +147,15 @@ def test_a_removed_family_is_adopted_when_it_is_selected_again(opened: Open) -> 
 
 @pytest.mark.parametrize("stack", ["promoted", "matrix"])
 def test_a_new_stack_has_the_recorded_shape(opened: Open, stack: str) -> None:
-    """URNs, inputs, names of outputs and provider references of a fresh stack are those of version 0.1.0."""
+    """URNs, inputs, names of outputs, provider references and orders of a fresh stack are those of version 0.1.0."""
     shop = opened(stack, recorded=False)
     succeeded(shop.up())
-    fresh = shapes.shape({"deployment": shop.deployment()}, str(shop.folder))
-    recorded = json.loads((planning.HERE / record.SHAPES).read_text(encoding="utf-8"))[stack]
+    fresh, recorded = public(shop), recorded_shape(stack)
     for part in recorded:
         assert fresh[part] == recorded[part], part
     assert fresh == recorded
+    written = orders(shop.folder / ".bakery/orders", str(shop.folder))
+    before = orders(made.LIBRARIES / made.FIRST / "state/orders", made.MADE_AT)
+    assert written, "an up writes orders"
+    for name, order in written.items():
+        assert order == before[name], name
