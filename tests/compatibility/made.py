@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tests.compatibility import planning
-from tests.engine.workshop import Workshop, make
+from tests.support.workshop import Workshop, make
 
 MADE_AT = "/opt/bakery/checkout"  # where version 0.1.0 made the fixtures
 PASSPHRASE = "throwaway"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.compatibility import made, planning
-from tests.engine.workshop import Workshop, init
+from tests.support.workshop import Workshop, init
 
 # Not kept: locks and scratch folders, which belong to processes that ended.
 LEFT_OUT = shutil.ignore_patterns("bakes", "leases", "library.lock", "*.sqlite-wal", "*.sqlite-shm", "work", ".*")

@@ -10,23 +10,24 @@ from typing import Any
 import pytest
 
 from bakery.codec import decode, encode
-from bakery.fluid_run.base import AgentStatus, RunResult, TestOrder
+from bakery.fluid_run.base import AgentStatus
 from bakery.library.base import ImageRecord
-from bakery.library.files import Sidecar
-from bakery.ovens.base import BakeOrder
+from bakery.library.local.files import Sidecar
+from bakery.lock import file as lock_file
+from bakery.lock.model import Lock, LockedBase
+from bakery.orders.build import bake_from_json, test_from_json, to_json
+from bakery.orders.model import BakeOrder, RunOrder
 from bakery.plan import digest
-from bakery.plan.lock import Lock, LockedBase
-from bakery.plan.model import Base, ImagePlan, Outline
-from bakery.plan.order import bake_from_json, test_from_json, to_json
-from bakery.recipe import lockfile
-from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, TestJob, Variant
+from bakery.plan.model import Base, ImagePlan, ImageSummary
+from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob, Variant
+from bakery.results.model import RunResult
 from bakery.settings import Settings
 from tests.compatibility import canonical, planning, values
 
 # What digests are made of, and all that is written as JSON and read back.
-COUNTED = (TestJob, Metric, Partition, ClusterShape)
+COUNTED = (SuiteJob, Metric, Partition, ClusterShape)
 MODELS = (
-    *(ImagePlan, Outline, Base, BakeOrder, TestOrder, Suite, Variant, SourceFile, Lock, LockedBase),
+    *(ImagePlan, ImageSummary, Base, BakeOrder, RunOrder, Suite, Variant, SourceFile, Lock, LockedBase),
     *(ImageRecord, Sidecar, RunResult, AgentStatus, Settings, *COUNTED),
 )
 EACH_MODEL = 300
@@ -89,7 +90,7 @@ def test_models_are_encoded_as_before_and_read_back(kind: Any) -> None:
         same(canonical.order_bytes(back), text.encode(), seed, given)  # also what does not count when compared
 
 
-@pytest.mark.parametrize(("kind", "read"), [(BakeOrder, bake_from_json), (TestOrder, test_from_json)])
+@pytest.mark.parametrize(("kind", "read"), [(BakeOrder, bake_from_json), (RunOrder, test_from_json)])
 def test_orders_are_read_back(kind: Any, read: Any) -> None:
     for seed in range(50):
         order = values.model(kind, Random(seed))
@@ -118,7 +119,7 @@ def test_golden_digests() -> None:
     material = digest.Material((file,), [{"type": "shell"}], {"disk_size": 20}, {"compiler": "gcc"}, "word")
     content = digest.content(material)
     base = Base("debian-12", "debian-12-20260711", "inrelease:" + "5" * 64, "debian-cloud")
-    suite = Suite((TestJob("group", "packages/app/test/run.sh", "app/smoke"),))
+    suite = Suite((SuiteJob("group", "packages/app/test/run.sh", "app/smoke"),))
     found = (content, digest.digest(base, content), digest.tests_digest(suite, (file,))[0])
     assert found == (
         "0f9e15d8256326e077bc61d9804bc08596ece51d8c15ad6752d227d687904244",
@@ -129,9 +130,12 @@ def test_golden_digests() -> None:
 
 def test_the_lock_file_is_read_and_written_as_before() -> None:
     """Byte for byte, but for the comments."""
-    lock = lockfile.read(planning.ROOT / "bakery.lock")
-    assert uncommented(lockfile.text_of(lock)) == uncommented((planning.ROOT / "bakery.lock").read_text("utf-8"))
-    assert uncommented(lockfile.text_of(lockfile.read(planning.LOCK))) == uncommented(planning.LOCK.read_text("utf-8"))
+    lock = lock_file.read(planning.ROOT / "bakery.lock")
+    assert uncommented(lock_file.text_of(lock)) == uncommented((planning.ROOT / "bakery.lock").read_text("utf-8"))
+    kept = lock_file.read(planning.LOCK)
+    assert uncommented(lock_file.text_of(kept)) == uncommented(planning.LOCK.read_text("utf-8"))
+        planning.LOCK.read_text("utf-8")
+    )
 
 
 def uncommented(text: str) -> str:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from bakery.library.base import ImageState, Proof
-from bakery.library.local import LocalLibrary
+from bakery.library.local.library import LocalLibrary
 from bakery.settings import from_file
 from tests.compatibility import made, planning
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.compatibility import made, planning, record, shapes
-from tests.engine.workshop import Done, Workshop, init
+from tests.support.workshop import Done, Workshop, init
 
 pytestmark = pytest.mark.engine
 
