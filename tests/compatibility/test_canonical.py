@@ -134,8 +134,6 @@ def test_the_lock_file_is_read_and_written_as_before() -> None:
     assert uncommented(lock_file.text_of(lock)) == uncommented((planning.ROOT / "bakery.lock").read_text("utf-8"))
     kept = lock_file.read(planning.LOCK)
     assert uncommented(lock_file.text_of(kept)) == uncommented(planning.LOCK.read_text("utf-8"))
-        planning.LOCK.read_text("utf-8")
-    )
 
 
 def uncommented(text: str) -> str:
