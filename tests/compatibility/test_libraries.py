@@ -144,7 +144,7 @@ def test_a_promotion_and_its_release_work_on_it(restored: Restored) -> None:
     assert (old.state, old.family) == (ImageState.ACTIVE, "solver")
     assert library.unpromote(BEFORE, "solver") == NOW
     assert library.promote(GONE, "gone") == ""
-    library.prove(GONE, Proof.FAILED, "0" * 64)
+    library.record_test(GONE, Proof.FAILED, "0" * 64)
     assert [event.event for event in library.history("solver")] == ["promoted", "promoted", "promoted", "given back"]
     assert {"solver", "gone"} <= set(library.families())
 

@@ -33,7 +33,7 @@ def test_no_registry_is_named() -> None:
 def test_no_path_of_one_machine_is_named() -> None:
     own = str(source_tree.ROOT) if len(source_tree.ROOT.parts) > 2 else None
     wrong = [str(path) for path in source_tree.tracked() if MACHINE_PATH.search(source_tree.text(path))]
-    # The recordings of tests/compatibility name the checkout where they were made; test_fixtures.py allows only that one.
+    # The recordings of tests/compatibility name the checkout where they were made; test_fixtures.py allows only it.
     others = [path for path in source_tree.tracked() if path.parts[:2] != ("tests", "compatibility")]
     wrong += [str(path) for path in others if own and own in source_tree.text(path)]
     assert wrong == []
