@@ -17,7 +17,7 @@ want() { # program-or-file package reason
 
 while IFS=$'\t' read -r program package reason; do
     [[ $program == \#* ]] || want "$program" "$package" "$reason"
-done <"$root/bakery/operations/system_tools.tsv"
+done <"$root/bakery/backends/local/system_tools.tsv"
 
 # Debian ships python3 without the wheels that a virtual environment starts from.
 python=$("$root/tools/python.sh")

@@ -11,11 +11,12 @@ import yaml
 from bakery.codec import decode, encode
 from bakery.errors import InputError, Problem
 from bakery.host.files import write_atomic
-from bakery.lock.model import Lock, LockedBase, Place
+from bakery.lock.model import Lock, LockedBase
 from bakery.recipe.image_names import base_fault
 from bakery.recipe.parse import yaml as yaml_parser
 from bakery.recipe.parse.document import Document, Where
 from bakery.recipe.parse.findings import Findings, one_line
+from bakery.settings import Place
 
 VERSION = 1
 HEADER = """\

@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
-from bakery.settings import OvenKind
-
-
-class Place(StrEnum):
-    """Where base images come from: the same family is another image locally than on Google Cloud."""
-
-    LOCAL = "local"
-    GOOGLE = "google"
+from bakery.settings import Place
 
 
 @dataclass(frozen=True)
@@ -56,8 +48,3 @@ class Resolver(Protocol):
     def resolve(self, family: str, project: str) -> LockedBase:
         """The newest image of the family. Raises InputError when there is none, Uncertain when nobody answers."""
         ...
-
-
-def place(oven: OvenKind) -> Place:
-    """Where the bases of an oven come from; the fake oven takes the local ones."""
-    return Place.GOOGLE if oven is OvenKind.CLOUD_BUILD else Place.LOCAL

@@ -11,21 +11,14 @@ from email.utils import parsedate_to_datetime
 from bakery.errors import InputError, Problem, Uncertain
 from bakery.host import mirror
 from bakery.host.clock import utc_now
-from bakery.lock.model import LockedBase, Place, Resolver
-from bakery.settings import GoogleSettings, Settings
+from bakery.lock.model import LockedBase
+from bakery.settings import GoogleSettings
 
 # What a family of Google's public Debian images is made from locally.
 DEBIAN = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}
 PROJECT = "debian-cloud"
 TIMEOUT_SECONDS = 30
 _DATE = re.compile(r"(?m)^Date: (.+)$")
-
-
-def make(settings: Settings, place: Place) -> Resolver:
-    """The resolver of that place."""
-    if place is Place.LOCAL:
-        return DebianArchive(settings.local.mirror)
-    return ComputeEngineFamilies(settings.google)
 
 
 class DebianArchive:

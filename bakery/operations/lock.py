@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bakery import paths
+from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InputError, Problem, Uncertain
 from bakery.lock import file as lock_file
-from bakery.lock import resolve
-from bakery.lock.model import Lock, LockedBase, Place, Resolver, place
+from bakery.lock.model import Lock, LockedBase, Resolver
 from bakery.plan.plan import external_bases
 from bakery.recipe.load import load
 from bakery.recipe.model import Recipes
-from bakery.settings import Settings
+from bakery.settings import Place, Settings
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Relocked:
     problems: tuple[Problem, ...]
 
 
-def relock(settings: Settings, *, write: bool = True) -> Relocked:
-    """Resolve the bases of all selected images and write the lock file. Raises Uncertain when nobody answers."""
+def relock(backend: Backend, *, write: bool = True) -> Relocked:
+    """Resolve the bases of all selected images and write the lock file. Raises Uncertain if the network fails."""
+    settings = backend.settings
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
-    where = place(settings.oven)
     old = lock_file.read(settings.lock)
-    result = refreshed(settings, recipes, old, where, resolve.make(settings, where))
+    result = refreshed(settings, recipes, old, settings.bases, backend.resolver())
     if write and result.changed:
         lock_file.write(settings.lock, result.lock)
     return result

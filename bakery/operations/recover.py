@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from bakery.backends import backend as choose
+from bakery.backends.base import Backend
 from bakery.errors import BakeryError, from_os_error
 from bakery.host import process
 from bakery.operations.drift import lost
-from bakery.paths import StatePaths
-from bakery.settings import PROJECT, OvenKind, Settings, from_file
+from bakery.settings import PROJECT, from_file
 
 REFRESH_SECONDS = 600.0
 ATTRIBUTES = ".attrs"  # what the file backend's storage keeps beside every file
@@ -151,45 +152,15 @@ def clear_pending(root: Path, stack: str) -> list[str]:
     return [f"cleared a pending operation: {name}; it is done again" for name in names]
 
 
-def clear_leftovers(settings: Settings) -> list[str]:
-    """Clear what killed bakes and clusters left: on this machine, or of builds on Compute Engine."""
-    if settings.oven is OvenKind.CLOUD_BUILD:
-        from bakery.host.google import Google
-        from bakery.ovens.cloud_build import machines as bake_machines
-
-        return bake_machines.clear(Google(settings.google))
-    if settings.oven is not OvenKind.LOCAL:
+def refresh_lost(root: Path, backend: Backend, deployment: dict[str, Any]) -> list[str]:
+    """Refresh the stack if the library has lost what the state expects, so that the next up makes it again."""
+    library = backend.local_library()
+    if library is None or not deployment.get("resources"):
         return []
-    from bakery.fluid_run.clusters import local as clusters
-    from bakery.ovens.local import oven
-
-    folders = clusters.clear_leftovers(settings)
-    return [
-        *oven.clear_leftovers(settings),
-        *([f"cleared {folders} test clusters that were killed"] if folders else []),
-    ]
-
-
-def repair_library(settings: Settings) -> list[str]:
-    """Adopt what was baked and not recorded; take away what killed publications and deletions left."""
-    if settings.oven is OvenKind.CLOUD_BUILD or not StatePaths(settings.state).library.is_dir():
-        return []
-    from bakery.library.local.library import LocalLibrary
-    from bakery.library.local.repair import repair
-
-    return list(repair(LocalLibrary(settings)).done)
-
-
-def refresh_lost(root: Path, settings: Settings, deployment: dict[str, Any]) -> list[str]:
-    """Let the engine look again when the library has lost what the state believes in, so that the next up makes it."""
-    if settings.oven is OvenKind.CLOUD_BUILD or not deployment.get("resources"):
-        return []
-    from bakery.library.local.library import LocalLibrary
-
-    library = LocalLibrary(settings)
     gone = lost(deployment, [image.name for image in library.images()], library.families())
     if gone:
-        command = ["pulumi", "refresh", "--yes", "--skip-preview", "--non-interactive", "--stack", settings.stack]
+        stack = backend.settings.stack
+        command = ["pulumi", "refresh", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
         process.output(command, cwd=root, timeout=REFRESH_SECONDS)
     return [f"the library has lost {what}; it is made again" for what in gone]
 
@@ -202,9 +173,9 @@ def recover(root: Path, stack: str, backend_url: str) -> list[str]:
         said, free = clear_locks(backend, stack, socket.gethostname())
         if free and pending(stored(backend, stack)):
             said += clear_pending(root, stack)
-    settings = from_file(root, stack)
-    said += clear_leftovers(settings) + repair_library(settings)
-    return said + (refresh_lost(root, settings, stored(backend, stack)) if backend and free else [])
+    chosen = choose(from_file(root, stack))
+    said += chosen.recover()
+    return said + (refresh_lost(root, chosen, stored(backend, stack)) if backend and free else [])
 
 
 def _free(stack: str, backend_url: str) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bakery import library as libraries
+from bakery.backends.base import Backend
 from bakery.errors import BakeryError, UnknownFamily
-from bakery.fluid_run import clusters
 from bakery.fluid_run.base import Cluster
 from bakery.fluid_run.runner import run
 from bakery.library.base import ImageRecord
@@ -33,14 +32,14 @@ class Retested:
 
 
 def retest(
-    wanted: str, settings: Settings, activity: Activity, hold: Callable[[Cluster], None] | None = None
+    wanted: str, backend: Backend, activity: Activity, hold: Callable[[Cluster], None] | None = None
 ) -> Retested:
     """Run today's tests of its recipe on the image that ``wanted`` fits; stored and recorded as those of an ``up``.
 
     ``hold`` may keep the cluster up, as in :func:`bakery.fluid_run.runner.run`. Raises InputError (there are no tests,
     the recipe is wrong) and BakeryError (there is no such image); what the run itself ends with is in the outcome.
     """
-    shelf = libraries.make(settings)
+    settings, shelf = backend.settings, backend.library()
     name = pick(wanted, shelf.images(), shelf.families())
     image = shelf.find(name)
     if image is None:
@@ -48,7 +47,7 @@ def retest(
     order = order_for(image, settings)
     results: list[RunResult] = []
     error: BakeryError | None = None
-    cluster = clusters.make(settings, open_shell=hold is not None)
+    cluster = backend.clusters(open_shell=hold is not None)
     prove = partial(run, stack=settings.stack, told=results.append)
     try:
         (partial(prove, hold=hold) if hold else prove)(order, shelf, cluster, StatePaths(settings.state), activity)

@@ -14,6 +14,7 @@ setting ``fake`` scripts it::
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,25 +44,28 @@ class FakeOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """As :meth:`bakery.ovens.base.Oven.bake`; the image is a small JSON file."""
-        return single_flight.bake_once(order, activity, self.state, self.library, lambda: self._bake(order, activity))
+        with contextlib.ExitStack() as held:
+            return single_flight.bake_once(
+                order, activity, self.state, self.library, lambda: self._bake(order, activity, held)
+            )
 
-    def _bake(self, order: BakeOrder, activity: Activity) -> Path:
+    def _bake(self, order: BakeOrder, activity: Activity, held: contextlib.ExitStack) -> Path:
+        """Return the image, a file in a scratch folder that is deleted when ``held`` is closed."""
         script: Mapping[str, Any] = self.settings.fake.get("bakes", {}).get(order.package, {})
         check_sources(order.files)
-        with scratch.folder(self.state, order.name) as work:
-            log = self._log(order)
-            phases = self.settings.fake.get("phases", PHASES)
-            seconds = float(script.get("seconds", self.settings.fake.get("seconds", 0)))
-            for phase in phases:
-                activity.say(phase)
-                with log.open("a", encoding="utf-8") as sink:
-                    print(f"fake: {phase}", file=sink)
-                activity.sleep(seconds / len(phases))
-            self._fail(order, script, log)
-            # In the library's file system and outside of `work`, so that it outlives this function.
-            image = self.state.work / f"{work.name}.image"
-            image.write_text(json.dumps({"image": order.name, "digest": order.digest}), encoding="utf-8")
-            return image
+        work = held.enter_context(scratch.folder(self.state, order.name))
+        log = self._log(order)
+        phases = self.settings.fake.get("phases", PHASES)
+        seconds = float(script.get("seconds", self.settings.fake.get("seconds", 0)))
+        for phase in phases:
+            activity.say(phase)
+            with log.open("a", encoding="utf-8") as sink:
+                sink.write(f"fake: {phase}\n")
+            activity.sleep(seconds / len(phases))
+        self._fail(order, script, log)
+        image = work / "image"
+        image.write_text(json.dumps({"image": order.name, "digest": order.digest}), encoding="utf-8")
+        return image
 
     def _log(self, order: BakeOrder) -> Path:
         self.state.logs.mkdir(parents=True, exist_ok=True)

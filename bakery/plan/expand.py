@@ -21,8 +21,7 @@ from bakery.recipe.templating import (
     resolve,
     substitute,
 )
-from bakery.settings import OvenKind, Settings
-from bakery.settings.google import Bucket
+from bakery.settings import Settings
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
@@ -66,13 +65,12 @@ def spack_variables(settings: Settings) -> dict[str, str]:
     :func:`counted`.
     """
     spack = settings.spack
-    own = f"gs://{settings.google.bucket(Bucket.SPACK_CACHE)}"
     values = {
         "spack_source": spack.source,
         "spack_ref": spack.ref,
         "spack_packages_source": spack.packages_source,
         "spack_packages_ref": spack.packages_ref,
-        "spack_cache": spack.cache or (own if settings.oven is OvenKind.CLOUD_BUILD else ""),
+        "spack_cache": settings.spack_cache,
         "spack_cache_key": spack.cache_key,
         "spack_mirror": spack.mirror,
     }

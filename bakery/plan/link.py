@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from bakery.errors import Problem, Severity
-from bakery.lock.model import Lock, LockedBase, place
+from bakery.lock.model import Lock, LockedBase
 from bakery.plan import graph
 from bakery.plan.graph import Node
 from bakery.plan.model import Base, ImageSummary
@@ -108,7 +108,7 @@ class Bases:
     """
 
     def __init__(self, settings: Settings, lock: Lock, locked: bool) -> None:
-        self.where = place(settings.oven)
+        self.where = settings.bases
         self.hint = f"run: bakery lock --stack {settings.stack}"
         self.lock = lock
         self.locked = locked

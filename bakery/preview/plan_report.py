@@ -10,7 +10,7 @@ from bakery import paths
 from bakery.errors import InputError, Problem
 from bakery.library.base import ImageRecord, Proof
 from bakery.lock import file as lock_file
-from bakery.lock.model import Lock, place
+from bakery.lock.model import Lock
 from bakery.plan.model import ImageSummary
 from bakery.plan.summaries import Memory, outlines
 from bakery.preview import snapshot
@@ -39,7 +39,13 @@ class PlanReport:
         return forecast(self.decisions, self.times)
 
 
-def plan_report(settings: Settings, *, locked: bool = True, library: bool = True, since: str = "") -> PlanReport:
+def _no_library() -> None:
+    """Return None: without a library every image is new."""
+
+
+def plan_report(
+    settings: Settings, library: snapshot.OpenLibrary = _no_library, *, locked: bool = True, since: str = ""
+) -> PlanReport:
     """The report of the stack's plan; problems are in it, errors too.
 
     ``locked`` as in :func:`bakery.plan.plan.draft`, but where nothing was ever locked a plan goes on all the same.
@@ -50,7 +56,7 @@ def plan_report(settings: Settings, *, locked: bool = True, library: bool = True
         known = memory(settings.packages, paths.cache(), f"plan-{settings.stack}")
         images, found = _planned(settings, known, locked=locked)
         known.write()
-    held = snapshot.read(settings, images) if library else snapshot.LibrarySnapshot()
+    held = snapshot.read(settings, library, images)
     before = _of_revision(settings, since) if since else held
     return PlanReport(before.decide(images), (*found, *before.problems), held.times, since)
 
@@ -60,7 +66,7 @@ def _planned(
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
     packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
-    must_be_locked = locked and bool(lock.bases.get(place(settings.oven)))
+    must_be_locked = locked and bool(lock.bases.get(settings.bases))
     return outlines(settings, packages, lock, known, locked=must_be_locked, each=fork_map)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bakery.errors import BakeryError, Problem, Severity
@@ -12,7 +12,7 @@ from bakery.plan.model import ImageSummary
 from bakery.preview.decide import decide
 from bakery.preview.model import Decision
 from bakery.recipe.parse.findings import one_line
-from bakery.settings import OvenKind, Settings
+from bakery.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,17 @@ class LibrarySnapshot:
         return decide(planned, self.images, self.families, self.proven, self.tests)
 
 
-def read(settings: Settings, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
-    """The shelf as a plan of these images needs it; an empty one when there is no library yet, or no answer."""
-    if settings.oven is not OvenKind.CLOUD_BUILD and not StatePaths(settings.state).library.is_dir():
-        return LibrarySnapshot()
-    try:
-        from bakery.library import make  # SQLite or Google's clients: not needed without a library
+OpenLibrary = Callable[[], Library | None]  # returns None if nothing was ever published
 
-        found = _read(make(settings), planned)
-        return replace(found, tests=_tests(settings, planned, found.proven))
+
+def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
+    """Return the library as a plan of these images needs it; empty if it does not exist yet or can't be reached."""
+    try:
+        library = open_library()
+        if library is None:
+            return LibrarySnapshot()
+        snapshot = _read(library, planned)
+        return replace(snapshot, tests=_tests(settings, planned, snapshot.proven))
     except (BakeryError, ImportError) as error:
         return LibrarySnapshot(problems=(_unknown(error),))
 

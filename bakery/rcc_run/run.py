@@ -25,7 +25,7 @@ from bakery.rcc_run.arguments import DEFAULT_TFVARS, EPHEMERAL, STATIC, WHERE, A
 from bakery.recipe.model import Suite, SuiteJob
 from bakery.recipe.parse.findings import Findings
 from bakery.results.model import RunResult
-from bakery.settings import GoogleSettings, OvenKind, Settings, from_file
+from bakery.settings import GoogleSettings, Settings, from_file, parse
 from bakery.settings.google import Duty
 
 STATE = ".fluid-run"  # in the workspace: machines' logs stay for the steps that follow, and are not sent to a cluster
@@ -56,16 +56,8 @@ def settings(given: Arguments, top: Path, stack: str) -> Settings:
         subnetwork=_subnetwork(given) or base.subnetwork,
         accounts=accounts,
     )
-    return Settings(
-        stack=stack,
-        root=top,
-        oven=OvenKind.CLOUD_BUILD,
-        packages=top / "packages",
-        common=top / "common",
-        state=top / STATE,
-        lock=top / "bakery.lock",
-        google=google,
-    )
+    needed = {"project": google.project, "region": google.region}
+    return replace(parse({"oven": "cloud-build", "state": STATE, "google": needed}, stack, top), google=google)
 
 
 def _subnetwork(given: Arguments) -> str:

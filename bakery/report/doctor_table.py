@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bakery.operations.doctor import Check, Condition
+from bakery.backends.checks import Check, Condition
 
 COLOURS = {Condition.OK: "green", Condition.WARNING: "yellow", Condition.MISSING: "red"}
 

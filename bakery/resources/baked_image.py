@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
-from bakery import library, ovens
+from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.library.base import ImageState
 from bakery.orders import files as order_files
@@ -30,14 +30,14 @@ class BakedImageProvider(BakeryProvider):
         stack = settings(props["urn"])
         order = bake_from_json(read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         with progress.activity(props["urn"], order.name) as activity:
-            bake = ovens.make(stack).bake(order, activity)
+            bake = backend(stack).oven().bake(order, activity)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """Keep the resource unless it is certain that the image is gone."""
         try:
-            found = library.make(settings(props["urn"])).find(id_)
+            found = backend(settings(props["urn"])).library().find(id_)
         except Uncertain as error:
             progress.engine().warn(props["urn"], f"not known whether {id_} is there, kept: {error}")
             return ReadResult(id_, props)
@@ -48,7 +48,7 @@ class BakedImageProvider(BakeryProvider):
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Deprecate the image unless a family points at it; only retention takes files away."""
-        if library.make(settings(_props["urn"])).deprecate(_id):
+        if backend(settings(_props["urn"])).library().deprecate(_id):
             progress.engine().status(_props["urn"], f"{_id} is deprecated, its file stays until retention")
         else:
             progress.engine().status(_props["urn"], f"{_id} is kept as it is: a family points at it, or it is gone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
-from bakery import library
+from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.library.base import Proof
 from bakery.orders import files as order_files
@@ -29,24 +29,23 @@ class FluidRunTestProvider(BakeryProvider):
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this very image has passed these very tests before."""
         # Imported here: the program, which only declares, starts faster.
-        from bakery.fluid_run import clusters
         from bakery.fluid_run.runner import run as run_tests
 
         stack = settings(props["urn"])
         paths = StatePaths(stack.state)
         order = test_from_json(read_order(order_files.test_file(paths, props["image"], props["tests"])))
-        shelf = library.make(stack)
+        shelf = backend(stack).library()
         run = standing_run(shelf, order)
         if run is None:
             with progress.activity(props["urn"], f"Fluid-Run of {order.image}") as activity:
-                run = run_tests(order, shelf, clusters.make(stack), paths, activity, stack=stack.stack)
+                run = run_tests(order, shelf, backend(stack).clusters(), paths, activity, stack=stack.stack)
         return CreateResult(f"{order.image}-{props['tests']}", {**props, "run": run.run_id})
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """Keep the resource unless it is certain that the image is gone or no longer proven."""
         try:
-            found = library.make(settings(props["urn"])).find(props["image"])
+            found = backend(settings(props["urn"])).library().find(props["image"])
         except Uncertain as error:
             progress.engine().warn(props["urn"], f"not known whether {props['image']} is there, kept: {error}")
             return ReadResult(id_, props)

@@ -8,26 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bakery.paths import StatePaths
+from bakery.backends.base import Backend
 from bakery.plan.model import ImagePlan, Plan
 from bakery.recipe.model import Partition
-from bakery.settings import OvenKind, Settings
 
 
-def link(settings: Settings, name: str, digest: str) -> str:
-    """Where an image is: the name Compute Engine and Terraform take, or the local library's file."""
-    if settings.oven is OvenKind.CLOUD_BUILD:
-        return f"projects/{settings.google.project}/global/images/{name}"
-    return str(StatePaths(settings.state).library / "images" / f"{digest}.qcow2")
-
-
-def images(settings: Settings, plan: Plan, names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def images(backend: Backend, plan: Plan, names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Family to what stands behind it. ``names`` maps the families that are promoted to their image's name."""
     return {
         image.family: {
             "image": names[image.family],
             "digest": image.digest,
-            "link": link(settings, names[image.family], image.digest),
+            "link": backend.image_link(names[image.family], image.digest),
             "package": image.package,
             "variant": image.variant,
             "tested": image.tests is not None,
@@ -37,7 +29,7 @@ def images(settings: Settings, plan: Plan, names: Mapping[str, str]) -> dict[str
     }
 
 
-def rcc_tf(settings: Settings, plan: Plan, names: Mapping[str, str]) -> dict[str, Any]:
+def rcc_tf(backend: Backend, plan: Plan, names: Mapping[str, str]) -> dict[str, Any]:
     """The variables that an rcc-tf configuration takes for a cluster of these images.
 
     Controller and login boot from the first image (the one most others are baked from, as a parent stands first); all
@@ -48,9 +40,9 @@ def rcc_tf(settings: Settings, plan: Plan, names: Mapping[str, str]) -> dict[str
     if not there:
         return {}
     first = there[0]
-    main = link(settings, names[first.family], first.digest)
+    main = backend.image_link(names[first.family], first.digest)
     partitions = [
-        _partition(settings, image, names[image.family], partition, title)
+        _partition(backend, image, names[image.family], partition, title)
         for image in (there[1:] or there)
         for title, partition in _titled(image)
     ]
@@ -64,12 +56,12 @@ def _titled(image: ImagePlan) -> Sequence[tuple[str, Partition]]:
     return [(f"{image.family}-{partition.name}", partition) for partition in partitions]
 
 
-def _partition(settings: Settings, image: ImagePlan, name: str, partition: Partition, title: str) -> dict[str, Any]:
-    zones = settings.google.zones
+def _partition(backend: Backend, image: ImagePlan, name: str, partition: Partition, title: str) -> dict[str, Any]:
+    zones = backend.settings.google.zones
     return {
         "name": title,
         "machine_type": partition.machine_type or "n2-standard-4",
-        "image": link(settings, name, image.digest),
+        "image": backend.image_link(name, image.digest),
         "image_hyperthreads": False,
         "static_node_count": 0,
         "max_node_count": partition.nodes,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pulumi
 
+from bakery.backends import backend
 from bakery.preview import snapshot
 from bakery.preview.model import Action, Decision
 from bakery.resources.program import Declared
@@ -16,7 +17,7 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     """Say of each image that is not kept why; nothing but in a preview, as an ``up`` shows what it does."""
     if not pulumi.runtime.is_dry_run():
         return
-    held = snapshot.read(settings, [one.image for one in declared])
+    held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
     for problem in held.problems:
         pulumi.log.warn(str(problem))
     for one, decision in zip(declared, held.decide([one.image for one in declared]), strict=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pulumi
 
+from bakery.backends import backend
 from bakery.errors import BakeryError
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
@@ -16,7 +17,7 @@ from bakery.resources import continue_on_error, outputs, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
-from bakery.settings import OvenKind, Settings
+from bakery.settings import Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
 
@@ -51,7 +52,7 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     test and for the promotion of the parent, so that no family points at an image whose base is not proven.
     """
     sdk_noise.silence_debug()
-    ready = _infrastructure(settings, plan)
+    ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
     made: dict[str, Declared] = {}
     for image in plan.images:
@@ -62,17 +63,8 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     return tuple(made.values())
 
 
-def _infrastructure(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ...]:
-    """What bakes on Google Cloud wait for; nothing elsewhere."""
-    if settings.oven is not OvenKind.CLOUD_BUILD:
-        return ()
-    from bakery.infrastructure import bakery  # here: pulumi_gcp is large, and only this oven needs it
-
-    return bakery.declare(settings, plan).ready
-
-
 def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource], settings: Settings) -> Declared:
-    where, consumers = _where(settings), settings.google.consumer_members
+    where, consumers = backend(settings).location, settings.google.consumer_members
     baked = BakedImage(
         image.family,
         {
@@ -103,11 +95,6 @@ def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resou
     return Declared(image, baked, tested, promoted)
 
 
-def _where(settings: Settings) -> dict[str, str]:
-    """The project that the library is in; nothing for the library of this machine."""
-    return {"project": settings.google.project} if settings.oven is OvenKind.CLOUD_BUILD else {}
-
-
 def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:
     if image.tests is None:
         return None
@@ -134,8 +121,12 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> No
     A family whose bake, test or promotion failed is shown as it stands: consumers go on with the image before.
     """
     standing = pulumi.Output.all(**{one.image.family: _standing(settings, one) for one in declared})
-    pulumi.export("images", standing.apply(lambda found: outputs.images(settings, *_as_it_stands(plan, found))))
-    pulumi.export("rcc_tf", standing.apply(lambda found: outputs.rcc_tf(settings, *_as_it_stands(plan, found))))
+    pulumi.export(
+        "images", standing.apply(lambda found: outputs.images(backend(settings), *_as_it_stands(plan, found)))
+    )
+    pulumi.export(
+        "rcc_tf", standing.apply(lambda found: outputs.rcc_tf(backend(settings), *_as_it_stands(plan, found)))
+    )
 
 
 def _standing(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
@@ -145,10 +136,8 @@ def _standing(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
 
 
 def _before(settings: Settings, family: str) -> list[str]:
-    from bakery import library  # here: only asked after a failure
-
     try:
-        shelf = library.make(settings)
+        shelf = backend(settings).library()
         name = shelf.families().get(family)
         image = shelf.find(name) if name else None
     except BakeryError as error:

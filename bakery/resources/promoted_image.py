@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from bakery import library
+from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, difference, reports_errors, settings
@@ -38,7 +38,7 @@ class PromotedImageProvider(BakeryProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         """What the family points at now, so that the next ``up`` moves it back; kept when that is not known."""
         try:
-            now = library.make(settings(props["urn"])).families().get(id_)
+            now = backend(settings(props["urn"])).library().families().get(id_)
         except Uncertain as error:
             progress.engine().warn(props["urn"], f"not known where {id_} points, kept: {error}")
             return ReadResult(id_, props)
@@ -47,12 +47,12 @@ class PromotedImageProvider(BakeryProvider):
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Give the family back to the newest proven image that is left, if it still points at this one."""
-        now = library.make(settings(_props["urn"])).unpromote(_props["image"], _id)
+        now = backend(settings(_props["urn"])).library().unpromote(_props["image"], _id)
         progress.engine().status(_props["urn"], f"{_id} points at {now or 'no image'} now")
 
     @staticmethod
     def _promote(props: Props, gone: Sequence[str]) -> Props:
-        shelf = library.make(settings(props["urn"]))
+        shelf = backend(settings(props["urn"])).library()
         before = shelf.promote(props["image"], props["family"])
         if gone or props.get("consumers"):
             shelf.share(props["image"], props.get("consumers") or (), gone)

@@ -7,13 +7,13 @@ from bakery.settings.model import (
     Accelerator,
     GoogleSettings,
     LocalSettings,
-    OvenKind,
     Settings,
     SpackSettings,
     from_file,
     from_pulumi,
     parse,
 )
+from bakery.settings.oven import OvenKind, Place
 
 __all__ = [
     "GROUPS",
@@ -23,6 +23,7 @@ __all__ = [
     "GoogleSettings",
     "LocalSettings",
     "OvenKind",
+    "Place",
     "Settings",
     "SpackSettings",
     "from_file",

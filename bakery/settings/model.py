@@ -18,20 +18,13 @@ from bakery.errors import InputError, Problem
 from bakery.settings import google as google_terms
 from bakery.settings import google_names
 from bakery.settings.google import Bucket, Connection, Duty
+from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 
 if TYPE_CHECKING:
     import pulumi
 
 PROJECT = "image-bakery"
-
-
-class OvenKind(StrEnum):
-    """Who bakes."""
-
-    LOCAL = "local"
-    CLOUD_BUILD = "cloud-build"
-    FAKE = "fake"
 
 
 class Accelerator(StrEnum):
@@ -160,6 +153,17 @@ class Settings:
     google: GoogleSettings = GoogleSettings()
     fake: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def bases(self) -> Place:
+        """The part of the lock file that the stack's base images are in."""
+        return self.oven.bases
+
+    @property
+    def spack_cache(self) -> str:
+        """The address of the cache of built Spack packages; empty if there is none."""
+        bucket = self.oven.spack_bucket
+        return self.spack.cache or (f"gs://{self.google.bucket(bucket)}" if bucket else "")
+
 
 def _local(reader: Reader) -> LocalSettings:
     return LocalSettings(
@@ -241,10 +245,11 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
         google=_google(google),
         fake=top.mapping("fake"),
     )
-    if settings.oven is OvenKind.CLOUD_BUILD:
-        for key in ("project", "region"):
-            if not google.text(key):
-                google.wrong(key, "is missing", f"run: pulumi config set --path '{PROJECT}:google.{key}' ...")
+    groups = {"local": local, "spack": spack, "google": google}
+    for name in settings.oven.required:
+        group, _, key = name.partition(".")
+        if not groups[group].text(key):
+            groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{PROJECT}:{name}' ...")
     for reader in (local, spack, google, top):
         reader.done()
     if problems:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery import ovens
+from bakery.backends import backend
 from bakery.errors import BakeFailed, InputError, Interrupted
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.build import to_json
@@ -62,7 +62,7 @@ class Kitchen:
         return order(package, files)
 
     def bake(self, wanted: BakeOrder, activity: Activity | None = None) -> BakeOutcome:
-        return ovens.make(self.settings).bake(wanted, activity or Activity()).outcome
+        return backend(self.settings).oven().bake(wanted, activity or Activity()).outcome
 
     def leftovers(self) -> list[str]:
         """Scratch folders and machines that are there now."""
@@ -86,7 +86,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 def test_a_bake_publishes_a_candidate_and_a_second_one_adopts_it(kitchen: Kitchen):
     wanted = kitchen.order("good")
     phases: list[str] = []
-    done = ovens.make(kitchen.settings).bake(wanted, Activity(phases.append))
+    done = backend(kitchen.settings).oven().bake(wanted, Activity(phases.append))
     assert done.outcome is BakeOutcome.BAKED and done.name == wanted.name and done.seconds > 0
     found = kitchen.library.find(wanted.name)
     assert found is not None
@@ -164,13 +164,13 @@ def test_a_file_that_changed_after_the_plan_is_not_baked(kitchen: Kitchen):
 CHILD = """
 import json, sys
 from pathlib import Path
-from bakery import ovens
+from bakery.backends import backend
 from bakery.progress.activity import Activity
 from bakery.orders.build import bake_from_json
 from bakery.settings import parse
 values, folder, order = json.loads(sys.stdin.read())
 activity = Activity(lambda phase: print(phase, flush=True))
-ovens.make(parse(values, "test", Path(folder))).bake(bake_from_json(order), activity)
+backend(parse(values, "test", Path(folder))).oven().bake(bake_from_json(order), activity)
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bakery.backends import backend
 from bakery.preview.model import Decision
 from bakery.preview.plan_report import plan_report
 from bakery.settings import from_file
@@ -9,7 +10,8 @@ from tests.support.workshop import STACK, Workshop
 
 
 def decisions(workshop: Workshop) -> tuple[Decision, ...]:
-    report = plan_report(from_file(workshop.folder, STACK))
+    settings = from_file(workshop.folder, STACK)
+    report = plan_report(settings, backend(settings).existing_library)
     assert not [problem for problem in report.problems if problem.severity == "error"]
     return report.decisions
 

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "preview": (*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
     "backends": (
         *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
-        *("ovens", "fluid_run", "preview"),
+        *("infrastructure", "ovens", "fluid_run", "preview"),
     ),
     "resources": (
         *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library", "infrastructure"),
@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
         *("ovens", "fluid_run", "preview", "backends"),
     ),
-    "report": (*WORDS, "recipe", "results", "plan", "library", "preview", "operations"),
+    "report": (*WORDS, "recipe", "results", "plan", "library", "preview", "backends", "operations"),
     "cli": (*WORDS, "settings", "results", "preview", "backends", "operations", "report"),
     "rcc_run": (
         *(*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "backends"),

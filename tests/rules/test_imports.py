@@ -112,11 +112,15 @@ def test_google_clients_are_made_in_one_place() -> None:
 def test_googles_libraries_are_not_loaded_by_the_local_bakery() -> None:
     """The command line and the dev stack must not pay for them: a second or more."""
     for name in (
-        "bakery.ovens",
-        "bakery.library",
+        "bakery.backends",
+        "bakery.backends.local.backend",
+        "bakery.backends.google.backend",
+        "bakery.ovens.local.oven",
+        "bakery.library.local.library",
         "bakery.plan.plan",
         "bakery.recipe.load",
-        "bakery.fluid_run.clusters",
+        "bakery.fluid_run.clusters.local",
+        "bakery.fluid_run.runner",
     ):
         assert name in source_tree.modules(), name
         seen: set[str] = set()

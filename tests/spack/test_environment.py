@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery import library, ovens
-from bakery.fluid_run import clusters, runner
+from bakery.backends import backend
+from bakery.fluid_run import runner
 from bakery.library.local.library import LocalLibrary
 from bakery.lock import file as lock_file
 from bakery.orders.build import bake_order, test_order
@@ -88,9 +88,9 @@ class Kitchen:
         activity = Activity(lambda phase: print(phase, flush=True))
         orders = [bake_order(image) for image in made.images]
         bring(orders[0], settings)
-        baked = [ovens.make(settings).bake(order, activity) for order in orders]
+        baked = [backend(settings).oven().bake(order, activity) for order in orders]
         assert baked[-1].outcome is BakeOutcome.BAKED
-        shelves, machines = library.make(settings), clusters.make(settings)
+        shelves, machines = backend(settings).library(), backend(settings).clusters()
         run = runner.run(test_order(made.images[-1]), shelves, machines, StatePaths(settings.state), activity)
         print(f"{baked[-1].name}: {baked[-1].seconds / 60:.1f} min to bake, stages of the test: {run.timings}")
         return baked[-1].name, Path(str(baked[-1].log)).read_text(encoding="utf-8"), run

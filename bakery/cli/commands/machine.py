@@ -11,9 +11,11 @@ from bakery.cli.console import FAILED
 
 def doctor(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
     """What this machine lacks to bake and test, and how to get it."""
-    from bakery.operations.doctor import Condition, checks
+    from bakery.backends import backend
+    from bakery.backends.checks import Condition
+    from bakery.operations.doctor import checks
 
-    found = checks(settings_of(stack))
+    found = tuple(checks(backend(settings_of(stack))))
     if as_json:
         print_json([check.to_json() for check in found])
     else:

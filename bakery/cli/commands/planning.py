@@ -25,6 +25,7 @@ def plan(  # noqa: PLR0917  options, not positions
     since: Annotated[str, typer.Option(help="Compare with the recipes of a git revision.", show_default=False)] = "",
 ) -> None:
     """What would be baked, and why. Needs no engine and no stack; changes nothing."""
+    from bakery.backends import backend
     from bakery.preview.plan_report import plan_report
     from bakery.report import plan as reports
 
@@ -37,7 +38,8 @@ def plan(  # noqa: PLR0917  options, not positions
     settings = other_tree(settings_of(stack), packages, common)
     settings = replace(settings, select=()) if every else settings
     # Neither another tree nor a package that the stack leaves out needs a lock: an unlocked base hides no plan.
-    report = plan_report(settings, locked=packages is None and not every, library=library, since=since)
+    stored = backend(settings).existing_library if library else lambda: None
+    report = plan_report(settings, stored, locked=packages is None and not every, since=since)
     found = reports.to_json(report)
     wrong = any(problem["severity"] == "error" for problem in found["problems"])
     if as_json:
@@ -63,10 +65,11 @@ def lock(
     every: Every = False,
 ) -> None:
     """Look up the external base images and pin them in the lock file."""
+    from bakery.backends import backend
     from bakery.operations.lock import relock
 
     settings = settings_of(stack)
-    result = relock(replace(settings, select=()) if every else settings, write=not check)
+    result = relock(backend(replace(settings, select=()) if every else settings), write=not check)
     for line in result.lines:
         sys.stdout.write(line + "\n")
     for problem in result.problems:

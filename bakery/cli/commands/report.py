@@ -19,11 +19,11 @@ def report(
 
     The page is one file that loads nothing from elsewhere; a run overwrites it.
     """
-    from bakery.library import make
+    from bakery.backends import backend
     from bakery.report.html import render
     from bakery.report.library import report as library_report
 
-    library = make(settings_of(stack))
+    library = backend(settings_of(stack)).library()
     page = render(library_report(library), library.now())
     html.mkdir(parents=True, exist_ok=True)
     file = html / "index.html"

@@ -25,7 +25,7 @@ def bake(
 
     An image stays a candidate: `pulumi up` tests it and puts it into its family.
     """
-    from bakery import ovens
+    from bakery.backends import backend
     from bakery.cli.commands.board import Board
     from bakery.operations.bake import bake_all, planned
     from bakery.report import bake as reports
@@ -35,7 +35,7 @@ def bake(
     with cancel_on_signal() as cancelled, Board(cancelled) as board:
         done = bake_all(
             images,
-            ovens.make(settings),
+            backend(settings).oven(),
             lambda image: board.watch(image.family),
             lambda family: f"bakery bake {family} --stack {stack}",
         )
@@ -59,6 +59,7 @@ def test(
     as_json: AsJson = False,
 ) -> None:
     """Run the tests of an image once more, store what came out, and show the jobs."""
+    from bakery.backends import backend
     from bakery.cli.commands.board import Board
     from bakery.operations.test import retest
     from bakery.report.run_table import render, summary
@@ -76,7 +77,7 @@ def test(
             while not cancelled.wait(LOOK_SECONDS):
                 pass
 
-        done = retest(image, settings, activity, hold if keep else None)
+        done = retest(image, backend(settings), activity, hold if keep else None)
     if done.result is not None:
         if as_json:
             print_json(to_json(done.result))

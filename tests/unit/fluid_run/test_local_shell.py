@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bakery.backends import backend
 from bakery.errors import InfrastructureFailed
-from bakery.fluid_run.clusters import make
 from bakery.fluid_run.clusters.local import LocalClusters, machine
 from bakery.fluid_run.clusters.run_spec import MachineSpec, Role
 from bakery.host import boot_files, process
@@ -42,7 +42,7 @@ def test_the_open_shell_is_a_socket_in_the_runs_folder(tmp_path: Path, monkeypat
 def test_it_is_off_unless_keep_is_given(tmp_path: Path) -> None:
     settings = parse({"oven": "local"}, "dev", tmp_path)
     for wanted in (False, True):
-        made = make(settings, open_shell=wanted)
+        made = backend(settings).clusters(open_shell=wanted)
         assert isinstance(made, LocalClusters) and made.open_shell is wanted
 
 

@@ -21,6 +21,7 @@ import yaml
 from google.cloud.devtools import cloudbuild_v1
 from pulumi.runtime import mocks as runtime_mocks
 
+from bakery.backends import backend
 from bakery.host.google import Google
 from bakery.infrastructure.triggers import BUILDER_TAG, Triggers, builder_image
 from bakery.lock import file as lock_file
@@ -224,7 +225,7 @@ def test_what_a_trigger_bakes_is_adopted_by_an_up(
 ) -> None:
     builds.script(server.cloud, lambda _build: Course(makes_image="_IMAGE_NAME" in _build.get("substitutions", {})))
     settings = from_file(checkout.root, "gcp")
-    before = plan_report(settings)
+    before = plan_report(settings, backend(settings).existing_library)
     assert [one.action for one in before.decisions] == [Action.BAKE, Action.BAKE]
     trigger = trigger_of(checkout, "app")
     request = {key: trigger["build"][key] for key in ("steps", "timeout", "options")}
@@ -234,7 +235,7 @@ def test_what_a_trigger_bakes_is_adopted_by_an_up(
     )
     assert started(operation.metadata.build, monkeypatch) == 0
 
-    base, app = plan_report(settings).decisions
+    base, app = plan_report(settings, backend(settings).existing_library).decisions
     assert (base.action, app.action) == (Action.ADOPT, Action.TEST)
     assert app.reasons == ("baked, and not tested yet",)
     submitted = sum(1 for _, name, _ in server.cloud.calls if name.endswith("builds.create"))

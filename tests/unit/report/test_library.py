@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 from rich.console import Console
 
+from bakery.backends.local import logs
 from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.library import LocalLibrary
-from bakery.operations import logs
 from bakery.paths import StatePaths
 from bakery.recipe.model import Metric
 from bakery.report import html, library, library_table
@@ -265,9 +265,11 @@ def state_of(made: LocalLibrary) -> StatePaths:
 @pytest.mark.parametrize("wanted", ["hpcc-1"])
 def test_logs_are_found_by_name(kept: LocalLibrary, wanted: str) -> None:
     found = logs.find(kept, state_of(kept), wanted)
-    assert found.bake is not None
-    assert found.bake.read_text() == "baked"
-    assert [(run.run_id, [file.name for file in run.files]) for run in found.runs] == [("run-1", ["controller.log"])]
+    assert found.bake.endswith("/hpcc-1.log")
+    assert found.read() == b"baked"
+    assert [(run.run_id, [Path(file).name for file in run.files]) for run in found.runs] == [
+        ("run-1", ["controller.log"])
+    ]
 
 
 def test_what_the_bake_brought_back_stands_by_its_log(kept: LocalLibrary) -> None:
@@ -275,7 +277,7 @@ def test_what_the_bake_brought_back_stands_by_its_log(kept: LocalLibrary) -> Non
     lock = kept.files.kept("hpcc-1") / "spack.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
-    assert logs.find(kept, state_of(kept), "hpcc-1").kept == (lock,)
+    assert logs.find(kept, state_of(kept), "hpcc-1").kept == (str(lock),)
 
 
 def test_logs_of_a_family_are_those_of_its_image(kept: LocalLibrary) -> None:
@@ -287,7 +289,7 @@ def test_logs_of_a_family_are_those_of_its_image(kept: LocalLibrary) -> None:
 def test_logs_of_a_failed_bake_are_found_without_a_record(kept: LocalLibrary) -> None:
     found = logs.find(kept, state_of(kept), "broken")
     assert (found.image, found.runs) == ("broken-9", ())
-    assert found.bake is not None
+    assert found.bake
 
 
 def test_logs_that_do_not_fit_one_image_are_an_error(kept: LocalLibrary) -> None:

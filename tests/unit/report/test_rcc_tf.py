@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bakery.backends import backend
 from bakery.errors import BakeryError
 from bakery.lock.model import Lock, Place
 from bakery.plan.plan import make
@@ -123,7 +124,7 @@ def test_the_stacks_own_output_is_taken(partitions: tuple[Partition, ...]) -> No
         plan_builders.recipe("rcc-debian"), plan_builders.recipe("hpcc", "rcc-debian", suite=suite)
     )
     plan = make(settings, recipes, lock)
-    made = bakery_outputs.rcc_tf(settings, plan, {image.family: image.name for image in plan.images})
+    made = bakery_outputs.rcc_tf(backend(settings), plan, {image.family: image.name for image in plan.images})
     written = json.loads(rcc_tf.render(made, "demo", "some-project", "us-west1-b"))
     assert len(written["partitions"]) == len(partitions)
     assert written["controller_image"] == f"projects/some-project/global/images/{plan.images[0].name}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bakery.backends import backend
 from bakery.plan.plan import make
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.resources.outputs import images, rcc_tf
@@ -9,11 +10,12 @@ JOB = SuiteJob("app", "true", "app")
 CLUSTER = ClusterShape((Partition("small", 2, machine_type="c2-standard-4"), Partition("big", 8, zone="z")))
 GIVEN = recipes(recipe("base"), recipe("app", "base", suite=Suite((JOB,), CLUSTER)), recipe("bare", "base", suite=None))
 PLAN = make(settings(), GIVEN, LOCK)
+BACKEND = backend(settings())
 NAMES = {image.family: image.name for image in PLAN.images}
 
 
 def test_images_name_what_stands_behind_a_family() -> None:
-    found = images(settings(), PLAN, NAMES)
+    found = images(BACKEND, PLAN, NAMES)
     assert set(found) == {"base", "app", "bare"}
     assert found["app"]["image"] == NAMES["app"]
     assert found["app"]["link"].endswith(f"{found['app']['digest']}.qcow2")
@@ -21,13 +23,13 @@ def test_images_name_what_stands_behind_a_family() -> None:
 
 
 def test_what_is_not_promoted_is_left_out() -> None:
-    assert set(images(settings(), PLAN, {"base": "base-1"})) == {"base"}
-    assert rcc_tf(settings(), PLAN, {}) == {}
+    assert set(images(BACKEND, PLAN, {"base": "base-1"})) == {"base"}
+    assert rcc_tf(BACKEND, PLAN, {}) == {}
 
 
 def test_rcc_tf_boots_controller_and_login_from_the_root_and_partitions_from_the_others() -> None:
-    found = rcc_tf(settings(), PLAN, NAMES)
-    links = {family: entry["link"] for family, entry in images(settings(), PLAN, NAMES).items()}
+    found = rcc_tf(BACKEND, PLAN, NAMES)
+    links = {family: entry["link"] for family, entry in images(BACKEND, PLAN, NAMES).items()}
     assert found["controller_image"] == found["login_image"] == links["base"]
     assert {entry["name"]: entry["image"] for entry in found["partitions"]} == {
         "app-small": links["app"],
@@ -44,10 +46,10 @@ def test_rcc_tf_boots_controller_and_login_from_the_root_and_partitions_from_the
 
 
 def test_a_lone_image_is_its_own_partition() -> None:
-    found = rcc_tf(settings(), PLAN, {"base": NAMES["base"]})
+    found = rcc_tf(BACKEND, PLAN, {"base": NAMES["base"]})
     assert [entry["name"] for entry in found["partitions"]] == ["base"]
 
 
 def test_on_google_cloud_a_link_is_what_terraform_takes() -> None:
     google = settings(oven="cloud-build", google={"project": "p", "region": "r"})
-    assert images(google, PLAN, NAMES)["app"]["link"] == f"projects/p/global/images/{NAMES['app']}"
+    assert images(backend(google), PLAN, NAMES)["app"]["link"] == f"projects/p/global/images/{NAMES['app']}"

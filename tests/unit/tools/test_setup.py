@@ -167,8 +167,10 @@ def test_debians_old_go_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def checkout(tmp_path: Path) -> Path:
     """A copy of the set-up scripts, with a table of tools of its own."""
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("pulumi", "language-python"))
-    (tmp_path / "bakery" / "operations").mkdir(parents=True)
-    (tmp_path / "bakery" / "operations" / "system_tools.tsv").write_text("# a comment\nsh\tdash\truns scripts\n")
+    (tmp_path / "bakery" / "backends" / "local").mkdir(parents=True)
+    (tmp_path / "bakery" / "backends" / "local" / "system_tools.tsv").write_text(
+        "# a comment\nsh\tdash\truns scripts\n"
+    )
     return tmp_path
 
 
@@ -197,7 +199,7 @@ def test_a_missing_package_is_installed_with_apt_and_the_reason_is_said(checkout
             + ('[ "$1" != -n ] || shift; "$@"\n' * (name == "sudo"))
         )
         (programs / name).chmod(0o755)
-    with (checkout / "bakery" / "operations" / "system_tools.tsv").open("a") as table:
+    with (checkout / "bakery" / "backends" / "local" / "system_tools.tsv").open("a") as table:
         table.write("no-such-program\tthe-package\tbakes bread\n")
     done = system(checkout, f"{programs}:/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
@@ -208,7 +210,7 @@ def test_a_missing_package_is_installed_with_apt_and_the_reason_is_said(checkout
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user, which only root can")
 def test_without_root_the_line_to_run_is_printed(checkout: Path) -> None:
-    with (checkout / "bakery" / "operations" / "system_tools.tsv").open("a") as table:
+    with (checkout / "bakery" / "backends" / "local" / "system_tools.tsv").open("a") as table:
         table.write("no-such-program\tthe-package\tbakes bread\n")
     for path in (checkout, *checkout.parents[:3], *checkout.rglob("*")):
         path.chmod(path.stat().st_mode | 0o055)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
-from bakery.library import make
 from bakery.library.base import ImageState, Proof
 from bakery.library.local import database, files
 from bakery.library.local.database import Database
@@ -25,7 +25,7 @@ from tests.unit.library.conftest import Kitchen
 
 
 def test_make_gives_the_local_library_for_the_fake_oven(kitchen: Kitchen) -> None:
-    assert isinstance(make(kitchen.settings), LocalLibrary)
+    assert isinstance(backend(kitchen.settings).library(), LocalLibrary)
 
 
 def test_a_published_file_moves_below_its_digest_and_nobody_may_write_to_it(kitchen: Kitchen) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bakery.backends import backend
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Interrupted
 from bakery.host.google import Google
-from bakery.operations.recover import clear_leftovers
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.progress.activity import Activity
@@ -88,7 +88,7 @@ def test_the_machine_of_a_build_that_runs_is_left_alone_and_so_is_what_is_nobody
         ended(server.cloud, ID % number, status)
     packer(server.cloud, ID % 9)  # of a build that this project has not
     packer(server.cloud, "mine")
-    said = clear_leftovers(settings(server))
+    said = backend(settings(server)).recover()
     kept = [ID % 0, ID % 1, ID % 9, "mine"]
     assert left(server.cloud) == sorted(f"{kind}/bake-{name}" for kind in ("disks", "instances") for name in kept)
     assert said == [

@@ -1,42 +1,23 @@
-"""The logs of an image of a Google Cloud stack: the newest build that made or tried to make it, and its Fluid-Runs."""
+"""The logs of an image on Google Cloud: the newest build that made or tried to make it, and its Fluid-Runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from google.cloud.devtools import cloudbuild_v1
 
+from bakery.backends.base import ImageLogs, RunLogs
 from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.lookup import pick
 from bakery.ovens.cloud_build.watch import log_of
-from bakery.results.model import RunResult
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
 
 
-@dataclass(frozen=True)
-class CloudLogs:
-    """``url`` and ``text`` of the build's log are empty when no build is known any more.
-
-    ``kept`` are the files that it brought back (``spack.lock``), as gs://...
-    """
-
-    image: str
-    url: str
-    text: str
-    kept: Sequence[str]
-    runs: Sequence[RunResult]
-    results: str  # where the runs' results lie, as gs://...
-
-
-def find(settings: Settings, wanted: str) -> CloudLogs:
-    """The logs of the image that ``wanted`` fits; one whose build failed is found by its name.
-
-    Raises BakeryError when nothing or more than one image fits, Uncertain.
-    """
+def find(settings: Settings, wanted: str) -> ImageLogs:
+    """Return the logs of an image, see :meth:`bakery.backends.base.Backend.logs`."""
     google = Google(settings.google)
     library = ComputeEngineLibrary(settings, google)
     try:
@@ -46,15 +27,14 @@ def find(settings: Settings, wanted: str) -> CloudLogs:
         if not _builds(google, wanted):
             raise
     build = max(_builds(google, name), key=lambda build: (build.create_time, build.id), default=None)
-    bucket = settings.google.bucket(Bucket.ARTIFACTS)
-    return CloudLogs(
-        image=name,
-        url=build.log_url if build else "",
-        text=log_of(google, build).decode("utf-8", "replace") if build else "",
-        kept=_kept(build) if build else (),
-        runs=library.runs(name),
-        results=f"gs://{bucket}/results/{name}/",
+    results = f"gs://{settings.google.bucket(Bucket.ARTIFACTS)}/results/{name}"
+    runs = tuple(
+        RunLogs(run.run_id, run.started, run.verdict, run.reason, (f"{results}/{run.run_id}.json",))
+        for run in library.runs(name)
     )
+    if build is None:
+        return ImageLogs(name, "", bytes, (), runs)
+    return ImageLogs(name, build.log_url, partial(log_of, google, build), _kept(build), runs)
 
 
 def _kept(build: cloudbuild_v1.Build) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""What a back end is: the protocol that the local, the Google Cloud and the fake back end implement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from bakery.backends.checks import Check
+    from bakery.fluid_run.base import Clusters
+    from bakery.library.base import Library
+    from bakery.lock.model import Resolver
+    from bakery.ovens.base import Oven
+    from bakery.plan.model import Plan
+    from bakery.results.model import Verdict
+    from bakery.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunLogs:
+    """A Fluid-Run with the paths or addresses of its files (empty if they were deleted). Times are RFC 3339 in UTC."""
+
+    run_id: str
+    started: str
+    verdict: Verdict
+    reason: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageLogs:
+    """All logs of one image.
+
+    ``bake`` is the path or address of the bake's log, empty if none exists; ``read`` returns the content of that log.
+    ``kept`` are the paths or addresses of the files that the bake brought back (``spack.lock``).
+    """
+
+    image: str
+    bake: str
+    read: Callable[[], bytes]
+    kept: tuple[str, ...]
+    runs: tuple[RunLogs, ...]
+
+
+class Backend(Protocol):
+    """Everything that depends on where a stack's images are baked, tested and kept.
+
+    An implementation is a frozen value made from the settings. Its methods import what they need, so that a plan loads
+    neither Google's clients nor SQLite without need.
+    """
+
+    @property
+    def settings(self) -> Settings:
+        """The stack's settings."""
+        ...
+
+    @property
+    def location(self) -> Mapping[str, str]:
+        """Inputs of all resources that identify the library, e.g. its project; a change of one replaces the image."""
+        ...
+
+    def oven(self) -> Oven:
+        """Return the oven, which bakes images into the library."""
+        ...
+
+    def library(self) -> Library:
+        """Return the library; an empty one if nothing was published yet."""
+        ...
+
+    def existing_library(self) -> Library | None:
+        """Return the library, or None if it is certain, without asking it, that nothing was ever published."""
+        ...
+
+    def local_library(self) -> Library | None:
+        """Return the library if its images are files of this machine, which a person may delete; else None."""
+        ...
+
+    def clusters(self, *, open_shell: bool = False) -> Clusters:
+        """Return the test clusters; ``open_shell`` lets the user log in to their machines."""
+        ...
+
+    def resolver(self) -> Resolver:
+        """Return the resolver of external base images, which needs the network."""
+        ...
+
+    def image_link(self, name: str, digest: str) -> str:
+        """Return the path or address that consumers boot the image from."""
+        ...
+
+    def declare(self, plan: Plan) -> Sequence[Any]:
+        """Declare the infrastructure of the plan in the running Pulumi program; return the resources bakes wait for."""
+        ...
+
+    def logs(self, wanted: str) -> ImageLogs:
+        """Return the logs of the image that ``wanted`` fits: its name, the start of it or of its digest, or a family.
+
+        An image whose bake failed has a log and no record. Raises BakeryError if none or more than one image fits,
+        Uncertain.
+        """
+        ...
+
+    def checks(self) -> Iterator[Check]:
+        """Check what the back end needs of this machine, without changing anything."""
+        ...
+
+    def recover(self) -> list[str]:
+        """Clear what killed bakes, test clusters and publications left; return one line for each thing done."""
+        ...

@@ -1,0 +1,1 @@
+"""The fake back end, which follows a script and needs no machines."""

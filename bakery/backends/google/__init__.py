@@ -1,0 +1,1 @@
+"""The back end on Google Cloud: Cloud Build, Compute Engine and BigQuery."""

@@ -1,0 +1,90 @@
+"""The back end on Google Cloud: Cloud Build bakes, Compute Engine tests and keeps the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bakery.backends.base import ImageLogs
+from bakery.plan.model import Plan
+from bakery.settings import Settings
+
+if TYPE_CHECKING:
+    from bakery.backends.checks import Check
+    from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+    from bakery.library.compute_engine.library import ComputeEngineLibrary
+    from bakery.lock.resolve import ComputeEngineFamilies
+    from bakery.ovens.cloud_build.oven import CloudBuildOven
+
+
+@dataclass(frozen=True)
+class GoogleBackend:
+    """A :class:`bakery.backends.base.Backend` in one project, which needs nothing of this machine."""
+
+    settings: Settings
+
+    @property
+    def location(self) -> Mapping[str, str]:
+        """Return the project: its images are not those of another one."""
+        return {"project": self.settings.google.project}
+
+    def oven(self) -> CloudBuildOven:
+        """Return the oven that this process shares for the project."""
+        from bakery.ovens.cloud_build.oven import shared_oven
+
+        return shared_oven(self.settings)
+
+    def library(self) -> ComputeEngineLibrary:
+        """Return the library of Compute Engine images."""
+        from bakery.library.compute_engine.library import ComputeEngineLibrary
+
+        return ComputeEngineLibrary(self.settings)
+
+    def existing_library(self) -> ComputeEngineLibrary:
+        """Return the library: only Compute Engine knows whether it is empty."""
+        return self.library()
+
+    def local_library(self) -> None:
+        """Return None: refreshing the stack asks Compute Engine."""
+        return None
+
+    def clusters(self, *, open_shell: bool = False) -> ComputeEngineClusters:
+        """Return clusters of Compute Engine instances."""
+        from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+        from bakery.host.google import Google
+
+        return ComputeEngineClusters(self.settings, Google(self.settings.google), open_shell)
+
+    def resolver(self) -> ComputeEngineFamilies:
+        """Return the resolver of Compute Engine's image families."""
+        from bakery.lock.resolve import ComputeEngineFamilies
+
+        return ComputeEngineFamilies(self.settings.google)
+
+    def image_link(self, name: str, digest: str) -> str:
+        """Return the image's name as Compute Engine and Terraform take it."""
+        return f"projects/{self.settings.google.project}/global/images/{name}"
+
+    def declare(self, plan: Plan) -> Sequence[Any]:
+        """Declare services, accounts, buckets, network and triggers."""
+        from bakery.infrastructure import bakery
+
+        return bakery.declare(self.settings, plan).ready
+
+    def logs(self, wanted: str) -> ImageLogs:
+        """Return the newest build's log and the results in the artifacts bucket."""
+        from bakery.backends.google.logs import find
+
+        return find(self.settings, wanted)
+
+    def checks(self) -> Iterator[Check]:
+        """Require nothing."""
+        yield from ()
+
+    def recover(self) -> list[str]:
+        """Delete the machines and disks of builds that were cut short."""
+        from bakery.host.google import Google
+        from bakery.ovens.cloud_build import machines
+
+        return machines.clear(Google(self.settings.google))

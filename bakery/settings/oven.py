@@ -1,0 +1,39 @@
+"""The values of the setting ``oven``, each with the facts about it that settings and plans need."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bakery.settings.google import Bucket
+
+
+class Place(StrEnum):
+    """Where base images come from: a family locally is another image than the same family on Google Cloud."""
+
+    LOCAL = "local"
+    GOOGLE = "google"
+
+
+class OvenKind(StrEnum):
+    """The back end of a stack; :mod:`bakery.backends` has the implementation of each.
+
+    ``bases`` is the part of the lock file with its base images, ``required`` are the settings without which it cannot
+    work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache.
+    """
+
+    bases: Place
+    required: tuple[str, ...]
+    spack_bucket: Bucket | None
+
+    LOCAL = "local", Place.LOCAL
+    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE
+    FAKE = "fake", Place.LOCAL
+
+    def __new__(
+        cls, value: str, bases: Place, required: tuple[str, ...] = (), spack_bucket: Bucket | None = None
+    ) -> OvenKind:
+        """Return the member for ``value``, with its facts."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.bases, member.required, member.spack_bucket = bases, required, spack_bucket
+        return member

@@ -1,0 +1,89 @@
+"""``recover`` of the back ends on this machine clears what killed processes left, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.backends import backend
+from bakery.host import locks
+from bakery.orders.build import to_json
+from bakery.paths import WORKSPACE, StatePaths
+from bakery.settings import Settings
+from tests.support.bake_orders import order, source
+
+MakeSettings = Callable[..., Settings]
+BAKE = """
+import json, sys
+from pathlib import Path
+from bakery.backends import backend
+from bakery.orders.build import bake_from_json
+from bakery.progress.activity import Activity
+from bakery.settings import parse
+values, folder, order = json.loads(sys.stdin.read())
+activity = Activity(lambda phase: print(phase, flush=True))
+backend(parse(values, "test", Path(folder))).oven().bake(bake_from_json(order), activity)
+"""
+
+
+@pytest.fixture(params=["fake", "local"])
+def settings(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Settings:
+    return make_settings(oven=request.param)
+
+
+def dead_process(folder: Path) -> None:
+    """Sign a scratch folder as a process that has ended."""
+    owner = locks.this_process("a test")
+    child = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
+    locks.sign(folder, "a test")
+    signed = json.loads((folder / locks.OWNER_FILE).read_text())
+    assert signed["pid"] == owner.pid == os.getpid()
+    (folder / locks.OWNER_FILE).write_text(json.dumps({**signed, "pid": int(child.stdout)}))
+
+
+def test_nothing_to_recover_is_nothing_said(settings: Settings) -> None:
+    assert backend(settings).recover() == []
+
+
+@pytest.mark.parametrize("name", ["bake-app-0123456789ab-01234567", f"{WORKSPACE}app-0123456789ab-2026-abcd"])
+def test_what_killed_processes_left_is_cleared_and_what_runs_stays(settings: Settings, name: str) -> None:
+    work = StatePaths(settings.state).work
+    for folder in (work / name, work / f"{name[:-1]}x"):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    dead_process(work / name)
+    locks.sign(work / f"{name[:-1]}x", "this test")
+    (said,) = backend(settings).recover()
+    assert "killed" in said
+    assert [folder.name for folder in work.iterdir()] == [f"{name[:-1]}x"]
+    assert backend(settings).recover() == []
+
+
+def test_the_scratch_of_a_killed_fake_bake_is_cleared(tmp_path: Path) -> None:
+    values = {"oven": "fake", "fake": {"seconds": 60}}
+    wanted = order("slow", (source(tmp_path, "packages/slow/install.sh", "true\n", 0o755),))
+    child = subprocess.Popen([sys.executable, "-c", BAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin and child.stdout
+    with child.stdin, child.stdout:
+        child.stdin.write(json.dumps([values, str(tmp_path), to_json(wanted)]))
+        child.stdin.close()
+        assert child.stdout.readline() == "booting\n"
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    from bakery.settings import parse
+
+    work = StatePaths(tmp_path / ".bakery").work
+    assert len(list(work.glob("bake-slow-*"))) == 1
+    deadline = time.monotonic() + 20
+    while not (said := backend(parse(values, "test", tmp_path)).recover()):
+        assert time.monotonic() < deadline
+    assert said[0].startswith("cleared what a killed bake had left (bake-slow-")
+    assert list(work.glob("bake-*")) == []
