@@ -1,0 +1,119 @@
+"""The old dialect stays out: no old identifier, and no old phrase in anything that a user can read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rules.words import OLD_NAMES, OLD_PHRASES
+from tests.support import source_tree
+from tests.support.source_tree import within
+
+COMMANDS = "bakery.cli.commands"  # the docstrings of commands are their help
+SHELL_MESSAGE = re.compile(r"""^\s*(?:say|fail|printf|echo)\b(.*)$""", re.MULTILINE)
+HELP = re.compile(r"(?m)^[a-z-]+:.*## (.*)$")
+
+
+def defined(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Every name that a module binds: definitions, parameters, variables, attributes of self, imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr, node.lineno
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).rpartition(".")[2], node.lineno if hasattr(node, "lineno") else 1
+
+
+@pytest.mark.parametrize(("module", "old", "new"), OLD_NAMES, ids=[f"{m}.{o}" for m, o, _ in OLD_NAMES])
+def test_an_old_name_is_gone(module: str, old: str, new: str) -> None:
+    modules = {name: path for name, path in source_tree.modules().items() if within(name, f"bakery.{module}")}
+    assert modules, f"bakery.{module} does not exist; correct the table in tests/rules/words.py"
+    places = [
+        f"{path}:{line} defines {name}; use {new}"
+        for path in modules.values()
+        for name, line in defined(source_tree.parsed(path))
+        if name == old
+    ]
+    assert places == []
+
+
+def docstrings(tree: ast.Module) -> set[int]:
+    """The ids of the nodes that are docstrings."""
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    first = [node.body[0] for node in ast.walk(tree) if isinstance(node, kinds) and node.body]
+    return {id(stmt.value) for stmt in first if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant)}
+
+
+def strings_of(name: str, path: Path) -> Iterator[tuple[str, int]]:
+    """All text literals of a module that can reach a user: f-strings as a whole, the help of commands, no docstring."""
+    tree = source_tree.parsed(path)
+    left_out = set() if within(name, COMMANDS) else docstrings(tree)
+    inner: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            inner |= {id(part) for part in ast.walk(node) if part is not node}
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+            yield text, node.lineno
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out | inner:
+            yield node.value, node.lineno
+
+
+def user_texts() -> Iterator[tuple[str, int, str]]:
+    """File, line and text of everything that users read: messages, help, schemas, set-up, documents."""
+    for name, path in source_tree.modules().items():
+        yield from ((str(path), line, text) for text, line in strings_of(name, path))
+    for path in source_tree.tracked():
+        text = source_tree.text(path)
+        if path.suffix == ".md" and path.parts[0] not in ("tests", "findings", "packages"):
+            yield from ((str(path), number, line) for number, line in enumerate(text.splitlines(), 1))
+        elif path.parts[0] == "tools" and path in source_tree.shell_scripts():
+            yield from ((str(path), text[: m.start(1)].count("\n") + 1, m[1]) for m in SHELL_MESSAGE.finditer(text))
+        elif path == Path("Makefile"):
+            yield from ((str(path), text[: m.start(1)].count("\n") + 1, m[1]) for m in HELP.finditer(text))
+        elif path.parts[0] == "bakery" and path.suffix == ".json":
+            yield from ((str(path), number, line) for number, line in enumerate(text.splitlines(), 1))
+
+
+def test_the_texts_of_users_are_collected() -> None:
+    texts = list(user_texts())
+    files = {file for file, _, _ in texts}
+    assert {"README.md", "Makefile", "docs/recipe.md", "bakery/errors.py", "tools/venv.sh"} <= files
+    assert any("did not end within" in text for _, _, text in texts)
+    assert any("What would be baked" in text or "Show what" in text for _, _, text in texts), "help of a command"
+
+
+@pytest.mark.parametrize("advice", OLD_PHRASES)
+def test_an_old_phrase_is_gone(advice: str) -> None:
+    pattern = OLD_PHRASES[advice]
+    places = [
+        f"{file}:{line}: {match[0]!r}; write {advice}: {text.strip()[:100]}"
+        for file, line, text in user_texts()
+        if (match := pattern.search(" ".join(text.lower().split())))
+    ]
+    assert places == []
+
+
+def test_the_rules_notice_what_they_look_for() -> None:
+    tree = ast.parse("from a import shelf\ndef reaching(outside): Seed = 1; self.course = 2")
+    assert {name for name, _ in defined(tree)} == {"shelf", "reaching", "outside", "Seed", "course"}
+    said = (
+        "packer.json is no json",
+        "_zone stands twice",
+        "take it away",
+        "whoever runs it",
+        "it goes on",
+        "made anew",
+    )
+    assert all(any(pattern.search(text) for pattern in OLD_PHRASES.values()) for text in said)
+    fine = ("there is no image app", "goods", "it continues", "is no longer needed", "somewhere")
+    assert [text for text in fine if any(pattern.search(text) for pattern in OLD_PHRASES.values())] == []
