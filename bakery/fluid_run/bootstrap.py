@@ -125,8 +125,8 @@ def main() -> int:
     bucket, prefix, name = (metadata(f"instance/attributes/fluid-run-{key}") for key in ("bucket", "prefix", "name"))
     FOLDER.mkdir(parents=True, exist_ok=True)
     seed, out = fetch_seed(bucket, prefix), FOLDER / "out"
-    words = [sys.executable, seed / "agent.py", "--course", seed / "course.json", "--name", name]
-    agent = subprocess.Popen([*map(str, words), "--workspace", str(seed / "workspace"), "--out", str(out)])
+    words = [sys.executable, "-E", "-s", "-m", "agent", "--course", "course.json", "--name", name]
+    agent = subprocess.Popen([*words, "--workspace", "workspace", "--out", str(out)], cwd=seed)
     sent: dict[str, str] = {}
     while agent.poll() is None:
         carry(bucket, f"{prefix}/{name}", out, sent)

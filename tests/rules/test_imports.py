@@ -13,8 +13,9 @@ from tests.support import source_tree
 from tests.support.source_tree import within
 
 ENGINE_PARTS = ("__main__", "bakery.settings", "bakery.infrastructure", "bakery.resources")
-# Carried into test machines, one file each, where nothing else of the bakery is.
-IN_MACHINES = ("bakery.fluid_run.agent", "bakery.fluid_run.bootstrap")
+# Sent to test machines, where nothing else of the bakery is.
+AGENT = "bakery.fluid_run.agent"
+IN_MACHINES = (AGENT, "bakery.fluid_run.bootstrap")
 SPREAD = "bakery.recipe.fork_map"  # forks, and runs no program
 SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", SPREAD, *IN_MACHINES)
 GOOGLE = "bakery.host.google"
@@ -70,7 +71,7 @@ def test_settings_need_the_engine_only_for_types() -> None:
 def test_subprocesses_are_started_in_one_place() -> None:
     wrong = []
     for name, path in source_tree.modules().items():
-        if name in SUBPROCESS_PARTS:
+        if within(name, *SUBPROCESS_PARTS):
             continue
         wrong += [
             f"{path}:{found.line} imports {found.module}"
@@ -141,9 +142,20 @@ def top_level_imports(path: Path) -> set[str]:
 
 
 def test_what_runs_in_machines_needs_only_the_standard_library() -> None:
-    for name in (*IN_MACHINES, "bakery.host.guard"):
-        used = {found.module.partition(".")[0] for found in source_tree.imports(source_tree.modules()[name])}
-        assert used <= sys.stdlib_module_names, name
+    for part in (*IN_MACHINES, "bakery.host.guard"):
+        for name, path in modules_in(part).items():
+            others = {found.module for found in source_tree.imports(path) if not within(found.module, part)}
+            assert {module.partition(".")[0] for module in others} <= sys.stdlib_module_names, name
+
+
+def test_the_host_needs_only_the_wire_format_of_the_agent() -> None:
+    wrong = [
+        f"{path}:{found.line} imports {found.module}"
+        for name, path in source_tree.modules().items()
+        for found in source_tree.imports(path)
+        if within(found.module, AGENT) and not within(name, AGENT) and found.module not in (AGENT, f"{AGENT}.wire")
+    ]
+    assert wrong == []
 
 
 def test_the_plan_touches_nothing() -> None:

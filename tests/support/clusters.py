@@ -13,7 +13,7 @@ from typing import Protocol
 import pytest
 
 from bakery.errors import Interrupted
-from bakery.fluid_run import agent
+from bakery.fluid_run.agent import wire
 from bakery.fluid_run.base import AgentStatus, Cluster
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
@@ -84,7 +84,7 @@ class ClusterContract:
         stages = [list(Stage).index(status.stage) for status in told]
         assert stages == sorted(stages), "a run never goes back"
         assert (told[-1].jobs_done, told[-1].jobs_total, told[-1].error) == (2, 2, "")
-        results = json.loads((tmp_path / "results" / agent.RESULTS_NAME).read_text())
+        results = json.loads((tmp_path / "results" / wire.RESULTS_NAME).read_text())
         assert [(job["index"], job["exit_code"], job["state"]) for job in results["jobs"]] == [
             (0, 0, "COMPLETED"),
             (1, 3, "FAILED"),
@@ -105,7 +105,7 @@ class ClusterContract:
         cluster = bench.cluster("run-3")
         cluster.collect(tmp_path / "results")
         cluster.tear_down()
-        assert not (tmp_path / "results" / agent.RESULTS_NAME).exists()
+        assert not (tmp_path / "results" / wire.RESULTS_NAME).exists()
         assert bench.leftovers() == []
 
     def test_a_cancelled_run_makes_nothing(self, bench: Bench) -> None:

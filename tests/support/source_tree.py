@@ -78,10 +78,12 @@ def imports(path: Path) -> Iterator[Import]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno, id(node) in guarded) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            above = path.parts[: -node.level] if node.level else ()
+            module = ".".join((*above, *filter(None, [node.module])))
             for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                yield Import(full if full in modules() else node.module, node.lineno, id(node) in guarded)
+                full = f"{module}.{alias.name}"
+                yield Import(full if full in modules() else module, node.lineno, id(node) in guarded)
 
 
 def within(name: str, *packages: str) -> bool:

@@ -12,7 +12,6 @@ import contextlib
 import io
 import json
 import secrets
-import tarfile
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,6 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
-from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.instance import (
@@ -37,6 +35,7 @@ from bakery.fluid_run.clusters.instance import (
 )
 from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
+from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import Machine, sized
 from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, TRANSIENT, Google, api_errors, fetched, no_bucket
 from bakery.library.base import ImageRecord
@@ -217,17 +216,11 @@ class ComputeEngineCluster:
         if missing:
             raise InfrastructureFailed(f"the machines {', '.join(missing)} have no address")
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
-        told = run_spec(
+        spec = run_spec(
             self.order, self.run_id, specs, munge_key=key, start_seconds=START_SECONDS, project=self.google.project
         )
         with tempfile.TemporaryFile() as packed:  # a workspace may hold container images
-            with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                tar.add(agent.__file__, "agent.py")
-                text = json.dumps(told).encode()
-                entry = tarfile.TarInfo("course.json")
-                entry.size = len(text)
-                tar.addfile(entry, io.BytesIO(text))
-                tar.add(self.workspace, "workspace")
+            write_seed(packed, spec, self.workspace)
             try:
                 with api_errors("upload the workspace of the run", reraise=(exceptions.NotFound,)):
                     self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_file(packed, rewind=True, timeout=600)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import InfrastructureFailed
-from bakery.fluid_run import agent
+from bakery.fluid_run.agent import wire
 from bakery.fluid_run.base import AgentStatus
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -128,7 +128,7 @@ class FakeCluster:
                 }
             )
         content = {"version": 1, "jobs": results, "left_out": []}
-        (folder / agent.RESULTS_NAME).write_text(json.dumps(content), encoding="utf-8")
+        (folder / wire.RESULTS_NAME).write_text(json.dumps(content), encoding="utf-8")
 
     def _of(self, key: str, name: str, default: Any) -> Any:
         return self.told.get(key, {}).get(name, default)

@@ -13,6 +13,7 @@ import platform
 import time
 from functools import cache
 
+from bakery.fluid_run.clusters.seed import AGENT_COMMAND
 from bakery.host import qemu
 from bakery.settings import Accelerator
 
@@ -30,8 +31,8 @@ READ_TSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 def agent_start(name: str) -> str:
     """The shell line that unpacks the seed disk and becomes the agent of that machine."""
     return (
-        f"mkdir -p {SEED_FOLDER} && tar -xf /dev/vdb -C {SEED_FOLDER} && exec python3 -E -s {SEED_FOLDER}/agent.py"
-        f" --course {SEED_FOLDER}/course.json --name {name} --workspace {SEED_FOLDER}/workspace --disk /dev/vdc"
+        f"mkdir -p {SEED_FOLDER} && cd {SEED_FOLDER} && tar -xf /dev/vdb"
+        f" && exec {AGENT_COMMAND} --name {name} --workspace workspace --disk /dev/vdc"
     )
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import secrets
 import shlex
 import shutil
-import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,11 +18,11 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import MAKE_ROOM, InfrastructureFailed
-from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private_network, run_spec
+from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
@@ -92,13 +90,10 @@ class LocalCluster:
     def _write_seed(self) -> None:
         """The tar that all machines read as their second disk."""
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
-        told = run_spec(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
-        told["env"] = {**OPEN_MPI, **told["env"]}
-        (self.folder / "course.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-        with tarfile.open(self.folder / "seed.tar", "w", format=tarfile.PAX_FORMAT) as tar:
-            tar.add(agent.__file__, "agent.py")
-            tar.add(self.folder / "course.json", "course.json")
-            tar.add(self.workspace, "workspace")
+        spec = run_spec(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
+        spec["env"] = {**OPEN_MPI, **spec["env"]}
+        with (self.folder / "seed.tar").open("wb") as sink:
+            write_seed(sink, spec, self.workspace)
 
     def _start(self, spec: MachineSpec, files: BootFiles, accelerator: Accelerator) -> None:
         mailbox.make_disk(self._out(spec))

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bakery.fluid_run import agent
+from bakery.fluid_run.agent import wire
 from bakery.fluid_run.base import AgentStatus
 from bakery.results.model import Stage
 
-OUT_DISK_BYTES = agent.TOTAL_LIMIT + 64 * 1024 * 1024  # sparse: only what is written takes space
+OUT_DISK_BYTES = wire.TOTAL_LIMIT + 64 * 1024 * 1024  # sparse: only what is written takes space
 
 
 def make_disk(file: Path) -> None:
@@ -26,8 +26,8 @@ def make_disk(file: Path) -> None:
 def read_disk(file: Path) -> dict[str, Any] | None:
     """The newest whole status on a disk; None as long as there is none."""
     with file.open("rb") as disk:
-        head = disk.read(agent.RESULTS_AT)
-    slots = (agent.read_record(head[: agent.SLOT]), agent.read_record(head[agent.SLOT :]))
+        head = disk.read(wire.RESULTS_AT)
+    slots = (wire.read_record(head[: wire.SLOT]), wire.read_record(head[wire.SLOT :]))
     found = [slot for slot in slots if slot is not None]
     return max(found, key=lambda slot: slot[0])[1] if found else None
 
@@ -35,10 +35,10 @@ def read_disk(file: Path) -> dict[str, Any] | None:
 def unpack_disk(file: Path, folder: Path) -> bool:
     """Unpack the results on a disk; says whether there were any. A torn end loses only what comes after it."""
     with file.open("rb") as disk:
-        disk.seek(agent.RESULTS_AT)
+        disk.seek(wire.RESULTS_AT)
         if not disk.read(512).strip(b"\0"):
             return False
-        disk.seek(agent.RESULTS_AT)
+        disk.seek(wire.RESULTS_AT)
         unpack(disk, folder)
     return True
 
@@ -65,7 +65,7 @@ def unpack(source: Any, folder: Path) -> None:
 
 def promote_results(place: Path, folder: Path) -> None:
     """Move the run's own results from the controller's folder up to the run's."""
-    for name in (agent.RESULTS_NAME, "outputs"):
+    for name in (wire.RESULTS_NAME, "outputs"):
         if (place / name).exists():
             (place / name).rename(folder / name)
 
@@ -88,7 +88,7 @@ def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
 
 def read_results(folder: Path) -> dict[str, Any] | None:
     """The agent's ``agent-results.json`` in a collected folder; None when it wrote none."""
-    file = folder / agent.RESULTS_NAME
+    file = folder / wire.RESULTS_NAME
     if not file.is_file():
         return None
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -11,7 +11,6 @@ import contextlib
 import json
 import shlex
 import shutil
-import tarfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeryError, CommandFailed, InfrastructureFailed, TimedOut
-from bakery.fluid_run import agent
 from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.run_spec import deadline_seconds, run_spec
+from bakery.fluid_run.clusters.seed import AGENT_COMMAND, write_seed
 from bakery.host import locks, process
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -41,9 +40,10 @@ END_SECONDS = 60  # that the agent may take to end its jobs
 GONE, ALIVE = "gone", "alive"
 # $! of a shell without job control is setsid itself, which leads no process group and so becomes the agent. A login
 # shell in between: many a cluster has Slurm on PATH for these only.
-START = """
-mkdir -p {folder}/out && tar -xf {folder}.tar -C {folder} && rm {folder}.tar && cd {folder} && touch lease || exit 1
-setsid nohup bash -lc 'exec python3 -E -s agent.py "$@"' agent --guest --course course.json --name {name} \
+START = f"""
+mkdir -p {{folder}}/out && tar -xf {{folder}}.tar -C {{folder}} || exit 1
+rm {{folder}}.tar && cd {{folder}} && touch lease || exit 1
+setsid nohup bash -lc 'exec {AGENT_COMMAND} "$@"' agent --guest --name {{name}} \
 --workspace "$PWD/workspace" --out "$PWD/out" >out/agent.log 2>&1 </dev/null & echo $! >pid
 """
 # The process first: an agent that ends between the two looks has written its last words by the second.
@@ -157,14 +157,11 @@ class StaticCluster:
 
     def _write_seed(self, file: Path) -> None:
         google = self.made.settings.google
-        told = run_spec(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
-        told |= {"lease_seconds": LEASE_SECONDS, "step_seconds": self.made.ask_seconds / 2}
-        told |= {"deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS}
-        (self.here / "course.json").write_text(json.dumps(told), encoding="utf-8")
-        with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
-            tar.add(agent.__file__, "agent.py")
-            tar.add(self.here / "course.json", "course.json")
-            tar.add(self.workspace, "workspace")
+        spec = run_spec(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
+        spec |= {"lease_seconds": LEASE_SECONDS, "step_seconds": self.made.ask_seconds / 2}
+        spec |= {"deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS}
+        with file.open("wb") as sink:
+            write_seed(sink, spec, self.workspace)
 
     def _last_words(self) -> tuple[str, ...]:
         """What the agent printed last, if it can be had."""

@@ -15,7 +15,23 @@ from typing import Any
 
 import pytest
 
-from bakery.fluid_run import agent
+from bakery.fluid_run.agent import (
+    jobs,
+    join,
+    machine,
+    mailbox,
+    memory,
+    results,
+    roles,
+    slurm_conf,
+    system,
+    wire,
+)
+from bakery.fluid_run.agent.__main__ import run_and_report
+from bakery.fluid_run.agent.job_queue import JobQueue
+from bakery.fluid_run.agent.reporter import Reporter
+from bakery.fluid_run.agent.system import RunError
+from bakery.fluid_run.clusters.seed import AGENT, write_seed
 
 COURSE: dict[str, Any] = {
     "cluster": "fr0123456789",
@@ -48,7 +64,7 @@ RUNNING = (
 
 
 def test_slurm_conf_names_controller_nodes_and_partitions() -> None:
-    text = agent.slurm_conf(COURSE, agent.SlurmFacts((22, 5), "slurm", True))
+    text = slurm_conf.slurm_conf(COURSE, slurm_conf.SlurmFacts((22, 5), "slurm", True))
     assert text.startswith("ClusterName=fr0123456789\nSlurmctldHost=controller(10.77.0.10)\nSlurmUser=slurm\n")
     assert text.endswith(GOLDEN_TAIL)
     assert "MpiDefault=pmix\n" in text
@@ -56,48 +72,48 @@ def test_slurm_conf_names_controller_nodes_and_partitions() -> None:
 
 
 def test_without_pmix_ranks_start_without_it() -> None:
-    assert "MpiDefault=none\n" in agent.slurm_conf(COURSE, agent.SlurmFacts((20, 11), "root", False))
+    assert "MpiDefault=none\n" in slurm_conf.slurm_conf(COURSE, slurm_conf.SlurmFacts((20, 11), "root", False))
 
 
 def test_gpus_are_told_to_slurm() -> None:
     machines = [{**machine, "gpus": 2 if machine["partition"] == "big" else 0} for machine in COURSE["machines"]]
     course = {**COURSE, "machines": [*machines[:-1], {**machines[-1], "gpus": 1}]}
-    text = agent.slurm_conf(course, agent.SlurmFacts((22, 5), "slurm", True))
+    text = slurm_conf.slurm_conf(course, slurm_conf.SlurmFacts((22, 5), "slurm", True))
     assert "GresTypes=gpu\nNodeName=big-0 " in text
     assert "CPUs=4 RealMemory=2048 Gres=gpu:2 State=UNKNOWN\n" in text
-    assert agent.gres_conf(course).splitlines() == [
+    assert slurm_conf.gres_conf(course).splitlines() == [
         "NodeName=big-0 Name=gpu File=/dev/nvidia[0-1]",
         "NodeName=big-1 Name=gpu File=/dev/nvidia[0-1]",
         "NodeName=one-0 Name=gpu File=/dev/nvidia0",
     ]
-    assert agent.gres_conf(COURSE) == ""
-    assert "Gres" not in agent.slurm_conf(COURSE, agent.SlurmFacts((22, 5), "slurm", True))
+    assert slurm_conf.gres_conf(COURSE) == ""
+    assert "Gres" not in slurm_conf.slurm_conf(COURSE, slurm_conf.SlurmFacts((22, 5), "slurm", True))
 
 
 def test_hosts_has_every_machine() -> None:
-    assert "10.77.0.14 one-0\n" in agent.hosts_file(COURSE)
+    assert "10.77.0.14 one-0\n" in join.hosts_file(COURSE)
 
 
 def test_the_metadata_server_keeps_its_name() -> None:
     before = "127.0.1.1 old\n169.254.169.254 metadata.google.internal metadata\n"
-    found = agent.hosts_file(COURSE, before).splitlines()
+    found = join.hosts_file(COURSE, before).splitlines()
     assert "169.254.169.254 metadata.google.internal metadata" in found
     assert not any("old" in entry for entry in found)
 
 
 def test_a_job_record_is_read() -> None:
-    fields = agent.parse_jobs(RUNNING + "\nJobId=8 JobState=PENDING\n\n")
+    fields = jobs.parse_jobs(RUNNING + "\nJobId=8 JobState=PENDING\n\n")
     assert set(fields) == {"7", "8"}
     seven = fields["7"]
     assert (seven["JobState"], seven["ExitCode"], seven["NodeList"]) == ("RUNNING", "0:0", "big-[0-1]")
-    assert agent.seconds_of(seven["RunTime"]) == 86405.0
+    assert jobs.seconds_of(seven["RunTime"]) == 86405.0
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("00:00:00", 0), ("01:02:03", 3723), ("2-00:00:01", 172801), ("Invalid", 0)]
 )
 def test_run_times(text: str, seconds: float) -> None:
-    assert agent.seconds_of(text) == seconds
+    assert jobs.seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -113,33 +129,33 @@ def test_run_times(text: str, seconds: float) -> None:
     ],
 )
 def test_only_completed_with_zero_is_zero(state: str, code: str, number: int) -> None:
-    assert agent.exit_code(state, code) == number
+    assert jobs.exit_code(state, code) == number
 
 
 def test_only_idle_nodes_are_ready() -> None:
-    assert agent.ready_names("big-0 idle\nbig-1 idle*\none-0 down\nbig-0 idle\n") == {"big-0"}
+    assert roles.idle_nodes("big-0 idle\nbig-1 idle*\none-0 down\nbig-0 idle\n") == {"big-0"}
 
 
 def test_a_torn_status_is_passed_over() -> None:
-    whole = agent.record(4, {"stage": "run"})
-    assert agent.read_record(whole.ljust(4096)) == (4, {"stage": "run"})
-    assert agent.read_record(whole[:-3].ljust(4096)) is None
-    assert agent.read_record(b"\0" * 4096) is None
+    whole = wire.record(4, {"stage": "run"})
+    assert wire.read_record(whole.ljust(4096)) == (4, {"stage": "run"})
+    assert wire.read_record(whole[:-3].ljust(4096)) is None
+    assert wire.read_record(b"\0" * 4096) is None
 
 
 def test_the_newest_status_wins_and_the_other_slot_stays_whole(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    disk.write_bytes(b"\0" * (agent.RESULTS_AT + 4096))
-    outlet = agent.DiskOutlet(disk)
+    disk.write_bytes(b"\0" * (wire.RESULTS_AT + 4096))
+    outlet = mailbox.DiskMailbox(disk)
     for number in range(3):
-        outlet.status({"number": number})
-    slots = [agent.read_record(disk.read_bytes()[at : at + agent.SLOT]) for at in (0, agent.SLOT)]
+        outlet.send_status({"number": number})
+    slots = [wire.read_record(disk.read_bytes()[at : at + wire.SLOT]) for at in (0, wire.SLOT)]
     assert sorted(slot[1]["number"] for slot in slots if slot) == [1, 2]
 
 
 def test_results_are_a_tar_even_when_a_file_is_gone() -> None:
     sink = io.BytesIO()
-    agent.write_tar(sink, [("a", b"1"), ("gone", Path("/does/not/exist"))])
+    mailbox.write_tar(sink, [("a", b"1"), ("gone", Path("/does/not/exist"))])
     with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as tar:
         assert tar.getnames() == ["a", "gone"]
 
@@ -156,7 +172,7 @@ def test_memory_is_the_largest_sum_and_at_least_the_largest_peak(tmp_path: Path)
     process(tmp_path, 11, "7", 200, 900)
     process(tmp_path, 12, "8", 50, 60)
     process(tmp_path, 13, "", 5000, 5000)
-    watch = agent.MemoryWatch(os.getuid(), tmp_path)
+    watch = memory.MemoryWatch(os.getuid(), tmp_path)
     assert watch.look()
     assert watch.peaks == {"7": 900, "8": 60}
     process(tmp_path, 10, "7", 800, 800)
@@ -167,38 +183,38 @@ def test_memory_is_the_largest_sum_and_at_least_the_largest_peak(tmp_path: Path)
 
 def test_memory_of_others_is_not_looked_at(tmp_path: Path) -> None:
     process(tmp_path, 10, "7", 100, 150)
-    assert not agent.MemoryWatch(os.getuid() + 1, tmp_path).look()
+    assert not memory.MemoryWatch(os.getuid() + 1, tmp_path).look()
 
 
 def test_the_largest_machine_counts(tmp_path: Path) -> None:
     (tmp_path / "memory-a.json").write_text(json.dumps({"7": 1024**2}))
     (tmp_path / "memory-b.json").write_text(json.dumps({"7": 2 * 1024**2}))
-    assert agent.memory_gb(tmp_path, "7") == 2.0
-    assert agent.memory_gb(tmp_path, "8") is None
+    assert memory.memory_gb(tmp_path, "7") == 2.0
+    assert memory.memory_gb(tmp_path, "8") is None
 
 
 def test_outputs_are_new_files_only_and_large_ones_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "FILE_LIMIT", 10)
+    monkeypatch.setattr(wire, "FILE_LIMIT", 10)
     out = tmp_path / "out"
     out.mkdir()
     (out / "old").write_text("old")
-    staged = {str(out / "old"): agent.stamp(out / "old")}
+    staged = {str(out / "old"): results.stamp(out / "old")}
     (out / "new").write_text("new")
     (out / "large").write_text("x" * 11)
     (tmp_path / "elsewhere").write_text("no job's")
-    taken, left = agent.outputs(tmp_path, ["out"], staged)
+    taken, left = results.new_outputs(tmp_path, ["out"], staged)
     assert (taken, left) == ([out / "new"], ["out/large (11 bytes)"])
 
 
 def test_of_a_large_stdout_the_end_is_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "FILE_LIMIT", 10)
+    monkeypatch.setattr(wire, "FILE_LIMIT", 10)
     out = tmp_path / "out"
     out.mkdir()
     (out / "stdout").write_text("beginning rate: 8")
-    taken, left = agent.outputs(tmp_path, ["out"], {})
+    taken, left = results.new_outputs(tmp_path, ["out"], {})
     assert (taken, left) == ([out / "stdout"], ["the beginning of out/stdout (17 bytes)"])
     sink = io.BytesIO()
-    agent.write_tar(sink, [("stdout", taken[0])])
+    mailbox.write_tar(sink, [("stdout", taken[0])])
     with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as tar:
         member = tar.extractfile("stdout")
         assert member is not None and member.read() == b"ng rate: 8"
@@ -207,37 +223,37 @@ def test_of_a_large_stdout_the_end_is_brought(tmp_path: Path, monkeypatch: pytes
 def test_a_file_that_goes_while_it_is_looked_at_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "kept").touch()
     (tmp_path / "gone").touch()
-    stamp = agent.stamp
+    stamp = results.stamp
 
     def raced(path: Path) -> tuple[int, int]:
         if path.name == "gone":
             path.unlink(missing_ok=True)
         return stamp(path)
 
-    monkeypatch.setattr(agent, "stamp", raced)
-    assert agent.outputs(tmp_path, ["."], {}) == ([tmp_path / "kept"], [])
+    monkeypatch.setattr(results, "stamp", raced)
+    assert results.new_outputs(tmp_path, ["."], {}) == ([tmp_path / "kept"], [])
 
 
-class Outlet:
-    """Keeps what it was given."""
+class KeptMailbox:
+    """Keeps the last status and the names of the results."""
 
     def __init__(self) -> None:
         self.said: dict[str, Any] = {}
         self.names: list[str] = []
 
-    def status(self, content: Mapping[str, Any]) -> None:
+    def send_status(self, content: Mapping[str, Any]) -> None:
         self.said = dict(content)
 
-    def results(self, members: Iterable[tuple[str, Path | bytes]]) -> None:
+    def send_results(self, members: Iterable[tuple[str, Path | bytes]]) -> None:
         self.names = [name for name, _ in members]
 
 
-def machine(tmp_path: Path, name: str) -> tuple[agent.Machine, Outlet]:
+def joined(tmp_path: Path, name: str) -> tuple[machine.Machine, KeptMailbox]:
     """A machine of the cluster whose shared home is ``tmp_path``."""
-    outlet = Outlet()
+    outlet = KeptMailbox()
     course = {**COURSE, "user": {"name": "nobody", "uid": os.getuid()}, "start_seconds": 1, "jobs": []}
-    made = agent.Machine(course, name, agent.Reporter(outlet, name, tmp_path / f"logs-{name}"))
-    made.home, made.shared = tmp_path, tmp_path / agent.SHARED
+    made = machine.Machine(course, name, Reporter(outlet, name, tmp_path / f"logs-{name}"))
+    made.home, made.shared = tmp_path, tmp_path / machine.SHARED
     made.shared.mkdir(exist_ok=True)
     return made, outlet
 
@@ -245,41 +261,63 @@ def machine(tmp_path: Path, name: str) -> tuple[agent.Machine, Outlet]:
 def test_a_machine_that_breaks_tells_the_controller_which_brings_back_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (node, _), (head, outlet) = machine(tmp_path, "big-0"), machine(tmp_path, "controller")
-    monkeypatch.setattr(agent, "FAREWELL_SECONDS", 0.0)
-    monkeypatch.setattr(agent, "wait_for_nodes", lambda _machine: None)
-    monkeypatch.setattr(agent, "stage_workspace", lambda *_: {})
+    (node, _), (head, outlet) = joined(tmp_path, "big-0"), joined(tmp_path, "controller")
+    monkeypatch.setattr(machine, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(roles, "wait_for_nodes", lambda _machine: None)
+    monkeypatch.setattr(results, "stage_workspace", lambda *_: {})
 
-    def follow(_queue: agent.Queue, _reporter: agent.Reporter, check: Callable[[], None]) -> None:
+    def follow(_queue: JobQueue, check: Callable[[], None]) -> None:
         check()
-        node.farewell(agent.Broken("slurmd on big-0 ended with -9", "image"))
+        node.report_failure(RunError("slurmd on big-0 ended with -9", "image"))
         check()
 
-    monkeypatch.setattr(agent, "follow", follow)
-    agent.serve(head.reporter, lambda: agent.conduct(head, tmp_path))
+    monkeypatch.setattr(JobQueue, "follow", follow)
+    run_and_report(head.reporter, lambda: roles.run_controller(head, tmp_path))
     assert (outlet.said["error"], outlet.said["blame"]) == ("slurmd on big-0 ended with -9", "image")
-    assert {agent.RESULTS_NAME, "logs/agent.log"} <= set(outlet.names)
+    assert {wire.RESULTS_NAME, "logs/agent.log"} <= set(outlet.names)
     assert (head.shared / "ended").exists(), "the machine that broke waits for that"
 
 
 def test_a_log_on_a_full_disk_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = agent.Reporter(Outlet(), "controller", tmp_path)
+    reporter = Reporter(KeptMailbox(), "controller", tmp_path)
     (tmp_path / "agent.log").symlink_to("/dev/full")
     reporter.log("still here")
     assert "still here" in capsys.readouterr().out
 
 
 def test_it_needs_only_the_standard_library_of_python_3_9() -> None:
-    source = Path(agent.__file__).read_text()
-    tree = ast.parse(source, feature_version=(3, 9))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
-    done = subprocess.run([sys.executable, "-I", agent.__file__, "--help"], capture_output=True, text=True, check=True)
+    modules = sorted(AGENT.glob("*.py"))
+    assert len(modules) > 10
+    for module in modules:
+        imports = list(ast.walk(ast.parse(module.read_text(), feature_version=(3, 9))))
+        names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom) and not node.level}
+        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names, module
+        own = {node.module for node in imports if isinstance(node, ast.ImportFrom) and node.level} - {None}
+        assert all((AGENT / f"{name}.py").is_file() for name in own), module
+
+
+def test_the_seed_holds_the_agent_which_starts_where_the_bakery_is_not(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    (workspace / "t").mkdir(parents=True)
+    (workspace / "t/run.sh").write_text("echo\n")
+    sink = io.BytesIO()
+    write_seed(sink, {"version": 1}, workspace)
+    with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as tar:
+        tar.extractall(tmp_path / "seed", filter="data")
+        assert {(entry.uid, entry.gid, entry.uname) for entry in tar} == {(0, 0, "")}
+        names = tar.getnames()
+    assert {"agent/__main__.py", "agent/wire.py", "course.json", "workspace/t/run.sh"} <= set(names)
+    assert not any("__pycache__" in name for name in names)
+    words = [sys.executable, "-E", "-s", "-m", "agent", "--help"]
+    done = subprocess.run(words, cwd=tmp_path / "seed", capture_output=True, text=True, check=True)
     assert "--course" in done.stdout
+    again = io.BytesIO()
+    write_seed(again, {"version": 1}, workspace)
+    assert again.getvalue() == sink.getvalue()
 
 
 def test_the_agent_leaves_the_unit_that_systemd_would_end_with_a_job_out_of_memory(tmp_path: Path) -> None:
-    agent.leave_unit(tmp_path)
+    system.leave_unit(tmp_path)
     assert (tmp_path / "fluid-run/cgroup.procs").read_text() == str(os.getpid())
-    agent.leave_unit(tmp_path / "of/version/1")
+    system.leave_unit(tmp_path / "of/version/1")

@@ -56,8 +56,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str) -> tupl
     """What a machine whose agent is this program puts into the bucket, and how its startup script ends."""
     bucket: dict[str, bytes] = {}
     seed = tmp_path / "seed"
-    seed.mkdir()
-    (seed / "agent.py").write_text(agent)
+    (seed / "agent").mkdir(parents=True)
+    (seed / "agent/__main__.py").write_text(agent)
     monkeypatch.setattr(bootstrap, "FOLDER", tmp_path)
     monkeypatch.setattr(bootstrap, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(bootstrap, "metadata", lambda path: path.rpartition("-")[2])

@@ -74,7 +74,7 @@ def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeSer
     made.provision(Activity())
     assert set(machines(server)) == {"fr-r1-controller", "fr-r1-login-0", "fr-r1-debug-0", "fr-r1-debug-1"}
     with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
-        assert {"agent.py", "course.json", "workspace/hello.sh"} <= set(tar.getnames())
+        assert {"agent/__main__.py", "course.json", "workspace/hello.sh"} <= set(tar.getnames())
         told = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
     addresses = {machine["address"] for machine in told["machines"]}
     assert len(addresses) == 4

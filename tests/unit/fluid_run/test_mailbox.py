@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from bakery.fluid_run import agent
+from bakery.fluid_run.agent import wire
 from bakery.fluid_run.clusters import mailbox
 
 
@@ -46,7 +46,7 @@ def test_a_torn_end_loses_only_what_comes_after_it(tmp_path: Path) -> None:
     assert not mailbox.unpack_disk(disk, tmp_path / "run")
     tar = packed(("first", b"whole"), ("second", b"y" * 5000), ("third", b"lost"))
     with disk.open("r+b") as file:
-        file.seek(agent.RESULTS_AT)
+        file.seek(wire.RESULTS_AT)
         file.write(tar[:4000])
         file.truncate()
     assert mailbox.unpack_disk(disk, tmp_path / "run")

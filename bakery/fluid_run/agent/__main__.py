@@ -1,0 +1,68 @@
+"""The agent's command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .guest import run_as_guest
+from .machine import Machine
+from .mailbox import DiskMailbox, FolderMailbox
+from .reporter import Reporter
+from .roles import run_machine
+from .system import RunError
+
+
+def run_and_report(reporter: Reporter, part: Callable[[], None]) -> None:
+    """Run this machine's part of the run; an error becomes the status, and the logs are sent with it."""
+    try:
+        reporter.update(stage="start")
+        part()
+        reporter.update(ended=True)
+    except RunError as error:
+        reporter.log(f"run failed: {error}")
+        with contextlib.suppress(OSError):
+            reporter.send_results()
+        reporter.update(error=str(error), blame=error.blame, ended=True)
+    except BaseException as error:
+        message = f"the agent on {reporter.status['machine']} failed: {error!r}"
+        reporter.log(message)
+        reporter.update(error=message, blame="infrastructure", ended=True)
+        raise
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the agent's options."""
+    options = argparse.ArgumentParser(prog="agent", description="takes part in a Fluid-Run")
+    options.add_argument("--course", type=Path, required=True, help="the run specification, a JSON file")
+    options.add_argument("--name", required=True, help="the name of this machine in the run specification")
+    options.add_argument("--workspace", type=Path, required=True, help="the folder with the recipe's files")
+    options.add_argument("--disk", type=Path, help="raw disk for status and results")
+    options.add_argument("--out", type=Path, default=Path("out"), help="folder for status and results")
+    options.add_argument("--guest", action="store_true", help="only submit to an existing cluster, as this user")
+    return options
+
+
+def main(words: Sequence[str]) -> int:
+    """Parse the command line and take part in the run."""
+    given = parser().parse_args(words)
+    os.umask(0o022)
+    mailbox = DiskMailbox(given.disk) if given.disk else FolderMailbox(given.out)
+    run_spec = json.loads(given.course.read_text(encoding="utf-8"))
+    if given.guest:
+        guest = Reporter(mailbox, given.name, given.out / "logs")
+        run_and_report(guest, lambda: run_as_guest(run_spec, given.workspace, guest))
+        return 0
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    machine = Machine(run_spec, given.name, Reporter(mailbox, given.name))
+    run_and_report(machine.reporter, lambda: run_machine(machine, given.workspace))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

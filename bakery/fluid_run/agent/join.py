@@ -1,0 +1,144 @@
+"""The steps that make a machine part of the cluster: network, munge, user, shared home, Slurm."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+from .machine import Machine
+from .slurm_conf import configure_slurm, controller
+from .system import (
+    RunError,
+    command,
+    find_program,
+    leave_unit,
+    make_folder,
+    user_exists,
+    wait_for_port,
+    wait_until,
+    write_file,
+)
+from .wire import RunSpec
+
+
+def join(machine: Machine) -> None:
+    """Run all steps and start the daemons. Raises RunError."""
+    leave_unit()
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    configure_network(machine)
+    start_munge(machine)
+    make_user(machine)
+    facts = configure_slurm(machine.run_spec)
+    if machine.me["role"] == "controller":
+        machine.start("slurmctld", find_program("slurmctld"), "-D", user=facts.user)
+        make_folder(machine.shared, "root", 0o755)
+        if len(machine.run_spec["machines"]) > 1:
+            export_home(machine)
+    else:
+        mount_home(machine)
+    if machine.me.get("partition"):
+        check_gpus(machine)
+        # A slurmd that cannot reach the controller when it starts waits long before it tries again.
+        wait_for_port(controller(machine.run_spec)["address"], 6817, machine.run_spec["start_seconds"])
+        machine.start("slurmd", find_program("slurmd"), "-D")
+    machine.reporter.log("joined")
+
+
+def hosts_file(run_spec: RunSpec, before: str = "") -> str:
+    """Return ``/etc/hosts`` with every machine; link-local entries (the metadata server, RFC 3927) are kept."""
+    kept = [line for line in before.splitlines() if line.startswith("169.254.")]
+    lines = [f"{machine['address']} {machine['name']}" for machine in run_spec["machines"]]
+    return "\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost", *kept, *lines]) + "\n"
+
+
+def configure_network(machine: Machine) -> None:
+    """Set host name and hosts, and the address of the cluster's network card if the run specification has a MAC."""
+    Path("/proc/sys/kernel/hostname").write_text(machine.me["name"], encoding="ascii")
+    hosts = Path("/etc/hosts")
+    write_file(hosts, hosts_file(machine.run_spec, hosts.read_text(encoding="utf-8") if hosts.exists() else ""))
+    command("ip", "link", "set", "lo", "up")
+    mac = machine.me.get("mac")
+    if not mac:
+        return
+    for _ in wait_until(f"a network card {mac}", 60, 0.1):
+        cards = [card for card in Path("/sys/class/net").iterdir() if (card / "address").is_file()]
+        names = [card.name for card in cards if (card / "address").read_text().strip() == mac]
+        if names:
+            break
+        command("modprobe", "virtio_net", check=False)
+    command("ip", "address", "add", f"{machine.me['address']}/{machine.run_spec['prefix']}", "dev", names[0])
+    command("ip", "link", "set", names[0], "up")
+
+
+def start_munge(machine: Machine) -> None:
+    """Start munged with the cluster's key."""
+    owner = "munge" if user_exists("munge") else "root"
+    for path in ("/etc/munge", "/var/lib/munge", "/var/log/munge"):
+        make_folder(Path(path), owner, 0o700)
+    make_folder(Path("/run/munge"), owner)
+    write_file(Path("/etc/munge/munge.key"), base64.b64decode(machine.run_spec["munge_key"]), 0o400, owner)
+    machine.start("munged", find_program("munged"), "--foreground", "--force", user=owner)
+
+
+def make_user(machine: Machine) -> None:
+    """Make the ordinary user that runs the jobs, with the same number on every machine."""
+    if user_exists(machine.user):
+        return
+    uid = machine.run_spec["user"]["uid"]
+    for file, line in (
+        ("/etc/group", f"{machine.user}:x:{uid}:"),
+        ("/etc/passwd", f"{machine.user}:x:{uid}:{uid}:Fluid-Run:{machine.home}:/bin/bash"),
+        ("/etc/shadow", f"{machine.user}:!:19000:0:99999:7:::"),
+    ):
+        with Path(file).open("a", encoding="utf-8") as sink:
+            sink.write(line + "\n")
+    make_folder(machine.home, machine.user, 0o750)
+
+
+def export_home(machine: Machine) -> None:
+    """Serve the home over NFS 4 to the cluster's machines, whatever their addresses are."""
+    if not Path("/proc/fs/nfsd").is_dir():
+        command("modprobe", "nfsd")
+    if not Path("/proc/fs/nfsd/threads").exists():
+        command("mount", "-t", "nfsd", "nfsd", "/proc/fs/nfsd")
+    Path("/var/lib/nfs/v4recovery").mkdir(parents=True, exist_ok=True)
+    others = [entry for entry in machine.run_spec["machines"] if entry != machine.me]
+    exports = [f"{entry['address']}:{machine.home}" for entry in others]
+    options = "rw,async,no_root_squash,no_subtree_check,insecure,fsid=77"
+    machine.start("mountd", find_program("rpc.mountd"), "--foreground", "--no-nfs-version", "3")
+    command(find_program("exportfs"), "-i", "-o", options, *exports)
+    command(find_program("rpc.nfsd"), "--no-nfs-version", "3", "--grace-time", "10", "--lease-time", "10", "4")
+    with contextlib.suppress(OSError):  # a new server has no clients that could reclaim locks
+        Path("/proc/fs/nfsd/v4_end_grace").write_text("Y", encoding="ascii")
+
+
+def mount_home(machine: Machine) -> None:
+    """Mount the controller's home. Raises RunError."""
+    head = controller(machine.run_spec)["address"]
+    seconds = machine.run_spec["start_seconds"]
+    find_program("mount.nfs")
+    wait_for_port(head, 2049, seconds)
+    source = f"{head}:{machine.home}"
+    for _ in wait_until(f"a mount of {source}", seconds, 1):
+        done = subprocess.run(
+            ["mount", "-t", "nfs4", "-o", "vers=4.2,actimeo=1,noatime", source, str(machine.home)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return
+        machine.reporter.log(f"mount: {done.stderr.strip()}")
+
+
+def check_gpus(machine: Machine) -> None:
+    """Check that the driver has made the devices that ``gres.conf`` names: slurmd ends if one is missing."""
+    if not machine.me.get("gpus"):
+        return
+    command("nvidia-smi" if shutil.which("nvidia-smi") else "true", check=False)  # makes the devices
+    if not Path(f"/dev/nvidia{machine.me['gpus'] - 1}").exists():
+        raise RunError("the image has no NVIDIA driver that finds the machine's GPUs", blame="image")

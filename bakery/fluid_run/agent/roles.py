@@ -1,0 +1,108 @@
+"""What a machine does in the run: the controller runs the jobs, all other machines wait for it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import results
+from .job_queue import JobQueue
+from .join import join
+from .machine import Machine
+from .slurm_conf import compute_machines
+from .system import RunError, command, wait_until
+
+
+def run_machine(machine: Machine, workspace: Path) -> None:
+    """Join the cluster and run this machine's part. Raises RunError."""
+    join(machine)
+    if machine.me["role"] == "controller":
+        run_controller(machine, workspace)
+        return
+    try:
+        run_worker(machine)
+    except RunError as error:
+        machine.report_failure(error)
+        raise
+
+
+def run_worker(machine: Machine) -> None:
+    """Run a compute or login machine: report it ready, measure memory and send logs until the run has ended."""
+    if machine.me["role"] == "login":
+        for _ in wait_until("an answer of slurmctld", machine.run_spec["start_seconds"], 1):
+            if command("sinfo", "--noheader", check=False):
+                break
+    machine.report_ready()
+    machine.reporter.update(stage="run", ready=True)
+    sent = 0
+    while not machine.run_ended:
+        machine.check_daemons()
+        machine.watch_memory()
+        size = sum(file.stat().st_size for file in machine.reporter.logs.iterdir())
+        if size != sent:
+            machine.reporter.send_results()
+            sent = size
+        time.sleep(1)
+
+
+def run_controller(machine: Machine, workspace: Path) -> None:
+    """Run the controller: wait for the nodes, stage the workspace, run the jobs, send the results."""
+    wait_for_nodes(machine)
+    target = machine.home / "workspace"
+    staged = results.stage_workspace(workspace, target, machine.user)
+    queue = JobQueue(machine.run_spec, target, machine.reporter, machine.user, str(machine.home))
+    try:
+        with memory_watched(machine):
+            queue.follow(machine.check)
+    finally:  # the results of a cluster that failed are sent too
+        results.send(queue, staged, machine.shared)
+        machine.end_run()
+
+
+def wait_for_nodes(machine: Machine) -> None:
+    """Wait until all nodes are idle and all login machines have joined; raise RunError naming the missing ones."""
+    run_spec, reporter = machine.run_spec, machine.reporter
+    nodes = {entry["name"] for entry in compute_machines(run_spec)}
+    logins = {entry["name"] for entry in run_spec["machines"] if entry["role"] == "login"}
+    deadline = time.monotonic() + run_spec["start_seconds"]
+    while True:
+        machine.check()
+        ready = idle_nodes(command("sinfo", "-h", "-N", "-o", "%N %t", check=False)) & nodes
+        ready |= set(filter(machine.is_ready, logins))
+        reporter.update(nodes_ready=len(ready), nodes_total=len(nodes | logins))
+        missing = sorted((nodes | logins) - ready)
+        if not missing:
+            reporter.log("all nodes idle")
+            return
+        if time.monotonic() > deadline:
+            raise RunError(f"{', '.join(missing)} did not join within {run_spec['start_seconds']} s")
+        time.sleep(0.5)
+
+
+def idle_nodes(text: str) -> set[str]:
+    """Return the idle nodes in the output of ``sinfo -h -N -o '%N %t'``."""
+    pairs = [line.split() for line in text.splitlines()]
+    return {pair[0] for pair in pairs if len(pair) == 2 and pair[1] == "idle"}
+
+
+@contextlib.contextmanager
+def memory_watched(machine: Machine) -> Iterator[None]:
+    """Measure the jobs' memory in a thread if this machine runs jobs."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(1):
+            machine.watch_memory()
+
+    thread = threading.Thread(target=look, daemon=True)
+    if machine.me.get("partition"):
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if thread.ident:
+            thread.join()

@@ -1,0 +1,38 @@
+"""The seed of a run: the tar that every machine unpacks, with the agent, the run specification and the workspace."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from bakery.fluid_run import agent
+from bakery.recipe.model import Json
+
+AGENT = Path(agent.__file__).parent
+# Started in the folder of the unpacked seed. -E and -s keep the image's own Python settings out.
+AGENT_COMMAND = "python3 -E -s -m agent --course course.json"
+
+
+def write_seed(sink: IO[bytes], run_spec: Mapping[str, Json], workspace: Path) -> None:
+    """Write the tar; everything in it belongs to root, whatever account writes it."""
+    with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for module in sorted(AGENT.glob("*.py")):
+            _add(tar, f"agent/{module.name}", module.read_bytes())
+        _add(tar, "course.json", json.dumps(run_spec, indent=1).encode())
+        tar.add(workspace, "workspace", filter=_owned_by_root)
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
