@@ -32,8 +32,8 @@ class Machine:
         self.me: Mapping[str, Json] = next(machine for machine in run_spec["machines"] if machine["name"] == name)
         self.reporter = reporter
         self.user: str = run_spec["user"]["name"]
-        self.home = Path("/home") / self.user
-        self.shared = self.home / SHARED
+        self.home: Path = Path("/home") / self.user
+        self.shared: Path = self.home / SHARED
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.memory = MemoryWatch(run_spec["user"]["uid"])
 
