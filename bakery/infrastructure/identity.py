@@ -10,8 +10,8 @@ from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsu
 
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
-from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google import Bucket, Duty
+from bakery.settings import GoogleSettings
+from bakery.settings.google import Bucket, Duty, account_id
 
 DESCRIPTIONS: Mapping[Duty, str] = {
     Duty.BUILDER: "builds the builder image, when somebody asks for it",
@@ -43,7 +43,7 @@ class Accounts(Component):
         account = serviceaccount.Account(
             f"{name}-{duty}",
             project=self.google.project,
-            account_id=google_names.account_id(duty),
+            account_id=account_id(duty),
             display_name=f"Image Bakery: {duty}",
             description=DESCRIPTIONS[duty],
             opts=self.below(),

@@ -8,8 +8,8 @@ import pulumi
 from pulumi_gcp import compute
 
 from bakery.infrastructure.component import Component
-from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google_names import SSH_TAG, TEST_TAG
+from bakery.settings import GoogleSettings
+from bakery.settings.google import NETWORK, SSH_TAG, TEST_TAG
 
 RANGE = "10.64.0.0/20"
 IAP_RANGE = "35.235.240.0/20"  # source: IAP's documentation, "Using TCP forwarding"
@@ -39,7 +39,7 @@ class Network(Component):
         network = self.google.network or self._network(name)
         subnetwork = compute.Subnetwork(
             f"{name}-subnetwork",
-            name=google_names.NETWORK,
+            name=NETWORK,
             project=project,
             region=region,
             network=network,
@@ -50,7 +50,7 @@ class Network(Component):
         )
         router = compute.Router(
             f"{name}-router",
-            name=google_names.NETWORK,
+            name=NETWORK,
             project=project,
             region=region,
             network=network,
@@ -58,7 +58,7 @@ class Network(Component):
         )
         compute.RouterNat(
             f"{name}-nat",
-            name=google_names.NETWORK,
+            name=NETWORK,
             project=project,
             region=region,
             router=router.name,
@@ -75,7 +75,7 @@ class Network(Component):
     def _network(self, name: str) -> pulumi.Output[str]:
         network = compute.Network(
             f"{name}-network",
-            name=google_names.NETWORK,
+            name=NETWORK,
             project=self.google.project,
             auto_create_subnetworks=False,
             opts=self.below(),

@@ -10,7 +10,8 @@ from pulumi_gcp import bigquery, pubsub
 
 from bakery.infrastructure.component import STAYS, Component
 from bakery.results.app_runs import APP_RUNS
-from bakery.settings import GoogleSettings, google_names
+from bakery.settings import GoogleSettings
+from bakery.settings.google import DATASET, TABLE, TOPIC
 
 
 def table_schema() -> str:
@@ -46,7 +47,7 @@ class Results(Component):
         dataset = bigquery.Dataset(
             f"{name}-dataset",
             project=google.project,
-            dataset_id=google_names.DATASET,
+            dataset_id=DATASET,
             location=google.region,
             description="Results of Fluid-Runs",
             default_encryption_configuration=(
@@ -58,7 +59,7 @@ class Results(Component):
             f"{name}-app-runs",
             project=google.project,
             dataset_id=dataset.dataset_id,
-            table_id=google_names.TABLE,
+            table_id=TABLE,
             description="One row for each job of each Fluid-Run, in rcc-run's fields",
             schema=table_schema(),
             time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),
@@ -77,7 +78,7 @@ class Results(Component):
         made = pubsub.Topic(
             f"{name}-events",
             project=google.project,
-            name=google_names.TOPIC,
+            name=TOPIC,
             message_retention_duration="604800s",
             kms_key_name=google.kms_key or None,
             opts=self.below(),

@@ -8,8 +8,8 @@ import pulumi
 from pulumi_gcp import artifactregistry, storage
 
 from bakery.infrastructure.component import STAYS, Component
-from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google import Bucket
+from bakery.settings import GoogleSettings
+from bakery.settings.google import REPOSITORY, Bucket
 
 KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: for ever
 OLD_VERSION_DAYS = 30
@@ -38,7 +38,7 @@ class Storage(Component):
             f"{name}-repository",
             project=google.project,
             location=google.region,
-            repository_id=google_names.REPOSITORY,
+            repository_id=REPOSITORY,
             format="DOCKER",
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,

@@ -1,11 +1,11 @@
 """A stack's configuration, parsed once into frozen values."""
 
+from bakery.settings.google import GoogleSettings
 from bakery.settings.model import (
     GROUPS,
     KEYS,
     PROJECT,
     Accelerator,
-    GoogleSettings,
     LocalSettings,
     Settings,
     SpackSettings,

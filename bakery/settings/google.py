@@ -1,17 +1,37 @@
-"""What a gcp stack is made of, in one word each, and what its settings have to look like."""
+"""The settings of a gcp stack, and the names of everything that the bakery has on Google Cloud.
+
+:mod:`bakery.infrastructure` declares these resources; ovens, library and Fluid-Run use them. All of them take the names
+from :class:`GoogleSettings`, so they agree.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bakery.settings.reader import Reader
+DATASET = "rcc_run"
+TABLE = "app_runs"
+TOPIC = "bakery-events"
+NETWORK = "bakery"
+REPOSITORY = "bakery"
+BAKE = "bake-"  # prefix of the name of a machine that bakes and of its disk; the id of the build follows
+SSH_TAG = "image-bakery"  # network tag of a machine that IAP may reach with ssh
+TEST_TAG = "bakery-test"  # network tag of test machines, which reach each other
+LONGEST_BUILD = 86_400  # seconds, Cloud Build's limit
+PROJECT_NUMBER = re.compile(r"\d{6,}")
+ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com")
+SECOND_GENERATION = re.compile(
+    r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/connections/(?P<name>[^/]+)/repositories/[^/]+"
+)
+# The letters of the zones where a region does not have a, b and c:
+# https://cloud.google.com/compute/docs/regions-zones
+_ZONES = {"us-central1": "abcf", "us-east1": "bcd", "europe-west1": "bcd"}
 
 
 class Bucket(StrEnum):
-    """What a bucket is for."""
+    """The purpose of a bucket."""
 
     SOURCES = "sources"
     LOGS = "logs"
@@ -20,7 +40,7 @@ class Bucket(StrEnum):
 
 
 class Duty(StrEnum):
-    """What a service account does."""
+    """The duty of a service account."""
 
     BUILDER = "builder"
     BAKE = "bake"
@@ -32,85 +52,86 @@ class Duty(StrEnum):
 
 @dataclass(frozen=True)
 class Connection:
-    """Cloud Build's connection to a host of repositories; those of the second generation belong to one."""
+    """A connection of Cloud Build to a host of repositories; second-generation repositories belong to one."""
 
     project: str
     location: str
     name: str
 
-    @classmethod
-    def of(cls, repository: str) -> Connection | None:
-        """That of a second-generation repository, by the repository's path; None for ``owner/name``."""
-        found = _SECOND_GENERATION.fullmatch(repository)
-        return cls(**found.groupdict()) if found else None
 
-
-LONGEST_BUILD = 86_400  # seconds, Cloud Build's limit
-PROJECT_NUMBER = re.compile(r"\d{6,}")
-ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com")
-# https://cloud.google.com/storage/docs/buckets#naming
-_BUCKET = re.compile(r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]")
-# As an IAM policy takes members: https://cloud.google.com/iam/docs/principal-identifiers. Nobody shares with everybody
-# by a slip, so allUsers and allAuthenticatedUsers are none.
-_MEMBER = re.compile(r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+")
-_SECOND_GENERATION = re.compile(
-    r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/connections/(?P<name>[^/]+)/repositories/[^/]+"
-)
-
-# Key to its form and what to write; an empty value is fine everywhere.
-FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "project": (re.compile(r"(?:[a-z0-9.-]+:)?[a-z](?:[-a-z0-9]*[a-z0-9])?"), "the project's id, as my-project"),
-    "region": (re.compile(r"[a-z]+(?:-[a-z]+)*\d*"), "a region, as us-central1"),
-    "kmsKey": (
-        re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+"),
-        "projects/P/locations/L/keyRings/R/cryptoKeys/K",
-    ),
-    "repository": (
-        re.compile(rf"[^/\s]+/[^/\s]+|{_SECOND_GENERATION.pattern}"),
-        "owner/name, or projects/P/locations/L/connections/C/repositories/R",
-    ),
-    "registry": (re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?"), "the id of an Artifact Registry repository"),
-    "table": (re.compile(r"\w+\.[-\w]+"), "DATASET.TABLE"),
-    "topic": (re.compile(r"[A-Za-z][-\w.~+%]{2,254}"), "the name of a Pub/Sub topic"),
-    "subnetwork": (
-        re.compile(r"projects/[^/]+/regions/[^/]+/subnetworks/[^/]+"),
-        "projects/P/regions/R/subnetworks/S",
-    ),
-}
-
-
-def check(google: Reader) -> None:
-    """Note every setting below ``google`` that can't be right."""
-    for key, (form, hint) in FORMS.items():
-        value = google.text(key)
-        if value and not form.fullmatch(value):
-            google.wrong(key, f"is {value!r}", f"write {hint}")
-    _keys(google, "buckets", [*Bucket])
-    for purpose, bucket in google.mapping("buckets").items():
-        if bucket and not _BUCKET.fullmatch(str(bucket)):
-            google.wrong(f"buckets.{purpose}", f"is {bucket!r}", "write the bucket's name, without gs://")
-    _keys(google, "accounts", [*Duty])
-    for duty, account in google.mapping("accounts").items():
-        if account and not ACCOUNT.fullmatch(str(account)):
-            google.wrong(f"accounts.{duty}", f"is {account!r}", "write the service account's e-mail address")
-    region = google.text("subnetwork").partition("/regions/")[2].partition("/")[0] or google.text("region")
-    for zone in google.words("zones"):
-        if region and not re.fullmatch(rf"{re.escape(region)}-[a-z0-9]+", zone):
-            google.wrong("zones", f"has {zone!r}", f"write zones of {region}, where the machines' subnetwork is")
-    for consumer in google.words("consumers"):
-        if not any(form.fullmatch(consumer) for form in (PROJECT_NUMBER, ACCOUNT, _MEMBER)):
-            hint = "write a project's number, group:..., serviceAccount:..., user:..., domain:... or principalSet://..."
-            google.wrong("consumers", f"has {consumer!r}", hint)
-
-
-def _keys(google: Reader, key: str, known: Collection[str]) -> None:
-    for name in google.mapping(key):
-        if name not in known:
-            google.wrong(f"{key}.{name}", "is nothing that the bakery has", f"known: {', '.join(known)}")
+def account_id(duty: Duty) -> str:
+    """Return the id of the service account that the bakery creates for a duty: 6 to 30 characters."""
+    return f"bakery-{duty}"
 
 
 def member(consumer: str) -> str:
-    """Who may boot from the images, as an IAM policy names them: of a project, all of its service accounts."""
+    """Return a consumer as an IAM policy names it; a project number means all service accounts of that project."""
     if PROJECT_NUMBER.fullmatch(consumer):
         return f"principalSet://cloudresourcemanager.googleapis.com/projects/{consumer}/type/ServiceAccount"
     return f"serviceAccount:{consumer}" if ACCOUNT.fullmatch(consumer) else consumer
+
+
+@dataclass(frozen=True)
+class GoogleSettings:
+    """What the gcp stack needs; an empty string means that the stack creates it. See docs/settings.md."""
+
+    project: str = ""
+    region: str = ""
+    zones: tuple[str, ...] = ()
+    network: str = ""
+    subnetwork: str = ""
+    buckets: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    table: str = ""
+    topic: str = ""
+    registry: str = ""
+    kms_key: str = ""
+    repository: str = ""
+    branch: str = "main"
+    consumers: tuple[str, ...] = ()
+    schedule: str = "0 4 * * 1"
+    endpoint: str = ""
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection that a second-generation ``repository`` belongs to; None for ``owner/name``."""
+        match = SECOND_GENERATION.fullmatch(self.repository)
+        return Connection(**match.groupdict()) if match else None
+
+    def bucket(self, purpose: Bucket) -> str:
+        """Return the name of a bucket. Bucket names are global, so a default one contains the project."""
+        return self.buckets.get(purpose) or f"{self.project}-bakery-{purpose}"
+
+    def account(self, duty: Duty) -> str:
+        """Return the e-mail address of a service account."""
+        return self.accounts.get(duty) or f"{account_id(duty)}@{self.project}.iam.gserviceaccount.com"
+
+    @property
+    def subnetwork_path(self) -> str:
+        """The subnetwork of imaging and test machines, as a path."""
+        return self.subnetwork or f"projects/{self.project}/regions/{self.region}/subnetworks/{NETWORK}"
+
+    @property
+    def topic_path(self) -> str:
+        """The Pub/Sub topic of the bakery's events, as a path."""
+        return f"projects/{self.project}/topics/{self.topic or TOPIC}"
+
+    @property
+    def table_id(self) -> str:
+        """The BigQuery table of the results: ``project.dataset.table``."""
+        return f"{self.project}.{self.table or f'{DATASET}.{TABLE}'}"
+
+    @property
+    def registry_id(self) -> str:
+        """The id of the Artifact Registry repository of the builder image."""
+        return self.registry or REPOSITORY
+
+    @property
+    def bake_zones(self) -> tuple[str, ...]:
+        """The zones to bake and test in, in order of preference."""
+        return self.zones or tuple(f"{self.region}-{letter}" for letter in _ZONES.get(self.region, "abc"))
+
+    @property
+    def consumer_members(self) -> tuple[str, ...]:
+        """Who may boot from promoted images, as IAM names them, sorted."""
+        return tuple(sorted({member(consumer) for consumer in self.consumers}))

@@ -1,7 +1,7 @@
-"""The stack's configuration, parsed once into frozen values; every error at once.
+"""The stack's configuration, parsed once into frozen values; all errors are reported at the same time.
 
-The keys stand in ``Pulumi.<stack>.yaml`` below ``config:`` as ``image-bakery:<key>``. The program, the plugin of the
-dynamic resources and the command line all read them through :func:`parse`, so they can't disagree.
+``Pulumi.<stack>.yaml`` has the keys below ``config:`` as ``image-bakery:<key>``. The program, the plugin of the dynamic
+resources and the command line all read them with :func:`parse`, so they can't disagree.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bakery.errors import InputError, Problem
-from bakery.settings import google as google_terms
-from bakery.settings import google_names
-from bakery.settings.google import Bucket, Connection, Duty
+from bakery.settings.google import GoogleSettings
+from bakery.settings.google_checks import check_google
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 
@@ -28,7 +27,7 @@ PROJECT = "image-bakery"
 
 
 class Accelerator(StrEnum):
-    """How QEMU runs a machine; AUTO boots a probe guest once and takes KVM only when that works."""
+    """How QEMU runs a machine; AUTO boots a probe guest once and uses KVM only if that guest boots."""
 
     AUTO = "auto"
     KVM = "kvm"
@@ -37,11 +36,11 @@ class Accelerator(StrEnum):
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """The local oven and cluster. ``memory_mb`` and ``cores`` count for one machine that bakes.
+    """The local oven and cluster. ``memory_mb`` and ``cores`` are those of one machine that bakes.
 
-    ``slots`` is how many cores all machines may have in use at once (0: as many as this computer has);
-    ``keep_failed`` leaves the machine of a failed bake up and prints how to log in; ``mirror`` is the Debian mirror of
-    base images ("" means the one that this machine's apt uses).
+    ``slots`` is the number of cores that all machines may use at the same time (0: all cores of this computer);
+    ``keep_failed`` keeps the machine of a failed bake running and prints how to log in; ``mirror`` is the Debian mirror
+    of base images ("": the one that this computer's apt uses).
     """
 
     accelerator: Accelerator = Accelerator.AUTO
@@ -55,7 +54,7 @@ class LocalSettings:
 
 @dataclass(frozen=True)
 class SpackSettings:
-    """Where bakes take Spack from: a git URL, a folder or an archive, pinned by tag or commit."""
+    """Where bakes get Spack: from a git URL, a folder or an archive, pinned by tag or commit."""
 
     source: str = ""
     ref: str = ""
@@ -67,75 +66,10 @@ class SpackSettings:
 
 
 @dataclass(frozen=True)
-class GoogleSettings:
-    """What the gcp stack needs; empty strings mean "make one". See docs/settings.md."""
-
-    project: str = ""
-    region: str = ""
-    zones: tuple[str, ...] = ()
-    network: str = ""
-    subnetwork: str = ""
-    buckets: Mapping[str, str] = field(default_factory=dict)
-    accounts: Mapping[str, str] = field(default_factory=dict)
-    table: str = ""
-    topic: str = ""
-    registry: str = ""
-    kms_key: str = ""
-    repository: str = ""
-    branch: str = "main"
-    consumers: tuple[str, ...] = ()
-    schedule: str = "0 4 * * 1"
-    endpoint: str = ""
-
-    @property
-    def connection(self) -> Connection | None:
-        """The connection of ``repository``, if that is one of the second generation."""
-        return Connection.of(self.repository)
-
-    def bucket(self, purpose: Bucket) -> str:
-        """Return the name of a bucket. Bucket names are global, so a default one contains the project."""
-        return self.buckets.get(purpose) or f"{self.project}-bakery-{purpose}"
-
-    def account(self, duty: Duty) -> str:
-        """Return the e-mail address of a service account."""
-        return self.accounts.get(duty) or f"{google_names.account_id(duty)}@{self.project}.iam.gserviceaccount.com"
-
-    @property
-    def subnetwork_path(self) -> str:
-        """The subnetwork of imaging and test machines, as a path."""
-        return self.subnetwork or f"projects/{self.project}/regions/{self.region}/subnetworks/{google_names.NETWORK}"
-
-    @property
-    def topic_path(self) -> str:
-        """The Pub/Sub topic of the bakery's events, as a path."""
-        return f"projects/{self.project}/topics/{self.topic or google_names.TOPIC}"
-
-    @property
-    def table_id(self) -> str:
-        """The BigQuery table of the results: ``project.dataset.table``."""
-        return f"{self.project}.{self.table or f'{google_names.DATASET}.{google_names.TABLE}'}"
-
-    @property
-    def registry_id(self) -> str:
-        """The id of the Artifact Registry repository of the builder image."""
-        return self.registry or google_names.REPOSITORY
-
-    @property
-    def bake_zones(self) -> tuple[str, ...]:
-        """The zones to bake and test in, in order of preference."""
-        return self.zones or tuple(f"{self.region}-{letter}" for letter in google_names.ZONES.get(self.region, "abc"))
-
-    @property
-    def consumer_members(self) -> tuple[str, ...]:
-        """Who may boot from promoted images, as IAM names them, sorted."""
-        return tuple(sorted({google_terms.member(consumer) for consumer in self.consumers}))
-
-
-@dataclass(frozen=True)
 class Settings:
     """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all).
 
-    ``nonce`` maps a package to a word that enters its digest: changing it forces a new bake.
+    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake.
     """
 
     stack: str
@@ -150,7 +84,7 @@ class Settings:
     retention_days: int = 30
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
-    google: GoogleSettings = GoogleSettings()
+    google: GoogleSettings = field(default_factory=GoogleSettings)
     fake: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -179,7 +113,7 @@ def _local(reader: Reader) -> LocalSettings:
 
 def _spack(reader: Reader, root: Path) -> SpackSettings:
     def place(key: str) -> str:
-        """An address as it is; a path of this computer in full."""
+        """Return an address unchanged, and a path of this computer as an absolute path."""
         text = reader.text(key)
         return str((root / Path(text).expanduser()).resolve()) if text.startswith((".", "~", "/")) else text
 
@@ -195,7 +129,7 @@ def _spack(reader: Reader, root: Path) -> SpackSettings:
 
 
 def _google(reader: Reader) -> GoogleSettings:
-    google_terms.check(reader)
+    check_google(reader)
     return GoogleSettings(
         project=reader.text("project"),
         region=reader.text("region"),
@@ -217,10 +151,10 @@ def _google(reader: Reader) -> GoogleSettings:
 
 
 def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None = None) -> Settings:
-    """Settings from the stack's configuration, keys without the ``image-bakery:`` prefix.
+    """Return the settings from a stack's configuration, whose keys have no ``image-bakery:`` prefix.
 
-    ``root`` is the checkout, relative paths start there; ``where`` names the file in problems. Structured values may
-    come as JSON text, as Pulumi hands them out. Raises InputError with every problem.
+    ``root`` is the checkout, where relative paths start; ``where`` names the file in problems. Structured values may be
+    JSON text, as Pulumi passes them. Raises InputError with every problem.
     """
     problems: list[Problem] = []
     top = Reader(values, where or f"Pulumi.{stack}.yaml", f"{PROJECT}:", problems)
@@ -258,7 +192,7 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
 
 
 def from_file(root: Path, stack: str) -> Settings:
-    """Settings of a stack from its ``Pulumi.<stack>.yaml`` alone, without an engine; defaults when there is no file."""
+    """Return the settings in ``Pulumi.<stack>.yaml``, read without an engine; the defaults if there is no such file."""
     file = root / f"Pulumi.{stack}.yaml"
     if not file.exists():
         return parse({}, stack, root, file.name)
@@ -267,7 +201,7 @@ def from_file(root: Path, stack: str) -> Settings:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise InputError([Problem(file.name, line, "is no YAML", "correct the syntax")]) from error
+        raise InputError([Problem(file.name, line, "invalid YAML", "fix the syntax")]) from error
     config = content.get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise InputError([Problem(file.name, 1, "has no mapping below config:", "write config: and the settings")])
@@ -281,6 +215,6 @@ GROUPS = ("local", "spack", "google", "fake")
 
 
 def from_pulumi(config: pulumi.Config, stack: str, root: Path) -> Settings:
-    """Settings of the stack that Pulumi runs, in the program (``pulumi.Config``) or in the plugin's configure."""
+    """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call."""
     values = {key: config.get(key) for key in (*KEYS, *GROUPS)}
     return parse({key: value for key, value in values.items() if value is not None}, stack, root)

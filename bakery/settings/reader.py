@@ -1,9 +1,10 @@
-"""Reads typed values out of a configuration mapping and gathers every problem instead of stopping at the first."""
+"""Reads typed values from a configuration mapping and collects every problem instead of stopping at the first."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Reader:
-    """One mapping. ``where`` names its file in problems, ``prefix`` stands before its keys there."""
+    """One mapping. ``where`` names its file in problems, ``prefix`` is written before its keys there."""
 
     def __init__(self, values: Mapping[str, Any], where: str, prefix: str, problems: list[Problem]) -> None:
         self.values = values
@@ -24,12 +25,15 @@ class Reader:
 
     def wrong(self, key: str, message: str, hint: str) -> None:
         """Note a problem with one key, once, however often the key is read."""
-        problem = Problem(self.where, 1, f"{self.prefix}{key} {message}", hint)
+        self._note(f"{self.prefix}{key} {message}", hint)
+
+    def _note(self, message: str, hint: str) -> None:
+        problem = Problem(self.where, 1, message, hint)
         if problem not in self.problems:
             self.problems.append(problem)
 
     def take(self, key: str, default: Any, kind: Callable[[Any], Any], what: str) -> Any:
-        """The value of ``key`` as ``kind`` makes it, or the default; a bad one becomes a problem."""
+        """Return the value of ``key`` converted by ``kind``, or the default; an invalid value becomes a problem."""
         self.seen.add(key)
         if self.values.get(key) is None:
             return default
@@ -40,46 +44,48 @@ class Reader:
             return default
 
     def text(self, key: str, default: str = "") -> str:
-        """A string."""
+        """Return a string."""
         return str(self.take(key, default, _text, "a string"))
 
     def count(self, key: str, default: int, least: int = 0) -> int:
-        """A whole number of at least ``least``."""
+        """Return a whole number of at least ``least``."""
 
         def number(value: Any) -> int:
-            found = int(str(value))  # text from the engine is a number; a fraction or a flag is none
-            if found < least:
+            result = int(str(value))  # accepts text, which Pulumi passes; refuses fractions and flags
+            if result < least:
                 raise ValueError
-            return found
+            return result
 
         return int(self.take(key, default, number, f"a whole number, {least} or more"))
 
     def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
+        """Return true or false."""
         return bool(self.take(key, default, _flag, "true or false"))
 
     def choice(self, key: str, default: Choice) -> Choice:
-        """One of an enum's values."""
+        """Return one of an enum's values."""
         kind = type(default)
-        found: Choice = self.take(key, default, kind, "one of " + ", ".join(kind))
-        return found
+        chosen: Choice = self.take(key, default, kind, "one of " + ", ".join(kind))
+        return chosen
 
     def words(self, key: str) -> tuple[str, ...]:
-        """A list of strings."""
+        """Return a list of strings."""
         return tuple(self.take(key, (), _words, "a list of strings"))
 
     def mapping(self, key: str) -> Mapping[str, Any]:
-        """A mapping."""
+        """Return a mapping."""
         return dict(self.take(key, {}, _mapping, "a mapping"))
 
     def group(self, key: str) -> Reader:
-        """A reader of the mapping below ``key``."""
+        """Return a reader of the mapping below ``key``."""
         return Reader(self.mapping(key), self.where, f"{self.prefix}{key}.", self.problems)
 
     def done(self) -> None:
-        """Name the keys that nobody asked for."""
+        """Note every key that was not read."""
         for key in sorted(set(self.values) - self.seen):
-            self.wrong(key, "is not a setting", "take it away or correct it; known: " + ", ".join(sorted(self.seen)))
+            close = get_close_matches(key, self.seen, n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            self._note(f"unknown key '{self.prefix}{key}'", f"{meant}known: {', '.join(sorted(self.seen))}")
 
 
 def _text(value: Any) -> str:

@@ -15,8 +15,7 @@ from bakery.fluid_run.clusters.run_spec import MachineSpec, Role, deadline_secon
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.settings import GoogleSettings
-from bakery.settings.google import Bucket, Duty
-from bakery.settings.google_names import SSH_TAG, TEST_TAG
+from bakery.settings.google import SSH_TAG, TEST_TAG, Bucket, Duty
 
 START_SECONDS = 900  # until all nodes are idle
 MARGIN_SECONDS = 1800  # beyond start and run, before Compute Engine itself deletes a machine

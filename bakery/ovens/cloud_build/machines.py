@@ -18,17 +18,17 @@ from google.cloud.devtools import cloudbuild_v1
 from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.ovens.cloud_build.watch import ENDED
-from bakery.settings import google_names
+from bakery.settings.google import BAKE
 
 DELETE = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
 DELETED_SECONDS = 180.0
-_BUILD = re.compile(rf"{google_names.BAKE}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
+_BUILD = re.compile(rf"{BAKE}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
 
 def delete(google: Google, build: cloudbuild_v1.Build) -> None:
     """Let the machine of a build go, if there is one; its disk goes with :func:`clear`. Raises BakeryError."""
     zone = build.substitutions.get("_ZONE", "")
-    name = f"{google_names.BAKE}{build.id}"
+    name = f"{BAKE}{build.id}"
     if zone:
         _delete_machine(google, zone, name)
 
@@ -52,7 +52,7 @@ def clear(google: Google) -> list[str]:
 
 def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
     """The disks of machines that bake, with their zones."""
-    request = compute_v1.AggregatedListDisksRequest(project=google.project, filter=f"name eq {google_names.BAKE}.*")
+    request = compute_v1.AggregatedListDisksRequest(project=google.project, filter=f"name eq {BAKE}.*")
     with api_errors("look for disks of builds"):
         pages = google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
         return [(zone.rpartition("/")[2], disk) for zone, scoped in pages for disk in scoped.disks]

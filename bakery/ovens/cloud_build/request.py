@@ -19,8 +19,8 @@ from bakery.plan import names
 from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.model import Json
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
-from bakery.settings import GoogleSettings, google_names
-from bakery.settings.google import Bucket, Duty
+from bakery.settings import GoogleSettings
+from bakery.settings.google import BAKE, SSH_TAG, Bucket, Duty
 
 PACKER_IMAGE = "hashicorp/packer:1.16.1@sha256:9fd66d5a4ea0598036e6b50ac6f8c0e72c27746648a5abe480463119e9486ea7"
 GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:578.0.0-slim"
@@ -77,10 +77,10 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "source_image": order.base.name,
         "source_image_project_id": [order.base.project or google.project],
         "subnetwork": google.subnetwork_path,
-        "instance_name": f"{google_names.BAKE}{{{{user `bakery_build`}}}}",
+        "instance_name": f"{BAKE}{{{{user `bakery_build`}}}}",
         **_deadline(order),
         "labels": {**builder.get("labels", {}), "bakery": "bake"},
-        "tags": sorted({*builder.get("tags", []), google_names.SSH_TAG}),
+        "tags": sorted({*builder.get("tags", []), SSH_TAG}),
         "service_account_email": google.account(Duty.MACHINE),
         "metadata": {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})},
         "omit_external_ip": True,

@@ -11,8 +11,8 @@ import yaml
 from bakery.infrastructure.grants import tables
 from bakery.infrastructure.storage import KEEP_DAYS
 from bakery.infrastructure.triggers import BUILDER_TAG
-from bakery.settings import GoogleSettings, from_file, google_names
-from bakery.settings.google import Bucket, Duty
+from bakery.settings import GoogleSettings, from_file
+from bakery.settings.google import DATASET, TABLE, TOPIC, Bucket, Duty, account_id
 from tests.support.root import ROOT
 
 PAGE = (ROOT / "docs" / "google.md").read_text()
@@ -28,7 +28,7 @@ def test_the_tables_of_identities_are_those_of_the_grants() -> None:
 
 @pytest.mark.parametrize("duty", Duty)
 def test_every_account_is_told(duty: Duty) -> None:
-    assert f"`{google_names.account_id(duty)}`" in PAGE
+    assert f"`{account_id(duty)}`" in PAGE
 
 
 @pytest.mark.parametrize("purpose", Bucket)
@@ -42,7 +42,7 @@ def test_days_and_names_are_those_of_the_code() -> None:
     assert KEEP_DAYS[Bucket.LOGS] == 365 and "logs after a year" in PAGE
     assert f"gs://{google.bucket(Bucket.SOURCES)}/builder" in PAGE
     assert google.account(Duty.BUILDER) in PAGE
-    for name in (google_names.TOPIC, f"{google_names.DATASET}.{google_names.TABLE}"):
+    for name in (TOPIC, f"{DATASET}.{TABLE}"):
         assert f"`{name}`" in PAGE
     assert f"bakery:{BUILDER_TAG}" in (ROOT / "docs" / "rcc-run.md").read_text()
 

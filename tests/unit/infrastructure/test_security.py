@@ -17,8 +17,7 @@ from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, SSH_ON
 from bakery.plan.model import Base, ImagePlan, Plan
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
-from bakery.settings.google import Bucket, Duty
-from bakery.settings.google_names import SSH_TAG, TEST_TAG
+from bakery.settings.google import SSH_TAG, TEST_TAG, Bucket, Duty
 
 PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
 

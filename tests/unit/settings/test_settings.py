@@ -95,10 +95,15 @@ def test_every_problem_is_reported_at_once() -> None:
         "oven is 'microwave'",
         "retentionDays is -1",
         "select is",
-        "retention is not a setting",
+        "unknown key 'image-bakery:retention'",
         "local.cores is 0",
     )
-    for part in (*wanted, "local.keepFailed is 'perhaps'", "local.acelerator is not a setting", "google.zones is 'eu'"):
+    for part in (
+        *wanted,
+        "local.keepFailed is 'perhaps'",
+        "unknown key 'image-bakery:local.acelerator'; did you mean 'accelerator'?",
+        "google.zones is 'eu'",
+    ):
         assert sum(part in message for message in found) == 1, (part, found)
     assert len(found) == 8
 
@@ -165,10 +170,10 @@ def test_no_file_is_all_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("config:\n  a: [1\n", 3, "is no YAML"),
+        ("config:\n  a: [1\n", 3, "invalid YAML"),
         ("config: 3\n", 1, "no mapping below config"),
         ("- 1\n", 1, "no mapping"),
-        ("config:\n  a: \udce9\n", 1, "is no YAML"),
+        ("config:\n  a: \udce9\n", 1, "invalid YAML"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
@@ -237,7 +242,9 @@ def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
     found = messages({"oven": "cloud-build", "google": given})
     wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "table", "topic", "registry", "buckets.logz")
     for key in (*wrong, "buckets.logs", "accounts.bake", "accounts.nobody"):
-        assert any(f"google.{key} is" in text for text in found), key
+        assert any(
+            f"google.{key} is" in text or f"unknown key 'image-bakery:google.{key}'" in text for text in found
+        ), key
     assert sum("google.consumers has" in text for text in found) == 3
     assert sum("google.zones has" in text for text in found) == 2
     assert len(found) == len(wrong) + 8
