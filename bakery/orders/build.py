@@ -7,8 +7,8 @@ from typing import Any
 from bakery.codec import decode, encode
 from bakery.errors import InputError, Problem
 from bakery.orders.model import BakeOrder, RunOrder
+from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan
-from bakery.plan.names import REVISION_LABEL
 
 
 def bake_order(image: ImagePlan) -> BakeOrder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bakery.plan.model import Base
+from bakery.plan.summary import Base
 from bakery.recipe.model import Json, SourceFile, Suite
 
 

@@ -1,10 +1,10 @@
-"""The digest: SHA-256 of everything that decides what is in an image, and of nothing else.
+"""The digest: SHA-256 of everything that determines the content of an image, and of nothing else.
 
-:class:`Material` is the list of what a recipe brings; a value that is not in it does not count. Its own digest, the
-content's, is worked out once, and with the base image's it makes the image's: a new base costs one hash for each image
-that stands on it. Digests are taken over canonical JSON (sorted keys, no blanks, ASCII), in which strings are quoted
-and lists bracketed, so that no two materials read alike. ``FORMAT`` stands first: another format gives other digests,
-on purpose.
+:class:`Material` lists what a recipe contributes; a value that is not in it does not count. The digest of the material,
+the content digest, is computed once. The image's digest is computed from it and the base's digest, so a new base costs
+one hash for each image that is baked from it. Digests cover canonical JSON (sorted keys, no blanks, ASCII), in which
+strings are quoted and lists bracketed, so different materials have different texts. ``FORMAT`` is first: another format
+gives other digests, on purpose.
 """
 
 from __future__ import annotations
@@ -14,25 +14,28 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from bakery.plan.model import Base
+from bakery.plan.summary import Base
 from bakery.recipe.image_names import DIGEST_SHOWN
-from bakery.recipe.model import ClusterShape, Json, SourceFile, Suite
+
+if TYPE_CHECKING:
+    from bakery.recipe.model import ClusterShape, Json, SourceFile, Suite
 
 FORMAT = "image-bakery/2"
 VALUE_SHOWN = 60  # characters of a value in the manifest; longer ones are shown as their digest
 EXECUTABLE = 0o100
 
-# A model's fields are read as they are: ten times faster than to make plain values of them first.
+# The encoder reads a model's fields directly, which is ten times faster than encoding the model first.
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=vars)
 
 
 @dataclass(frozen=True)
 class Material:
-    """What counts but for the base image.
+    """What the digest covers, except the base image.
 
-    ``files`` reach the image; ``provisioners`` and ``builder`` stand as in the template, before variables are filled
-    in; ``variables`` are those that both refer to. ``nonce`` is the stack's word that forces a new bake.
+    ``files`` are those that reach the image; ``provisioners`` and ``builder`` are parts of the template whose variables
+    are not filled in; ``variables`` are those that both refer to. ``nonce`` is a setting that forces a new bake.
     """
 
     files: tuple[SourceFile, ...] = ()
@@ -43,22 +46,22 @@ class Material:
 
 
 def canonical(value: Json) -> str:
-    """The value (JSON, or models of JSON values) as canonical JSON."""
+    """Return the value (JSON, or models of JSON values) as canonical JSON."""
     return _encoder.encode(value)
 
 
 def sha256(text: str) -> str:
-    """SHA-256 of the text, in hex."""
+    """Return the SHA-256 of the text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content(material: Material) -> str:
-    """SHA-256 in hex of what counts but for the base image."""
+    """Return the content digest: the SHA-256 of the material, in hex."""
     return sha256(canonical([FORMAT, "content", vars(material) | {"files": _listed(material.files)}]))
 
 
 def digest(base: Base, content: str) -> str:
-    """The image's digest: SHA-256 in hex of its base's (a base image from outside: its identity) and its content's."""
+    """Return the image's digest: SHA-256, in hex, of the base's digest (or identity) and the content digest."""
     return sha256(canonical([FORMAT, "image", base.digest, content]))
 
 
@@ -67,7 +70,7 @@ def _listed(files: Iterable[SourceFile]) -> list[list[Json]]:
 
 
 def manifest(material: Material) -> dict[str, str]:
-    """What counts, for people: file, option or variable to a short digest or value, in a fixed order."""
+    """Return the material for people: file, option or variable to a short digest or value, in a fixed order."""
     shown = {file.path: _file(file) for file in sorted(material.files)}
     shown["packer.json provisioners"] = sha256(canonical(material.provisioners))[:DIGEST_SHOWN]
     shown |= {f"packer.json {key}": _value(canonical(value)) for key, value in sorted(material.builder.items())}
@@ -78,12 +81,12 @@ def manifest(material: Material) -> dict[str, str]:
 
 
 def based(base: Base, manifest: Mapping[str, str]) -> dict[str, str]:
-    """The manifest with the base image before all else."""
+    """Return the manifest with the base image first."""
     return {f"base {base.family}": short(base.digest), **manifest}
 
 
 def short(identity: str) -> str:
-    """A digest or identity as tables show it: the kind, if it has one, and the first characters."""
+    """Return a digest or identity as tables show it: its kind, if it has one, and the first characters."""
     kind, _, value = identity.rpartition(":")
     return f"{kind}:{value[:DIGEST_SHOWN]}" if kind else value[:DIGEST_SHOWN]
 
@@ -97,7 +100,7 @@ def _value(text: str) -> str:
 
 
 def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict[str, str]]:
-    """The digest of what proves an image, and its manifest: the suite's jobs and cluster, and the files jobs use."""
+    """Return the digest of an image's tests, and its manifest: jobs, cluster, and the files that the jobs use."""
     jobs = [canonical(job) for job in suite.jobs]
     cluster = _cluster(suite.cluster)
     shown = {
@@ -111,5 +114,5 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
 
 @lru_cache(maxsize=64)
 def _cluster(cluster: ClusterShape) -> str:
-    """Most recipes are tested on the same cluster."""
+    """Return the cluster as canonical JSON. It is cached since most recipes are tested on the same cluster."""
     return canonical(cluster)

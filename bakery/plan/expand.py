@@ -1,4 +1,4 @@
-"""Recipes to the points that will be images: each variant with its variables filled in and its family."""
+"""Expands recipes: one variant for each image, with its variables filled in and its family."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bakery.plan.graph import Node
-from bakery.plan.template import builder, project
+from bakery.plan.template import builder, source_project
 from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
 from bakery.recipe.templating import (
     FAMILY,
@@ -31,9 +31,9 @@ _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
 class VariantInputs:
     """One variant of a recipe.
 
-    ``arguments`` are Packer's as ``cloudbuild.yaml`` has them, unfilled. ``symbolic`` are the Packer variables with
-    Cloud Build's built-in names (``$PROJECT_ID``) left as they are, so that no digest depends on who builds;
-    ``variables`` have them filled in.
+    ``arguments`` are Packer's arguments in ``cloudbuild.yaml``, not filled in. ``symbolic`` are the Packer variables in
+    which Cloud Build's built-in names (``$PROJECT_ID``) are kept, so that no digest depends on who builds; in
+    ``variables`` these are filled in, too.
     """
 
     recipe: Recipe
@@ -46,7 +46,7 @@ class VariantInputs:
 
 
 def builtins(settings: Settings, revision: str) -> dict[str, str]:
-    """Cloud Build's built-in substitutions as far as they are known before a build."""
+    """Return Cloud Build's built-in substitutions; those that are only known in a build are empty."""
     return {
         "PROJECT_ID": settings.google.project or "local",
         "LOCATION": settings.google.region or "local",
@@ -59,11 +59,7 @@ def builtins(settings: Settings, revision: str) -> dict[str, str]:
 
 
 def spack_variables(settings: Settings) -> dict[str, str]:
-    """The Packer variables that a template may declare to follow the stack's Spack settings.
-
-    A full commit says which Spack it is, wherever it comes from: then the source does not count, see
-    :func:`counted`.
-    """
+    """Return the Packer variables that follow the stack's Spack settings, for templates that declare them."""
     spack = settings.spack
     values = {
         "spack_source": spack.source,
@@ -78,7 +74,10 @@ def spack_variables(settings: Settings) -> dict[str, str]:
 
 
 def counted(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables without the source of what a full commit pins."""
+    """Return the variables that the digest covers.
+
+    A full commit identifies Spack's code wherever it is fetched from, so the source beside it does not count.
+    """
     kept = dict(variables)
     for source, ref in (("spack_source", "spack_ref"), ("spack_packages_source", "spack_packages_ref")):
         if source in kept and _COMMIT.fullmatch(kept.get(ref, "")):
@@ -86,8 +85,8 @@ def counted(variables: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def points(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iterator[VariantInputs]:
-    """The recipe's points in the order of its variants; ``known`` are the built-in substitutions."""
+def variant_inputs(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iterator[VariantInputs]:
+    """Yield the inputs of every variant, in the recipe's order; ``known`` are the built-in substitutions."""
     arguments = packer_arguments(recipe.build)
     defaults = declared(recipe.template) | {
         name: value
@@ -95,29 +94,24 @@ def points(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iter
         if name in (recipe.template.get("variables") or {})
     }
     for variant in recipe.variants:
-        yield _point(recipe, variant, arguments, defaults, known)
+        substitutions = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
+        given = passed(arguments, substitutions, defaults, variant.substitutions)
+        filled = {name: substitute(text, known, last=True) for name, text in given.items()}
+        variables = resolve({**defaults, **filled})
+        yield VariantInputs(
+            recipe=recipe,
+            variant=variant,
+            arguments=arguments,
+            substitutions=substitutions,
+            symbolic=resolve({**defaults, **given}),
+            variables=variables,
+            node=_node(recipe, variant, substitutions, variables),
+        )
 
 
-def _point(
-    recipe: Recipe,
-    variant: Variant,
-    arguments: Mapping[str, str],
-    defaults: Mapping[str, str],
-    known: Mapping[str, str],
-) -> VariantInputs:
-    values = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
-    said = passed(arguments, values, defaults, variant.substitutions)
-    symbolic = resolve({**defaults, **said})
-    filled = {name: substitute(text, known, last=True) for name, text in said.items()}
-    variables = resolve({**defaults, **filled})
-    return VariantInputs(
-        recipe, variant, arguments, values, symbolic, variables, _node(recipe, variant, values, variables)
-    )
-
-
-def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables: Mapping[str, str]) -> Node:
+def _node(recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], variables: Mapping[str, str]) -> Node:
     options = builder(recipe.template)
-    family = fill(str(options.get("image_family") or ""), variables) or values.get(FAMILY, "")
+    family = fill(str(options.get("image_family") or ""), variables) or substitutions.get(FAMILY, "")
     if variant.name and FAMILY not in variant.substitutions and family:
         family = f"{family}-{_NOT_FAMILY.sub('-', variant.name.lower()).strip('-')}"
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
@@ -125,45 +119,41 @@ def _node(recipe: Recipe, variant: Variant, values: Mapping[str, str], variables
         package=recipe.name,
         variant=variant.name,
         family=family,
-        base_family=base or values.get(SOURCE_FAMILY, ""),
-        base_project=fill(project(options), variables),
+        base_family=base or substitutions.get(SOURCE_FAMILY, ""),
+        base_project=fill(source_project(options), variables),
         at=recipe.family_at,
         base_at=recipe.base_at,
     )
 
 
-def named(point: VariantInputs, name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Variables and substitutions with the image's name and family in them, wherever the recipe sets these."""
-    options = builder(point.recipe.template)
+def with_image_name(inputs: VariantInputs, name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return variables and substitutions with the image's name and family, wherever the recipe sets these."""
+    options = builder(inputs.recipe.template)
     values = {
         only_reference(options.get("image_name")): name,
-        only_reference(options.get("image_family")): point.node.family,
+        only_reference(options.get("image_family")): inputs.node.family,
     }
     values.pop("", None)
-    handed = {point.arguments.get(variable, "").strip("${}"): value for variable, value in values.items()}
-    set_ = {key: value for key, value in handed.items() if key in point.substitutions}
-    return {**point.variables, **values}, {**point.substitutions, **set_}
+    arguments = {inputs.arguments.get(variable, "").strip("${}"): value for variable, value in values.items()}
+    substitutions = {key: value for key, value in arguments.items() if key in inputs.substitutions}
+    return {**inputs.variables, **values}, {**inputs.substitutions, **substitutions}
 
 
-def suite_of(point: VariantInputs) -> Suite | None:
-    """The recipe's tests with the variant's cluster and performance references over them."""
-    suite = point.recipe.suite
+def suite_of_variant(inputs: VariantInputs) -> Suite | None:
+    """Return the recipe's tests with the variant's cluster and performance references."""
+    suite = inputs.recipe.suite
     if suite is None:
         return None
+    references = inputs.variant.references
     jobs = tuple(
-        replace(
-            job,
-            metrics=tuple(
-                _referred(metric, point.variant.references.get(job.output_directory)) for metric in job.metrics
-            ),
-        )
+        replace(job, metrics=tuple(_with_reference(one, references.get(job.output_directory)) for one in job.metrics))
         for job in suite.jobs
     )
-    return Suite(jobs, point.variant.cluster or suite.cluster)
+    return Suite(jobs, inputs.variant.cluster or suite.cluster)
 
 
-def _referred(metric: Metric, references: Json) -> Metric:
-    """The metric with the variant's reference: a number, or a mapping of reference, lower and upper."""
+def _with_reference(metric: Metric, references: Json) -> Metric:
+    """Return the metric with the variant's reference: a number, or a mapping of reference, lower and upper."""
     given = references.get(metric.name) if isinstance(references, Mapping) else None
     if isinstance(given, Mapping):
         return replace(

@@ -5,7 +5,6 @@ Every image has one base, so that walking from child to parent finds each cycle 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -116,6 +115,8 @@ def _unknown(node: Node, families: Mapping[str, int]) -> Problem:
     if not node.base_family:
         hint = "set _SOURCE_IMAGE_FAMILY in cloudbuild.yaml or source_image_family in packer.json"
         return Problem(*node.base_at, f"{node.title} names no image to start from", hint)
+    import difflib  # needed for this error only
+
     close = difflib.get_close_matches(node.base_family, families, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     hint += "For an image from outside set _SOURCE_IMAGE_PROJECT too"

@@ -1,84 +1,90 @@
-"""From seeds to images: which are wanted, in which order, from which base. The same for whole plans and outlines."""
+"""Links images to their bases: which are selected, in which order, from which base image.
+
+Whole plans (:mod:`bakery.plan.plan`) and summaries (:mod:`bakery.plan.summaries`) are linked by the same code.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bakery.errors import Problem, Severity
 from bakery.lock.model import Lock, LockedBase
 from bakery.plan import graph
 from bakery.plan.graph import Node
-from bakery.plan.model import Base, ImageSummary
+from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
-from bakery.recipe.model import Packages, Recipes
 from bakery.settings import Settings
+
+if TYPE_CHECKING:
+    from bakery.recipe.model import Recipes
+    from bakery.recipe.packages import Packages
 
 Image = TypeVar("Image", bound=ImageSummary)
 
 
 @dataclass(frozen=True)
 class UnlinkedImage(Generic[Image]):
-    """An image whose base is not known yet: its place in the graph, and what it is with a base."""
+    """An image whose base is not known yet: its node of the graph, and a function from a base to the image."""
 
     node: Node
     image: Callable[[Base], Image]
 
 
-def lay_out(
+def link(
     settings: Settings,
-    seeds: Sequence[UnlinkedImage[Image]],
-    read: Recipes | Packages,
+    unlinked: Sequence[UnlinkedImage[Image]],
+    source: Recipes | Packages,
     bases: Bases,
 ) -> tuple[tuple[Image, ...], tuple[Problem, ...]]:
-    """The images of the selected packages and their ancestors, parents first, and all problems with them.
+    """Return the images of the selected packages and their ancestors, parents first, and all problems.
 
-    ``read`` is where the seeds come from. What can't be planned is left out.
+    ``source`` is the tree that the images come from. Images that cannot be planned are left out.
     """
-    chosen, found = selected(settings, seeds)
-    packages = {seed.node.package for seed in chosen}
-    found += [_weighed(problem, settings, read.folder, packages) for problem in read.problems]
-    found += [problem for seed in chosen for problem in _named_wrong(seed.node)]
-    drawn = graph.build([seed.node for seed in chosen], read.broken)
+    chosen, problems = select(settings, unlinked)
+    packages = {image.node.package for image in chosen}
+    problems += [_downgraded(problem, settings, source.folder, packages) for problem in source.problems]
+    problems += [problem for image in chosen for problem in _name_problems(image.node)]
+    drawn = graph.build([image.node for image in chosen], source.broken)
     images: dict[int, Image] = {}
     for index in drawn.order:
         parent = images.get(drawn.parents.get(index, -1))
         base = Base(parent.family, parent.name, parent.digest) if parent else bases.base(chosen[index].node)
         images[index] = chosen[index].image(base)
-    found += [*drawn.problems, *bases.problems]
-    right = tuple(image for image in images.values() if image_names.family_fault(image.family) is None)
-    return right, tuple(sorted(set(found)))
+    problems += [*drawn.problems, *bases.problems]
+    valid = tuple(image for image in images.values() if image_names.family_fault(image.family) is None)
+    return valid, tuple(sorted(set(problems)))
 
 
-def selected(
-    settings: Settings, seeds: Sequence[UnlinkedImage[Image]]
+def select(
+    settings: Settings, unlinked: Sequence[UnlinkedImage[Image]]
 ) -> tuple[list[UnlinkedImage[Image]], list[Problem]]:
-    """The seeds of the selected packages and of what they are baked from, in the given order."""
+    """Return the images of the selected packages and of those they are baked from, in the given order."""
     if not settings.select:
-        return list(seeds), []
-    there = {seed.node.package for seed in seeds}
+        return list(unlinked), []
+    packages = {image.node.package for image in unlinked}
     problems = [
-        Problem(f"Pulumi.{settings.stack}.yaml", 1, f"select names {name}, which is no package", _known(there))
+        Problem(f"Pulumi.{settings.stack}.yaml", 1, f"select names an unknown package {name}", _known(packages))
         for name in settings.select
-        if name not in there
+        if name not in packages
     ]
-    by_family = {seed.node.family: seed.node for seed in reversed(seeds)}
-    wanted: set[int] = set()
-    for seed in seeds:
-        at: Node | None = seed.node if seed.node.package in settings.select else None
-        while at is not None and id(at) not in wanted:
-            wanted.add(id(at))
-            at = by_family.get(at.base_family)
-    return [seed for seed in seeds if id(seed.node) in wanted], problems
+    by_family = {image.node.family: image.node for image in reversed(unlinked)}
+    selected: set[int] = set()
+    for image in unlinked:
+        node: Node | None = image.node if image.node.package in settings.select else None
+        while node is not None and id(node) not in selected:
+            selected.add(id(node))
+            node = by_family.get(node.base_family)
+    return [image for image in unlinked if id(image.node) in selected], problems
 
 
 def _known(packages: Iterable[str]) -> str:
-    return "known: " + ", ".join(sorted(packages)) if packages else "there is none"
+    return f"use one of: {', '.join(sorted(packages))}" if packages else "add a package: the tree has none"
 
 
 def _owner(problem: Problem, settings: Settings, folder: str) -> str:
-    """The package that a problem is about; empty when it is about none. ``folder`` is that of the packages."""
+    """Return the package of a problem; "" if it is about none. ``folder`` is that of the packages."""
     above = "" if folder == "." else f"{folder}/"
     package, inside, _ = problem.file.removeprefix(above).partition("/")
     if not inside or not problem.file.startswith(above) or settings.common == settings.packages / package:
@@ -86,15 +92,15 @@ def _owner(problem: Problem, settings: Settings, folder: str) -> str:
     return package
 
 
-def _weighed(problem: Problem, settings: Settings, folder: str, packages: set[str]) -> Problem:
-    """The problem; one of a package that is not planned does not stop the others."""
+def _downgraded(problem: Problem, settings: Settings, folder: str, packages: set[str]) -> Problem:
+    """Return the problem, as a warning if its package is not planned: it must not stop the others."""
     owner = _owner(problem, settings, folder)
     if not settings.select or not owner or owner in packages or owner in settings.select:
         return problem
     return replace(problem, severity=Severity.WARNING)
 
 
-def _named_wrong(node: Node) -> Iterator[Problem]:
+def _name_problems(node: Node) -> Iterator[Problem]:
     if fault := image_names.family_fault(node.family):
         yield Problem(*node.at, f"{node.title}: {fault[0]}", fault[1])
     if node.base_family and (fault := image_names.base_fault(node.base_family)):
@@ -102,13 +108,14 @@ def _named_wrong(node: Node) -> Iterator[Problem]:
 
 
 class Bases:
-    """External base images out of the lock; each one that is missing is one problem, at its first use.
+    """External base images from the lock. Each one that is missing is one problem, at its first use.
 
-    It is an error, or, unless everything has to be ``locked``, a warning; what stands on it has a provisional digest.
+    The problem is an error, or, unless every base must be ``locked``, a warning; then the images baked from it have
+    provisional digests.
     """
 
     def __init__(self, settings: Settings, lock: Lock, locked: bool) -> None:
-        self.where = settings.bases
+        self.place = settings.bases
         self.hint = f"run: bakery lock --stack {settings.stack}"
         self.lock = lock
         self.locked = locked
@@ -116,17 +123,17 @@ class Bases:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is missing."""
+        """The missing base images."""
         return tuple(self.missing.values())
 
     def base(self, node: Node) -> Base:
-        """The base image of a node that has no parent."""
+        """Return the base image of a node that has no parent."""
         family, project = node.base_family, node.base_project
-        found = self.lock.find(self.where, project, family)
-        if found is None:
+        locked = self.lock.find(self.place, project, family)
+        if locked is None:
             severity = Severity.ERROR if self.locked else Severity.WARNING
             message = f"base image {project}/{family} is not in the lock file"
-            message += "" if self.locked else " (names of what stands on it are provisional)"
+            message += "" if self.locked else " (the names of images baked from it are provisional)"
             self.missing.setdefault((project, family), Problem(*node.base_at, message, self.hint, severity))
-            found = LockedBase(family, f"unlocked:{project}/{family}")
-        return Base(family, found.name, found.identity, project)
+            locked = LockedBase(family, f"unlocked:{project}/{family}")
+        return Base(family, locked.name, locked.identity, project)

@@ -6,27 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bakery.errors import Problem
+from bakery.plan.summary import ImageSummary
 from bakery.recipe.model import Json, SourceFile, Suite
-
-
-@dataclass(frozen=True)
-class Base:
-    """The image that a bake starts from.
-
-    For a parent (another planned image) ``name`` is its image name and ``digest`` its digest; for an external base
-    image ``name`` is the resolved image of the lock file and ``digest`` the identity found there. ``project`` is empty
-    for a parent.
-    """
-
-    family: str
-    name: str
-    digest: str
-    project: str = ""
-
-    @property
-    def external(self) -> bool:
-        """Whether the image comes from outside of the plan."""
-        return bool(self.project)
 
 
 @dataclass(frozen=True)
@@ -39,25 +20,6 @@ class SuitePlan:
     suite: Suite
     files: tuple[SourceFile, ...]
     inputs: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSummary:
-    """What a plan's report says of an image.
-
-    ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
-    ``tests_digest`` is empty for an image without tests, ``tests_inputs`` is the manifest of that digest.
-    """
-
-    package: str
-    variant: str
-    family: str
-    name: str
-    digest: str
-    base: Base
-    inputs: Mapping[str, str]
-    tests_digest: str = ""
-    tests_inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The plan: recipes, settings and lock to images in graph order, each with digest, name and all that bakes it.
+"""The plan: recipes, settings and lock to images in graph order, each with its digest, its name and its bake's inputs.
 
 No I/O, no clock, no machine: the same input gives the same plan everywhere.
 """
@@ -10,11 +10,13 @@ from functools import partial
 
 from bakery.errors import InputError, errors_among
 from bakery.lock.model import Lock
-from bakery.plan import digest, names
-from bakery.plan.expand import VariantInputs, builtins, counted, named, points, suite_of
+from bakery.plan import digest
+from bakery.plan.expand import VariantInputs, builtins, counted, suite_of_variant, variant_inputs, with_image_name
 from bakery.plan.image_files import image_files, test_files
-from bakery.plan.link import Bases, UnlinkedImage, lay_out, selected
-from bakery.plan.model import Base, ImagePlan, Plan, SuitePlan
+from bakery.plan.image_labels import image_labels
+from bakery.plan.link import Bases, UnlinkedImage, link, select
+from bakery.plan.model import ImagePlan, Plan, SuitePlan
+from bakery.plan.summary import Base
 from bakery.plan.template import disk_options, location_variables, pinned
 from bakery.recipe import image_names
 from bakery.recipe.model import Recipes
@@ -23,9 +25,9 @@ from bakery.settings import Settings
 
 
 def make(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "") -> Plan:
-    """The plan of the selected images and their ancestors; ``revision`` is the git commit for the labels.
+    """Return the plan of the selected images and their ancestors; ``revision`` is the git commit for the labels.
 
-    Raises InputError with every problem, the recipes' and its own, when one of them is an error.
+    Raises InputError with all problems, of the recipes and of the plan, if one of them is an error.
     """
     plan = draft(settings, recipes, lock, revision)
     if errors_among(plan.problems):
@@ -34,43 +36,47 @@ def make(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "") -
 
 
 def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", *, locked: bool = True) -> Plan:
-    """The plan as far as it goes, with all problems.
+    """Return the plan of those images that can be planned, with all problems.
 
-    An external base that the lock does not know is an error, or, unless everything has to be ``locked``, a warning;
-    its image then has a provisional digest.
+    An external base that is missing in the lock is an error, or, unless every base must be ``locked``, a warning; then
+    its image has a provisional digest.
     """
-    return Plan(*lay_out(settings, seeds(settings, recipes, revision), recipes, Bases(settings, lock, locked)))
+    bases = Bases(settings, lock, locked)
+    return Plan(*link(settings, unlinked_images(settings, recipes, revision), recipes, bases))
 
 
-def seeds(settings: Settings, recipes: Recipes, revision: str = "") -> list[UnlinkedImage[ImagePlan]]:
-    """All images of the recipes before their bases are known."""
+def unlinked_images(settings: Settings, recipes: Recipes, revision: str = "") -> list[UnlinkedImage[ImagePlan]]:
+    """Return all images of the recipes, before their bases are known."""
     known = builtins(settings, revision)
-    found = (point for recipe in recipes.recipes for point in points(recipe, settings, known))
-    return [UnlinkedImage(point.node, partial(image, point, settings, revision)) for point in found]
+    return [
+        UnlinkedImage(inputs.node, partial(image_plan, inputs, settings, revision))
+        for recipe in recipes.recipes
+        for inputs in variant_inputs(recipe, settings, known)
+    ]
 
 
-def material(point: VariantInputs, settings: Settings) -> digest.Material:
-    """What counts in the image of a point, whatever its base."""
-    template = point.recipe.template
+def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material:
+    """Return what the digest of a variant's image covers, except its base."""
+    template = inputs.recipe.template
     provisioners = template.get("provisioners") or []
     options = disk_options(template)
-    reached = (references(provisioners) | references(options)) - location_variables(template)
+    used = (references(provisioners) | references(options)) - location_variables(template)
     return digest.Material(
-        files=image_files(point.recipe, point.variables),
+        files=image_files(inputs.recipe, inputs.variables),
         provisioners=provisioners,
         builder=options,
-        variables=counted({name: value for name, value in point.symbolic.items() if name in reached}),
-        nonce=settings.nonce.get(point.node.family) or settings.nonce.get(point.recipe.name, ""),
+        variables=counted({name: value for name, value in inputs.symbolic.items() if name in used}),
+        nonce=settings.nonce.get(inputs.node.family) or settings.nonce.get(inputs.recipe.name, ""),
     )
 
 
-def image(point: VariantInputs, settings: Settings, revision: str, base: Base) -> ImagePlan:
-    """The image of a point that is baked from this base."""
-    recipe, node = point.recipe, point.node
-    counts = material(point, settings)
-    identity = digest.digest(base, digest.content(counts))
+def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: Base) -> ImagePlan:
+    """Return the image of a variant that is baked from this base."""
+    recipe, node = inputs.recipe, inputs.node
+    material = image_material(inputs, settings)
+    identity = digest.digest(base, digest.content(material))
     name = image_names.image_name(node.family, identity)
-    labels = names.labels(
+    labels = image_labels(
         package=recipe.name,
         variant=node.variant,
         family=node.family,
@@ -78,8 +84,8 @@ def image(point: VariantInputs, settings: Settings, revision: str, base: Base) -
         parent=base.name,
         revision=revision,
     )
-    variables, substitutions = named(point, name)
-    tests = tests_of(point)
+    variables, substitutions = with_image_name(inputs, name)
+    tests = suite_plan(inputs)
     return ImagePlan(
         package=recipe.name,
         variant=node.variant,
@@ -92,9 +98,9 @@ def image(point: VariantInputs, settings: Settings, revision: str, base: Base) -
         build=recipe.build,
         variables=variables,
         substitutions=substitutions,
-        files=counts.files,
+        files=material.files,
         labels=labels,
-        inputs=digest.based(base, digest.manifest(counts)),
+        inputs=digest.based(base, digest.manifest(material)),
         timeout=recipe.timeout,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
@@ -102,24 +108,24 @@ def image(point: VariantInputs, settings: Settings, revision: str, base: Base) -
     )
 
 
-def tests_of(point: VariantInputs) -> SuitePlan | None:
-    """What proves the image of a point; None without tests."""
-    suite = suite_of(point)
+def suite_plan(inputs: VariantInputs) -> SuitePlan | None:
+    """Return the tests of a variant's image, or None without tests."""
+    suite = suite_of_variant(inputs)
     if suite is None:
         return None
-    files = test_files(point.recipe, suite)
-    identity, inputs = digest.tests_digest(suite, files)
-    return SuitePlan(identity, suite, files, inputs)
+    files = test_files(inputs.recipe, suite)
+    identity, manifest = digest.tests_digest(suite, files)
+    return SuitePlan(identity, suite, files, manifest)
 
 
 def external_bases(settings: Settings, recipes: Recipes) -> tuple[tuple[str, str], ...]:
-    """Project and family of every base image from outside that the selected images need, sorted."""
-    nodes = [seed.node for seed in selected(settings, seeds(settings, recipes))[0]]
+    """Return project and family of every external base image that the selected images need, sorted."""
+    nodes = [image.node for image in select(settings, unlinked_images(settings, recipes))[0]]
     families = {node.family for node in nodes}
-    found = {(node.base_project, node.base_family) for node in nodes if node.base_family not in families}
-    return tuple(sorted(key for key in found if all(key)))
+    bases = {(node.base_project, node.base_family) for node in nodes if node.base_family not in families}
+    return tuple(sorted(base for base in bases if all(base)))
 
 
 def by_family(plan: Plan) -> Mapping[str, ImagePlan]:
-    """The plan's images by family."""
-    return {planned.family: planned for planned in plan.images}
+    """Return the plan's images by family."""
+    return {image.family: image for image in plan.images}

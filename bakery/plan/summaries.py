@@ -1,7 +1,7 @@
-"""The outlines of a plan, with what an earlier plan worked out: only packages that changed are worked out again.
+"""The image summaries of a plan. Only packages that changed since an earlier plan are computed again.
 
-What is remembered of a package holds for the digest of its recipe and for the settings, whatever its bases are. So
-nothing is taken for granted that :func:`bakery.plan.plan.draft` would find out differently.
+The cached part of a package depends on the digest of its recipe and on the settings, not on its base images. Therefore
+the result is always that of :func:`bakery.plan.plan.draft`.
 """
 
 from __future__ import annotations
@@ -16,71 +16,73 @@ from bakery.errors import Problem
 from bakery.lock.model import Lock
 from bakery.plan import digest
 from bakery.plan.graph import Node
-from bakery.plan.link import Bases, UnlinkedImage, lay_out
-from bakery.plan.model import Base, ImageSummary
+from bakery.plan.link import Bases, UnlinkedImage, link
+from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
-from bakery.recipe.model import Found, Packages
+from bakery.recipe.packages import Package, Packages
 from bakery.settings import Settings
 
 
-class Memory(Protocol):
-    """Contents by key; whatever it does not give back is worked out again."""
+class SummaryCache(Protocol):
+    """Contents by key. A content that is not returned is computed again."""
 
     def get(self, key: str) -> bytes | None:
-        """The content that was put under that key, or None."""
+        """Return the content of a key, or None."""
         ...
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep a content, which has no line end in it."""
+        """Store a content that contains no line end."""
         ...
 
 
-# Works on each of the packages, in whatever order or process, and gives what came out in theirs: ``map``, for one.
-Each = Callable[[Callable[[Found], bytes], Sequence[Found]], Iterable[bytes]]
+# Applies a function to every package, in any process, and returns the results in order, as the builtin map does.
+Each = Callable[[Callable[[Package], bytes], Sequence[Package]], Iterable[bytes]]
 
 
-def outlines(
-    settings: Settings, packages: Packages, lock: Lock, memory: Memory, *, locked: bool = True, each: Each = map
+def image_summaries(
+    settings: Settings, packages: Packages, lock: Lock, cache: SummaryCache, *, locked: bool = True, each: Each = map
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
-    """The outlines of the images and all problems, as :func:`bakery.plan.plan.draft` has them."""
+    """Return the summaries of the images and all problems, equal to those of :func:`bakery.plan.plan.draft`."""
     shared = digest.sha256(digest.canonical(encode(settings)))
-    keys = [digest.sha256(found.digest + shared) for found in packages.found]
-    held = {key: content for key in keys if (content := memory.get(key)) is not None}
-    fresh = {key: found for key, found in zip(keys, packages.found, strict=True) if key not in held}
-    for key, content in zip(fresh, each(partial(_sketches, settings), list(fresh.values())), strict=True):
-        memory.put(key, content)
-        held[key] = content
-    # One list of all that is held: a parser called once takes half the time of one called a thousand times.
-    sketched = json.loads(b"[%b]" % b",".join(held[key] for key in keys))
-    seeds = [seed for found, made in zip(packages.found, sketched, strict=True) for seed in _seeds(found, made)]
-    return lay_out(settings, seeds, packages, Bases(settings, lock, locked))
+    keys = [digest.sha256(package.digest + shared) for package in packages.packages]
+    contents = {key: content for key in keys if (content := cache.get(key)) is not None}
+    changed = {key: package for key, package in zip(keys, packages.packages, strict=True) if key not in contents}
+    for key, content in zip(changed, each(partial(_encode_package, settings), list(changed.values())), strict=True):
+        cache.put(key, content)
+        contents[key] = content
+    # One list of all contents: one call of the parser takes half the time of a thousand calls.
+    values = json.loads(b"[%b]" % b",".join(contents[key] for key in keys))
+    unlinked = [
+        image for package, value in zip(packages.packages, values, strict=True) for image in _decode(package, value)
+    ]
+    return link(settings, unlinked, packages, Bases(settings, lock, locked))
 
 
-def _sketches(settings: Settings, found: Found) -> bytes:
-    """A package's images but for their bases, as JSON; files are below the package's folder, wherever that lies."""
-    from bakery.plan.expand import builtins, points  # here and below: not needed while nothing changes
-    from bakery.plan.plan import material, tests_of
+def _encode_package(settings: Settings, package: Package) -> bytes:
+    """Return a package's images without their bases, as JSON with files relative to the package's folder."""
+    from bakery.plan.expand import builtins, variant_inputs  # here and below: not needed while nothing changes
+    from bakery.plan.plan import image_material, suite_plan
 
-    made = []
-    for point in points(found.recipe, settings, builtins(settings, "")):
-        node, counts, tests = point.node, material(point, settings), tests_of(point)
-        at, base_at = ([file.removeprefix(f"{found.shown}/"), line] for file, line in (node.at, node.base_at))
-        placed = [node.variant, node.family, node.base_family, node.base_project, at, base_at]
-        proof = [tests.digest, tests.inputs] if tests else ["", {}]
-        made.append([placed, digest.content(counts), digest.manifest(counts), proof])
-    return json.dumps(made, separators=(",", ":")).encode()
-
-
-def _seeds(found: Found, sketches: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
-    """What :func:`_sketches` made of that package."""
-    for (variant, family, base_family, base_project, at, base_at), *told in sketches:
-        own, base = ((f"{found.shown}/{file}", line) for file, line in (at, base_at))
-        node = Node(found.name, variant, family, base_family, base_project, own, base)
-        yield UnlinkedImage(node, partial(_outline, node, *told))
+    images = []
+    for inputs in variant_inputs(package.recipe, settings, builtins(settings, "")):
+        node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
+        at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
+        node_values = [node.variant, node.family, node.base_family, node.base_project, at, base_at]
+        test_values = [tests.digest, tests.inputs] if tests else ["", {}]
+        images.append([node_values, digest.content(material), digest.manifest(material), test_values])
+    return json.dumps(images, separators=(",", ":")).encode()
 
 
-def _outline(
-    node: Node, content: str, inputs: dict[str, str], proof: tuple[str, dict[str, str]], base: Base
+def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
+    """Yield the images that :func:`_encode_package` encoded."""
+    for (variant, family, base_family, base_project, *positions), *values in images:
+        at, base_at = ((f"{package.shown}/{file}", line) for file, line in positions)
+        node = Node(package.name, variant, family, base_family, base_project, at, base_at)
+        yield UnlinkedImage(node, partial(_summary, node, *values))
+
+
+def _summary(
+    node: Node, content: str, inputs: dict[str, str], tests: tuple[str, dict[str, str]], base: Base
 ) -> ImageSummary:
     identity = digest.digest(base, content)
     return ImageSummary(
@@ -91,6 +93,6 @@ def _outline(
         digest=identity,
         base=base,
         inputs=digest.based(base, inputs),
-        tests_digest=proof[0],
-        tests_inputs=proof[1],
+        tests_digest=tests[0],
+        tests_inputs=tests[1],
     )

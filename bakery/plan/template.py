@@ -65,7 +65,7 @@ def location_variables(template: Json) -> frozenset[str]:
     return frozenset((where | names | TRANSPORT) - {""})
 
 
-def project(options: Mapping[str, Json]) -> str:
+def source_project(options: Mapping[str, Json]) -> str:
     """The base image's project as the template gives it; Packer takes one or a list, of which the first counts."""
     given = options.get("source_image_project_id") or ""
     return str(given[0] if isinstance(given, list) and given else given or "")

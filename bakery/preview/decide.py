@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.plan.model import ImageSummary
+from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Decision
 
 REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files

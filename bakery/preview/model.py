@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bakery.plan.model import ImageSummary
+from bakery.plan.summary import ImageSummary
 
 
 class Action(StrEnum):

@@ -11,13 +11,14 @@ from bakery.errors import InputError, Problem
 from bakery.library.base import ImageRecord, Proof
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
-from bakery.plan.model import ImageSummary
-from bakery.plan.summaries import Memory, outlines
+from bakery.plan.summaries import SummaryCache, image_summaries
+from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
 from bakery.preview.forecast import Forecast, forecast
 from bakery.preview.model import Decision
+from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
-from bakery.recipe.load import find, gc_paused, memory
+from bakery.recipe.load import find_packages, gc_paused
 from bakery.settings import Settings, from_file
 
 
@@ -53,7 +54,7 @@ def plan_report(
     is compared with what that revision bakes, as if all of it were there and proven; the library only tells times.
     """
     with gc_paused():
-        known = memory(settings.packages, paths.cache(), f"plan-{settings.stack}")
+        known = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
         images, found = _planned(settings, known, locked=locked)
         known.write()
     held = snapshot.read(settings, library, images)
@@ -62,12 +63,12 @@ def plan_report(
 
 
 def _planned(
-    settings: Settings, known: Memory, *, locked: bool
+    settings: Settings, known: SummaryCache, *, locked: bool
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
-    packages = find(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    packages = find_packages(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     must_be_locked = locked and bool(lock.bases.get(settings.bases))
-    return outlines(settings, packages, lock, known, locked=must_be_locked, each=fork_map)
+    return image_summaries(settings, packages, lock, known, locked=must_be_locked, each=fork_map)
 
 
 def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:

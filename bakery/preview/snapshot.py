@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from bakery.errors import BakeryError, Problem, Severity
 from bakery.library.base import ImageRecord, Library
 from bakery.paths import StatePaths
-from bakery.plan.model import ImageSummary
+from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide
 from bakery.preview.model import Decision
 from bakery.recipe.parse.findings import one_line

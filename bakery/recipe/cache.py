@@ -1,27 +1,37 @@
-"""What was worked out before, by the digest of what it was made from, in one file.
+"""A cache in one file: contents by the digest of their input.
 
-The file may be deleted, damaged or shared at any time. A line for each entry: key, checksum, content; the last of a key
-counts. New ones are added at the end; when more than a fifth is not used any more, the file is written anew.
+The file may be deleted, damaged or shared at any time. It has a line for each entry: key, checksum, content; the last
+line of a key counts. New entries are appended. When more than a fifth of the entries are no longer used, the whole file
+is written again.
 """
 
 from __future__ import annotations
 
 import glob
+<<<<<<< HEAD
+=======
+import hashlib
+import os
+>>>>>>> 1085ce1 (Split the classes that a plan without changes does not need; clear names in plan and recipe)
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
 from bakery.host.files import write_atomic
 
 FORMAT = "bakery-2"
-OLD = 90 * 86400  # seconds since a file was last written: its tree is gone, or will be read in seconds
+MAX_AGE = 90 * 86400  # seconds since the last write; an older file belongs to a tree that is gone or seldom read
+# The code that decides the cached contents: parts of bakery/ that read and plan recipes.
+CODE = ("recipe", "plan", "settings", "errors.py", "codec.py")
+CODE_FILES = (".py", ".json")
 
 
 class PackageCache:
-    """The file's entries; :meth:`write` keeps those that :meth:`get` and :meth:`put` had to do with."""
+    """The entries of a file. :meth:`write` keeps those that were read with :meth:`get` or added with :meth:`put`."""
 
     def __init__(self, file: Path | None, head: bytes, lines: Mapping[bytes, bytes]) -> None:
         self._file = file
@@ -31,8 +41,8 @@ class PackageCache:
         self._used: dict[bytes, bytes] = {}
 
     @classmethod
-    def read(cls, file: Path | None, code: str) -> PackageCache:
-        """What ``file`` holds from the same ``code``; nothing is remembered without a file."""
+    def from_file(cls, file: Path | None, code: str) -> PackageCache:
+        """Return the entries that the same ``code`` wrote to ``file``; without a file nothing is stored."""
         head = f"{FORMAT} {code}".encode()
         if file is None:
             return cls(None, head, {})
@@ -43,7 +53,7 @@ class PackageCache:
         return cls(file, head, {line[:64]: line for line in rest if line} if first == head else {})
 
     def get(self, key: str) -> bytes | None:
-        """The content under a key (64 characters); None when it is not there or damaged."""
+        """Return the content of a key (64 characters), or None when it is missing or damaged."""
         line = self._lines.get(key.encode())
         if line is None or line[65:73] != self._checksum(line[74:]):
             return None
@@ -51,12 +61,12 @@ class PackageCache:
         return line[74:]
 
     def put(self, key: str, content: bytes) -> None:
-        """Remember a content, which has no line end in it."""
+        """Store a content that contains no line end."""
         if self._file is not None:
             self._used[key.encode()] = b" ".join((key.encode(), self._checksum(content), content))
 
     def write(self) -> None:
-        """Add what is new, or write all anew when much of it is old. Where that can't be, the next run takes longer."""
+        """Append the new entries, or write the whole file when many are old. A failure only slows the next run."""
         if self._file is None:
             return
         fresh = [line for key, line in self._used.items() if self._lines.get(key) is not line]
@@ -77,18 +87,66 @@ class PackageCache:
     def _replace(self) -> None:
         assert self._file is not None
         if not self._file.exists():
+<<<<<<< HEAD
             _sweep(self._file)
         write_atomic(self._file, b"\n".join((self._head, *self._used.values(), b"")))
+=======
+            _remove_old(self._file)
+        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        try:
+            fresh.write_bytes(b"\n".join((self._head, *self._used.values(), b"")))
+            fresh.replace(self._file)
+        finally:
+            with suppress(OSError):
+                fresh.unlink()
+>>>>>>> 1085ce1 (Split the classes that a plan without changes does not need; clear names in plan and recipe)
 
     def _checksum(self, content: bytes) -> bytes:
-        """Of the head too: what another version of the code adds to the file meanwhile is nothing to this one."""
+        """The checksum covers the head too, so entries that another version of the code appends are ignored."""
         return b"%08x" % zlib.crc32(content, self._seed)
 
 
-def _sweep(new: Path) -> None:
-    """Take away what other trees left behind long ago; ``new`` and they are named ``<what>-<tree>``."""
+def open_cache(folder: Path | None, name: str, packages: Path) -> PackageCache:
+    """Return the cache ``name`` of the tree ``packages``, a file in ``folder``; it is valid for the same code only."""
+    file = folder and folder / f"{name}-{digest_of(os.path.realpath(packages))[:12]}"
+    return PackageCache.from_file(file, _code_digest())
+
+
+def digest_of(*parts: str) -> str:
+    """SHA-256 in hex of texts that contain no NUL, such as paths and digests."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@cache
+def _code_digest() -> str:
+    """SHA-256 of the code that reads and plans recipes: an entry of another version must not be used.
+
+    Only the content is reliable. A checkout or an edit can change a file and keep its size and time.
+    """
+    top = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib takes twice as long as the reading
+    found = hashlib.sha256()
+    for source in sorted(source for name in CODE for source in _sources(f"{top}/{name}")):
+        with open(source, "rb") as file:  # noqa: PTH123
+            content = file.read()
+        found.update(b"%d\0%b" % (len(content), content))
+    return found.hexdigest()
+
+
+def _sources(path: str) -> Iterator[str]:
+    """Yield the code files below a folder, or the path itself when it is such a file."""
+    if path.endswith(CODE_FILES):
+        yield path
+        return
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.endswith(CODE_FILES) or (entry.is_dir() and entry.name != "__pycache__"):
+                yield from _sources(entry.path)
+
+
+def _remove_old(new: Path) -> None:
+    """Remove the old files of other trees. They and ``new`` are named ``<cache>-<tree>``."""
     kind = glob.escape(new.name.rpartition("-")[0])
     for file in new.parent.glob(f"{kind}-*"):
         with suppress(OSError):
-            if file.stat().st_mtime < time.time() - OLD:
+            if file.stat().st_mtime < time.time() - MAX_AGE:
                 file.unlink()

@@ -1,24 +1,25 @@
-"""Loads all recipes of a tree: reads and hashes every file, checks what is not known yet, reports all problems."""
+"""Loads all recipes of a tree: reads and hashes every file, checks the packages that changed, reports all problems."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache as once
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bakery.errors import Problem, Severity
-from bakery.recipe import tree
-from bakery.recipe.cache import PackageCache
-from bakery.recipe.check import checked_package, spack_installer
-from bakery.recipe.check.checked_package import Entry
+from bakery.recipe.cache import digest_of, open_cache
+from bakery.recipe.check.entry import Entry, from_bytes, to_bytes
+from bakery.recipe.check.spack_installer import INSTALLER, parse_installer, relevant_lines
 from bakery.recipe.fork_map import fork_map
-from bakery.recipe.model import Found, Packages, Recipe, Recipes, SourceFile
+from bakery.recipe.packages import Package, Packages
+from bakery.recipe.tree import Tree, inside, read_tree
+
+if TYPE_CHECKING:
+    from bakery.recipe.model import Recipe, Recipes, SourceFile
 
 TEMPLATE = "packer.json"
 PARTS = frozenset({"cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"})
@@ -26,235 +27,234 @@ HCL = (".pkr.hcl", ".pkr.json")  # Packer's other languages
 
 
 def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
-    """All recipes; see :func:`find`."""
+    """Return all recipes; see :func:`find_packages`."""
     with gc_paused():
-        return find(packages, common, cache, spack_ref).recipes()
+        return find_packages(packages, common, cache, spack_ref).recipes()
 
 
-def find(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Packages:
-    """All packages below ``packages``, read, hashed and checked: folders that hold a ``packer.json``.
+def find_packages(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Packages:
+    """Return all packages below ``packages``, read, hashed and checked: the folders with a ``packer.json``.
 
-    ``cache`` is a folder that remembers the checks by the digest of what was checked; it may be deleted at any time.
-    ``spack_ref`` is the tag or commit of the Spack that bakes. Never raises for a bad recipe.
+    ``cache`` is a folder for the results of the checks, by the digest of what was checked; it may be deleted at any
+    time. ``spack_ref`` is the tag or commit of the Spack that bakes. A wrong recipe is a problem, never an exception.
     """
     with gc_paused():
         return _Finder(packages, common, cache, spack_ref).find()
 
 
-def memory(packages: Path, cache: Path | None, name: str) -> PackageCache:
-    """What ``name`` remembers of that tree: a file of its own for each, valid as long as the code stays."""
-    tree_key = digest_of(os.path.realpath(packages))[:12]
-    return PackageCache.read(cache and cache / f"{name}-{tree_key}", _code())
-
-
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Without the cyclic collector: it would walk over the growing heap again and again and find nothing.
+    """Pause the cyclic garbage collector, which would walk over the growing heap many times and free nothing.
 
-    What is there at the end is kept out of its way for good.
+    The objects that exist at the end are excluded from later collections.
     """
-    was = gc.isenabled()
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if enabled:
             gc.freeze()
             gc.enable()
 
 
 @dataclass(frozen=True)
 class _Common:
-    """``common/``: what a recipe's checks depend on (``seen``) is its paths and what the installer wants."""
+    """``common/``. The checks of a package depend on ``seen``: the paths and the installer's relevant lines."""
 
-    tree: tree.Tree
-    digests: Mapping[str, str]
+    tree: Tree
     digest: str
     seen: str
-    installer: spack_installer.Installer
-    files: Mapping[str, tuple[SourceFile, ...]]  # by the path where it is staged; filled as asked for
+    installer: Sequence[str]
+    staged_files: dict[str, tuple[SourceFile, ...]]  # by the path where it is staged; filled on demand
 
     def staged(self, path: str) -> tuple[SourceFile, ...]:
-        if path not in self.files:
-            assert isinstance(self.files, dict)
-            self.files[path] = _source_files(self.tree, self.digests, path)
-        return self.files[path]
+        if path not in self.staged_files:
+            self.staged_files[path] = _source_files(self.tree, self.tree.digests(), path)
+        return self.staged_files[path]
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A package as it was read. ``content`` is what its checks gave for ``key``; None while that is remembered."""
+class _Folder:
+    """A package's folder as it was read.
+
+    ``key`` is the digest of all that its checks depend on, ``stored`` their result in the cache.
+    """
 
     name: str
-    tree: tree.Tree
+    tree: Tree
     key: str
-    content: bytes | None
+    stored: bytes | None
 
 
 @dataclass(frozen=True)
-class _Package:
-    """All that was read of one package."""
+class _Reader:
+    """Builds a package's recipe on demand."""
 
-    name: str
+    folder: _Folder
     shown: str
     digest: str
-    tree: tree.Tree
     entry: Entry
     common: _Common
     problems: tuple[Problem, ...]
 
     def recipe(self) -> Recipe:
-        found = self.entry.checked
+        from bakery.recipe.model import Recipe  # not needed for a plan without changes
+
+        checked = self.entry.checked
         return Recipe(
-            name=self.name,
-            folder=Path(self.tree.folder),
-            workspace_path=found.workspace_path,
-            template=found.template,
-            build=found.build,
-            substitutions=found.substitutions,
-            timeout=found.timeout,
-            files=_source_files(self.tree, self.entry.digests, found.workspace_path),
-            common=self.common.staged(found.common_path),
-            variants=found.variants,
-            suite=found.suite,
-            owners=found.owners,
+            name=self.folder.name,
+            folder=Path(self.folder.tree.folder),
+            workspace_path=checked.workspace_path,
+            template=checked.template,
+            build=checked.build,
+            substitutions=checked.substitutions,
+            timeout=checked.timeout,
+            files=_source_files(self.folder.tree, self.entry.digests, checked.workspace_path),
+            common=self.common.staged(checked.common_path),
+            variants=checked.variants,
+            suite=checked.suite,
+            owners=checked.owners,
             problems=self.problems,
-            family_at=self.at(found.family_at),
-            base_at=self.at(found.base_at),
+            family_at=self.at(checked.family_at),
+            base_at=self.at(checked.base_at),
             shown=self.shown,
-            description=found.description,
+            description=checked.description,
             digest=self.digest,
         )
 
-    def at(self, place: tuple[str, int]) -> tuple[str, int]:
-        return f"{self.shown}/{place[0]}", place[1]
+    def at(self, position: tuple[str, int]) -> tuple[str, int]:
+        return f"{self.shown}/{position[0]}", position[1]
 
 
 class _Finder:
     def __init__(self, packages: Path, common: Path, cache: Path | None, spack_ref: str) -> None:
         self.packages = Path(os.path.abspath(packages))  # noqa: PTH100 - keeps links as they are shown
-        self.common = Path(os.path.abspath(common))  # noqa: PTH100
+        self.common_folder = Path(os.path.abspath(common))  # noqa: PTH100
         self.shown = shown(self.packages)
-        self.roots = tuple(os.path.realpath(path) for path in (self.packages, self.common))
+        self.roots = tuple(os.path.realpath(path) for path in (self.packages, self.common_folder))
         self.spack_ref = spack_ref
-        self.remembered = memory(self.packages, cache, "recipes")
+        self.cache = open_cache(cache, "recipes", self.packages)
         self.problems: list[Problem] = []
         self.broken: set[str] = set()
+        self.common = self.read_common()
 
     def find(self) -> Packages:
-        shared = self.read_common()
-        seen = fork_map(partial(self.look, shared), self.names())
-        found = [made for one in seen if (made := self.package(one, shared)) is not None]
-        self.remembered.write()
-        return Packages(tuple(found), tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
+        folders = [self.read_folder(name) for name in self.names()]
+        unknown = [folder for folder in folders if folder.stored is None]
+        results = fork_map(self.check, unknown)
+        fresh = {folder.key: result for folder, result in zip(unknown, results, strict=True)}
+        for key, result in fresh.items():
+            self.cache.put(key, result)
+        packages = [self.package(folder, folder.stored or fresh[folder.key]) for folder in folders]
+        self.cache.write()
+        usable = tuple(package for package in packages if package is not None)
+        return Packages(usable, tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
 
     def read_common(self) -> _Common:
-        found = tree.Tree(str(self.common))
-        if self.common.is_dir():
-            found = tree.read(str(self.common), self.roots)
+        tree = Tree(str(self.common_folder))
+        if self.common_folder.is_dir():
+            tree = read_tree(str(self.common_folder), self.roots)
         else:
             hint = "set common to the folder of shared files"
-            self.problems.append(Problem(shown(self.common), 1, "is no folder", hint, Severity.WARNING))
-        self.problems += _under(shown(self.common), found.problems)
-        read = spack_installer.read(found.contents.get(spack_installer.INSTALLER, b""))
-        seen = digest_of(*read.needs, "", *read.settles, "", *sorted(found.files))
-        return _Common(found, found.digests(), found.digest(), seen, read, {})
+            self.problems.append(Problem(shown(self.common_folder), 1, "not a folder", hint, Severity.WARNING))
+        self.problems += _under(shown(self.common_folder), tree.problems)
+        installer = relevant_lines(tree.contents.get(INSTALLER, b""))
+        seen = digest_of(digest_of("\n".join(installer)), *sorted(tree.files))
+        return _Common(tree, tree.digest(), seen, installer, {})
 
     def names(self) -> tuple[str, ...]:
-        """The packages' names, sorted; folders without a template are none."""
+        """Return the names of the packages, sorted. Folders without a template are not packages."""
         try:
             with os.scandir(self.packages) as entries:
-                found = sorted(entry.name for entry in entries if entry.is_dir() and self.inside(entry))
+                names = sorted(entry.name for entry in entries if entry.is_dir() and self.is_inside(entry))
         except OSError as error:
             hint = "set packages to the folder of the recipes"
-            self.problems.append(Problem(shown(self.packages), 1, f"can't be read: {error.strerror}", hint))
+            self.problems.append(Problem(shown(self.packages), 1, f"cannot be read: {error.strerror}", hint))
             return ()
-        skipped = {".git", self.common.name} if self.common.parent == self.packages else {".git"}
-        kept = [name for name in found if name not in skipped]
-        packages = [name for name in kept if os.path.lexists(f"{self.packages}/{name}/{TEMPLATE}")]
-        for name in sorted(set(kept).difference(packages)):
-            self.no_package(name)
+        skipped = {".git", self.common_folder.name} if self.common_folder.parent == self.packages else {".git"}
+        candidates = [name for name in names if name not in skipped]
+        packages = [name for name in candidates if os.path.lexists(f"{self.packages}/{name}/{TEMPLATE}")]
+        for name in sorted(set(candidates).difference(packages)):
+            self.warn_without_template(name)
         return tuple(packages)
 
-    def no_package(self, name: str) -> None:
-        """A folder without a template is nobody's business, unless it holds a file that only packages have."""
+    def warn_without_template(self, name: str) -> None:
+        """Warn about a folder without a template if it holds a file that only packages have."""
         with suppress(OSError), os.scandir(f"{self.packages}/{name}") as entries:
             odd = sorted(entry.name for entry in entries if entry.name in PARTS or entry.name.endswith(HCL))
             if odd:
-                hint = f"write Packer's template as {TEMPLATE}, or move {odd[0]} away"
-                message = f"is no package: it has {odd[0]} and no {TEMPLATE}"
+                hint = f"write Packer's template as {TEMPLATE}, or move {odd[0]} elsewhere"
+                message = f"not a package: it has {odd[0]} but no {TEMPLATE}"
                 self.problems.append(Problem(shown(self.packages / name), 1, message, hint, Severity.WARNING))
 
-    def inside(self, entry: os.DirEntry[str]) -> bool:
-        """Whether a package's folder lies in the tree; a template behind a link out of it is a problem."""
-        if not entry.is_symlink() or tree.inside(os.path.realpath(entry.path), self.roots):
+    def is_inside(self, entry: os.DirEntry[str]) -> bool:
+        """Return whether a package's folder is inside the tree; a template behind a link out of it is a problem."""
+        if not entry.is_symlink() or inside(os.path.realpath(entry.path), self.roots):
             return True
         if os.path.lexists(f"{entry.path}/{TEMPLATE}"):
-            hint = "copy the folder, or link inside of the tree"
-            self.problems.append(Problem(shown(Path(entry.path)), 1, "is a link out of the tree", hint))
+            hint = "copy the folder, or link inside the tree"
+            self.problems.append(Problem(shown(Path(entry.path)), 1, "links out of the tree", hint))
         return False
 
-    def look(self, shared: _Common, name: str) -> _Seen:
-        """Read and hash a package, and check it unless that is remembered. Changes nothing here: others look too."""
-        read = tree.read(f"{self.packages}/{name}", self.roots)
-        default = name if self.common.parent == self.packages else f"{self.packages.name}/{name}"
-        key = digest_of(name, default, shared.seen, self.spack_ref, read.digest())
-        content = None
-        if self.remembered.get(key) is None:
-            from bakery.recipe.check.package import Sources, check
+    def read_folder(self, name: str) -> _Folder:
+        """Read and hash a package's folder. The contents are kept only if the package is still to be checked."""
+        tree = read_tree(f"{self.packages}/{name}", self.roots)
+        key = digest_of(name, self.workspace_path(name), self.common.seen, self.spack_ref, tree.digest())
+        stored = self.cache.get(key)
+        if stored is not None:
+            tree.contents.clear()
+        return _Folder(name, tree, key, stored)
 
-            paths, common = read.files.keys(), shared.tree.files.keys()
-            sources = Sources(name, read.contents, paths, common, default, self.spack_ref, shared.installer)
-            content = checked_package.to_bytes(check(sources), read.digests())
-        read.contents.clear()
-        return _Seen(name, read, key, content)
+    def workspace_path(self, name: str) -> str:
+        """Return the path in the workspace where a package is staged unless its template names another one."""
+        return name if self.common_folder.parent == self.packages else f"{self.packages.name}/{name}"
 
-    def package(self, seen: _Seen, shared: _Common) -> Found | None:
-        """One package; None when there is nothing to plan with."""
-        content = seen.content
-        if content is None:
-            content = self.remembered.get(seen.key)
-            assert content is not None, "it was there when the package was looked at"
-        else:
-            self.remembered.put(seen.key, content)
-        entry = checked_package.from_bytes(content)
-        title = seen.name if self.shown == "." else f"{self.shown}/{seen.name}"
-        problems = _under(title, (*seen.tree.problems, *entry.problems))
+    def check(self, folder: _Folder) -> bytes:
+        """Return the result of a package's checks for the cache. It runs in another process when there are many."""
+        from bakery.recipe.check.package import Sources, check_package
+
+        tree = folder.tree
+        sources = Sources(
+            name=folder.name,
+            contents=tree.contents,
+            files=tree.files.keys(),
+            common=self.common.tree.files.keys(),
+            workspace_path=self.workspace_path(folder.name),
+            spack_ref=self.spack_ref,
+            installer=parse_installer(self.common.installer),
+        )
+        return to_bytes(check_package(sources), tree.digests())
+
+    def package(self, folder: _Folder, result: bytes) -> Package | None:
+        """Return a package, or None when its errors leave nothing to plan with."""
+        folder.tree.contents.clear()
+        entry = from_bytes(result)
+        title = folder.name if self.shown == "." else f"{self.shown}/{folder.name}"
+        problems = _under(title, (*folder.tree.problems, *entry.problems))
         self.problems += problems
         if not entry.usable:
-            self.broken |= {seen.name, *entry.families}
+            self.broken |= {folder.name, *entry.families}
             return None
-        digest = digest_of(seen.key, shared.digest)
-        package = _Package(seen.name, title, digest, seen.tree, entry, shared, tuple(problems))
-        return Found(seen.name, digest, title, package.recipe)
+        digest = digest_of(folder.key, self.common.digest)
+        reader = _Reader(folder, title, digest, entry, self.common, tuple(problems))
+        return Package(folder.name, digest, title, reader.recipe)
 
 
-def _source_files(found: tree.Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:
+def _source_files(tree: Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:
+    from bakery.recipe.model import SourceFile
+
     return tuple(
-        SourceFile(f"{path}/{name}", mode, digests[name], Path(found.source(name)))
-        for name, mode in sorted(found.files.items())
+        SourceFile(f"{path}/{name}", mode, digests[name], Path(tree.source(name)))
+        for name, mode in sorted(tree.files.items())
     )
 
 
-def digest_of(*parts: str) -> str:
-    """SHA-256 in hex of texts without NUL, as paths and digests are."""
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@once
-def _code() -> str:
-    """A digest of the code that reads and plans recipes: what an older version remembered does not count."""
-    folder = Path(__file__).parent
-    parts = (folder.rglob("*.py"), folder.rglob("*.json"), (folder.parent / "plan").rglob("*.py"))
-    sources = sorted(source for part in parts for source in part)
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
-
-
-def _under(shown: str, problems: tuple[Problem, ...] | list[Problem]) -> list[Problem]:
-    return [replace(problem, file=f"{shown}/{problem.file}") for problem in problems]
+def _under(folder: str, problems: Iterable[Problem]) -> list[Problem]:
+    return [replace(problem, file=f"{folder}/{problem.file}") for problem in problems]
 
 
 def shown(path: Path) -> str:
-    """The path as the user knows it: relative to where they stand when it lies below."""
+    """Return the path for messages: relative to the current folder if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,35 +161,3 @@ class Recipes:
     problems: tuple[Problem, ...] = ()
     broken: frozenset[str] = frozenset()
     folder: str = "packages"
-
-
-@dataclass(frozen=True)
-class Found:
-    """A package that can be planned; its recipe is put together when somebody asks.
-
-    ``digest`` is the recipe's, ``shown`` the folder as the user knows it.
-    """
-
-    name: str
-    digest: str
-    shown: str
-    make: Callable[[], Recipe]
-
-    @cached_property
-    def recipe(self) -> Recipe:
-        """The whole recipe."""
-        return self.make()
-
-
-@dataclass(frozen=True)
-class Packages:
-    """As :class:`Recipes`, before any recipe is put together."""
-
-    found: tuple[Found, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    broken: frozenset[str] = frozenset()
-    folder: str = "packages"
-
-    def recipes(self) -> Recipes:
-        """All recipes."""
-        return Recipes(tuple(found.recipe for found in self.found), self.problems, self.broken, self.folder)

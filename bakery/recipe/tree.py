@@ -60,7 +60,7 @@ class Tree:
         return self.large | {path: hashlib.sha256(content).hexdigest() for path, content in self.contents.items()}
 
 
-def read(folder: str, roots: tuple[str, ...]) -> Tree:
+def read_tree(folder: str, roots: tuple[str, ...]) -> Tree:
     """The folder's tree. Links are followed while they stay below one of ``roots``, real paths."""
     tree = Tree(folder)
     _Walk(tree, roots).folder(tree.folder, "", ())

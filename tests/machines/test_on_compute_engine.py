@@ -18,7 +18,7 @@ from bakery.library.base import Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
-from bakery.plan import names
+from bakery.plan import image_labels
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob
 from bakery.results.app_runs import APP_RUNS
@@ -61,7 +61,7 @@ def server(rcc_debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     taken = slots.take(3 * machines.CORES, 3 * machines.MEMORY_MB, Activity(), slots.capacity(local))
     with serve() as running, taken:
         cloud, port = running.cloud, running.server_address[1]
-        compute.add_image(cloud, COLLECTION, {"name": IMAGE, "labels": {names.DIGEST_LABEL: "0123456789ab"}})
+        compute.add_image(cloud, COLLECTION, {"name": IMAGE, "labels": {image_labels.DIGEST_LABEL: "0123456789ab"}})
         cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
         fields = [
             {"name": one.name, "type": one.type, "mode": "REQUIRED" if one.required else "NULLABLE"} for one in APP_RUNS

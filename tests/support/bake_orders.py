@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakery.orders.model import BakeOrder
-from bakery.plan.model import Base
+from bakery.plan.summary import Base
 from bakery.recipe.model import SourceFile
 
 DEBIAN = Base("debian-12", "debian-12-test", "inrelease:test", "debian-cloud")

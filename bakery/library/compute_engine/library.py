@@ -23,7 +23,7 @@ from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
 from bakery.library.compute_engine.bigquery import store
 from bakery.library.compute_engine.events import Event, EventKind, tell
-from bakery.plan import names
+from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
@@ -136,7 +136,7 @@ class ComputeEngineLibrary:
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """See :meth:`bakery.library.base.Library.prove`."""
-        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: names.DIGEST_IN_LABEL]}
+        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]}
         for _ in range(TRIES):
             image = self._image(name)
             if image is None:
@@ -218,7 +218,7 @@ class ComputeEngineLibrary:
                 return None
 
     def _baked(self) -> list[compute_v1.Image]:
-        return self._list(f"labels.{names.DIGEST_LABEL}:*")
+        return self._list(f"labels.{image_labels.DIGEST_LABEL}:*")
 
     def _list(self, condition: str) -> list[compute_v1.Image]:
         request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
@@ -287,15 +287,15 @@ class ComputeEngineLibrary:
         proof = labels.get(PROOF_LABEL, "")
         return ImageRecord(
             name=image.name,
-            digest=labels.get(names.DIGEST_LABEL, ""),
-            package=labels.get(names.RECIPE_LABEL, ""),
-            variant=labels.get(names.VARIANT_LABEL, ""),
-            candidate_for=labels.get(names.FAMILY_LABEL, ""),
+            digest=labels.get(image_labels.DIGEST_LABEL, ""),
+            package=labels.get(image_labels.RECIPE_LABEL, ""),
+            variant=labels.get(image_labels.VARIANT_LABEL, ""),
+            candidate_for=labels.get(image_labels.FAMILY_LABEL, ""),
             created=image.creation_timestamp,
             family=image.family,
             state=_state(image),
             replacement=image.deprecated.replacement.rpartition("/")[2],
-            parent=labels.get(names.PARENT_LABEL, ""),
+            parent=labels.get(image_labels.PARENT_LABEL, ""),
             proof=Proof(proof) if proof in set(Proof) else Proof.UNTESTED,
             size=image.archive_size_bytes,
             location=image.self_link,

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from bakery.orders.model import BakeOrder
-from bakery.plan import names
+from bakery.plan import image_labels
 from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.model import Json
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
@@ -47,7 +47,7 @@ _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 def digest_tag(digest: str) -> str:
     """The build tag that all bakes of a digest carry, whoever started them."""
-    return f"bakery-{digest[: names.DIGEST_IN_LABEL]}"
+    return f"bakery-{digest[: image_labels.DIGEST_IN_LABEL]}"
 
 
 def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json:

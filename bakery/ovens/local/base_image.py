@@ -24,7 +24,7 @@ from bakery.host import locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import hidden_beside
 from bakery.ovens.local import boot_disk
-from bakery.plan.model import Base
+from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
 

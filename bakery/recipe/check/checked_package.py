@@ -1,29 +1,22 @@
-"""What the checks of one package give, and its form as bytes, which :mod:`bakery.recipe.cache` keeps.
-
-JSON, since it can only hold values: nothing runs when it is read. The head says what every plan wants to know; the
-rest, which is most of it, is only read when somebody asks for the recipe.
-"""
+"""The result of the checks of one package, and its JSON form for the cache (:mod:`bakery.recipe.check.entry`)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 
-from bakery.errors import Problem, Severity
+from bakery.errors import Problem
 from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, SuiteJob, Variant
 from bakery.recipe.templating import FAMILY
 
 TIMEOUT = 3600  # seconds, Cloud Build's own default
-BORDER = b"\t"  # between the parts; JSON writes it as \t
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks give; files in problems and places are below the package's folder.
+    """A checked package. Files in problems and positions are relative to the package's folder.
 
-    Without ``usable`` there is no recipe, only problems.
+    A package that is not ``usable`` has no recipe, only problems.
     """
 
     usable: bool = False
@@ -43,61 +36,27 @@ class Checked:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """The families that it sets by substitution."""
+        """The families that the package sets by substitution."""
         given = (self.substitutions, *(variant.substitutions for variant in self.variants))
         return tuple(values[FAMILY] for values in given if FAMILY in values)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A package's checks as they are remembered; ``rest`` is JSON that is only read when somebody asks for it."""
-
-    usable: bool
-    families: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    rest: bytes
-
-    @cached_property
-    def checked(self) -> Checked:
-        """All of it."""
-        return _from_json(json.loads(self.rest.partition(BORDER)[0]), self.problems)
-
-    @cached_property
-    def digests(self) -> Mapping[str, str]:
-        """The package's files: path below its folder to SHA-256 of the content, in hex."""
-        found: dict[str, str] = json.loads(self.rest.partition(BORDER)[2])
-        return found
+# bakery.codec, the codec of all models, follows type hints and takes ten times as long as these few lines. With a
+# thousand recipes that is noticeable in every plan.
 
 
-def to_bytes(checked: Checked, digests: Mapping[str, str]) -> bytes:
-    """Head, body and the files' digests."""
-    problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
-    parts = ([checked.usable, checked.families, problems], _to_json(checked), digests)
-    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in parts)
-
-
-def from_bytes(content: bytes) -> Entry:
-    """What :func:`to_bytes` wrote."""
-    head, _, rest = content.partition(BORDER)
-    usable, families, problems = json.loads(head.decode())
-    found = tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in problems)
-    return Entry(usable, tuple(families), found, rest)
-
-
-# The codec of all models (bakery.codec) goes by type hints and takes ten times as long as these few lines, which a
-# thousand recipes feel in each plan.
-
-
-def _to_json(checked: Checked) -> Json:
-    made = {one.name: getattr(checked, one.name) for one in fields(checked) if one.name != "problems"}
-    made["suite"] = checked.suite and _suite_to_json(checked.suite)
-    made["variants"] = [
+def checked_to_json(checked: Checked) -> Json:
+    """Return the package as a JSON value, without its problems."""
+    values = {one.name: getattr(checked, one.name) for one in fields(checked) if one.name != "problems"}
+    values["suite"] = checked.suite and _suite_to_json(checked.suite)
+    values["variants"] = [
         {**vars(one), "cluster": one.cluster and _cluster_to_json(one.cluster)} for one in checked.variants
     ]
-    return made
+    return values
 
 
-def _from_json(value: Json, problems: tuple[Problem, ...]) -> Checked:
+def checked_from_json(value: Json, problems: tuple[Problem, ...]) -> Checked:
+    """Return the package that :func:`checked_to_json` encoded."""
     return Checked(
         **value
         | {

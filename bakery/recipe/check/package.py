@@ -48,7 +48,7 @@ class Sources:
     installer: Installer  # common/spack-install.sh
 
 
-def check(sources: Sources) -> Checked:
+def check_package(sources: Sources) -> Checked:
     """Read and check all files of the package."""
     return _Package(sources).check()
 

@@ -14,7 +14,8 @@ from pulumi.runtime import mocks as runtime_mocks
 
 from bakery.infrastructure import triggers
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, SSH_ONLY, Grant, On
-from bakery.plan.model import Base, ImagePlan, Plan
+from bakery.plan.model import ImagePlan, Plan
+from bakery.plan.summary import Base
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
 from bakery.settings.google import SSH_TAG, TEST_TAG, Bucket, Duty

@@ -8,7 +8,8 @@ import pytest
 from bakery.codec import decode, encode
 from bakery.errors import InputError
 from bakery.orders.build import bake_from_json, bake_order, test_from_json, test_order, to_json
-from bakery.plan.model import Base, ImagePlan, SuitePlan
+from bakery.plan.model import ImagePlan, SuitePlan
+from bakery.plan.summary import Base
 from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob
 from bakery.results.model import RunResult, Verdict
 

@@ -13,8 +13,9 @@ import pytest
 from bakery.lock.model import Lock, LockedBase, Place
 from bakery.plan.digest import Material, based, canonical, content, digest, manifest, sha256
 from bakery.plan.expand import spack_variables
-from bakery.plan.model import Base, ImagePlan
+from bakery.plan.model import ImagePlan
 from bakery.plan.plan import make
+from bakery.plan.summary import Base
 from bakery.recipe.model import Recipe, SourceFile, SuiteJob, Variant
 from tests.support.plan_builders import BASE, LOCK, build, file, recipe, recipes, settings
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.plan import names
+from bakery.plan import image_labels
 from bakery.recipe import image_names
 
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
@@ -28,7 +28,7 @@ def test_faults_are_said_with_what_to_do(family: str) -> None:
 
 @given(st.text())
 def test_any_text_becomes_a_label(text: str) -> None:
-    assert LABEL.fullmatch(names.label(text))
+    assert LABEL.fullmatch(image_labels.label(text))
 
 
 @given(st.from_regex(NAME, fullmatch=True).filter(lambda family: image_names.family_fault(family) is None))
@@ -37,7 +37,7 @@ def test_every_accepted_family_gives_a_legal_name(family: str) -> None:
 
 
 def test_labels_leave_out_what_is_empty_and_shorten_the_digest() -> None:
-    found = names.labels(
+    found = image_labels.image_labels(
         package="OpenFOAM", variant="", family="f", digest="ab" * 32, parent="gcc@12 base", revision=""
     )
     assert found == {

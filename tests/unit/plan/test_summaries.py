@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bakery.lock.model import Lock, LockedBase, Place
-from bakery.plan.model import ImageSummary
 from bakery.plan.plan import draft
-from bakery.plan.summaries import outlines
-from bakery.recipe.load import find
+from bakery.plan.summaries import image_summaries
+from bakery.plan.summary import ImageSummary
+from bakery.recipe.load import find_packages
 from bakery.settings import Settings, parse
 from tests.support import recipe_tree
 from tests.support.mutation import mutated
@@ -48,8 +48,8 @@ def tower(root: Path) -> None:
 def told(root: Path, notes: Notes, chosen: Settings) -> tuple[tuple[ImageSummary, ...], int]:
     """The outlines, compared with the whole plan, and how many packages had to be worked out."""
     before = notes.told
-    found = find(root / "packages", root / "common")
-    made, problems = outlines(chosen, found, Lock(), notes, locked=False)
+    found = find_packages(root / "packages", root / "common")
+    made, problems = image_summaries(chosen, found, Lock(), notes, locked=False)
     plan = draft(chosen, found.recipes(), Lock(), locked=False)
     names = ImageSummary.__dataclass_fields__
     assert [[getattr(one, name) for name in names] for one in made] == [
@@ -78,11 +78,11 @@ def test_settings_and_the_lock_count(tmp_path: Path) -> None:
     told(tmp_path, notes, settings(tmp_path))
     assert told(tmp_path, notes, settings(tmp_path, nonce={"base": "1"}))[1] == 4
     assert told(tmp_path, notes, settings(tmp_path, nonce={"base": "1"}, select=["top"]))[1] == 4
-    found = find(tmp_path / "packages", tmp_path / "common")
-    unlocked, _ = outlines(settings(tmp_path), found, Lock(), notes, locked=False)
+    found = find_packages(tmp_path / "packages", tmp_path / "common")
+    unlocked, _ = image_summaries(settings(tmp_path), found, Lock(), notes, locked=False)
     pinned = LOCK.put(Place.LOCAL, "debian-cloud", "debian-12", LockedBase("debian-12-newer", "inrelease:1"))
     for lock in (LOCK, pinned):
-        locked, problems = outlines(settings(tmp_path), found, lock, notes)
+        locked, problems = image_summaries(settings(tmp_path), found, lock, notes)
         assert not any("lock file" in problem.message for problem in problems)
         assert not {one.digest for one in locked} & {one.digest for one in unlocked}
         unlocked = locked
@@ -94,8 +94,8 @@ def test_problems_point_to_files_from_where_the_user_stands(tmp_path: Path, monk
     told(tmp_path, notes, settings(tmp_path))
     for folder, first in ((tmp_path, {"packages"}), (tmp_path / "packages", {"base", "beside", "middle", "top"})):
         monkeypatch.chdir(folder)
-        found = find(tmp_path / "packages", tmp_path / "common")
-        problems = outlines(settings(tmp_path), found, Lock(), notes, locked=False)[1]
+        found = find_packages(tmp_path / "packages", tmp_path / "common")
+        problems = image_summaries(settings(tmp_path), found, Lock(), notes, locked=False)[1]
         assert {problem.file.split("/")[0] for problem in problems} <= first
         assert all(Path(problem.file).is_file() for problem in problems)
     assert notes.told == 4

@@ -22,7 +22,7 @@ from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import watch
 from bakery.ovens.cloud_build.oven import CloudBuildOven, archive
 from bakery.ovens.cloud_build.request import build_request, packer_template
-from bakery.plan.model import Base
+from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse

@@ -66,7 +66,7 @@ MAKE = """
 from pathlib import Path
 from bakery.progress.activity import Activity
 from bakery.ovens import base_image
-from bakery.plan.model import Base
+from bakery.plan.summary import Base
 from bakery.settings import LocalSettings
 base = Base("debian-12", "debian-12-test", "inrelease:test", "debian-cloud")
 print(base_image.get(base, LocalSettings(), Activity(), Path("base.log")).disk)

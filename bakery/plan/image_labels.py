@@ -1,7 +1,6 @@
-"""Image names and labels as Compute Engine takes them.
+"""The labels of images, as Compute Engine accepts them.
 
-Rules from Compute Engine's reference: a resource name is RFC 1035 (``[a-z]([-a-z0-9]{0,61}[a-z0-9])?``); a label's
-value has at most 63 lower-case letters, digits, ``-`` and ``_``.
+Source: Compute Engine's reference, "Labels": a value has at most 63 lower-case letters, digits, ``-`` and ``_``.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import re
 from collections.abc import Mapping
 
 LABEL_LENGTH = 63
-# A SHA-256 in hex has 64 characters, one more than a label takes. Half of it (128 bits) is still more than chance
-# ever makes twice, and is read as what it is: a prefix.
+# A SHA-256 in hex has 64 characters, one more than a label can have. Half of it (128 bits) is still unique, and is
+# easily recognised as a prefix.
 DIGEST_IN_LABEL = 32
 
 DIGEST_LABEL = "bakery-digest"
@@ -25,12 +24,14 @@ _NOT_LABEL = re.compile(r"[^a-z0-9_-]")
 
 
 def label(text: str) -> str:
-    """The text as a label's value: lower case, ``-`` for what is not allowed, at most 63 characters."""
+    """Return the text as a label's value: lower case, ``-`` for other characters, at most 63 characters."""
     return _NOT_LABEL.sub("-", text.lower())[:LABEL_LENGTH]
 
 
-def labels(*, package: str, variant: str, family: str, digest: str, parent: str, revision: str) -> Mapping[str, str]:
-    """An image's labels; empty ones are left out. ``parent`` is the base's image name, ``revision`` a git commit."""
+def image_labels(
+    *, package: str, variant: str, family: str, digest: str, parent: str, revision: str
+) -> Mapping[str, str]:
+    """Return an image's labels without empty ones. ``parent`` is the base's image, ``revision`` a git commit."""
     values = {
         DIGEST_LABEL: digest[:DIGEST_IN_LABEL],
         RECIPE_LABEL: package,

@@ -1,0 +1,49 @@
+"""What a report says about an image: the part of the plan that :mod:`bakery.plan.summaries` keeps in the cache.
+
+It is separate from :mod:`bakery.plan.model` because ``bakery plan`` without changes needs nothing else, and creating
+the classes of a module takes longer than reading the recipes of a small checkout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Base:
+    """The image that a bake starts from.
+
+    For a parent (another planned image) ``name`` is its image name and ``digest`` its digest; for an external base
+    image ``name`` is the resolved image of the lock file and ``digest`` the identity found there. ``project`` is empty
+    for a parent.
+    """
+
+    family: str
+    name: str
+    digest: str
+    project: str = ""
+
+    @property
+    def external(self) -> bool:
+        """Whether the image comes from outside of the plan."""
+        return bool(self.project)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSummary:
+    """What a plan's report says of an image.
+
+    ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
+    ``tests_digest`` is empty for an image without tests, ``tests_inputs`` is the manifest of that digest.
+    """
+
+    package: str
+    variant: str
+    family: str
+    name: str
+    digest: str
+    base: Base
+    inputs: Mapping[str, str]
+    tests_digest: str = ""
+    tests_inputs: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,61 @@
+"""What :mod:`bakery.recipe.cache` stores about a checked package.
+
+An entry is JSON in three parts. Every plan reads the first one. The others, the checked package and the digests of its
+files, are parsed only when a recipe is built from them. JSON can hold only values, so reading it runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bakery.errors import Problem, Severity
+
+if TYPE_CHECKING:
+    from bakery.recipe.check.checked_package import Checked
+
+BORDER = b"\t"  # between the parts; JSON writes this character as \t
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored package: whether a plan can use it, the families that it sets, its problems, and the unparsed parts."""
+
+    usable: bool
+    families: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    checked_json: bytes
+    digests_json: bytes
+
+    @cached_property
+    def checked(self) -> Checked:
+        """The checked package."""
+        from bakery.recipe.check.checked_package import checked_from_json
+
+        return checked_from_json(json.loads(self.checked_json), self.problems)
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """The package's files: path below its folder to SHA-256 of the content, in hex."""
+        digests: dict[str, str] = json.loads(self.digests_json)
+        return digests
+
+
+def to_bytes(checked: Checked, digests: Mapping[str, str]) -> bytes:
+    """Encode a checked package and the digests of its files."""
+    from bakery.recipe.check.checked_package import checked_to_json
+
+    problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
+    parts = ([checked.usable, checked.families, problems], checked_to_json(checked), digests)
+    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in parts)
+
+
+def from_bytes(content: bytes) -> Entry:
+    """Decode the output of :func:`to_bytes`."""
+    head, checked, digests = content.split(BORDER)
+    usable, families, problems = json.loads(head.decode())
+    found = tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in problems)
+    return Entry(usable, tuple(families), found, checked, digests)
