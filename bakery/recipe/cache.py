@@ -8,11 +8,8 @@ is written again.
 from __future__ import annotations
 
 import glob
-<<<<<<< HEAD
-=======
 import hashlib
 import os
->>>>>>> 1085ce1 (Split the classes that a plan without changes does not need; clear names in plan and recipe)
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,7 +18,6 @@ from functools import cache
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
-from bakery.host.files import write_atomic
 
 FORMAT = "bakery-2"
 MAX_AGE = 90 * 86400  # seconds since the last write; an older file belongs to a tree that is gone or seldom read
@@ -86,20 +82,11 @@ class PackageCache:
 
     def _replace(self) -> None:
         assert self._file is not None
+        from bakery.host.files import write_atomic  # not needed while nothing changes
+
         if not self._file.exists():
-<<<<<<< HEAD
-            _sweep(self._file)
-        write_atomic(self._file, b"\n".join((self._head, *self._used.values(), b"")))
-=======
             _remove_old(self._file)
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        try:
-            fresh.write_bytes(b"\n".join((self._head, *self._used.values(), b"")))
-            fresh.replace(self._file)
-        finally:
-            with suppress(OSError):
-                fresh.unlink()
->>>>>>> 1085ce1 (Split the classes that a plan without changes does not need; clear names in plan and recipe)
+        write_atomic(self._file, b"\n".join((self._head, *self._used.values(), b"")))
 
     def _checksum(self, content: bytes) -> bytes:
         """The checksum covers the head too, so entries that another version of the code appends are ignored."""

@@ -46,7 +46,7 @@ def test_select_takes_ancestors_along_and_nothing_else() -> None:
 
 
 def test_select_of_an_unknown_package_names_the_known() -> None:
-    with pytest.raises(InputError, match=r"Pulumi.dev.yaml:1: error: select names an unknown package nope; use one of: app"):
+    with pytest.raises(InputError, match=r"Pulumi.dev.yaml:1: error: .* unknown package nope; use one of: app"):
         plan_of(recipe(), select=["nope"])
 
 
