@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Declare what the stack's settings and the recipes say."""
+    """Declare the resources that the stack's settings and the recipes describe."""
     sdk_noise.end_quietly()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT)
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
@@ -36,5 +36,5 @@ def main() -> None:
 try:
     main()
 except BakeryError as error:
-    # The whole message, every problem of it, and no traceback: this is the user's input, not a defect.
+    # Show the whole message with every problem, and no traceback: the input is wrong, not the program.
     raise pulumi.RunError(str(error)) from None

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from bakery.cli.commands import machine, planning, report, shelf, work
+from bakery.cli.commands import machine, planning, report, shelf, tfvars, work
 from bakery.cli.console import INTERRUPTED, ensure_standard_streams, exit_codes, say
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 for command in (
     *(planning.plan, work.bake, work.test, shelf.library, shelf.logs),
-    *(report.report, machine.doctor, planning.lock, shelf.prune, machine.recover),
+    *(report.report, tfvars.tfvars, machine.doctor, planning.lock, shelf.prune, machine.recover),
 ):
     app.command()(exit_codes(command))
 

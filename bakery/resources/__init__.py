@@ -1,1 +1,1 @@
-"""The three dynamic resources, thin shells over ovens, Fluid-Run and library; ``program.declare`` declares them."""
+"""The three dynamic resources, thin layers over ovens, Fluid-Run and library; ``program.declare`` declares them."""

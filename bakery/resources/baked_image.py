@@ -1,4 +1,4 @@
-"""``BakedImage``: an image of the plan is in the library, as a candidate at least."""
+"""``BakedImage``: an image of the plan that is in the library, at least as a candidate."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REPLACES = ("name", "digest", "project")
 
 
 class BakedImageProvider(BakeryProvider):
-    """Bakes, deprecates, looks after one image. The name of this class is in every state: never move it."""
+    """Bakes, reads and deprecates one image. The name of this class is in every state: never move it."""
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Another digest is another image, and another project has images of its own; the manifest only says why."""
+        """Replace the image if its digest or project changes; the manifest only explains a change."""
         return difference(_olds, _news, replaces=REPLACES)
 
     @reports_errors
@@ -35,27 +35,27 @@ class BakedImageProvider(BakeryProvider):
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Keep the resource unless it is certain that the image is gone."""
+        """Keep the resource unless the image is certainly gone."""
         try:
-            found = backend(settings(props["urn"])).library().find(id_)
+            image = backend(settings(props["urn"])).library().find(id_)
         except Uncertain as error:
-            progress.engine().warn(props["urn"], f"not known whether {id_} is there, kept: {error}")
+            progress.engine().warn(props["urn"], f"cannot check whether the image {id_} exists, so it is kept: {error}")
             return ReadResult(id_, props)
-        if found is None or found.state is ImageState.DELETED:
+        if image is None or image.state is ImageState.DELETED:
             return ReadResult("", {})
         return ReadResult(id_, props)
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
-        """Deprecate the image unless a family points at it; only retention takes files away."""
+        """Deprecate the image unless a family points at it; only retention deletes files."""
         if backend(settings(_props["urn"])).library().deprecate(_id):
-            progress.engine().status(_props["urn"], f"{_id} is deprecated, its file stays until retention")
+            progress.engine().status(_props["urn"], f"deprecated {_id}; its file is kept until retention deletes it")
         else:
-            progress.engine().status(_props["urn"], f"{_id} is kept as it is: a family points at it, or it is gone")
+            progress.engine().status(_props["urn"], f"did not change {_id}: a family points at it, or it is gone")
 
 
 class BakedImage(Resource, module="bakery", name="BakedImage"):
-    """An image in the library. Inputs: the digest that names it, and the manifest of what the digest holds."""
+    """An image in the library. Inputs: the digest that names it, and the manifest of the digest."""
 
     name: pulumi.Output[str]
     digest: pulumi.Output[str]

@@ -1,10 +1,10 @@
-"""Lets the other branches of the graph go on in the program when one resource has failed.
+"""Support for ``pulumi up --continue-on-error``: a failed resource ends its own branch of the graph only.
 
-With ``--continue-on-error`` the engine tells the program that a resource has failed, and the SDK then faults the
-outputs of what depends on it. But a resource that names a failed one in ``depends_on`` is taken for a defect of the
-program: it ends with a traceback, and what was not yet registered elsewhere never is. So such a failure is passed over
-here, and only told when all branches have ended. It must be told then: the engine takes a program that ends well for
-one that has named everything it wants, and would delete what was never registered.
+With this option the engine reports a failed resource to the program, and the SDK marks the outputs of its dependents as
+failed. However, the SDK treats a resource that names a failed one in ``depends_on`` as a defect of the program: the
+program ends with a traceback, and resources of other branches are never registered. This module ignores such a failure
+until all branches have ended, and reports it then. It must be reported, because the engine assumes that a program which
+ends well has registered everything it wants, and deletes resources that were not registered.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from pulumi.runtime import settings
 
 
 def continue_on_error() -> bool:
-    """Take a dependency's failure as the end of that branch alone; says whether the SDK has what that needs."""
+    """Let the failure of a dependency end its own branch only; return whether the SDK supports the change."""
     manager = getattr(settings.SETTINGS, "rpc_manager", None)
-    marker = _marker()
-    if manager is None or marker is None or not callable(getattr(manager, "do_rpc", None)):
+    failed = _dependency_failed()
+    if manager is None or failed is None or not callable(getattr(manager, "do_rpc", None)):
         return False
-    known = manager.do_rpc
+    original = manager.do_rpc
 
     def do_rpc(name: str, call: Callable[..., Awaitable[Any]]) -> Any:
-        return known(name, ending_quietly(call, marker))
+        return original(name, ignoring(failed, call))
 
     manager.do_rpc = do_rpc
     return True
 
 
-def ending_quietly(call: Callable[..., Awaitable[Any]], failed: type[Exception]) -> Callable[..., Awaitable[Any]]:
-    """The call, which answers None where ``failed`` was raised: its outputs are faulted by then."""
+def ignoring(failed: type[Exception], call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return the call, which returns None if it raises ``failed``: its outputs are marked as failed by then."""
 
     async def quiet(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -44,22 +44,23 @@ def ending_quietly(call: Callable[..., Awaitable[Any]], failed: type[Exception])
 
 
 async def all_ended(resources: Sequence[pulumi.Resource]) -> None:
-    """Wait for all ``resources``; raises RunError (a message without a traceback) when one was not made."""
+    """Wait for all ``resources``; raise RunError (a message without a traceback) if one of them failed."""
     missing = 0
     for resource in resources:
         try:
             await resource.urn.future()
-        except Exception:  # the engine has told it, on the line of the resource
+        except Exception:  # the engine has reported it on the line of the resource
             missing += 1
     if missing:
         raise pulumi.RunError(
-            f"{missing} of {len(resources)} resources failed, or wait for one that did; "
-            "all others are as they should be, and nothing else was changed"
+            f"{missing} of {len(resources)} resources failed or depend on one that failed; all others are up to date. "
+            "Fix the errors above and run `pulumi up` again"
         )
 
 
-def _marker() -> type[Exception] | None:
+def _dependency_failed() -> type[Exception] | None:
+    """Return the SDK's exception for a failed dependency, or None if this SDK has none."""
     from pulumi.runtime import stack
 
-    found = getattr(stack, "ResourceRegistrationFailed", None)
-    return found if isinstance(found, type) and issubclass(found, Exception) else None
+    exception = getattr(stack, "ResourceRegistrationFailed", None)
+    return exception if isinstance(exception, type) and issubclass(exception, Exception) else None

@@ -1,4 +1,4 @@
-"""Whether an image has passed its tests already: then they are not run again."""
+"""The passed Fluid-Run of an image, because of which its tests are not run again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bakery.orders.model import RunOrder
 from bakery.results.model import RunResult, Verdict
 
 
-def standing_run(library: Library, order: RunOrder) -> RunResult | None:
-    """The newest run that proves the image of ``order`` by these tests, or None when they have to run.
+def passing_run(library: Library, order: RunOrder) -> RunResult | None:
+    """Return the newest run in which the image of ``order`` passed these tests, or None if they have to run.
 
-    It counts only while the image is the one that was tested: not when it was baked anew since, and not when a later
-    run took the proof away.
+    A run counts if the image still is the one that was tested (it was not baked again since) and if no later run has
+    failed.
     """
     image = library.find(order.image)
     if image is None or image.proof is not Proof.PASSED:
@@ -27,5 +27,5 @@ def standing_run(library: Library, order: RunOrder) -> RunResult | None:
 
 
 def _at(time: str) -> datetime:
-    """An RFC 3339 time as a value: as text, times with and without fractions of a second do not compare."""
+    """Return an RFC 3339 time as a value; texts with and without fractions of a second cannot be compared."""
     return datetime.fromisoformat(time)

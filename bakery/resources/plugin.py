@@ -1,10 +1,10 @@
-"""What the shells do to the process that serves them.
+"""Changes to the plugin process that serves the dynamic resources.
 
-Pulumi serves dynamic resources from one plugin process that is made for calls of milliseconds: four threads, a Cancel
-that does nothing, errors with a prefix and a traceback, and no look at whether the engine still lives. A bake takes an
-hour. Each function here lifts one of these limits, says whether it could, and leaves things as they were when the SDK
-has changed: then fewer bakes run at once, Ctrl-C waits, or a message is longer. All were measured with the engine
-that ``tools/`` pins; ``tests/engine`` holds them to it.
+Pulumi's plugin process is made for calls of milliseconds: it has four threads, ignores Cancel, adds a prefix and a
+traceback to errors, and does not notice if the engine dies. A bake takes an hour. Each function here removes one of
+these limits and returns whether it could. With an SDK that has changed, it changes nothing; then fewer bakes run in
+parallel, Ctrl-C waits, or a message is longer. All changes were measured with the engine that ``tools/`` pins, and
+``tests/engine`` tests them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any, NoReturn
 
 import grpc
 
-WORKERS = 1024  # calls at once; how many really bake is the oven's to say (slots)
-LEAVE_SECONDS = 20.0  # how long running work may take to stop after the engine is gone
+WORKERS = 1024  # parallel calls; the oven's slots limit the number of parallel bakes
+LEAVE_SECONDS = 20.0  # time for running work to stop after the engine is gone
 
 cancelled = threading.Event()
 _running: set[str] = set()
@@ -33,7 +33,7 @@ _prepared = threading.Event()
 
 
 def prepare() -> None:
-    """Lift the plugin's limits, once a process. Only ever called in the plugin (``configure``)."""
+    """Remove the limits of the plugin, once per process. Only the plugin calls this (``configure``)."""
     with _lock:
         if _prepared.is_set():
             return
@@ -44,23 +44,23 @@ def prepare() -> None:
 
 
 def raise_worker_limit(workers: int) -> int:
-    """Let the thread pools of this process grow to ``workers`` threads; how many pools could be told so.
+    """Let the thread pools of this process grow to ``workers`` threads; return the number of changed pools.
 
-    The SDK keeps its pool in a local variable of its ``main``, so it is looked for among all objects.
+    The SDK keeps its pool in a local variable of its ``main``, so this function searches all objects for it.
     """
-    told = 0
-    for found in gc.get_objects():
-        if type(found) is ThreadPoolExecutor and isinstance(getattr(found, "_max_workers", None), int):
-            found._max_workers = max(found._max_workers, workers)
-            told += 1
-    return told
+    changed = 0
+    for pool in gc.get_objects():
+        if type(pool) is ThreadPoolExecutor and isinstance(getattr(pool, "_max_workers", None), int):
+            pool._max_workers = max(pool._max_workers, workers)
+            changed += 1
+    return changed
 
 
 def intercept_cancel(servicer: type | None) -> bool:
-    """Make the engine's Cancel (its first Ctrl-C) reach :func:`cancel`; says whether it could.
+    """Make the engine's Cancel (the first Ctrl-C) call :func:`cancel`; return whether this SDK supports it.
 
-    gRPC holds the bound method since the server began, so only the code of the function can still be changed. The new
-    code runs with the SDK module's globals: it may use none of ours.
+    gRPC has held the bound method since the server started, so only the code of the function can be changed. The new
+    code runs with the globals of the SDK's module and cannot use those of this one.
     """
     old = getattr(servicer, "Cancel", None)
     if not isinstance(old, FunctionType) or old.__code__.co_freevars or old.__code__.co_argcount != 3:
@@ -79,13 +79,13 @@ def _cancel_call(_self: Any, _request: Any, _context: Any) -> Any:
 
 
 def cancel() -> None:
-    """Tell all running work to stop."""
+    """Ask all running work to stop."""
     cancelled.set()
 
 
 @contextmanager
 def working(what: str) -> Iterator[threading.Event]:
-    """Count a piece of work as running; the event is set when it shall stop."""
+    """Register work as running during the block; the returned event is set if the work has to stop."""
     with _lock:
         _running.add(what)
     try:
@@ -96,10 +96,10 @@ def working(what: str) -> Iterator[threading.Event]:
 
 
 def watch_engine(stdin: int, gone: Callable[[], None]) -> bool:
-    """Call ``gone`` once when the engine has died; says whether it can be noticed.
+    """Call ``gone`` once after the engine has died; return whether its death can be noticed.
 
-    The engine holds the other end of the plugin's standard input and never writes: a hang-up means that it is gone,
-    even when it was killed and the shell between it and the plugin lives on.
+    The engine holds the other end of the plugin's standard input and never writes to it. A hang-up means that the
+    engine is gone, even if it was killed and the shell between it and the plugin is still running.
     """
     poll = select.poll()
     try:
@@ -118,7 +118,7 @@ def watch_engine(stdin: int, gone: Callable[[], None]) -> bool:
 
 
 def leave(leave_process: Callable[[int], Any] = os._exit) -> None:
-    """Stop all running work, then end this process: nobody is left to answer to."""
+    """Stop all running work, then end this process, whose engine is gone."""
     cancel()
     deadline = time.monotonic() + LEAVE_SECONDS
     while _running and time.monotonic() < deadline:
@@ -127,10 +127,11 @@ def leave(leave_process: Callable[[int], Any] = os._exit) -> None:
 
 
 def abort_call(error: Exception) -> NoReturn:
-    """End the call that this thread serves with the error's text alone.
+    """End the gRPC call that this thread serves with only the error's text.
 
-    gRPC shows an exception as "Exception calling application: ..." and logs its traceback; an aborted call shows its
-    details as they are. Without a call on the stack (or with another SDK) the error itself is raised, traceback short.
+    gRPC reports an exception as "Exception calling application: ..." and logs its traceback, but passes on the details
+    of an aborted call unchanged. Without a call on the stack (or with another SDK) the error is raised, with a short
+    traceback.
     """
     context = call_context(sys._getframe())
     if context is not None:
@@ -140,10 +141,10 @@ def abort_call(error: Exception) -> NoReturn:
 
 
 def call_context(frame: FrameType | None) -> grpc.ServicerContext | None:
-    """The context of the gRPC call that ``frame`` belongs to, from the SDK's handler above it on the stack."""
+    """Return the context of the gRPC call that ``frame`` belongs to, from the SDK's handler further up the stack."""
     while frame is not None:
-        found = frame.f_locals.get("context")
-        if isinstance(found, grpc.ServicerContext):
-            return found
+        context = frame.f_locals.get("context")
+        if isinstance(context, grpc.ServicerContext):
+            return context
         frame = frame.f_back
     return None

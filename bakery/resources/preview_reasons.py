@@ -1,4 +1,4 @@
-"""Why something happens to an image, in a preview: the words of ``bakery plan``, below the resource they are about."""
+"""The reasons of ``bakery plan`` in a preview, logged for the resource that they concern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakery.settings import Settings
 
 
 def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
-    """Say of each image that is not kept why; nothing but in a preview, as an ``up`` shows what it does."""
+    """Log why each image is not kept, in a preview only; an ``up`` shows what it does."""
     if not pulumi.runtime.is_dry_run():
         return
     held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
@@ -22,11 +22,11 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
         pulumi.log.warn(str(problem))
     for one, decision in zip(declared, held.decide([one.image for one in declared]), strict=True):
         if decision.action is not Action.KEEP:
-            pulumi.log.info(str(decision), _about(one, decision))
+            pulumi.log.info(str(decision), _resource(one, decision))
 
 
-def _about(one: Declared, decision: Decision) -> pulumi.Resource:
-    """The resource that a decision is about."""
+def _resource(one: Declared, decision: Decision) -> pulumi.Resource:
+    """Return the resource that the decision concerns."""
     if decision.action is Action.TEST and one.tested is not None:
         return one.tested
     return one.promoted if decision.action is Action.ADOPT else one.baked

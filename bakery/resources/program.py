@@ -1,9 +1,9 @@
-"""What the Pulumi program declares: the resources of a plan, in the order of the graph."""
+"""The resources that the Pulumi program declares for a plan, in the order of the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pulumi
 
@@ -33,23 +33,23 @@ class Declared:
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
-        """All that there are, in the order in which they are made."""
+        """Return the resources in the order in which they are created."""
         return (self.baked, *([self.tested] if self.tested else []), self.promoted)
 
 
 def urn(stack: str, project: str, name: str, *types: str) -> str:
-    """The URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
+    """Return the URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
 
-    A resource can't be told its own URN, and needs it to speak on its line.
+    Pulumi does not pass a resource its own URN, which it needs to show a status on its line.
     """
     return f"urn:pulumi:{stack}::{project}::{'$'.join(PREFIX + kind for kind in types)}::{name}"
 
 
 def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
-    """Declare the resources of all images; writes the orders unless this is a preview.
+    """Declare the resources of all images, and write the orders unless this is a preview.
 
-    A bake waits for the bake of its parent and for nothing else; a test waits for its bake; a promotion waits for its
-    test and for the promotion of the parent, so that no family points at an image whose base is not proven.
+    A bake depends only on the bake of its parent, and a test only on its bake. A promotion depends on its test and on
+    the promotion of the parent, so that no family points at an image whose base has not passed its tests.
     """
     sdk_noise.silence_debug()
     ready = backend(settings).declare(plan)
@@ -116,42 +116,29 @@ def _urn(name: str, *types: str) -> str:
 
 
 def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
-    """Export the stack's outputs, known once all images are promoted.
+    """Export the stack's outputs; they are known after the promotion of all images.
 
-    A family whose bake, test or promotion failed is shown as it stands: consumers go on with the image before.
+    If the bake, test or promotion of a family failed, its outputs are those of the image that it still points at.
     """
-    standing = pulumi.Output.all(**{one.image.family: _standing(settings, one) for one in declared})
-    pulumi.export(
-        "images", standing.apply(lambda found: outputs.images(backend(settings), *_as_it_stands(plan, found)))
-    )
-    pulumi.export(
-        "rcc_tf", standing.apply(lambda found: outputs.rcc_tf(backend(settings), *_as_it_stands(plan, found)))
-    )
+    chosen = backend(settings)
+    known = pulumi.Output.all(**{one.image.family: _pointed_at(settings, one) for one in declared})
+    promoted = known.apply(lambda images: {family: image for family, image in images.items() if image})
+    pulumi.export("images", promoted.apply(lambda images: outputs.images(chosen, plan, images)))
+    pulumi.export("rcc_tf", promoted.apply(lambda images: outputs.rcc_tf(chosen, plan, images)))
 
 
-def _standing(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
-    """Name and digest of the image that the family points at; empty when there is none."""
+def _pointed_at(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
+    """Return name and digest of the image that the family points at; empty if none."""
     promoted = one.promoted.image.apply(lambda name: [name, one.image.digest])
-    return promoted.recover(lambda _error: _before(settings, one.image.family))
+    return promoted.recover(lambda _error: _still_pointed_at(settings, one.image.family))
 
 
-def _before(settings: Settings, family: str) -> list[str]:
+def _still_pointed_at(settings: Settings, family: str) -> list[str]:
     try:
-        shelf = backend(settings).library()
-        name = shelf.families().get(family)
-        image = shelf.find(name) if name else None
+        library = backend(settings).library()
+        name = library.families().get(family)
+        image = library.find(name) if name else None
     except BakeryError as error:
-        pulumi.log.warn(f"not known where {family} points, left out of the outputs: {error}")
+        pulumi.log.warn(f"cannot read which image {family} points at, so the outputs leave it out: {error}")
         return []
     return [image.name, image.digest] if image else []
-
-
-def _as_it_stands(plan: Plan, found: Mapping[str, list[str]]) -> tuple[Plan, dict[str, str]]:
-    """The plan with the images that families really point at, and their names by family."""
-    there = {family: (held[0], held[1]) for family, held in found.items() if held}
-    images = tuple(
-        replace(image, name=there[image.family][0], digest=there[image.family][1])
-        for image in plan.images
-        if image.family in there
-    )
-    return replace(plan, images=images), {family: name for family, (name, _) in there.items()}

@@ -1,4 +1,4 @@
-"""The live status of a resource: its phase and the time it took so far, on its own line of ``pulumi up``."""
+"""The live status of a resource on its line of ``pulumi up``: the phase and the elapsed time."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SEND_TIMEOUT = 5.0
 
 
 class Engine:
-    """The engine's log, at the address that the plugin was started with. A line that can't be sent is dropped."""
+    """The engine's log, at the address that the plugin was started with. Messages that can't be sent are dropped."""
 
     def __init__(self, address: str) -> None:
         self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
     def status(self, urn: str, text: str) -> None:
-        """Show ``text`` on the line of ``urn`` until the next one."""
+        """Show ``text`` on the line of ``urn`` until the next message."""
         self._log(engine_pb2.INFO, urn, text, ephemeral=True)
 
     def warn(self, urn: str, text: str) -> None:
-        """Show a warning that stays, below "Diagnostics"."""
+        """Show a permanent warning in the section "Diagnostics"."""
         self._log(engine_pb2.WARNING, urn, text, ephemeral=False)
 
     def info(self, urn: str, text: str) -> None:
-        """Show a message that stays, below "Diagnostics"."""
+        """Show a permanent message in the section "Diagnostics"."""
         self._log(engine_pb2.INFO, urn, text, ephemeral=False)
 
     def _log(self, severity: engine_pb2.LogSeverity.ValueType, urn: str, text: str, ephemeral: bool) -> None:
@@ -43,7 +43,7 @@ class Engine:
         try:
             self._stub.Log(request, timeout=SEND_TIMEOUT)
         except (grpc.RpcError, ValueError):
-            return  # progress is a courtesy: an engine that is busy or gone must not end a bake
+            return  # an engine that is busy or gone must not end a bake
 
 
 _engine: Engine | None = None
@@ -51,8 +51,8 @@ _engine_lock = threading.Lock()
 
 
 def engine() -> Engine:
-    """The engine that started this plugin."""
-    global _engine  # noqa: PLW0603  one channel a process
+    """Return the engine that started this plugin."""
+    global _engine  # noqa: PLW0603  one channel per process
     with _engine_lock:
         if _engine is None:
             _engine = Engine(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9")
@@ -60,13 +60,13 @@ def engine() -> Engine:
 
 
 def watched(proc: Path = Path("/proc")) -> bool:
-    """Whether the engine writes to a terminal; when that is not known, yes: it is only chattier then."""
+    """Return whether the engine writes to a terminal; True if unknown, which only sends more messages."""
     pid = os.getppid()
     try:
         for _ in range(8):
             if (proc / str(pid) / "comm").read_text().strip() == "pulumi":
-                shown = str((proc / str(pid) / "fd" / "1").readlink())
-                return shown.startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
+                output = str((proc / str(pid) / "fd" / "1").readlink())
+                return output.startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
             pid = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return True
@@ -75,7 +75,7 @@ def watched(proc: Path = Path("/proc")) -> bool:
 
 @contextmanager
 def activity(urn: str, what: str) -> Iterator[Activity]:
-    """The activity of one resource's long work: what it says is shown on its line, Ctrl-C cancels it."""
+    """Yield the activity of a resource's long work: phases are shown on its line, and Ctrl-C cancels it."""
     line = Line(lambda text: engine().status(urn, text), again=TICK_SECONDS if watched() else QUIET_SECONDS)
     line.start()
     try:

@@ -1,4 +1,4 @@
-"""``PromotedImage``: a family points at a proven image."""
+"""``PromotedImage``: a family that points at an image which passed its tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PromotedImageProvider(BakeryProvider):
     """Points one family at an image. The name of this class is in every state: never move it."""
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """A new image moves the family; the resource stays."""
+        """Update the promotion if the image, the consumers or the project changes; replace it for another family."""
         return difference(_olds, _news, replaces=REPLACES, updates=UPDATES)
 
     @reports_errors
@@ -30,39 +30,41 @@ class PromotedImageProvider(BakeryProvider):
 
     @reports_errors
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        """Point the family at the new image; the one before is deprecated with a pointer to it. Or share it anew."""
+        """Point the family at the new image, deprecate the previous one, and change the access of consumers."""
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
         return UpdateResult(self._promote(_news, sorted(gone)))
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
-        """What the family points at now, so that the next ``up`` moves it back; kept when that is not known."""
+        """Return the image that the family points at now, so that the next ``up`` corrects it; keep it if unknown."""
         try:
-            now = backend(settings(props["urn"])).library().families().get(id_)
+            image = backend(settings(props["urn"])).library().families().get(id_)
         except Uncertain as error:
-            progress.engine().warn(props["urn"], f"not known where {id_} points, kept: {error}")
+            progress.engine().warn(
+                props["urn"], f"cannot read which image {id_} points at, so the promotion is kept: {error}"
+            )
             return ReadResult(id_, props)
-        return ReadResult(id_, {**props, "image": now}) if now else ReadResult("", {})
+        return ReadResult(id_, {**props, "image": image}) if image else ReadResult("", {})
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
-        """Give the family back to the newest proven image that is left, if it still points at this one."""
-        now = backend(settings(_props["urn"])).library().unpromote(_props["image"], _id)
-        progress.engine().status(_props["urn"], f"{_id} points at {now or 'no image'} now")
+        """Withdraw the promotion: the family points at the newest other image that passed its tests, if any."""
+        image = backend(settings(_props["urn"])).library().unpromote(_props["image"], _id)
+        progress.engine().status(_props["urn"], f"{_id} now points at {image or 'no image'}")
 
     @staticmethod
     def _promote(props: Props, gone: Sequence[str]) -> Props:
-        shelf = backend(settings(props["urn"])).library()
-        before = shelf.promote(props["image"], props["family"])
+        library = backend(settings(props["urn"])).library()
+        previous = library.promote(props["image"], props["family"])
         if gone or props.get("consumers"):
-            shelf.share(props["image"], props.get("consumers") or (), gone)
-        if before and before != props["image"]:
-            progress.engine().status(props["urn"], f"{props['family']}: {before} -> {props['image']}")
+            library.share(props["image"], props.get("consumers") or (), gone)
+        if previous and previous != props["image"]:
+            progress.engine().status(props["urn"], f"{props['family']}: {previous} -> {props['image']}")
         return {**props}
 
 
 class PromotedImage(Resource, module="bakery", name="PromotedImage"):
-    """A family, the image it points at, who else may boot from that; ``image`` as output is known once that is so."""
+    """A family and its image, and the consumers that may boot it; the output ``image`` is known after the promotion."""
 
     family: pulumi.Output[str]
     image: pulumi.Output[str]

@@ -1,8 +1,8 @@
-"""What the three providers share: settings in the plugin, errors to the engine, orders on disk.
+"""Shared code of the three providers: settings in the plugin, errors for the engine, orders on disk.
 
-Provider classes stay in their modules, without state: the engine's state then holds a reference of 40 bytes to
-``bakery.resources.<module>.<Class>``, and loads that name when it deletes something years later. The names are public
-and frozen.
+A provider class without instance attributes in an importable module is stored in the engine's state as a reference of
+40 bytes to ``bakery.resources.<module>.<Class>``. The engine loads this name to delete a resource, maybe years later.
+Never move or rename a provider class or its module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bakery.paths import StatePaths
 from bakery.resources import plugin
 from bakery.settings import Settings
 
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 Props = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,13 +38,13 @@ _lock = threading.Lock()
 
 
 class BakeryProvider(ResourceProvider):
-    """Base of the three: prepares the plugin and reads the settings once."""
+    """Base class of the three providers: prepares the plugin and reads the settings once."""
 
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the stack's configuration; raises nothing, a wrong one is the program's to report."""
-        global _configured  # noqa: PLW0603  one stack a process; the providers themselves hold no state
+        """Read the stack's configuration once. The program has reported what is wrong in it."""
+        global _configured  # noqa: PLW0603  one stack per process; providers have no state
         plugin.prepare()
         with _lock:
             if _configured is None:
@@ -52,32 +52,32 @@ class BakeryProvider(ResourceProvider):
 
 
 def settings(urn: str) -> Settings:
-    """The stack's settings in the plugin; the name of the stack is only known from a resource's URN."""
+    """Return the stack's settings in the plugin; only a resource's URN contains the name of the stack."""
     if _configured is None:
-        raise InfrastructureFailed("the plugin was asked to work before it was configured")
+        raise InfrastructureFailed("the plugin was used before it was configured")
     return replace(_configured, stack=stack_of(urn))
 
 
 def stack_of(urn: str) -> str:
-    """The stack in ``urn:pulumi:<stack>::<project>::<type>::<name>``; "" when there is none."""
+    """Return the stack in ``urn:pulumi:<stack>::<project>::<type>::<name>``, or "" for other texts."""
     return urn.removeprefix("urn:pulumi:").split("::")[0] if urn.startswith("urn:pulumi:") else ""
 
 
 def changed(keys: Iterable[str], olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
-    """Those of ``keys`` that differ; all others (URN, manifest for people, what create found) never cause a change."""
+    """Return those of ``keys`` that differ; other keys (URN, manifest, outcome) never cause a change."""
     return [key for key in keys if olds.get(key) != news.get(key)]
 
 
 def difference(olds: Props, news: Props, replaces: tuple[str, ...] = (), updates: tuple[str, ...] = ()) -> DiffResult:
-    """What the engine does: replace, update, or nothing. The old one goes last, after its successor is there."""
-    found = changed(replaces, olds, news)
-    return DiffResult(bool(found or changed(updates, olds, news)), found, None, False)
+    """Return whether the engine replaces, updates or keeps the resource; it deletes a replaced one last."""
+    replaced = changed(replaces, olds, news)
+    return DiffResult(bool(replaced or changed(updates, olds, news)), replaced, None, False)
 
 
 def reports_errors(
     method: Callable[Concatenate[Self, P], R],
 ) -> Callable[Concatenate[Self, P], R]:
-    """Let errors reach the engine as a message a person can act on; an unforeseen one is logged with its traceback."""
+    """Report errors of the method to the engine as plain messages; unexpected ones are logged with their traceback."""
 
     @wraps(method)
     def call(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -88,21 +88,21 @@ def reports_errors(
         except BakeryError as error:
             plugin.abort_call(error)
         except Exception as error:
-            plugin.abort_call(unforeseen(error))
+            plugin.abort_call(unexpected(error))
 
     return call
 
 
 def stopped(error: Interrupted) -> Interrupted:
-    """The interruption in the words that end a Ctrl-C."""
+    """Return the interruption with a message that says how to continue."""
     what = error.message.rstrip(".")
     rest = "" if "nothing is lost" in what else "; nothing is lost"
-    return Interrupted(f"{what}{rest}: the next `pulumi up` goes on from here", tail=(), log=error.log)
+    return Interrupted(f"{what}{rest}; run `pulumi up` again to continue", tail=(), log=error.log)
 
 
-def unforeseen(error: Exception) -> InfrastructureFailed:
-    """What the system refused, or a defect of the bakery itself: the message, and the traceback in a file."""
-    if isinstance(error, OSError) and error.errno in REFUSALS:
+def unexpected(error: Exception) -> InfrastructureFailed:
+    """Return the error of the operating system, or an internal error whose traceback is in the log."""
+    if isinstance(error, OSError) and error.errno in REFUSED:
         return from_os_error(error)
     text = "".join(traceback.format_exception(error))
     log: Path | None = None
@@ -112,14 +112,18 @@ def unforeseen(error: Exception) -> InfrastructureFailed:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
                 file.write(text)
-    return InfrastructureFailed(f"defect in the bakery: {type(error).__name__}: {error}", log=log)
+    return InfrastructureFailed(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="report this defect of the bakery with its log",
+        log=log,
+    )
 
 
 def read_order(file: Path) -> Any:
-    """The JSON of an order that the program wrote; raises InfrastructureFailed when it is not there."""
+    """Return the JSON of an order that the program wrote. Raises InfrastructureFailed if it can't be read."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InfrastructureFailed(
-            f"the order {file} can't be read: {error}", hint="run `pulumi up`: the program writes it"
+            f"cannot read the order {file}: {error}", hint="run `pulumi up`, which writes it"
         ) from error

@@ -1,7 +1,7 @@
-"""Keeps off the wire what nobody reads: the SDK's debug notes, and the traceback of a program that Ctrl-C ends.
+"""Messages of the Pulumi SDK that are not sent: its debug notes, and the traceback of an interrupted program.
 
-The SDK tells the engine four times what it does with each resource, and waits for an answer each time. Only
-``pulumi --debug`` would show it; of a preview of 1,000 images it is a third of the program's time.
+The SDK sends the engine four debug notes for each resource and waits for an answer to each. They are shown only with
+``pulumi --debug``, and take a third of the program's time in a preview of 1,000 images.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import pulumi
 
 
 def silence_debug() -> None:
-    """Send no debug notes from now on. Information, warnings and errors are sent as before."""
+    """Stop sending debug notes. Information, warnings and errors are still sent."""
     setattr(pulumi.log, "debug", _nothing)  # noqa: B010 - a plain assignment to a function is refused by the types
 
 
 def end_quietly() -> None:
-    """End this process at once when the engine, which was interrupted, says so: by then all is told."""
+    """Exit on SIGINT without a traceback; the interrupted engine sends it after everything has been reported."""
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(1))
 
 

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("ovens", "fluid_run", "preview", "backends"),
     ),
     "report": (*WORDS, "recipe", "results", "plan", "library", "preview", "backends", "operations"),
-    "cli": (*WORDS, "settings", "results", "preview", "backends", "operations", "report"),
+    "cli": (*WORDS, "settings", "host", "results", "preview", "backends", "operations", "report"),
     "rcc_run": (
         *(*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "backends"),
         *("operations", "report", "cli"),

@@ -1,4 +1,4 @@
-"""Every command that the documents show exists, and those that change nothing really run."""
+"""Every command that the documents show exists, and the ones that change nothing are run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import source_tree
 DOCUMENTS = [
     path
     for path in source_tree.tracked()
-    if path == Path("README.md") or (path.parts[0] == "docs" and path.suffix == ".md")
+    if str(path) in ("README.md", "CONTRIBUTING.md") or (path.parts[0] == "docs" and path.suffix == ".md")
 ]
 # A block fenced as ```sh is checked; one fenced as ```sh run is executed too.
 BLOCK = re.compile(r"(?ms)^```sh( run)?\n(.*?)^```$")
@@ -38,7 +38,7 @@ GCLOUD = {
 
 
 def commands(path: Path, executed: bool = False) -> list[list[str]]:
-    """The commands of a document's ``sh`` blocks as words, comments left out."""
+    """Return the commands of a document's ``sh`` blocks as words, without comments."""
     found = []
     for runs, block in BLOCK.findall(source_tree.text(path)):
         for line in block.replace("\\\n", " ").splitlines():
@@ -78,7 +78,7 @@ CHECKS = {"make": make_problem, "gcloud": gcloud_problem}
 
 
 def problem(words: list[str]) -> str:
-    """What is wrong with a command of a document, or ""."""
+    """Return what is wrong with a command of a document, or ""."""
     program, *rest = words
     plain = [word for word in rest if not word.startswith("-")]
     if program in CHECKS:

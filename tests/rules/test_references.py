@@ -1,4 +1,4 @@
-"""What comments, documents and messages say of files of this repository is there."""
+"""Files and modules that documents, comments and messages name exist, and the developer guide matches the code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.rules.parts import MAY_IMPORT
 from tests.support import source_tree
 
 TOP = ("bakery", "benchmarks", "common", "docs", "packages", "tests", "tools", ".github", ".ci")
@@ -55,3 +58,32 @@ def test_no_document_is_left_alone() -> None:
             found = Path((source_tree.ROOT / path.parent / target).resolve()).relative_to(source_tree.ROOT)
             open_ |= {found} - reached
     assert {path for path in source_tree.tracked() if path.parts[0] == "docs" and path.suffix == ".md"} <= reached
+
+
+def developing(title: str) -> str:
+    """Return a section of the developer guide; ``title`` begins with its ``#`` marks."""
+    text = source_tree.text(Path("docs/developing.md"))
+    level = title.partition(" ")[0]
+    section = re.search(rf"(?ms)^{re.escape(title)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", text)
+    assert section is not None, title
+    return section[1]
+
+
+def first_column(section: str) -> list[str]:
+    return re.findall(r"(?m)^\| `([^`]+)` \|", section)
+
+
+def test_the_layout_of_the_guide_is_the_table_of_parts() -> None:
+    """Same parts, in the same order; the second table of the section lists other folders."""
+    parts = first_column(developing("## Layout").partition("Other folders:")[0])
+    assert parts == list(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("task", "most"),
+    [("A back end", 3), ("A check of recipes", 2), ("A field of results", 2), ("A command", 2)],
+)
+def test_the_files_of_a_newcomers_task_exist_and_are_few(task: str, most: int) -> None:
+    files = first_column(developing(f"### {task}"))
+    assert 0 < len(files) <= most
+    assert [name for name in files if not (source_tree.ROOT / name).exists()] == []

@@ -20,12 +20,12 @@ def report(
     The page is one file that loads nothing from elsewhere; a run overwrites it.
     """
     from bakery.backends import backend
+    from bakery.host.files import write_atomic
     from bakery.report.html import render
     from bakery.report.library import report as library_report
 
     library = backend(settings_of(stack)).library()
     page = render(library_report(library), library.now())
-    html.mkdir(parents=True, exist_ok=True)
     file = html / "index.html"
-    file.write_text(page, encoding="utf-8")
+    write_atomic(file, page.encode())
     sys.stdout.write(f"{file}\n")

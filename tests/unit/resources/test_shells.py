@@ -23,7 +23,7 @@ from bakery.recipe.model import Suite
 from bakery.resources import provider
 from bakery.resources.baked_image import BakedImageProvider
 from bakery.resources.fluid_run_test import FluidRunTestProvider
-from bakery.resources.passing_run import standing_run
+from bakery.resources.passing_run import passing_run
 from bakery.resources.program import urn
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.results.model import RunResult, Verdict
@@ -85,7 +85,7 @@ def test_an_interruption_says_that_nothing_is_lost_once() -> None:
 
 
 def test_a_missing_order_says_who_writes_it(tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureFailed, match="the program writes it"):
+    with pytest.raises(InfrastructureFailed, match="run `pulumi up`, which writes it"):
         provider.read_order(tmp_path / "none.json")
 
 
@@ -133,27 +133,27 @@ def test_an_order_that_finds_no_room_leaves_nothing_new(
     def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fdopen", full)
+    monkeypatch.setattr(os, "open", full)
     with pytest.raises(InfrastructureFailed, match=r"a\.json: No space left on device\nhint: make room"):
         order_files._put(file, {"a": 1})
     assert [one.read_bytes() for one in file.parent.iterdir()] == ([known] if known else [])
 
 
 def test_what_the_system_refuses_is_no_defect_of_the_bakery() -> None:
-    said = str(provider.unforeseen(OSError(errno.ENOSPC, "No space left on device", "/x/log")))
+    said = str(provider.unexpected(OSError(errno.ENOSPC, "No space left on device", "/x/log")))
     assert said == "/x/log: No space left on device\nhint: make room, for instance: bakery prune"
-    assert "defect in the bakery" in str(provider.unforeseen(OSError(errno.ENOENT, "No such file", "/x")))
+    assert "internal error" in str(provider.unexpected(OSError(errno.ENOENT, "No such file", "/x")))
 
 
 def test_a_run_in_the_second_in_which_the_image_was_published_stands(shelf: LocalLibrary) -> None:
     image = shelf.find("a-1")
     assert image is not None
     run = replace(RUN, started=image.created.replace("Z", ".425Z"))
-    assert standing_run(proven(shelf, run), ORDER) is not None
+    assert passing_run(proven(shelf, run), ORDER) is not None
 
 
 def test_a_passed_run_stands(shelf: LocalLibrary) -> None:
-    found = standing_run(proven(shelf, RUN), ORDER)
+    found = passing_run(proven(shelf, RUN), ORDER)
     assert found is not None
     assert found.run_id == "run-1"
 
@@ -169,14 +169,14 @@ def test_a_passed_run_stands(shelf: LocalLibrary) -> None:
     ids=["other tests", "failed", "infrastructure", "of an image of that name before"],
 )
 def test_other_runs_do_not_stand(shelf: LocalLibrary, run: RunResult) -> None:
-    assert standing_run(proven(shelf, run), ORDER) is None
+    assert passing_run(proven(shelf, run), ORDER) is None
 
 
 def test_a_proof_that_was_taken_away_does_not_stand(shelf: LocalLibrary) -> None:
-    assert standing_run(proven(shelf, RUN, Proof.FAILED), ORDER) is None
+    assert passing_run(proven(shelf, RUN, Proof.FAILED), ORDER) is None
 
 
 def test_an_image_that_is_gone_proves_nothing(shelf: LocalLibrary) -> None:
     proven(shelf, RUN)
     shelf.image_file("a-1").unlink()
-    assert standing_run(shelf, ORDER) is None
+    assert passing_run(shelf, ORDER) is None

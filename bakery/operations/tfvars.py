@@ -1,0 +1,46 @@
+"""The variables of an rcc-tf configuration, from the images that the families point at now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bakery import paths
+from bakery.backends import backend
+from bakery.errors import BakeryError, InputError, errors_among
+from bakery.lock import file as lock_file
+from bakery.plan import rcc_tf
+from bakery.plan.plan import draft
+from bakery.recipe.load import load
+from bakery.settings import Settings
+
+
+def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dict[str, Any]:
+    """Return the variables for a cluster in ``zone`` (default: the stack's first zone).
+
+    ``cluster_name`` is left out if empty. Raises InputError for recipes with errors, BakeryError if a family of the
+    stack points at no image, and Uncertain if the library cannot be read.
+    """
+    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    plan = draft(settings, recipes, lock_file.read(settings.lock), locked=False)
+    if errors := errors_among(plan.problems):
+        raise InputError(errors)
+    links = _links(settings, [image.family for image in plan.images])
+    zone = zone or next(iter(settings.google.zones), "")
+    cluster = {"cluster_name": cluster_name, "project": settings.google.project, "zone": zone}
+    return {name: value for name, value in cluster.items() if value} | rcc_tf.variables(plan.images, links, zone)
+
+
+def _links(settings: Settings, families: list[str]) -> dict[str, str]:
+    """Return the link of the image that each family points at."""
+    chosen = backend(settings)
+    library = chosen.library()
+    promoted = library.families()
+    missing = [family for family in families if family not in promoted]
+    if missing or not families:
+        raise BakeryError(
+            f"no promoted image in {', '.join(missing)}" if missing else "the stack selects no package",
+            hint=f"bake, test and promote it with: pulumi up --stack {settings.stack}",
+        )
+    names = {family: promoted[family] for family in families}
+    digests = {image.name: image.digest for image in library.images()}
+    return {family: chosen.image_link(name, digests[name]) for family, name in names.items()}
