@@ -7,6 +7,7 @@ application default ones, which the client library renews by itself, so a bake o
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -35,6 +36,8 @@ CONNECTION_ERRORS = (
     *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),
     *(DataCorruption, InvalidResponse, TransportError),
 )
+# Error codes and messages of a zone that has no machine of the wanted kind; quotas are another matter.
+NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources|resource_availability|stockout")
 TRANSIENT = (exceptions.TooManyRequests, exceptions.ServerError, *CONNECTION_ERRORS)
 RETRY = retry.Retry(
     predicate=retry.if_exception_type(*TRANSIENT), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
@@ -113,6 +116,18 @@ def fetched(blob: Blob, what: str) -> bytes | None:
     return content
 
 
+def delete_instance(
+    google: Google, zone: str, name: str, retry: retry.Retry = RETRY, wait_seconds: float = 0.0
+) -> None:
+    """Delete a machine unless it is gone; wait at most ``wait_seconds`` for the end. Raises BakeryError."""
+    with ignore_missing(f"delete the machine {name}"):
+        operation = google.instances.delete(
+            project=google.project, zone=zone, instance=name, retry=retry, timeout=TIMEOUT_SECONDS
+        )
+        if wait_seconds:
+            operation.result(timeout=wait_seconds)  # type: ignore[no-untyped-call]
+
+
 def no_bucket(name: str) -> InfrastructureFailed:
     """What a bucket that is not there means."""
     hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
@@ -144,3 +159,10 @@ def api_errors(what: str, hint: str = "", reraise: tuple[type[Exception], ...] =
         raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error
     except GoogleAuthError as error:
         raise Uncertain(f"{what}: {error}", hint=hint or f"log in again: {LOGIN}") from error
+
+
+@contextlib.contextmanager
+def ignore_missing(what: str) -> Iterator[None]:
+    """Turn errors as :func:`api_errors` does, and ignore NotFound: the object of the request is gone."""
+    with contextlib.suppress(exceptions.NotFound), api_errors(what, reraise=(exceptions.NotFound,)):
+        yield

@@ -37,7 +37,17 @@ from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import Machine, sized
-from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, TRANSIENT, Google, api_errors, fetched, no_bucket
+from bakery.host.google import (
+    CALLS_AT_ONCE,
+    NO_CAPACITY,
+    RETRY,
+    TIMEOUT_SECONDS,
+    TRANSIENT,
+    Google,
+    api_errors,
+    fetched,
+    no_bucket,
+)
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
@@ -47,15 +57,15 @@ from bakery.settings.google import Bucket
 
 OPERATION_SECONDS = 300
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
-NO_CAPACITY = ("ZONE_RESOURCE_POOL_EXHAUSTED", "does not have enough resources", "QUOTA_EXCEEDED", "stockout")
 
 
-def _passing(error: Exception) -> bool:
-    """Whether the same machine may be had in a moment: a zone without capacity has none for longer."""
-    return isinstance(error, TRANSIENT) and not any(word in str(error) for word in NO_CAPACITY)
+def _lacks_capacity(error: Exception) -> bool:
+    """Return whether another zone may have the machine; quotas count as they may be per region."""
+    return bool(NO_CAPACITY.search(str(error))) or "QUOTA_EXCEEDED" in str(error)
 
 
-INSERT = RETRY.with_predicate(_passing)  # a second try of what arrived is a Conflict, which is fine
+# A zone without capacity stays so for some time. A second request after one that arrived is a Conflict, which is fine.
+INSERT = RETRY.with_predicate(lambda error: isinstance(error, TRANSIENT) and not _lacks_capacity(error))
 
 
 @dataclass(frozen=True)
@@ -197,7 +207,7 @@ class ComputeEngineCluster:
         except exceptions.Conflict:
             return  # an earlier try of this very run made it
         except BakeryError as error:
-            if any(word in str(error) for word in NO_CAPACITY):
+            if _lacks_capacity(error):
                 raise NoCapacity(error.message) from error
             raise
 

@@ -1,45 +1,33 @@
-"""Takes away machines on Compute Engine: those of a run that ended, and those that a run left behind."""
+"""Deletes machines on Compute Engine: those of a run that has ended, and those that a run has left running."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from typing import Any
-
-from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance
 
 
 def delete_instances(google: Google, condition: str) -> int:
-    """Delete all machines of the project that fit a filter, in whatever zone; says how many there were."""
+    """Delete all machines of the project that match a filter, in every zone; return their number.
+
+    Tries all of them and then raises the first BakeryError.
+    """
     request = compute_v1.AggregatedListInstancesRequest(project=google.project, filter=condition)
     with api_errors("look for machines to delete"):
         pages = google.instances.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        found = [
+        machines = [
             (zone.rpartition("/")[2], machine.name)
             for zone, scoped in pages
             for machine in scoped.instances
-            if machine.status != "STOPPING"  # a TERMINATED one is only stopped: it stays, with its disk
+            if machine.status != "STOPPING"  # a TERMINATED one is only stopped and has to be deleted with its disk
         ]
-
-    def delete(zone: str, name: str) -> Callable[[], Any]:
-        return lambda: google.instances.delete(
-            project=google.project, zone=zone, instance=name, timeout=TIMEOUT_SECONDS
-        )
-
     failed: list[BakeryError] = []
-    for zone, name in found:  # one that can't be deleted now keeps no other
+    for zone, name in machines:
         try:
-            with (
-                contextlib.suppress(exceptions.NotFound),
-                api_errors(f"delete the machine {name}", reraise=(exceptions.NotFound,)),
-            ):
-                RETRY(delete(zone, name))()
+            delete_instance(google, zone, name)
         except BakeryError as error:
             failed.append(error)
     if failed:
         raise failed[0]
-    return len(found)
+    return len(machines)

@@ -9,6 +9,7 @@ from typing import Any
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity, StateChanged
+from bakery.host.google import NO_CAPACITY
 from bakery.orders.model import BakeOrder
 
 Status = cloudbuild_v1.Build.Status
@@ -18,7 +19,6 @@ Kind = cloudbuild_v1.Build.FailureInfo.FailureType
 ACCESS = (Kind.FETCH_SOURCE_FAILED, Kind.LOGGING_FAILURE)
 REFUSED = re.compile(r"\bgoogleapi: Error 403\b")
 GRANTS = "see docs/google.md, Identities; grants that were made just now take some minutes: run pulumi up again"
-NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available|resource_availability")
 # Faults of the surroundings as Packer reports them, of an operation only its message: no recipe makes them go away.
 SURROUNDINGS = re.compile(
     r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"

@@ -7,16 +7,13 @@ its deadline; then its disk is left, which has to outlive the machine when Packe
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 
-from google.api_core import exceptions
 from google.cloud import compute_v1
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, ignore_missing
 from bakery.ovens.cloud_build.watch import ENDED
 from bakery.settings.google import BAKE
 
@@ -30,7 +27,7 @@ def delete(google: Google, build: cloudbuild_v1.Build) -> None:
     zone = build.substitutions.get("_ZONE", "")
     name = f"{BAKE}{build.id}"
     if zone:
-        _delete_machine(google, zone, name)
+        delete_instance(google, zone, name, DELETE)
 
 
 def clear(google: Google) -> list[str]:
@@ -60,7 +57,7 @@ def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
 
 def _ended(google: Google, build_id: str) -> bool:
     """Whether the build is over; one that nobody knows is no build of this project."""
-    with _gone(f"look at build {build_id}"):
+    with ignore_missing(f"look at build {build_id}"):
         build = google.builds.get_build(project_id=google.project, id=build_id, retry=RETRY, timeout=TIMEOUT_SECONDS)
         return build.status in ENDED
     return False
@@ -68,25 +65,9 @@ def _ended(google: Google, build_id: str) -> bool:
 
 def _delete_disk(google: Google, zone: str, disk: compute_v1.Disk) -> None:
     if disk.users:
-        _delete_machine(google, zone, disk.name, wait=True)
-    with _gone(f"delete the disk {disk.name}"):
+        delete_instance(google, zone, disk.name, DELETE, DELETED_SECONDS)
+    with ignore_missing(f"delete the disk {disk.name}"):
         done = google.disks.delete(
             project=google.project, zone=zone, disk=disk.name, retry=RETRY, timeout=TIMEOUT_SECONDS
         )
         done.result(timeout=DELETED_SECONDS)  # type: ignore[no-untyped-call]
-
-
-def _delete_machine(google: Google, zone: str, name: str, *, wait: bool = False) -> None:
-    with _gone(f"delete the machine {name}"):
-        done = google.instances.delete(
-            project=google.project, zone=zone, instance=name, retry=DELETE, timeout=TIMEOUT_SECONDS
-        )
-        if wait:
-            done.result(timeout=DELETED_SECONDS)  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def _gone(what: str) -> Iterator[None]:
-    """A request about what may be gone by now; see :func:`bakery.host.google.asking`."""
-    with contextlib.suppress(exceptions.NotFound), api_errors(what, reraise=(exceptions.NotFound,)):
-        yield
