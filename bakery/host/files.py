@@ -44,8 +44,11 @@ def write_atomic(file: Path, content: bytes | Iterable[bytes], *, mode: int = 0o
 
 
 def hidden_beside(path: Path) -> Path:
-    """Return an unused hidden path in the folder of ``path``, from which a rename to ``path`` is atomic."""
-    return path.with_name(f"{SCRATCH}{os.urandom(16).hex()}")
+    """Return an unused hidden path in the folder of ``path``, from which a rename to ``path`` is atomic.
+
+    Its name contains the ID of this process.
+    """
+    return path.with_name(f"{SCRATCH}{os.getpid()}-{os.urandom(16).hex()}")
 
 
 def sync_to_disk(path: Path) -> None:

@@ -1,7 +1,7 @@
-"""SQLite below the local library: connections, transactions, schema versions, and errors in the bakery's words.
+"""The SQLite database of the local library: connections, transactions, schema versions and errors.
 
-Write-ahead logging lets readers go on while one writer writes; ``synchronous=FULL`` so that a promotion that was
-reported survives a power cut. Both need a local file system: SQLite's locks and shared memory do not work over NFS.
+With write-ahead logging, readers continue while one process writes; with ``synchronous=FULL`` a reported promotion
+survives a power cut. Both need a local file system: SQLite's locks and shared memory do not work over NFS.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Uncertain
-from bakery.library.local.migrations import MIGRATIONS
+from bakery.library.local import migrations
 
-BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may queue up behind one writer
+BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may wait for one writer
 
 
 class Database:
-    """One SQLite file, made on first use. Safe to use from many threads; a forked child opens its own connection."""
+    """One SQLite file, created on first use. Safe among threads; a forked child opens its own connection."""
 
-    def __init__(self, file: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+    def __init__(self, file: Path, scripts: Sequence[str] = migrations.MIGRATIONS) -> None:
         self.file = file
-        self._migrations = tuple(migrations)
+        self._scripts = tuple(scripts)
         self._local = threading.local()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for selects; each sees what was committed before it began. Raises Uncertain."""
+        """Yield a connection for selects; each sees what was committed before it began. Raises Uncertain."""
         with self._translated():
             yield self._connection()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of the block or nothing of it. Raises Uncertain or InfrastructureFailed."""
+        """Run the block in one transaction. Raises Uncertain or InfrastructureFailed."""
         with self._translated():
             connection = self._connection()
-            # IMMEDIATE takes the write lock at the start: a later upgrade could fail in the middle of a decision.
+            # IMMEDIATE takes the write lock at the start: a later upgrade could fail halfway.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -66,12 +66,12 @@ class Database:
         return connection
 
     def _identity(self) -> tuple[int, int] | None:
-        """Which file the path names now: a library that was deleted and made anew must not live on in a connection."""
+        """Return device and inode of the file: a connection to a deleted library must not be used for its successor."""
         try:
-            found = self.file.stat()
+            status = self.file.stat()
         except FileNotFoundError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def _open(self) -> sqlite3.Connection:
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Database:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")
-            if _version(connection) != len(self._migrations):
+            if migrations.version(connection) != len(self._scripts) or migrations.missing_fields(connection):
                 self._migrate(connection)
         except BaseException:
             connection.close()
@@ -88,19 +88,21 @@ class Database:
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        """Bring the schema up to date, one process at a time: the switch to WAL does not wait for others by itself."""
+        """Bring the schema up to date, one process at a time: the switch to WAL does not wait for other processes."""
         lock = os.open(self.file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            version = _version(connection)
-            if version > len(self._migrations):
+            version = migrations.version(connection)
+            if version > len(self._scripts):
                 raise Uncertain(
-                    f"{self.file} was written by a newer bakery (schema {version}, known: {len(self._migrations)})",
+                    f"{self.file} was written by a newer bakery (schema {version}, known: {len(self._scripts)})",
                     hint="update this checkout",
                 )
             connection.execute("PRAGMA journal_mode = WAL")
-            for number, script in enumerate(self._migrations[version:], version + 1):
-                connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+            for number, script in enumerate(self._scripts[version:], version + 1):
+                migrations.apply(connection, number, script)
+            if missing := migrations.missing_fields(connection):
+                migrations.add_fields(connection, missing)
         finally:
             os.close(lock)
 
@@ -117,18 +119,14 @@ class Database:
             ) from error
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
 def _explained(file: Path, error: sqlite3.Error) -> BakeryError:
-    """The error of SQLite as one of ours; none of them says that an image is gone."""
+    """Return the error to raise for an error of SQLite; none of them means that an image does not exist."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     if primary == sqlite3.SQLITE_FULL:
         return InfrastructureFailed(f"no space left for {file}", hint=MAKE_ROOM)
     if primary == sqlite3.SQLITE_BUSY:
-        return Uncertain(f"{file} is locked by another process since {BUSY_SECONDS:.0f} s", hint="try again")
+        return Uncertain(f"{file} has been locked by another process for {BUSY_SECONDS:.0f} s", hint="try again")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Uncertain(
             f"{file} is damaged: {error}",

@@ -1,17 +1,15 @@
 """The files of the local library: ``images/<digest>.qcow2`` and, for each image, a sidecar ``images/<name>.json``.
 
-Beside an image may lie what its recipe brought back from the bake, in the folder ``images/<name>``.
+The folder ``images/<name>`` holds the files that the recipe downloads from the machine that bakes, if any.
 
-A file gets its final name only when it is complete and on disk, and the sidecar stands before the image does: a crash
-before the row was written leaves all that is needed to adopt the image. Sidecars stay, so that a lost database can be
-filled again from the folder.
+A file gets its final name only after it was written to disk completely, and after its sidecar. If the process crashes
+before the database row is written, the image can therefore be adopted. Sidecars stay, so that a lost database can be
+restored from the folder.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -20,18 +18,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.codec import decode, encode
-from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
-from bakery.host.files import sync_to_disk, write_atomic
+from bakery.errors import Uncertain, from_os_error
+from bakery.host.files import SCRATCH, hidden_beside, sync_to_disk, write_atomic
 from bakery.library.base import ImageRecord
 
 SIDECAR_VERSION = 1
-SCRATCH = ".publishing-"
+OLD_SCRATCH = ".publishing-"  # of versions up to 0.1.0; the ID of the process follows, as after SCRATCH
 READ_ONLY = 0o444  # machines boot from overlays; nothing may write to an image
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What stands beside an image: ``publication`` tells two publications of the same name apart."""
+    """The file beside an image. ``publication`` tells two publications of the same name apart."""
 
     publication: str
     record: ImageRecord
@@ -39,25 +37,25 @@ class Sidecar:
 
 
 class ImageFiles:
-    """The folder ``images``. Raises Uncertain for what can't be read, InfrastructureFailed for a full disk."""
+    """The folder ``images``. Raises Uncertain if a file can't be read, InfrastructureFailed if it can't be written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def image(self, digest: str) -> Path:
-        """Where the image of a digest lies, there or not."""
+        """Return the path of the image of a digest, which may not exist."""
         return self.folder / f"{digest}.qcow2"
 
     def sidecar(self, name: str) -> Path:
-        """Where the sidecar of an image lies, there or not."""
+        """Return the path of the sidecar of an image, which may not exist."""
         return self.folder / f"{name}.json"
 
     def kept(self, name: str) -> Path:
-        """The folder of what the bake brought back (``spack.lock``), there or not."""
+        """Return the folder of the files that were downloaded from the bake (``spack.lock``); it may not exist."""
         return self.folder / name
 
     def size(self, digest: str) -> int | None:
-        """Bytes of an image's file; None when it is certain that there is none."""
+        """Return the size of an image's file in bytes; None if it certainly does not exist."""
         with _reading(self.image(digest)):
             try:
                 return self.image(digest).stat().st_size
@@ -65,48 +63,48 @@ class ImageFiles:
                 return None
 
     def listing(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Digests that have a file, and names that have a sidecar."""
+        """Return the digests that have a file and the names that have a sidecar."""
         with _reading(self.folder):
             try:
                 names = [path.name for path in self.folder.iterdir()]
             except FileNotFoundError:
                 return frozenset(), frozenset()
-        shown = [name for name in names if not name.startswith(".")]
+        visible = [name for name in names if not name.startswith(".")]
         return (
-            frozenset(name.removesuffix(".qcow2") for name in shown if name.endswith(".qcow2")),
-            frozenset(name.removesuffix(".json") for name in shown if name.endswith(".json")),
+            frozenset(name.removesuffix(".qcow2") for name in visible if name.endswith(".qcow2")),
+            frozenset(name.removesuffix(".json") for name in visible if name.endswith(".json")),
         )
 
-    def read(self, name: str) -> Sidecar | None:
-        """The sidecar of an image; None when there is none, or one that this version can't use."""
+    def read_sidecar(self, name: str) -> Sidecar | None:
+        """Return the sidecar of an image; None if it does not exist or this version cannot use it."""
         with _reading(self.sidecar(name)):
             try:
                 content = self.sidecar(name).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
         try:
-            found = decode(Sidecar, json.loads(content))
+            sidecar = decode(Sidecar, json.loads(content))
         except ValueError:
             return None
-        return found if found.version == SIDECAR_VERSION and found.record.name == name else None
+        return sidecar if sidecar.version == SIDECAR_VERSION and sidecar.record.name == name else None
 
     def publish(self, record: ImageRecord, qcow2: Path) -> Sidecar:
-        """Move the file into the folder, durably; a file of the same digest that is there already is kept.
+        """Move the file into the folder, durably; an existing file of the same digest is kept.
 
-        Returns the sidecar that was written, its record with size and location. On an error nothing new is there.
+        Returns the new sidecar, whose record has size and location. On an error the folder is unchanged.
         """
         final = self.image(record.digest)
-        with self._writing(record):
+        with _writing(final):
             self.folder.mkdir(parents=True, exist_ok=True)
-            there = final.exists()
-            source = final if there else self._beside(qcow2)
+            exists = final.exists()
+            source = final if exists else self._beside(qcow2, final)
             try:
                 sync_to_disk(source)
                 size = source.stat().st_size
-                made = Sidecar(uuid.uuid4().hex, replace(record, size=size, location=str(final)))
-                content = f"{json.dumps(encode(made), indent=1)}\n"
+                sidecar = Sidecar(uuid.uuid4().hex, replace(record, size=size, location=str(final)))
+                content = f"{json.dumps(encode(sidecar), indent=1)}\n"
                 write_atomic(self.sidecar(record.name), content.encode(), sync=True)
-                if not there:
+                if not exists:
                     source.chmod(READ_ONLY)
                     source.replace(final)
                 sync_to_disk(self.folder)
@@ -117,10 +115,10 @@ class ImageFiles:
                     self.sidecar(record.name).unlink(missing_ok=True)
                 raise
         qcow2.unlink(missing_ok=True)
-        return made
+        return sidecar
 
     def remove(self, name: str, digest: str, shared: bool) -> int:
-        """Take an image away: its sidecar, then (unless another image shares it) its file. Returns bytes freed."""
+        """Remove an image: its sidecar, then (unless another image shares it) its file. Return the bytes freed."""
         size = 0 if shared else (self.size(digest) or 0)
         self.sidecar(name).unlink(missing_ok=True)
         shutil.rmtree(self.kept(name), ignore_errors=True)
@@ -130,17 +128,18 @@ class ImageFiles:
             sync_to_disk(self.folder)
         return size
 
-    def scratch(self) -> list[Path]:
-        """Scratch files whose process is gone."""
+    def abandoned(self) -> list[Path]:
+        """Return the scratch files whose process no longer runs."""
         with _reading(self.folder):
-            found = self.folder.glob(f"{SCRATCH}*") if self.folder.is_dir() else iter(())
-            return [path for path in found if not Path("/proc", path.name.split("-")[1]).exists()]
+            paths = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        scratch = [path for path in paths if path.name.startswith((SCRATCH, OLD_SCRATCH))]
+        return [path for path in scratch if not Path("/proc", path.name.split("-")[1]).exists()]
 
-    def _beside(self, qcow2: Path) -> Path:
-        """The file itself when a rename can move it here, else a copy in this folder."""
+    def _beside(self, qcow2: Path, final: Path) -> Path:
+        """Return the file itself if a rename can move it here, else a copy in this folder."""
         if qcow2.stat().st_dev == self.folder.stat().st_dev:
             return qcow2
-        copy = self.folder / f"{SCRATCH}{os.getpid()}-{uuid.uuid4().hex}"
+        copy = hidden_beside(final)
         try:
             shutil.copyfile(qcow2, copy)
         except BaseException:
@@ -148,16 +147,14 @@ class ImageFiles:
             raise
         return copy
 
-    @contextmanager
-    def _writing(self, record: ImageRecord) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise InfrastructureFailed(
-                f"{record.name} could not be put into {self.folder}: {error.strerror or error}",
-                hint=MAKE_ROOM if full else "check owner and permissions of that folder",
-            ) from error
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(file), None
+        raise from_os_error(error) from error
 
 
 @contextmanager

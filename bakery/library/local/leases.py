@@ -1,7 +1,7 @@
-"""Leases on images: who boots or bakes from an image holds one, and retention never deletes a leased image.
+"""Leases on images: a process that boots or bakes from an image holds one, and a leased image is never deleted.
 
-A lease is a shared lock (flock(2)) on ``leases/<digest>``; deletion wants it alone and does not wait. The kernel
-drops the lock with its process, however that ends, so no lease is ever stale.
+A lease is a shared lock (flock(2)) on ``leases/<digest>``. Deletion takes the exclusive lock and does not wait. The
+kernel drops a lock when its process ends, so a lease is never stale.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Leases:
 
     @contextmanager
     def shared(self, digest: str) -> Iterator[None]:
-        """Hold a lease; waits only as long as a deletion that has begun takes."""
+        """Hold a lease; wait only while a deletion that has already begun is running."""
         with self._open(digest) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH)
             yield
 
     @contextmanager
-    def alone(self, digest: str) -> Iterator[bool]:
-        """Try to be the only one; False (at once) when somebody holds a lease."""
+    def exclusive(self, digest: str) -> Iterator[bool]:
+        """Try to take the exclusive lock; yield False without waiting if another process holds a lease."""
         with self._open(digest) as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,17 +40,17 @@ class Leases:
             yield True
 
     def taken(self, digest: str) -> bool:
-        """Whether somebody holds a lease now; leaves no file behind for images that never had one."""
+        """Return whether any process holds a lease; create no file for an image that never had one."""
         if not (self.folder / digest).exists():
             return False
-        with self.alone(digest) as free:
+        with self.exclusive(digest) as free:
             return not free
 
     @contextmanager
     def _open(self, digest: str) -> Iterator[int]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Lock files stay: taking one away while another process opens it would split the lock in two.
+            # Lock files are never removed: if another process opens one meanwhile, the lock would be split in two.
             handle = os.open(self.folder / digest, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise Uncertain(

@@ -1,4 +1,4 @@
-"""Clears what killed processes left in the local library, and adopts what they finished without recording it."""
+"""Repair of the local library: clear what killed processes left, and adopt images that they did not record."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from bakery.library.local.library import LocalLibrary
 
 @dataclass(frozen=True)
 class Repaired:
-    """In words: what was done, and the files that nothing explains; they may be somebody's and are left."""
+    """Messages: what was done, and which unknown files were left alone because they may belong to the user."""
 
     done: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
 
 def repair(library: LocalLibrary) -> Repaired:
-    """Put the folder and the records in order. Safe while others publish. Raises Uncertain."""
+    """Make the folder and the records agree. Safe while other processes publish. Raises Uncertain."""
     done, left = [], []
-    for path in library.files.scratch():
+    for path in library.files.abandoned():
         path.unlink(missing_ok=True)
-        done.append(f"took away {path.name}, left by a process that is gone")
+        done.append(f"removed {path.name} of a process that no longer runs")
     _, sidecars = library.files.listing()
     before = _states(library)
     for name in sorted(sidecars):
-        if library.files.read(name) is None:
-            left.append(f"{name}.json is no sidecar that this version can read")
+        if library.files.read_sidecar(name) is None:
+            left.append(f"{name}.json is not a sidecar that this version can read")
         else:
-            done += _sidecar(library, name, before.get(name, ""))
+            done += _repair_sidecar(library, name, before.get(name, ""))
     digests, _ = library.files.listing()
     known = _digests(library)
-    left += [f"nothing says what {digest}.qcow2 is" for digest in sorted(digests - known)]
+    left += [f"no record describes {digest}.qcow2" for digest in sorted(digests - known)]
     for digest in sorted(digests & known):
-        done += _file(library, digest)
+        done += _finish_deletion(library, digest)
     return Repaired(tuple(done), tuple(left))
 
 
@@ -48,35 +48,35 @@ def _digests(library: LocalLibrary) -> set[str]:
         return {row["digest"] for row in connection.execute("SELECT digest FROM images")}
 
 
-def _sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
-    """Adopt the image of a sidecar, or take the sidecar away when no file came after it."""
-    sidecar = library.files.read(name)
-    if sidecar is None:  # somebody took it away meanwhile
+def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
+    """Adopt the image of a sidecar, or remove the sidecar if its image does not exist."""
+    sidecar = library.files.read_sidecar(name)
+    if sidecar is None:  # another process has removed it meanwhile
         return []
     if state in ("", ImageState.DELETED) and library.find(name) is not None:
-        return [f"adopted {name}, which was published and not recorded"]
-    with library.leases.alone(sidecar.record.digest) as free:
+        return [f"adopted {name}, which was published but not recorded"]
+    with library.leases.exclusive(sidecar.record.digest) as free:
         if free and library.files.size(sidecar.record.digest) is None:
             library.files.sidecar(name).unlink(missing_ok=True)
-            return [f"took away {name}.json, whose image is not there"]
+            return [f"removed {name}.json, whose image does not exist"]
     return []
 
 
-def _file(library: LocalLibrary, digest: str) -> list[str]:
-    """Finish the deletion of a DELETED image's file."""
+def _finish_deletion(library: LocalLibrary, digest: str) -> list[str]:
+    """Remove the file of a DELETED image."""
     with library.database.reading() as connection:
-        found = connection.execute("SELECT name, state FROM images WHERE digest = ?", (digest,)).fetchall()
-    if any(row["state"] != ImageState.DELETED for row in found):
+        images = connection.execute("SELECT name, state FROM images WHERE digest = ?", (digest,)).fetchall()
+    if any(row["state"] != ImageState.DELETED for row in images):
         return []
-    with library.leases.alone(digest) as free:
-        if not free or _wanted(library, digest):
+    with library.leases.exclusive(digest) as free:
+        if not free or _is_used(library, digest):
             return []
-        for row in found:
+        for row in images:
             library.files.remove(row["name"], digest, shared=False)
-    return [f"took away {digest}.qcow2 of the deleted {found[0]['name']}"]
+    return [f"removed {digest}.qcow2 of the deleted image {images[0]['name']}"]
 
 
-def _wanted(library: LocalLibrary, digest: str) -> bool:
-    """Whether an image came to use the file meanwhile."""
+def _is_used(library: LocalLibrary, digest: str) -> bool:
+    """Return whether an image uses the file by now."""
     with library.database.reading() as connection:
-        return rows.shared(connection, "", digest)
+        return rows.file_is_shared(connection, "", digest)

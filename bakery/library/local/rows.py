@@ -1,4 +1,4 @@
-"""Image records as rows of the local library's table ``images``, and back."""
+"""Conversion between image records and rows of the local library's table ``images``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sqlite3
 from bakery.library.base import ImageRecord, ImageState, Proof
 
 
-def record(row: sqlite3.Row, location: str) -> ImageRecord:
-    """The record of a row; ``location`` is its file."""
+def image_record(row: sqlite3.Row, location: str) -> ImageRecord:
+    """Return the record of a row; ``location`` is the path of its file."""
     return ImageRecord(
         name=row["name"],
         digest=row["digest"],
@@ -30,25 +30,25 @@ def record(row: sqlite3.Row, location: str) -> ImageRecord:
     )
 
 
-def select(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
-    """The row of an image, whatever its state."""
+def image_row(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
+    """Return the row of an image, whatever its state."""
     row: sqlite3.Row | None = connection.execute("SELECT * FROM images WHERE name = ?", (name,)).fetchone()
     return row
 
 
-def shared(connection: sqlite3.Connection, name: str, digest: str) -> bool:
-    """Whether another image that is not DELETED has the same file."""
+def file_is_shared(connection: sqlite3.Connection, name: str, digest: str) -> bool:
+    """Return whether another image that is not DELETED has the same file."""
     query = "SELECT 1 FROM images WHERE digest = ? AND name != ? AND state != 'DELETED'"
     return connection.execute(query, (digest, name)).fetchone() is not None
 
 
-def put(connection: sqlite3.Connection, image: ImageRecord, publication: str, at: str) -> None:
-    """Insert a candidate; a row of the same name (its file is gone) starts anew, as new as any other candidate.
+def insert_image(connection: sqlite3.Connection, image: ImageRecord, publication: str, at: str) -> None:
+    """Insert a candidate; replace a row of the same name, whose file no longer exists.
 
-    A family that still points there lets go: nothing is promoted before it was proven, and the new file was not.
+    A family that points at that row loses its image, because the new file was not tested yet.
     """
     for family in connection.execute("SELECT family FROM families WHERE image = ?", (image.name,)).fetchall():
-        log(connection, family["family"], image="", previous=image.name, event="lost", at=at)
+        insert_event(connection, family["family"], image="", previous=image.name, event="lost", at=at)
     connection.execute("DELETE FROM families WHERE image = ?", (image.name,))
     values = {
         "name": image.name,
@@ -77,8 +77,14 @@ def put(connection: sqlite3.Connection, image: ImageRecord, publication: str, at
     )
 
 
-def log(connection: sqlite3.Connection, family: str, *, image: str, previous: str, event: str, at: str) -> None:
-    """Add a line to the history of a family."""
+def insert_event(
+    connection: sqlite3.Connection, family: str, *, image: str, previous: str, event: str, at: str
+) -> None:
+    """Append an event to the history of a family.
+
+    ``event`` is "promoted", "given back" or "lost" (the file of the image no longer exists). ``image`` is what the
+    family points at afterwards ("" for nothing), ``previous`` what it pointed at before.
+    """
     connection.execute(
         "INSERT INTO promotions (family, image, previous, event, at) VALUES (?, ?, ?, ?, ?)",
         (family, image, previous, event, at),

@@ -21,7 +21,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.library.local.repair import repair
 from bakery.settings import Settings
 from tests.support.root import ROOT
-from tests.unit.library.conftest import Kitchen
+from tests.unit.library.conftest import Kitchen, history
 
 SIZE = 300_000
 PROGRAM = """
@@ -110,9 +110,10 @@ def test_processes_that_publish_and_promote_at_once_all_get_through(kitchen: Kit
     said = {line for output in outputs for line in output.split()}
     assert check(kitchen.library) == said
     assert len(said) == 24
-    events = kitchen.library.history("rcc")
-    assert [event.previous for event in events[1:]] == [event.image for event in events[:-1]]  # no promotion was lost
-    assert kitchen.library.families()["rcc"] == events[-1].image
+    events = history(kitchen.library, "rcc")
+    # no promotion was lost
+    assert [event["previous"] for event in events[1:]] == [event["image"] for event in events[:-1]]
+    assert kitchen.library.families()["rcc"] == events[-1]["image"]
 
 
 def test_forty_threads_of_one_process_publish_prove_and_promote(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.library.local import files
+from bakery.library.local import families
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.repair import repair
 from bakery.library.retention import prune
@@ -42,7 +43,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.unsynced = mock.patch.object(files, "_sync")
+        self.unsynced = mock.patch.object(os, "fsync")
         self.unsynced.start()
         self.root = Path(tempfile.mkdtemp())
         self.settings = parse({"oven": "fake"}, "test", self.root)
@@ -147,7 +148,8 @@ class Histories(RuleBasedStateMachine):
     def deprecate(self, index: int, replacement: str) -> None:
         name = self.name_at(index)
         can = name not in self.families.values() and self.images[name].state is ImageState.ACTIVE
-        assert bool(self.library.why_kept(name)) is not can
+        with self.library.database.reading() as connection:
+            assert bool(families.why_kept(connection, name)) is not can
         assert self.library.deprecate(name, replacement) is can
         if can:
             self.move(name, ImageState.DEPRECATED, replacement)
