@@ -26,7 +26,7 @@ from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
-from bakery.results import json as results_json
+from bakery.results.json import store_run
 from bakery.results.model import JobResult, RunResult, Stage, Verdict
 
 TRIES = 2  # clusters that may break before the run is given up
@@ -167,7 +167,7 @@ class _Run:
             failure.log = failure.log or self.folder
             failure.replay = failure.replay or f"bakery test {self.order.image} --stack {self.stack}"
         result = self._result(failure)
-        results_json.store_run(result, self.record)
+        store_run(result, self.record)
         if failure is not None:
             raise failure
         return result

@@ -1,4 +1,4 @@
-"""Which image a person means: its name, the start of its name or digest, or a family."""
+"""Find an image by its name, the beginning of its name or digest, or its family."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ SHOWN = 10  # names in a hint
 
 
 def pick(wanted: str, images: Sequence[ImageRecord], families: Mapping[str, str], others: Iterable[str] = ()) -> str:
-    """The name of the one image that ``wanted`` fits; a family stands for what it points at, else for its newest.
+    """Return the name of the one image that ``wanted`` fits.
 
-    ``images`` are the library's, oldest first; ``others`` are names of images that are only known otherwise (from a
-    log). Raises BakeryError when nothing or more than one image fits.
+    A family fits the image that it points at, or its newest image if it points at none. ``images`` are those of the
+    library, oldest first; ``others`` are names of images without a record (from logs). Raises BakeryError if no image
+    or more than one image fits.
     """
     known = {image.name for image in images} | set(others)
     if wanted in known:
@@ -23,9 +24,9 @@ def pick(wanted: str, images: Sequence[ImageRecord], families: Mapping[str, str]
     if of_family:
         return families.get(wanted, of_family[-1])
     by_digest = {image.name for image in images if wanted and image.digest.startswith(wanted)}
-    found = sorted({name for name in known if wanted and name.startswith(wanted)} | by_digest)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise BakeryError(f"{wanted} fits {len(found)} images", hint="name one of: " + ", ".join(found[:SHOWN]))
+    fitting = sorted({name for name in known if wanted and name.startswith(wanted)} | by_digest)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise BakeryError(f"{wanted} fits {len(fitting)} images", hint="name one of: " + ", ".join(fitting[:SHOWN]))
     raise BakeryError(f"there is no image {wanted}, and no log of one", hint="see: bakery library")

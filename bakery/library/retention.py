@@ -1,8 +1,8 @@
-"""Which images may go: a pure decision, and its application to a library.
+"""Retention: a pure decision which images are moved to which state, and its application to a library.
 
-An image that is no longer wanted walks through Compute Engine's states: DEPRECATED (still boots, warns), OBSOLETE (may
-not be booted any more, can be brought back), DELETED (the file goes). ``retentionDays`` counts from the day it became
-DEPRECATED until it is OBSOLETE; the grace time until it is DELETED follows.
+An unwanted image passes through Compute Engine's states: DEPRECATED (boots with a warning), OBSOLETE (does not boot,
+can be restored) and DELETED (its file is deleted). It becomes OBSOLETE ``retentionDays`` after it became DEPRECATED,
+and is DELETED at the end of the grace period that follows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GRACE_DAYS = 7
 
 @dataclass(frozen=True)
 class Step:
-    """What becomes of an image that is not ACTIVE: its next state, or None to leave it as it is; ``why`` in words."""
+    """The next state of an image that is not ACTIVE, or None if it keeps its state; ``why`` is a message."""
 
     image: ImageRecord
     to: ImageState | None
@@ -27,14 +27,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a prune did (or would do): the steps that move an image, those that keep one, bytes that became free."""
+    """The steps that a prune applied (or would apply), those that keep an image as it is, and the bytes freed."""
 
     moved: tuple[Step, ...]
     kept: tuple[Step, ...]
     freed: int
 
 
-def decide(
+def next_steps(
     images: Sequence[ImageRecord],
     pointers: Mapping[str, str],
     since: Mapping[str, str],
@@ -44,19 +44,20 @@ def decide(
     leased: Collection[str] = (),
     planned: Collection[str] = (),
 ) -> tuple[Step, ...]:
-    """A step for every image that is not ACTIVE, oldest first.
+    """Return a step for every image that is not ACTIVE, oldest first.
 
-    ``pointers`` are the families; ``since`` says when an image became DEPRECATED (RFC 3339; what nobody noted stays);
-    ``leased`` are names that something boots from; ``planned`` names that a plan bakes from or wants.
-    Deleting takes both: old enough, and no reason to keep. An image that is a parent goes after its children.
+    ``pointers`` maps families to images; ``since`` maps images to the time they became DEPRECATED (RFC 3339), and an
+    image without that time is kept; ``leased`` are images in use; ``planned`` are images that a plan needs.
+    An image is deleted only if it is old enough and there is no reason to keep it; a parent is deleted after its
+    children.
     """
     reasons = _reasons(images, pointers, leased, planned)
     steps = []
     for image in images:
         if image.state in (ImageState.ACTIVE, ImageState.DELETED):
             continue
-        reason = reasons.get(image.name, "" if image.name in since else "nobody noted when it was deprecated")
-        steps.append(Step(image, None, reason) if reason else _step(image, now - _time(since[image.name]), days))
+        reason = reasons.get(image.name, "" if image.name in since else "the time of its deprecation is unknown")
+        steps.append(Step(image, None, reason) if reason else _step(image, now - _utc(since[image.name]), days))
     return tuple(steps)
 
 
@@ -65,7 +66,8 @@ def _step(image: ImageRecord, age: timedelta, days: int) -> Step:
     if age >= timedelta(days=days + grace):
         return Step(image, ImageState.DELETED, f"not wanted for {age.days} days")
     if age >= timedelta(days=days) and image.state is ImageState.DEPRECATED:
-        return Step(image, ImageState.OBSOLETE, f"not wanted for {age.days} days, goes in {days + grace - age.days}")
+        left = days + grace - age.days
+        return Step(image, ImageState.OBSOLETE, f"not wanted for {age.days} days, deleted in {left}")
     ahead = "OBSOLETE" if image.state is ImageState.DEPRECATED else "deleted"
     left = (days if image.state is ImageState.DEPRECATED else days + grace) - age.days
     return Step(image, None, f"not old enough: {ahead} in {left} days")
@@ -77,37 +79,40 @@ def _reasons(
     leased: Collection[str],
     planned: Collection[str],
 ) -> dict[str, str]:
-    """Why images stay whatever their age, by name; the strongest reason stands last and wins."""
-    found = {name: f"the way back for family {family}" for family, name in _ways_back(images, pointers).items()}
-    # Local images are flattened and boot without their parent; it stays so that the lineage can be baked again.
-    found |= {child.parent: f"parent of {child.name}" for child in images if child.parent}
-    found |= dict.fromkeys(planned, "the plan wants it")
-    found |= dict.fromkeys(leased, "something boots from it")
-    found |= {name: f"the family {family} points at it" for family, name in pointers.items()}
-    return found
+    """Map images to the reason why they are kept whatever their age; the strongest reason is assigned last."""
+    reasons = {name: f"the fallback of family {family}" for family, name in _fallbacks(images, pointers).items()}
+    # Local images are flattened and boot without their parent; it is kept so that the lineage can be baked again.
+    reasons |= {child.parent: f"parent of {child.name}" for child in images if child.parent}
+    reasons |= dict.fromkeys(planned, "the plan wants it")
+    reasons |= dict.fromkeys(leased, "something boots from it")
+    reasons |= {name: f"the family {family} points at it" for family, name in pointers.items()}
+    return reasons
 
 
-def _ways_back(images: Sequence[ImageRecord], pointers: Mapping[str, str]) -> dict[str, str]:
-    """Family to the newest proven image that it does not point at: what a release would give it back to."""
-    held = set(pointers.values())
+def _fallbacks(images: Sequence[ImageRecord], pointers: Mapping[str, str]) -> dict[str, str]:
+    """Map families to the newest proven image that no family points at: the one that an unpromotion would choose."""
+    promoted = set(pointers.values())
     return {
         family: image.name
         for image in images
-        if image.proof is Proof.PASSED and image.name not in held
+        if image.proof is Proof.PASSED and image.name not in promoted
         for family in {image.candidate_for, image.family} - {""}
     }
 
 
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+def _utc(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def prune(library: Library, days: int, *, planned: Collection[str] = (), dry_run: bool = False) -> Pruned:
-    """Decide about all images of the library and, unless ``dry_run``, do it. Raises Uncertain; what is done is done."""
+    """Decide about all images of the library and, unless ``dry_run``, apply the steps.
+
+    Raises Uncertain; steps that were applied before stay applied.
+    """
     images = library.images()
-    now = _time(library.now())
-    steps = decide(
+    now = _utc(library.now())
+    steps = next_steps(
         images, library.families(), library.deprecated_since(), now, days, leased=library.in_use(), planned=planned
     )
     moved, kept, freed = [], [], 0

@@ -1,1 +1,1 @@
-"""Results of Fluid-Runs: values, rcc-run's table, JSON and trends."""
+"""Results of Fluid-Runs: their model, rcc-run's table, JSON and trends."""

@@ -1,11 +1,12 @@
-"""Results of Fluid-Runs: rcc-run's ``app_runs`` fields, results as JSON with a schema, and figures over time.
+"""The table ``app_runs``: its fields, and the rows of a run.
 
-The fields are those of the table ``app_runs`` that rcc-run declares (``google_bigquery_table.benchmarks`` in its
-``tf/main.tf``): same names, types, modes and order, so that its queries and dashboards work on the bakery's results.
+The fields are those of the table that rcc-run declares (``google_bigquery_table.benchmarks`` in its ``tf/main.tf``):
+same names, types, modes and order, so that its queries and dashboards work on the bakery's results.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bakery.results.model import RunResult
@@ -21,7 +22,7 @@ class Field:
 
 
 def _fields(type_: str, names: str) -> tuple[Field, ...]:
-    """Fields of one type; a ``!`` marks a required one."""
+    """Return fields of one type; a ``!`` marks a required field."""
     return tuple(Field(name.rstrip("!"), type_, name.endswith("!")) for name in names.split())
 
 
@@ -58,6 +59,16 @@ APP_RUNS: tuple[Field, ...] = (
 )
 
 OUTPUTS = ("stdout", "stderr")  # fields with the whole output of a job
+
+
+def completed(result: RunResult) -> RunResult:
+    """Return the run with build ID, time and image filled in where the row of a job lacks them."""
+    known = {"build_id": result.run_id, "datetime": result.started[:19], "vm_image": result.image}
+    return replace(result, jobs=tuple(replace(job, row=_filled(job.row, known)) for job in result.jobs))
+
+
+def _filled(row: Mapping[str, object], known: Mapping[str, object]) -> dict[str, object]:
+    return {**row, **{name: value for name, value in known.items() if row.get(name) is None}}
 
 
 def without_outputs(result: RunResult) -> RunResult:

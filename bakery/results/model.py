@@ -1,4 +1,4 @@
-"""What a Fluid-Run said: stages, verdict, figures and jobs."""
+"""The result of a Fluid-Run: stages, verdict, figures and jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the run says of the image. ERROR is the infrastructure's, never the image's."""
+    """The verdict on the image. ERROR means that the infrastructure failed, not the image."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric as it came out. ``value`` is None when the pattern did not match."""
+    """The measured value of a metric; None if its pattern did not match."""
 
     metric: Metric
     value: float | None
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class JobResult:
-    """One job. ``row`` holds rcc-run's ``app_runs`` fields by their names; ``figures`` the metrics."""
+    """One job. ``row`` maps the names of rcc-run's ``app_runs`` fields to values; ``figures`` are the metrics."""
 
     row: Mapping[str, object]
     figures: tuple[Figure, ...] = ()
@@ -51,7 +51,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """One Fluid-Run. ``timings`` has the seconds of every stage that began; ``folder`` holds outputs and logs."""
+    """One Fluid-Run. ``timings`` maps stages that began to seconds; ``folder`` holds outputs and logs."""
 
     run_id: str
     image: str

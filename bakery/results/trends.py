@@ -1,4 +1,4 @@
-"""Figures over time: the values of each metric over the runs of a family."""
+"""Trends: the values of each metric over the runs of a family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bakery.results.model import JobResult, RunResult
 
 @dataclass(frozen=True)
 class FigurePoint:
-    """One value of a figure: which run and image it came from, and when (RFC 3339)."""
+    """One value of a figure, with the run, the image and the time (RFC 3339) of the run."""
 
     run_id: str
     image: str
@@ -23,9 +23,8 @@ class FigurePoint:
 class Trend:
     """A figure over the runs of a family, oldest first.
 
-    ``job`` is the job's output directory or command group (what tells jobs of a suite apart), ``unit`` that of the
-    values. ``change`` is the last value against the mean of the earlier ones as a fraction (0.1: 10 % more), None
-    when there is no earlier one or their mean is 0.
+    ``job`` is the job's output directory or command group, which identifies it in its suite. ``unit`` is the unit of
+    the values.
     """
 
     family: str
@@ -36,14 +35,17 @@ class Trend:
 
     @property
     def change(self) -> float | None:
-        """The last value against the mean of those before."""
+        """Return the change of the last value from the mean of the earlier ones, as a fraction (0.1: 10 % more).
+
+        Returns None if there are no earlier values or their mean is 0.
+        """
         earlier = [point.value for point in self.points[:-1]]
         mean = sum(earlier) / len(earlier) if earlier else 0.0
         return None if mean == 0.0 else self.points[-1].value / mean - 1.0
 
 
 def job_label(job: JobResult, position: int) -> str:
-    """What a job is called in reports."""
+    """Return the name of a job in reports."""
     for key in ("benchmark_name", "command_group"):
         if job.row.get(key):
             return str(job.row[key])
@@ -51,18 +53,18 @@ def job_label(job: JobResult, position: int) -> str:
 
 
 def trends(runs: Iterable[RunResult], family_of: Mapping[str, str]) -> tuple[Trend, ...]:
-    """Every figure of every job over the runs of its family; ``family_of`` maps image names to families."""
-    gathered: dict[tuple[str, str, str, str], list[FigurePoint]] = {}
+    """Return the trend of every figure of every job; ``family_of`` maps image names to families."""
+    by_figure: dict[tuple[str, str, str, str], list[FigurePoint]] = {}
     for run in sorted(runs, key=lambda run: (run.started, run.run_id)):
         for position, job in enumerate(run.jobs):
             for figure in job.figures:
                 if figure.value is not None and run.image in family_of:
                     key = (family_of[run.image], job_label(job, position), figure.metric.name, figure.metric.unit)
                     point = FigurePoint(run.run_id, run.image, run.started, figure.value, figure.passed)
-                    gathered.setdefault(key, []).append(point)
-    return tuple(Trend(*key, points=tuple(points)) for key, points in sorted(gathered.items()))
+                    by_figure.setdefault(key, []).append(point)
+    return tuple(Trend(*key, points=tuple(points)) for key, points in sorted(by_figure.items()))
 
 
 def latest(runs: Sequence[RunResult]) -> Mapping[str, RunResult]:
-    """The last run of each image, by image name."""
+    """Map image names to the last run of the image."""
     return {run.image: run for run in sorted(runs, key=lambda run: (run.started, run.run_id))}

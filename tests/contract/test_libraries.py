@@ -368,6 +368,6 @@ def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
     done = prune(setup.library, 0)
     assert done == would
     assert {step.image.name for step in done.moved} == {*names[:2]}
-    assert [(step.image.name, step.why) for step in done.kept] == [(names[2], "the way back for family rcc")]
+    assert [(step.image.name, step.why) for step in done.kept] == [(names[2], "the fallback of family rcc")]
     assert done.freed > 0
     assert [image.name for image in setup.library.images()] == names[2:]

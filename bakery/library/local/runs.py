@@ -9,8 +9,7 @@ from typing import Any
 
 from bakery.codec import decode, encode
 from bakery.results import app_runs
-from bakery.results.app_runs import OUTPUTS
-from bakery.results.json import completed
+from bakery.results.app_runs import OUTPUTS, completed
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 
 

@@ -17,11 +17,11 @@ from bakery.library.base import Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.operations.test import order_for
 from bakery.orders.build import to_json
-from bakery.results.json import schema
 from bakery.settings import from_file
 from tests.fake_google import agents
 from tests.fake_google.server import FakeServer
 from tests.support.checkout import Checkout
+from tests.support.schemas import published
 from tests.unit.cli.conftest import TABLE
 
 
@@ -65,7 +65,7 @@ def test_a_failed_job_is_the_images_and_the_replay_works(baked: Checkout) -> Non
     done = baked.invoke("test", "app", "--json")
     assert done.exit_code == 1
     run = json.loads(done.stdout)
-    jsonschema.validate(run, schema())
+    jsonschema.validate(run, published("results"))
     assert run["verdict"] == "failed"
     assert [job["row"]["exit_code"] for job in run["jobs"]] == [0, 3]
     assert "1 of 2 jobs failed: app/speed" in done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.repair import Repaired, repair
-from bakery.library.retention import Step, decide, prune
+from bakery.library.retention import Step, next_steps, prune
 from tests.unit.library.conftest import Kitchen
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def fates(
     days: int = 30,
 ) -> dict[str, Step]:
     times = {found.name: since for found in images}
-    steps = decide(images, pointers or {}, times, NOW, days, leased=leased, planned=planned)
+    steps = next_steps(images, pointers or {}, times, NOW, days, leased=leased, planned=planned)
     return {step.image.name: step for step in steps}
 
 
@@ -70,7 +70,7 @@ def test_it_becomes_obsolete_after_the_retention_and_goes_a_week_later(
     ("day", "state", "why"),
     [
         ("2026-05-12", DEPRECATED, "not old enough: OBSOLETE in 10 days"),
-        ("2026-04-30", DEPRECATED, "not wanted for 32 days, goes in 5"),
+        ("2026-04-30", DEPRECATED, "not wanted for 32 days, deleted in 5"),
         ("2026-04-30", OBSOLETE, "not old enough: deleted in 5 days"),
         ("2026-01-02", OBSOLETE, "not wanted for 150 days"),
     ],
@@ -96,7 +96,7 @@ def test_a_retention_of_no_days_lets_it_go_at_once() -> None:
 
 
 def test_an_image_whose_deprecation_nobody_dated_stays() -> None:
-    steps = decide([image("a")], {}, {}, NOW, 30)
+    steps = next_steps([image("a")], {}, {}, NOW, 30)
     assert steps[0].to is None
 
 
@@ -128,13 +128,13 @@ def test_the_newest_proven_image_stays_as_the_way_back() -> None:
         pointers={"rcc": "d"},
     )
     assert {name: step.to for name, step in found.items()} == {"a": DELETED, "b": None, "c": DELETED}
-    assert found["b"].why == "the way back for family rcc"
+    assert found["b"].why == "the fallback of family rcc"
 
 
 def test_the_way_back_of_a_family_may_be_an_image_that_was_baked_for_another() -> None:
     lent = replace(image("a", proof=Proof.PASSED), family="rcc-next")
     found = fates(lent, image("b", proof=Proof.PASSED), image("c", ImageState.ACTIVE), pointers={"rcc-next": "c"})
-    assert (found["a"].to, found["a"].why) == (None, "the way back for family rcc-next")
+    assert (found["a"].to, found["a"].why) == (None, "the fallback of family rcc-next")
 
 
 def unwanted(kitchen: Kitchen, *words: str) -> list[ImageRecord]:
@@ -207,7 +207,7 @@ def test_an_image_that_came_into_use_after_the_decision_is_kept(
     old, other = unwanted(kitchen, "one", "two")
 
     def promote_meanwhile(*given: object, **more: object) -> tuple[Step, ...]:
-        steps = decide(*given, **more)  # type: ignore[arg-type]
+        steps = next_steps(*given, **more)  # type: ignore[arg-type]
         kitchen.again().promote(old.name, "rcc")
         return steps
 

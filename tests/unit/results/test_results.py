@@ -9,10 +9,11 @@ from pathlib import Path
 import jsonschema
 
 from bakery.recipe.model import Metric
-from bakery.results.app_runs import APP_RUNS
-from bakery.results.json import completed, schema, store_run, to_json
+from bakery.results.app_runs import APP_RUNS, completed
+from bakery.results.json import store_run, to_json
 from bakery.results.model import Figure, JobResult, RunResult, Verdict
 from bakery.results.trends import latest, trends
+from tests.support.schemas import published
 
 ROW = {
     "command_group": "bench",
@@ -62,13 +63,13 @@ def test_what_the_run_knows_is_filled_in_and_what_a_job_said_stays() -> None:
 
 
 def test_results_fit_their_schema_whatever_the_verdict() -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(published("results"))
     for made in (result(), result(verdict=Verdict.ERROR, jobs=()), result({"command_group": "never ran"})):
-        jsonschema.validate(json.loads(json.dumps(to_json(made))), schema())
+        jsonschema.validate(json.loads(json.dumps(to_json(made))), published("results"))
 
 
 def test_the_schema_has_every_field_of_app_runs() -> None:
-    assert set(schema()["$defs"]["row"]["properties"]) == {field.name for field in APP_RUNS}
+    assert set(published("results")["$defs"]["row"]["properties"]) == {field.name for field in APP_RUNS}
 
 
 def test_storing_writes_the_file_and_the_rows(tmp_path: Path) -> None:

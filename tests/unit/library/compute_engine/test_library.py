@@ -82,7 +82,7 @@ def test_what_somebody_deprecated_without_a_date_stays_and_is_told(
 ) -> None:
     server.cloud.items[f"{IMAGES}/hpcc-0"]["deprecated"] = {"state": "DEPRECATED"}
     done = prune(library, 0)
-    assert [(step.image.name, step.why) for step in done.kept] == [("hpcc-0", "nobody noted when it was deprecated")]
+    assert [(step.image.name, step.why) for step in done.kept] == [("hpcc-0", "the time of its deprecation is unknown")]
     assert library.find("hpcc-0") is not None
 
 
