@@ -1,4 +1,4 @@
-"""What a test cluster is, and what a Fluid-Run gives back."""
+"""The protocol of test clusters, and the status of a run on one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from bakery.results.model import Stage
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """What the agent last said: its stage, jobs done and in all, nodes idle and in all; ``ended`` at its end.
+    """The last status that the agent reported.
 
-    ``error`` is why it gave up, ``image_fault`` whether every cluster from this image would end so.
+    ``ended`` is true after its last report, ``error`` is why it gave up, ``image_fault`` means that every cluster from
+    this image would fail in the same way.
     """
 
     stage: Stage
@@ -31,37 +32,37 @@ class AgentStatus:
 
 
 class Cluster(Protocol):
-    """One ephemeral cluster. The runner calls the methods in this order, and ``tear_down`` in every path.
+    """One ephemeral cluster. The runner calls the methods in this order, and ``tear_down`` whatever happens.
 
-    ``queue_seconds`` is how long the jobs may wait for nodes that are not the run's alone.
+    ``queue_seconds`` is how long the jobs may wait for nodes that the run shares with other users.
     """
 
     queue_seconds: float
 
     def provision(self, activity: Activity) -> None:
-        """Make and start the machines. Raises InfrastructureFailed."""
+        """Create and start the machines. Raises InfrastructureFailed."""
         ...
 
     def status(self) -> AgentStatus:
-        """What the agent on the controller last said; raises BakeryError when the cluster is dead."""
+        """Return the last status of the agent on the controller. Raises BakeryError if the cluster is lost."""
         ...
 
     def collect(self, folder: Path) -> None:
-        """Bring ``results.json``, job outputs and machine logs into ``folder``; as much as there is."""
+        """Copy the agent's results, job outputs and machine logs into ``folder``, as far as they exist."""
         ...
 
     def logins(self) -> Sequence[str]:
-        """For a cluster whose machines have an open shell: how to log in to each, a line each."""
+        """Return how to log in to each machine of a cluster with an open shell, one line each."""
         ...
 
     def tear_down(self) -> None:
-        """End all machines and take away their disks; idempotent; never raises for what is gone already."""
+        """Stop all machines and delete their disks; idempotent, ignores what is gone already."""
         ...
 
 
 class Clusters(Protocol):
-    """Makes clusters: local QEMU machines, Compute Engine instances, a static cluster, a fake."""
+    """Makes clusters: of local QEMU machines, of Compute Engine instances, an existing one, a fake one."""
 
     def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> Cluster:
-        """A cluster for one run, not yet provisioned; ``workspace`` is the staged folder the jobs see."""
+        """Return a cluster for one run, not yet provisioned; ``workspace`` is the staged folder for the jobs."""
         ...

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The startup script of a Compute Engine test machine: fetches its part of the run, starts the agent, carries its mail.
+"""The startup script of a Compute Engine test machine: downloads the seed, starts the agent, uploads its files.
 
-One file that needs nothing but the standard library of Python 3.9. What to fetch stands in the instance's metadata
-(``fluid-run-bucket``, ``fluid-run-prefix``, ``fluid-run-name``); the token comes from the metadata server, so there
-is no key and no open port. The agent writes ``status.json`` and ``results.tar`` into a folder, and each time one of
-them changed it goes into the bucket as ``<prefix>/<name>/<file>``.
+One file, as it is the value of a metadata key; it needs nothing except the standard library of Python 3.9. The
+instance's metadata has the bucket (``fluid-run-bucket``), the run's prefix (``fluid-run-prefix``) and the name of the
+machine (``fluid-run-name``). The token comes from the metadata server, so there is no key and no open port. The agent
+writes ``status.json`` and ``results.tar`` into a folder; each change is uploaded as ``<prefix>/<name>/<file>``.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ MAIL = ("status.json", "results.tar")
 
 
 def metadata(path: str) -> str:
-    """A value of the metadata server."""
+    """Return a value of the metadata server. Raises OSError."""
     request = urllib.request.Request(f"{METADATA}/{path}", headers={"Metadata-Flavor": "Google"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return str(answer.read(), "utf-8")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return str(response.read(), "utf-8")
 
 
 def authorization() -> dict[str, str]:
-    """The header that says who this machine is; asked anew each time, as a token lives an hour at most."""
+    """Return the header with the machine's token, which is read again each time as it expires within an hour."""
     token = json.loads(metadata("instance/service-accounts/default/token"))["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 
 def download(bucket: str, name: str, file: Path) -> bool:
-    """Fetch an object; False while it is not there. Raises OSError, also for half of it."""
-    path = f"{STORAGE}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
-    request = urllib.request.Request(path, headers=authorization())
+    """Download an object; return False if it does not exist. Raises OSError, also if the connection breaks."""
+    url = f"{STORAGE}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
+    request = urllib.request.Request(url, headers=authorization())
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer, file.open("wb") as sink:
-            shutil.copyfileobj(answer, sink)
-            if answer.length:
-                raise OSError(f"{name} was cut off, {answer.length} bytes are missing")
+        with urllib.request.urlopen(request, timeout=60) as response, file.open("wb") as sink:
+            shutil.copyfileobj(response, sink)
+            if response.length:
+                raise OSError(f"{name} was cut off, {response.length} bytes are missing")
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return False
@@ -60,10 +60,10 @@ def download(bucket: str, name: str, file: Path) -> bool:
 
 
 def upload(bucket: str, name: str, content: bytes) -> None:
-    """Put an object."""
-    where = urllib.parse.urlencode({"uploadType": "media", "name": name})
+    """Upload an object. Raises OSError."""
+    query = urllib.parse.urlencode({"uploadType": "media", "name": name})
     request = urllib.request.Request(
-        f"{STORAGE}/upload/storage/v1/b/{bucket}/o?{where}",
+        f"{STORAGE}/upload/storage/v1/b/{bucket}/o?{query}",
         data=content,
         headers={**authorization(), "Content-Type": "application/octet-stream"},
         method="POST",
@@ -72,7 +72,7 @@ def upload(bucket: str, name: str, content: bytes) -> None:
 
 
 def fetch_seed(bucket: str, prefix: str) -> Path:
-    """Wait for the seed (it is written when all machines have their addresses), unpack it."""
+    """Wait for the seed, which is uploaded when all machines have their addresses; return its unpacked folder."""
     seed = FOLDER / "seed.tar"
     deadline = time.monotonic() + SEED_SECONDS
     while True:
@@ -82,23 +82,23 @@ def fetch_seed(bucket: str, prefix: str) -> Path:
         except OSError as error:
             print(f"seed: {error}", flush=True)
         if time.monotonic() > deadline:
-            raise SystemExit(f"{prefix}/seed.tar did not come within {SEED_SECONDS:.0f} s")
+            raise SystemExit(f"{prefix}/seed.tar was not uploaded within {SEED_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
-    place = FOLDER / "seed"
+    folder = FOLDER / "seed"
     with tarfile.open(seed) as tar:
-        tar.extractall(place)
+        tar.extractall(folder)
     seed.unlink()
-    return place
+    return folder
 
 
-def carry(bucket: str, prefix: str, out: Path, sent: dict[str, str]) -> None:
-    """Send what changed; a failed try is made good by the next.
+def send_changes(bucket: str, prefix: str, out: Path, sent: dict[str, str]) -> None:
+    """Upload the files that changed; ``sent`` has their digests. A failed upload is repeated by the next call.
 
-    The status is read first and sent last, as whoever reads there that the run ended looks for the results at once.
+    The status is read first and sent last: the host downloads the results as soon as it reads that the run has ended.
     """
-    found = {name: (out / name).read_bytes() for name in MAIL if (out / name).is_file()}  # in the order of MAIL
+    contents = {name: (out / name).read_bytes() for name in MAIL if (out / name).is_file()}  # in the order of MAIL
     for name in reversed(MAIL):
-        content = found.get(name, b"")
+        content = contents.get(name, b"")
         digest = hashlib.sha256(content).hexdigest()
         if content and sent.get(name) != digest:
             try:
@@ -109,19 +109,19 @@ def carry(bucket: str, prefix: str, out: Path, sent: dict[str, str]) -> None:
                 return
 
 
-def last_word(out: Path, name: str, code: int) -> None:
-    """Say for an agent that was killed that it is gone: nobody would hear of it before the run's deadline."""
+def report_end(out: Path, name: str, code: int) -> None:
+    """Complete the status of an agent that was killed; otherwise the host would wait for the run's deadline."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "status.json"
-    said = json.loads(file.read_bytes()) if file.is_file() else {"machine": name, "stage": "start"}
-    if not said.get("ended"):
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code} before it could say why"
-        word = {"error": f"the agent on {name} {how}", "blame": "infrastructure", "ended": True}
-        file.write_text(json.dumps({**said, **word}), encoding="utf-8")
+    status = json.loads(file.read_bytes()) if file.is_file() else {"machine": name, "stage": "start"}
+    if not status.get("ended"):
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code} before it could report why"
+        end = {"error": f"the agent on {name} {how}", "blame": "infrastructure", "ended": True}
+        file.write_text(json.dumps({**status, **end}), encoding="utf-8")
 
 
 def main() -> int:
-    """Fetch, start, carry until the agent is done, and once more after it."""
+    """Download the seed, start the agent, upload its files until it has ended and everything is sent."""
     bucket, prefix, name = (metadata(f"instance/attributes/fluid-run-{key}") for key in ("bucket", "prefix", "name"))
     FOLDER.mkdir(parents=True, exist_ok=True)
     seed, out = fetch_seed(bucket, prefix), FOLDER / "out"
@@ -129,11 +129,11 @@ def main() -> int:
     agent = subprocess.Popen([*words, "--workspace", "workspace", "--out", str(out)], cwd=seed)
     sent: dict[str, str] = {}
     while agent.poll() is None:
-        carry(bucket, f"{prefix}/{name}", out, sent)
+        send_changes(bucket, f"{prefix}/{name}", out, sent)
         time.sleep(POLL_SECONDS)
-    last_word(out, name, agent.returncode)
+    report_end(out, name, agent.returncode)
     for _ in range(30):
-        carry(bucket, f"{prefix}/{name}", out, sent)
+        send_changes(bucket, f"{prefix}/{name}", out, sent)
         if all(entry in sent for entry in MAIL if (out / entry).is_file()):
             break
         time.sleep(POLL_SECONDS)

@@ -9,7 +9,7 @@ from bakery.results.model import JobResult
 
 
 def job_tail(jobs: tuple[JobResult, ...]) -> tuple[str, ...]:
-    """The last lines of the first failed job: what it wrote to stdout, then to stderr, 40 at most."""
+    """Return at most 40 lines of the first failed job: the end of its stdout, then the end of its stderr."""
     failed = next((job for job in jobs if not job.passed), None)
     if failed is None:
         return ()
@@ -20,7 +20,8 @@ def job_tail(jobs: tuple[JobResult, ...]) -> tuple[str, ...]:
 
 
 def console_tail(folder: Path) -> tuple[str, ...]:
-    """The last lines of the controller's console."""
-    for file in sorted((folder / "machines").glob("controller/console.log")):
-        return tuple(file.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-    return ()
+    """Return the last lines of the controller's console; none if the console was not collected."""
+    console = folder / "machines/controller/console.log"
+    if not console.is_file():
+        return ()
+    return tuple(console.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])

@@ -1,4 +1,4 @@
-"""How far a Fluid-Run is, in words."""
+"""The progress of a Fluid-Run in words."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from bakery.results.model import Stage
 
 
 def phase(status: AgentStatus) -> str:
-    """What the watcher is shown."""
+    """Return the text that is shown while a run has this status."""
     if status.stage is Stage.START:
         if not status.nodes_total:
             return "testing: machines are booting"
-        return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are there"
+        return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are ready"
     if status.stage in (Stage.SUBMIT, Stage.RUN):
         return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
-    return "testing: bringing results back"
+    return "testing: collecting results"

@@ -8,12 +8,12 @@ from pathlib import Path
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Json, Partition, SuiteJob
 
-OUTPUT_LIMIT = 64 * 1024  # characters of stdout and stderr that a row keeps: the last ones
+OUTPUT_LIMIT = 64 * 1024  # bytes of stdout and of stderr that a row keeps, from the end
 READ_LIMIT = 16 * 1024 * 1024
 
 
 def row(order: RunOrder, job: SuiteJob, raw: Mapping[str, Json], folder: Path) -> dict[str, object]:
-    """The row of a job; ``raw`` is the agent's account, ``folder`` the job's collected output directory.
+    """Return the row of a job; ``raw`` is the agent's result, ``folder`` the job's collected output directory.
 
     Memory is in GB (2**30 bytes), run time in seconds. Build id, date and time are filled in when the run is stored.
     """
@@ -51,13 +51,13 @@ def row(order: RunOrder, job: SuiteJob, raw: Mapping[str, Json], folder: Path) -
 
 
 def partition(shape: ClusterShape, name: str) -> Partition:
-    """The partition of that name, else the default one: the first."""
-    found = [part for part in shape.partitions if part.name == name] or list(shape.partitions)
-    return found[0] if found else Partition(name)
+    """Return the partition of that name; otherwise the default one, which is the first."""
+    parts = [part for part in shape.partitions if part.name == name] or list(shape.partitions)
+    return parts[0] if parts else Partition(name)
 
 
 def text(folder: Path, name: str, limit: int = READ_LIMIT) -> str | None:
-    """The last ``limit`` characters of an output file; None when it is not there or lies outside of the folder."""
+    """Return the last ``limit`` bytes of an output file as text; None if it is missing or outside of the folder."""
     file = (folder / name).resolve()
     if not file.is_relative_to(folder.resolve()) or not file.is_file():
         return None

@@ -1,11 +1,11 @@
-"""One Fluid-Run from order to verdict: fixed stages, every result stored, the cluster torn down in every path."""
+"""One Fluid-Run from order to verdict, in fixed stages; every result is stored, every cluster is torn down."""
 
 from __future__ import annotations
 
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +18,7 @@ from bakery.fluid_run.clusters.mailbox import read_results
 from bakery.fluid_run.clusters.run_spec import deadline_seconds
 from bakery.fluid_run.log_tails import console_tail, job_tail
 from bakery.fluid_run.progress import phase
+from bakery.fluid_run.stage_clock import StageClock
 from bakery.host import locks
 from bakery.host.clock import utc_now
 from bakery.library.base import ImageRecord, Library, Proof
@@ -29,14 +30,14 @@ from bakery.recipe.stage import stage
 from bakery.results.json import store_run
 from bakery.results.model import JobResult, RunResult, Stage, Verdict
 
-TRIES = 2  # clusters that may break before the run is given up
-START_SECONDS = 900.0  # the host's own limit, above that of the agents: for machines that never say a word
-UNANSWERED_SECONDS = 900.0  # of a cluster that can't be asked, before its run is given up
+TRIES = 2  # the number of clusters for one run if the infrastructure fails
+START_SECONDS = 900.0  # until a machine must report; above the limit of the agents, for machines that never report
+UNANSWERED_SECONDS = 900.0  # without an answer about the status before the run is given up
 POLL_SECONDS = 0.25
 
 
 def _nothing(_given: object) -> None:
-    """For callers that read results where they are stored and keep no cluster."""
+    """Do nothing: the default of callbacks."""
 
 
 def run(
@@ -47,12 +48,12 @@ def run(
     activity: Activity,
     *,
     stack: str = "dev",
-    told: Callable[[RunResult], None] = _nothing,
+    on_result: Callable[[RunResult], None] = _nothing,
     hold: Callable[[Cluster], None] = _nothing,
 ) -> RunResult:
     """Test an image of the library as :func:`run_image` does, and record each run and the verdict in the library.
 
-    ``told`` is called with each result, including that of a failed try, before the library records it.
+    ``on_result`` is called with each result, including that of a failed try, before the library records it.
     """
     image = library.find(order.image)
     if image is None:
@@ -60,7 +61,7 @@ def run(
 
     def record(result: RunResult) -> None:
         """Record the run first and the verdict last, so that every verdict has its run."""
-        told(result)
+        on_result(result)
         library.record_run(result)
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
@@ -94,53 +95,22 @@ def run_image(
         except InfrastructureFailed:
             if attempt == TRIES or activity.cancelled.is_set():
                 raise
-            activity.say("testing: the cluster broke, trying again with a new one")
+            activity.say("testing: the cluster failed, trying again with a new one")
     raise AssertionError("not reached")
 
 
 def new_run_id(image: str) -> str:
-    """A name that no other run has."""
+    """Return a unique name for a run of the image."""
     return f"{image}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
-
-
-class StageClock:
-    """Which stage a run is in, and the seconds that each took."""
-
-    def __init__(self) -> None:
-        self.timings: dict[Stage, float] = {}
-        self.stage: Stage | None = None
-        self.failed: Stage | None = None
-        self._began = 0.0
-
-    def fail(self) -> None:
-        """Keep the running stage as the one that failed."""
-        self.failed = self.stage
-
-    def enter(self, stage: Stage) -> None:
-        """Begin a stage, unless it is the one that runs; the one before ends."""
-        if stage is self.stage:
-            return
-        now = time.monotonic()
-        if self.stage is not None:
-            self.timings[self.stage] = self.timings.get(self.stage, 0.0) + now - self._began
-        self.stage, self._began = stage, now
-        self.timings.setdefault(stage, 0.0)
-
-    def rounded(self) -> dict[str, float]:
-        """Seconds by stage name, the running stage's so far included."""
-        so_far = {**self.timings}
-        if self.stage is not None:
-            so_far[self.stage] += time.monotonic() - self._began
-        return {stage.value: round(seconds, 2) for stage, seconds in so_far.items()}
 
 
 @dataclass
 class _Run:
-    """One cluster's life."""
+    """One try of a run on one cluster."""
 
     order: RunOrder
     image: ImageRecord
-    made: Clusters
+    clusters: Clusters
     state: StatePaths
     activity: Activity
     record: Callable[[RunResult], None]
@@ -150,7 +120,7 @@ class _Run:
     jobs: tuple[JobResult, ...] = ()
 
     def go(self) -> RunResult:
-        """All stages; stores what came out, whatever it is."""
+        """Run all stages and store the result, also that of a failure, which is then raised."""
         self.run_id = new_run_id(self.order.image)
         self.started = utc_now()
         self.folder = self.state.runs / self.run_id
@@ -180,7 +150,7 @@ class _Run:
             tree = workspace / "tree"
             tree.mkdir()
             stage(self.order.files, tree)
-            cluster = self.made.cluster(self.run_id, self.image, self.order, tree)
+            cluster = self.clusters.cluster(self.run_id, self.image, self.order, tree)
             self._stages(cluster)
         finally:
             shutil.rmtree(workspace, ignore_errors=True)
@@ -194,12 +164,12 @@ class _Run:
             self.clock.enter(Stage.COLLECT)
             cluster.collect(self.folder)
             collected = True
-            found = read_results(self.folder)
-            self.jobs = self._judged(found["jobs"]) if found else ()
+            results = read_results(self.folder)
+            self.jobs = self._judge_jobs(results) if results else ()
             if status.error:
-                raise self._broken(status)
+                raise self._agent_error(status)
             self.clock.enter(Stage.JUDGE)
-            self._judge(found)
+            self._judge(results)
         except BaseException:
             self.clock.fail()
             raise
@@ -214,7 +184,7 @@ class _Run:
                 cluster.tear_down()
 
     def _follow(self, cluster: Cluster) -> AgentStatus:
-        """Watch the agent until it ends; raises InfrastructureFailed when it takes too long or is not seen."""
+        """Follow the agent until it ends. Raises InfrastructureFailed if it takes too long or cannot be observed."""
         self.clock.enter(Stage.START)
         began = answered = time.monotonic()
         limit = START_SECONDS + deadline_seconds(self.order) + cluster.queue_seconds
@@ -224,7 +194,7 @@ class _Run:
             except Uncertain as error:
                 if time.monotonic() - answered > UNANSWERED_SECONDS:
                     raise
-                self.activity.say(f"testing: the run goes on, but it is not seen: {error.message}")
+                self.activity.say(f"testing: the run continues, but its status is unknown: {error.message}")
                 self.activity.sleep(POLL_SECONDS)
                 continue
             answered = time.monotonic()
@@ -235,43 +205,40 @@ class _Run:
             waited = time.monotonic() - began
             silent = status.stage is Stage.START and status.nodes_total == 0 and waited > START_SECONDS
             if silent or waited > limit:
-                what = "no machine said a word" if silent else "the jobs did not end"
+                what = "no machine reported anything" if silent else "the jobs did not end"
                 raise InfrastructureFailed(f"{what} within {waited:.0f} s")
             self.activity.sleep(POLL_SECONDS)
 
-    def _broken(self, status: AgentStatus) -> BakeryError:
-        text = f"{self.order.image}: {status.error}"
-        tail = console_tail(self.folder)
-        if status.image_fault:
-            return ImageRejected(text, tail=tail)
-        return InfrastructureFailed(text, tail=tail)
+    def _agent_error(self, status: AgentStatus) -> BakeryError:
+        kind = ImageRejected if status.image_fault else InfrastructureFailed
+        return kind(f"{self.order.image}: {status.error}", tail=console_tail(self.folder))
 
-    def _judged(self, account: Sequence[Mapping[str, Json]]) -> tuple[JobResult, ...]:
-        """Every job by itself; ``account`` is the agent's."""
+    def _judge_jobs(self, results: Mapping[str, Json]) -> tuple[JobResult, ...]:
+        """Judge each job of the agent's results."""
         judged = []
-        for job, raw in zip(self.order.suite.jobs, account, strict=True):
-            place = self.folder / "outputs" / job.output_directory
-            judged.append(verdict.judge(job, rows.row(self.order, job, raw, place), raw, partial(rows.text, place)))
+        for job, raw in zip(self.order.suite.jobs, results["jobs"], strict=True):
+            folder = self.folder / "outputs" / job.output_directory
+            judged.append(verdict.judge(job, rows.row(self.order, job, raw, folder), raw, partial(rows.text, folder)))
         return tuple(judged)
 
-    def _judge(self, found: Mapping[str, Json] | None) -> None:
-        if found is None:
-            raise InfrastructureFailed("the cluster brought no results back")
-        if any(raw.get("lost") for raw in found["jobs"]):
+    def _judge(self, results: Mapping[str, Json] | None) -> None:
+        """Judge the run. Raises InfrastructureFailed or ImageRejected."""
+        if results is None:
+            raise InfrastructureFailed("the cluster returned no results")
+        if any(raw.get("lost") for raw in results["jobs"]):
             raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(self.folder))
-        wrong = verdict.summary(self.jobs)
-        if wrong:
-            raise ImageRejected(f"{self.order.image}: {wrong}", tail=job_tail(self.jobs))
+        if failed := verdict.summary(self.jobs):
+            raise ImageRejected(f"{self.order.image}: {failed}", tail=job_tail(self.jobs))
 
     def _result(self, failure: BakeryError | None) -> RunResult:
-        said = Verdict.PASSED if failure is None else Verdict.ERROR
+        outcome = Verdict.PASSED if failure is None else Verdict.ERROR
         if isinstance(failure, ImageRejected):
-            said = Verdict.FAILED
+            outcome = Verdict.FAILED
         return RunResult(
             run_id=self.run_id,
             image=self.order.image,
             tests_digest=self.order.digest,
-            verdict=said,
+            verdict=outcome,
             started=self.started,
             jobs=self.jobs,
             timings=self.clock.rounded(),

@@ -1,4 +1,4 @@
-"""What a job's outcome says of the image. Pure: exit codes, figures by pattern, references with bounds."""
+"""The verdict on a job: exit code, figures by pattern, references with bounds. Pure."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from bakery.recipe.model import Json, Metric, SuiteJob
 from bakery.results.model import Figure, JobResult
 
-ReadOutput = Callable[[str], str | None]  # a file of the job's output directory; None when there is none
+ReadOutput = Callable[[str], str | None]  # the text of a file in the job's output directory; None if it is missing
 
 
 def value_of(metric: Metric, text: str | None) -> float | None:
-    """The figure in an output: first group (or the whole) of the last match that is a number; None without one."""
-    found = None
+    """Return the figure in an output: the first group (or all) of the last match that is a number; None without one."""
+    value = None
     for match in re.finditer(metric.pattern, text or "", re.MULTILINE):
         try:
-            found = float(match[1] if match.re.groups else match[0])
+            value = float(match[1] if match.re.groups else match[0])
         except (TypeError, ValueError):
             continue
-    return found
+    return value
 
 
 def bounds(metric: Metric) -> tuple[float | None, float | None]:
-    """The least and the greatest good value. As in ReFrame the fractions are of the reference's absolute value."""
+    """Return the least and the greatest good value; as in ReFrame, fractions of the reference's absolute value."""
     if metric.reference is None:
         return None, None
     size = abs(metric.reference)
@@ -34,17 +34,17 @@ def bounds(metric: Metric) -> tuple[float | None, float | None]:
 
 
 def figure(metric: Metric, value: float | None) -> Figure:
-    """The metric as it came out; one that can't be found in the output does not pass, with or without a reference."""
-    if value is None or not math.isfinite(value):  # JSON has no word for the others
+    """Return a metric with its value; without a value it does not pass, with or without a reference."""
+    if value is None or not math.isfinite(value):  # JSON has no infinity
         return Figure(metric, None, False)
     least, most = bounds(metric)
     return Figure(metric, value, (least is None or value >= least) and (most is None or value <= most))
 
 
-def complaint(found: Figure) -> str:
-    """Why a figure does not pass, in words."""
-    metric = found.metric
-    if found.value is None:
+def complaint(failed: Figure) -> str:
+    """Return why a figure does not pass."""
+    metric = failed.metric
+    if failed.value is None:
         return f"{metric.name} was not found in {metric.file}"
     least, most = bounds(metric)
     wanted = " and ".join(
@@ -55,13 +55,13 @@ def complaint(found: Figure) -> str:
         )
         if part
     )
-    return f"{metric.name} is {found.value:g} {metric.unit}".rstrip() + f", wanted {wanted}"
+    return f"{metric.name} is {failed.value:g} {metric.unit}".rstrip() + f", wanted {wanted}"
 
 
 def judge(job: SuiteJob, row: Mapping[str, object], raw: Mapping[str, Json], read: ReadOutput) -> JobResult:
-    """One job, by its exit code first; ``raw`` is the agent's account of it.
+    """Judge one job, first by its exit code; ``raw`` is the agent's result.
 
-    Figures that stand in the account already (by metric name) are not looked for in the outputs.
+    Figures that the agent's result has (by metric name) are not read from the outputs.
     """
     code = row["exit_code"]
     known: Mapping[str, float] = raw.get("figures", {})
@@ -71,12 +71,12 @@ def judge(job: SuiteJob, row: Mapping[str, object], raw: Mapping[str, Json], rea
     )
     if code != 0:
         return JobResult(row, figures, False, str(raw.get("reason") or f"exit code {code}"))
-    wrong = [complaint(found) for found in figures if not found.passed]
+    wrong = [complaint(failed) for failed in figures if not failed.passed]
     return JobResult(row, figures, not wrong, "; ".join(wrong))
 
 
 def summary(jobs: Sequence[JobResult]) -> str:
-    """The failed jobs in one line; empty when all passed."""
+    """Return the failed jobs in one line; empty if all passed."""
     failed = [f"{job.row.get('benchmark_name')}: {job.reason}" for job in jobs if not job.passed]
     if not failed:
         return ""

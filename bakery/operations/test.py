@@ -48,7 +48,7 @@ def retest(
     results: list[RunResult] = []
     error: BakeryError | None = None
     cluster = backend.clusters(open_shell=hold is not None)
-    prove = partial(run, stack=settings.stack, told=results.append)
+    prove = partial(run, stack=settings.stack, on_result=results.append)
     try:
         (partial(prove, hold=hold) if hold else prove)(order, shelf, cluster, StatePaths(settings.state), activity)
     except BakeryError as failure:

@@ -103,7 +103,7 @@ def result(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunR
             ComputeEngineClusters(settings, google),
             StatePaths(settings.state),
             Activity(),
-            told=told.append,
+            on_result=told.append,
         )
     except BakeryError as error:
         print(error.render())

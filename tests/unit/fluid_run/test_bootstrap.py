@@ -22,7 +22,7 @@ def test_results_are_there_before_the_status_says_that_the_run_ended(
     monkeypatch.setattr(bootstrap, "upload", lambda _bucket, name, _content: gone.append(name))
     for name in bootstrap.MAIL:
         (tmp_path / name).write_text("x")
-    bootstrap.carry("b", "p", tmp_path, {})
+    bootstrap.send_changes("b", "p", tmp_path, {})
     assert gone == ["p/results.tar", "p/status.json"]
 
 
@@ -41,9 +41,9 @@ def test_no_status_goes_ahead_of_results_that_could_not_be_sent(
     for name in bootstrap.MAIL:
         (tmp_path / name).write_text("x")
     sent: dict[str, str] = {}
-    bootstrap.carry("b", "p", tmp_path, sent)
+    bootstrap.send_changes("b", "p", tmp_path, sent)
     assert gone == ["refused"]
-    bootstrap.carry("b", "p", tmp_path, sent)
+    bootstrap.send_changes("b", "p", tmp_path, sent)
     assert gone == ["refused", "p/results.tar", "p/status.json"]
 
 
@@ -98,14 +98,14 @@ def test_a_killed_agent_is_told_at_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_an_agent_said_before_it_was_killed_stays(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text(json.dumps({"machine": "debug-0", "stage": "run", "jobs_done": 2}))
-    bootstrap.last_word(tmp_path, "debug-0", 137)
+    bootstrap.report_end(tmp_path, "debug-0", 137)
     status = mailbox.to_status(said(tmp_path))
     assert (status.stage, status.jobs_done, status.ended) == (Stage.RUN, 2, True)
-    assert status.error == "the agent on debug-0 ended with 137 before it could say why"
+    assert status.error == "the agent on debug-0 ended with 137 before it could report why"
 
 
 def test_an_agent_that_said_its_last_word_keeps_it(tmp_path: Path) -> None:
     word = {"machine": "controller", "stage": "run", "ended": True, "error": "slurmctld did not start"}
     (tmp_path / "status.json").write_text(json.dumps(word))
-    bootstrap.last_word(tmp_path, "controller", 1)
+    bootstrap.report_end(tmp_path, "controller", 1)
     assert said(tmp_path) == word

@@ -65,7 +65,7 @@ def test_a_run_goes_on_while_its_cluster_can_not_be_asked(tmp_path: Path, librar
     assert tested is not None
     assert (done.verdict, tested.proof, clusters.made) == (Verdict.PASSED, Proof.PASSED, 1)
     assert [run.run_id for run in library.runs("a-1")] == [done.run_id]
-    assert said.count("testing: the run goes on, but it is not seen: read status.json of the run: 503") == 2
+    assert said.count("testing: the run continues, but its status is unknown: read status.json of the run: 503") == 2
 
 
 def test_a_cluster_that_is_not_seen_for_long_is_given_up(
