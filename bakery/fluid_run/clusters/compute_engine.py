@@ -1,8 +1,7 @@
-"""A Slurm cluster of Compute Engine machines, made through the API and driven by the same agent as locally.
+"""A Slurm cluster of Compute Engine machines, made through the API, with the same agent as on local machines.
 
-No machine has an external address, nobody logs in: workspace and results go through the artifacts bucket. Compute
-Engine itself deletes every machine at its deadline (``maxRunDuration``), so nothing survives even when whoever made the
-cluster is gone for good.
+No machine has an external address and no login is needed: workspace and results are transferred through the artifacts
+bucket. Compute Engine deletes every machine at its deadline (``maxRunDuration``), even if the bakery is gone by then.
 """
 
 from __future__ import annotations
@@ -70,14 +69,14 @@ INSERT = RETRY.with_predicate(lambda error: isinstance(error, TRANSIENT) and not
 
 @dataclass(frozen=True)
 class ComputeEngineClusters:
-    """Clusters in one project."""
+    """Makes clusters in one project."""
 
     settings: Settings
     google: Google
-    open_shell: bool = False  # by ssh through IAP, for who may use it
+    open_shell: bool = False  # by ssh through IAP, for accounts that may use it
 
     def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> ComputeEngineCluster:
-        """A cluster for one run, not yet provisioned."""
+        """Return a cluster for one run, not yet provisioned."""
         return ComputeEngineCluster(self, run_id, image, order, workspace)
 
 
@@ -102,7 +101,7 @@ class ComputeEngineCluster:
         self._bucket = self.google.storage.bucket(self.settings.bucket(Bucket.ARTIFACTS))
 
     def provision(self, activity: Activity) -> None:
-        """All machines in one zone; a zone without capacity gives way to the next."""
+        """Create all machines in the first zone that has capacity. Raises InfrastructureFailed."""
         zones = self.settings.bake_zones
         for number, zone in enumerate(zones, 1):
             self.zone = zone
@@ -119,38 +118,38 @@ class ComputeEngineCluster:
         self._send_seed()
 
     def status(self) -> AgentStatus:
-        """What the controller's agent says; what broke another machine stands in its ``error``."""
-        head = self._said(self.specs[0])
+        """Return the status of the controller's agent, or of another machine's agent that reported an error."""
+        head = self._status(self.specs[0])
         if head.ended:
             return head
-        there = {instance.name: instance.status for instance in self._instances()}
+        states = {instance.name: instance.status for instance in self._instances()}
         for spec in self.specs:
-            if there.get(self._name(spec)) not in ("PROVISIONING", "STAGING", "RUNNING"):
-                state = there.get(self._name(spec), "gone")
+            state = states.get(self._name(spec), "gone")
+            if state not in ("PROVISIONING", "STAGING", "RUNNING"):
                 raise InfrastructureFailed(f"the machine {spec.name} is {state} (preempted, or over its deadline)")
-        said = (self._said(spec) for spec in self.specs[1:])
-        return next((status for status in said if status.error), head)
+        others = (self._status(spec) for spec in self.specs[1:])
+        return next((status for status in others if status.error), head)
 
     def collect(self, folder: Path) -> None:
-        """The controller's results at the top, every machine's console and logs below ``machines/``."""
-        if not self.zone:  # no machine was ever asked for
+        """Download the controller's results into ``folder``, each machine's console and logs below ``machines/``."""
+        if not self.zone:  # no machine was requested
             return
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
         mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
-        """A line of gcloud for each machine."""
-        where = f"--zone={self.zone} --project={self.google.project} --tunnel-through-iap"
-        return [f"{spec.name}: gcloud compute ssh {self._name(spec)} {where}" for spec in self.specs]
+        """Return a gcloud command for each machine."""
+        options = f"--zone={self.zone} --project={self.google.project} --tunnel-through-iap"
+        return [f"{spec.name}: gcloud compute ssh {self._name(spec)} {options}" for spec in self.specs]
 
     def tear_down(self) -> None:
-        """Delete all machines of the run, wherever they are, and the seed with the cluster's key."""
+        """Delete all machines of the run in every zone, and the seed, which has the cluster's key."""
         self._delete_all()
         with contextlib.suppress(BakeryError), api_errors("delete the seed"):
             self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
 
-    def _surroundings(self) -> RunContext:
+    def _run_context(self) -> RunContext:
         own = f"projects/{self.google.project}/global/images/{self.image.name}"
         image = self.image.location or own
         return RunContext(
@@ -161,22 +160,22 @@ class ComputeEngineCluster:
         return machine_name(self.run_id, spec)
 
     def _shape(self) -> ClusterShape:
-        """The recipe's cluster with what its machine types have in this zone, and no more nodes than the jobs need."""
+        """Return the recipe's cluster with the sizes of its machine types and only the nodes that the jobs need."""
         shape = self.order.suite.cluster
-        facts = {part.name: self._machine(part.machine_type or DEFAULT_MACHINE) for part in shape.partitions}
+        types = {part.name: self._machine(part.machine_type or DEFAULT_MACHINE) for part in shape.partitions}
         head = self._machine(shape.controller_machine_type or DEFAULT_MACHINE)
         shape = replace(shape, controller_cpus=head.cpus, controller_memory_mb=head.memory_mb)
-        return sized(shape, self.order.suite.jobs, facts, self._script)
+        return sized(shape, self.order.suite.jobs, types, self._script)
 
     def _machine(self, kind: str) -> Machine:
         with api_errors(f"look up the machine type {kind}"):
             try:
-                found = self.google.machine_types.get(
+                machine_type = self.google.machine_types.get(
                     project=self.google.project, zone=self.zone, machine_type=kind, retry=RETRY, timeout=TIMEOUT_SECONDS
                 )
             except exceptions.NotFound as error:
                 raise NoCapacity(f"{self.zone} has no machine type {kind}") from error
-        return Machine(found.guest_cpus, int(found.memory_mb * USABLE_MEMORY))
+        return Machine(machine_type.guest_cpus, int(machine_type.memory_mb * USABLE_MEMORY))
 
     def _script(self, path: str) -> str:
         file = (self.workspace / path).resolve()
@@ -187,13 +186,13 @@ class ComputeEngineCluster:
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             futures = [pool.submit(self._insert, spec, activity) for spec in self.specs]
             errors = [error for error in (future.exception() for future in futures) if error is not None]
-        # Whatever else went wrong, a zone without capacity has a remedy.
+        # Lack of capacity comes first: another zone may help, whatever the other errors are.
         for error in sorted(errors, key=lambda error: not isinstance(error, NoCapacity)):
             raise error
 
     def _insert(self, spec: MachineSpec, activity: Activity) -> None:
         activity.check()
-        body = instance(self._surroundings(), spec)
+        body = instance(self._run_context(), spec)
         try:
             with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
                 operation = self.google.instances.insert(
@@ -205,7 +204,7 @@ class ComputeEngineCluster:
                 )
                 operation.result(timeout=OPERATION_SECONDS)  # type: ignore[no-untyped-call]
         except exceptions.Conflict:
-            return  # an earlier try of this very run made it
+            return  # an earlier request of this run created it
         except BakeryError as error:
             if _lacks_capacity(error):
                 raise NoCapacity(error.message) from error
@@ -219,7 +218,7 @@ class ComputeEngineCluster:
             return list(self.google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
     def _send_seed(self) -> None:
-        """Agent, course and workspace as one tar; the machines wait for it, as it holds all addresses."""
+        """Upload the seed; the machines wait for it, as it contains all addresses."""
         addresses = {one.name: one.network_interfaces[0].network_i_p for one in self._instances()}
         specs = tuple(replace(spec, address=addresses.get(self._name(spec), "")) for spec in self.specs)
         missing = [spec.name for spec in specs if not spec.address]
@@ -237,25 +236,25 @@ class ComputeEngineCluster:
             except exceptions.NotFound as error:
                 raise no_bucket(self._bucket.name) from error
 
-    def _said(self, spec: MachineSpec) -> AgentStatus:
+    def _status(self, spec: MachineSpec) -> AgentStatus:
         content = self._object(f"{spec.name}/status.json")
         return mailbox.to_status(json.loads(content) if content else None)
 
     def _object(self, name: str) -> bytes:
         return fetched(self._bucket.blob(f"{self.prefix}/{name}"), f"read {name} of the run") or b""
 
-    def _collect_machine(self, spec: MachineSpec, place: Path) -> None:
-        place.mkdir(parents=True, exist_ok=True)
+    def _collect_machine(self, spec: MachineSpec, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(BakeryError):
             packed = self._object(f"{spec.name}/results.tar")
             if packed:
-                mailbox.unpack(io.BytesIO(packed), place)
+                mailbox.unpack(io.BytesIO(packed), folder)
         with contextlib.suppress(BakeryError), api_errors(f"read the console of {spec.name}"):
             console = self.google.instances.get_serial_port_output(
                 project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS
             )
-            (place / "console.log").write_text(console.contents, encoding="utf-8")
+            (folder / "console.log").write_text(console.contents, encoding="utf-8")
 
     def _delete_all(self) -> None:
-        with contextlib.suppress(BakeryError):  # the deadline of the machines stands behind it
+        with contextlib.suppress(BakeryError):  # Compute Engine deletes them at their deadline
             delete_instances(self.google, f"labels.{RUN_LABEL} = {token(self.run_id)}")

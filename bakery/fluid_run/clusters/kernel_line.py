@@ -1,7 +1,7 @@
-"""The kernel's command line of a local machine: what starts the agent, what is left out of the boot, and the clock.
+"""The kernel command line of a local machine: it starts the agent, skips parts of the boot, and sets the clock rate.
 
-The agent is started by systemd-run-generator(8) on a boot to basic.target. Emulated, such a boot takes 18 s of
-processor time; without the units below, which no job needs, 12 s (Debian 12, 2.6 GHz).
+systemd-run-generator(8) starts the agent when the machine has booted to basic.target. Under emulation such a boot takes
+18 s of processor time; without the units below, which no job needs, 12 s (Debian 12, 2.6 GHz).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ READ_TSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
 
 def agent_start(name: str) -> str:
-    """The shell line that unpacks the seed disk and becomes the agent of that machine."""
+    """Return the shell line that unpacks the seed disk and becomes the agent of the machine ``name``."""
     return (
         f"mkdir -p {SEED_FOLDER} && cd {SEED_FOLDER} && tar -xf /dev/vdb"
         f" && exec {AGENT_COMMAND} --name {name} --workspace workspace --disk /dev/vdc"
@@ -37,11 +37,11 @@ def agent_start(name: str) -> str:
 
 
 def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str) -> str:
-    """The whole line. ``root`` has the ``root=...`` words of the image's own boot entry, ``start`` a shell line without
-    quotes; no two machines have the same ``identity``.
+    """Return the whole command line.
 
-    The machine id is handed in, first boot and updates are declared over: systemd would spend seconds on presets,
-    linker cache and hardware database.
+    ``root`` has the ``root=...`` words of the image's own boot entry, ``start`` is a shell line without quotes, and
+    ``identity`` is unique for each machine. The line sets the machine id and declares first boot and updates as done,
+    as systemd would spend seconds on presets, linker cache and hardware database.
     """
     number = hashlib.sha256(identity.encode()).hexdigest()[:32]
     clock = clock_rate() if accelerator is Accelerator.TCG else 0
@@ -51,7 +51,7 @@ def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str)
             qemu.HANDED_IN_ARGUMENTS,
             *([f"tsc_early_khz={clock}"] if clock else []),
             f"systemd.machine_id={number} systemd.condition-first-boot=no systemd.condition-needs-update=no",
-            # An agent that was killed can't say so: its machine ends with it, which is noticed at once.
+            # An agent that was killed cannot report it; its machine ends with it, which the host notices.
             "fsck.mode=skip systemd.run_success_action=none systemd.run_failure_action=poweroff",
             *(f"systemd.mask={unit}" for unit in MASKED),
             f"systemd.run=\"/bin/sh -c '{start}'\"",
@@ -61,10 +61,11 @@ def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str)
 
 @cache
 def clock_rate(seconds: float = 0.05) -> int:
-    """Rate of this processor's time stamp counter in kHz; 0 where it can't be read.
+    """Return the rate of this processor's time stamp counter in kHz; 0 if it cannot be read.
 
-    An emulated machine sees that counter. Its kernel measures the rate against an emulated timer, and on a busy host is
-    off by a factor of four, so that clocks and Slurm's time limits run four times too fast; told the rate, it is right.
+    An emulated machine sees that counter. Its kernel measures the rate against an emulated timer; on a busy host the
+    result is wrong by a factor of four, and clocks and Slurm's time limits run four times too fast. The kernel line
+    gives the kernel the correct rate.
     """
     if platform.machine() != "x86_64":
         return 0

@@ -1,7 +1,7 @@
-"""A Slurm cluster of QEMU machines on this machine: overlays of the candidate, an unprivileged network, disks as mail.
+"""A Slurm cluster of QEMU machines on this computer: overlays of the candidate on an unprivileged network.
 
-Every machine gets the seed disk (a tar with agent, course and workspace) read-only and an out disk of its own, through
-which its agent sends status, results and logs. No port is open, nobody logs in, the candidate is never written.
+Every machine has the seed disk (a tar, see :mod:`bakery.fluid_run.clusters.seed`) read-only and its own out disk, to
+which its agent writes status, results and logs. No port is open, no login is needed, the candidate is never written.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator, Settings
 
-START_SECONDS = 600  # until all nodes are idle; a quiet machine takes a fifteenth of that
+START_SECONDS = 600  # until all nodes are idle; an idle computer needs a fifteenth of that
 DEBUG_SHELL = "systemd.debug_shell=ttyS1"  # systemd-debug-generator(8)
-OPEN_MPI = {  # over the cluster's network only: the loopback address is the same on all machines
+OPEN_MPI = {  # use only the cluster's network: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_pml": "ob1",
     "OMPI_MCA_btl_tcp_if_include": "10.77.0.0/24",
@@ -44,13 +44,13 @@ OPEN_MPI = {  # over the cluster's network only: the loopback address is the sam
 
 @dataclass(frozen=True)
 class LocalClusters:
-    """Clusters on this machine."""
+    """Makes clusters on this computer."""
 
     settings: Settings
-    open_shell: bool = False  # on a socket that only this user may open
+    open_shell: bool = False  # on a socket that only this user can open
 
     def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> LocalCluster:
-        """A cluster for one run, not yet provisioned."""
+        """Return a cluster for one run, not yet provisioned."""
         return LocalCluster(self, run_id, Path(image.location), order, workspace)
 
 
@@ -59,24 +59,24 @@ class LocalCluster:
 
     queue_seconds = 0.0
 
-    def __init__(self, made: LocalClusters, run_id: str, image: Path, order: RunOrder, workspace: Path) -> None:
-        self.local = made.settings.local
-        self.open_shell = made.open_shell
+    def __init__(self, clusters: LocalClusters, run_id: str, image: Path, order: RunOrder, workspace: Path) -> None:
+        self.local = clusters.settings.local
+        self.open_shell = clusters.open_shell
         self.run_id = run_id
         self.image = image
         self.order = order
         self.workspace = workspace
-        self.folder = StatePaths(made.settings.state).work / f"{paths.CLUSTER}{run_id}"
+        self.folder = StatePaths(clusters.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
         self.running: dict[str, process.Running] = {}
-        self._held = contextlib.ExitStack()
+        self._slots = contextlib.ExitStack()
 
     def provision(self, activity: Activity) -> None:
-        """Overlays, seed and machines; takes slots of this machine first."""
+        """Take slots of this computer, write the seed, start the machines. Raises InfrastructureFailed."""
         if not self.image.is_file():
             raise InfrastructureFailed(f"the image file {self.image} is gone", hint="run: bakery library")
         cores, memory = sum(spec.cpus for spec in self.specs), sum(spec.memory_mb for spec in self.specs)
-        self._held.enter_context(slots.take(cores, memory, activity, slots.capacity(self.local)))
+        self._slots.enter_context(slots.take(cores, memory, activity, slots.capacity(self.local)))
         activity.say("testing: making machines")
         self.folder.mkdir(0o700, parents=True, exist_ok=True)  # the cluster's key is in it
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
@@ -88,7 +88,7 @@ class LocalCluster:
             self._start(spec, files, accelerator)
 
     def _write_seed(self) -> None:
-        """The tar that all machines read as their second disk."""
+        """Write the tar that all machines read as their second disk."""
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
         spec = run_spec(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
         spec["env"] = {**OPEN_MPI, **spec["env"]}
@@ -97,20 +97,18 @@ class LocalCluster:
 
     def _start(self, spec: MachineSpec, files: BootFiles, accelerator: Accelerator) -> None:
         mailbox.make_disk(self._out(spec))
-        made = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
-        self.running[spec.name] = made.start(self.image, files, accelerator)
+        definition = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
+        self.running[spec.name] = definition.start(self.image, files, accelerator)
 
     def status(self) -> AgentStatus:
-        """What the controller's agent says; what broke another machine stands in its ``error``."""
-        said = {spec.name: mailbox.to_status(mailbox.read_disk(self._out(spec))) for spec in self.specs}
-        head = said[self.specs[0].name]
+        """Return the status of the controller's agent, or of another machine's agent that reported an error."""
+        head, *others = (mailbox.to_status(mailbox.read_disk(self._out(spec))) for spec in self.specs)
         if head.ended:
             return head
         if lack := space.lack(self.folder):
             raise InfrastructureFailed(lack, hint=MAKE_ROOM)
-        broken = [status for status in said.values() if status.error]
-        if broken:
-            return broken[0]
+        if failed := next((status for status in (head, *others) if status.error), None):
+            return failed
         for name, machine in self.running.items():
             code = machine.poll()
             if code is not None:
@@ -123,20 +121,20 @@ class LocalCluster:
         return self.folder / f"{spec.name}.out"
 
     def collect(self, folder: Path) -> None:
-        """The controller's results at the top, every machine's console and logs below ``machines/``."""
+        """Copy the controller's results into ``folder``, the console and logs of each machine below ``machines/``."""
         for spec in self.specs:
-            place = folder / "machines" / spec.name
-            place.mkdir(parents=True, exist_ok=True)
+            target = folder / "machines" / spec.name
+            target.mkdir(parents=True, exist_ok=True)
             for name in ("console.log", "qemu.log"):
                 source = self.folder / f"{spec.name}.{name}"
                 if source.is_file():
-                    shutil.copyfile(source, place / name)
+                    shutil.copyfile(source, target / name)
             if self._out(spec).is_file():
-                mailbox.unpack_disk(self._out(spec), place)
+                mailbox.unpack_disk(self._out(spec), target)
         mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
 
     def logins(self) -> Sequence[str]:
-        """A root shell on each machine's second serial line, which is a socket in the run's folder."""
+        """Return how to open a root shell on each machine's second serial line, a socket in the run's folder."""
         folder = shlex.quote(str(self.folder))
         first = [] if shutil.which("socat") else ["install socat first: sudo apt-get install socat"]
         return [
@@ -149,19 +147,19 @@ class LocalCluster:
         ]
 
     def tear_down(self) -> None:
-        """End all machines at once, take away their disks, give back the slots."""
+        """Stop all machines at the same time, delete their disks, release the slots."""
         if self.running:
             with ThreadPoolExecutor(len(self.running)) as pool:
                 list(pool.map(process.Running.stop, self.running.values()))
         self.running.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._held.close()
+        self._slots.close()
 
 
 def machine(
     spec: MachineSpec, root: str, accelerator: Accelerator, run_id: str, folder: Path, *, open_shell: bool = False
 ) -> Machine:
-    """One machine of the run, whose agent starts with it; ``root`` as :class:`BootFiles` has it."""
+    """Return one machine of the run, which starts its agent; ``root`` is that of :class:`BootFiles`."""
     line = kernel_words(f"{run_id} {spec.name}", root, accelerator, agent_start(spec.name))
     shell = ("-serial", f"unix:{shell_socket(spec)},server=on,wait=off") if open_shell else ()
     return Machine(
@@ -182,12 +180,12 @@ def machine(
 
 
 def shell_socket(spec: MachineSpec) -> str:
-    """The socket of a machine's open shell, in the run's folder."""
+    """Return the socket of a machine's open shell, relative to the run's folder."""
     return f"{spec.name}.shell"
 
 
 def clear_leftovers(settings: Settings) -> int:
-    """Take away the folders of runs whose process is gone (their machines went with it); returns how many."""
+    """Delete the folders of runs whose process is gone, as are their machines; return the number of folders."""
     cleared = 0
     work = StatePaths(settings.state).work
     for folder in (*work.glob(f"{paths.CLUSTER}*"), *work.glob(f"{paths.WORKSPACE}*")):

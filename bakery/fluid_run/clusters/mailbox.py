@@ -1,4 +1,4 @@
-"""The host's side of what an agent sends: status and results from a raw disk or a folder."""
+"""Reads what an agent sends: status and results, from a raw disk or a folder."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ OUT_DISK_BYTES = wire.TOTAL_LIMIT + 64 * 1024 * 1024  # sparse: only what is wri
 
 
 def make_disk(file: Path) -> None:
-    """An empty out disk."""
+    """Make an empty out disk."""
     with file.open("wb") as disk:
         os.truncate(disk.fileno(), OUT_DISK_BYTES)
 
 
 def read_disk(file: Path) -> dict[str, Any] | None:
-    """The newest whole status on a disk; None as long as there is none."""
+    """Return the newest complete status on a disk; None if it has none yet."""
     with file.open("rb") as disk:
         head = disk.read(wire.RESULTS_AT)
-    slots = (wire.read_record(head[: wire.SLOT]), wire.read_record(head[wire.SLOT :]))
-    found = [slot for slot in slots if slot is not None]
-    return max(found, key=lambda slot: slot[0])[1] if found else None
+    records = filter(None, (wire.read_record(head[: wire.SLOT]), wire.read_record(head[wire.SLOT :])))
+    newest = max(records, key=lambda record: record[0], default=None)
+    return newest[1] if newest else None
 
 
 def unpack_disk(file: Path, folder: Path) -> bool:
-    """Unpack the results on a disk; says whether there were any. A torn end loses only what comes after it."""
+    """Unpack the results on a disk; return whether it has any. Of a truncated tar the first files are unpacked."""
     with file.open("rb") as disk:
         disk.seek(wire.RESULTS_AT)
         if not disk.read(512).strip(b"\0"):
@@ -44,9 +44,9 @@ def unpack_disk(file: Path, folder: Path) -> bool:
 
 
 def unpack(source: Any, folder: Path) -> None:
-    """Unpack a tar that a machine wrote: regular files below ``folder`` only, whatever it says.
+    """Unpack a tar that a machine wrote: only regular files, and only below ``folder``.
 
-    By hand, as Debian 12's tarfile has no extraction filters yet.
+    The tarfile module of Debian 12 has no extraction filters yet.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -58,20 +58,20 @@ def unpack(source: Any, folder: Path) -> None:
                 content, file = tar.extractfile(member), folder / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with file.open("wb") as out:
-                    shutil.copyfileobj(content, out)  # type: ignore[arg-type]  # a file always has content
+                    shutil.copyfileobj(content, out)  # type: ignore[arg-type]  # a regular file has content
     except tarfile.TarError as error:
         (folder / "torn.txt").write_text(f"the results end early: {error}\n", encoding="utf-8")
 
 
-def promote_results(place: Path, folder: Path) -> None:
-    """Move the run's own results from the controller's folder up to the run's."""
+def promote_results(controller: Path, folder: Path) -> None:
+    """Move the results of the run from the controller's folder to the folder of the run."""
     for name in (wire.RESULTS_NAME, "outputs"):
-        if (place / name).exists():
-            (place / name).rename(folder / name)
+        if (controller / name).exists():
+            (controller / name).rename(folder / name)
 
 
 def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
-    """The agent's status as a value; nothing said yet is the START stage."""
+    """Return the agent's status as a value; without a status the stage is START."""
     if content is None:
         return AgentStatus(Stage.START)
     return AgentStatus(
@@ -87,7 +87,7 @@ def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
-    """The agent's ``agent-results.json`` in a collected folder; None when it wrote none."""
+    """Return the agent's ``agent-results.json`` in a collected folder; None if the agent did not write it."""
     file = folder / wire.RESULTS_NAME
     if not file.is_file():
         return None

@@ -1,5 +1,4 @@
-"""The course of a Fluid-Run: what the agents of all machines are told, made from the order. Pure but for its caller's
-keys; used by every kind of cluster."""
+"""The specification of a run, which the agents of all machines get, from the order. Pure; used by all clusters."""
 
 from __future__ import annotations
 
@@ -13,12 +12,12 @@ from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Json, SuiteJob
 
 USER = {"name": "fluidrun", "uid": 20077}
-JOB_SECONDS = 3600.0  # allowed for a job that names no time
-SLACK_SECONDS = 120.0  # for submitting, waiting in line and collecting
+JOB_SECONDS = 3600.0  # allowed for a job without a time limit
+SLACK_SECONDS = 120.0  # for submitting, scheduling and collecting
 
 
 class Role(StrEnum):
-    """What a machine is in the cluster."""
+    """The role of a machine in the cluster."""
 
     CONTROLLER = "controller"
     LOGIN = "login"
@@ -27,7 +26,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """One machine. ``partition`` is empty for machines that run no jobs; ``mac`` where we make the network."""
+    """One machine. ``partition`` is empty if it runs no jobs, ``mac`` if the agent does not configure the network."""
 
     name: str
     role: Role
@@ -39,7 +38,7 @@ class MachineSpec:
     gpus: int = 0
 
     def to_json(self) -> dict[str, Json]:
-        """As the agent reads it."""
+        """Return the machine as the agent reads it."""
         return {
             "name": self.name,
             "role": self.role.value,
@@ -53,7 +52,7 @@ class MachineSpec:
 
 
 def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
-    """Controller, login machines and nodes; where no partition has a node, the controller runs the jobs itself."""
+    """Return controller, login machines and nodes; if no partition has a node, the controller runs the jobs itself."""
     nodes = [
         MachineSpec(f"{part.name}-{number}", Role.COMPUTE, part.cpus, part.memory_mb, part.name, gpus=part.gpu_count)
         for part in shape.partitions
@@ -68,7 +67,7 @@ def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
 
 
 def on_private_network(specs: tuple[MachineSpec, ...], run_id: str) -> tuple[MachineSpec, ...]:
-    """The machines with addresses of 10.77.0.0/24 and MACs that are the run's own (locally administered); no GPUs."""
+    """Return the machines with addresses in 10.77.0.0/24, the run's own MACs (locally administered), and no GPUs."""
     seed = hashlib.sha256(run_id.encode()).digest()
     prefix = "52:" + ":".join(f"{byte:02x}" for byte in seed[:4])
     return tuple(
@@ -78,7 +77,7 @@ def on_private_network(specs: tuple[MachineSpec, ...], run_id: str) -> tuple[Mac
 
 
 def job_json(job: SuiteJob) -> dict[str, Json]:
-    """A job as the agent reads it."""
+    """Return a job as the agent reads it."""
     return {
         "command_group": job.command_group,
         "execution_command": job.execution_command,
@@ -99,7 +98,7 @@ def run_spec(
     start_seconds: int,
     project: str = "",
 ) -> dict[str, Json]:
-    """The JSON description that every machine of the cluster gets; ``munge_key`` is base64."""
+    """Return the JSON object that every machine of the cluster gets; ``munge_key`` is base64."""
     return {
         "version": 1,
         "cluster": "fr" + hashlib.sha256(run_id.encode()).hexdigest()[:10],
@@ -117,15 +116,15 @@ def run_spec(
 
 
 def allowed_seconds(job: SuiteJob) -> float:
-    """How long a job may take: its limit, else ``--time`` (or ``-t``) of its batch options, else an hour."""
+    """Return the seconds that a job may take: its limit, else ``--time`` of its batch options, else an hour."""
     if job.time_limit:
         return float(job.time_limit) * job.attempts
-    found = re.search(r"(?<!\S)(?:--time[= ]|-t ?)([\d:-]+)", job.batch_options)
-    return (slurm_seconds(found[1]) if found else JOB_SECONDS) * job.attempts
+    option = re.search(r"(?<!\S)(?:--time[= ]|-t ?)([\d:-]+)", job.batch_options)
+    return (slurm_seconds(option[1]) if option else JOB_SECONDS) * job.attempts
 
 
 def slurm_seconds(text: str) -> float:
-    """Seconds of a time as sbatch takes it: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S (sbatch(1), ``--time``)."""
+    """Return the seconds of a time as in ``sbatch --time``: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S, see sbatch(1)."""
     days, dash, clock = text.rpartition("-")
     parts = [int(part or 0) for part in clock.split(":")]
     if dash:
@@ -137,5 +136,5 @@ def slurm_seconds(text: str) -> float:
 
 
 def deadline_seconds(order: RunOrder) -> float:
-    """After so many seconds of its run stage a Fluid-Run is given up: all jobs one after the other, and slack."""
+    """Return the limit of the run stage in seconds: all jobs one after the other, and some slack."""
     return math.fsum(allowed_seconds(job) for job in order.suite.jobs) + SLACK_SECONDS

@@ -1,7 +1,8 @@
-"""How many nodes the jobs of a suite need: a partition of an rcc-tf cluster only says how many there may be at most.
+"""The number of nodes that the jobs of a suite need.
 
-rcc-tf makes nodes when a job asks for them; these clusters make all of theirs at the start, so each one too many costs.
-Options as in sbatch(1), on its command line and in the script's ``#SBATCH`` lines, where the command line wins.
+A partition of an rcc-tf cluster only has a maximum: rcc-tf creates nodes when a job needs them. The clusters of a run
+create all nodes at the start, so each superfluous one costs. Options are those of sbatch(1), from its command line and
+the script's ``#SBATCH`` lines; the command line takes precedence.
 """
 
 from __future__ import annotations
@@ -20,36 +21,36 @@ _DIRECTIVE = re.compile(r"^#SBATCH[ \t]+(.+)$", re.MULTILINE)
 _TASKS = re.compile(r"\d+")
 _RANGE = re.compile(r"(?:\d+-)?(\d+)")
 
-ReadScript = Callable[[str], str]  # a file of the workspace; "" when there is none
+ReadScript = Callable[[str], str]  # the text of a file in the workspace; "" if it is missing
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine type has: virtual processors, and memory in MiB."""
+    """A machine type: virtual processors, and memory in MiB."""
 
     cpus: int
     memory_mb: int
 
 
 def options(words: Sequence[str]) -> dict[str, str]:
-    """Those options of sbatch that say how much a job needs, by their long names."""
-    found: dict[str, str] = {}
+    """Return the options of sbatch that determine the size of a job, by their long names."""
+    values: dict[str, str] = {}
     waiting = ""
     for word in words:
         if waiting:
-            found[waiting], waiting = word, ""
+            values[waiting], waiting = word, ""
             continue
         name, equals, value = word.partition("=")
         if not word.startswith("--") and word[:2] in _SHORT:
             name, equals, value = _SHORT[word[:2]], word[2:], word[2:].removeprefix("=")
         if name in _KNOWN:
-            found[name] = value
+            values[name] = value
             waiting = "" if equals else name
-    return found
+    return values
 
 
 def asked(job: SuiteJob, script: str) -> dict[str, str]:
-    """The options of a job: those of its script, and over them those of its ``batch_options``."""
+    """Return the options of a job: those of its script, overridden by its ``batch_options``."""
     lines = [word for line in _DIRECTIVE.findall(script) for word in _split(line.partition(" #")[0])]
     return {**options(lines), **options(_split(job.batch_options))}
 
@@ -62,7 +63,7 @@ def _split(text: str) -> list[str]:
 
 
 def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
-    """The nodes with ``cpus`` processors that a job needs; None when its options don't tell."""
+    """Return the number of nodes with ``cpus`` processors that a job needs; None if its options do not determine it."""
     if "--nodes" in wanted:
         match = _RANGE.fullmatch(wanted["--nodes"])
         return int(match[1]) if match else None
@@ -79,9 +80,9 @@ def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
 def sized(
     shape: ClusterShape, jobs: Iterable[SuiteJob], machines: Mapping[str, Machine], read: ReadScript
 ) -> ClusterShape:
-    """The cluster with as many nodes as its largest job needs in each partition, and no more than it had.
+    """Return the cluster with the nodes that the largest job of each partition needs, and no more than it had.
 
-    A partition that no job names has none. ``machines`` has the facts of each partition by its name.
+    A partition without jobs gets no nodes. ``machines`` has the machine type of each partition by its name.
     """
     needs: dict[str, int] = {}
     for job in jobs:

@@ -178,7 +178,7 @@ def test_without_gcloud_nothing_is_tried(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("answer", ["", "alive\n", 'alive\n{"stage": "ru'])
 def test_half_an_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     made = cluster(tmp_path)
-    made.made = replace(made.made, ask_seconds=0.0)
+    made.clusters = replace(made.clusters, ask_seconds=0.0)
     monkeypatch.setattr(process, "output", lambda *_, **__: 'alive\n{"stage": "run", "jobs_done": 1}')
     known = made.status()
     assert known.jobs_done == 1
