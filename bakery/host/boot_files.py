@@ -1,8 +1,8 @@
-"""The kernel of an image, taken out of it, so that its machines boot without a boot loader.
+"""Extracts the kernel of an image, so that QEMU boots its machines without a boot loader.
 
-A handed-in kernel saves seconds of emulated GRUB, and its command line starts the agent in any image that has systemd:
-nothing has to be in the image for that and not a byte of it is changed. Read are DOS and GUID partition tables (UEFI
-specification, chapter 5) and ext2/3/4 file systems with a ``grub.cfg``, by debugfs and without mounting anything.
+This saves seconds of emulated GRUB, and the kernel's command line starts the agent in every image with systemd, with no
+change to the image. DOS and GUID partition tables (UEFI specification, chapter 5) are supported, and
+ext2/3/4 file systems with a ``grub.cfg``, which debugfs reads without mounting them.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from bakery.progress.activity import Activity
 
 SECTOR = 512
 GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg")
-LEAKED = 3  # qemu-img check: some of the file is not in use, which does no harm
+LEAKED = 3  # exit code of qemu-img check: parts of the file are unused, which is harmless
 DEBUGFS_HINT = "run: sudo apt-get install e2fsprogs"
 
 
 @dataclass(frozen=True)
 class BootFiles:
-    """Kernel and initial file system as files of this machine, and the ``root=...`` words of the image's own entry."""
+    """Kernel and initial file system as files of this machine, and the ``root=...`` words of the image's GRUB entry."""
 
     kernel: Path
     initrd: Path
     root: str
 
     def arguments(self, words: str) -> list[str]:
-        """QEMU's options that hand the kernel in; ``words`` is its whole command line."""
+        """Return QEMU's options that load the kernel; ``words`` is the kernel's whole command line."""
         return ["-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", words]
 
 
 @dataclass(frozen=True)
 class GrubEntry:
-    """The first entry of a ``grub.cfg``: paths as GRUB sees them."""
+    """The first entry of a ``grub.cfg``; its paths are those that GRUB uses."""
 
     kernel: str
     initrd: str
@@ -45,7 +45,7 @@ class GrubEntry:
 
 
 def partition_offsets(head: bytes) -> tuple[int, ...]:
-    """Where file systems may start, in bytes, from the first 34 sectors of a disk; 0 is the whole disk."""
+    """Return where file systems may start, in bytes, from the first 34 sectors of a disk; 0 means the whole disk."""
     if head[SECTOR : SECTOR + 8] == b"EFI PART":
         count, size = struct.unpack_from("<II", head, SECTOR + 80)
         entries = [head[2 * SECTOR + n * size :][:size] for n in range(min(count, 128))]
@@ -57,7 +57,7 @@ def partition_offsets(head: bytes) -> tuple[int, ...]:
 
 
 def grub_entry(text: str) -> GrubEntry | None:
-    """The first menu entry with a kernel and an initial file system; None when there is none."""
+    """Return the first menu entry with a kernel and an initial file system; None if there is none."""
     kernel = re.search(r"^\s*linux(?:16|efi)?\s+(\S+)(.*)$", text, re.MULTILINE)
     initrd = re.search(r"^\s*initrd(?:16|efi)?\s+(\S+)", text, re.MULTILINE)
     if kernel is None or initrd is None:
@@ -67,10 +67,10 @@ def grub_entry(text: str) -> GrubEntry | None:
 
 
 def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
-    """Take kernel and initial file system out of a qcow2 image into ``folder``; the image is only read.
+    """Copy kernel and initial file system from a qcow2 image into ``folder``; the image is only read.
 
-    Takes about 1.5 s for an image of 1 GB. Raises InfrastructureFailed when none is found or the image is damaged,
-    MissingTool.
+    Takes about 1.5 s for an image of 1 GB. Raises InfrastructureFailed if there is no kernel or the image is damaged,
+    and MissingTool.
     """
     debugfs = process.find_tool("debugfs", DEBUGFS_HINT)
     _check(image, activity)
@@ -81,9 +81,9 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
         with raw.open("rb") as disk:
             offsets = partition_offsets(disk.read(34 * SECTOR))
         for offset in offsets:
-            found = _from_file_system(_FileSystem(debugfs, folder, f"{raw.name}?offset={offset}"))
-            if found:
-                return found
+            files = _from_file_system(_FileSystem(debugfs, folder, f"{raw.name}?offset={offset}"))
+            if files:
+                return files
     finally:
         raw.unlink(missing_ok=True)
     hint = "the local cluster boots images with an ext4 /boot and a grub.cfg"
@@ -91,7 +91,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
 
 
 def _check(image: Path, activity: Activity) -> None:
-    """See that no part of an image is missing: a machine would wait for ever for a disk that is cut off."""
+    """Raise InfrastructureFailed if a part of the image is missing: a machine would wait for it indefinitely."""
     try:
         process.run(["qemu-img", "check", "-q", "-f", "qcow2", str(image)], activity=activity)
     except CommandFailed as error:
@@ -105,7 +105,7 @@ def _check(image: Path, activity: Activity) -> None:
 class _FileSystem:
     """An ext file system inside a raw disk, read with debugfs.
 
-    It runs in ``folder`` and is told bare names: it would split a path with blanks.
+    debugfs runs in ``folder`` and is given file names only, since it splits a path with blanks.
     """
 
     debugfs: Path
@@ -113,14 +113,14 @@ class _FileSystem:
     device: str
 
     def ask(self, request: str) -> str:
-        """What debugfs prints; nothing when there is no such file system or file."""
+        """Return the output of debugfs; empty if there is no such file system or file."""
         try:
             return process.output([str(self.debugfs), "-R", request, self.device], cwd=self.folder)
         except CommandFailed:
             return ""
 
     def resolve(self, path: str) -> str:
-        """The path behind symbolic links."""
+        """Return the path with its symbolic links resolved."""
         for _ in range(8):
             link = re.search(r'Fast link dest: "([^"]+)"', self.ask(f'stat "{path}"'))
             if link is None:
@@ -129,14 +129,14 @@ class _FileSystem:
         return path
 
     def dump(self, path: str, target: Path) -> bool:
-        """Copy a file out into the folder; says whether it was there."""
+        """Copy a file into the folder; return whether it exists."""
         target.unlink(missing_ok=True)
         self.ask(f'dump "{self.resolve(path)}" {target.name}')
         return target.is_file() and target.stat().st_size > 0
 
 
 def _from_file_system(system: _FileSystem) -> BootFiles | None:
-    """Kernel and initial file system by the first grub.cfg of one file system."""
+    """Copy what the first grub.cfg of a file system names; None if it names no files of that file system."""
     for file in GRUB_FILES:
         entry = grub_entry(system.ask(f"cat {file}"))
         if entry is None:

@@ -1,7 +1,7 @@
-"""The only place where Google clients are made, and where their errors become the bakery's.
+"""The only place where Google clients are created, and where their errors become the bakery's.
 
-All clients speak REST: one protocol to watch, and the one that the fake in the tests serves too. Credentials are the
-application default ones, which the client library renews by itself, so a bake of many hours goes on; there are no keys.
+All clients use REST: one protocol to debug, and the one that the fake of the tests serves. Credentials are the
+application default ones without key files. The client library renews them, so a bake may take many hours.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from bakery.settings import GoogleSettings
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
-CALLS_AT_ONCE = 8  # of one client, which keeps no more than ten connections
-# A line that broke, be it the one over which credentials are renewed.
+CALLS_AT_ONCE = 8  # of one client, which keeps at most ten connections
+# Broken connections, including the one that renews credentials.
 CONNECTION_ERRORS = (
     *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),
     *(DataCorruption, InvalidResponse, TransportError),
@@ -45,7 +45,7 @@ RETRY = retry.Retry(
 
 
 class Google:
-    """The clients of one project, each made when it is first asked for. Safe to share among threads."""
+    """The clients of one project, each created at its first use. Safe to share among threads."""
 
     def __init__(self, settings: GoogleSettings) -> None:
         self.settings = settings
@@ -54,14 +54,14 @@ class Google:
 
     @cached_property
     def credentials(self) -> Credentials:
-        """The application default credentials; none at all for an endpoint of one's own. Raises BakeryError."""
+        """The application default credentials; anonymous ones if the settings name an endpoint. Raises BakeryError."""
         if self.settings.endpoint:
             return AnonymousCredentials()  # type: ignore[no-untyped-call]
         try:
-            found: Credentials = default(scopes=[SCOPE])[0]
+            credentials: Credentials = default(scopes=[SCOPE])[0]
         except GoogleAuthError as error:
-            raise BakeryError(f"no Google credentials: {error}", hint=LOGIN) from error
-        return found
+            raise BakeryError(f"no Google credentials: {error}", hint=f"run: {LOGIN}") from error
+        return credentials
 
     @cached_property
     def builds(self) -> cloudbuild_v1.CloudBuildClient:
@@ -87,7 +87,7 @@ class Google:
 
     @cached_property
     def machine_types(self) -> compute_v1.MachineTypesClient:
-        """What kinds of machines there are in a zone."""
+        """The machine types of a zone."""
         return compute_v1.MachineTypesClient(credentials=self.credentials, client_options=self._options)
 
     @cached_property
@@ -102,12 +102,12 @@ class Google:
 
     @cached_property
     def publisher(self) -> PublisherClient:
-        """Pub/Sub, the sending side: one call a message, as the bakery's events are few."""
+        """Pub/Sub's publisher: one call for each message, since the bakery sends few events."""
         return PublisherClient(transport="rest", credentials=self.credentials, client_options=self._options)
 
 
 def fetched(blob: Blob, what: str) -> bytes | None:
-    """An object's content; None when it is not there. ``what`` as of :func:`asking`. Raises Uncertain."""
+    """Return an object's content; None if it does not exist. ``what`` as for :func:`api_errors`. Raises Uncertain."""
     with api_errors(what):
         try:
             content: bytes = RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS)
@@ -129,28 +129,28 @@ def delete_instance(
 
 
 def no_bucket(name: str) -> InfrastructureFailed:
-    """What a bucket that is not there means."""
-    hint = "pulumi up of a gcp stack makes it, or name another: google.buckets"
+    """Return the error for a bucket that does not exist."""
+    hint = "run pulumi up of a gcp stack, which creates it, or name another in google.buckets"
     return InfrastructureFailed(f"there is no bucket {name}", hint=hint)
 
 
 @contextlib.contextmanager
 def api_errors(what: str, hint: str = "", reraise: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn the client libraries' errors into the bakery's; ``what`` says what was asked for.
+    """Turn the client libraries' errors into the bakery's; ``what`` names the request in the message.
 
-    ``reraise`` are those that the caller knows an answer to: :class:`google.api_core.exceptions.NotFound`, which alone
-    means "gone", and the like. Of all others a 401, 403, 429, 5xx or a broken line raise Uncertain, a change that
-    somebody else's got in the way of InfrastructureFailed, and any other refusal BakeryError.
+    ``reraise`` are the errors that the caller handles: :class:`google.api_core.exceptions.NotFound`, the only one that
+    means "does not exist", and others. Of the rest, 401, 403, 429, 5xx and a broken connection become Uncertain, a
+    conflict with another change becomes InfrastructureFailed, and every other refusal becomes BakeryError.
     """
     try:
         yield
     except reraise:
         raise
     except (exceptions.Conflict, exceptions.PreconditionFailed) as error:
-        hint = hint or "somebody else changes it at the same time: run it again"
+        hint = hint or "another process changed it at the same time; run it again"
         raise InfrastructureFailed(f"{what}: {error.message}", hint=hint) from error
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        hint = hint or "the account lacks a role, see docs/google.md"
+        hint = hint or "the account lacks a role; see docs/google.md"
         raise Uncertain(f"{what}: {error.message}", hint=hint) from error
     except exceptions.GoogleAPICallError as error:
         kind = Uncertain if isinstance(error, TRANSIENT) else BakeryError

@@ -1,10 +1,10 @@
-"""Runs one command and ends all its descendants when it ends, or when whoever started the guard is gone.
+"""Runs one command and ends all its descendants when the command ends, or when the caller ends.
 
-A file of its own that only needs the standard library: ``python -I -S guard.py COMMAND...``. Standard input is a pipe
-whose other end the caller holds: end of file means that the caller is gone, even when it was killed with SIGKILL. As a
-child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER) the guard inherits daemons that left their parent, so nothing gets
-away. Exit code: the command's own, 128 + signal number when a signal ended it, 143 when the guard ended it, and 127
-when it could not be started.
+A program that needs only the standard library: ``python -I -S guard.py COMMAND...``. The caller holds the other end of
+the pipe that is standard input: end of file means that the caller has ended, even by SIGKILL. As a child subreaper
+(prctl(2), PR_SET_CHILD_SUBREAPER) the guard inherits daemons that left their parent, so it can end them as well. Exit
+code: that of the command; 128 + signal number if a signal ended it; 143 if the guard ended it; 127 if it could not be
+started.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STOPPED = 143
 
 
 def descendants(root: int) -> list[int]:
-    """The process ids below ``root``, from /proc."""
+    """Return the ids of all processes below ``root``."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -35,13 +35,13 @@ def descendants(root: int) -> list[int]:
             except (OSError, IndexError, ValueError):
                 continue
             children.setdefault(parent, []).append(int(entry))
-    found: list[int] = []
+    everything: list[int] = []
     queue = [root]
     while queue:
         below = children.get(queue.pop(), [])
-        found += below
+        everything += below
         queue += below
-    return found
+    return everything
 
 
 def reap() -> None:
@@ -55,17 +55,17 @@ def reap() -> None:
 
 
 def end(signum: int) -> bool:
-    """Send a signal to all descendants; says whether any got it: those of another user (sudo) can't be ended."""
-    told = False
+    """Send a signal to all descendants; return whether any received it (those of another user, as by sudo, can't)."""
+    received = False
     for pid in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signum)
-            told = True
-    return told
+            received = True
+    return received
 
 
 def end_all(grace: float) -> None:
-    """End all descendants: politely first (SIGTERM), then with SIGKILL."""
+    """End all descendants: with SIGTERM, and after ``grace`` seconds with SIGKILL."""
     deadline = time.monotonic() + grace
     end(signal.SIGTERM)
     while time.monotonic() < deadline:
@@ -79,7 +79,7 @@ def end_all(grace: float) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Run the command; returns the exit code to end with."""
+    """Run the command and return the exit code of the guard."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wake_read, wake_write = os.pipe()
@@ -90,7 +90,7 @@ def main(command: list[str]) -> int:
         signal.signal(signum, lambda number, _frame: stopped.append(number))
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     try:
-        # If even the guard is killed, the direct child goes with it.
+        # If the guard itself is killed, the kernel kills its direct child.
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
-"""Locks between processes that can't go stale, and who owns a scratch folder.
+"""Locks between processes that can't become stale, and the owners of scratch folders.
 
-A lock is flock(2) on a file: the kernel drops it with its process, however that ends. What stands in the file only
-tells others whom they wait for.
+A lock is flock(2) on a file: the kernel releases it when its process ends, for whatever reason. The content of the file
+only names the holder to the processes that wait.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
+from bakery.host import proc
 from bakery.host.files import write_atomic
-from bakery.host.qemu import boot_id
 from bakery.progress.activity import Activity
 
 POLL_SECONDS = 0.25
 OWNER_FILE = "owner.json"
-SIGN_SECONDS = 60.0  # from making a scratch folder to its signature, on a machine that is very busy
+SIGN_SECONDS = 60.0  # from the creation of a scratch folder to its signature, on a very busy machine
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process, told from every other one there ever was: ``started`` is its start in clock ticks since ``boot``."""
+    """A process, identified uniquely: ``started`` is its start in clock ticks since the boot ``boot``."""
 
     pid: int
     started: int
@@ -37,34 +37,33 @@ class Owner:
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still runs."""
-        return self.boot == boot_id() and self.started == _started(self.pid)
+        """Whether this process still runs; a new process with the same id does not count."""
+        return self.boot == proc.boot_id() and self.started == _started(self.pid)
 
 
 def this_process(what: str) -> Owner:
-    """This process as an owner, doing ``what``."""
-    return Owner(os.getpid(), _started(os.getpid()), boot_id(), what)
+    """Return this process as an owner; ``what`` is its work."""
+    return Owner(os.getpid(), _started(os.getpid()), proc.boot_id(), what)
 
 
 def sign(folder: Path, what: str) -> None:
-    """Write into a scratch folder whose it is."""
+    """Record this process as the owner of a scratch folder."""
     write_atomic(folder / OWNER_FILE, json.dumps(asdict(this_process(what))).encode())
 
 
 def owner(folder: Path) -> Owner | None:
-    """Whose scratch folder it is; None when it does not say."""
+    """Return the owner of a scratch folder; None if none is recorded."""
     try:
-        found = Owner(**json.loads((folder / OWNER_FILE).read_text(encoding="utf-8")))
+        return Owner(**json.loads((folder / OWNER_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return found
 
 
 def deserted(folder: Path) -> bool:
-    """Whether a scratch folder is nobody's: its owner is gone, or it was made a while ago and nobody ever signed it."""
-    found = owner(folder)
-    if found is not None:
-        return not found.alive
+    """Return whether a scratch folder has no owner: its process ended, or the folder is older and was never signed."""
+    recorded = owner(folder)
+    if recorded is not None:
+        return not recorded.alive
     try:
         return time.time() - folder.stat().st_mtime > SIGN_SECONDS
     except FileNotFoundError:
@@ -75,10 +74,10 @@ def deserted(folder: Path) -> bool:
 def hold(
     file: Path, what: str, activity: Activity | None = None, waiting: Callable[[str], None] | None = None
 ) -> Iterator[bool]:
-    """Hold the lock; yields whether somebody else had it first.
+    """Hold the lock; yield whether another process had it first.
 
-    ``waiting`` is told once what the holder does. Raises Interrupted when the activity is cancelled, and
-    InfrastructureFailed when the file can't be made.
+    ``waiting`` is called once with the work of the holder. Raises Interrupted if the activity is cancelled, and
+    InfrastructureFailed if the file can't be created.
     """
     handle = _open(file)
     try:
@@ -95,7 +94,7 @@ def hold(
 
 
 def try_lock(handle: int) -> bool:
-    """Take the lock of an open file if it is free."""
+    """Take the lock of an open file if it is free; return whether it was."""
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -117,7 +116,7 @@ def _open(file: Path) -> int:
 
 
 def _holder(handle: int) -> str:
-    """What the holder does, in its own words."""
+    """Return what the holder does, as it recorded it."""
     try:
         content = json.loads(os.pread(handle, 4096, 0))
         return f"{content['what']} (process {content['pid']})"
@@ -126,9 +125,6 @@ def _holder(handle: int) -> str:
 
 
 def _started(pid: int) -> int:
-    """Field 22 of /proc/PID/stat, proc(5); -1 when there is no such process or it is a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return -1
-    return -1 if fields[0] == b"Z" else int(fields[19])
+    """Return the start of a process in clock ticks since the boot; -1 if there is no such process."""
+    state = proc.stat(pid)
+    return state.started if state else -1

@@ -1,6 +1,6 @@
-"""One throw-away QEMU machine: an overlay of an image that is never written, and the kernel handed in.
+"""One temporary QEMU machine: an overlay on an image, which is never written, and a kernel that QEMU loads.
 
-Its files lie side by side in one folder as ``<name>.<what>``: the overlay, ``console.log``, and QEMU's own log.
+Its files are in one folder as ``<name>.<what>``: the overlay, ``console.log``, and QEMU's own log.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from bakery.settings import Accelerator
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine. ``line`` is its kernel's command line, ``title`` what tells it from others in a list of processes.
+    """A machine. ``line`` is its kernel's command line, ``title`` identifies it in a list of processes.
 
-    ``devices`` are QEMU's words for all it has beyond the first disk and the console: disks become vdb, vdc, ...
+    ``devices`` are QEMU's options for everything except the first disk and the console: disks become vdb, vdc, ...
     """
 
     folder: Path
@@ -31,7 +31,7 @@ class Machine:
 
     @property
     def console(self) -> Path:
-        """What it prints on its first serial line."""
+        """The output of its first serial line."""
         return self.folder / f"{self.name}.console.log"
 
     @property
@@ -40,7 +40,7 @@ class Machine:
         return self.folder / f"{self.name}.qcow2"
 
     def command(self, files: BootFiles, accelerator: Accelerator) -> list[str]:
-        """QEMU's words; no more cores than this machine has."""
+        """Return the QEMU command, with at most the cores of this computer."""
         return [
             str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
             *qemu.common_arguments(
@@ -53,10 +53,10 @@ class Machine:
         ]
 
     def start(self, image: Path, files: BootFiles, accelerator: Accelerator) -> process.Running:
-        """Boot it from an overlay of ``image``. Raises CommandFailed when there can be no overlay, MissingTool."""
+        """Boot from an overlay on ``image``. Raises CommandFailed if the overlay can't be created, and MissingTool."""
         backing = str(image.resolve())
         process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(self.disk)])
-        # From its folder, as the path of a socket has to be short.
+        # In its folder, since the path of a socket must be short.
         return process.start(
             self.command(files, accelerator), cwd=self.folder, log=self.folder / f"{self.name}.qemu.log"
         )

@@ -1,6 +1,7 @@
-"""Where Debian packages come from: the mirror that this machine's apt uses, for whatever release an image wants.
+"""Where Debian packages come from: the mirror that this machine's apt uses, for the release that an image needs.
 
-Reads one-line sources (``*.list``) and deb822 sources (``*.sources``), see sources.list(5).
+Reads one-line sources (``*.list``) and deb822 sources (``*.sources``), see sources.list(5). It is not replaced by
+``apt-get indextargets``, which (apt 2.6) has no Signed-By and is empty until the first ``apt-get update``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bakery.errors import InfrastructureFailed
 
 ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 HINT = "set local.mirror to the address of a Debian mirror: pulumi config set --path 'image-bakery:local.mirror' ..."
+RELEASES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}  # image family: Debian release
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class Source:
     signed_by: str = ""
 
     def line(self) -> str:
-        """As apt reads it in a ``.list`` file."""
+        """Return the source as a line of a ``.list`` file."""
         option = f"[signed-by={self.signed_by}] " if self.signed_by else ""
         return f"deb {option}{self.uri} {self.suite} {' '.join(self.components)}"
 
 
 def one_line(text: str) -> Iterator[Source]:
-    """The sources of a ``.list`` file."""
+    """Yield the sources of a ``.list`` file."""
     for line in text.splitlines():
         match = ONE_LINE.match(line.partition("#")[0].strip())
         if match:
@@ -41,7 +43,7 @@ def one_line(text: str) -> Iterator[Source]:
 
 
 def deb822(text: str) -> Iterator[Source]:
-    """The sources of a ``.sources`` file; a key that stands in the file itself is left out."""
+    """Yield the sources of a ``.sources`` file; keys that the file contains itself are left out."""
     kept = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n\s*\n", kept):
         fields = {
@@ -57,36 +59,36 @@ def deb822(text: str) -> Iterator[Source]:
 
 
 def read(apt: Path = Path("/etc/apt")) -> tuple[Source, ...]:
-    """All sources of this machine's apt, in apt's order."""
+    """Return all sources of this machine's apt, in apt's order."""
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
-    found: list[Source] = []
+    sources: list[Source] = []
     for file in files:
         parse = {".list": one_line, ".sources": deb822}.get(file.suffix)
         if parse and file.is_file():
-            found += parse(file.read_text(encoding="utf-8", errors="replace"))
-    return tuple(found)
+            sources += parse(file.read_text(encoding="utf-8", errors="replace"))
+    return tuple(sources)
 
 
 def for_suite(suite: str, configured: str, sources: Sequence[Source], codename: str) -> tuple[Source, ...]:
-    """The sources of the Debian release ``suite``: from the setting, or as this machine (``codename``) has its own.
+    """Return the sources of the Debian release ``suite``: the setting, or this machine's (``codename``) moved.
 
-    Raises InfrastructureFailed when this machine's apt shows no Debian mirror.
+    Raises InfrastructureFailed if this machine's apt has no Debian mirror.
     """
     if configured:
         return (Source(configured, suite, ("main",)),)
-    found: dict[tuple[str, str], Source] = {}
+    moved: dict[tuple[str, str], Source] = {}
     for source in sources:
         kind = source.suite.removeprefix(codename)
         if "main" in source.components and kind in ("", "-updates", "-security"):
-            moved = Source(source.uri, f"{suite}{kind}", ("main",), source.signed_by)
-            found.setdefault((moved.uri, moved.suite), moved)
-    if not any(source.suite == suite for source in found.values()):
-        raise InfrastructureFailed("this machine's apt shows no Debian mirror to make a base image from", hint=HINT)
-    return tuple(found.values())
+            target = f"{suite}{kind}"
+            moved.setdefault((source.uri, target), Source(source.uri, target, ("main",), source.signed_by))
+    if not any(source.suite == suite for source in moved.values()):
+        raise InfrastructureFailed("this machine's apt has no Debian mirror to make a base image from", hint=HINT)
+    return tuple(moved.values())
 
 
 def codename(os_release: Path = Path("/etc/os-release")) -> str:
-    """The name of this machine's own release, "" when it has none or is no Debian."""
+    """Return the name of this machine's own Debian release; "" if it has none or is not Debian."""
     try:
         text = os_release.read_text(encoding="utf-8")
     except OSError:

@@ -1,7 +1,7 @@
 """The only place where the bakery starts a subprocess.
 
-Every command runs below the guard (:mod:`bakery.host.guard`), so that neither a killed caller nor a daemon that left
-its parent leaves anything running. What a command prints goes to its log file, unbuffered, as it comes.
+Every command runs below the guard (:mod:`bakery.host.guard`), so that nothing keeps running after a killed caller, not
+even a daemon that left its parent. The output of a command is written to its log file immediately, without a buffer.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from shutil import which
 
 from bakery.errors import CommandFailed, Interrupted, MissingTool, TimedOut
+from bakery.host import proc
 from bakery.progress.activity import Activity
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
-COMM_LENGTH = 15  # of a program's name in /proc
-PUMP_SECONDS = 10.0  # for what is left in the pipe; a killed guard may leave a daemon that holds it open
+PUMP_SECONDS = 10.0  # to read the rest of the pipe, which a daemon may hold open after its guard was killed
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that ended well: its last lines (at most 40)."""
+    """The last lines (at most 40) of a command that succeeded."""
 
     tail: tuple[str, ...]
 
@@ -41,15 +41,15 @@ class Finished:
 
 
 def find_tool(name: str, hint: str = "") -> Path:
-    """The program on PATH, or MissingTool with the line that installs it."""
-    found = which(name)
-    if found is None:
+    """Return the program on PATH. Raises MissingTool with the command that installs it."""
+    path = which(name)
+    if path is None:
         raise MissingTool(f"{name} is not installed", hint=hint or "run: bakery doctor")
-    return Path(found)
+    return Path(path)
 
 
 class Running:
-    """A command that runs below its guard. ``lines`` keeps the last lines; use :func:`start` to make one."""
+    """A command that runs below its guard, started by :func:`start`. ``lines`` has its last lines."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Running:
                     self._on_line(line)
 
     def _kept(self, sink: FileIO, raw: bytes) -> FileIO | None:
-        """The log, after ``raw`` was put into it; None, and a line that says why, when nothing more can be."""
+        """Write ``raw`` to the log; return the log, or None (and add a line with the reason) if it can't be written."""
         try:
             sink.write(raw)
         except OSError as error:
@@ -101,7 +101,7 @@ class Running:
         return sink
 
     def _close(self) -> None:
-        """Let go of the pipes of a command that has ended."""
+        """Close the pipes of a command that has ended."""
         self._pump.join(PUMP_SECONDS)
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -114,18 +114,17 @@ class Running:
         return f"{where}{setting}{shlex.join(self.command)}"
 
     def poll(self) -> int | None:
-        """The exit code, or None while the command runs."""
+        """Return the exit code, or None while the command runs."""
         return self._process.poll()
 
     def runs(self, program: str) -> bool:
-        """Whether a program of that name runs below the command."""
-        short = program[:COMM_LENGTH]
-        return any(_comm(pid) == short for pid in _below(self.pid))
+        """Return whether a program of that name runs below the command."""
+        return proc.runs_below(self.pid, program)
 
     def wait(self, activity: Activity | None = None, timeout: float | None = None) -> int:
-        """Wait for the end; a cancelled activity or the timeout (seconds) stops the command.
+        """Wait for the end and return the exit code; a cancelled activity or the timeout (seconds) stops the command.
 
-        Raises Interrupted, or TimedOut after the command was stopped.
+        Raises Interrupted or TimedOut after it has stopped the command.
         """
         waited = 0.0
         step = 0.1
@@ -144,33 +143,15 @@ class Running:
                 raise TimedOut(self.command, timeout, tuple(self.lines), self.replay)
 
     def stop(self) -> None:
-        """End the command and all below it, politely for at most 5 s; idempotent."""
+        """End the command and its descendants: SIGTERM, and after 5 s SIGKILL. Idempotent."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
         self._close()
 
     def failure(self, code: int) -> CommandFailed:
-        """The error for an exit code: last lines, log, and how to replay."""
+        """Return the error for an exit code, with the last lines, the log and the command to replay."""
         return CommandFailed(self.command, code, tuple(self.lines), self.log, self.replay)
-
-
-def _below(pid: int) -> Iterator[int]:
-    """All processes below one, as far as they can be read."""
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, thread.read_text(encoding="ascii").split()):
-                yield child
-                yield from _below(child)
-
-
-def _comm(pid: int) -> str:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    name, _, rest = state.partition("(")[2].rpartition(") ")
-    return "" if rest.startswith("Z") else name
 
 
 def start(
@@ -181,7 +162,7 @@ def start(
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> Running:
-    """Start a command and go on; ``env`` is added to this process's environment."""
+    """Start a command and return immediately; ``env`` is added to the environment of this process."""
     return Running(command, cwd, env or {}, log, on_line)
 
 
@@ -195,7 +176,7 @@ def run(
     activity: Activity | None = None,
     timeout: float | None = None,
 ) -> Finished:
-    """Run a command to its end; raises CommandFailed, Interrupted or TimedOut."""
+    """Run a command to its end. Raises CommandFailed, Interrupted or TimedOut."""
     running = start(command, cwd=cwd, env=env, log=log, on_line=on_line)
     code = running.wait(activity, timeout)
     if code != 0:
@@ -204,9 +185,9 @@ def run(
 
 
 def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 60) -> str:
-    """What a short command prints on standard output; no guard, as it leaves nothing running.
+    """Return the standard output of a short command that starts no daemons; it runs without a guard.
 
-    Raises CommandFailed, or TimedOut after ``timeout`` seconds. What is no UTF-8 is replaced.
+    Raises CommandFailed, or TimedOut after ``timeout`` seconds. Invalid UTF-8 is replaced.
     """
     words = list(command)
     try:

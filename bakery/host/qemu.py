@@ -1,7 +1,7 @@
-"""Command lines of QEMU machines, and which accelerator really works: shared by the oven and the local cluster.
+"""Command lines of QEMU machines, and which accelerator works: shared by the oven and the local cluster.
 
-A device node proves nothing (there are machines where ``/dev/kvm`` opens and the guest hangs), so :func:`accelerator`
-boots a guest of a few instructions once per boot of this machine and takes KVM only if that guest comes to its end.
+A device node proves nothing (on some machines ``/dev/kvm`` opens and the guest hangs), so :func:`accelerator` boots a
+guest of a few instructions once per boot of this machine, and uses KVM only if that guest ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bakery import paths
 from bakery.errors import TimedOut
 from bakery.host import process, quick_init
 from bakery.host.files import write_atomic
+from bakery.host.proc import boot_id
 from bakery.settings import Accelerator, LocalSettings
 
 QEMU = "qemu-system-x86_64"
@@ -30,11 +31,10 @@ PROBE_EXIT = PROBE_VALUE << 1 | 1
 KERNEL_ARGUMENTS = (
     "rw console=ttyS0 net.ifnames=0 mitigations=off quiet systemd.show_status=false audit=0 tsc=reliable no_timer_check"
 )
-# Of a kernel that is handed in, which no image keeps; together they halve an emulated boot. Nothing here needs the
-# kernel's own cryptography, which it would test first, makes machines in a machine, or presses a button: udev would
-# load all of these. What a program itself does with AES or AVX stays. And programs lie at the same addresses in each
-# process (norandmaps): an emulator can only use again what it translated where it finds it at the same address. A new
-# process takes a quarter of the time then, dpkg half of it.
+# For a kernel that QEMU loads, which no image contains; together they halve an emulated boot. udev would load all of
+# these modules, and no machine here uses the kernel's own cryptography (which is tested when it is loaded), nested
+# machines or power buttons. AES and AVX in programs are not affected. With norandmaps, programs have the same addresses
+# in each process, so that an emulator can reuse its translations: a new process takes a quarter of the time, dpkg half.
 _UNNEEDED = (
     *("kvm_amd", "kvm_intel", "aesni_intel", "ghash_clmulni_intel", "sha1_ssse3", "sha256_ssse3", "sha512_ssse3"),
     *("crc32_pclmul", "crct10dif_pclmul", "cryptd", "powernow_k8", "button", "evdev", "serio_raw", "qemu_fw_cfg"),
@@ -47,19 +47,14 @@ HANDED_IN_ARGUMENTS = " ".join(
 )
 
 
-def boot_id() -> str:
-    """The id of this boot of the machine: what is known of a process or a probe ends with it."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
 def boot_sector() -> bytes:
-    """The 512 bytes that a BIOS boots: write PROBE_VALUE to the debug port, then halt for ever."""
+    """Return the 512 bytes that a BIOS boots: write PROBE_VALUE to the debug port, then halt."""
     code = bytes((0xB0, PROBE_VALUE, 0xE6, PROBE_PORT, 0xFA, 0xF4, 0xEB, 0xFD))  # mov al; out; cli; hlt; jmp hlt
     return code.ljust(510, b"\0") + b"\x55\xaa"
 
 
 def machine_arguments(accelerator: Accelerator) -> list[str]:
-    """``-machine`` and ``-cpu``. One ``-machine`` says both type and accelerator, so that it may stand beside nothing.
+    """Return ``-machine`` and ``-cpu``; the accelerator is a part of ``-machine``, so ``-accel`` must not be added.
 
     Without system management mode a boot is faster and older KVMs work; ``max`` is all that TCG can emulate.
     """
@@ -68,7 +63,7 @@ def machine_arguments(accelerator: Accelerator) -> list[str]:
 
 
 def common_arguments(accelerator: Accelerator, cores: int, memory_mb: int, name: str) -> list[str]:
-    """Everything a machine needs but disks, networks and kernel; no display, no default devices, no monitor."""
+    """Return the options of a machine except disks, networks and kernel: no display, default devices or monitor."""
     return [
         *("-name", name),
         *machine_arguments(accelerator),
@@ -79,7 +74,7 @@ def common_arguments(accelerator: Accelerator, cores: int, memory_mb: int, name:
 
 
 def disk(file: Path, *, form: str = "qcow2", read_only: bool = False, throw_away: bool = True) -> list[str]:
-    """A virtio disk; ``throw_away``: a crash of this machine may lose it, so no flush has to reach the host's disk."""
+    """Return a virtio disk; a crash of this machine may lose a ``throw_away`` one, so its flushes are ignored."""
     options = [f"file={comma(file)}", f"format={form}", "if=virtio", "discard=unmap", "detect-zeroes=unmap"]
     options.append("cache=unsafe" if throw_away else "cache=writeback")
     if read_only:
@@ -88,7 +83,7 @@ def disk(file: Path, *, form: str = "qcow2", read_only: bool = False, throw_away
 
 
 def user_network(forwards: Mapping[int, int], identity: str = "user0", mac: str = "") -> list[str]:
-    """A user-mode card; ``forwards`` maps ports of this machine's loopback address to ports of the guest."""
+    """Return a user-mode card; ``forwards`` maps ports of this machine's loopback address to ports of the guest."""
     options = ["user", f"id={identity}"]
     options += [f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwards.items()]
     device = f"virtio-net-pci,netdev={identity}" + (f",mac={mac}" if mac else "")
@@ -96,9 +91,9 @@ def user_network(forwards: Mapping[int, int], identity: str = "user0", mac: str 
 
 
 def group_network(group: str, mac: str, identity: str = "net0") -> list[str]:
-    """A card on a network that all machines of a group share, without privileges: multicast on the loopback device.
+    """Return a card on a network that all machines of a group share: multicast on the loopback device, unprivileged.
 
-    Its address and port are the group's own, of 2**38 in 239/8 (RFC 2365), so that no two groups meet.
+    Address and port are derived from the group, out of 2**38 in 239/8 (RFC 2365), so that groups do not collide.
     """
     seed = hashlib.sha256(f"network of {group}".encode()).digest()
     address = f"239.{seed[0]}.{seed[1]}.{seed[2]}:{20000 + int.from_bytes(seed[3:5], 'big') % 2**14}"
@@ -107,7 +102,7 @@ def group_network(group: str, mac: str, identity: str = "net0") -> list[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many TCP ports of the loopback address that nobody listens on now; another process may still be faster."""
+    """Return free TCP ports of the loopback address; another process may take one before they are used."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -119,7 +114,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerator:
-    """KVM or TCG: what the settings say, or for AUTO what the probe guest found (kept until the machine reboots)."""
+    """Return KVM or TCG: the setting, or for AUTO the result of the probe guest (cached until the machine reboots)."""
     if settings.accelerator is not Accelerator.AUTO:
         return settings.accelerator
     file = (cache or paths.cache()) / "accelerator.json"
@@ -133,14 +128,14 @@ def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerat
 
 
 def kvm_works(timeout: float = PROBE_SECONDS) -> bool:
-    """Whether a guest that is run with KVM comes to its end within ``timeout`` seconds."""
+    """Return whether a guest ends within ``timeout`` seconds under KVM."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     return probe(Accelerator.KVM, timeout)
 
 
 def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
-    """Boot the guest of 512 bytes with the arguments that real machines get; raises MissingTool without QEMU."""
+    """Boot the guest of 512 bytes with the options of real machines; return whether it ended. Raises MissingTool."""
     qemu = process.find_tool(QEMU, QEMU_HINT)
     with tempfile.TemporaryDirectory(prefix="bakery-probe-") as folder:
         sector = Path(folder) / "boot.img"
@@ -158,22 +153,22 @@ def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
 
 
 def comma(file: Path) -> str:
-    """A file name inside a QEMU option: commas are doubled."""
+    """Return a file name for use inside a QEMU option: commas are doubled."""
     return str(file).replace(",", ",,")
 
 
 def _device_state() -> str:
-    """What of ``/dev/kvm`` the probe's answer depends on: a changed mode or owner wants a new probe."""
+    """Return mode and owner of ``/dev/kvm``, since a change of either requires a new probe."""
     try:
-        found = Path("/dev/kvm").stat()
+        device = Path("/dev/kvm").stat()
     except OSError:
         return "absent"
-    return f"{found.st_mode:o} {found.st_uid} {found.st_gid}"
+    return f"{device.st_mode:o} {device.st_uid} {device.st_gid}"
 
 
 def _read_json(file: Path) -> object:
     try:
-        found: object = json.loads(file.read_text(encoding="utf-8"))
+        content: object = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found
+    return content

@@ -1,7 +1,7 @@
-"""A short cut through an image's initial file system, for machines whose kernel is handed in.
+"""A faster replacement for the init script of an image's initial file system, for machines whose kernel QEMU loads.
 
-The kernel unpacks several archives one after another, so ``quick_init.sh`` is put behind the image's own. That stays
-as it is, and takes over where the short cut does not lead on.
+The kernel unpacks several concatenated archives in order, so ``quick_init.sh`` is appended to the image's own archive,
+which is not changed and whose script runs where the fast one can't continue.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ EXECUTABLE = 0o100755
 
 
 def append(initrd: Path) -> None:
-    """Put the script behind the archives of an initial file system, in place."""
+    """Append the script to the archives of an initial file system, in place."""
     with initrd.open("ab") as file:
-        file.write(bytes(-file.tell() % 4))  # each archive begins at a multiple of four
+        file.write(bytes(-file.tell() % 4))  # each archive starts at a multiple of four
         file.write(_entry(NAME, EXECUTABLE, SCRIPT.read_bytes()) + _entry(TRAILER, 0, b""))
 
 
 def _entry(name: str, mode: int, content: bytes) -> bytes:
-    """A file as the kernel's Documentation/driver-api/early-userspace/buffer-format.rst has it ("newc")."""
+    """Return a file in the "newc" format of the kernel's Documentation/driver-api/early-userspace/buffer-format.rst."""
     path = name.encode() + b"\0"
     # Inode, mode, user, group, links, time, size, four device numbers, length of the name, checksum.
     numbers = (1, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0)

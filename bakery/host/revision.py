@@ -9,7 +9,7 @@ from bakery.host import process
 
 
 def revision(root: Path) -> str:
-    """The git commit of ``root`` in hex; "" where there is no git, no checkout or no commit yet."""
+    """Return the git commit of ``root`` in hex; "" without git, a checkout or a commit."""
     try:
         return process.output(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root).strip()
     except (BakeryError, OSError):
@@ -17,7 +17,7 @@ def revision(root: Path) -> str:
 
 
 def extract(root: Path, revision: str, folder: Path) -> None:
-    """The checkout ``root`` as it was committed in ``revision``, into a new folder. Raises InputError without it."""
+    """Write the files of a commit into a new folder. Raises InputError if ``root`` does not have that commit."""
     archive = folder.with_name(f"{folder.name}.tar")
     packed = ["git", "archive", "--format=tar", f"--output={archive}", "--end-of-options", revision]
     try:

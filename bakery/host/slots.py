@@ -1,7 +1,7 @@
-"""Slots: how many machines run at once on this machine, over all checkouts and processes of a user.
+"""Slots limit the machines that run at the same time on this computer, over all checkouts and processes of a user.
 
-Who wants cores and memory draws a ticket (a file it keeps locked, so that a dead process loses it) and waits until all
-tickets before it have been let in and what it wants is free: first come, first served, nobody starves.
+A process that needs cores and memory draws a ticket, a file that it keeps locked, so that a dead process loses it. It
+waits until all earlier tickets are inside and what it needs is free: first come, first served, without starvation.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bakery.host import locks
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
 
-MEMORY_SHARE = 0.8  # of this machine's memory is for machines
+MEMORY_SHARE = 0.8  # the part of this computer's memory that machines may use
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What machines may use at once."""
+    """What all machines may use at the same time."""
 
     cores: int
     memory_mb: int
@@ -39,7 +39,7 @@ class _Ticket:
 
 
 def capacity(settings: LocalSettings) -> Capacity:
-    """This machine's cores (or the setting ``slots``) and the greater part of its memory."""
+    """Return the cores of this computer (or the setting ``slots``) and the greater part of its memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
     return Capacity(settings.slots or len(os.sched_getaffinity(0)), int(memory * MEMORY_SHARE))
 
@@ -48,7 +48,8 @@ def capacity(settings: LocalSettings) -> Capacity:
 def take(cores: int, memory_mb: int, activity: Activity, limit: Capacity, folder: Path | None = None) -> Iterator[None]:
     """Wait for that many cores and that much memory, and hold them.
 
-    Who wants more than there is gets in alone. Says "waiting for a slot (2 ahead)" while it waits; raises Interrupted.
+    A request above the limit is lowered to it, so it runs alone. The phase is "waiting for a slot (2 ahead)" while it
+    waits. Raises Interrupted.
     """
     place = folder or paths.cache() / "slots"
     want = _Ticket(0, min(cores, limit.cores), min(memory_mb, limit.memory_mb))
@@ -64,7 +65,7 @@ def take(cores: int, memory_mb: int, activity: Activity, limit: Capacity, folder
 
 @contextmanager
 def _drawn(place: Path, want: _Ticket) -> Iterator[_Ticket]:
-    """A ticket with a number of its own, given back at the end."""
+    """Draw a ticket with an unused number, and delete it at the end."""
     with locks.hold(place / "lock", "drawing a ticket"):
         ticket = replace(want, number=max((number for number, _ in _files(place)), default=0) + 1)
         file = place / f"{ticket.number}.ticket"
@@ -72,7 +73,7 @@ def _drawn(place: Path, want: _Ticket) -> Iterator[_Ticket]:
         try:
             locks.try_lock(handle)
             _write(file, ticket)
-        except BaseException:  # a full disk: a ticket without content would stop all others
+        except BaseException:  # a full disk: a ticket without content would block all others
             file.unlink(missing_ok=True)
             os.close(handle)
             raise
@@ -85,7 +86,7 @@ def _drawn(place: Path, want: _Ticket) -> Iterator[_Ticket]:
 
 
 def _enter(place: Path, ticket: _Ticket, limit: Capacity) -> int | None:
-    """Let the ticket in, if it is its turn (None), or say how many are before it."""
+    """Let the ticket in and return None if it is its turn, else return how many are before it."""
     with locks.hold(place / "lock", "looking for a slot"):
         before = [other for other in _tickets(place) if other.number != ticket.number]
         inside = [other for other in before if other.inside]
@@ -99,8 +100,8 @@ def _enter(place: Path, ticket: _Ticket, limit: Capacity) -> int | None:
 
 
 def _tickets(place: Path) -> list[_Ticket]:
-    """The tickets whose owners live; what dead ones left is cleared."""
-    found = []
+    """Return the tickets of running processes, and delete the others."""
+    tickets = []
     for _number, file in _files(place):
         try:
             handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
@@ -110,10 +111,10 @@ def _tickets(place: Path) -> list[_Ticket]:
             if locks.try_lock(handle):
                 file.unlink(missing_ok=True)
             else:
-                found.append(_Ticket(**json.loads(os.pread(handle, 4096, 0))))
+                tickets.append(_Ticket(**json.loads(os.pread(handle, 4096, 0))))
         finally:
             os.close(handle)
-    return found
+    return tickets
 
 
 def _files(place: Path) -> list[tuple[int, Path]]:
@@ -121,6 +122,6 @@ def _files(place: Path) -> list[tuple[int, Path]]:
 
 
 def _write(file: Path, ticket: _Ticket) -> None:
-    """In place, since the lock is on this very file; readers hold the folder's lock."""
+    """Write in place, since the lock is on this file; readers hold the lock of the folder."""
     with file.open("r+b") as sink:
         sink.write(json.dumps(asdict(ticket)).encode().ljust(200))

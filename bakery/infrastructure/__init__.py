@@ -1,1 +1,1 @@
-"""Component resources of pulumi-gcp: all that the bakery needs on Google Cloud."""
+"""Component resources of pulumi-gcp: everything that the bakery needs on Google Cloud."""

@@ -1,4 +1,4 @@
-"""All components of a bakery on Google Cloud, put together."""
+"""All components of a bakery on Google Cloud."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bakery.settings import Settings
 
 @dataclass(frozen=True)
 class Infrastructure:
-    """What was declared; ``ready`` is what a bake has to wait for."""
+    """The declared components; ``ready`` are those that a bake must wait for."""
 
     network: Network
     storage: Storage
@@ -29,7 +29,7 @@ class Infrastructure:
 
     @property
     def ready(self) -> tuple[pulumi.Resource, ...]:
-        """The components that must be there before the first bake."""
+        """The components that must exist before the first bake."""
         return (self.network, self.storage, self.accounts, self.results, self.grants)
 
 

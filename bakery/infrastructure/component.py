@@ -1,33 +1,35 @@
-"""What all components share: their name in Pulumi, their parent, and waiting for the services."""
+"""The base class of all components: their type in Pulumi, the parent of their resources, and their dependencies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from bakery.settings import GoogleSettings
 
-# What holds things stays in the region where it was made: moving it means deleting it, which Google refuses when its
-# grants are gone already.
+# A resource with content stays in the region where it was created: moving it means deleting it, which Google refuses if
+# its grants were deleted before.
 STAYS = ("location",)
 
 
 class Component(pulumi.ComponentResource):
-    """A component resource of the bakery; its type is ``bakery:google:<class name>``."""
+    """A component resource of the bakery; its type is ``bakery:google:<class name>``.
 
-    def __init__(
-        self,
-        name: str,
-        google: GoogleSettings,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(f"bakery:google:{type(self).__name__}", name, None, opts)
+    All of its resources are created after those in ``after``.
+    """
+
+    def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:
+        super().__init__(f"bakery:google:{type(self).__name__}", name)
         self.google = google
         self.after = tuple(after)
+        self.register_outputs(dict(self.declare(name)))
 
-    def below(self, *more: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
-        """Options of a resource in this component: its child, made after the services and ``more``; and others."""
-        return pulumi.ResourceOptions(parent=self, depends_on=[*self.after, *more], **options)
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare the resources of the component, whose names start with ``name``, and return its outputs."""
+        raise NotImplementedError
+
+    def below(self, **options: Any) -> pulumi.ResourceOptions:
+        """Return the options of a resource in this component: parent, dependencies, and ``options``."""
+        return pulumi.ResourceOptions(parent=self, depends_on=list(self.after), **options)

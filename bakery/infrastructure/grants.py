@@ -1,7 +1,7 @@
-"""Who may do what, as data: one account a duty, each grant at the narrowest resource that has it, with its reason.
+"""All grants, as data: one account for each duty, each role on the narrowest resource that has it, with the reason.
 
-The table in ``docs/google.md`` is rendered from here, and a test holds both together. There are no keys: Cloud Build,
-Compute Engine and (for the deploy account) workload identity hand out short-lived credentials.
+The table in ``docs/google.md`` is rendered from here, and a test compares both. There are no keys: Cloud Build, Compute
+Engine and (for the deploy account) workload identity issue short-lived credentials.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class On(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """An IAM condition: a title and a CEL expression; ``{project}`` and ``{bucket}`` are filled in."""
+    """An IAM condition: a title and a CEL expression, in which ``{bucket}`` is replaced."""
 
     title: str
     expression: str
@@ -47,7 +47,7 @@ class Grant:
 SSH_ONLY = Condition("only ssh", "destination.port == 22")
 RUNS_ONLY = Condition("only results", 'resource.name.startsWith("projects/_/buckets/{bucket}/objects/runs/")')
 
-# Custom roles: what googlecompute of Packer, and what the library and the test clusters really call, and nothing else.
+# Custom roles: exactly the permissions that Packer's googlecompute, the library and the test clusters use.
 BAKER = (
     "compute.disks.create",
     "compute.disks.delete",
@@ -57,7 +57,7 @@ BAKER = (
     "compute.disks.useReadOnly",
     "compute.globalOperations.get",
     "compute.images.create",
-    "compute.images.deprecate",  # the plugin sets the state of each new image, even to what it is
+    "compute.images.deprecate",  # the plugin sets the state of each new image, even if it does not change
     "compute.images.get",
     "compute.images.getFromFamily",
     "compute.images.setLabels",
@@ -113,7 +113,7 @@ CUSTOM_ROLES = {
     "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
     "bakeryReader": ("Image Bakery: reads images", READER),
     "bakeryLibrarian": ("Image Bakery: reads, promotes, shares and prunes images", LIBRARIAN),
-    "bakeryTester": ("Image Bakery: makes and ends test clusters, takes away what builds left", TESTER),
+    "bakeryTester": ("Image Bakery: makes and ends test clusters, clears what builds left", TESTER),
 }
 
 GRANTS: tuple[Grant, ...] = (
@@ -125,20 +125,20 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.BAKE, "roles/iam.serviceAccountUser", On.ACCOUNT, "gives the machine its account", Duty.MACHINE),
     Grant(Duty.BAKE, "roles/storage.objectViewer", On.BUCKET, "reads the source of the build", Bucket.SOURCES),
     Grant(Duty.BAKE, "roles/storage.objectUser", On.BUCKET, "Cloud Build writes the log", Bucket.LOGS),
-    Grant(Duty.BAKE, "roles/storage.legacyBucketReader", On.BUCKET, "Cloud Build looks at the bucket", Bucket.LOGS),
+    Grant(Duty.BAKE, "roles/storage.legacyBucketReader", On.BUCKET, "Cloud Build reads its metadata", Bucket.LOGS),
     Grant(Duty.MACHINE, "roles/storage.objectViewer", On.BUCKET, "reads licensed sources", Bucket.ARTIFACTS),
     Grant(Duty.MACHINE, "roles/storage.objectUser", On.BUCKET, "Spack's binary packages", Bucket.SPACK_CACHE),
     Grant(Duty.TEST, "roles/storage.objectUser", On.BUCKET, "workspace in, results out", Bucket.ARTIFACTS, RUNS_ONLY),
     Grant(Duty.TRIGGER, "roles/cloudbuild.builds.editor", On.PROJECT, "submits the bake"),
     Grant(Duty.TRIGGER, "roles/logging.logWriter", On.PROJECT, "writes its own log"),
-    Grant(Duty.TRIGGER, "bakeryReader", On.PROJECT, "looks for an image that is there already"),
+    Grant(Duty.TRIGGER, "bakeryReader", On.PROJECT, "looks for an existing image"),
     Grant(Duty.TRIGGER, "roles/iam.serviceAccountUser", On.ACCOUNT, "the bake runs as this account", Duty.BAKE),
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "uploads the source of the bake", Bucket.SOURCES),
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "keeps an image's manifest", Bucket.ARTIFACTS),
     Grant(Duty.TRIGGER, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),
     Grant(Duty.TRIGGER, "roles/artifactregistry.reader", On.REPOSITORY, "pulls the builder image"),
     Grant(Duty.TRIGGER, "roles/cloudbuild.readTokenAccessor", On.CONNECTION, "fetches from a repository"),
-    Grant(Duty.TRIGGER, "roles/pubsub.publisher", On.TOPIC, "tells what was baked"),
+    Grant(Duty.TRIGGER, "roles/pubsub.publisher", On.TOPIC, "reports what was baked"),
     Grant(Duty.DEPLOY, "roles/cloudbuild.builds.editor", On.PROJECT, "submits and cancels bakes"),
     Grant(Duty.DEPLOY, "bakeryLibrarian", On.PROJECT, "promotes, deprecates, shares and prunes images"),
     Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, "makes and ends test clusters, clears what builds left"),
@@ -149,12 +149,12 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.DEPLOY, "roles/storage.objectUser", On.BUCKET, "test workspaces, results, manifests", Bucket.ARTIFACTS),
     Grant(Duty.DEPLOY, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),
     Grant(Duty.DEPLOY, "roles/bigquery.dataEditor", On.DATASET, "stores the results of Fluid-Runs"),
-    Grant(Duty.DEPLOY, "roles/pubsub.publisher", On.TOPIC, "tells what was baked, tested, promoted"),
+    Grant(Duty.DEPLOY, "roles/pubsub.publisher", On.TOPIC, "reports what was baked, tested, promoted"),
 )
 
 
 def tables() -> str:
-    """Both tables of ``docs/google.md``: who may do what, and what the custom roles hold; Markdown."""
+    """Return both tables of ``docs/google.md`` as Markdown: the grants, and the permissions of the custom roles."""
     lines = ["| account | role | on | why |", "|---|---|---|---|"]
     lines += [f"| `bakery-{one.duty}` | `{one.role}` | {_where(one)} | {one.why} |" for one in GRANTS]
     lines += ["", "| custom role | permissions |", "|---|---|"]

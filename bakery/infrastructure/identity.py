@@ -1,4 +1,4 @@
-"""The service accounts and what each may do: :mod:`bakery.infrastructure.grants` as resources."""
+"""The service accounts and their roles: :mod:`bakery.infrastructure.grants` as resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakery.settings import GoogleSettings
 from bakery.settings.google import Bucket, Duty, account_id
 
 DESCRIPTIONS: Mapping[Duty, str] = {
-    Duty.BUILDER: "builds the builder image, when somebody asks for it",
+    Duty.BUILDER: "builds the builder image, when a user starts that build",
     Duty.BAKE: "runs the builds that bake images",
     Duty.MACHINE: "the machine that is baked: recipes' scripts run as it",
     Duty.TEST: "the machines of test clusters",
@@ -24,18 +24,12 @@ DESCRIPTIONS: Mapping[Duty, str] = {
 
 
 class Accounts(Component):
-    """One service account a duty, but for those that the settings give. ``emails`` by duty."""
+    """One service account for each duty, created or given. ``emails`` has all addresses."""
 
-    def __init__(
-        self,
-        name: str,
-        google: GoogleSettings,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(name, google, after, opts)
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare the accounts."""
         self.emails: dict[Duty, pulumi.Output[str]] = {duty: self._account(name, duty) for duty in Duty}
-        self.register_outputs({duty.value: email for duty, email in self.emails.items()})
+        return {duty.value: email for duty, email in self.emails.items()}
 
     def _account(self, name: str, duty: Duty) -> pulumi.Output[str]:
         if self.google.accounts.get(duty):
@@ -53,7 +47,7 @@ class Accounts(Component):
 
 @dataclass(frozen=True)
 class Targets:
-    """What roles are granted on."""
+    """The resources that roles are granted on."""
 
     emails: Mapping[Duty, pulumi.Input[str]]
     buckets: Mapping[Bucket, pulumi.Input[str]]
@@ -63,7 +57,7 @@ class Targets:
 
 
 class Grants(Component):
-    """All grants of the table, each on its own resource: none takes away what others granted there."""
+    """All grants of the table, each as a separate resource that does not affect other grants on the same target."""
 
     def __init__(
         self,
@@ -71,14 +65,16 @@ class Grants(Component):
         google: GoogleSettings,
         targets: Targets,
         after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(name, google, after, opts)
         self.targets = targets
+        super().__init__(name, google, after)
+
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare the custom roles and the grants."""
         self.roles = {role: self._custom_role(name, role) for role in CUSTOM_ROLES}
         for grant in GRANTS:
             self._grant(f"{name}-{_slug(grant)}", grant)
-        self.register_outputs({})
+        return {}
 
     def _custom_role(self, name: str, role: str) -> projects.IAMCustomRole:
         title, permissions = CUSTOM_ROLES[role]

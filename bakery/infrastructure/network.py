@@ -1,14 +1,13 @@
-"""The network of imaging and test machines: no external addresses, ssh from IAP only, Cloud NAT for the way out."""
+"""The network of imaging and test machines: no external addresses, ssh only from IAP, outgoing traffic by Cloud NAT."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pulumi
 from pulumi_gcp import compute
 
 from bakery.infrastructure.component import Component
-from bakery.settings import GoogleSettings
 from bakery.settings.google import NETWORK, SSH_TAG, TEST_TAG
 
 RANGE = "10.64.0.0/20"
@@ -16,25 +15,15 @@ IAP_RANGE = "35.235.240.0/20"  # source: IAP's documentation, "Using TCP forward
 
 
 class Network(Component):
-    """A network of its own, or nothing when the settings name a subnetwork. ``subnetwork`` is its path."""
+    """The network of the bakery. ``subnetwork`` is the path of the created or given subnetwork."""
 
-    subnetwork: pulumi.Output[str]
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare the network unless the settings name a subnetwork."""
+        given = self.google.subnetwork
+        self.subnetwork = pulumi.Output.from_input(given) if given else self._subnetwork(name)
+        return {"subnetwork": self.subnetwork}
 
-    def __init__(
-        self,
-        name: str,
-        google: GoogleSettings,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(name, google, after, opts)
-        if google.subnetwork:
-            self.subnetwork = pulumi.Output.from_input(google.subnetwork)
-        else:
-            self.subnetwork = self._make(name)
-        self.register_outputs({"subnetwork": self.subnetwork})
-
-    def _make(self, name: str) -> pulumi.Output[str]:
+    def _subnetwork(self, name: str) -> pulumi.Output[str]:
         project, region = self.google.project, self.google.region
         network = self.google.network or self._network(name)
         subnetwork = compute.Subnetwork(

@@ -1,21 +1,20 @@
-"""Where results go: the ``app_runs`` table with rcc-run's schema, and the topic of the bakery's events."""
+"""The resources for results: the ``app_runs`` table with rcc-run's schema, and the topic of the bakery's events."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pulumi
 from pulumi_gcp import bigquery, pubsub
 
 from bakery.infrastructure.component import STAYS, Component
 from bakery.results.app_runs import APP_RUNS
-from bakery.settings import GoogleSettings
 from bakery.settings.google import DATASET, TABLE, TOPIC
 
 
 def table_schema() -> str:
-    """The columns of ``app_runs`` as BigQuery takes them, as JSON text."""
+    """Return the columns of ``app_runs`` as BigQuery's JSON."""
     columns = [
         {"name": field.name, "type": field.type, "mode": "REQUIRED" if field.required else "NULLABLE"}
         for field in APP_RUNS
@@ -24,22 +23,16 @@ def table_schema() -> str:
 
 
 class Results(Component):
-    """The dataset, its table (partitioned by month of ``datetime``) and the topic, but for those that are given."""
+    """The dataset, its table (partitioned by month of ``datetime``) and the topic, except those in the settings."""
 
-    def __init__(
-        self,
-        name: str,
-        google: GoogleSettings,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(name, google, after, opts)
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare dataset, table and topic."""
         self.dataset = self._dataset(name)
         self.topic = self._topic(name)
-        self.register_outputs({"dataset": self.dataset, "topic": self.topic})
+        return {"dataset": self.dataset, "topic": self.topic}
 
     def _dataset(self, name: str) -> pulumi.Output[str]:
-        """The dataset's id; the table is made in it."""
+        """Return the id of the dataset, and declare the table in it."""
         google = self.google
         if google.table:
             return pulumi.Output.from_input(google.table.partition(".")[0])
@@ -65,8 +58,8 @@ class Results(Component):
             time_partitioning=bigquery.TableTimePartitioningArgs(type="MONTH", field="datetime"),
             clusterings=["command_group"],
             deletion_protection=True,
-            # One of another project is made beside the old one, which is kept. By itself the provider has the old one
-            # deleted first.
+            # After a change of the project the new table is created first, and the old one is kept; the provider's
+            # default is to delete it first.
             opts=self.below(delete_before_replace=False),
         )
         return dataset.dataset_id
@@ -75,7 +68,7 @@ class Results(Component):
         google = self.google
         if google.topic:
             return pulumi.Output.from_input(google.topic)
-        made = pubsub.Topic(
+        topic = pubsub.Topic(
             f"{name}-events",
             project=google.project,
             name=TOPIC,
@@ -83,4 +76,4 @@ class Results(Component):
             kms_key_name=google.kms_key or None,
             opts=self.below(),
         )
-        return made.name
+        return topic.name

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 from pulumi_gcp import projects
 
 from bakery.infrastructure.component import Component
-from bakery.settings import GoogleSettings
 
 SERVICES = (
     "artifactregistry",
@@ -23,18 +24,18 @@ SERVICES = (
 
 
 class Services(Component):
-    """Enables the services; they stay enabled after a destroy, as others in the project may use them."""
+    """The services, which stay enabled after a destroy, since other programs in the project may use them."""
 
-    def __init__(self, name: str, google: GoogleSettings, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(name, google, opts=opts)
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare that the services are enabled."""
         self.enabled = [
             projects.Service(
                 f"{name}-{service}",
-                project=google.project,
+                project=self.google.project,
                 service=f"{service}.googleapis.com",
                 disable_on_destroy=False,
                 opts=self.below(),
             )
             for service in SERVICES
         ]
-        self.register_outputs({})
+        return {}

@@ -1,40 +1,33 @@
-"""Buckets and the registry: uniform access, no public access, versions, and rules that take old things away."""
+"""Buckets and the registry: uniform access, no public access, versions, and rules that delete old objects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pulumi
 from pulumi_gcp import artifactregistry, storage
 
 from bakery.infrastructure.component import STAYS, Component
-from bakery.settings import GoogleSettings
 from bakery.settings.google import REPOSITORY, Bucket
 
-KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: for ever
+KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: always
 OLD_VERSION_DAYS = 30
 
 
 class Storage(Component):
-    """The buckets and the repository of the builder image, but for those that the settings give; all by name."""
+    """The buckets and the repository of the builder image, created or given; ``buckets`` has all names."""
 
-    def __init__(
-        self,
-        name: str,
-        google: GoogleSettings,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(name, google, after, opts)
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare the buckets and the repository."""
         self.buckets: dict[Bucket, pulumi.Output[str]] = {purpose: self._bucket(name, purpose) for purpose in Bucket}
         self.repository = self._repository(name)
-        self.register_outputs({purpose.value: bucket for purpose, bucket in self.buckets.items()})
+        return {purpose.value: bucket for purpose, bucket in self.buckets.items()}
 
     def _repository(self, name: str) -> pulumi.Output[str]:
         google = self.google
         if google.registry:
             return pulumi.Output.from_input(google.registry)
-        made = artifactregistry.Repository(
+        repository = artifactregistry.Repository(
             f"{name}-repository",
             project=google.project,
             location=google.region,
@@ -43,17 +36,17 @@ class Storage(Component):
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,
             docker_config=artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
-            # Another key makes another repository of the same name, so this one has to be gone before.
+            # A changed key replaces the repository by one with the same name, so the old one must be deleted first.
             opts=self.below(delete_before_replace=True),
         )
-        return made.repository_id
+        return repository.repository_id
 
     def _bucket(self, name: str, purpose: Bucket) -> pulumi.Output[str]:
         bucket_name = self.google.bucket(purpose)
         if self.google.buckets.get(purpose):
             return pulumi.Output.from_input(bucket_name)
         key = self.google.kms_key
-        made = storage.Bucket(
+        bucket = storage.Bucket(
             f"{name}-{purpose}",
             name=bucket_name,
             project=self.google.project,
@@ -64,11 +57,11 @@ class Storage(Component):
             lifecycle_rules=_lifecycle(purpose),
             encryption=storage.BucketEncryptionArgs(default_kms_key_name=key) if key else None,
             labels={"bakery": purpose.value},
-            # One of another project is made beside the old one, which is kept while it holds something. By itself the
-            # provider has what is given a name deleted first.
+            # After a change of the project the new bucket is created first, and the old one is kept unless it is empty.
+            # The provider's default for a resource with a given name is to delete it first.
             opts=self.below(ignore_changes=list(STAYS), delete_before_replace=False),
         )
-        return made.name
+        return bucket.name
 
 
 def _lifecycle(purpose: Bucket) -> list[storage.BucketLifecycleRuleArgs]:

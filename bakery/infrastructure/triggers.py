@@ -1,7 +1,7 @@
-"""Cloud Build triggers: one for each variant, one on a schedule for newer base images, one for a pull request.
+"""Cloud Build triggers: one for each variant, one for pull requests, and a scheduled one for newer base images.
 
-Each starts the builder image with the ``bakery`` command. The bake itself is a build of its own, submitted by that
-command with the plan's names and digest, so a trigger, a colleague and ``pulumi up`` join and adopt each other's bakes.
+Each starts the builder image with the ``bakery`` command. The bake is a separate build, which that command submits with
+the plan's names and digest, so a trigger, a colleague and ``pulumi up`` join and adopt each other's bakes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from bakery.settings import GoogleSettings, Settings
 from bakery.settings.google import LONGEST_BUILD, Duty
 
 BUILDER_TAG = "0.1.0"
-MARGIN_SECONDS = 3600  # of a trigger's build, beyond those of the bakes that it waits for
-MOST = 300  # triggers of a project: https://cloud.google.com/build/quotas
+MARGIN_SECONDS = 3600  # of a trigger's build, in addition to the bakes that it waits for
+MOST = 300  # triggers in a project: https://cloud.google.com/build/quotas
 
 
 def builder_image(google: GoogleSettings) -> str:
-    """The builder image, in the registry that is given or made."""
+    """Return the builder image, in the given or created registry."""
     return f"{google.region}-docker.pkg.dev/{google.project}/{google.registry_id}/bakery:{BUILDER_TAG}"
 
 
 class Triggers(Component):
-    """The triggers of a plan; none when the settings name no repository."""
+    """The triggers of a plan; none if the settings name no repository."""
 
     def __init__(
         self,
@@ -38,26 +38,28 @@ class Triggers(Component):
         settings: Settings,
         plan: Plan,
         after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(name, settings.google, after, opts)
         self.settings = settings
-        self.account = f"projects/{settings.google.project}/serviceAccounts/{settings.google.account(Duty.TRIGGER)}"
+        self.plan = plan
         self.triggers: list[cloudbuild.Trigger] = []
-        if settings.google.repository:
-            images = {image.family: image for image in plan.images}
-            self.triggers = [self._image(name, image, images) for image in plan.images]
+        super().__init__(name, settings.google, after)
+
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare the triggers; warn if they are more than Cloud Build allows."""
+        if self.google.repository:
+            images = {image.family: image for image in self.plan.images}
+            self.triggers = [self._image(name, image, images) for image in self.plan.images]
             self.triggers += [self._preview(name), self._schedule(name)]
         if len(self.triggers) > MOST:
-            text = f"{len(self.triggers)} triggers are wanted, and Cloud Build has {MOST} for a project: leave"
+            text = f"{len(self.triggers)} triggers are needed, and Cloud Build allows {MOST} for a project; leave"
             pulumi.log.warn(f"{text} google.repository empty and let CI run pulumi up, or select packages", self)
-        self.register_outputs({})
+        return {}
 
     def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> cloudbuild.Trigger:
         return self._trigger(
             f"{name}-bake-{image.family}",
-            trigger_name=f"bake-{image.family}",  # whatever the family is called, no other trigger is called so
-            description=f"Bakes {image.family} when {image.package} or what it stands on changes",
+            trigger_name=f"bake-{image.family}",  # no other trigger has such a name, for every name of a family
+            description=f"Bakes {image.family} when {image.package} or a package below it changes",
             command=["bake", image.family],
             timeout=_seconds(image, images),
             included_files=list(watched(image, images, self.settings)),
@@ -127,22 +129,22 @@ class Triggers(Component):
             timeout=f"{timeout}s",
             options=cloudbuild.TriggerBuildOptionsArgs(logging="CLOUD_LOGGING_ONLY"),
         )
-        made: cloudbuild.Trigger = cloudbuild.Trigger(
+        trigger: cloudbuild.Trigger = cloudbuild.Trigger(
             resource,
             project=self.google.project,
             location=_location(self.google),
             name=trigger_name,
             description=description,
-            service_account=self.account,
+            service_account=f"projects/{self.google.project}/serviceAccounts/{self.google.account(Duty.TRIGGER)}",
             build=build,
             tags=["bakery"],
             opts=self.below(),
             **more,
         )
-        return made
+        return trigger
 
     def _event(self, *, pull_request: bool) -> dict[str, Any]:
-        """The event of a trigger, for a GitHub repository (``owner/name``) or a second-generation one (its path)."""
+        """Return the event of a trigger, for a GitHub (``owner/name``) or second-generation repository (a path)."""
         branch = f"^{re.escape(self.google.branch)}$"
         if self.google.connection:
             event = cloudbuild.TriggerRepositoryEventConfigArgs(
@@ -162,16 +164,16 @@ class Triggers(Component):
 
 
 def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
-    """How long the bakes of an image and of all that it stands on may take, one after the other."""
+    """Return how long the bakes of an image and its ancestors may take, one after the other."""
     return min(MARGIN_SECONDS + sum(one.timeout for one in lineage(image, images)), LONGEST_BUILD)
 
 
 def _location(google: GoogleSettings) -> str:
-    """Where the triggers are: a second-generation repository is only seen by those of its own region."""
+    """Return the region of the triggers: a second-generation repository works only with those of its own region."""
     return google.connection.location if google.connection else google.region
 
 
-# A stranger's pull request runs nothing here until somebody with write access says so.
+# A stranger's pull request starts no trigger until a user with write access allows it.
 COMMENT = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
 
 

@@ -15,7 +15,6 @@ from bakery.lock.model import LockedBase
 from bakery.settings import GoogleSettings
 
 # What a family of Google's public Debian images is made from locally.
-DEBIAN = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}
 PROJECT = "debian-cloud"
 TIMEOUT_SECONDS = 30
 _DATE = re.compile(r"(?m)^Date: (.+)$")
@@ -33,7 +32,7 @@ class DebianArchive:
 
     def resolve(self, family: str, project: str) -> LockedBase:
         """The release as it is now. Raises InputError for another family, Uncertain when the mirror does not answer."""
-        suite = DEBIAN.get(family) if project == PROJECT else None
+        suite = mirror.RELEASES.get(family) if project == PROJECT else None
         if suite is None:
             raise InputError([_no_base(family, project)])
         sources = mirror.for_suite(suite, self.configured, mirror.read(), mirror.codename())
@@ -71,7 +70,7 @@ class ComputeEngineFamilies:
 
 
 def _no_base(family: str, project: str) -> Problem:
-    hint = f"locally there are {', '.join(DEBIAN)} of {PROJECT}; bake this image on Google Cloud"
+    hint = f"locally there are {', '.join(mirror.RELEASES)} of {PROJECT}; bake this image on Google Cloud"
     return Problem("bakery.lock", 1, f"there is no local base image for {project}/{family}", hint)
 
 

@@ -1,7 +1,7 @@
-"""Base images: a Debian release made with mmdebstrap, once, and shared by all checkouts of a user.
+"""Base images: a Debian release, created once with mmdebstrap and shared by all checkouts of a user.
 
-The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (boots with GRUB on its own), ``vmlinuz`` and
-``initrd.img`` (handed to QEMU, which saves the boot loader's seconds). The key is a digest of all that goes in.
+The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (which also boots on its own, with GRUB), ``vmlinuz``
+and ``initrd.img`` (which QEMU loads, to save the boot loader's seconds). The key is a digest of all inputs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from bakery.settings import LocalSettings
 FILES = Path(__file__).with_name("files")
 LABEL = "bakery-root"
 OLD = 30 * 86400  # seconds
-RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
 PACKAGES = (
     *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
     *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
@@ -48,26 +47,26 @@ BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
 @dataclass(frozen=True)
 class Bootable:
-    """A disk image that machines boot from, and its kernel, which saves the boot loader's seconds."""
+    """A disk image that machines boot from, and its kernel for QEMU."""
 
     disk: Path
     boot: BootFiles
 
 
 def release(base: Base) -> str:
-    """The Debian release of an external base image's family (``debian-12`` or ``bookworm``); raises BakeFailed."""
-    match = re.match(r"debian-(\d+)", base.family)
-    found = RELEASES.get(match[1]) if match else base.family.removeprefix("debian-")
-    if found is None or found not in RELEASES.values():
+    """Return the Debian release of a base image's family (``debian-12`` or ``bookworm``). Raises BakeFailed."""
+    match = re.match(r"debian-\d+", base.family)
+    suite = mirror.RELEASES.get(match[0]) if match else base.family.removeprefix("debian-")
+    if suite is None or suite not in mirror.RELEASES.values():
         raise BakeFailed(
             f"the local oven can't make the base image {base.family}",
-            hint=f"it makes Debian ({', '.join(f'debian-{number}' for number in RELEASES)}); bake others in the cloud",
+            hint=f"use one that it makes ({', '.join(mirror.RELEASES)}), or bake on Google Cloud",
         )
-    return found
+    return suite
 
 
 def key(base: Base, settings: LocalSettings) -> str:
-    """The content key of a base image: release, locked identity, packages, size, and the files of this folder."""
+    """Return the digest of a base image's inputs: release, locked identity, packages, size and files."""
     files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in ("finish.sh", "apply.sh"))
     content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
     parts = [release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS, content]
@@ -80,9 +79,9 @@ def _sha256(file: Path) -> str:
 
 
 def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> Bootable:
-    """The base image, made when it is not there; one maker at a time.
+    """Return the base image; create it if it does not exist, one process at a time.
 
-    Raises BakeFailed for a release nobody can make, InfrastructureFailed, MissingTool, Interrupted.
+    Raises BakeFailed for a release that can't be made, InfrastructureFailed, MissingTool and Interrupted.
     """
     folder = paths.cache() / "bases" / key(base, settings)
     if not folder.exists():
@@ -96,7 +95,7 @@ def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> B
                 activity.say(f"making the base image {base.family}")
                 _make(folder, base, settings, activity, log)
     with suppress(OSError):
-        os.utime(folder)  # when it was used last
+        os.utime(folder)  # the time of its last use
     return Bootable(folder / "disk.qcow2", BootFiles(folder / "vmlinuz", folder / "initrd.img", f"root=LABEL={LABEL}"))
 
 
@@ -104,12 +103,12 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
     for tool, package in TOOLS.items():
         process.find_tool(tool, f"run: sudo apt-get install {package}")
     if not BOOT_SECTOR.exists():
-        raise MissingTool(f"{BOOT_SECTOR} is not there", hint="run: sudo apt-get install grub-pc-bin")
+        raise MissingTool(f"{BOOT_SECTOR} does not exist", hint="run: sudo apt-get install grub-pc-bin")
     clear_scratch(folder.parent)
     clear_old(folder.parent, time.time())
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
-        # Below /tmp and open, hooks too: without root, mmdebstrap's root is another user of the host, who can't enter a
-        # home or read what only its owner may. Sticky, so that nobody else puts hooks of theirs in the place of these.
+        # Below /tmp and readable by all, the hooks as well: without root, mmdebstrap runs as another user of the host,
+        # who can't enter home folders or read private files. Sticky, so that other users can't replace the hooks.
         scratch = Path(place)
         scratch.chmod(0o1777)
         _open_copy(FILES, scratch / FILES.name)
@@ -133,14 +132,14 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
 
 
 def _open_copy(source: Path, target: Path) -> None:
-    """A copy of which everybody may do what the owner may, but write."""
+    """Copy a folder so that all users have the owner's permissions, except to write."""
     shutil.copytree(source, target)
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
 def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
-    """Run mmdebstrap; its last hook writes disk.raw, boot.img, core.img, vmlinuz and initrd.img into ``scratch``."""
+    """Run mmdebstrap; its last hook writes disk.raw, boot.img, core.img, vmlinuz and initrd.img to ``scratch``."""
     suite = release(base)
     sources = mirror.for_suite(suite, settings.mirror, mirror.read(), mirror.codename())
     size = settings.disk_gb << 30
@@ -169,24 +168,25 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
             tail=error.tail,
             log=log,
             replay=error.replay,
-            hint=error.hint or "was it a download: check that this machine reaches its Debian mirror (apt-get update)",
+            hint=error.hint
+            or "if a download failed, check that this machine reaches its Debian mirror (apt-get update)",
         ) from error
 
 
 def clear_old(bases: Path, now: float) -> list[Path]:
-    """Take away base images that no bake began with for a month, ``now`` in seconds; returns what was taken away."""
+    """Delete base images that no bake has used for a month (``now`` is in seconds), and return their folders."""
     gone = []
     for folder in bases.glob("[!.]*"):
         with suppress(OSError):
             if folder.is_dir() and folder.stat().st_mtime < now - OLD:
-                half = folder.rename(hidden_beside(folder))  # no bake can begin with a part of it
+                half = folder.rename(hidden_beside(folder))  # no bake can start from a part of it
                 shutil.rmtree(half, ignore_errors=True)
                 gone.append(folder)
     return gone
 
 
 def clear_scratch(bases: Path) -> list[Path]:
-    """Take away half-made base images whose makers are gone; returns what was taken away."""
+    """Delete incomplete base images whose makers have ended, and return their folders."""
     gone = []
     for half in bases.glob(".*"):
         if half.is_dir() and locks.deserted(half):

@@ -1,8 +1,8 @@
 """The first MiB of a base image's disk: a DOS label with one partition, and GRUB before it.
 
-GRUB's ``boot.img`` is a sector that loads the sectors after it (``core.img``); this needs no grub-install and no loop
-device. Formats: Intel's DOS partition table; the fields of ``boot.img`` and of the block list that ends ``core.img``'s
-first sector stand in GRUB's include/grub/i386/pc/boot.h, and their defaults fit a core.img at sector 1.
+GRUB's ``boot.img`` is a sector that loads the sectors after it (``core.img``), so no grub-install and no loop device is
+needed. Formats: Intel's DOS partition table; the fields of ``boot.img``, and of the block list at the end of
+``core.img``'s first sector, are in GRUB's include/grub/i386/pc/boot.h. Their defaults fit a core.img at sector 1.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from pathlib import Path
 
 SECTOR = 512
 OFFSET = 1 << 20  # the file system starts here
-BOOT_CODE = 440  # bytes of the first sector that are the boot loader's
+BOOT_CODE = 440  # bytes of the first sector that belong to the boot loader
 LINUX = 0x83
 ACTIVE = 0x80
 NO_CHS = b"\xfe\xff\xff"
 
 
 def label(boot: bytes, first: int, sectors: int, identity: int) -> bytes:
-    """The first sector: boot code, disk identity, one active Linux partition of ``sectors`` from sector ``first``."""
+    """Return the first sector: boot code, disk identity, an active Linux partition of ``sectors`` from ``first``."""
     entry = struct.pack("<B3sB3sII", ACTIVE, NO_CHS, LINUX, NO_CHS, first, sectors)
     return boot[:BOOT_CODE] + struct.pack("<IH", identity, 0) + entry + bytes(48) + b"\x55\xaa"
 
 
 def make_bootable(raw: Path, boot: bytes, core: bytes, identity: int) -> None:
-    """Write label and boot loader into a raw disk image whose file system stands at OFFSET."""
+    """Write label and boot loader into a raw disk image whose file system is at OFFSET."""
     if len(core) > OFFSET - SECTOR:
         raise ValueError(f"GRUB's core.img has {len(core)} bytes and does not fit before the file system")
     sectors = (raw.stat().st_size - OFFSET) // SECTOR

@@ -1,4 +1,4 @@
-"""The machine of a failed bake, up again so that somebody can look into it."""
+"""Boots the machine of a failed bake again, so that a user can examine it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bakery.ovens.local.template import BakeMachine
 
 
 def boot(machine: BakeMachine, disk: Path, user: str) -> tuple[int, str]:
-    """Boot the failed disk in a machine that outlives this process; its process id, and the command that logs in.
+    """Boot the failed disk in a machine that outlives this process; return its process id and the command to log in.
 
-    It has the same seed disk, so the bake's throw-away key still opens it.
+    It has the same seed disk, so the temporary key of the bake still works.
     """
     port = qemu.free_ports(1)[0]
     pid_file = machine.work / "machine.pid"

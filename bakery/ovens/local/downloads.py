@@ -1,7 +1,7 @@
-"""What a recipe downloads from the machine that bakes (``spack.lock``) is kept beside the image.
+"""Keeps the files that a recipe downloads from the machine that bakes (``spack.lock``) with the image.
 
-The template says what that is: its ``file`` provisioners with ``"direction": "download"``. Where they write to, the
-workspace, is gone after the bake.
+They are named by the template's ``file`` provisioners with ``"direction": "download"``, which write to the workspace,
+a folder that is deleted after the bake.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from bakery.recipe.model import Json
 
 
 def keep(template: Json, variables: Mapping[str, str], workspace: Path, folder: Path) -> None:
-    """Copy the files that were downloaded into ``folder``; what an earlier bake of the image left there goes.
+    """Copy the downloaded files into ``folder``, in place of those of an earlier bake of the image.
 
-    Raises InfrastructureFailed when they can't be written.
+    Raises InfrastructureFailed if they can't be written.
     """
-    there = [workspace / path for path in downloaded_paths(template, variables) if (workspace / path).is_file()]
+    downloaded = [workspace / path for path in downloaded_paths(template, variables) if (workspace / path).is_file()]
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        for file in there:
+        for file in downloaded:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, folder / file.name)
     except OSError as error:
-        raise InfrastructureFailed(f"{folder} can't be written: {error.strerror}", hint="is the disk full?") from error
+        raise InfrastructureFailed(
+            f"{folder} can't be written: {error.strerror}", hint="check the free space of the disk"
+        ) from error

@@ -1,8 +1,7 @@
-"""Folders and archives of this computer that the Spack settings name, as a machine that bakes here can reach them.
+"""Serves the folders and archives of this computer that the Spack settings name to a machine that bakes here.
 
-A machine has no way to this computer's files. So they are served over HTTP while the bake lasts: on the loopback
-address, which QEMU's network shows its machines as 10.0.2.2, below a path that nobody can guess. The cache may be
-written to (PUT), everything else is only read.
+A machine can't access this computer's files, so they are served over HTTP for the duration of the bake: on the loopback
+address, which is 10.0.2.2 on QEMU's network, below a path that can't be guessed. Only the cache can be written (PUT).
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ HOST = "10.0.2.2"
 SOURCES = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
 MIRROR, CACHE, KEY = "spack_mirror", "spack_cache", "spack_cache_key"
 CHUNK = 1 << 20
-PACK_SECONDS = 1800.0  # a folder may hold what Spack installed there
+PACK_SECONDS = 1800.0  # a folder may contain what Spack installed there
 
 
 def path_of(value: str) -> Path | None:
-    """The path on this computer that a setting names; None for an address."""
+    """Return the path on this computer that a setting names; None for an address."""
     text = value.removeprefix("file://")
     return Path(text).expanduser() if text.startswith(("/", "~")) else None
 
 
 @contextmanager
 def shared(variables: Mapping[str, str], work: Path) -> Iterator[Mapping[str, str]]:
-    """The Packer variables with addresses in place of paths of this computer, good until the end of the block.
+    """Yield the Packer variables with addresses, valid inside the block, in place of paths of this computer.
 
-    ``work`` is the bake's folder. Raises InputError for a path that is not there, InfrastructureFailed for one that
-    can't be packed.
+    ``work`` is the bake's folder. Raises InputError for a path that does not exist, and InfrastructureFailed for one
+    that can't be packed.
     """
     paths = {name: path for name in (*SOURCES, MIRROR, CACHE, KEY) if (path := path_of(variables.get(name, "")))}
     if not paths:
@@ -54,12 +53,12 @@ def shared(variables: Mapping[str, str], work: Path) -> Iterator[Mapping[str, st
 
 
 def _put(root: Path, name: str, path: Path, ref: str) -> str:
-    """Lay what a setting names into the served folder; its name there."""
+    """Put the path of a setting into the served folder, and return its name there."""
     if name == CACHE:
         path.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         setting = "image-bakery:spack"
-        raise InputError([Problem(setting, 1, f"{path} is not there", "correct the path, or name an address")])
+        raise InputError([Problem(setting, 1, f"{path} does not exist", "fix the path, or name an address")])
     if name in SOURCES and path.is_dir():
         return _pack(root, name, path, ref)
     served = f"{name}{''.join(path.suffixes[-2:])}" if path.is_file() else name
@@ -68,7 +67,7 @@ def _put(root: Path, name: str, path: Path, ref: str) -> str:
 
 
 def _pack(root: Path, name: str, folder: Path, ref: str) -> str:
-    """A folder as an archive: of the commit ``ref`` if it is a git repository and a ref is given, else as it is."""
+    """Pack a folder: of a git repository with a given ``ref`` that commit, else the folder as it is."""
     archive = root / f"{name}.tar.gz"
     if ref and ((folder / ".git").exists() or (folder / "HEAD").exists()):
         command = ["git", "-C", str(folder), "archive", f"--prefix={name}/", f"--output={archive}", ref]
@@ -77,35 +76,35 @@ def _pack(root: Path, name: str, folder: Path, ref: str) -> str:
     try:
         process.output(command, timeout=PACK_SECONDS)
     except CommandFailed as error:
-        raise InfrastructureFailed(f"{folder} can't be packed: {error.message}", hint="is the ref there?") from error
+        raise InfrastructureFailed(f"{folder} can't be packed: {error.message}", hint="check the ref") from error
     return archive.name
 
 
 class _Handler(SimpleHTTPRequestHandler):
     """Serves ``directory`` below a secret first part of the path."""
 
-    protocol_version = "HTTP/1.1"  # with it curl need not wait before it sends a large file
+    protocol_version = "HTTP/1.1"  # with 1.0, curl waits before it sends a large file
 
     def __init__(self, *args: Any, secret: str, **more: Any) -> None:
         self.secret = secret
         super().__init__(*args, **more)
 
     def translate_path(self, path: str) -> str:
-        """The file of a path, or one that is not there for whoever does not know the secret."""
+        """Return the file of a path; a path that does not exist if the secret is wrong."""
         _, first, rest = (*path.split("/", 2), "", "")[:3]
         known = secrets.compare_digest(first, self.secret)
         return super().translate_path(f"/{rest}") if known else os.devnull + "/none"
 
     def list_directory(self, path: Any) -> None:
-        """Nobody needs a listing."""
+        """Refuse: a listing is never needed."""
         self.send_error(404)
 
     def do_PUT(self) -> None:
-        """Store a file of the cache, whole or not at all."""
+        """Store a file of the cache atomically."""
         file = Path(self.translate_path(self.path))
         size = int(self.headers.get("Content-Length", "-1"))
         if not file.is_relative_to(Path(self.directory) / CACHE) or size < 0:
-            self.close_connection = True  # what is sent is not read
+            self.close_connection = True  # the body is not read
             self.send_error(403)
             return
         try:
@@ -118,7 +117,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
 
     def _body(self, size: int) -> Iterator[bytes]:
-        """Yield what the client sends, in chunks. Raises EOFError if it is less than ``size`` bytes."""
+        """Yield the request's body in chunks. Raises EOFError if it has fewer than ``size`` bytes."""
         while size > 0:
             chunk = self.rfile.read(min(size, CHUNK))
             if not chunk:
@@ -127,14 +126,14 @@ class _Handler(SimpleHTTPRequestHandler):
             size -= len(chunk)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: an address in the log would give the secret away."""
+        """Log nothing: an address in the log would reveal the secret."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """Nothing: a machine that was switched off in the middle of an answer is no fault."""
+        """Ignore it: a machine may be switched off in the middle of an answer."""
 
 
 @contextmanager

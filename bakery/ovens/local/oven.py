@@ -21,13 +21,13 @@ from bakery.progress.activity import Activity
 from bakery.recipe.stage import stage
 from bakery.settings import Settings
 
-ATTEMPTS = 3  # of a bake whose port somebody else was faster with
+ATTEMPTS = 3  # of a bake whose port another process took first
 PORTS = 20
 DONE = "bakery-finish: done"
 
 
 class LocalOven:
-    """Bakes in machines of this computer, as many at once as it has slots; see the module."""
+    """Bakes in machines of this computer, as many at the same time as it has slots."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,7 +43,7 @@ class LocalOven:
             )
 
     def _bake(self, order: BakeOrder, activity: Activity, held: contextlib.ExitStack) -> Path:
-        """Bake; the returned file lies in a scratch folder that goes when ``held`` is closed."""
+        """Bake; the returned file is in a scratch folder that is deleted when ``held`` is closed."""
         for tool in (qemu.QEMU, "qemu-img"):
             process.find_tool(tool, qemu.QEMU_HINT)
         packer.prepare()
@@ -58,20 +58,20 @@ class LocalOven:
             self._base(order, work, activity) as start,
             file_server.shared(order.variables, work) as variables,
         ):
-            reaching = replace(order, variables=variables)
+            served = replace(order, variables=variables)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    self._run(reaching, activity, work, start, log)
+                    self._run(served, activity, work, start, log)
                     break
                 except PortTaken:
                     if attempt == ATTEMPTS:
                         raise
-            made = qcow2.flatten(work / "output" / template.DISK_NAME, work / "flat.qcow2", activity, log)
+            flat = qcow2.flatten(work / "output" / template.DISK_NAME, work / "flat.qcow2", activity, log)
             downloads.keep(order.template, order.variables, workspace, self.library.files.kept(order.name))
-            return made
+            return flat
 
     def _run(self, order: BakeOrder, activity: Activity, work: Path, start: base_image.Bootable, log: Path) -> None:
-        """One call of Packer, up to a clean disk in ``work/output``."""
+        """Call Packer once, up to a clean disk in ``work/output``."""
         shutil.rmtree(work / "output", ignore_errors=True)
         first = qemu.free_ports(1)[0]
         machine = template.BakeMachine(
@@ -96,19 +96,19 @@ class LocalOven:
         except BakeFailed as error:
             self._keep(machine, rendering, error)
             raise
-        except InfrastructureFailed as error:  # nothing of it is kept
+        except InfrastructureFailed as error:  # no files are kept
             error.replay = f"bakery bake {order.family} --stack {self.settings.stack}"
             raise
 
     def _keep(self, machine: template.BakeMachine, rendering: template.Rendering, error: BakeryError) -> None:
-        """What is left of a failed bake: what its replay command needs, and its machine if the settings want it."""
+        """Keep the files that replay a failed bake, and its machine if the settings ask for it."""
         disk = machine.output / template.DISK_NAME
         if not (self.local.keep_failed and disk.exists()):
             scratch.keep(machine.work)
             return
         try:
             pid, login = debug_machine.boot(machine, disk, rendering.user)
-        except BakeryError as unbooted:  # why the bake failed is what counts
+        except BakeryError as unbooted:  # the error of the bake is more important
             error.hint = f"its machine could not be left up: {unbooted.message}"
             scratch.keep(machine.work)
             return
@@ -117,13 +117,13 @@ class LocalOven:
 
     @contextmanager
     def _base(self, order: BakeOrder, work: Path, activity: Activity) -> Iterator[base_image.Bootable]:
-        """The disk that the bake starts from; nobody deletes it meanwhile. Raises InfrastructureFailed."""
+        """Yield the disk that the bake starts from, protected from deletion meanwhile. Raises InfrastructureFailed."""
         if order.base.external:
             yield base_image.get(order.base, self.local, activity, self._log(order))
             return
         if self.library.find(order.base.name) is None:
             raise InfrastructureFailed(
-                f"the parent image {order.base.name} is not in the library", hint="run up again: it is baked first"
+                f"the parent image {order.base.name} is not in the library", hint="run up again; it is baked first"
             )
         with self.library.lease(order.base.name) as disk:
             yield base_image.Bootable(disk, boot_files.extract(disk, work / "boot", activity))
@@ -139,7 +139,7 @@ class LocalOven:
 
 
 def _check_finished(console: Path, log: Path) -> None:
-    """Raise BakeFailed unless the machine said that its clean-up went to its end."""
+    """Raise BakeFailed unless the machine reported the end of its clean-up."""
     text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
     if DONE not in text:
         tail = tuple(line.rstrip() for line in text.splitlines()[-40:])
@@ -148,5 +148,5 @@ def _check_finished(console: Path, log: Path) -> None:
 
 
 def clear_leftovers(settings: Settings) -> list[str]:
-    """Clear what dead bakes left behind and end machines that failed ones were told to leave up; what was done."""
+    """Delete what dead bakes left, and end the machines that failed bakes kept; return a line for each."""
     return scratch.clear(StatePaths(settings.state))

@@ -21,37 +21,37 @@ INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 GONE_LOOKS = 10  # two seconds
-DEBUG_LOG = "packer.debug"  # the only place where Packer says what QEMU said
+DEBUG_LOG = "packer.debug"  # the only place where Packer reports the output of QEMU
 QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
 CONNECTED = re.compile(r"Connected to SSH!")
 PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
 QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-x86_64: ")
-# apt's words when the archive can't be reached (not: when a package is not there).
+# apt's messages when the archive can't be reached; not those for a missing package.
 UNREACHABLE = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|Network is unreachable"
 )
 
 
-NOT_BEGUN = (  # what Packer says before there is a machine: the error, its message and its hint
+NOT_BEGUN = (  # Packer's output before the machine exists: the error, its message and its hint
     (
         re.compile(
             r"Failed to initialize build|Failed to parse template|error initializing |required variable not set"
         ),
         InfrastructureFailed,
         "Packer could not begin the build",
-        "Packer's own words are above; a builder or provisioner may need a plugin that is not there",
+        "see Packer's output above; a builder or provisioner may need a plugin that is not installed",
     ),
     (PORT_TAKEN, PortTaken, "the port of the machine was taken meanwhile", "try again"),
     (QEMU_FAILED, InfrastructureFailed, "QEMU could not start the machine", "see: bakery doctor"),
 )
 
 
-LEFT_UP = ": aborted: skipping cleanup of step "  # a line for each step of a failed bake whose machine stays
+LEFT_UP = ": aborted: skipping cleanup of step "  # a line for each step of a failed bake whose machine is kept
 
 
 @dataclass
 class Progress:
-    """What Packer's output says so far, told to the activity as phases."""
+    """The progress in Packer's output, reported to the activity as phases."""
 
     activity: Activity
     provisioners: Sequence[str]
@@ -61,7 +61,7 @@ class Progress:
     lines: list[str] = field(default_factory=list)
 
     def line(self, line: str) -> None:
-        """Take one line of output."""
+        """Process one line of output."""
         mark = re.search(rf"{MARK} (\d+)/(\d+)$", line)
         if mark and f"echo {MARK}" not in line:
             self.current = int(mark[1])
@@ -76,7 +76,7 @@ class Progress:
 
 
 def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
-    """The call that bakes; a user can paste it."""
+    """Return the command that bakes, as a user can paste it."""
     on_error = ["-on-error=abort"] if keep_failed else []
     return [
         *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}", *on_error),
@@ -85,35 +85,35 @@ def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
 
 
 def environment(work: Path) -> dict[str, str]:
-    """Packer's settings: nothing of the user's own configuration takes part, nobody is asked for a newer version."""
+    """Return Packer's settings: no configuration of the user is read, and no server is asked for updates."""
     return {
         "PACKER_CACHE_DIR": str(work / "packer_cache"),
         "PACKER_CONFIG": str(work / "packer.config"),
         "CHECKPOINT_DISABLE": "1",
         "PACKER_LOG": "1",
         "PACKER_LOG_PATH": str(work / DEBUG_LOG),
-        # Relative to the workspace it runs in: Packer puts sockets there, whose paths may have 107 bytes only.
+        # Relative to the workspace it runs in: Packer creates sockets there, whose paths have at most 107 bytes.
         "TMPDIR": "../tmp",
     }
 
 
 def version(text: str) -> tuple[int, int]:
-    """The first two numbers of ``packer version``'s answer."""
+    """Return the first two numbers in the output of ``packer version``. Raises MissingTool."""
     match = re.search(r"v(\d+)\.(\d+)", text)
     if not match:
-        raise MissingTool("packer does not say its version", hint=HINT)
+        raise MissingTool("packer does not report its version", hint=HINT)
     return int(match[1]), int(match[2])
 
 
 def lacks_builder() -> bool:
-    """Whether this Packer has no qemu builder, as newer ones come without plugins. Raises BakeryError."""
+    """Return whether this Packer has no qemu builder, since newer ones come without plugins. Raises BakeryError."""
     if version(process.output(["packer", "version"])) < NO_PLUGINS:
         return False
     return "packer-plugin-qemu" not in process.output(["packer", "plugins", "installed"])
 
 
 def prepare() -> None:
-    """See that Packer and its qemu builder are there; installs the plugin of newer versions. Raises MissingTool."""
+    """Raise MissingTool unless Packer and its qemu builder exist; install the plugin of newer versions."""
     process.find_tool("packer", HINT)
     if not lacks_builder():
         return
@@ -142,7 +142,7 @@ class Call:
     keep_failed: bool = False
 
     def write(self) -> None:
-        """Write the template and its variables where the command finds them."""
+        """Write the template and its variables to the files that the command names."""
         (self.work / "tmp").mkdir(exist_ok=True)
         (self.work / "packer.config").write_text("{}", encoding="utf-8")
         _write_json(self.work / "packer.json", self.rendering.template)
@@ -150,7 +150,7 @@ class Call:
 
 
 def build(call: Call, activity: Activity) -> None:
-    """Run ``packer build``; the baked disk is then in ``work/output``.
+    """Run ``packer build``, which leaves the baked disk in ``work/output``.
 
     Raises BakeFailed (a provisioner, the time limit), InfrastructureFailed (machine, disk, mirror), Interrupted.
     """
@@ -177,7 +177,7 @@ def build(call: Call, activity: Activity) -> None:
 
 
 def qemu_words(debug: Path) -> str:
-    """What QEMU complained of, warnings apart, from Packer's debug log; empty when it said nothing."""
+    """Return QEMU's error messages from Packer's debug log; empty if there are none."""
     try:
         said = QEMU_SAID.findall(debug.read_text(encoding="utf-8", errors="replace"))
     except OSError:
@@ -187,7 +187,7 @@ def qemu_words(debug: Path) -> str:
 
 @dataclass
 class _Machine:
-    """Notices a machine that ended before Packer was logged in: Packer itself would wait for it to the time limit."""
+    """Detects a machine that ended before Packer logged in; Packer itself would wait until the time limit."""
 
     progress: Progress
     running: process.Running
@@ -195,14 +195,14 @@ class _Machine:
     missed: int = 0
 
     def check(self) -> None:
-        """Look whether it runs; raises InfrastructureFailed. Twice missed, since Packer may be about to say more."""
+        """Raise InfrastructureFailed if it has not run for two seconds, in which Packer may report a better error."""
         if self.progress.connected:
             return
-        there = self.running.runs(qemu.QEMU)
-        self.missed = 0 if there or not self.seen else self.missed + 1
-        self.seen = self.seen or there
+        running = self.running.runs(qemu.QEMU)
+        self.missed = 0 if running or not self.seen else self.missed + 1
+        self.seen = self.seen or running
         if self.missed > GONE_LOOKS:
-            hint = "see the machine's console beside the log; was it killed, is this computer short of memory?"
+            hint = "see the machine's console next to the log; check the free memory of this computer"
             raise _failed(InfrastructureFailed, "the machine ended before it answered on ssh", self.running, hint)
 
 
@@ -211,14 +211,14 @@ def _write_json(file: Path, value: object) -> None:
 
 
 def failure(progress: Progress, running: process.Running, complaint: str = "") -> BakeryError:
-    """The error that a failed build stands for; ``complaint`` is QEMU's own."""
+    """Return the error for a failed build; ``complaint`` is that of QEMU."""
     said = "\n".join((*progress.lines, *running.lines, complaint))
     if not progress.connected:
         for pattern, kind, message, hint in NOT_BEGUN:
             if pattern.search(said):
                 return _failed(kind, f"{message}: {complaint}" if complaint else message, running, hint)
         if progress.current == 0:
-            hint = "see the machine's console beside the log; does the base image boot, is this machine very busy?"
+            hint = "see the machine's console next to the log; check its base image and this computer's load"
             return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)
     what = _what_failed(progress)
     if progress.unreachable:
@@ -229,7 +229,7 @@ def failure(progress: Progress, running: process.Running, complaint: str = "") -
 
 
 def _what_failed(progress: Progress) -> str:
-    """What ran when the build ended, in words."""
+    """Return what ran when the build ended, in words."""
     total = len(progress.provisioners)
     if progress.current == 0:
         return "the machine's preparation failed, before the first provisioner"
@@ -239,6 +239,6 @@ def _what_failed(progress: Progress) -> str:
 
 
 def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:
-    # Of a copy: more lines may come meanwhile.
+    # From a copy, since the output may still grow.
     tail = tuple(line for line in tuple(running.lines) if LEFT_UP not in line)
     return kind(message, tail=tail, log=running.log, replay=running.replay, hint=hint)

@@ -1,4 +1,4 @@
-"""Overlays that bakes write to, and how one becomes an image that stands on its own."""
+"""Overlays that bakes write to, and how one becomes an independent image."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from bakery.progress.activity import Activity
 
 
 def virtual_size(disk: Path) -> int:
-    """The size in bytes that a machine sees: bytes 24 to 31 of a qcow2 header (QEMU's docs/interop/qcow2.txt)."""
+    """Return a disk's virtual size in bytes: bytes 24 to 31 of a qcow2 header (QEMU's docs/interop/qcow2.txt)."""
     with disk.open("rb") as source:
         return int.from_bytes(source.read(32)[24:32], "big")
 
 
 def overlay(base: Path, target: Path, size_gb: int) -> None:
-    """A small qcow2 on top of ``base``, of at least ``size_gb`` GiB as the machine sees it."""
+    """Create a small qcow2 on top of ``base``, of at least ``size_gb`` GiB for the machine."""
     target.unlink(missing_ok=True)
     size = max(size_gb << 30, virtual_size(base))
     process.output(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(target), str(size)])
 
 
 def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
-    """Write what a machine sees on ``disk`` into a file of its own and check it; returns ``target``.
+    """Write the content of ``disk`` and its backing files into ``target``, check it, and return it.
 
     Raises InfrastructureFailed (disk full, damaged disk) and Interrupted.
     """
@@ -43,5 +43,5 @@ def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
 
 
 def convert_command(disk: Path, target: Path) -> list[str]:
-    """Out of order and with many requests under way: the target is a plain file."""
+    """Return a command that writes out of order, with parallel requests, since the target is a plain file."""
     return ["qemu-img", "convert", "-W", "-m", "8", "-O", "qcow2", str(disk), str(target)]

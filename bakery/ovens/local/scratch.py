@@ -1,4 +1,4 @@
-"""Scratch folders of bakes: whose they are, what a failed bake keeps in one, and how leftovers go."""
+"""Scratch folders of bakes: their owners, what a failed bake keeps in one, and how leftovers are deleted."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from bakery.host import locks
 from bakery.paths import StatePaths
 
 PREFIX = "bake-"
-KEPT = "kept"  # in the folder of a failed bake: holds the process id of the machine that was left up, if any
+KEPT = "kept"  # in the folder of a failed bake: the process id of its machine, if that still runs
 HEAVY = ("output", "packer_cache", "flat.qcow2")
 END_SECONDS = 5.0
 
 
 @contextmanager
 def folder(state: StatePaths, name: str) -> Iterator[Path]:
-    """A scratch folder for the bake of image ``name``; goes at the end unless :func:`keep` was called for it.
+    """Yield a scratch folder for the bake of image ``name``; delete it afterwards unless :func:`keep` was called.
 
-    What earlier failed bakes of the same image kept goes first.
+    The folders that earlier failed bakes of the same image kept are deleted first.
     """
     clear(state, name)
     work = state.work / f"{PREFIX}{name}-{uuid.uuid4().hex[:8]}"
-    work.mkdir(0o700, parents=True)  # there are keys in it
+    work.mkdir(0o700, parents=True)  # it contains keys
     locks.sign(work, f"baking {name}")
     try:
         yield work
@@ -39,7 +39,7 @@ def folder(state: StatePaths, name: str) -> Iterator[Path]:
 
 
 def keep(work: Path, machine: int | None = None) -> None:
-    """Keep the folder so that its bake can be replayed: without the disks, or all of it below a machine left up."""
+    """Keep the folder so that its bake can be replayed: without the disks, or completely for a machine left running."""
     if machine is None:
         for name in HEAVY:
             path = work / name
@@ -48,28 +48,28 @@ def keep(work: Path, machine: int | None = None) -> None:
 
 
 def clear(state: StatePaths, name: str = "") -> list[str]:
-    """Take away scratch folders of dead processes, and what failed bakes kept (of image ``name`` only, if given).
+    """Delete the scratch folders of dead processes, and what failed bakes kept (of image ``name`` only, if given).
 
-    Machines that were left up are ended. Returns what was cleared, a line each.
+    Machines that were left running are ended. Returns a line for each of them.
     """
-    said = []
+    done = []
     for work in sorted(state.work.glob(f"{PREFIX}{name}-????????" if name else f"{PREFIX}*")):
         kept = work / KEPT
         if kept.exists():
             if _end(kept):
-                said.append(f"ended the machine that a failed bake had left up ({work.name})")
+                done.append(f"ended the machine that a failed bake had left up ({work.name})")
             elif not name:
                 continue  # only files, which its replay command needs
         elif not locks.deserted(work):
             continue
         else:
-            said.append(f"cleared what a killed bake had left ({work.name})")
+            done.append(f"cleared what a killed bake had left ({work.name})")
         shutil.rmtree(work, ignore_errors=True)
-    return said
+    return done
 
 
 def _end(kept: Path) -> bool:
-    """End the machine whose process id stands in the file, if it still is that machine; says whether it was."""
+    """End the machine whose process id is in the file; return whether that process still was the machine."""
     text = kept.read_text(encoding="utf-8").strip()
     if not text or not _is_machine(int(text), kept.parent):
         return False
@@ -83,7 +83,7 @@ def _end(kept: Path) -> bool:
 
 
 def _is_machine(pid: int, work: Path) -> bool:
-    """Whether the process is a QEMU that runs in this folder: process ids are used again."""
+    """Return whether the process is a QEMU that runs in this folder, since process ids are reused."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
         return b"qemu" in words and str(work).encode() in words

@@ -1,4 +1,4 @@
-"""The seed disk of a bake: a tar archive with a throw-away key, a host key, and what begins and ends a bake."""
+"""The seed disk of a bake: a tar archive with a temporary key, a host key, and a bake's first and last script."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ FILES = Path(__file__).with_name("files")
 
 
 def make_key(file: Path, comment: str) -> str:
-    """Make an ed25519 key pair at ``file`` and return the public half."""
+    """Create an ed25519 key pair at ``file`` and return the public key."""
     process.find_tool("ssh-keygen", "run: sudo apt-get install openssh-client")
     process.output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(file)])
     return file.with_suffix(".pub").read_text(encoding="utf-8")
 
 
 def script(name: str, user: str) -> bytes:
-    """One of this package's scripts with the user's name filled in."""
+    """Return one of this package's scripts with the name of the user inserted."""
     return (FILES / name).read_text(encoding="utf-8").replace("@USER@", user).encode()
 
 
 def archive(entries: Mapping[str, tuple[bytes, int]]) -> bytes:
-    """A ustar archive of files (path to content and mode), all root's; padded to what a disk must measure."""
+    """Return a ustar archive of files (path to content and mode) that belong to root, padded to whole sectors."""
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path, (content, mode) in entries.items():
@@ -38,7 +38,7 @@ def archive(entries: Mapping[str, tuple[bytes, int]]) -> bytes:
 def make(work: Path, user: str) -> None:
     """Write ``seed.tar`` and the key pair ``key`` into the bake's folder.
 
-    The host key is made here, where a processor is quick, and never reaches the image: finish.sh takes it away.
+    The host key is created here, since an emulated processor is slow; finish.sh removes it from the image.
     """
     public = make_key(work / "key", "bakery")
     host = work / "host_key"

@@ -1,7 +1,7 @@
-"""Renders a recipe's Packer template for QEMU: pure, the recipe's own provisioners stay as they are.
+"""Renders a recipe's Packer template for QEMU, without I/O; the recipe's provisioners are not changed.
 
-The result holds one builder, of type ``qemu``, under the name of the builder it stands for: what provisioners say in
-``only``, ``except`` and ``override``, and ``{{build_name}}``, keep their meaning.
+The result has one builder, of type ``qemu``, with the name of the builder that it replaces, so ``only``, ``except`` and
+``override`` of provisioners, and ``{{build_name}}``, keep their meaning.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bakery.recipe.model import Json
 from bakery.settings import Accelerator
 
 MARK = "bakery-provisioner"
-LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, but the script's path may be any
+LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
 USER = re.compile(r"\{\{\s*user\s+[`\"]([^`\"]+)[`\"]\s*\}\}")
 TEMPLATE_DIR = re.compile(r"\{\{\s*template_dir\s*\}\}")
 DISK_NAME = "disk.qcow2"
-# A bake that a crash interrupts is thrown away, so nothing is ever flushed; freed blocks don't reach the image.
+# A bake that a crash interrupts is discarded, so nothing is flushed; freed blocks don't reach the image.
 DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 
 
@@ -33,7 +33,7 @@ DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 class BakeMachine:
     """The machine that a bake runs in.
 
-    ``console`` is where its serial port goes, ``ports`` the range that Packer may take one of for its ssh; without
+    ``console`` is the file of its serial port, ``ports`` the range in which Packer chooses a port for ssh; without
     ``boot`` the disk's own boot loader runs.
     """
 
@@ -52,12 +52,12 @@ class BakeMachine:
 
     @property
     def kernel(self) -> list[str]:
-        """QEMU's options for a handed-in kernel; none without ``boot``."""
+        """QEMU's options to load a kernel; empty without ``boot``."""
         return self.boot.arguments(f"{self.boot.root} {qemu.HANDED_IN_ARGUMENTS}") if self.boot else []
 
     @property
     def output(self) -> Path:
-        """Where Packer leaves the baked disk."""
+        """The folder with the baked disk."""
         return self.work / "output"
 
     @property
@@ -67,13 +67,13 @@ class BakeMachine:
 
     @property
     def key(self) -> Path:
-        """The throw-away private key that Packer logs in with."""
+        """The temporary private key that Packer logs in with."""
         return self.work / "key"
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """A template that Packer runs. ``provisioners`` names each in a few words; ``user`` is who Packer logs in as."""
+    """A template that Packer runs. ``provisioners`` describes each in a few words; Packer logs in as ``user``."""
 
     template: Json
     variables: Mapping[str, str]
@@ -85,7 +85,7 @@ class Rendering:
 
 
 def source_builder(template: Json) -> Json:
-    """The builder that the image is made for: the first ``googlecompute``, else the first. Raises BakeFailed."""
+    """Return the builder of the image: the first ``googlecompute`` one, else the first. Raises BakeFailed."""
     builders = template.get("builders") or []
     if not builders:
         raise BakeFailed("the template has no builders", hint="give packer.json a googlecompute builder")
@@ -93,14 +93,14 @@ def source_builder(template: Json) -> Json:
 
 
 def resolve(text: Json, variables: Mapping[str, str]) -> str:
-    """A value of the template with its ``{{user}}`` filled in."""
+    """Return a value of the template with its ``{{user}}`` variables replaced."""
     return USER.sub(lambda match: str(variables.get(match[1], "")), str(text))
 
 
 def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_error: bool = False) -> Rendering:
-    """The template of the order for this machine; raises BakeFailed when it has no builder.
+    """Return the template of the order for this machine. Raises BakeFailed if it has no builder.
 
-    With ``sync_on_error`` a failed bake's disk holds all that was written, so that somebody can look at it.
+    With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can be examined.
     """
     template = order.template
     source = source_builder(template)
@@ -132,7 +132,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
 
 
 def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
-    """The ``qemu`` builder: settings measured to be quick, everything on the loopback address."""
+    """Return the ``qemu`` builder: settings that were measured to be fast, everything on the loopback address."""
     kept = {key: source[key] for key in KEPT if key in source}
     return {
         "ssh_timeout": "10m",
@@ -150,7 +150,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
         "use_backing_file": False,
         "headless": True,
         "boot_wait": "1ms",  # 0 would mean the default of 10 s
-        "accelerator": "none",  # qemuargs say it in -machine
+        "accelerator": "none",  # it is in the -machine of qemuargs
         "communicator": "ssh",
         "ssh_username": user,
         "ssh_private_key_file": str(machine.key),
@@ -163,7 +163,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
 
 
 def _arguments(machine: BakeMachine) -> list[list[str]]:
-    """QEMU's options; an option that is named here replaces all of Packer's own of that name."""
+    """Return QEMU's options; each replaces all of Packer's own options of that name."""
     disk = f"file={qemu.comma(machine.output / DISK_NAME)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
     return [
         *_pairs(qemu.machine_arguments(machine.accelerator)),
@@ -176,7 +176,7 @@ def _arguments(machine: BakeMachine) -> list[list[str]]:
         ["-device", "virtio-net-pci,netdev=user.0"],
         ["-device", "virtio-rng-pci"],
         ["-drive", disk],
-        ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is a handed-in kernel's
+        ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is that of a kernel that QEMU loads
         ["-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
         ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
         *_pairs(machine.kernel),
@@ -188,12 +188,12 @@ def _pairs(words: Sequence[str]) -> list[list[str]]:
 
 
 def _address(path: Path) -> str:
-    """A path as Packer's downloader takes it: whatever is in it, escaped exactly as Go's ``net/url`` does."""
+    """Return any path as an address for Packer's downloader, escaped exactly as by Go's ``net/url``."""
     return f"file://{quote(str(path), safe='/$&+,:;=@')}"
 
 
 def _startup(source: Json) -> list[Json]:
-    """``startup_script_file``: on Compute Engine it runs as root, and Packer waits for it before it provisions."""
+    """Return ``startup_script_file`` as a provisioner: Compute Engine runs it as root, and Packer waits for it."""
     if "startup_script_file" not in source:
         return []
     return [
@@ -206,7 +206,7 @@ def _startup(source: Json) -> list[Json]:
 
 
 def _marked(provisioners: list[Json]) -> list[Json]:
-    """A line of output before each provisioner, which progress is read from."""
+    """Add a line of output before each provisioner, from which the progress is read."""
     total = len(provisioners)
     marked: list[Json] = []
     for number, provisioner in enumerate(provisioners, start=1):
@@ -215,7 +215,7 @@ def _marked(provisioners: list[Json]) -> list[Json]:
 
 
 def _words(provisioner: Json) -> str:
-    """A provisioner in a few words: its type and what it runs or copies."""
+    """Return a provisioner in a few words: its type and what it runs or copies."""
     scripts = provisioner.get("scripts") or [provisioner.get("script") or provisioner.get("source") or ""]
     what = ", ".join(PurePosixPath(str(script)).name for script in scripts if script)
     return f"{provisioner.get('type', '')} {what}".strip()
@@ -226,7 +226,7 @@ def _disk_gb(text: str) -> int:
 
 
 def _map(value: Json, change: Callable[[str], str]) -> Json:
-    """The same JSON with every string changed."""
+    """Return JSON with every string changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):

@@ -399,7 +399,8 @@ def test_more_triggers_than_a_project_may_have_are_told_before_google_refuses_th
     assert told == []
     monkeypatch.setattr(triggers, "MOST", 3)
     list(_declared(settings()))
-    assert [text.partition(":")[0] for text in told] == ["4 triggers are wanted, and Cloud Build has 3 for a project"]
+    shown = [text.partition(";")[0] for text in told]
+    assert shown == ["4 triggers are needed, and Cloud Build allows 3 for a project"]
 
 
 def test_the_triggers_of_a_second_generation_repository_are_in_its_region() -> None:

@@ -99,5 +99,5 @@ def test_a_folder_is_packed_a_repository_at_its_ref(tmp_path: Path, ref: str) ->
 @pytest.mark.parametrize("name", ["spack_source", "spack_packages_source", "spack_mirror"])
 def test_a_path_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     given: Mapping[str, str] = {name: "/nowhere/spack"}
-    with pytest.raises(InputError, match=r"/nowhere/spack is not there"), shared(given, tmp_path):
+    with pytest.raises(InputError, match=r"/nowhere/spack does not exist"), shared(given, tmp_path):
         pass

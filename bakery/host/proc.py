@@ -1,0 +1,48 @@
+"""What ``/proc`` says about the processes of this machine, see proc(5)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+COMM_LENGTH = 15  # bytes of a program's name that the kernel keeps
+
+
+@dataclass(frozen=True)
+class Stat:
+    """Fields of ``/proc/PID/stat``; ``started`` is in clock ticks since the machine booted."""
+
+    program: str
+    started: int
+
+
+def stat(pid: int) -> Stat | None:
+    """Return the state of a process; None if there is no such process or it is a zombie."""
+    try:
+        program, _, rest = Path(f"/proc/{pid}/stat").read_bytes().partition(b"(")[2].rpartition(b") ")
+    except OSError:
+        return None
+    fields = rest.split()
+    return None if fields[0] == b"Z" else Stat(program.decode("utf-8", "replace"), int(fields[19]))
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield the ids of all processes below ``pid`` that can be read."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, thread.read_text(encoding="ascii").split()):
+                yield child
+                yield from descendants(child)
+
+
+def runs_below(pid: int, program: str) -> bool:
+    """Return whether a program of that name runs below the process ``pid``."""
+    states = (stat(child) for child in descendants(pid))
+    return any(state is not None and state.program == program[:COMM_LENGTH] for state in states)
+
+
+def boot_id() -> str:
+    """Return the id of the current boot of this machine; facts about processes and devices hold for one boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
