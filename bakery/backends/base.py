@@ -53,44 +53,34 @@ class Backend(Protocol):
     @property
     def settings(self) -> Settings:
         """The stack's settings."""
-        ...
 
     @property
     def location(self) -> Mapping[str, str]:
         """Inputs of all resources that identify the library, e.g. its project; a change of one replaces the image."""
-        ...
 
     def oven(self) -> Oven:
         """Return the oven, which bakes images into the library."""
-        ...
 
     def library(self) -> Library:
         """Return the library; an empty one if nothing was published yet."""
-        ...
 
     def existing_library(self) -> Library | None:
         """Return the library, or None if it is certain, without asking it, that nothing was ever published."""
-        ...
 
     def local_library(self) -> Library | None:
         """Return the library if its images are files of this machine, which a person may delete; else None."""
-        ...
 
     def clusters(self, *, open_shell: bool = False) -> Clusters:
         """Return the test clusters; ``open_shell`` lets the user log in to their machines."""
-        ...
 
     def resolver(self) -> Resolver:
         """Return the resolver of external base images, which needs the network."""
-        ...
 
     def image_link(self, name: str, digest: str) -> str:
         """Return the path or address that consumers boot the image from."""
-        ...
 
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare the infrastructure of the plan in the running Pulumi program; return the resources bakes wait for."""
-        ...
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs of the image that ``wanted`` fits: its name, the start of it or of its digest, or a family.
@@ -98,12 +88,9 @@ class Backend(Protocol):
         An image whose bake failed has a log and no record. Raises BakeryError if none or more than one image fits,
         Uncertain.
         """
-        ...
 
     def checks(self) -> Iterator[Check]:
         """Check what the back end needs of this machine, without changing anything."""
-        ...
 
     def recover(self) -> list[str]:
         """Clear what killed bakes, test clusters and publications left; return one line for each thing done."""
-        ...

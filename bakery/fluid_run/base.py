@@ -41,23 +41,18 @@ class Cluster(Protocol):
 
     def provision(self, activity: Activity) -> None:
         """Create and start the machines. Raises InfrastructureFailed."""
-        ...
 
     def status(self) -> AgentStatus:
         """Return the last status of the agent on the controller. Raises BakeryError if the cluster is lost."""
-        ...
 
     def collect(self, folder: Path) -> None:
         """Copy the agent's results, job outputs and machine logs into ``folder``, as far as they exist."""
-        ...
 
     def logins(self) -> Sequence[str]:
         """Return how to log in to each machine of a cluster with an open shell, one line each."""
-        ...
 
     def tear_down(self) -> None:
         """Stop all machines and delete their disks; idempotent, ignores what is gone already."""
-        ...
 
 
 class Clusters(Protocol):
@@ -65,4 +60,3 @@ class Clusters(Protocol):
 
     def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> Cluster:
         """Return a cluster for one run, not yet provisioned; ``workspace`` is the staged folder for the jobs."""
-        ...

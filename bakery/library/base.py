@@ -64,101 +64,84 @@ class Library(Protocol):
 
     def find(self, name: str) -> ImageRecord | None:
         """Return the image of that name, whatever its state; None if it certainly does not exist."""
-        ...
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images that carry the bakery's labels, oldest first, without DELETED ones.
 
         Their ``inputs`` may be empty; :meth:`find` reads them.
         """
-        ...
 
     def families(self) -> Mapping[str, str]:
         """Map each family to the name of the image it points at: the newest promoted ACTIVE one."""
-        ...
 
     def promote(self, name: str, family: str) -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
 
         Returns the name of the previous image, or "". Raises BakeryError if the image does not exist.
         """
-        ...
 
     def unpromote(self, name: str, family: str) -> str:
         """Point ``family`` at the newest other image that passed its tests, if it still points at ``name``.
 
         Returns the name of the image that the family points at now, or "" if none is left.
         """
-        ...
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless a family points at it; return whether it was marked.
 
         A missing image is not an error.
         """
-        ...
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record the verdict of the tests with ``tests_digest``; it replaces the previous one.
 
         Raises BakeryError if the image does not exist.
         """
-        ...
 
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
         """Map image names to the digest (or its beginning) of the tests of the last recorded verdict.
 
         ``images`` are records of this library. Images without a recorded verdict are left out.
         """
-        ...
 
     def record_run(self, result: RunResult) -> None:
         """Store a Fluid-Run with all of its jobs, whatever its verdict. Idempotent by ``run_id``."""
-        ...
 
     def runs(self, image: str | None = None, *, outputs: bool = True) -> Sequence[RunResult]:
         """Return the Fluid-Runs of an image (None: of all images), oldest first.
 
         ``outputs=False`` leaves out the jobs' stdout and stderr.
         """
-        ...
 
     def bake_times(self) -> Mapping[str, float]:
         """Map families to the seconds of their last bake, including images that no longer exist.
 
         Empty if the library does not keep bake times.
         """
-        ...
 
     def lease(self, name: str) -> AbstractContextManager[object]:
         """Keep the image from being deleted while the block (or its process) runs.
 
         Take a lease to boot from the image or to bake on top of it.
         """
-        ...
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Let ``members`` (as IAM names them) boot from the image, and revoke the access of ``gone``.
 
         The access of all others stays. This does nothing in a library on this machine.
         """
-        ...
 
     def now(self) -> str:
         """Return the library's time, RFC 3339 in UTC."""
-        ...
 
     def deprecated_since(self) -> Mapping[str, str]:
         """Map image names to the time they became DEPRECATED (RFC 3339), if known; OBSOLETE images keep that time."""
-        ...
 
     def in_use(self) -> Collection[str]:
         """Return the names of the images that must not be deleted now because something boots or bakes from them."""
-        ...
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an unwanted image to OBSOLETE or DELETED; return the number of bytes freed.
 
         Returns None, and changes nothing, if the state is not that of ``image`` any more or the image is in use.
         """
-        ...

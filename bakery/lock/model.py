@@ -47,4 +47,3 @@ class Resolver(Protocol):
 
     def resolve(self, family: str, project: str) -> LockedBase:
         """The newest image of the family. Raises InputError when there is none, Uncertain when nobody answers."""
-        ...

@@ -38,4 +38,3 @@ class Oven(Protocol):
         Raises BakeFailed (the recipe), InfrastructureFailed (the surroundings), MissingTool, Interrupted. Whatever
         happens, no half image, machine, port or lock is left behind.
         """
-        ...

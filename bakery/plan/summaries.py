@@ -28,11 +28,9 @@ class SummaryCache(Protocol):
 
     def get(self, key: str) -> bytes | None:
         """Return the content of a key, or None."""
-        ...
 
     def put(self, key: str, content: bytes) -> None:
         """Store a content that contains no line end."""
-        ...
 
 
 # Applies a function to every package, in any process, and returns the results in order, as the builtin map does.
