@@ -1,1 +1,1 @@
-"""What people and programs read: JSON with a schema first, all else rendered from it."""
+"""Reports: JSON with a schema, from which tables, Markdown and HTML are rendered."""

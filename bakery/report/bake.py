@@ -1,4 +1,4 @@
-"""What a ``bakery bake`` did: JSON by ``schemas/bake.schema.json``, and a line for each image."""
+"""The result of ``bakery bake``: JSON (``schemas/bake.schema.json``), and one line per image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSION = 1
 
 
 def to_json(done: Sequence[Baked]) -> dict[str, Any]:
-    """The report; ``seconds`` is wall time."""
+    """Return the report as a JSON object; ``seconds`` is wall time."""
     return {"version": VERSION, "images": [_image(one) for one in done]}
 
 
@@ -32,7 +32,7 @@ def _image(one: Baked) -> dict[str, Any]:
 
 
 def outcome(one: Baked) -> str:
-    """How it ended, in one word."""
+    """Return the outcome in one word."""
     if one.bake is not None:
         return one.bake.outcome.value
     if isinstance(one.error, ParentFailed):
@@ -41,7 +41,7 @@ def outcome(one: Baked) -> str:
 
 
 def lines(done: Sequence[Baked]) -> list[str]:
-    """The images that are there now, a line each."""
+    """Return one line for each image that exists now."""
     return [
         f"{one.image.family}: {one.bake.name} {one.bake.outcome.value} after {elapsed(one.bake.seconds)}"
         + (f", log: {one.bake.log}" if one.bake.log else "")
@@ -51,7 +51,7 @@ def lines(done: Sequence[Baked]) -> list[str]:
 
 
 def failures(done: Sequence[Baked]) -> list[str]:
-    """Why images are missing, each with its family: those that failed by themselves, then those that wait for one."""
-    found = [one for one in done if one.error is not None and not isinstance(one.error, Interrupted)]
-    found.sort(key=lambda one: isinstance(one.error, ParentFailed))
-    return [f"{one.image.family}: {one.error}" for one in found]
+    """Return one line for each failure: bakes that failed, then images that were skipped because of them."""
+    failed = [one for one in done if one.error is not None and not isinstance(one.error, Interrupted)]
+    failed.sort(key=lambda one: isinstance(one.error, ParentFailed))
+    return [f"{one.image.family}: {one.error}" for one in failed]

@@ -1,4 +1,4 @@
-"""What was looked at on this machine, as a terminal's table."""
+"""The checks of this machine as a terminal's table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ COLOURS = {Condition.OK: "green", Condition.WARNING: "yellow", Condition.MISSING
 
 
 def render(checks: Sequence[Check]) -> RenderableType:
-    """The checks, and below them the commands that get what is missing."""
+    """Return the table of the checks, and below it the number of missing things."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("", "what", "found", "for", "how to get it"):
+    for title in ("", "what", "found", "purpose", "how to fix"):
         table.add_column(title, overflow="fold")
     for check in checks:
         word = f"[{COLOURS[check.condition]}]{check.condition}[/]"

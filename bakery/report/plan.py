@@ -1,4 +1,4 @@
-"""The plan's report: JSON first (``schemas/plan.schema.json``), everything else is rendered from it."""
+"""The plan as JSON (``schemas/plan.schema.json``), from which all other formats are rendered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTIONS = {action.value: word for action, word in DONE.items()}
 
 
 def to_json(report: PlanReport) -> dict[str, Any]:
-    """The report as a JSON object."""
+    """Return the report as a JSON object."""
     return {
         "version": VERSION,
         "images": [_image(decision, report.times) for decision in report.decisions],
@@ -43,7 +43,7 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
 
 
 def problem(entry: Problem) -> dict[str, Any]:
-    """A problem as a JSON object."""
+    """Return a problem as a JSON object."""
     return {
         "severity": entry.severity.value,
         "file": entry.file,
@@ -54,7 +54,7 @@ def problem(entry: Problem) -> dict[str, Any]:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """One line: how many images, and what happens to them."""
+    """Return one line with the number of images and of actions."""
     count = {word: sum(image["action"] == action for image in report["images"]) for action, word in ACTIONS.items()}
     parts = [f"{count[word]} {word}" for word in ("baked", "tested only", "adopted", "kept") if count[word]]
     total = len(report["images"])
@@ -63,7 +63,7 @@ def summary(report: Mapping[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: ``42 s``, ``3 min 10 s``, ``2 h 05 min``."""
+    """Return seconds in words: ``42 s``, ``3 min 10 s``, ``2 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -73,11 +73,11 @@ def duration(seconds: float) -> str:
 
 
 def timing(report: Mapping[str, Any]) -> str:
-    """One line about the time of the bakes; empty when nothing is baked or nothing is known."""
-    found = report["forecast"]
-    unknown: Sequence[str] = found["unknown"]
-    if not found["total"]:
-        return "no bake of these was ever measured" if unknown else ""
-    path = " -> ".join(found["critical_path"])
-    text = f"bakes take {duration(found['total'])} in all, {duration(found['critical'])} on the critical path ({path})"
-    return text + (f"; {len(unknown)} not measured yet" if unknown else "")
+    """Return one line with the expected time of the bakes; empty if nothing is baked."""
+    forecast = report["forecast"]
+    unknown: Sequence[str] = forecast["unknown"]
+    if not forecast["total"]:
+        return "the bake times of these images are unknown" if unknown else ""
+    path = " -> ".join(forecast["critical_path"])
+    text = f"bakes take {duration(forecast['total'])} in total, {duration(forecast['critical'])} on the critical path ({path})"
+    return text + (f"; {len(unknown)} bake times are unknown" if unknown else "")

@@ -1,4 +1,4 @@
-"""The plan as a pull request's comment: changes first, the rest folded, never longer than GitHub takes."""
+"""The plan as a comment on a pull request: changes first, the rest folded, within GitHub's limit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from bakery.report.plan import ACTIONS, duration, summary, timing
 
 LIMIT = 65_536  # characters of a comment on GitHub
-MARK = "<!-- image-bakery plan -->"  # the workflow finds its comment by this
-CUT = "\n_Cut here: a comment takes no more. Run `bakery plan` for the whole._\n"
-# How many reasons of an image, and how many characters of each: the first that lets everything in.
+MARK = "<!-- image-bakery plan -->"  # the workflow finds its comment by this mark
+CUT = "\n_Cut here: a comment has a maximum length. Run `bakery plan` for the whole plan._\n"
+# Number of reasons per image and characters per reason; the first pair with which everything fits is used.
 DETAIL = ((5, 200), (2, 100), (1, 60), (0, 0))
 CELL = 200  # characters of any other cell
 
 
 def render(report: Mapping[str, Any], limit: int = LIMIT) -> str:
-    """The comment, from the report's JSON; at most ``limit`` characters, with less detail when there is much."""
+    """Return the comment for the JSON report: at most ``limit`` characters, with less detail if necessary."""
     for reasons, length in DETAIL:
         page = _page(report, limit, reasons, length)
         if not page.cut:
@@ -44,7 +44,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
 
 
 class _Page:
-    """Lines up to a limit; what does not fit any more is left out, and a last line says so."""
+    """Lines up to a limit; a last line reports that lines were left out."""
 
     def __init__(self, limit: int) -> None:
         self.room = limit - len(CUT)
@@ -55,7 +55,7 @@ class _Page:
         return sum(len(line) + 1 for line in lines) + reserve <= self.room
 
     def add(self, lines: Sequence[str], reserve: int = 0) -> bool:
-        """Add all of the lines or none; says whether they fitted."""
+        """Add all of the lines or none; return whether they fitted."""
         if self.cut or not self.fits(lines, reserve):
             self.cut = True
             return False
@@ -64,7 +64,7 @@ class _Page:
         return True
 
     def section(self, lines: Iterable[str], before: Sequence[str] = ()) -> None:
-        """Lines one by one, and an empty one behind them."""
+        """Add lines one by one, followed by an empty one."""
         count = len(self.lines)
         if before:
             self.add(before)
@@ -76,7 +76,7 @@ class _Page:
             self.room -= 1
 
     def folded(self, title: str, lines: Sequence[str]) -> None:
-        """Lines behind a title that unfolds them; closed even when the page is cut inside."""
+        """Add lines below a title that unfolds them; the element is closed even if lines are left out."""
         end = ["", "</details>", ""]
         reserve = sum(len(line) + 1 for line in end)
         if not lines or not self.add([f"<details><summary>{title}</summary>", ""], reserve):
@@ -106,7 +106,7 @@ def _problem(entry: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str, length: int = CELL) -> str:
-    """Text that stays text: no table, no markup, no mention, no line end comes out of a recipe."""
+    """Return text without effect in Markdown: no table, markup, mention or line end can come from a recipe."""
     flat = " ".join(text.split())
     flat = flat if len(flat) <= length else flat[: length - 1] + "…"
     for char, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("@", "&#64;")):

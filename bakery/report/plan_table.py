@@ -1,6 +1,6 @@
-"""The plan as a table of plain text, which a pipe gets as whole lines.
+"""The plan as a plain text table whose lines are not wrapped.
 
-Not rich's: that takes longer for a thousand images than the plan itself.
+Rich is not used: for a thousand images it takes longer than the plan.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ COLOURS = {"keep": "2", "adopt": "36", "bake": "33", "test": "34"}  # ANSI: dim,
 
 
 def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
-    """The images in graph order, a line for each reason, and a line or two about the whole."""
+    """Return the images in the order of the graph with one line per reason, and a summary."""
     rows = [(image["action"], cells) for image in report["images"] for cells in _rows(image)]
     table = [TITLES, *(cells for _, cells in rows)]
     widths = [max(len(cells[column]) for cells in table) for column in range(len(TITLES) - 1)]
@@ -29,7 +29,7 @@ def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
 
 
 def _rows(image: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The cells of an image's lines; behind the first only reasons."""
+    """Yield the cells of an image's lines; all lines but the first contain only a reason."""
     took = duration(image["seconds"]) if image["seconds"] else ""
     first, *others = (printable(reason) for reason in image["reasons"] or [""])
     yield image["name"], image["base"]["family"], ACTIONS[image["action"]], took, first

@@ -1,4 +1,4 @@
-"""One Fluid-Run as a terminal's table: a line for each job."""
+"""One Fluid-Run as a terminal's table with one line per job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLES = ("job", "group", "partition", "nodes", "exit code", "run time", "memory
 
 
 def render(run: RunResult) -> Table:
-    """The jobs in file order."""
+    """Return the table of the jobs, in the order of the suite."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for title in TITLES:
         table.add_column(title, overflow="fold")
@@ -28,11 +28,11 @@ def render(run: RunResult) -> Table:
 
 
 def summary(run: RunResult) -> str:
-    """Verdict, time and place of the run."""
+    """Return one line with verdict, time and folder of the run."""
     took = elapsed(sum(run.timings.values()))
     passed = sum(job.passed for job in run.jobs)
-    said = f"{run.image}: {run.verdict}, {passed} of {len(run.jobs)} jobs passed, {took}"
-    return f"{said}; results: {run.folder}" if run.folder else said
+    line = f"{run.image}: {run.verdict}, {passed} of {len(run.jobs)} jobs passed, {took}"
+    return f"{line}; results: {run.folder}" if run.folder else line
 
 
 def _cells(job: JobResult, position: int) -> list[str]:

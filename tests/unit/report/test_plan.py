@@ -73,7 +73,7 @@ def test_images_stand_in_graph_order_with_parent_and_reasons() -> None:
 
 def test_summary_and_timing() -> None:
     assert reports.summary(report()) == "2 images: 2 baked"
-    assert reports.timing(report()) == "bakes take 2 min 42 s in all, 2 min 42 s on the critical path (base -> app)"
+    assert reports.timing(report()) == "bakes take 2 min 42 s in total, 2 min 42 s on the critical path (base -> app)"
     assert reports.summary({"images": []}) == "0 images: nothing to do"
 
 
