@@ -78,6 +78,6 @@ def timing(report: Mapping[str, Any]) -> str:
     unknown: Sequence[str] = forecast["unknown"]
     if not forecast["total"]:
         return "the bake times of these images are unknown" if unknown else ""
-    path = " -> ".join(forecast["critical_path"])
-    text = f"bakes take {duration(forecast['total'])} in total, {duration(forecast['critical'])} on the critical path ({path})"
+    total, critical, path = duration(forecast["total"]), duration(forecast["critical"]), forecast["critical_path"]
+    text = f"bakes take {total} in total, {critical} on the critical path ({' -> '.join(path)})"
     return text + (f"; {len(unknown)} bake times are unknown" if unknown else "")
