@@ -14,7 +14,7 @@ from bakery.fluid_run.runner import run
 from bakery.library.base import ImageRecord
 from bakery.library.lookup import pick
 from bakery.operations.bake import planned
-from bakery.orders.build import test_from_json, test_order
+from bakery.orders.build import run_from_json, run_order
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -66,9 +66,9 @@ def order_for(image: ImageRecord, settings: Settings) -> RunOrder:
             raise
         return found
     today = next(plan for plan in plans if plan.family == image.candidate_for)
-    return replace(test_order(today), image=image.name)
+    return replace(run_order(today), image=image.name)
 
 
 def _last_order(image: str, state: StatePaths) -> RunOrder | None:
     files = sorted(state.orders.glob(f"{image}-*.json"), key=lambda file: file.stat().st_mtime)
-    return test_from_json(json.loads(files[-1].read_text(encoding="utf-8"))) if files else None
+    return run_from_json(json.loads(files[-1].read_text(encoding="utf-8"))) if files else None

@@ -1,1 +1,1 @@
-"""Orders: what the program hands to ovens and Fluid-Runs, as values and as files."""
+"""Orders: what the program passes to ovens and Fluid-Runs, as values and as files."""

@@ -1,4 +1,4 @@
-"""What the program hands to ovens and Fluid-Runs: an image of the plan as an order, and orders as JSON."""
+"""Makes the orders of an image of the plan, and reads and writes orders as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bakery.plan.model import ImagePlan
 
 
 def bake_order(image: ImagePlan) -> BakeOrder:
-    """All that an oven needs to bake the image."""
+    """Return the order to bake the image."""
     return BakeOrder(
         package=image.package,
         variant=image.variant,
@@ -32,10 +32,10 @@ def bake_order(image: ImagePlan) -> BakeOrder:
     )
 
 
-def test_order(image: ImagePlan) -> RunOrder:
-    """All that a Fluid-Run needs to prove the image; raises InputError when its recipe has no tests.
+def run_order(image: ImagePlan) -> RunOrder:
+    """Return the order to test the image. Raises InputError if its recipe has no tests.
 
-    ``compiler`` and ``target_arch`` are what rcc-run stores under these names: the recipe's substitutions.
+    ``compiler`` and ``target_arch`` are the recipe's substitutions that rcc-run stores under these names.
     """
     if image.tests is None:
         hint = "write a fluidrun.yaml"
@@ -53,26 +53,20 @@ def test_order(image: ImagePlan) -> RunOrder:
     )
 
 
-test_order.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
-
-
 def to_json(order: BakeOrder | RunOrder) -> dict[str, Any]:
-    """The order as a JSON object; the same order gives the same object."""
-    made: dict[str, Any] = encode(order)
-    return made
+    """Return the order as a JSON object; equal orders give equal objects."""
+    value: dict[str, Any] = encode(order)
+    return value
 
 
 def bake_from_json(value: Any) -> BakeOrder:
-    """The bake order of a JSON object; raises ValueError naming what is wrong with it."""
+    """Return the bake order of a JSON object. Raises ValueError with the invalid field."""
     return decode(BakeOrder, value)
 
 
-def test_from_json(value: Any) -> RunOrder:
-    """The test order of a JSON object; raises ValueError naming what is wrong with it."""
+def run_from_json(value: Any) -> RunOrder:
+    """Return the run order of a JSON object. Raises ValueError with the invalid field."""
     return decode(RunOrder, value)
-
-
-test_from_json.__test__ = False  # type: ignore[attr-defined]  # see test_order
 
 
 def _setting(image: ImagePlan, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Orders on disk: the program writes them, the plugin reads them. The state of the stack stays small that way."""
+"""Orders as files: the program writes them and the plugin reads them, which keeps the state of the stack small."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakery.host.files import write_atomic
-from bakery.orders.build import bake_order, test_from_json, test_order, to_json
+from bakery.orders.build import bake_order, run_from_json, run_order, to_json
 from bakery.paths import StatePaths
 from bakery.plan.digest import tests_digest
 from bakery.plan.model import ImagePlan
@@ -16,36 +16,33 @@ from bakery.recipe.image_names import DIGEST_SHOWN
 
 
 def bake_file(paths: StatePaths, name: str) -> Path:
-    """Where the BakeOrder of an image is."""
+    """Return the file of the bake order of an image."""
     return paths.orders / f"{name}.json"
 
 
-def test_file(paths: StatePaths, image: str, tests: str) -> Path:
-    """Where the TestOrder of an image is; ``tests`` is the digest of the tests, short or whole."""
+def run_file(paths: StatePaths, image: str, tests: str) -> Path:
+    """Return the file of the run order of an image; ``tests`` is the digest of the tests, short or complete."""
     return paths.orders / f"{image}-{tests[:DIGEST_SHOWN]}.json"
 
 
-test_file.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
-
-
 def tests_inputs(paths: StatePaths, image: str, tests: str) -> Mapping[str, str]:
-    """The manifest of tests that were ordered in this checkout before; empty when nothing is known of them."""
+    """Return the manifest of tests that this checkout ordered before; empty if the order cannot be read."""
     try:
-        order = test_from_json(json.loads(test_file(paths, image, tests).read_text(encoding="utf-8")))
+        order = run_from_json(json.loads(run_file(paths, image, tests).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
     return tests_digest(order.suite, order.files)[1]
 
 
 def write(paths: StatePaths, image: ImagePlan) -> None:
-    """Write what the plugin needs to bake and to test the image."""
+    """Write the orders that the plugin reads to bake and to test the image. Raises InfrastructureFailed."""
     _put(bake_file(paths, image.name), to_json(bake_order(image)))
     if image.tests is not None:
-        _put(test_file(paths, image.name, image.tests.digest), to_json(test_order(image)))
+        _put(run_file(paths, image.name, image.tests.digest), to_json(run_order(image)))
 
 
 def _put(file: Path, order: object) -> None:
-    """Replace the file in one step if it changes: another ``up`` may be reading it. Raises InfrastructureFailed."""
+    """Replace the file atomically if it changes, as another ``up`` may be reading it. Raises InfrastructureFailed."""
     content = json.dumps(order, sort_keys=True, separators=(",", ":")).encode()
     with suppress(OSError):
         if file.read_bytes() == content:

@@ -1,4 +1,4 @@
-"""Orders as values: all that an oven needs for a bake, and all that a Fluid-Run needs for a test."""
+"""Orders as values: everything that an oven needs for a bake, and that a Fluid-Run needs for a test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from bakery.recipe.model import Json, SourceFile, Suite
 
 @dataclass(frozen=True)
 class BakeOrder:
-    """All that an oven needs to bake one image; written by the program as ``<state>/orders/<name>.json``.
+    """The order to bake one image, which the program writes to ``<state>/orders/<name>.json``.
 
-    Sources are named, not held: the oven copies them into its workspace and checks each ``sha256``, so that an edit
-    during an ``up`` is noticed and not baked. Fields as in :class:`bakery.plan.model.ImagePlan`.
+    It has the paths of the sources, not their contents: the oven copies them into its workspace and checks each
+    ``sha256``, so that a file that was edited during an ``up`` is not baked. The fields are those of
+    :class:`bakery.plan.model.ImagePlan`.
     """
 
     package: str
@@ -36,13 +37,11 @@ class BakeOrder:
 
 @dataclass(frozen=True)
 class RunOrder:
-    """All that a Fluid-Run needs; written by the program as ``<state>/orders/<image>-<tests digest>.json``.
+    """The order to test one image, which the program writes to ``<state>/orders/<image>-<tests digest>.json``.
 
-    ``env`` is added to the environment of the jobs; ``env_paths`` too, its values are paths below the workspace. With
-    ``ignore_dependencies`` the jobs of a command group do not wait for each other.
+    ``env`` and ``env_paths`` are added to the environment of the jobs; the values of ``env_paths`` are paths below the
+    workspace. With ``ignore_dependencies`` the jobs of a command group do not wait for each other.
     """
-
-    __test__ = False  # not a pytest class
 
     image: str
     digest: str

@@ -9,7 +9,7 @@ from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.library.base import Proof
 from bakery.orders import files as order_files
-from bakery.orders.build import test_from_json
+from bakery.orders.build import run_from_json
 from bakery.paths import StatePaths
 from bakery.resources import progress
 from bakery.resources.passing_run import passing_run
@@ -33,7 +33,7 @@ class FluidRunTestProvider(BakeryProvider):
 
         stack = settings(props["urn"])
         paths = StatePaths(stack.state)
-        order = test_from_json(read_order(order_files.test_file(paths, props["image"], props["tests"])))
+        order = run_from_json(read_order(order_files.run_file(paths, props["image"], props["tests"])))
         library = backend(stack).library()
         run = passing_run(library, order)
         if run is None:

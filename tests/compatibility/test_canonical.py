@@ -15,7 +15,7 @@ from bakery.library.base import ImageRecord
 from bakery.library.local.files import Sidecar
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, LockedBase
-from bakery.orders.build import bake_from_json, test_from_json, to_json
+from bakery.orders.build import bake_from_json, run_from_json, to_json
 from bakery.orders.model import BakeOrder, RunOrder
 from bakery.plan import digest
 from bakery.plan.model import Base, ImagePlan, ImageSummary
@@ -90,7 +90,7 @@ def test_models_are_encoded_as_before_and_read_back(kind: Any) -> None:
         same(canonical.order_bytes(back), text.encode(), seed, given)  # also what does not count when compared
 
 
-@pytest.mark.parametrize(("kind", "read"), [(BakeOrder, bake_from_json), (RunOrder, test_from_json)])
+@pytest.mark.parametrize(("kind", "read"), [(BakeOrder, bake_from_json), (RunOrder, run_from_json)])
 def test_orders_are_read_back(kind: Any, read: Any) -> None:
     for seed in range(50):
         order = values.model(kind, Random(seed))

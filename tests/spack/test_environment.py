@@ -19,7 +19,7 @@ from bakery.backends import backend
 from bakery.fluid_run import runner
 from bakery.library.local.library import LocalLibrary
 from bakery.lock import file as lock_file
-from bakery.orders.build import bake_order, test_order
+from bakery.orders.build import bake_order, run_order
 from bakery.orders.model import BakeOrder
 from bakery.ovens import single_flight
 from bakery.ovens.base import BakeOutcome
@@ -91,7 +91,7 @@ class Kitchen:
         baked = [backend(settings).oven().bake(order, activity) for order in orders]
         assert baked[-1].outcome is BakeOutcome.BAKED
         shelves, machines = backend(settings).library(), backend(settings).clusters()
-        run = runner.run(test_order(made.images[-1]), shelves, machines, StatePaths(settings.state), activity)
+        run = runner.run(run_order(made.images[-1]), shelves, machines, StatePaths(settings.state), activity)
         print(f"{baked[-1].name}: {baked[-1].seconds / 60:.1f} min to bake, stages of the test: {run.timings}")
         return baked[-1].name, Path(str(baked[-1].log)).read_text(encoding="utf-8"), run
 

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.codec import decode, encode
 from bakery.errors import InputError
-from bakery.orders.build import bake_from_json, bake_order, test_from_json, test_order, to_json
+from bakery.orders.build import bake_from_json, bake_order, run_from_json, run_order, to_json
 from bakery.plan.model import ImagePlan, SuitePlan
 from bakery.plan.summary import Base
 from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob
@@ -48,8 +48,8 @@ def test_bake_order_survives_json() -> None:
 
 
 def test_test_order_survives_json() -> None:
-    order = test_order(image())
-    again = test_from_json(json.loads(json.dumps(to_json(order))))
+    order = run_order(image())
+    again = run_from_json(json.loads(json.dumps(to_json(order))))
     assert again == order
     assert (again.compiler, again.target_arch, again.git_sha) == ("gcc", "zen3", "c0ffee")
     assert again.suite.jobs[0].metrics[0].reference is None
@@ -57,7 +57,7 @@ def test_test_order_survives_json() -> None:
 
 def test_no_tests_is_an_input_error() -> None:
     with pytest.raises(InputError, match="hpcc has no tests"):
-        test_order(image(tests=None))
+        run_order(image(tests=None))
 
 
 def test_a_damaged_order_says_where() -> None:
