@@ -211,7 +211,7 @@ def test_an_image_that_came_into_use_after_the_decision_is_kept(
         kitchen.again().promote(old.name, "rcc")
         return steps
 
-    monkeypatch.setattr("bakery.library.retention.decide", promote_meanwhile)
+    monkeypatch.setattr("bakery.library.retention.next_steps", promote_meanwhile)
     done = prune(kitchen.library, 30)
     assert [(step.image.name, step.why) for step in done.kept] == [(old.name, "it came into use meanwhile")]
     assert [step.image.name for step in done.moved] == [other.name]
