@@ -1,4 +1,4 @@
-"""Where a stack keeps its things below the state folder, and what all checkouts of a user share."""
+"""The folders of a stack below its state folder, and the cache that all checkouts of a user share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# Scratch folders of a Fluid-Run, by its id: the cluster's, and the workspace that the cluster is given.
+# Prefixes of the scratch folders of a Fluid-Run; its ID follows.
 CLUSTER = "run-"
 WORKSPACE = "workspace-"
 
 
 def cache() -> Path:
-    """The user's cache, shared by all checkouts: engine, base images, downloads. Safe to delete at any time."""
+    """Return the user's cache folder: engine, base images, downloads. It is safe to delete at any time."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "image-bakery"
 
@@ -25,25 +25,25 @@ class StatePaths:
 
     @property
     def orders(self) -> Path:
-        """BakeOrder and TestOrder files, by image name; written by the program, read by the plugin."""
+        """Order files by image name; written by the Pulumi program, read by its plugin."""
         return self.state / "orders"
 
     @property
     def library(self) -> Path:
-        """The local library: ``images/`` with qcow2 files by digest and ``library.sqlite``."""
+        """The local library: ``images/`` with qcow2 files by digest, and ``library.sqlite``."""
         return self.state / "library"
 
     @property
     def runs(self) -> Path:
-        """A folder for each Fluid-Run: outputs, results, machine logs."""
+        """One folder per Fluid-Run: outputs, results, logs of machines."""
         return self.state / "runs"
 
     @property
     def logs(self) -> Path:
-        """A log for each bake."""
+        """One log per bake."""
         return self.state / "logs"
 
     @property
     def work(self) -> Path:
-        """Scratch folders of what runs now; leftovers of what was killed are cleared from here."""
+        """Scratch folders of running work; ``bakery recover`` deletes those of killed processes."""
         return self.state / "work"
