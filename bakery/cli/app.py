@@ -23,9 +23,21 @@ for command in (
     app.command()(exit_codes(command))
 
 
+@app.callback()
+def _bakery() -> None:
+    """Make the app a group of commands even if only one is registered."""
+
+
+def _register_only(name: str = "") -> None:
+    """Keep only the command that is called, if there is such a command: building the parsers of all takes a while."""
+    called = [command for command in app.registered_commands if command.callback and command.callback.__name__ == name]
+    app.registered_commands = called or app.registered_commands
+
+
 def main() -> None:
     """Run the command line."""
     ensure_standard_streams()
+    _register_only(*sys.argv[1:2])
     try:
         app()
     except KeyboardInterrupt:  # before a command began

@@ -6,16 +6,15 @@ Every image has one base, so that walking from child to parent finds each cycle 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from typing import NamedTuple
 
 from bakery.errors import Problem
 
 GUESSES = 10  # at most: a guess compares with every family there is
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One image before its digest is known. ``at`` and ``base_at`` say where family and base are set: file, line."""
 
     package: str
@@ -32,8 +31,7 @@ class Node:
         return f"{self.package} ({self.variant})" if self.variant else self.package
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """Indices into the nodes. ``order`` has a parent before its children and leaves out what can't be planned.
 
     ``parents`` maps a node to its parent; a node that is not in it starts from an external base image.

@@ -11,7 +11,6 @@ from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide
 from bakery.preview.model import Decision
-from bakery.recipe.parse.findings import one_line
 from bakery.settings import Settings
 
 
@@ -51,6 +50,8 @@ def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageS
 
 def _unknown(error: BakeryError | ImportError) -> Problem:
     """That the library can't be asked (no credentials, no network) is no reason to show no plan."""
+    from bakery.recipe.parse.findings import one_line  # not needed while the library answers
+
     why = one_line(error.message if isinstance(error, BakeryError) else error)
     cure = f"; {one_line(error.hint)}" if isinstance(error, BakeryError) and error.hint else ""
     hint = f"every image counts as new{cure}"

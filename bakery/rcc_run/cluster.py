@@ -80,7 +80,7 @@ def read(file: Path | None, given: Arguments, findings: Findings) -> Tested:
         return Tested(DEFAULT)
     written = file.read_text(encoding="utf-8", errors="replace")
     _unused(written, given, findings)
-    document = tfvars.read(filled(written, given).encode(), findings)
+    document = tfvars.parse_tfvars(filled(written, given).encode(), findings)
     if document is None:
         return Tested(DEFAULT)
     shape = cluster.from_tfvars(document)

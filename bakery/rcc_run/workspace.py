@@ -15,7 +15,7 @@ from bakery.recipe.parse.document import Document
 from bakery.recipe.parse.findings import Findings
 
 CLOUD_BUILD = Path("/workspace")  # of every step; a step's `dir` is below it
-READERS = {".json": json_parser.read, ".yaml": yaml_parser.read, ".yml": yaml_parser.read}
+READERS = {".json": json_parser.parse_json, ".yaml": yaml_parser.parse_yaml, ".yml": yaml_parser.parse_yaml}
 CHUNK = 1 << 20
 
 

@@ -6,9 +6,9 @@ import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.errors import Problem, Severity
 from bakery.recipe.cache import digest_of, open_cache
@@ -58,8 +58,7 @@ def gc_paused() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(frozen=True)
-class _Common:
+class _Common(NamedTuple):
     """``common/``. The checks of a package depend on ``seen``: the paths and the installer's relevant lines."""
 
     tree: Tree
@@ -74,8 +73,7 @@ class _Common:
         return self.staged_files[path]
 
 
-@dataclass(frozen=True)
-class _Folder:
+class _Folder(NamedTuple):
     """A package's folder as it was read.
 
     ``key`` is the digest of all that its checks depend on, ``stored`` their result in the cache.
@@ -87,8 +85,7 @@ class _Folder:
     stored: bytes | None
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(NamedTuple):
     """Builds a package's recipe on demand."""
 
     folder: _Folder

@@ -11,9 +11,12 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bakery.errors import Problem
-from bakery.recipe.parse.findings import Findings, one_line
+
+if TYPE_CHECKING:
+    from bakery.recipe.parse.findings import Findings
 
 KEPT = 1 << 18  # bytes up to which a content is kept for parsing
 CHUNK = 1 << 20
@@ -72,12 +75,14 @@ def inside(path: str, roots: tuple[str, ...]) -> bool:
     return any(path == root or path.startswith(root + os.sep) for root in roots)
 
 
-@dataclass(frozen=True)
 class _Walk:
-    tree: Tree
-    roots: tuple[str, ...]
+    def __init__(self, tree: Tree, roots: tuple[str, ...]) -> None:
+        self.tree = tree
+        self.roots = roots
 
     def findings(self, path: str) -> Findings:
+        from bakery.recipe.parse.findings import Findings  # not needed for a tree without problems
+
         return Findings(path, self.tree.problems)
 
     def folder(self, source: str, prefix: str, above: tuple[str, ...]) -> None:
@@ -175,7 +180,7 @@ class _Walk:
 
     def unreadable(self, path: str, error: OSError) -> None:
         hint = "make it readable, its content decides what is baked"
-        self.findings(path).error(1, f"can't be read: {one_line(error.strerror or error)}", hint)
+        self.findings(path).error(1, f"can't be read: {error.strerror or error}", hint)
 
 
 def _is_loop(error: OSError) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from bakery import yaml_cache
 from bakery.errors import InputError, Problem
 from bakery.settings.google import GoogleSettings
 from bakery.settings.google_checks import check_google
@@ -196,18 +196,24 @@ def from_file(root: Path, stack: str) -> Settings:
     file = root / f"Pulumi.{stack}.yaml"
     if not file.exists():
         return parse({}, stack, root, file.name)
-    try:
-        content = yaml.safe_load(file.read_bytes()) or {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise InputError([Problem(file.name, line, "invalid YAML", "fix the syntax")]) from error
+    content = yaml_cache.parsed(file.read_bytes(), "stack", partial(_parse_yaml, file.name)) or {}
     config = content.get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise InputError([Problem(file.name, 1, "has no mapping below config:", "write config: and the settings")])
     prefix = f"{PROJECT}:"
     given = {str(key): value for key, value in config.items()}
     return parse({k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}, stack, root, file.name)
+
+
+def _parse_yaml(name: str, content: bytes) -> Any:
+    import yaml  # not needed while the file is in the cache
+
+    try:
+        return yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise InputError([Problem(name, line, "invalid YAML", "fix the syntax")]) from error
 
 
 KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "retentionDays")

@@ -6,14 +6,15 @@ are above it in this table, so nothing imports upwards and no two parts import e
 
 from __future__ import annotations
 
-WORDS = ("errors", "codec", "paths", "progress")  # small values that every other part may use
+WORDS = ("errors", "codec", "paths", "progress", "yaml_cache")  # small values that every other part may use
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "codec": (),
     "paths": (),
     "progress": ("errors",),
-    "settings": ("errors",),
+    "yaml_cache": ("paths",),
+    "settings": ("errors", "paths", "yaml_cache"),
     "host": (*WORDS, "settings"),
     "recipe": (*WORDS, "settings", "host"),
     "lock": (*WORDS, "settings", "host", "recipe"),

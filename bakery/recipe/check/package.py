@@ -80,7 +80,7 @@ class _Package:
         return document
 
     def check(self) -> Checked:
-        found = self.read(TEMPLATE, json_parser.read)
+        found = self.read(TEMPLATE, json_parser.parse_json)
         if TEMPLATE not in self.sources.files:
             self.findings.at(TEMPLATE).error(1, "is no readable file", "write Packer's template there")
         template = found or Document({}, Findings(TEMPLATE))  # whose own findings nobody reads
@@ -91,7 +91,7 @@ class _Package:
         if self.usable:
             self.paths(template, build)
         suite = self.suite()
-        extra = self.read(RECIPE, yaml_parser.read)
+        extra = self.read(RECIPE, yaml_parser.parse_yaml)
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and matrix.valid(extra):
             suite = self.clustered(suite, matrix.cluster(extra))
@@ -128,7 +128,7 @@ class _Package:
         for name in sorted(self.sources.files):
             if re.fullmatch(r"cloudbuild\..+\.ya?ml", name):
                 self.other_build(name)
-        build = self.read(BUILD, yaml_parser.read)
+        build = self.read(BUILD, yaml_parser.parse_yaml)
         if build is None:
             if BUILD not in self.sources.files:
                 hint = f"add {BUILD} to set them, and how long a build may take"
@@ -140,7 +140,7 @@ class _Package:
         return build
 
     def other_build(self, name: str) -> None:
-        other = self.read(name, yaml_parser.read)
+        other = self.read(name, yaml_parser.parse_yaml)
         if other is not None:
             values = other.value.get("substitutions")
             texts = (
@@ -217,9 +217,9 @@ class _Package:
         """The tests, and the cluster of ``test/rcc.auto.tfvars``."""
         shape = None
         if TFVARS in self.sources.files:
-            given = self.read(TFVARS, tfvars.read)
+            given = self.read(TFVARS, tfvars.parse_tfvars)
             shape = cluster.from_tfvars(given) if given is not None else None
-        document = self.read(SUITE, yaml_parser.read)
+        document = self.read(SUITE, yaml_parser.parse_yaml)
         if document is None:
             return None
         return Suite(fluidrun.jobs(document, self.exists), shape or ClusterShape())
@@ -234,7 +234,7 @@ class _Package:
             return
         shapes = [variant.cluster or suite.cluster for variant in variants]
         known = {partition.name: None for shape in shapes for partition in shape.partitions}
-        document = self.read(SUITE, yaml_parser.read) if any(_elsewhere(suite, known)) else None
+        document = self.read(SUITE, yaml_parser.parse_yaml) if any(_elsewhere(suite, known)) else None
         if document is None:
             return
         for index, entry in document.entries("tests", "jobs"):

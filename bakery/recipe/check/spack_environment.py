@@ -54,7 +54,7 @@ def check(content: bytes, findings: Findings, ref: str, given: Collection[str], 
     for number, line in enumerate(written.splitlines(), 1):
         for name in _PLACEHOLDER.findall(line.partition("#")[0]):
             _placeholder(name, number, findings, given, said)
-    document = yaml_parser.parse(_PLACEHOLDER.sub(r"placeholder-\1", written), findings)
+    document = yaml_parser.parse_yaml_text(_PLACEHOLDER.sub(r"placeholder-\1", written), findings)
     if document is not None:
         _accepted(document, version(ref), ref or "today's", rejected)
 

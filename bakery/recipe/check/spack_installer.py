@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 INSTALLER = "spack-install.sh"
 PLACEHOLDERS = ("INSTALL_ROOT", "COMPILER", "SYSTEM_COMPILER", "ARCH")  # in spack.yaml, filled in by the installer
 
 
-@dataclass(frozen=True)
-class Installer:
+class Installer(NamedTuple):
     """Which of the placeholders' variables the script ``settles`` (sets, or gives a default), and which it ``needs``.
 
     It needs those that it uses and neither settles nor tests for a value (``-n "$COMPILER"``). Substituting ``@NAME@``

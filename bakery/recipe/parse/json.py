@@ -20,7 +20,7 @@ _NEWLINE = re.compile("\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read(content: bytes, findings: Findings) -> Document | None:
+def parse_json(content: bytes, findings: Findings) -> Document | None:
     """The document, or None with an error."""
     written = text(content, findings)
     if written is None:

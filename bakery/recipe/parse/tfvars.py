@@ -113,7 +113,7 @@ class _Parser:
         return made
 
 
-def read(content: bytes, findings: Findings) -> Document | None:
+def parse_tfvars(content: bytes, findings: Findings) -> Document | None:
     """The document, or None with an error."""
     written = text(content, findings)
     if written is None:

@@ -32,14 +32,14 @@ class _Refused(Exception):
     """A document that no recipe needs; ``args`` are line, message and hint."""
 
 
-def read(content: bytes, findings: Findings) -> Document | None:
+def parse_yaml(content: bytes, findings: Findings) -> Document | None:
     """The document, or None with an error; an empty file is {}."""
     written = text(content, findings)
-    return None if written is None else parse(written, findings)
+    return None if written is None else parse_yaml_text(written, findings)
 
 
-def parse(written: str, findings: Findings) -> Document | None:
-    """As :func:`read`, of text."""
+def parse_yaml_text(written: str, findings: Findings) -> Document | None:
+    """As :func:`parse_yaml`, of text."""
     try:
         loader = _Loader(written)
         try:
