@@ -14,6 +14,7 @@ from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.gcp import endpoints
 from tests.gcp.stack import Stack, declared
+from tests.support.every import every
 
 pytestmark = [pytest.mark.engine, pytest.mark.gcp]
 UP_SECONDS = 400
@@ -182,4 +183,4 @@ def test_another_region_leaves_buckets_and_results_where_they_are(stack: Stack) 
     assert {cloud.items[path]["location"].lower() for path in kept} == {"us-central1"}
     moved = [*stack.items("/repositories/"), *stack.items("/triggers/"), *stack.items("/subnetworks/")]
     assert len(moved) == 6
-    assert all("/europe-west1/" in path for path in moved)
+    assert every("/europe-west1/" in path for path in moved)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.machines import make_checkout as checkouts
 from tests.machines.make_checkout import Checkout, Done
+from tests.support.every import every
 
 pytestmark = pytest.mark.machines
 SLOT_SECONDS = 900  # another checkout's machines may have all slots of this computer
@@ -37,7 +38,7 @@ def test_the_figures_are_those_of_a_run_on_two_nodes(checkout: Checkout, first: 
     images = {image["family"]: image for image in checkout.json("bakery library --json")["images"]}
     figures = {figure["name"]: figure["value"] for figure in images["hpcc"]["figures"]}
     assert figures["ranks"] == 2
-    assert all(figures[name] > 0 for name in ("HPL", "StarDGEMM", "PTRANS", "ping-pong latency"))
+    assert every(figures[name] > 0 for name in ("HPL", "StarDGEMM", "PTRANS", "ping-pong latency"))
     assert "HPL" in first.text
 
 
@@ -45,7 +46,7 @@ def test_outputs_name_the_images_for_rcc_tf(checkout: Checkout, first: Done) -> 
     outputs = checkout.json("pulumi stack output --json --stack dev")
     families = checkout.families()
     assert {family: entry["image"] for family, entry in outputs["images"].items()} == families
-    assert all(Path(entry["link"]).is_file() for entry in outputs["images"].values())
+    assert every(Path(entry["link"]).is_file() for entry in outputs["images"].values())
     assert outputs["rcc_tf"]["controller_image"] == outputs["images"]["rcc-debian"]["link"]
     assert [partition["name"] for partition in outputs["rcc_tf"]["partitions"]]
 

@@ -19,6 +19,7 @@ from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Suite, SuiteJob
 from bakery.results.model import Stage
+from tests.support.every import every
 
 GOOD, BAD = "out/good", "out/bad"
 JOBS = (
@@ -89,7 +90,7 @@ class ClusterContract:
             (0, 0, "COMPLETED"),
             (1, 3, "FAILED"),
         ]
-        assert all(job["node_count"] >= 1 and job["runtime"] >= 0 for job in results["jobs"])
+        assert every(job["node_count"] >= 1 and job["runtime"] >= 0 for job in results["jobs"])
         assert (tmp_path / "results/outputs" / GOOD / "stdout").read_text() == "from the job\n"
         assert list((tmp_path / "results/machines").rglob("*.log"))
         assert bench.leftovers() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bakery import errors
 from bakery.errors import BakeryError, InputError, Problem, Severity
+from tests.support.every import every
 
 
 def test_a_problem_is_file_line_what_and_what_to_do() -> None:
@@ -51,7 +52,7 @@ def test_an_error_with_nothing_to_add_is_one_line() -> None:
 def test_every_error_is_below_the_one_root() -> None:
     found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert len(found) >= 8
-    assert all(issubclass(kind, BakeryError) for kind in found)
+    assert every(issubclass(kind, BakeryError) for kind in found)
 
 
 def test_what_is_uncertain_is_the_infrastructures_fault_and_never_the_images() -> None:

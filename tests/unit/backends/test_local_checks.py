@@ -12,6 +12,7 @@ from bakery.backends.local import checks as local_checks
 from bakery.backends.local.checks import Tool
 from bakery.host import qemu
 from bakery.settings import Accelerator, LocalSettings
+from tests.support.every import every
 
 
 def program(folder: Path, name: str, prints: str) -> Path:
@@ -76,7 +77,7 @@ def test_the_table_names_program_package_and_purpose() -> None:
     assert {"packer", "qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "shellcheck"} <= {
         t.program for t in table
     }
-    assert all(tool.package and tool.purpose for tool in table)
+    assert every(tool.package and tool.purpose for tool in table)
 
 
 def test_too_little_disk_is_missing_and_says_how_much_is_wanted(tmp_path: Path) -> None:

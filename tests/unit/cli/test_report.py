@@ -13,6 +13,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.settings import from_file
 from tests.fake_google.server import FakeServer
 from tests.support.checkout import Checkout
+from tests.support.every import every
 
 
 def test_report_writes_a_page_with_every_image(checkout: Checkout, tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_report_writes_a_page_with_every_image(checkout: Checkout, tmp_path: Pat
     text = page.read_text()
     images = LocalLibrary(from_file(checkout.root, "dev")).images()
     assert len(images) == 2
-    assert all(image.name in text for image in images)
+    assert every(image.name in text for image in images)
     assert checkout.invoke("report", "--html", str(page.parent)).exit_code == 0, "a page is replaced"
 
 

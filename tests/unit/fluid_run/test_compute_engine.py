@@ -25,6 +25,7 @@ from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
+from tests.support.every import every
 
 OBJECT = "storage/storage/v1/b/p-bakery-artifacts/o/runs/r1"
 INSTANCES = "compute/compute/v1/projects/p/zones/us-central1-a/instances"
@@ -78,8 +79,8 @@ def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeSer
         told = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
     addresses = {machine["address"] for machine in told["machines"]}
     assert len(addresses) == 4
-    assert all(address.startswith("10.") for address in addresses)
-    assert all(not machine["mac"] for machine in told["machines"])
+    assert every(address.startswith("10.") for address in addresses)
+    assert every(not machine["mac"] for machine in told["machines"])
 
 
 def test_long_names_are_legal_and_differ(server: FakeServer, tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_long_names_are_legal_and_differ(server: FakeServer, tmp_path: Path) -> 
     made.provision(Activity())
     names = sorted(machines(server))
     assert len(names) == 4
-    assert all(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
+    assert every(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
     labels = {machine["labels"]["bakery-run"] for machine in machines(server).values()}  # type: ignore[index]
     assert len(labels) == 1 and len(labels.pop()) <= 63
     made.tear_down()
@@ -160,8 +161,8 @@ def test_an_open_shell_is_for_ssh_through_iap_only(server: FakeServer, tmp_path:
     made = cluster(server, tmp_path)
     made.open_shell = True
     made.provision(Activity())
-    assert all("image-bakery" in machine["tags"]["items"] for machine in machines(server).values())  # type: ignore[index]
-    assert all("accessConfigs" not in machine["networkInterfaces"][0] for machine in machines(server).values())  # type: ignore[index]
+    assert every("image-bakery" in machine["tags"]["items"] for machine in machines(server).values())  # type: ignore[index]
+    assert every("accessConfigs" not in machine["networkInterfaces"][0] for machine in machines(server).values())  # type: ignore[index]
     assert made.logins()[0].startswith("controller: gcloud compute ssh fr-r1-controller --zone=us-central1-a")
 
 
@@ -213,7 +214,7 @@ def test_goes_to_the_next_zone_without_capacity(server: FakeServer, tmp_path: Pa
     made = cluster(server, tmp_path)
     made.provision(Activity())
     assert made.zone == "us-central1-b"
-    assert all("/zones/us-central1-b/" in key for key in server.cloud.items if "/instances/" in key)
+    assert every("/zones/us-central1-b/" in key for key in server.cloud.items if "/instances/" in key)
 
 
 def test_a_403_says_what_to_do(server: FakeServer, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from bakery.fluid_run.clusters.run_spec import (
 )
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from tests.support.every import every
 
 JOB = SuiteJob("group", "run.sh", "out")
 SHAPE = ClusterShape((Partition("big", nodes=2, cpus=4, memory_mb=2048, gpu_count=1), Partition("empty", nodes=0)))
@@ -85,7 +86,7 @@ def test_machines_of_two_runs_have_no_address_of_a_card_in_common() -> None:
     assert {one.gpus for one in first} == {0}
     macs = [one.mac for one in (*first, *second)]
     assert len(set(macs)) == 8
-    assert all(len(mac) == 17 and mac.startswith("52:") for mac in macs)
+    assert every(len(mac) == 17 and mac.startswith("52:") for mac in macs)
 
 
 def test_the_course_tells_each_machine_and_each_job_once_and_how_long_all_may_take() -> None:

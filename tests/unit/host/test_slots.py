@@ -60,8 +60,23 @@ def test_never_more_cores_or_memory_than_there_are(tmp_path: Path):
 
 
 def test_who_wants_too_much_gets_in_alone(tmp_path: Path):
-    with take(64, 10**6, Activity(), LIMIT, tmp_path):
-        pass
+    inside, leave = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    def work() -> None:
+        with take(64, 10**6, Activity(), LIMIT, tmp_path):
+            inside.set()
+            leave.wait(20)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(20)
+    leaves = threading.Timer(0.5, leave.set)
+    leaves.start()
+    with take(1, 1, Activity(said.append), LIMIT, tmp_path):
+        assert leave.is_set()
+    assert said == ["waiting for a slot (1 ahead)"]
+    thread.join(20)
 
 
 def test_first_come_first_served_and_how_many_are_ahead_is_said(tmp_path: Path):

@@ -19,6 +19,7 @@ from bakery.plan.summary import Base
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
 from bakery.settings.google import SSH_TAG, TEST_TAG, Bucket, Duty
+from tests.support.every import every
 
 PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
 
@@ -227,7 +228,7 @@ def test_policies_are_only_added_to(declared: Recorder) -> None:
 
 def test_custom_roles_grant_no_policy_on_the_project_and_no_wildcard() -> None:
     for _, permissions in CUSTOM_ROLES.values():
-        assert all("*" not in permission for permission in permissions)
+        assert every("*" not in permission for permission in permissions)
         assert not [p for p in permissions if p.startswith(("resourcemanager.", "iam."))]
 
 
@@ -239,7 +240,7 @@ def test_the_machine_that_is_baked_may_not_touch_compute() -> None:
 def test_who_only_looks_for_images_may_not_change_them() -> None:
     changing = {"bakeryLibrarian", "bakeryTester", "bakeryBaker"}
     assert not [grant for grant in GRANTS if grant.duty is Duty.TRIGGER and grant.role in changing]
-    assert all(word.endswith((".get", ".getFromFamily", ".list")) for word in CUSTOM_ROLES["bakeryReader"][1])
+    assert every(word.endswith((".get", ".getFromFamily", ".list")) for word in CUSTOM_ROLES["bakeryReader"][1])
 
 
 def test_only_the_builders_account_pushes_the_image_that_triggers_run() -> None:

@@ -17,6 +17,7 @@ from bakery.plan.model import ImagePlan
 from bakery.plan.plan import make
 from bakery.plan.summary import Base
 from bakery.recipe.model import Recipe, SourceFile, SuiteJob, Variant
+from tests.support.every import every
 from tests.support.plan_builders import BASE, LOCK, build, file, recipe, recipes, settings
 
 PLAIN = recipe()
@@ -387,7 +388,7 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     assert (
         first.tests.inputs.keys() == second.tests.inputs.keys() == {"job 1 app", "cluster", "packages/app/test/run.sh"}
     )
-    assert all(len(shown.split()[0]) == 12 for shown in first.tests.inputs.values())
+    assert every(len(shown.split()[0]) == 12 for shown in first.tests.inputs.values())
 
 
 @pytest.mark.parametrize("word", ["packages/app/share/motd", "'packages/app/share/motd'", "./packages/app/share/"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bakery.plan import image_labels
 from bakery.recipe import image_names
+from tests.support.every import every
 
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -23,7 +24,7 @@ def test_legal_families_give_legal_names(family: str) -> None:
 def test_faults_are_said_with_what_to_do(family: str) -> None:
     fault = image_names.family_fault(family)
     assert fault is not None
-    assert all(fault)
+    assert every(fault)
 
 
 @given(st.text())

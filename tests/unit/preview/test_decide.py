@@ -12,6 +12,7 @@ from bakery.preview.decide import changes, decide
 from bakery.preview.forecast import forecast
 from bakery.preview.model import Action, Decision
 from bakery.recipe.model import Recipe
+from tests.support.every import every
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 PARENT, CHILD = recipe("base"), recipe("app", "base")
@@ -54,7 +55,7 @@ def test_nothing_changed_is_kept() -> None:
     plan = plan_of(PARENT, CHILD)
     found = decide(plan.images, *library(plan))
     assert actions(found) == [Action.KEEP, Action.KEEP]
-    assert all(decision.reasons == () for decision in found)
+    assert every(decision.reasons == () for decision in found)
 
 
 def test_an_edit_bakes_the_child_alone_and_names_the_file() -> None:

@@ -41,6 +41,7 @@ from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.fake_google.server import FakeServer
 from tests.support.checkout import Checkout, make
+from tests.support.every import every
 from tests.support.plan_builders import BASE
 from tests.support.root import ROOT
 
@@ -98,7 +99,7 @@ def test_only_what_is_tracked_is_copied_and_nothing_is_secret(steps: list[tuple[
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     sources = [word for line in of(steps, "COPY") if "--from" not in line for word in line.split()[:-1]]
     assert sorted(sources) == ["bakery", "pyproject.toml", "tools/builder.lock"]
-    assert all(any(name == source or name.startswith(f"{source}/") for name in tracked) for source in sources)
+    assert every(any(name == source or name.startswith(f"{source}/") for name in tracked) for source in sources)
     let_through = (FOLDER / "Dockerfile.dockerignore").read_text().split()
     assert let_through[0] == "**"
     assert sorted(line[1:] for line in let_through if line.startswith("!")) == sorted(sources)
@@ -263,4 +264,5 @@ def test_a_trigger_fails_with_its_bake(
 @pytest.mark.parametrize("words", [["plan", "--markdown"], ["lock", "--check"], ["bake", "app"]])
 def test_the_commands_of_all_triggers_are_there(words: list[str]) -> None:
     done = subprocess.run(["bakery", *words[:1], "--help"], capture_output=True, text=True, check=True)
-    assert all(word in done.stdout for word in words[1:] if word.startswith("--")), shlex.join(words)
+    missing = [word for word in words[1:] if word.startswith("--") and word not in done.stdout]
+    assert missing == [], shlex.join(words)

@@ -10,6 +10,7 @@ from bakery.errors import Severity
 from bakery.rcc_run import cluster
 from bakery.rcc_run.arguments import parse
 from bakery.recipe.parse.findings import Findings
+from tests.support.every import every
 from tests.support.step import STEP, TFVARS
 
 
@@ -79,7 +80,7 @@ def test_what_cannot_be_is_an_error_with_its_line(before: str, after: str, messa
     assert before in TFVARS
     _, errors, _ = read(TFVARS.replace(before, after), tmp_path)
     assert [line for line in errors if message in line], errors
-    assert all(line.startswith("rcc.auto.tfvars:") for line in errors)
+    assert every(line.startswith("rcc.auto.tfvars:") for line in errors)
 
 
 @pytest.mark.parametrize(

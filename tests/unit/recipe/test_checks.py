@@ -12,6 +12,7 @@ import pytest
 
 from bakery.errors import Problem
 from tests.support import recipe_tree
+from tests.support.every import every
 from tests.unit.recipe.test_load import MATRIX
 
 ERROR, WARNING = "error", "warning"
@@ -173,7 +174,7 @@ def test_it_is_reported(tmp_path: Path, case: Case) -> None:
     assert found, [str(problem) for problem in problems]
     lines = (tmp_path / "packages/app" / shown).read_bytes().decode(errors="replace").splitlines()
     assert any(at in lines[problem.line - 1] for problem in found), [str(problem) for problem in found]
-    assert all(problem.hint for problem in problems)
+    assert every(problem.hint for problem in problems)
 
 
 def messages(problems: tuple[Problem, ...]) -> str:

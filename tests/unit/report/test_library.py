@@ -24,6 +24,7 @@ from bakery.report import html, library, library_table
 from bakery.results.json import store_run
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 from bakery.settings import Settings
+from tests.support.every import every
 
 HPL = Metric("HPL", "Tflops=(.*)", "GFLOPS", reference=2.0, lower=-0.1)
 MISSING = Metric("ping", "x(.*)", "us")
@@ -177,7 +178,7 @@ def test_the_page_is_whole_and_loads_nothing(report: dict[str, Any]) -> None:
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert "url(" not in text and "@import" not in text
     assert len(page.cells) == 4
-    assert all(len(set(rows)) == 1 and len(rows) > 1 for rows in page.cells)
+    assert every(len(set(rows)) == 1 and len(rows) > 1 for rows in page.cells)
     for name in ("hpcc-1", "hpcc-2", "hpcc-3", "2.2 GFLOPS", "1 min 30 s", "-52.4 %", "judge: "):
         assert name in text
 
@@ -214,7 +215,7 @@ def test_no_value_of_a_report_becomes_markup(report: dict[str, Any]) -> None:
 def test_a_trend_is_drawn_inside_its_frame(values: list[float]) -> None:
     places = html.coordinates(values)
     assert len(places) == len(values)
-    assert all(0 <= x <= html.WIDTH and 0 <= y <= html.HEIGHT for x, y in places)
+    assert every(0 <= x <= html.WIDTH and 0 <= y <= html.HEIGHT for x, y in places)
     if len(set(values)) > 1:  # higher values stand higher
         best, worst = values.index(max(values)), values.index(min(values))
         assert places[best][1] < places[worst][1]

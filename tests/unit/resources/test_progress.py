@@ -98,7 +98,9 @@ def test_the_engine_gets_status_and_warnings() -> None:
 
 
 def test_an_engine_that_is_gone_ends_nothing() -> None:
-    Engine("127.0.0.1:9").status("urn", "text")
+    began = time.monotonic()
+    Engine("127.0.0.1:9").status("urn", "text")  # raises nothing
+    assert time.monotonic() - began < 30
 
 
 def test_an_activity_is_cancelled_by_ctrl_c() -> None:

@@ -11,6 +11,7 @@ import pytest
 from bakery.errors import InputError
 from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, parse
 from tests.support import root as support
+from tests.support.every import every
 
 ROOT = Path("/checkout")
 
@@ -132,7 +133,7 @@ def test_a_count_is_a_whole_number(value: Any) -> None:
 def test_cloud_build_wants_a_project_and_a_region() -> None:
     found = messages({"oven": "cloud-build"}, "gcp")
     assert len(found) == 2
-    assert all("pulumi config set" in message for message in found)
+    assert every("pulumi config set" in message for message in found)
 
 
 def test_values_may_come_as_json_text_as_the_engine_hands_them_out() -> None:

@@ -21,6 +21,7 @@ from bakery.library.local.repair import Repaired, repair
 from bakery.recipe.model import Metric
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
+from tests.support.every import every
 from tests.unit.library.conftest import Kitchen, history
 
 
@@ -337,7 +338,7 @@ def test_runs_come_oldest_first_and_without_outputs_on_request(kitchen: Kitchen)
     kitchen.library.record_run(run_result(run_id="a", started="2026-01-01T00:00:00Z"))
     found = kitchen.library.runs(outputs=False)
     assert [run.run_id for run in found] == ["a", "b"]
-    assert all("stdout" not in job.row for run in found for job in run.jobs)
+    assert every("stdout" not in job.row for run in found for job in run.jobs)
 
 
 def test_the_same_run_again_takes_the_place_of_the_first(kitchen: Kitchen) -> None:

@@ -30,6 +30,7 @@ from tests.fake_google import builds, compute, tokens
 from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
+from tests.support.every import every
 
 TEMPLATE = {
     "variables": {"image_name": "", "zone": ""},
@@ -275,7 +276,7 @@ def test_joins_a_build_that_runs_for_the_digest(server: FakeServer, tmp_path: Pa
     def end_when_all_have_joined() -> None:
         seen = [joined.acquire(timeout=60) for _ in range(3)]
         server.cloud.hurry()  # also when one is missing: the pool waits for all bakes
-        assert all(seen)
+        assert every(seen)
 
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(end_when_all_have_joined)

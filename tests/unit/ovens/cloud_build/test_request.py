@@ -12,6 +12,7 @@ from bakery.ovens.cloud_build.request import GCLOUD_IMAGE, PACKER, build_request
 from bakery.plan.plan import make
 from bakery.recipe.model import Variant
 from bakery.recipe.templating import packer_arguments, substitute
+from tests.support.every import every
 from tests.support.plan_builders import LOCK, build, recipe, recipes, settings
 
 GOOGLE = settings(google={"project": "p", "region": "us-central1"}).google
@@ -126,7 +127,7 @@ def test_the_machine_is_called_after_its_build_and_ends_whatever_becomes_of_it(f
     assert builder["instance_name"] == "bake-{{user `bakery_build`}}"
     assert template["variables"]["bakery_build"] == "{{env `BAKERY_BUILD`}}"
     steps = build_request(order, GOOGLE, "us-central1-a", "x.tar.gz", "session-1")["steps"]
-    assert all("BAKERY_BUILD=$BUILD_ID" in step["env"] for step in steps if step.get("id") != "Fetch Packer")
+    assert every("BAKERY_BUILD=$BUILD_ID" in step["env"] for step in steps if step.get("id") != "Fetch Packer")
     ends = {key: builder.get(key) for key in ("max_run_duration_in_seconds", "instance_termination_action")}
     assert set(ends.values()) == ({order.timeout + 600, "DELETE"} if deadline else {None})
 

@@ -167,6 +167,7 @@ def test_a_machine_that_is_slow_to_begin_is_waited_for():
     machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
     for _ in range(50):
         machine.check()
+    assert (watched.looks, machine.missed) == ([], 0)
 
 
 def test_steps_that_only_left_their_machine_up_are_not_shown_as_the_reason():
