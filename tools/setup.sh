@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this checkout ready, idempotent and quick when nothing is missing. What it does, it says.
+# Sets up this checkout; idempotent, and quick if nothing is missing. It prints what it does.
 #
 #   tools/setup.sh            everything that `make up` and `make test` need
 #   tools/setup.sh --no-engine  only what the `bakery` command and the linters need

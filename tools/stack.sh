@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the dev stack: its folder for the state, a passphrase of this checkout's own, and the stack itself.
+# Creates the dev stack: the folder of its state, a passphrase for this checkout, and the stack itself.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-# The engine writes the salt of this checkout's passphrase into Pulumi.dev.yaml. It must not be committed, and it shall
-# not make the work tree dirty: a clean filter (.gitattributes) leaves it out of what git sees.
+# The engine writes the salt of this checkout's passphrase into Pulumi.dev.yaml. It must not be committed, or
+# make the work tree dirty, so a clean filter (.gitattributes) hides it from git.
 hide_salt() {
     git rev-parse --git-dir >/dev/null 2>&1 || return 0
     git config --local filter.bakery-salt.clean "sed '/^encryptionsalt:/d'"
@@ -16,16 +16,16 @@ hide_salt() {
 }
 
 if [[ ! -s $state/passphrase ]]; then
-    say "making a passphrase for the dev stack (.bakery/passphrase, readable by you alone)"
+    say "creating a passphrase for the dev stack (.bakery/passphrase, readable only by you)"
     mkdir -p "$state"
     (umask 077 && head -c 24 /dev/urandom | base64 >"$state/passphrase.new" && mv "$state/passphrase.new" "$state/passphrase")
 fi
 mkdir -p "$state/pulumi" "$state/pulumi-home"
 if [[ ! -f $state/pulumi/.pulumi/stacks/image-bakery/dev.json ]]; then
-    say "making the dev stack; its state is in .bakery/pulumi"
+    say "creating the dev stack; its state is in .bakery/pulumi"
     # shellcheck source=tools/env.sh
     . tools/env.sh
-    # A salt that belongs to a passphrase which is no longer there would only be refused.
+    # The engine refuses a salt of a passphrase that no longer exists.
     [[ ! -f Pulumi.dev.yaml ]] || sed -i '/^encryptionsalt:/d' Pulumi.dev.yaml
     pulumi stack init dev --non-interactive </dev/null >/dev/null
     hide_salt

@@ -1,7 +1,7 @@
 """Runs the test suite in stages and closes with one summary: ``suite.py STAGE... [pytest options]``.
 
-Every stage runs, also after one that failed, and a stage that finds no test is a failure. Exit code 0 only when all
-is well.
+Every stage runs, even after a failed one, and a stage without tests is a failure. The exit code is 0 only if all stages
+succeeded.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".bakery" / "tests"
 
-# Engines mostly wait, and so do many fast tests; machines fill all cores, so those run one after another.
+# Engines mostly wait, and so do many fast tests; machines use all cores, so those tests run one after another.
 WORKERS = ("-n", str(2 * (os.cpu_count() or 1)))
-# A test that hangs fails, with the stacks of all threads, and the others go on: the limits are many times what the
-# slowest takes, of machines the one that waits for the first `make up`. A worker is ended (thread), as it may hang in
-# C; a single process is interrupted (signal).
+# A test that hangs fails with the stacks of all threads, and the others continue. The limits are many times the time of
+# the slowest test (of machines, the one with the first `make up`). A worker is ended (thread), as it may hang in C; a
+# single process is interrupted (signal).
 STAGES = {
     "fast": ("-m", "not engine and not machines and not spack", *WORKERS, "--timeout=600", "--timeout-method=thread"),
     "engine": ("-m", "engine and not machines", *WORKERS, "--timeout=1200", "--timeout-method=thread"),
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def count(report: Path) -> tuple[int, int, int]:
-    """Passed, failed and skipped of a JUnit report; zeros when there is none."""
+    """Return the passed, failed and skipped tests of a JUnit report; zeros if there is no report."""
     if not report.exists():
         return 0, 0, 0
     suites = ElementTree.parse(report).getroot().iter("testsuite")
@@ -59,17 +59,17 @@ def count(report: Path) -> tuple[int, int, int]:
 
 
 def environment() -> dict[str, str]:
-    """The caller's, with compiled modules kept in a place of the tests' own.
+    """Return the caller's environment, with a separate folder for compiled modules.
 
-    The suite starts hundreds of Pythons, and pulumi-gcp alone takes five seconds to compile: some environments forbid
-    Python to keep what it compiled, and no test shall find it in a checkout.
+    The suite starts hundreds of Python processes, and pulumi-gcp alone takes five seconds to compile. Some environments
+    disable compiled files, and no test may find them in a checkout.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPYCACHEPREFIX": str(REPORTS / "pycache")}
 
 
 def run(stage: str, options: list[str]) -> Outcome:
-    """One stage, its output straight to the terminal."""
+    """Run one stage with its output on the terminal."""
     report = REPORTS / f"{stage}.xml"
     report.unlink(missing_ok=True)
     print(f"\n--- {stage} tests", flush=True)
@@ -80,7 +80,7 @@ def run(stage: str, options: list[str]) -> Outcome:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the stages named and print the summary."""
+    """Run the named stages and print the summary."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     stages = [word for word in arguments if word in STAGES]
     options = [word for word in arguments if word not in STAGES]

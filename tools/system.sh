@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing; root only for that. Takes milliseconds when nothing is missing.
+# Installs missing Debian packages, the only step that needs root. Takes milliseconds if nothing is missing.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -29,10 +29,10 @@ fi
 ((${#packages[@]})) || exit 0
 
 install=(apt-get install --yes --no-install-recommends "${packages[@]}")
-command -v apt-get >/dev/null || fail "this machine has no apt-get; install by its own means:" "${reasons[@]}"
+command -v apt-get >/dev/null || fail "this machine has no apt-get; install these with its own package manager:" "${reasons[@]}"
 as_root=()
 if ((EUID != 0)); then
-    sudo -n true 2>/dev/null || fail "missing: ${packages[*]}. Root is needed only for this line; run it, then try again:" \
+    sudo -n true 2>/dev/null || fail "missing: ${packages[*]}. Root is needed only for this command; run it, then try again:" \
         "sudo sh -c 'apt-get update && ${install[*]}'"
     as_root=(sudo -n)
 fi
@@ -41,4 +41,4 @@ printf '    %s\n' "${reasons[@]}"
 log=$state/setup-apt.log
 mkdir -p "$state"
 { "${as_root[@]}" apt-get update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >"$log" 2>&1 </dev/null ||
-    { tail -n 40 "$log" >&2 && fail "apt-get failed; the whole log is in $log. Replay:" "apt-get update && ${install[*]}"; }
+    { tail -n 40 "$log" >&2 && fail "apt-get failed; the complete log is in $log. Replay:" "apt-get update && ${install[*]}"; }

@@ -73,7 +73,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
     and MissingTool.
     """
     debugfs = process.find_tool("debugfs", DEBUGFS_HINT)
-    _check(image, activity)
+    _refuse_damaged(image, activity)
     folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "disk.raw"
     process.run(["qemu-img", "convert", "-O", "raw", str(image), str(raw)], activity=activity)
@@ -90,7 +90,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
     raise InfrastructureFailed(f"no kernel was found in {image.name}", hint=hint)
 
 
-def _check(image: Path, activity: Activity) -> None:
+def _refuse_damaged(image: Path, activity: Activity) -> None:
     """Raise InfrastructureFailed if a part of the image is missing: a machine would wait for it indefinitely."""
     try:
         process.run(["qemu-img", "check", "-q", "-f", "qcow2", str(image)], activity=activity)

@@ -58,7 +58,7 @@ def deb822(text: str) -> Iterator[Source]:
                 yield Source(uri, suite, components, signed if signed.startswith("/") else "")
 
 
-def read(apt: Path = Path("/etc/apt")) -> tuple[Source, ...]:
+def apt_sources(apt: Path = Path("/etc/apt")) -> tuple[Source, ...]:
     """Return all sources of this machine's apt, in apt's order."""
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
     sources: list[Source] = []

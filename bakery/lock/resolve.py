@@ -35,7 +35,7 @@ class DebianArchive:
         suite = mirror.RELEASES.get(family) if project == PROJECT else None
         if suite is None:
             raise InputError([_no_base(family, project)])
-        sources = mirror.for_suite(suite, self.configured, mirror.read(), mirror.codename())
+        sources = mirror.for_suite(suite, self.configured, mirror.apt_sources(), mirror.codename())
         uri = next(source.uri for source in sources if source.suite == suite)
         return debian_base(family, fetch(f"{uri.rstrip('/')}/dists/{suite}/InRelease"))
 

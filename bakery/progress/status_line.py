@@ -1,4 +1,4 @@
-"""A piece of long work in one line: its phase and the time it took so far, sent to whoever shows it."""
+"""A status line for a piece of long work: its phase and its elapsed time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 
 TICK_SECONDS = 1.0  # a terminal shows every tick
-QUIET_SECONDS = 30.0  # a log file gets a new phase at once, and an unchanged one this often
-LAST_SECONDS = 5.0  # for a text that is on its way when the line ends
+QUIET_SECONDS = 30.0  # a log file gets a new phase immediately, and an unchanged one this often
+LAST_SECONDS = 5.0  # for a text that is being sent when the line ends
 
 Send = Callable[[str], None]
 
 
 def elapsed(seconds: float) -> str:
-    """Seconds as people say them: 7s, 1m12s, 2h05m."""
+    """Return seconds for people: 7s, 1m12s, 2h05m."""
     whole = int(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -26,7 +26,7 @@ def elapsed(seconds: float) -> str:
 class Line:
     """Sends a phase and its elapsed time while it is watched.
 
-    A look every ``tick`` seconds: a new phase is sent at once, an unchanged one every ``again`` seconds.
+    Every ``tick`` seconds it sends a new phase immediately, and an unchanged one if ``again`` seconds have passed.
     """
 
     def __init__(
@@ -46,19 +46,19 @@ class Line:
         self._thread = threading.Thread(target=self._run, name="status line", daemon=True)
 
     def say(self, phase: str) -> None:
-        """Take a new phase; it is shown at the next tick, however often this is called."""
+        """Set the phase, which is shown at the next tick."""
         self._phase = phase
 
     def text(self) -> str:
-        """What the line shows now."""
+        """Return the current text of the line."""
         return f"{self._phase}, {elapsed(self._clock() - self._begin)}" if self._phase else ""
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more; returns when nothing is under way."""
+        """Stop sending, and wait until the last text is sent."""
         self._end.set()
         self._thread.join(LAST_SECONDS + self._tick)
 

@@ -1,8 +1,8 @@
-"""The machines on Compute Engine that builds bake on, each called after its build, and what is left of one.
+"""Deletes the machines on Compute Engine that builds bake on, each named after its build, and their disks.
 
-Packer takes its machine away. But Cloud Build ends a build that is cancelled or out of time at once, and Packer with
-it: the machine goes on. It is deleted here as soon as somebody sees that the build has ended, and by Compute Engine at
-its deadline; then its disk is left, which has to outlive the machine when Packer makes an image of it.
+Packer deletes its machine. But when a build is cancelled or reaches its time limit, Cloud Build ends it with Packer
+immediately, and the machine keeps running. It is deleted here when a waiting bakery sees the end of the build, and by
+Compute Engine at its deadline. Its disk remains, because it must outlive the machine when Packer creates the image.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delet
 from bakery.ovens.cloud_build.watch import ENDED
 from bakery.settings.google import BAKE
 
-DELETE = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
+DELETE = RETRY.with_timeout(30.0)  # a user who pressed Ctrl-C waits for it
 DELETED_SECONDS = 180.0
 _BUILD = re.compile(rf"{BAKE}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
 
 def delete(google: Google, build: cloudbuild_v1.Build) -> None:
-    """Let the machine of a build go, if there is one; its disk goes with :func:`clear`. Raises BakeryError."""
+    """Delete the machine of a build if it exists; :func:`clear` deletes its disk. Raises BakeryError."""
     zone = build.substitutions.get("_ZONE", "")
     name = f"{BAKE}{build.id}"
     if zone:
@@ -31,24 +31,24 @@ def delete(google: Google, build: cloudbuild_v1.Build) -> None:
 
 
 def clear(google: Google) -> list[str]:
-    """Delete what ended builds have left, disks and machines; says what, a line each. Raises BakeryError."""
-    said: list[str] = []
+    """Delete the disks and machines that ended builds left; return a line for each. Raises BakeryError."""
+    done: list[str] = []
     failed: list[BakeryError] = []
     for zone, disk in _disks(google):
         match = _BUILD.fullmatch(disk.name)
         try:
             if match and _ended(google, match[1]):
                 _delete_disk(google, zone, disk)
-                said.append(f"deleted what a build that was cut short had left: {disk.name} in {zone}")
-        except BakeryError as error:  # one that can't be deleted now keeps no other
+                done.append(f"deleted what a build that was cut short had left: {disk.name} in {zone}")
+        except BakeryError as error:  # the others are deleted nevertheless
             failed.append(error)
     if failed:
         raise failed[0]
-    return said
+    return done
 
 
 def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
-    """The disks of machines that bake, with their zones."""
+    """Return the disks of machines that bake, with their zones."""
     request = compute_v1.AggregatedListDisksRequest(project=google.project, filter=f"name eq {BAKE}.*")
     with api_errors("look for disks of builds"):
         pages = google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
@@ -56,7 +56,7 @@ def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
 
 
 def _ended(google: Google, build_id: str) -> bool:
-    """Whether the build is over; one that nobody knows is no build of this project."""
+    """Return whether the build has ended; False for an unknown id, which is not that of a build of this project."""
     with ignore_missing(f"look at build {build_id}"):
         build = google.builds.get_build(project_id=google.project, id=build_id, retry=RETRY, timeout=TIMEOUT_SECONDS)
         return build.status in ENDED

@@ -44,16 +44,16 @@ from bakery.settings.google import Bucket
 
 Status = cloudbuild_v1.Build.Status
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
-TRIES = 3  # looks for an image or a build to join, when what was found is gone again
+TRIES = 3  # searches for an image or a build to join, after the last result was gone
 SUBMIT_AGAIN_SECONDS = 2.0
-CANCEL = RETRY.with_timeout(30.0)  # who pressed Ctrl-C waits for it
+CANCEL = RETRY.with_timeout(30.0)  # a user who pressed Ctrl-C waits for it
 
 _shared: dict[tuple[str, str], CloudBuildOven] = {}
 _shared_lock = threading.Lock()
 
 
 def shared_oven(settings: Settings) -> CloudBuildOven:
-    """The process's one oven for a project: its bakes share clients, and one list call watches them all."""
+    """Return the process's only oven for a project: its bakes share clients, and one list call watches them all."""
     with _shared_lock:
         key = (settings.google.project, settings.google.endpoint)
         if key not in _shared:
@@ -93,14 +93,14 @@ class CloudBuildOven:
 
     def _try(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
         activity.say("looking for the image")
-        # The builds first, then the image: one that ends between the two looks has left its image by the second.
+        # The builds first, then the image: a build that ends in between has created its image by then.
         known = self._builds(order)
         running = _oldest(known, RUNNING)
         if running is not None:
             return BakeOutcome.JOINED, self._join(running, order, activity)
-        there = self.library.find(order.name)
-        if there is not None:
-            return _adopted(there)
+        existing = self.library.find(order.name)
+        if existing is not None:
+            return _adopted(existing)
         self._clear_once()
         zones = self.settings.google.bake_zones
         for number, zone in enumerate(zones, 1):
@@ -117,14 +117,14 @@ class CloudBuildOven:
     def _submit_and_wait(
         self, order: BakeOrder, zone: str, known: Set[str], activity: Activity
     ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
-        """Submit a build, unless somebody was faster; ``known`` are the image's builds that had ended before."""
+        """Submit a build, or join one that was submitted first; ``known`` are the image's builds that ended before."""
         activity.say("uploading the source")
         source = self._upload(order, zone)
         activity.check()
         request = build_request(order, self.settings.google, zone, source, self.session)
         mine = self._submit(_message(request, order), order, known, activity)
-        # Who submitted at the same time sees the same builds: the oldest wins, even when it has ended well by now,
-        # everybody else joins it.
+        # All processes that submit at the same time see the same builds: the oldest build wins, even if it has ended by
+        # now, and the others join it.
         rivals = [build for build in self._builds(order) if build.id not in known]
         first = _oldest(rivals, (*RUNNING, Status.SUCCESS)) or mine
         if first.id != mine.id:
@@ -135,14 +135,14 @@ class CloudBuildOven:
     def _submit(
         self, build: cloudbuild_v1.Build, order: BakeOrder, known: Set[str], activity: Activity
     ) -> cloudbuild_v1.Build:
-        """Submit, again when no answer came; a build that was made of an answer that got lost is found by its tags."""
+        """Submit, and again without an answer; the tags identify a build whose answer was lost."""
         for left in reversed(range(TRIES)):
             try:
                 with api_errors(f"submit the build of {order.name}"):
-                    made: cloudbuild_v1.Build = self.google.builds.create_build(
+                    submitted: cloudbuild_v1.Build = self.google.builds.create_build(
                         project_id=self.google.project, build=build, timeout=TIMEOUT_SECONDS
                     ).metadata.build
-                return made
+                return submitted
             except Uncertain:
                 if not left:
                     raise
@@ -153,13 +153,13 @@ class CloudBuildOven:
         raise AssertionError("not reached")
 
     def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
-        """All builds of the image, whoever started them, ended ones too; another family may have the same digest."""
+        """Return all builds of the image, of all processes, ended ones too; another family may have the same digest."""
         request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=f'tags="{order.name}"')
         with api_errors("list builds"):
             return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
     def _join(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
-        """Wait for somebody else's build; what it ends with is this bake's end too, but for its maker's Ctrl-C."""
+        """Wait for the build of another process; its result is that of this bake, unless it was cancelled."""
         activity.say("joined a running build")
         done = self.watch.wait(build, activity, joined=True)
         if done.status == Status.CANCELLED:
@@ -171,7 +171,7 @@ class CloudBuildOven:
             raise StateChanged(text, tail=error.tail, log=error.log) from error
 
     def _wait(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
-        """Wait for a build of one's own."""
+        """Wait for the build of this process, and cancel it on an interruption."""
         try:
             done = self.watch.wait(build, activity, joined=False)
         except Interrupted:
@@ -185,7 +185,7 @@ class CloudBuildOven:
             raise
 
     def _publish_failure(self, error: BakeryError, order: BakeOrder) -> BakeryError:
-        """The error of a bake that is over, after others were told."""
+        """Publish the failure of a bake as an event, and return its error."""
         tell(
             self.google,
             Event(EventKind.FAILED, order.name, stage="bake", reason=error.message, log=str(error.log or "")),
@@ -193,20 +193,20 @@ class CloudBuildOven:
         return error
 
     def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
-        """The build, if it ended well and left its image; raises what else became of it."""
+        """Return the build if it succeeded and its image exists. Raises BakeFailed and InfrastructureFailed."""
         if done.status != Status.SUCCESS:
             self._delete_machine(done)
             raise failure(done, order, self.watch.tail(done), self.settings.stack)
         if self.library.find(order.name) is None:
             raise BakeFailed(
-                f"the build of {order.name} ended well but made no image of that name",
-                hint="its Packer step has to use -var image_name=${_IMAGE_NAME}",
+                f"the build of {order.name} succeeded but created no image of that name",
+                hint="use -var image_name=${_IMAGE_NAME} in its Packer step",
                 log=done.log_url,
             )
         return done
 
     def _cancel(self, build: cloudbuild_v1.Build) -> None:
-        ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # by itself, meanwhile
+        ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # it ended meanwhile
         with contextlib.suppress(*ended), api_errors(f"cancel build {build.id}", reraise=ended):
             self.google.builds.cancel_build(
                 project_id=self.google.project, id=build.id, retry=CANCEL, timeout=TIMEOUT_SECONDS
@@ -214,14 +214,14 @@ class CloudBuildOven:
         self._delete_machine(build)
 
     def _delete_machine(self, build: cloudbuild_v1.Build) -> None:
-        """Delete the machine of a build that is over; one that can't be deleted now has its deadline."""
+        """Delete the machine of an ended build; Compute Engine deletes it at its deadline if that fails now."""
         with contextlib.suppress(BakeryError):
             bake_machines.delete(self.google, build)
 
     def _clear_once(self) -> None:
-        """Before a process's first bake, delete what earlier builds left. It costs, but it keeps no bake from starting.
+        """Delete what earlier builds left, before the first bake of a process.
 
-        The triggers' account may not; whoever runs ``up`` may.
+        Best effort: trigger accounts lack the permission, and a failure must not block the bake.
         """
         with self._clearing:
             first, self._cleared = not self._cleared, True
@@ -230,14 +230,14 @@ class CloudBuildOven:
                 bake_machines.clear(self.google)
 
     def _upload(self, order: BakeOrder, zone: str) -> str:
-        """Put the source into the bucket, once per content; gives the object's name."""
+        """Upload the source to the bucket, once per content, and return the object's name."""
         content = archive(order, packer_template(order, self.settings.google, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(self.settings.google.bucket(Bucket.SOURCES))
         passes = (exceptions.PreconditionFailed, exceptions.NotFound)
-        there = contextlib.suppress(exceptions.PreconditionFailed)  # somebody uploaded the same content before
+        uploaded = contextlib.suppress(exceptions.PreconditionFailed)  # the same content was uploaded before
         try:
-            with there, api_errors(f"upload the source of {order.name}", reraise=passes):
+            with uploaded, api_errors(f"upload the source of {order.name}", reraise=passes):
                 bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
         except exceptions.NotFound as error:
             raise no_bucket(bucket.name) from error
@@ -245,11 +245,10 @@ class CloudBuildOven:
 
 
 def _adopted(image: ImageRecord) -> tuple[BakeOutcome, None]:
-    if image.state is ImageState.DELETED:  # by somebody else: whom the bakery deletes is gone
-        hint = f"to bake it again: gcloud compute images delete {image.name}"
-        raise InfrastructureFailed(
-            f"{image.name} is marked as DELETED: nothing boots from it, its name is taken", hint=hint
-        )
+    if image.state is ImageState.DELETED:  # not by the bakery, which deletes images completely
+        hint = f"to bake it again, run: gcloud compute images delete {image.name}"
+        message = f"{image.name} is marked as DELETED: it can't be booted and its name can't be used"
+        raise InfrastructureFailed(message, hint=hint)
     return BakeOutcome.ADOPTED, None
 
 
@@ -262,14 +261,14 @@ def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Buil
     try:
         build: cloudbuild_v1.Build = cloudbuild_v1.Build.from_json(json.dumps(request))
     except ParseError as error:
-        raise BakeFailed(f"cloudbuild.yaml of {order.package} is no build that Cloud Build takes: {error}") from error
+        raise BakeFailed(f"cloudbuild.yaml of {order.package} is not a valid build: {error}") from error
     return build
 
 
 def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
-    """The staged workspace as a tar.gz that is the same for the same content.
+    """Return the staged workspace as a tar.gz that is identical for identical content.
 
-    Raises InputError when a file is not any more what the plan read.
+    Raises InputError if a file has changed since the plan read it.
     """
     packed = io.BytesIO()
     with (

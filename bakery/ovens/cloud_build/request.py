@@ -1,8 +1,8 @@
 """The Cloud Build request of a bake: the recipe's own ``cloudbuild.yaml``, made safe to run for one image.
 
-What is changed, and why: ``-force`` goes (it overwrites the last good image); the image is baked outside of its family
-(a family points at proven images only); Packer and its plugin are pinned, and run where gcloud is, which the tunnel to
-a machine without external address needs; steps that test go, because proving is another resource's.
+The changes and their reasons: ``-force`` is removed (it overwrites the last good image); the image is baked outside of
+its family (a family points only at proven images); Packer and its plugin are pinned, and run in an image with gcloud,
+which the tunnel to a machine without external address needs; steps that test are removed, since another resource tests.
 Sources: Cloud Build's "Build configuration file schema" and "Substituting variable values"; the googlecompute
 plugin's reference.
 """
@@ -32,13 +32,13 @@ PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1")
 PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
-QUEUE_SECONDS = 86_400  # a build waits its turn in a full project; Cloud Build's own hour would end it unbaked
+QUEUE_SECONDS = 86_400  # a build waits in the queue of a busy project; Cloud Build's default is an hour
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
-DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan says better
-BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: its machine is called after the build
-PACKERS_END_SECONDS = 600  # to make the image and to take the machine away, before Compute Engine does
+DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan decides them
+BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: the machine is named after the build
+PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, before Compute Engine deletes it
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _VERSION = re.compile(r"[:@][^/]*$")
@@ -46,14 +46,14 @@ _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
 def digest_tag(digest: str) -> str:
-    """The build tag that all bakes of a digest carry, whoever started them."""
+    """Return the build tag of all bakes of a digest, whichever process starts them."""
     return f"bakery-{digest[: image_labels.DIGEST_IN_LABEL]}"
 
 
 def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
-    """The recipe's template, its builder and the defaults of its variables told what the plan decided.
+    """Return the recipe's template with the plan's decisions in its builder and in the defaults of its variables.
 
-    The machine that bakes has no external address: Packer reaches it through IAP.
+    The machine that bakes has no external address: Packer connects to it through IAP.
     """
     builders = [
         _builder(builder, order, google, zone)
@@ -93,7 +93,7 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
 
 
 def _deadline(order: BakeOrder) -> Json:
-    """When Compute Engine deletes the machine, whatever became of the build; plugins before 1.2 can't say it."""
+    """Return when Compute Engine deletes the machine, whatever the build does; plugins before 1.2 do not support it."""
     own = _OWN_PLUGIN.search(json.dumps(order.build))
     if own and (int(own[1]), int(own[2])) < (1, 2):
         return {}
@@ -102,10 +102,10 @@ def _deadline(order: BakeOrder) -> Json:
 
 
 def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: str, session: str) -> Json:
-    """The build as JSON, in the API's names.
+    """Return the build as JSON, with the API's names.
 
-    ``source`` is the object in the sources bucket; ``session`` a tag that all builds of one caller share, so that one
-    list call watches them all.
+    ``source`` is the object in the sources bucket; ``session`` is a tag that all builds of one process share, so that a
+    single list call watches them all.
     """
     return {
         "queueTtl": f"{QUEUE_SECONDS}s",
@@ -131,13 +131,13 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
 
 
 def _options(order: BakeOrder) -> Json:
-    """The recipe's options that hold for a build of no region whose logs have a bucket."""
+    """Return the recipe's options that are valid for a global build whose logs have a bucket."""
     given = order.build.get("options") or {}
     return {key: value for key, value in given.items() if key not in REGIONAL}
 
 
 def _kept_files(order: BakeOrder, bucket: str) -> Json:
-    """What the recipe downloads from the machine (``spack.lock``) is kept; a recipe's own artifacts come first."""
+    """Keep what the recipe downloads from the machine (``spack.lock``), unless the recipe has its own artifacts."""
     paths = downloaded_paths(order.template, order.variables)
     if not paths or "artifacts" in order.build:
         return {}
@@ -145,27 +145,27 @@ def _kept_files(order: BakeOrder, bucket: str) -> Json:
 
 
 def _defaults(order: BakeOrder) -> dict[str, str]:
-    """Substitutions that Packer's arguments use and nobody sets: Cloud Build would hand over nothing for them.
+    """Return values for the substitutions that Packer's arguments use and that are not set.
 
-    They get what the plan counted with, the template's default.
+    Cloud Build would pass an empty text; they get the template's default, which the plan assumed.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, text in packer_arguments(order.build).items():
         match = _ONE.fullmatch(text)
         if match and name in order.variables:
-            found[match[1] or match[2]] = order.variables[name]
-    return found
+            values[match[1] or match[2]] = order.variables[name]
+    return values
 
 
 def _steps(order: BakeOrder) -> list[Json]:
-    """The recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
+    """Return the recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
     gone = {str(step.get("id")) for step in given if _tests(step)}
     kept = [_waiting(step, gone) for step in given if not _tests(step)]
     steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
-        return steps  # it brings a Packer of its own
+        return steps  # the recipe installs its own Packer
     return [_fetch(), *(_after_fetch(step) for step in steps)]
 
 
@@ -174,41 +174,41 @@ def _tests(step: Json) -> bool:
 
 
 def _image(step: Json) -> str:
-    """The image that runs a step, without its tag or digest."""
+    """Return the image that runs a step, without its tag or digest."""
     return _VERSION.sub("", str(step.get("name", "")))
 
 
 def _waiting(step: Json, gone: Set[str]) -> Json:
-    """The step without those that it waited for and that are gone; with none left it waits for all before it."""
+    """Return the step without removed steps in its waitFor; with none left it waits for all steps before it."""
     left = [name for name in step.get("waitFor") or () if name not in gone]
     return {**{key: value for key, value in step.items() if key != "waitFor"}, **({"waitFor": left} if left else {})}
 
 
 def _packer(step: Json) -> Json:
-    """A step that runs Packer: without -force, with the plugin, and Packer's own image becomes gcloud's."""
-    made = dict(step)
+    """Return a step that runs Packer without -force, with the plugin, and in gcloud's image in place of Packer's."""
+    changed = dict(step)
     if isinstance(step.get("args"), list):
-        made["args"] = [_FORCE.sub("", arg) for arg in map(str, step["args"]) if not _FORCE.fullmatch(arg)]
+        changed["args"] = [_FORCE.sub("", arg) for arg in map(str, step["args"]) if not _FORCE.fullmatch(arg)]
     for key in ("args", "script"):
         if isinstance(step.get(key), str):
-            made[key] = _FORCE.sub("", step[key])
+            changed[key] = _FORCE.sub("", step[key])
     env = list(PLUGIN_ENV)
     if _image(step).endswith("hashicorp/packer"):
-        made["name"] = GCLOUD_IMAGE
+        changed["name"] = GCLOUD_IMAGE
         env.append(f"PATH={PATH}")
         if "script" not in step:
-            made["entrypoint"] = step.get("entrypoint") or PACKER
-    made["env"] = [*(step.get("env") or []), *(entry for entry in env if entry not in (step.get("env") or []))]
-    return made
+            changed["entrypoint"] = step.get("entrypoint") or PACKER
+    changed["env"] = [*(step.get("env") or []), *(entry for entry in env if entry not in (step.get("env") or []))]
+    return changed
 
 
 def _named(step: Json) -> Json:
-    """The step with the id of its build in the environment, for whatever calls Packer in it."""
+    """Return the step with the id of its build in the environment of all its commands."""
     return {**step, "env": [*(step.get("env") or []), f"{BUILD_ID}=$BUILD_ID"]}
 
 
 def _fetch() -> Json:
-    """Packer and its plugin, where the steps that bake find them."""
+    """Return the step that copies Packer and installs its plugin for the steps that bake."""
     script = f'mkdir -p {TOOLS}; cp "$$(command -v packer)" {PACKER}; packer plugins install {PLUGIN} {PLUGIN_VERSION}'
     return {
         "id": FETCH,
@@ -221,7 +221,7 @@ def _fetch() -> Json:
 
 
 def _after_fetch(step: Json) -> Json:
-    """The step behind the one that fetches, when it says itself what it waits for."""
+    """Return the step after the one that fetches Packer, if it has its own waitFor."""
     if not step.get("waitFor") or not is_packer(step):
         return step
     return {**step, "waitFor": [*(name for name in step["waitFor"] if name != "-"), FETCH]}

@@ -1,4 +1,4 @@
-"""Watches all builds of one process with one list call, however many there are, and follows their logs."""
+"""Watches all builds of one process with a single list call, and follows their logs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ENDED = (
     Status.EXPIRED,
 )
 LOG_EVERY = 3  # polls of a build between two looks at its log
-UNANSWERED_SECONDS = 900.0  # of Google saying nothing at all, before a wait gives up
+UNANSWERED_SECONDS = 900.0  # without any answer of Google, after which a wait gives up
 PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
 
 
 class BuildWatch:
-    """The builds with the tag ``session``, read at most every ``poll_seconds``, shared by all waiting threads.
+    """The builds with the tag ``session``, read at most every ``poll_seconds`` and shared by all waiting threads.
 
-    Quotas count calls a minute and project: 64 bakes that each asked for their own build every few seconds would be
-    over them, one list call (it has all 64) never is.
+    Quotas limit the calls of a project per minute: 64 bakes that each read their own build every few seconds would
+    exceed them. A single list call, which returns all 64, does not.
     """
 
     def __init__(self, google: Google, session: str, poll_seconds: float) -> None:
@@ -43,7 +43,10 @@ class BuildWatch:
         self._builds: dict[str, cloudbuild_v1.Build] = {}
 
     def wait(self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool) -> cloudbuild_v1.Build:
-        """Wait for a build's end, say its phase; raises Interrupted, or Uncertain after 15 minutes without answer."""
+        """Wait for the end of a build and report its phase.
+
+        Raises Interrupted, or Uncertain after 15 minutes without an answer.
+        """
         answered = time.monotonic()
         polls, position, phase = 0, 0, ""
         while True:
@@ -53,7 +56,7 @@ class BuildWatch:
             except Uncertain as error:
                 if time.monotonic() - answered > UNANSWERED_SECONDS:
                     raise
-                activity.say(f"the build goes on, but it is not seen: {error.message}")
+                activity.say(f"the build continues, but its state can't be read: {error.message}")
                 activity.sleep(self.poll_seconds)
                 continue
             if current.status in ENDED:
@@ -65,7 +68,7 @@ class BuildWatch:
             activity.sleep(self.poll_seconds)
 
     def tail(self, build: cloudbuild_v1.Build) -> tuple[str, ...]:
-        """The last lines of a build's log, at most 40; empty when it cannot be read."""
+        """Return the last lines of a build's log, at most 40; empty if it can't be read."""
         text = log_of(self.google, build).decode("utf-8", "replace")
         return tuple(text.splitlines()[-TAIL_LINES:])
 
@@ -76,8 +79,8 @@ class BuildWatch:
                     project_id=self.google.project, filter=f'tags="{self.session}"', page_size=200
                 )
                 with api_errors("list builds"):
-                    found = self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-                    self._builds = {one.id: one for one in found}
+                    builds = self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                    self._builds = {one.id: one for one in builds}
                 self._read_at = time.monotonic()
             return self._builds.get(build.id, build)
 
@@ -89,17 +92,17 @@ class BuildWatch:
 
     def _follow(self, build: cloudbuild_v1.Build, position: int, phase: str) -> tuple[int, str]:
         new = log_of(self.google, build, position)
-        found = PHASE.findall(new.decode("utf-8", "replace"))
-        return position + len(new), found[-1] if found else phase
+        phases = PHASE.findall(new.decode("utf-8", "replace"))
+        return position + len(new), phases[-1] if phases else phase
 
 
 def log_of(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> bytes:
-    """A build's log from a byte on; empty when it is not written yet, has nothing new, or can't be read now."""
+    """Return a build's log from byte ``start``; empty if it does not exist yet, has nothing new or can't be read."""
     bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
     name = f"{folder.rstrip('/')}/log-{build.id}.txt".lstrip("/")
     try:
         with api_errors("read the build's log"):
             content: bytes = google.storage.bucket(bucket).blob(name).download_as_bytes(start=start)
     except BakeryError:
-        return b""  # the log is for people, the bake goes on
+        return b""  # the log is only for users, the bake continues
     return content

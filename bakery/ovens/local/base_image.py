@@ -141,7 +141,7 @@ def _open_copy(source: Path, target: Path) -> None:
 def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
     """Run mmdebstrap; its last hook writes disk.raw, boot.img, core.img, vmlinuz and initrd.img to ``scratch``."""
     suite = release(base)
-    sources = mirror.for_suite(suite, settings.mirror, mirror.read(), mirror.codename())
+    sources = mirror.for_suite(suite, settings.mirror, mirror.apt_sources(), mirror.codename())
     size = settings.disk_gb << 30
     with (scratch / "disk.raw").open("wb") as raw:
         raw.truncate(size)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import InfrastructureFailed
-from bakery.host.mirror import Source, codename, deb822, for_suite, one_line, read
+from bakery.host.mirror import Source, apt_sources, codename, deb822, for_suite, one_line
 
 ONE_LINE = """
 # deb http://comment.example/debian bookworm main
@@ -69,7 +69,7 @@ def test_files_of_both_kinds_are_read_and_others_are_not(tmp_path: Path):
     (tmp_path / "sources.list").write_text(ONE_LINE)
     (parts / "debian.sources").write_text(DEB822)
     (parts / "old.sources.disabled").write_text(DEB822)
-    assert len(read(tmp_path)) == 2 + 5
+    assert len(apt_sources(tmp_path)) == 2 + 5
 
 
 def test_another_release_comes_from_the_same_mirror():

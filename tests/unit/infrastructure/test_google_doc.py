@@ -38,7 +38,7 @@ def test_every_bucket_may_be_given(purpose: Bucket) -> None:
 
 def test_days_and_names_are_those_of_the_code() -> None:
     google = GoogleSettings(project="my-project", region="us-central1")
-    assert f"sources go after {KEEP_DAYS[Bucket.SOURCES]} days" in PAGE
+    assert f"sources are deleted after {KEEP_DAYS[Bucket.SOURCES]} days" in PAGE
     assert KEEP_DAYS[Bucket.LOGS] == 365 and "logs after a year" in PAGE
     assert f"gs://{google.bucket(Bucket.SOURCES)}/builder" in PAGE
     assert google.account(Duty.BUILDER) in PAGE

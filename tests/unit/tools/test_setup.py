@@ -108,7 +108,7 @@ def test_checkouts_that_need_an_engine_at_once_make_one(tmp_path: Path, monkeypa
     monkeypatch.setattr(engine, "install", install)
     target = tmp_path / "engine" / "3.259.0"
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda _: engine.made("3.259.0", target), range(3)))
+        found = list(pool.map(lambda _: engine.cached("3.259.0", target), range(3)))
     assert found == [target / "bin"] * 3 and tried == ["3.259.0"]
 
 
@@ -129,7 +129,7 @@ def test_half_an_engine_is_never_kept(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(
             engine, way, lambda version, folder: fake_engine(folder / "bin", version, left_out="pulumi-language-python")
         )
-    with pytest.raises(engine.Unavailable, match="no complete engine"):
+    with pytest.raises(engine.Unavailable, match="not a complete engine"):
         engine.make("3.259.0", tmp_path / "engine" / "3.259.0")
     assert list((tmp_path / "engine").iterdir()) == []
 

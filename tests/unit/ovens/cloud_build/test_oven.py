@@ -133,7 +133,7 @@ def test_an_image_that_somebody_marked_as_deleted_is_not_adopted(server: FakeSer
 
 def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: FakeServer, tmp_path: Path) -> None:
     with pytest.raises(
-        InfrastructureFailed, match=r"^there is no bucket my-sources\nhint: pulumi up .*google\.buckets$"
+        InfrastructureFailed, match=r"^there is no bucket my-sources\nhint: run pulumi up .*google\.buckets$"
     ):
         oven(server, buckets={"sources": "my-sources"}).bake(order(tmp_path), Activity())
 
@@ -175,7 +175,7 @@ def test_a_grant_that_is_missing_or_too_young_is_no_fault_of_the_recipe(
     builds.script(server.cloud, lambda _build: course)
     with pytest.raises(InfrastructureFailed) as caught:
         oven(server).bake(order(tmp_path), Activity())
-    assert "some minutes: run pulumi up again" in caught.value.hint
+    assert "some minutes to work, then run pulumi up again" in caught.value.hint
 
 
 def events(server: FakeServer) -> list[tuple[str, str]]:
@@ -390,7 +390,7 @@ def test_cancelling_cancels_the_build(server: FakeServer, tmp_path: Path) -> Non
 
 def test_a_build_without_the_image_is_a_failed_bake(server: FakeServer, tmp_path: Path) -> None:
     builds.script(server.cloud, lambda _build: Course(makes_image=False))
-    with pytest.raises(BakeFailed, match="made no image of that name"):
+    with pytest.raises(BakeFailed, match="created no image of that name"):
         oven(server).bake(order(tmp_path), Activity())
 
 
@@ -497,5 +497,5 @@ def test_credentials_that_were_revoked_while_a_bake_ran_are_told(
         server.cloud.at(time.time() + 1, revoke)
         with pytest.raises(Uncertain) as raised:
             CloudBuildOven(settings(server), google, poll_seconds=0.05).bake(order(tmp_path), Activity(say=said.append))
-    assert any("it is not seen" in line and "invalid_grant" in line for line in said)
+    assert any("its state can't be read" in line and "invalid_grant" in line for line in said)
     assert "gcloud auth application-default login" in raised.value.hint
