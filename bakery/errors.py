@@ -19,8 +19,6 @@
 Library code raises these and never prints or exits. The command line shows an error with :meth:`BakeryError.render`.
 """
 
-from __future__ import annotations
-
 import errno
 import re
 from collections.abc import Iterable, Sequence

@@ -9,8 +9,6 @@ The version of the locked SDK is new enough: the engine's package has the progra
 SDK is an untested combination.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

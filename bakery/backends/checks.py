@@ -1,7 +1,5 @@
 """The result of a check of this machine, and how programs are looked up on it."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The protocol of test clusters, and the status of a run on one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

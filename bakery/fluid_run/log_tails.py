@@ -1,7 +1,5 @@
 """The last lines that a failed Fluid-Run shows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bakery.host.process import TAIL_LINES

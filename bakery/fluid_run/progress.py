@@ -1,7 +1,5 @@
 """The progress of a Fluid-Run in words."""
 
-from __future__ import annotations
-
 from bakery.fluid_run.base import AgentStatus
 from bakery.results.model import Stage
 

@@ -1,7 +1,5 @@
 """A job as a row of rcc-run's ``app_runs`` (see :mod:`bakery.results.app_runs`), and its output files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

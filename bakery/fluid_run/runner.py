@@ -1,7 +1,5 @@
 """One Fluid-Run from order to verdict, in fixed stages; every result is stored, every cluster is torn down."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import time

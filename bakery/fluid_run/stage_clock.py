@@ -1,7 +1,5 @@
 """The stages of a Fluid-Run and how long each took."""
 
-from __future__ import annotations
-
 import time
 
 from bakery.results.model import Stage

@@ -1,7 +1,5 @@
 """The verdict on a job: exit code, figures by pattern, references with bounds. Pure."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence

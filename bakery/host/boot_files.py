@@ -5,8 +5,6 @@ change to the image. DOS and GUID partition tables (UEFI specification, chapter 
 ext2/3/4 file systems with a ``grub.cfg``, which debugfs reads without mounting them.
 """
 
-from __future__ import annotations
-
 import re
 import struct
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The current time, as records and files state it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Literal
 

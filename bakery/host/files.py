@@ -1,7 +1,5 @@
 """Atomic file writes: the only place where the bakery replaces a file that another thread or process may read."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -4,8 +4,6 @@ All clients use REST: one protocol to debug, and the one that the fake of the te
 application default ones without key files. The client library renews them, so a bake may take many hours.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator

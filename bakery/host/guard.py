@@ -7,8 +7,6 @@ code: that of the command; 128 + signal number if a signal ended it; 143 if the 
 started.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

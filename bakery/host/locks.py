@@ -4,8 +4,6 @@ A lock is flock(2) on a file: the kernel releases it when its process ends, for 
 only names the holder to the processes that wait.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

@@ -3,8 +3,6 @@
 Its files are in one folder as ``<name>.<what>``: the overlay, ``console.log``, and QEMU's own log.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Reads one-line sources (``*.list``) and deb822 sources (``*.sources``), see sour
 ``apt-get indextargets``, which (apt 2.6) has no Signed-By and is empty until the first ``apt-get update``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What ``/proc`` says about the processes of this machine, see proc(5)."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass

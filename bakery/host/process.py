@@ -4,8 +4,6 @@ Every command runs below the guard (:mod:`bakery.host.guard`), so that nothing k
 even a daemon that left its parent. The output of a command is written to its log file immediately, without a buffer.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shlex

@@ -4,8 +4,6 @@ A device node proves nothing (on some machines ``/dev/kvm`` opens and the guest 
 guest of a few instructions once per boot of this machine, and uses KVM only if that guest ends.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

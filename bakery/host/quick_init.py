@@ -4,8 +4,6 @@ The kernel unpacks several concatenated archives in order, so ``quick_init.sh`` 
 which is not changed and whose script runs where the fast one can't continue.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("quick_init.sh")

@@ -1,7 +1,5 @@
 """The source revisions of a checkout."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bakery.errors import BakeryError, InputError, Problem

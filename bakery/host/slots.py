@@ -4,8 +4,6 @@ A process that needs cores and memory draws a ticket, a file that it keeps locke
 waits until all earlier tickets are inside and what it needs is free: first come, first served, without starvation.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

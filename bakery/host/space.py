@@ -1,7 +1,5 @@
 """Free space on this computer: QEMU halts a guest whose disk file can't grow, and the machine seems to hang."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

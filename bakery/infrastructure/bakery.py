@@ -1,7 +1,5 @@
 """All components of a bakery on Google Cloud."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pulumi

@@ -1,7 +1,5 @@
 """The base class of all components: their type in Pulumi, the parent of their resources, and their dependencies."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ The table in ``docs/google.md`` is rendered from here, and a test compares both.
 Engine and (for the deploy account) workload identity issue short-lived credentials.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

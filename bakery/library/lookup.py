@@ -1,7 +1,5 @@
 """Find an image by its name, the beginning of its name or digest, or its family."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from bakery.errors import BakeryError

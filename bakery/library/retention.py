@@ -5,8 +5,6 @@ can be restored) and DELETED (its file is deleted). It becomes OBSOLETE ``retent
 and is DELETED at the end of the grace period that follows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

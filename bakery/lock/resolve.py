@@ -1,7 +1,5 @@
 """Asks the outside which image an external family stands for now: for ``bakery lock``, never for a plan."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import urllib.error

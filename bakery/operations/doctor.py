@@ -1,7 +1,5 @@
 """What this machine lacks to bake and test with a stack's back end: ``bakery doctor``."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The variables of an rcc-tf configuration, from the images that the families point at now."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bakery import paths

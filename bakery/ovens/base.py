@@ -1,7 +1,5 @@
 """What an oven is: the protocol that local, Cloud Build and fake ovens implement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path

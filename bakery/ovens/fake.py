@@ -12,8 +12,6 @@ setting ``fake`` scripts it::
 ``fail`` also takes a number of times: ``{fail: infrastructure, times: 1}`` fails once and then bakes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Mapping

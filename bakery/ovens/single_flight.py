@@ -1,7 +1,5 @@
 """One bake a digest at a time, ever, over all processes that share a library: adopt, join, or bake."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Expands recipes: one variant for each image, with its variables filled in and its family."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ these are staged for a bake, so a recipe that takes anything else along fails in
 digest does not describe.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 import shlex

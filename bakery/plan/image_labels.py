@@ -3,8 +3,6 @@
 Source: Compute Engine's reference, "Labels": a value has at most 63 lower-case letters, digits, ``-`` and ``_``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """The plan as frozen values: what will be baked, from what, under which name, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 

@@ -3,8 +3,6 @@
 No I/O, no clock, no machine: the same input gives the same plan everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 

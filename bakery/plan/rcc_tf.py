@@ -3,8 +3,6 @@
 The names of the variables and of a partition's fields are those of FluidNumerics' rcc-tf, ``io.tf``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

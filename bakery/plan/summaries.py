@@ -4,8 +4,6 @@ The cached part of a package depends on the digest of its recipe and on the sett
 the result is always that of :func:`bakery.plan.plan.draft`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial

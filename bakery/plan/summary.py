@@ -4,8 +4,6 @@ It is separate from :mod:`bakery.plan.model` because ``bakery plan`` without cha
 the classes of a module takes longer than reading the recipes of a small checkout.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

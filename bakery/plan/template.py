@@ -3,8 +3,6 @@
 Field names from the reference of Packer's googlecompute builder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 

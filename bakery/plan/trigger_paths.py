@@ -1,7 +1,5 @@
 """Which paths of the repository can change an image: what its trigger watches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The interface of long work to its caller: it reports its phase, and an event asks it to stop."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field

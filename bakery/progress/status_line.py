@@ -1,7 +1,5 @@
 """A status line for a piece of long work: its phase and its elapsed time."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

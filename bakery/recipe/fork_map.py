@@ -4,8 +4,6 @@ A fork begins with all that is in memory already, which a new process of a pool 
 only made where that is safe (Linux, no other thread); whatever comes of it, this process can do the work itself.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import sys

@@ -3,8 +3,6 @@
 A resource name is RFC 1035 (``[a-z]([-a-z0-9]{0,61}[a-z0-9])?``), see Compute Engine's "Naming resources".
 """
 
-from __future__ import annotations
-
 import re
 
 DIGEST_SHOWN = 12  # characters of a digest in names, inputs and tables

@@ -1,7 +1,5 @@
 """The recipe as frozen values: what :mod:`bakery.recipe.load` reads and :mod:`bakery.plan` works on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The workspace of a bake or a test: a copy of the recipe's files, each checked against the plan."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ Sources: Cloud Build, "Substituting variable values" (``$NAME``, ``${NAME}``, ``
 names begin with ``_``); Packer's JSON templates, "User variables" and "Command line: -var".
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence

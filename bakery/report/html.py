@@ -1,7 +1,5 @@
 """The library's report as one HTML page, rendered with Jinja2; the page loads nothing from elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any

@@ -4,8 +4,6 @@ The format is described by ``schemas/library.schema.json``. It leaves out the ou
 of each run.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files

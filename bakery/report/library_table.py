@@ -1,7 +1,5 @@
 """The library's report as a terminal's table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

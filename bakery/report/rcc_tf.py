@@ -4,8 +4,6 @@ The format is described by ``schemas/tfvars.schema.json``, from the ``io.tf`` of
 partition must be given, and images are names or links of Compute Engine.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping

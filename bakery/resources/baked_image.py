@@ -1,7 +1,5 @@
 """``BakedImage``: an image of the plan that is in the library, at least as a candidate."""
 
-from __future__ import annotations
-
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 

@@ -7,8 +7,6 @@ until all branches have ended, and reports it then. It must be reported, because
 ends well has registered everything it wants, and deletes resources that were not registered.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 

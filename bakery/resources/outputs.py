@@ -3,8 +3,6 @@
 ``promoted`` maps the families that point at an image to its name and digest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

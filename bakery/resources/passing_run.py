@@ -1,7 +1,5 @@
 """The passed Fluid-Run of an image, because of which its tests are not run again."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from bakery.library.base import Library, Proof

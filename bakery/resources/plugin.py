@@ -7,8 +7,6 @@ parallel, Ctrl-C waits, or a message is longer. All changes were measured with t
 ``tests/engine`` tests them.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import select

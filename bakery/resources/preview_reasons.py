@@ -1,7 +1,5 @@
 """The reasons of ``bakery plan`` in a preview, logged for the resource that they concern."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pulumi

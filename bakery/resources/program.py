@@ -1,7 +1,5 @@
 """The resources that the Pulumi program declares for a plan, in the order of the graph."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

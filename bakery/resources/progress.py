@@ -1,7 +1,5 @@
 """The live status of a resource on its line of ``pulumi up``: the phase and the elapsed time."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,7 +1,5 @@
 """``PromotedImage``: a family that points at an image which passed its tests."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pulumi

@@ -5,8 +5,6 @@ A provider class without instance attributes in an importable module is stored i
 Never move or rename a provider class or its module.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -4,8 +4,6 @@ The SDK sends the engine four debug notes for each resource and waits for an ans
 ``pulumi --debug``, and take a third of the program's time in a preview of 1,000 images.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 

@@ -4,8 +4,6 @@ The fields are those of the table that rcc-run declares (``google_bigquery_table
 same names, types, modes and order, so that its queries and dashboards work on the bakery's results.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Runs as JSON: the file ``results.json``, whose published schema is ``results.schema.json``."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The result of a Fluid-Run: stages, verdict, figures and jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Trends: the values of each metric over the runs of a family."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 from :class:`GoogleSettings`, so they agree.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

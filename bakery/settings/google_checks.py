@@ -1,7 +1,5 @@
 """Checks of the settings below ``google``: the form of each value, and the keys of the mappings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

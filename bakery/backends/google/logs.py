@@ -1,7 +1,5 @@
 """The logs of an image on Google Cloud: the newest build that made or tried to make it, and its Fluid-Runs."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from google.cloud.devtools import cloudbuild_v1

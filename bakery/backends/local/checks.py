@@ -3,8 +3,6 @@
 The programs and their Debian packages are in ``system_tools.tsv``, which the set-up reads too.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

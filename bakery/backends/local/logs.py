@@ -1,7 +1,5 @@
 """The logs of an image on this machine: its bake, and all Fluid-Runs of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bakery.backends.base import ImageLogs, RunLogs

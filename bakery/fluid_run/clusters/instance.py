@@ -1,7 +1,5 @@
 """One machine of a test cluster as a request to Compute Engine."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ systemd-run-generator(8) starts the agent when the machine has booted to basic.t
 18 s of processor time; without the units below, which no job needs, 12 s (Debian 12, 2.6 GHz).
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import mmap

@@ -1,7 +1,5 @@
 """Reads what an agent sends: status and results, from a raw disk or a folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

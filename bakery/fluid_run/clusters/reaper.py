@@ -1,7 +1,5 @@
 """Deletes machines on Compute Engine: those of a run that has ended, and those that a run has left running."""
 
-from __future__ import annotations
-
 from google.cloud import compute_v1
 
 from bakery.errors import BakeryError

@@ -1,7 +1,5 @@
 """The specification of a run, which the agents of all machines get, from the order. Pure; used by all clusters."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

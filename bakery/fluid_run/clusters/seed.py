@@ -1,7 +1,5 @@
 """The seed of a run: the tar that every machine unpacks, with the agent, the run specification and the workspace."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

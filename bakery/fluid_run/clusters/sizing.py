@@ -5,8 +5,6 @@ create all nodes at the start, so each superfluous one costs. Options are those 
 the script's ``#SBATCH`` lines; the command line takes precedence.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Rows of ``app_runs`` into BigQuery."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from google.api_core import exceptions

@@ -5,8 +5,6 @@ BigQuery, so an event that can't be sent is told on the log and lost: it never f
 ``bakery/report/schemas/event.schema.json``.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import dataclass

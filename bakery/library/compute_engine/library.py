@@ -4,8 +4,6 @@ What must travel with an image is in its labels, so that every stack, trigger an
 manifest of the digest is too long for a label and lies in the artifacts bucket as ``images/<name>.json``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

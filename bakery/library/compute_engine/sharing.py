@@ -1,7 +1,5 @@
 """Who may boot from an image of Compute Engine: one binding of the image's policy, the others are left alone."""
 
-from __future__ import annotations
-
 import contextlib
 
 from google.api_core import exceptions

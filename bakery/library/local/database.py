@@ -4,8 +4,6 @@ With write-ahead logging, readers continue while one process writes; with ``sync
 survives a power cut. Both need a local file system: SQLite's locks and shared memory do not work over NFS.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import sqlite3

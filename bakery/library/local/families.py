@@ -1,7 +1,5 @@
 """Families in the local library's database. Every function is one step of an open transaction."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Collection
 

@@ -7,8 +7,6 @@ before the database row is written, the image can therefore be adopted. Sidecars
 restored from the folder.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import uuid

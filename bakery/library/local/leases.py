@@ -4,8 +4,6 @@ A lease is a shared lock (flock(2)) on ``leases/<digest>``. Deletion takes the e
 kernel drops a lock when its process ends, so a lease is never stale.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator

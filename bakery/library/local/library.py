@@ -4,8 +4,6 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 ``leases/``. The file decides whether an image exists: a row without a file is ignored, a file without a row is adopted.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Repair of the local library: clear what killed processes left, and adopt images that they did not record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bakery.library.base import ImageState

@@ -1,7 +1,5 @@
 """Conversion between image records and rows of the local library's table ``images``."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 

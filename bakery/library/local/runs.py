@@ -1,7 +1,5 @@
 """Fluid-Run results in the local library's database."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence

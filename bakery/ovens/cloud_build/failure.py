@@ -1,7 +1,5 @@
 """The error of a failed build: the fault of the recipe, or of the infrastructure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

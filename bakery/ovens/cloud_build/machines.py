@@ -5,8 +5,6 @@ immediately, and the machine keeps running. It is deleted here when a waiting ba
 Compute Engine at its deadline. Its disk remains, because it must outlive the machine when Packer creates the image.
 """
 
-from __future__ import annotations
-
 import re
 
 from google.cloud import compute_v1

@@ -7,8 +7,6 @@ Sources: Cloud Build's "Build configuration file schema" and "Substituting varia
 plugin's reference.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Set

@@ -1,7 +1,5 @@
 """Watches all builds of one process with a single list call, and follows their logs."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

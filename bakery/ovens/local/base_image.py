@@ -4,8 +4,6 @@ The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (which also b
 and ``initrd.img`` (which QEMU loads, to save the boot loader's seconds). The key is a digest of all inputs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

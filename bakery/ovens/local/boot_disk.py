@@ -5,8 +5,6 @@ needed. Formats: Intel's DOS partition table; the fields of ``boot.img``, and of
 ``core.img``'s first sector, are in GRUB's include/grub/i386/pc/boot.h. Their defaults fit a core.img at sector 1.
 """
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Boots the machine of a failed bake again, so that a user can examine it."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

@@ -4,8 +4,6 @@ They are named by the template's ``file`` provisioners with ``"direction": "down
 a folder that is deleted after the bake.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A machine can't access this computer's files, so they are served over HTTP for t
 address, which is 10.0.2.2 on QEMU's network, below a path that can't be guessed. Only the cache can be written (PUT).
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

@@ -1,7 +1,5 @@
 """The local oven: the recipe's own Packer template in a QEMU machine on this computer."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Iterator

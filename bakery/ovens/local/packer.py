@@ -1,7 +1,5 @@
 """Runs Packer: its version, its qemu plugin, its output as progress, and what a failure means."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

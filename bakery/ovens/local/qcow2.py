@@ -1,7 +1,5 @@
 """Overlays that bakes write to, and how one becomes an independent image."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bakery.errors import CommandFailed, InfrastructureFailed

@@ -1,7 +1,5 @@
 """Scratch folders of bakes: their owners, what a failed bake keeps in one, and how leftovers are deleted."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The seed disk of a bake: a tar archive with a temporary key, a host key, and a bake's first and last script."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ The result has one builder, of type ``qemu``, with the name of the builder that 
 ``override`` of provisioners, and ``{{build_name}}``, keep their meaning.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The result of the checks of one package, and its JSON form for the cache (:mod:`bakery.recipe.check.entry`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 

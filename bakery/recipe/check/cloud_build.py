@@ -3,8 +3,6 @@
 Source: Cloud Build, "Build configuration file schema" and "Substituting variable values".
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 

@@ -4,8 +4,6 @@ Source of the tfvars names: rcc-tf's variables. ``<image>``, ``<name>``, ``<zone
 Fluid-Run fills; an empty string stands for "as the cluster decides" here.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -4,8 +4,6 @@ Source of the first five fields: rcc-run's documentation of the CI file. ``metri
 ours; docs/recipe.md says what they mean. schemas/fluidrun.schema.json has the same rules for editors.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 import shlex

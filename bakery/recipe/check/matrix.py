@@ -1,7 +1,5 @@
 """``recipe.yaml``: what the other files can't say. Its shape is schemas/recipe.schema.json; here is what it means."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

@@ -4,8 +4,6 @@ Source: Packer's reference of JSON templates (root keys, user variables), of the
 provisioners, and of the googlecompute builder.
 """
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any

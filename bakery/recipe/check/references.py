@@ -1,7 +1,5 @@
 """Whether values that refer to one another come to an end: no loop, and nothing that grows beyond all bounds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from bakery.recipe.parse.document import Document

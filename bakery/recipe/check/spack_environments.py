@@ -1,7 +1,5 @@
 """A package's Spack environments against the provisioners that set what they are filled with."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """A parsed file whose every value's line can be found."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property

@@ -6,8 +6,6 @@ rcc-run's columns and the bakery's own. The view ``app_runs`` has rcc-run's colu
 order of its BigQuery table, so that queries written for one work on the other.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from pathlib import Path
 
