@@ -10,11 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .guest import run_as_guest
 from .machine import Machine
-from .mailbox import DiskMailbox, FolderMailbox
-from .reporter import Reporter
-from .roles import run_machine
+from .mailbox import DiskMailbox, FolderMailbox, Reporter
+from .roles import run_as_guest, run_machine
 from .system import RunError
 
 

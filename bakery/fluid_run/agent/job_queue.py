@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .jobs import ENDED, NOT_RUN, Job, parse_jobs, sacct_fields, seconds_of
-from .reporter import Reporter
+from .mailbox import Reporter
 from .system import command
 from .wire import Json, RunSpec
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from .mailbox import Reporter
 from .memory import MemoryWatch
-from .reporter import Reporter
 from .system import RunError, write_atomic, write_file
 from .wire import Json, RunSpec
 

@@ -47,7 +47,7 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def asked(job: SuiteJob, script: str) -> dict[str, str]:
+def job_options(job: SuiteJob, script: str) -> dict[str, str]:
     """Return the options of a job: those of its script, overridden by its ``batch_options``."""
     lines = [word for line in _DIRECTIVE.findall(script) for word in _split(line.partition(" #")[0])]
     return {**options(lines), **options(_split(job.batch_options))}
@@ -88,7 +88,7 @@ def sized(
         if part is not None:
             script = read(_words(job)[0]) if _words(job) else ""
             cpus = machines[part.name].cpus if part.name in machines else part.cpus
-            need = nodes_of(asked(job, script), cpus)
+            need = nodes_of(job_options(job, script), cpus)
             needs[part.name] = max(needs.get(part.name, 0), part.nodes if need is None else need)
     return replace(shape, partitions=tuple(_sized(part, needs, machines) for part in shape.partitions))
 

@@ -29,7 +29,7 @@ from bakery.fluid_run.agent import (
 )
 from bakery.fluid_run.agent.__main__ import run_and_report
 from bakery.fluid_run.agent.job_queue import JobQueue
-from bakery.fluid_run.agent.reporter import Reporter
+from bakery.fluid_run.agent.mailbox import Reporter
 from bakery.fluid_run.agent.system import RunError
 from bakery.fluid_run.clusters.seed import AGENT, write_seed
 

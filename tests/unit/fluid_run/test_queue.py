@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bakery.fluid_run.agent.job_queue import JobQueue
-from bakery.fluid_run.agent.reporter import Reporter
+from bakery.fluid_run.agent.mailbox import Reporter
 from tests.support import slurm as programs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.fluid_run.clusters.sizing import Machine, asked, nodes_of, sized
+from bakery.fluid_run.clusters.sizing import Machine, job_options, nodes_of, sized
 from bakery.recipe.model import ClusterShape, Partition, SuiteJob
 
 
@@ -34,13 +34,13 @@ def job(options: str = "", partition: str | None = "big", command: str = "run.sh
     ],
 )
 def test_nodes_by_options(options: str, cpus: int, nodes: int | None) -> None:
-    assert nodes_of(asked(job(options), ""), cpus) == nodes
+    assert nodes_of(job_options(job(options), ""), cpus) == nodes
 
 
 def test_the_script_counts_and_the_command_line_stands_over_it() -> None:
     script = "#!/bin/bash\n#SBATCH --nodes=4  # four\n#SBATCH -n 32\n# SBATCH --nodes=9\necho --nodes=7\n"
-    assert asked(job(), script) == {"--nodes": "4", "--ntasks": "32"}
-    assert asked(job("--nodes=2"), script)["--nodes"] == "2"
+    assert job_options(job(), script) == {"--nodes": "4", "--ntasks": "32"}
+    assert job_options(job("--nodes=2"), script)["--nodes"] == "2"
 
 
 def test_a_partition_has_what_its_largest_job_needs_and_never_more_than_it_had() -> None:
