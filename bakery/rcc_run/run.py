@@ -16,7 +16,7 @@ from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run_image
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
-from bakery.library.compute_engine.bigquery import store
+from bakery.library.compute_engine.bigquery import store_rows
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -189,7 +189,7 @@ def run(step: Step, activity: Activity, google: Google | None = None) -> RunResu
         found = outputs.rows(result, step.arguments, step.jobs, step.row)
         outputs.write(step.top, result, found, step.jobs, step.arguments)
         if step.arguments.save_results:
-            store(shared, step.arguments.table, found, result.run_id)
+            store_rows(shared, step.arguments.table, found, result.run_id)
     if failure is not None and not (isinstance(failure, ImageRejected) and result is not None and result.jobs):
         failure.replay = ""  # the step itself
         raise failure

@@ -22,6 +22,7 @@ from bakery.library.base import ImageState, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.settings import from_file
 from tests.compatibility import made, planning
+from tests.support.promotions import history
 
 VERSIONS = sorted(folder.name for folder in made.LIBRARIES.iterdir())
 BEFORE, NOW = "solver-41f2d36963ad", "solver-8710a46eee51"
@@ -145,7 +146,12 @@ def test_a_promotion_and_its_release_work_on_it(restored: Restored) -> None:
     assert library.unpromote(BEFORE, "solver") == NOW
     assert library.promote(GONE, "gone") == ""
     library.record_test(GONE, Proof.FAILED, "0" * 64)
-    assert [event.event for event in library.history("solver")] == ["promoted", "promoted", "promoted", "given back"]
+    assert [event["event"] for event in history(library, "solver")] == [
+        "promoted",
+        "promoted",
+        "promoted",
+        "given back",
+    ]
     assert {"solver", "gone"} <= set(library.families())
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.compatibility import made, planning, record, shapes
 from tests.support.every import every
+from tests.support.promotions import history as events
 from tests.support.workshop import Done, Workshop, init
 
 pytestmark = pytest.mark.engine
@@ -54,7 +55,8 @@ def history(shop: Workshop) -> dict[str, Any]:
     """What the library remembers: every promotion, and every image with its state."""
     images = {image.name: (image.state, image.family, image.proof) for image in shop.library.images()}
     families = {image.candidate_for for image in shop.library.images()}
-    return {"images": images, "promotions": {family: shop.library.history(family) for family in families}}
+    promotions = {family: [*map(tuple, events(shop.library, family))] for family in families}
+    return {"images": images, "promotions": promotions}
 
 
 def everything(shop: Workshop) -> tuple[Any, ...]:

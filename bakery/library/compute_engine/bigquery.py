@@ -1,4 +1,4 @@
-"""Rows of ``app_runs`` into BigQuery."""
+"""Rows of ``app_runs`` in BigQuery."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 
 
-def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_id: str) -> None:
-    """Store the rows of a run in ``project.dataset.table``; the same run again changes nothing.
+def store_rows(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_id: str) -> None:
+    """Store the rows of a run in ``project.dataset.table``; a repeated call changes nothing.
 
-    Raises BakeryError when BigQuery refuses a row or has no such table, Uncertain.
+    Raises BakeryError if BigQuery refuses a row or the table does not exist, and Uncertain.
     """
     if not rows:
         return
@@ -22,6 +22,6 @@ def store(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_
                 table, list(rows), row_ids=ids, retry=RETRY, timeout=TIMEOUT_SECONDS
             )
     except exceptions.NotFound as error:
-        raise BakeryError(f"there is no table {table}", hint="pulumi up of a gcp stack makes it") from error
+        raise BakeryError(f"there is no table {table}", hint="create it with pulumi up of a gcp stack") from error
     if refused:
         raise BakeryError(f"BigQuery refused rows of {run_id}: {refused[0]['errors']}", hint=f"see {table}")

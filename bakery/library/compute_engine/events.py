@@ -1,8 +1,7 @@
 """The bakery's events on Pub/Sub: an image was baked, tested or promoted, or its bake or test failed.
 
-An event tells others at once; it is no record. What happened stands in the image's labels, in the results and in
-BigQuery, so an event that can't be sent is told on the log and lost: it never fails what it is about. Shape:
-``bakery/report/schemas/event.schema.json``.
+Events notify other systems; they are not records. Labels, results and BigQuery hold the facts. If an event can't be
+sent, a warning is logged and the operation continues. Their schema is ``bakery/report/schemas/event.schema.json``.
 """
 
 import json
@@ -23,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class EventKind(StrEnum):
-    """What happened."""
+    """The kind of an event."""
 
     BAKED = "baked"
     TESTED = "tested"
@@ -33,10 +32,11 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One event. ``stage`` is "bake" or "test" of a FAILED one, ``before`` the image that a PROMOTED one follows.
+    """One event.
 
-    ``run_id`` and ``verdict`` are a Fluid-Run's, ``log`` is where to read on, ``reason`` why it failed; ``family`` is
-    the one that the image was baked for unless it was promoted into another.
+    ``stage`` is "bake" or "test" if the kind is FAILED, and ``before`` is the previous image of the family if it is
+    PROMOTED. ``run_id`` and ``verdict`` are those of a Fluid-Run, ``log`` is the location of the log, ``reason`` is the
+    reason of a failure. ``family`` is the family that the image was promoted into; if empty, the one it was baked for.
     """
 
     kind: EventKind
@@ -67,8 +67,8 @@ class Event:
         return PubsubMessage(data=json.dumps(body).encode(), attributes=attributes)
 
 
-def tell(google: Google, event: Event) -> None:
-    """Send an event; when that is not possible it is lost, with a warning on the log."""
+def publish_event(google: Google, event: Event) -> None:
+    """Publish an event; if that fails, log a warning."""
     message = event.message(utc_now())
     topic = google.settings.topic_path
     try:

@@ -1,7 +1,7 @@
 """The image library of a Google Cloud project: Compute Engine's images with the bakery's labels.
 
-What must travel with an image is in its labels, so that every stack, trigger and colleague reads the same. The
-manifest of the digest is too long for a label and lies in the artifacts bucket as ``images/<name>.json``.
+The labels hold everything that must be known about an image, so that every stack and trigger reads the same. The
+manifest of the digest is too long for a label; it is in the artifacts bucket as ``images/<name>.json``.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from bakery.host.clock import utc_now
 from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, fetched
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
-from bakery.library.compute_engine.bigquery import store
-from bakery.library.compute_engine.events import Event, EventKind, tell
+from bakery.library.compute_engine.bigquery import store_rows
+from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
@@ -29,12 +29,12 @@ from bakery.settings.google import Bucket
 
 PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
-TRIES = 5  # of a change that another writer got in before
+TRIES = 5  # of a change that conflicts with another writer's
 OPERATION_SECONDS = 300
 
 
 class ComputeEngineLibrary:
-    """Reads and moves the images of one project through the REST API."""
+    """The images of one project, through the REST API; Fluid-Runs are in its artifacts bucket and in BigQuery."""
 
     def __init__(self, settings: Settings, google: Google | None = None) -> None:
         self.google = google or Google(settings.google)
@@ -43,42 +43,42 @@ class ComputeEngineLibrary:
         self._artifacts = self.google.storage.bucket(bucket)
 
     def find(self, name: str) -> ImageRecord | None:
-        """See :meth:`bakery.library.base.Library.find`."""
+        """Return the image with its manifest; None if it certainly does not exist or its creation failed."""
         image = self._image(name)
         if image is None or image.status == "FAILED":
             return None
         return self._record(image, self.manifest(name))
 
     def images(self) -> Sequence[ImageRecord]:
-        """See :meth:`bakery.library.base.Library.images`."""
-        found = [self._record(image, {}) for image in self._baked()]
-        return [record for record in found if record.state is not ImageState.DELETED]
+        """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""
+        records = [self._record(image, {}) for image in self._baked()]
+        return [record for record in records if record.state is not ImageState.DELETED]
 
     def families(self) -> Mapping[str, str]:
-        """See :meth:`bakery.library.base.Library.families`."""
+        """Map each family to its newest ACTIVE image, as Compute Engine does."""
         active = [record for record in self.images() if record.family and record.state is ImageState.ACTIVE]
         return {record.family: record.name for record in active}  # oldest first, so the newest wins
 
     def promote(self, name: str, family: str) -> str:
-        """See :meth:`bakery.library.base.Library.promote`."""
+        """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
         image = self._image(name)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
         before = [record for record in self._family(family) if record.name != name]
         if image.family != family:
             self._patch(name, family)
-        # A family stands for its newest image that is ACTIVE, so this one is made ACTIVE before the others go.
+        # A family points at its newest ACTIVE image, so this one becomes ACTIVE before the others are deprecated.
         if image.deprecated.state not in ("", ImageState.ACTIVE):
             self._set_state(name, ImageState.ACTIVE)
         for record in before:
             self._deprecate(record.name, name)
         previous = before[-1].name if before else ""
         if before or image.family != family or image.deprecated.state not in ("", ImageState.ACTIVE):
-            tell(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
+            publish_event(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
         return previous
 
     def unpromote(self, name: str, family: str) -> str:
-        """See :meth:`bakery.library.base.Library.release`."""
+        """Promote the newest other proven image of the family, if the family still points at ``name``."""
         current = self.families().get(family, "")
         if current != name:
             return current
@@ -95,7 +95,7 @@ class ComputeEngineLibrary:
         return heirs[-1].name
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
-        """See :meth:`bakery.library.base.Library.deprecate`."""
+        """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""
         record = self.find(name)
         if record is None or record.state is not ImageState.ACTIVE or name in self.families().values():
             return False
@@ -107,22 +107,22 @@ class ComputeEngineLibrary:
         return utc_now("seconds")
 
     def deprecated_since(self) -> Mapping[str, str]:
-        """See :meth:`bakery.library.base.Library.since`: the date that the deprecation carries."""
+        """Map image names to the date in their deprecation status."""
         return {image.name: image.deprecated.deprecated for image in self._baked() if image.deprecated.deprecated}
 
     def in_use(self) -> Collection[str]:
-        """None: a disk that was made from an image does not need it any more."""
+        """Return nothing: a disk that was created from an image does not need the image any more."""
         return ()
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
-        """See :meth:`bakery.library.base.Library.retire`. With an image goes its manifest; its results stay."""
-        found = self._image(image.name)
-        if found is None or _state(found) is not image.state:  # only an ACTIVE one can be a family's
+        """Move an image; DELETED deletes its manifest too, and keeps its Fluid-Runs."""
+        current = self._image(image.name)
+        if current is None or _state(current) is not image.state:  # only an ACTIVE image can be a family's
             return None
         if to is not ImageState.DELETED:
-            self._set_state(image.name, to, image.replacement, found.deprecated.deprecated)
+            self._set_state(image.name, to, image.replacement, current.deprecated.deprecated)
             return 0
-        with contextlib.suppress(exceptions.NotFound):  # by a request whose answer was lost
+        with contextlib.suppress(exceptions.NotFound):  # an earlier request succeeded, and its answer was lost
             self._change(
                 f"delete image {image.name}",
                 lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
@@ -133,7 +133,7 @@ class ComputeEngineLibrary:
         return image.size
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """See :meth:`bakery.library.base.Library.prove`."""
+        """Set the labels of verdict and tests; retry if another writer changes the labels at the same time."""
         labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]}
         for _ in range(TRIES):
             image = self._image(name)
@@ -144,10 +144,10 @@ class ComputeEngineLibrary:
             )
             with contextlib.suppress(exceptions.PreconditionFailed):
                 return self._label(name, body)
-        raise BakeryError(f"the labels of {name} are changed by somebody else all the time", hint="run it again")
+        raise BakeryError(f"another writer keeps changing the labels of {name}", hint="run it again")
 
     def manifest(self, name: str) -> Mapping[str, str]:
-        """The manifest of an image's digest; empty when whoever baked it kept none."""
+        """Return the manifest of an image's digest; empty if the bake stored none."""
         text = fetched(self._artifacts.blob(self._manifest(name)), f"read the manifest of {name}")
         inputs: Mapping[str, str] = json.loads(text) if text else {}
         return inputs
@@ -159,14 +159,14 @@ class ComputeEngineLibrary:
             blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
 
     def record_run(self, result: RunResult) -> None:
-        """Keep a Fluid-Run: whole in the artifacts bucket, its rows in BigQuery; the same run again changes nothing."""
+        """Store a Fluid-Run in the artifacts bucket and its rows in BigQuery; a repeated call changes nothing."""
         with api_errors(f"keep the results of {result.image}"):
             blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
             blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
         table = self.google.settings.table_id
-        store(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
+        store_rows(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
         passed = result.verdict is Verdict.PASSED
-        tell(
+        publish_event(
             self.google,
             Event(
                 EventKind.TESTED if passed else EventKind.FAILED,
@@ -205,7 +205,7 @@ class ComputeEngineLibrary:
         return runs if outputs else [without_outputs(run) for run in runs]
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
-        """See :meth:`bakery.library.base.Library.share`: ``compute.imageUser`` on this image."""
+        """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""
         sharing.share(self.google, self.project, name, set(members), set(gone))
 
     def _image(self, name: str) -> compute_v1.Image | None:
@@ -222,16 +222,16 @@ class ComputeEngineLibrary:
         request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
         with api_errors("list images"):
             try:
-                found = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+                images = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
             except exceptions.NotFound as error:
                 raise BakeryError(
                     f"there is no project {self.project}", hint="set image-bakery:google.project"
                 ) from error
-        return sorted(found, key=lambda image: image.creation_timestamp)
+        return sorted(images, key=lambda image: image.creation_timestamp)
 
     def _family(self, family: str) -> list[ImageRecord]:
-        found = [self._record(image, {}) for image in self._list(f"family = {family}")]
-        return [record for record in found if record.state is ImageState.ACTIVE]
+        records = [self._record(image, {}) for image in self._list(f"family = {family}")]
+        return [record for record in records if record.state is ImageState.ACTIVE]
 
     def _patch(self, name: str, family: str) -> None:
         body = compute_v1.Image(family=family)
@@ -255,7 +255,7 @@ class ComputeEngineLibrary:
         self._set_state(name, ImageState.DEPRECATED, replacement, self.now())
 
     def _set_state(self, name: str, state: ImageState, replacement: str = "", since: str = "") -> None:
-        """``since`` is when the image became DEPRECATED; Compute Engine keeps it for us and does nothing by it."""
+        """Set the deprecation status. ``since`` is the time of the deprecation; Compute Engine only stores it."""
         body = compute_v1.DeprecationStatus(state=state.value)
         if since:
             body.deprecated = since

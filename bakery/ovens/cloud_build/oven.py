@@ -29,7 +29,7 @@ from bakery.errors import (
 )
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, no_bucket
 from bakery.library.base import ImageRecord, ImageState
-from bakery.library.compute_engine.events import Event, EventKind, tell
+from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
@@ -88,7 +88,7 @@ class CloudBuildOven:
             return Bake(order.name, outcome, time.monotonic() - began)
         self.library.keep_manifest(order.name, order.inputs)
         if outcome is BakeOutcome.BAKED:
-            tell(self.google, Event(EventKind.BAKED, order.name, log=build.log_url))
+            publish_event(self.google, Event(EventKind.BAKED, order.name, log=build.log_url))
         return Bake(order.name, outcome, time.monotonic() - began, build.log_url)
 
     def _try(self, order: BakeOrder, activity: Activity) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
@@ -186,7 +186,7 @@ class CloudBuildOven:
 
     def _publish_failure(self, error: BakeryError, order: BakeOrder) -> BakeryError:
         """Publish the failure of a bake as an event, and return its error."""
-        tell(
+        publish_event(
             self.google,
             Event(EventKind.FAILED, order.name, stage="bake", reason=error.message, log=str(error.log or "")),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,12 +40,6 @@ class Kitchen:
     def again(self) -> LocalLibrary:
         """The same library as another process sees it."""
         return LocalLibrary(self.settings, clock=lambda: self.time)
-
-
-def history(library: LocalLibrary, family: str) -> list[sqlite3.Row]:
-    """Return the events of a family, oldest first."""
-    with library.database.reading() as connection:
-        return connection.execute("SELECT * FROM promotions WHERE family = ? ORDER BY id", (family,)).fetchall()
 
 
 @pytest.fixture

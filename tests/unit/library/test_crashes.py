@@ -20,8 +20,9 @@ from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.repair import repair
 from bakery.settings import Settings
+from tests.support.promotions import history
 from tests.support.root import ROOT
-from tests.unit.library.conftest import Kitchen, history
+from tests.unit.library.conftest import Kitchen
 
 SIZE = 300_000
 PROGRAM = """

@@ -22,7 +22,8 @@ from bakery.recipe.model import Metric
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 from tests.support.every import every
-from tests.unit.library.conftest import Kitchen, history
+from tests.support.promotions import history
+from tests.unit.library.conftest import Kitchen
 
 
 def test_make_gives_the_local_library_for_the_fake_oven(kitchen: Kitchen) -> None:
