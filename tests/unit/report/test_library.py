@@ -1,4 +1,4 @@
-"""The library's report: data that fits its schema, and what is rendered from it."""
+"""The report of the library fits its schema, and is rendered as a table and as a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failed dependency ends its own branch, everything else is still an error."""
+"""A failed dependency ends its own branch; all other failures are still errors."""
 
 from __future__ import annotations
 

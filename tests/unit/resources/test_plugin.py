@@ -1,4 +1,4 @@
-"""Every trick that is played on the plugin's process, apart from the engine."""
+"""Each change to the plugin process, tested without the engine."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_leaving_waits_until_running_work_has_stopped() -> None:
 
 
 class Call(grpc.ServicerContext):  # type: ignore[misc]
-    """A call that remembers how it was aborted."""
+    """A call that records how it was aborted."""
 
     def abort(self, code: Any, details: str) -> None:
         self.aborted = (code, details)

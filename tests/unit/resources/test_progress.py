@@ -1,4 +1,4 @@
-"""What a resource's line says, and how often."""
+"""The text of a resource's status line, and how often it is sent."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_nothing_is_sent_before_a_phase_and_after_the_end() -> None:
 
 
 class Recorder(engine_pb2_grpc.EngineServicer):  # type: ignore[misc]
-    """An engine that keeps what it is told."""
+    """An engine that records requests."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []

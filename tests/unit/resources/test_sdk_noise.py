@@ -16,7 +16,7 @@ from bakery.resources import sdk_noise
 
 
 class Engine:
-    """An engine that writes down what it is told."""
+    """An engine that records messages."""
 
     def __init__(self) -> None:
         self.told: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""Promoted images are shared with the consumers of the settings, and with nobody that left them."""
+"""Promoted images are shared with the consumers of the settings, and no longer with removed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences, proofs, orders: what the shells decide without an engine."""
+"""Differences, passing runs and orders: what the resources decide without an engine."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ RUN = RunResult("run-1", "a-1", "tests-1", Verdict.PASSED, "2030-01-01T00:00:00Z
 
 
 @pytest.fixture
-def shelf(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
+def library(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
     """A library with one image."""
     library = LocalLibrary(make_settings())
     file = tmp_path / "image"
@@ -145,15 +145,15 @@ def test_what_the_system_refuses_is_no_defect_of_the_bakery() -> None:
     assert "internal error" in str(provider.unexpected(OSError(errno.ENOENT, "No such file", "/x")))
 
 
-def test_a_run_in_the_second_in_which_the_image_was_published_stands(shelf: LocalLibrary) -> None:
-    image = shelf.find("a-1")
+def test_a_run_in_the_second_in_which_the_image_was_published_stands(library: LocalLibrary) -> None:
+    image = library.find("a-1")
     assert image is not None
     run = replace(RUN, started=image.created.replace("Z", ".425Z"))
-    assert passing_run(proven(shelf, run), ORDER) is not None
+    assert passing_run(proven(library, run), ORDER) is not None
 
 
-def test_a_passed_run_stands(shelf: LocalLibrary) -> None:
-    found = passing_run(proven(shelf, RUN), ORDER)
+def test_a_passed_run_stands(library: LocalLibrary) -> None:
+    found = passing_run(proven(library, RUN), ORDER)
     assert found is not None
     assert found.run_id == "run-1"
 
@@ -168,15 +168,15 @@ def test_a_passed_run_stands(shelf: LocalLibrary) -> None:
     ],
     ids=["other tests", "failed", "infrastructure", "of an image of that name before"],
 )
-def test_other_runs_do_not_stand(shelf: LocalLibrary, run: RunResult) -> None:
-    assert passing_run(proven(shelf, run), ORDER) is None
+def test_other_runs_do_not_stand(library: LocalLibrary, run: RunResult) -> None:
+    assert passing_run(proven(library, run), ORDER) is None
 
 
-def test_a_proof_that_was_taken_away_does_not_stand(shelf: LocalLibrary) -> None:
-    assert passing_run(proven(shelf, RUN, Proof.FAILED), ORDER) is None
+def test_a_proof_that_was_taken_away_does_not_stand(library: LocalLibrary) -> None:
+    assert passing_run(proven(library, RUN, Proof.FAILED), ORDER) is None
 
 
-def test_an_image_that_is_gone_proves_nothing(shelf: LocalLibrary) -> None:
-    proven(shelf, RUN)
-    shelf.image_file("a-1").unlink()
-    assert passing_run(shelf, ORDER) is None
+def test_an_image_that_is_gone_proves_nothing(library: LocalLibrary) -> None:
+    proven(library, RUN)
+    library.image_file("a-1").unlink()
+    assert passing_run(library, ORDER) is None
