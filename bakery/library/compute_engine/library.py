@@ -21,14 +21,13 @@ from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
+from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
 
-PROOF_LABEL = "bakery-proof"
-TESTS_LABEL = "bakery-tests"
 TRIES = 5  # of a change that conflicts with another writer's
 OPERATION_SECONDS = 300
 
@@ -47,11 +46,11 @@ class ComputeEngineLibrary:
         image = self._image(name)
         if image is None or image.status == "FAILED":
             return None
-        return self._record(image, self.manifest(name))
+        return image_record(image, self.manifest(name))
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""
-        records = [self._record(image, {}) for image in self._baked()]
+        records = [image_record(image, {}) for image in self._baked()]
         return [record for record in records if record.state is not ImageState.DELETED]
 
     def families(self) -> Mapping[str, str]:
@@ -117,7 +116,7 @@ class ComputeEngineLibrary:
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an image; DELETED deletes its manifest too, and keeps its Fluid-Runs."""
         current = self._image(image.name)
-        if current is None or _state(current) is not image.state:  # only an ACTIVE image can be a family's
+        if current is None or image_state(current) is not image.state:  # only an ACTIVE image can be a family's
             return None
         if to is not ImageState.DELETED:
             self._set_state(image.name, to, image.replacement, current.deprecated.deprecated)
@@ -230,7 +229,7 @@ class ComputeEngineLibrary:
         return sorted(images, key=lambda image: image.creation_timestamp)
 
     def _family(self, family: str) -> list[ImageRecord]:
-        records = [self._record(image, {}) for image in self._list(f"family = {family}")]
+        records = [image_record(image, {}) for image in self._list(f"family = {family}")]
         return [record for record in records if record.state is ImageState.ACTIVE]
 
     def _patch(self, name: str, family: str) -> None:
@@ -278,29 +277,3 @@ class ComputeEngineLibrary:
     @staticmethod
     def _manifest(name: str) -> str:
         return f"images/{name}.json"
-
-    @staticmethod
-    def _record(image: compute_v1.Image, inputs: Mapping[str, str]) -> ImageRecord:
-        labels = dict(image.labels)
-        proof = labels.get(PROOF_LABEL, "")
-        return ImageRecord(
-            name=image.name,
-            digest=labels.get(image_labels.DIGEST_LABEL, ""),
-            package=labels.get(image_labels.RECIPE_LABEL, ""),
-            variant=labels.get(image_labels.VARIANT_LABEL, ""),
-            candidate_for=labels.get(image_labels.FAMILY_LABEL, ""),
-            created=image.creation_timestamp,
-            family=image.family,
-            state=_state(image),
-            replacement=image.deprecated.replacement.rpartition("/")[2],
-            parent=labels.get(image_labels.PARENT_LABEL, ""),
-            proof=Proof(proof) if proof in set(Proof) else Proof.UNTESTED,
-            size=image.archive_size_bytes,
-            location=image.self_link,
-            labels=labels,
-            inputs=inputs,
-        )
-
-
-def _state(image: compute_v1.Image) -> ImageState:
-    return ImageState(image.deprecated.state or ImageState.ACTIVE)

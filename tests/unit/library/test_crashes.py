@@ -90,7 +90,7 @@ def test_a_process_that_is_killed_at_any_point_leaves_whole_images_only(
             said |= {line.strip() for line in process.stdout if line.endswith("\n")}
             process.stdout.close()
             process.wait()
-            assert said <= check(kitchen.library)  # what was said to be there is there
+            assert said <= check(kitchen.library)  # every reported image exists
         repair(kitchen.library)
         assert said <= check(kitchen.library)
         assert not list(kitchen.library.files.folder.glob(".*"))

@@ -1,5 +1,5 @@
-"""Whatever Google answers to whichever call of the library: a passing fault is tried again, and all else is told in the
-bakery's own words. Only a 404 means that something is gone."""
+"""Every fault of every method that the library calls: transient faults are retried, all others raise errors of the
+bakery. Only a 404 means that something does not exist."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
 }
 REFUSALS = [Fault("", code, times=-1) for code in (400, 401, 403, 404, 409, 412)]
 PASSING = [Fault("", code) for code in (429, 500, 503)] + [Fault("", half=True), Fault("", delay=0.1)]
-# The client of Cloud Storage looks at buckets on its own account, and goes on whatever it is told.
+# The client of Cloud Storage asks for buckets by itself, and continues whatever the answer is.
 UNASKED = {"storage.buckets.get"}
 
 

@@ -51,13 +51,13 @@ class Histories(RuleBasedStateMachine):
         self.count = 0
         self.images: dict[str, Expected] = {}
         self.families: dict[str, str] = {}
-        self.lost: dict[str, str] = {}  # what a family pointed at when the file was taken away
+        self.lost: dict[str, str] = {}  # the image of a family whose file was deleted
         self.library = self.opened()
 
     def opened(self) -> LocalLibrary:
         made = LocalLibrary(self.settings, clock=lambda: f"{2026 + self.day // 360}-{self.day // 30 % 12 + 1:02}-01")
         with made.database.reading() as connection:
-            connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power here, and the disk is busy
+            connection.execute("PRAGMA synchronous = OFF")  # there is no power cut here, and the disk is busy
         return made
 
     def teardown(self) -> None:
@@ -205,7 +205,7 @@ class Histories(RuleBasedStateMachine):
             self.library.promote("never-baked", family)
         except BakeryError:
             return
-        raise AssertionError("promoted what is not there")
+        raise AssertionError("a missing image was promoted")
 
     @invariant()
     def images_agree(self) -> None:

@@ -234,7 +234,7 @@ def test_repair_clears_what_killed_processes_left(kitchen: Kitchen) -> None:
     (folder / ".publishing-999999999-abc").write_text("half")
     (folder / ".writing-999999999-abc").write_text("half")
     mine = folder / f".publishing-{os.getpid()}-abc"
-    mine.write_text("somebody writes this now")
+    mine.write_text("another process writes this now")
     also_mine = folder / f".writing-{os.getpid()}-abc"
     also_mine.write_text("and this")
     orphan = kitchen.record("rcc", "two")
@@ -373,9 +373,9 @@ def test_an_older_database_is_brought_up_to_date_with_its_content(tmp_path: Path
     with old.writing() as connection:
         connection.execute("INSERT INTO promotions (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
     old.close()
-    new = Database(file, (*MIGRATIONS, "ALTER TABLE promotions ADD COLUMN by TEXT NOT NULL DEFAULT 'nobody';"))
+    new = Database(file, (*MIGRATIONS, "ALTER TABLE promotions ADD COLUMN by TEXT NOT NULL DEFAULT 'unknown';"))
     with new.reading() as connection:
-        assert [tuple(row) for row in connection.execute("SELECT image, by FROM promotions")] == [("i", "nobody")]
+        assert [tuple(row) for row in connection.execute("SELECT image, by FROM promotions")] == [("i", "unknown")]
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
     new.close()
     with pytest.raises(Uncertain, match="newer bakery") as raised, old.reading():
@@ -422,7 +422,7 @@ def test_a_locked_database_is_uncertain(kitchen: Kitchen, monkeypatch: pytest.Mo
     try:
         with pytest.raises(Uncertain, match="locked by another process"):
             kitchen.again().promote(image.name, "rcc")
-        assert kitchen.again().find(image.name) == image  # readers go on
+        assert kitchen.again().find(image.name) == image  # readers continue
     finally:
         other.close()
 
