@@ -1,25 +1,25 @@
-"""The ``bakery`` command: its commands stand in :mod:`bakery.cli.commands`, all heavy imports are inside of them."""
+"""The ``bakery`` command, with all commands of :mod:`bakery.cli.commands`."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
 import typer
 
-from bakery.cli.commands import machine, planning, report, shelf, tfvars, work
+from bakery.cli import commands
 from bakery.cli.console import INTERRUPTED, ensure_standard_streams, exit_codes, say
 
 app = typer.Typer(
-    help="Bakes, proves and promotes the VM images of Slurm clusters.",
+    help="Bake, test and promote the VM images of Slurm clusters.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (
-    *(planning.plan, work.bake, work.test, shelf.library, shelf.logs),
-    *(report.report, tfvars.tfvars, machine.doctor, planning.lock, shelf.prune, machine.recover),
-):
+for module in iter_modules(commands.__path__):
+    command = import_module(f"{commands.__name__}.{module.name}").__dict__[module.name]
     app.command()(exit_codes(command))
 
 

@@ -1,6 +1,6 @@
 """How the command line ends: errors as text on standard error, exit codes, never a traceback.
 
-Exit codes: 0 done, 1 failed, 2 the input is wrong, 130 interrupted, 141 nobody reads the output any more.
+Exit codes: 0 done, 1 failed, 2 invalid input, 130 interrupted, 141 standard output was closed by its reader.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ Result = TypeVar("Result")
 
 
 def say(text: str) -> None:
-    """A line for people beside the output that programs read."""
+    """Print a line for people to standard error; standard output is for programs."""
     print(text, file=sys.stderr, flush=True)
 
 
 def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
-    """The command, ending as the module says; set BAKERY_TRACEBACK=1 to see where an unforeseen error comes from."""
+    """Return the command with errors turned into messages and exit codes.
+
+    With BAKERY_TRACEBACK=1 an unexpected error keeps its traceback.
+    """
 
     @functools.wraps(command)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
@@ -61,7 +64,7 @@ def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
         except Exception as error:
             if os.environ.get(TRACEBACK):
                 raise
-            say(f"error: unforeseen {type(error).__name__}: {error}\nhint: {TRACEBACK}=1 shows where it comes from")
+            say(f"error: unexpected {type(error).__name__}: {error}\nhint: {TRACEBACK}=1 shows the traceback")
             raise SystemExit(FAILED) from None
 
     return run
@@ -69,18 +72,18 @@ def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
 
 @contextmanager
 def cancel_on_signal() -> Iterator[threading.Event]:
-    """The event that long work of the block watches: set by the first Ctrl-C or SIGTERM, which end nothing themselves.
+    """Yield an event that the first Ctrl-C or SIGTERM sets; long work in the block watches it.
 
-    The second ends this process at once; what it started ends with it (:mod:`bakery.host.guard`).
+    The second one ends this process immediately, and with it all processes it started (:mod:`bakery.host.guard`).
     """
     cancelled = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if cancelled.is_set():
-            say("interrupted at once: what was left over is cleared by the next run, or by: bakery recover")
+            say("interrupted immediately; the next run, or `bakery recover`, clears leftovers")
             os._exit(INTERRUPTED)
         cancelled.set()
-        say("stopping; a second Ctrl-C ends this at once")
+        say("stopping; a second Ctrl-C ends immediately")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -91,19 +94,22 @@ def cancel_on_signal() -> Iterator[threading.Event]:
 
 
 def ensure_standard_streams() -> None:
-    """Let outputs that were closed before the start (``>&-``) lead nowhere; else the next file takes their place."""
+    """Reopen stdout and stderr on /dev/null if the caller closed them (``>&-``).
+
+    Otherwise the next opened file would get their descriptor.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
 
 
 def no_reader() -> NoReturn:
-    """End quietly when standard output is closed."""
+    """End quietly after standard output was closed."""
     discard_stdout()
     raise SystemExit(NO_READER)
 
 
 def discard_stdout() -> None:
-    """Nothing of standard output is left for Python to flush at exit, which would fail again."""
+    """Redirect stdout to /dev/null, so that Python's flush at exit does not fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())

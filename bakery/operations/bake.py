@@ -1,4 +1,4 @@
-"""Bakes images of the plan without the engine: what ``bakery bake`` and the triggers that run it do."""
+"""Bakes images of the plan without the engine: ``bakery bake``, which triggers run too."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Watch = Callable[[ImagePlan], AbstractContextManager[Activity]]
 
 @dataclass(frozen=True)
 class Baked:
-    """What became of one image: its ``bake``, or the ``error`` that is why there is none."""
+    """The result for one image: its ``bake``, or the ``error`` that prevented it."""
 
     image: ImagePlan
     bake: Bake | None = None
@@ -45,9 +45,9 @@ class Baked:
 
 
 def planned(settings: Settings, families: Sequence[str], *, locked: bool = True) -> tuple[ImagePlan, ...]:
-    """The plan's images of these families and all that they are baked from, a parent before its children.
+    """Return the plan's images of these families and all images they are based on, parents before children.
 
-    The stack need not select them. Raises UnknownFamily, or InputError with every problem of their packages;
+    The stack does not have to select them. Raises UnknownFamily, or InputError with every problem of their packages;
     ``locked`` as in :func:`bakery.plan.plan.draft`.
     """
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
@@ -56,13 +56,13 @@ def planned(settings: Settings, families: Sequence[str], *, locked: bool = True)
     plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked)
     if errors := errors_among(plan.problems):
         raise InputError(errors)
-    there = by_family(plan)
-    wanted = {image.family for family in families if family in there for image in lineage(there[family], there)}
+    images = by_family(plan)
+    wanted = {image.family for family in families if family in images for image in lineage(images[family], images)}
     return tuple(image for image in plan.images if image.family in wanted)
 
 
 def _packages(settings: Settings, recipes: Recipes, lock: Lock, families: Sequence[str]) -> tuple[str, ...]:
-    """The packages of the families. What is wrong with a recipe may be why its family is not there: then it is told."""
+    """Return the packages of the families. Raises UnknownFamily, with all errors: a broken recipe hides its family."""
     plan = draft(replace(settings, select=()), recipes, lock, locked=False)
     known = {image.family: image.package for image in plan.images}
     unknown = [family for family in dict.fromkeys(families) if family not in known]
@@ -74,24 +74,24 @@ def _packages(settings: Settings, recipes: Recipes, lock: Lock, families: Sequen
 def _unknown(family: str, known: dict[str, str]) -> Problem:
     variants = sorted(name for name, package in known.items() if package == family)
     close = variants or difflib.get_close_matches(family, known) or sorted(known)
-    hint = f"known: {', '.join(close)}" if close else "there is no recipe: see bakery plan --all"
+    hint = f"known: {', '.join(close)}" if close else "add a recipe; see bakery plan --all"
     return Problem("command line", 1, f"the plan has no image family {family}", hint)
 
 
 def bake_all(images: Sequence[ImagePlan], oven: Oven, watch: Watch, replay: Callable[[str], str]) -> tuple[Baked, ...]:
-    """Bake the images, each as soon as its parent is there; one that fails does not stop the others.
+    """Bake the images, each as soon as its parent exists; a failure does not stop the others.
 
-    ``watch`` gives the activity of an image while it is baked, ``replay`` the command that does so again for a family:
-    an error without a command of its own gets it. Adopted and joined ones are done like baked ones.
+    ``watch`` provides the activity of an image while it is baked. ``replay`` returns the command that bakes a family
+    again, for errors that have no such command yet.
     """
     if not images:
         return ()
     begun: dict[str, Future[Baked]] = {}
     with ThreadPoolExecutor(len(images), thread_name_prefix="bake") as pool:
-        for image in images:  # a thread for each: waiting for a parent holds nobody else up
+        for image in images:  # a thread for each: an image that waits for its parent blocks no other
             begun[image.name] = pool.submit(_bake, image, begun.get(image.base.name), oven, watch)
         while wait(begun.values(), timeout=LOOK_SECONDS).not_done:
-            pass  # a signal that another thread got is only handled when this one wakes up
+            pass  # only the main thread handles signals, and only when it wakes up
     done = tuple(future.result() for future in begun.values())
     for one in done:
         if one.error is not None and not one.error.replay:

@@ -1,4 +1,4 @@
-"""Refreshes the lock file: what each external base image stands for now, against what is pinned."""
+"""Refreshes the lock file: compares each external base image with the pinned one. ``bakery lock``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bakery.settings import Place, Settings
 
 @dataclass(frozen=True)
 class Relocked:
-    """The new lock, a line for each base, whether anything changed, and what could not be resolved."""
+    """The new lock, a line for each base, whether anything changed, and the bases that could not be resolved."""
 
     lock: Lock
     lines: tuple[str, ...]
@@ -37,7 +37,7 @@ def relock(backend: Backend, *, write: bool = True) -> Relocked:
 
 
 def refreshed(settings: Settings, recipes: Recipes, old: Lock, where: Place, resolver: Resolver) -> Relocked:
-    """The lock as it is to be; only the resolver asks the outside."""
+    """Return the refreshed lock. Only the resolver uses the network."""
     lock = old
     lines: list[str] = []
     problems: list[Problem] = []

@@ -1,11 +1,10 @@
-"""The tests of an image once more: ``bakery test``."""
+"""Tests an image of the library again: ``bakery test``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from bakery.backends.base import Backend
 from bakery.errors import BakeryError, UnknownFamily
@@ -21,52 +20,57 @@ from bakery.progress.activity import Activity
 from bakery.results.model import RunResult
 from bakery.settings import Settings
 
+Hold = Callable[[Sequence[str]], None]  # is called with a line on how to log in to each machine
+
 
 @dataclass(frozen=True)
 class Retested:
-    """The run, as far as it came (None: not even to a cluster), and the ``error`` that it ended with."""
+    """The run (None if it ended before a cluster was made), and the ``error`` that ended it."""
 
     image: str
     result: RunResult | None
     error: BakeryError | None = None
 
 
-def retest(
-    wanted: str, backend: Backend, activity: Activity, hold: Callable[[Cluster], None] | None = None
-) -> Retested:
-    """Run today's tests of its recipe on the image that ``wanted`` fits; stored and recorded as those of an ``up``.
+def retest(wanted: str, backend: Backend, activity: Activity, hold: Hold | None = None) -> Retested:
+    """Run the current tests of its recipe on the image that ``wanted`` fits; the results are stored as those of an up.
 
-    ``hold`` may keep the cluster up, as in :func:`bakery.fluid_run.runner.run`. Raises InputError (there are no tests,
-    the recipe is wrong) and BakeryError (there is no such image); what the run itself ends with is in the outcome.
+    If ``hold`` is given, the cluster is torn down when that returns. Raises InputError (the recipe is invalid or has no
+    tests) and BakeryError (the image does not exist); errors of the run itself are in the return value.
     """
-    settings, shelf = backend.settings, backend.library()
-    name = pick(wanted, shelf.images(), shelf.families())
-    image = shelf.find(name)
+    settings, library = backend.settings, backend.library()
+    name = pick(wanted, library.images(), library.families())
+    image = library.find(name)
     if image is None:
-        raise BakeryError(f"the image {name} is gone", hint="see: bakery library")
+        raise BakeryError(f"the image {name} was deleted", hint="see: bakery library")
     order = order_for(image, settings)
+    clusters = backend.clusters(open_shell=hold is not None)
     results: list[RunResult] = []
+
+    def keep_up(cluster: Cluster) -> None:
+        if hold is not None:
+            hold(cluster.logins())
+
     error: BakeryError | None = None
-    cluster = backend.clusters(open_shell=hold is not None)
-    prove = partial(run, stack=settings.stack, on_result=results.append)
+    state = StatePaths(settings.state)
     try:
-        (partial(prove, hold=hold) if hold else prove)(order, shelf, cluster, StatePaths(settings.state), activity)
+        run(order, library, clusters, state, activity, stack=settings.stack, on_result=results.append, hold=keep_up)
     except BakeryError as failure:
         error = failure
     return Retested(name, results[-1] if results else None, error)
 
 
 def order_for(image: ImageRecord, settings: Settings) -> RunOrder:
-    """The tests of the image: those of its family in today's plan, else those of the last plan that had it."""
+    """Return the tests of the image's family in the current plan, or those of the last plan that contained it."""
     try:
         plans = planned(settings, [image.candidate_for], locked=False)
-    except UnknownFamily:  # its recipe is gone
-        found = _last_order(image.name, StatePaths(settings.state))
-        if found is None:
+    except UnknownFamily:  # the recipe was deleted
+        last = _last_order(image.name, StatePaths(settings.state))
+        if last is None:
             raise
-        return found
-    today = next(plan for plan in plans if plan.family == image.candidate_for)
-    return replace(run_order(today), image=image.name)
+        return last
+    current = next(plan for plan in plans if plan.family == image.candidate_for)
+    return replace(run_order(current), image=image.name)
 
 
 def _last_order(image: str, state: StatePaths) -> RunOrder | None:

@@ -18,11 +18,11 @@ def decide(
     proven: Mapping[str, str] | None = None,
     tests: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[Decision, ...]:
-    """A decision for each image of the plan, in its order.
+    """Return a decision for each image of the plan, in its order.
 
-    ``images`` is the library, oldest first, ``families`` what each family points at. ``proven`` maps an image's name
-    to the digest (or its beginning) of the tests it last passed; without it a proof counts for the tests of today.
-    ``tests`` maps it to the manifest of these tests, as far as anybody knows.
+    ``images`` are those of the library, oldest first; ``families`` maps each family to the image it points at.
+    ``proven`` maps image names to the digest (or its beginning) of the tests that the image passed last; without it, a
+    passed test counts for the current tests. ``tests`` maps image names to the manifest of these tests, if known.
     """
     known = {record.name: record for record in images if record.state is not ImageState.DELETED}
     latest = {record.candidate_for: record for record in images}
@@ -37,12 +37,12 @@ def decide(
         else:
             promoted = families.get(image.family) == image.name
             doubts = _why_tested(image, record, (proven or {}).get(image.name, ""), (tests or {}).get(image.name, {}))
-            decisions.append(_there(image, promoted, doubts))
+            decisions.append(_existing(image, promoted, doubts))
     return tuple(decisions)
 
 
-def _there(image: ImageSummary, promoted: bool, doubts: tuple[str, ...]) -> Decision:
-    """The decision for an image that the library has."""
+def _existing(image: ImageSummary, promoted: bool, doubts: tuple[str, ...]) -> Decision:
+    """Return the decision for an image that the library contains."""
     if doubts:
         return Decision(image, Action.TEST, doubts)
     if promoted:
@@ -73,14 +73,14 @@ def _why_baked(image: ImageSummary, before: ImageRecord | None, fresh: set[str])
 
 
 def _some(reasons: Iterable[str]) -> tuple[str, ...]:
-    """As many of them as anybody reads."""
-    found = tuple(reasons)
-    more = len(found) - REASONS_SHOWN
-    return (*found[:REASONS_SHOWN], f"and {more} more") if more > 0 else found
+    """Return the first REASONS_SHOWN reasons, and the number of the others."""
+    given = tuple(reasons)
+    more = len(given) - REASONS_SHOWN
+    return (*given[:REASONS_SHOWN], f"and {more} more") if more > 0 else given
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """The difference of two manifests in words, base first, then in the order of the newer one."""
+    """Yield the differences of two manifests in words: base first, then in the order of the newer manifest."""
     old_base, new_base = _base(before), _base(after)
     if old_base and new_base and old_base != new_base:
         yield f"base {old_base} became {new_base}"
@@ -96,7 +96,7 @@ def _base(inputs: Mapping[str, str]) -> str:
 
 def _change(key: str, before: str | None, after: str | None) -> str:
     if key == "nonce":
-        return "forced by a new nonce" if after else "the nonce was taken away"
+        return "forced by a new nonce" if after else "the nonce was removed"
     if before is None:
         return f"{key} is new"
     if after is None:

@@ -1,4 +1,4 @@
-"""How long an ``up`` will take, from the recorded times of earlier bakes."""
+"""The expected time of an ``up``, from the recorded times of earlier bakes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bakery.preview.model import Action, Decision
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds of bakes. ``total`` is their sum, ``critical_path`` the families that follow on each other the longest.
+    """Seconds of bakes. ``total`` is their sum; ``critical`` is the time of ``critical_path``, the longest chain.
 
-    ``unknown`` are families to bake whose time nobody measured; they count as nothing.
+    ``unknown`` are the families without a recorded time, which count as 0 seconds.
     """
 
     total: float = 0.0
@@ -22,7 +22,7 @@ class Forecast:
 
 
 def forecast(decisions: Sequence[Decision], times: Mapping[str, float]) -> Forecast:
-    """The forecast; ``times`` maps a family to the seconds of its last bake. Decisions stand parents first."""
+    """Return the forecast. ``times`` maps families to the seconds of their last bake; parents precede children."""
     baked = [decision.image for decision in decisions if decision.action is Action.BAKE]
     ends: dict[str, float] = {}
     before: dict[str, str] = {}

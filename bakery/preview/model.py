@@ -1,4 +1,4 @@
-"""What an ``up`` does with each image of a plan, as values."""
+"""Decisions: what an ``up`` does with each image of a plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Acti
 
 @dataclass(frozen=True)
 class Decision:
-    """An image of the plan with what will be done to it and the reasons, in words."""
+    """An image of the plan, the action that will be taken, and the reasons in words."""
 
     image: ImageSummary
     action: Action

@@ -1,4 +1,4 @@
-"""The plan of a stack with what the library says to it, read without engine and without changing anything."""
+"""The plan of a stack compared with the library. It needs no engine and changes nothing."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from bakery.settings import Settings, from_file
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What will be done, what is wrong, and how long it will take.
+    """What will be done with each image, the problems, and the expected time.
 
-    ``times``: family to seconds of its last bake. ``since``: the revision that it was compared with, not the library.
+    ``times`` maps families to the seconds of their last bake. ``since`` is the revision that the plan was compared
+    with; empty if that was the library.
     """
 
     decisions: tuple[Decision, ...]
@@ -36,7 +37,7 @@ class PlanReport:
 
     @property
     def forecast(self) -> Forecast:
-        """The time of the bakes."""
+        """The expected time of the bakes."""
         return forecast(self.decisions, self.times)
 
 
@@ -47,33 +48,34 @@ def _no_library() -> None:
 def plan_report(
     settings: Settings, library: snapshot.OpenLibrary = _no_library, *, locked: bool = True, since: str = ""
 ) -> PlanReport:
-    """The report of the stack's plan; problems are in it, errors too.
+    """Return the report of the stack's plan, including all errors.
 
-    ``locked`` as in :func:`bakery.plan.plan.draft`, but where nothing was ever locked a plan goes on all the same.
-    Without ``library``, or when it can't be asked, every image counts as new. With ``since``, a git revision, the plan
-    is compared with what that revision bakes, as if all of it were there and proven; the library only tells times.
+    ``locked`` as in :func:`bakery.plan.plan.draft`, but it does not apply if no base image was ever locked. Without
+    ``library``, or if it can't be reached, every image counts as new. With ``since``, a git revision, the plan is
+    compared with the images of that revision as if all of them existed and had passed their tests; the library then
+    only provides the bake times.
     """
     with gc_paused():
-        known = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
-        images, found = _planned(settings, known, locked=locked)
-        known.write()
+        cache = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
+        images, problems = _planned(settings, cache, locked=locked)
+        cache.write()
     held = snapshot.read(settings, library, images)
     before = _of_revision(settings, since) if since else held
-    return PlanReport(before.decide(images), (*found, *before.problems), held.times, since)
+    return PlanReport(before.decide(images), (*problems, *before.problems), held.times, since)
 
 
 def _planned(
-    settings: Settings, known: SummaryCache, *, locked: bool
+    settings: Settings, cache: SummaryCache, *, locked: bool
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
     packages = find_packages(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     must_be_locked = locked and bool(lock.bases.get(settings.bases))
-    return image_summaries(settings, packages, lock, known, locked=must_be_locked, each=fork_map)
+    return image_summaries(settings, packages, lock, cache, locked=must_be_locked, each=fork_map)
 
 
 def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
-    """The images of the stack in another revision, as a library that has them all."""
-    import tempfile  # these two: not needed for any other plan
+    """Return the images of the stack in another revision, as a library that contains them all."""
+    import tempfile  # imported here, as no other plan needs these two
 
     from bakery.host import revision
 
@@ -82,8 +84,8 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
         revision.extract(settings.root, since, root)
         old = replace(from_file(root, settings.stack), select=settings.select)
         if not all(path.is_relative_to(root) for path in (old.packages, old.common)):
-            hint = "keep packages and common in the checkout, or leave --since out"
-            raise InputError([Problem("--since", 1, f"the packages of {since!r} lie outside of the checkout", hint)])
+            hint = "keep packages and common in the checkout, or omit --since"
+            raise InputError([Problem("--since", 1, f"the packages of {since!r} are outside of the checkout", hint)])
         images, _ = _planned(old, _Nothing(), locked=False)
     records = tuple(_record(image) for image in images)
     families = {image.family: image.name for image in images}
@@ -108,7 +110,7 @@ def _record(image: ImageSummary) -> ImageRecord:
 
 
 class _Nothing:
-    """A memory of nothing: the folder of another revision has a new name each time."""
+    """A cache that stays empty: the folder of another revision has a new name each time."""
 
     def get(self, _key: str) -> bytes | None:
         return None
@@ -118,6 +120,6 @@ class _Nothing:
 
 
 def lock_of(settings: Settings) -> Lock:
-    """The lock file beside the packages when there is one (another tree's own), else the stack's."""
+    """Return the lock file beside the packages if it exists (another tree has its own), else the stack's."""
     beside = settings.packages.parent / settings.lock.name
     return lock_file.read(beside if beside.is_file() else settings.lock)

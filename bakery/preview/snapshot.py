@@ -1,4 +1,4 @@
-"""What the library says to a plan: read without changing anything, and no error when nobody answers."""
+"""A read-only snapshot of the library for planning. If the library cannot be reached, it is empty with a warning."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from bakery.settings import Settings
 
 @dataclass(frozen=True)
 class LibrarySnapshot:
-    """What the library holds: images, families, tests that images passed (digest or its beginning), bake times.
+    """The images, the families, and what a decision needs of them.
 
-    ``tests`` are the manifests of these tests, where they are known. ``problems`` says when it could not be asked.
+    ``proven`` maps images to the digest (or its beginning) of the tests they passed, and ``tests`` to the manifests of
+    these tests, if known. ``times`` maps families to the seconds of their last bake. ``problems`` has a warning if the
+    library could not be reached.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -29,7 +31,7 @@ class LibrarySnapshot:
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def decide(self, planned: Sequence[ImageSummary]) -> tuple[Decision, ...]:
-        """What is done with each image of the plan, and why."""
+        """Return a decision for each image of the plan."""
         return decide(planned, self.images, self.families, self.proven, self.tests)
 
 
@@ -49,13 +51,13 @@ def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageS
 
 
 def _unknown(error: BakeryError | ImportError) -> Problem:
-    """That the library can't be asked (no credentials, no network) is no reason to show no plan."""
+    """Return a warning: without credentials or network a plan is still useful."""
     from bakery.recipe.parse.findings import one_line  # not needed while the library answers
 
     why = one_line(error.message if isinstance(error, BakeryError) else error)
     cure = f"; {one_line(error.hint)}" if isinstance(error, BakeryError) and error.hint else ""
     hint = f"every image counts as new{cure}"
-    return Problem("library", 1, f"nothing is known of what is there: {why}", hint, Severity.WARNING)
+    return Problem("library", 1, f"the library can't be read: {why}", hint, Severity.WARNING)
 
 
 def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
@@ -68,11 +70,11 @@ def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
 def _tests(
     settings: Settings, planned: Sequence[ImageSummary], proven: Mapping[str, str]
 ) -> dict[str, Mapping[str, str]]:
-    """What is known of the tests that images passed, where the plan has others now."""
+    """Return the manifests of the tests that images passed, for images whose tests have changed since."""
     changed = [image.name for image in planned if not image.tests_digest.startswith(proven.get(image.name, ""))]
     if not changed:
         return {}
-    from bakery.orders import files as order_files  # as above
+    from bakery.orders import files as order_files  # imported here, as most plans do not need it
 
     return {name: order_files.tests_inputs(StatePaths(settings.state), name, proven[name]) for name in changed}
 
@@ -80,10 +82,10 @@ def _tests(
 def _completed(
     library: Library, images: Iterable[ImageRecord], planned: Sequence[ImageSummary], families: Mapping[str, str]
 ) -> tuple[ImageRecord, ...]:
-    """The records; what new images are compared with has its manifest, which a listing may leave out."""
+    """Return the records; those that new images are compared with get their manifest, which a listing may omit."""
     images = tuple(images)
-    there = {record.name for record in images}
-    compared = {families.get(image.family, "") for image in planned if image.name not in there}
+    existing = {record.name for record in images}
+    compared = {families.get(image.family, "") for image in planned if image.name not in existing}
     return tuple(
         replace(record, inputs=(library.find(record.name) or record).inputs)
         if record.name in compared and not record.inputs

@@ -1,4 +1,5 @@
-"""rcc-run's command line on the bakery's clusters: a ``cloudbuild.yaml`` step only changes the name of its image.
+"""rcc-run's command line on the bakery's clusters: in a ``cloudbuild.yaml`` step only the image's name changes.
 
-Options, defaults, exit codes and rows are rcc-run's (its ``bin/rcc-run.py``); docs/rcc-run.md says what is different.
+Options, defaults, exit codes and rows are those of rcc-run (its ``bin/rcc-run.py``). docs/rcc-run.md lists the
+differences.
 """

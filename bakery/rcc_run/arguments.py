@@ -30,7 +30,7 @@ IDLE = ("nproc", "task_affinity", "mpi", "profile")  # rcc-run keeps them in its
 
 @dataclass(frozen=True)
 class Arguments:
-    """The options by rcc-run's names. ``given`` are those that stand on the command line."""
+    """The options by rcc-run's names. ``given`` are those from the command line."""
 
     build_id: str = ""
     cluster_type: str = EPHEMERAL
@@ -65,7 +65,7 @@ class Arguments:
 
     @property
     def short_build_id(self) -> str:
-        """What rcc-run calls a cluster by."""
+        """The part of the build id that rcc-run puts into a cluster's name."""
         return self.build_id[:7]
 
     @property
@@ -76,36 +76,36 @@ class Arguments:
 
 
 HELP: Mapping[str, str] = {
-    "build_id": "Cloud Build's ${BUILD_ID}; stands in each row",
-    "cluster_type": "rcc-ephemeral, a cluster made for these tests, or rcc-static, one that is there",
-    "git_sha": "commit that is tested; stands in each row",
+    "build_id": "Cloud Build's ${BUILD_ID}; stored in each row",
+    "cluster_type": "rcc-ephemeral, a cluster made for these tests, or rcc-static, an existing one",
+    "git_sha": "commit that is tested; stored in each row",
     "node_count": "fills <node_count> in the tfvars file",
     "machine_type": "fills <machine_type> in the tfvars file",
-    "compiler": "compiler of the application; stands in each row",
-    "target_arch": "architecture the application was built for; stands in each row",
-    "gpu_count": "fills <gpu_count> in the tfvars file, and asks for so many GPUs for each job",
+    "compiler": "compiler of the application; stored in each row",
+    "target_arch": "architecture the application was built for; stored in each row",
+    "gpu_count": "fills <gpu_count> in the tfvars file, and requests that number of GPUs for each job",
     "gpu_type": "fills <gpu_type> in the tfvars file",
     "vpc_subnet": "subnetwork of the cluster (a link or a path), instead of the bakery's",
     "service_account": "account of the machines, instead of the bakery's",
-    "artifact_type": "what is tested: gce-image, docker or singularity",
-    "docker_image": "the jobs find it as DOCKER_IMAGE",
-    "singularity_image": "file of the workspace; the jobs find its path as SINGULARITY_IMAGE",
-    "env_file": "file of the workspace; the jobs find its path as ENV_FILE",
+    "artifact_type": "kind of the tested artifact: gce-image, docker or singularity",
+    "docker_image": "passed to the jobs as DOCKER_IMAGE",
+    "singularity_image": "file of the workspace; its path is passed to the jobs as SINGULARITY_IMAGE",
+    "env_file": "file of the workspace; its path is passed to the jobs as ENV_FILE",
     "gce_image": "link, path or name of the image that the machines boot from, or of a family",
     "project": "project of the cluster",
     "zone": "zone of the cluster",
     "rcc_controller": "with rcc-static: the cluster's controller",
     "ci_file": "the tests: a YAML or JSON file",
-    "rcc_tfvars": "the cluster, in rcc-tf's variables; without it five c2-standard-8 at most",
+    "rcc_tfvars": "the cluster, as variables of rcc-tf; the default has at most five c2-standard-8",
     "save_results": "store the rows in BigQuery",
-    "ignore_exit_code": "end with 0 also when a test failed",
+    "ignore_exit_code": "end with exit code 0 even if a test fails",
     "ignore_job_dependencies": "do not chain the jobs of a command group",
-    "bq_dataset": "the rows' table, instead of {project}:rcc_run.app_runs",
+    "bq_dataset": "the table of the rows, instead of {project}:rcc_run.app_runs",
 }
 
 
 class _Wrong(Exception):
-    """argparse's complaint."""
+    """An error message of argparse."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,8 +114,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """argparse's view of the options; as in rcc-run, unique beginnings of their names are fine."""
-    made = _Parser(prog="rcc-run", description="Tests an application on a Slurm cluster that is made for it.")
+    """Return the parser of the options; as in rcc-run, their names may be abbreviated."""
+    made = _Parser(prog="rcc-run", description="Test an application on a Slurm cluster that is made for it.")
     for one in fields(Arguments):
         if one.name == "given":
             continue
@@ -131,17 +131,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(words: Sequence[str], environment: Mapping[str, str]) -> tuple[Arguments, list[Problem]]:
-    """The options and all that is wrong with them; only ``--help`` ends the program.
+    """Return the options and all problems with them; only ``--help`` ends the program.
 
-    What is missing on the command line is taken from ``BUILD_ID``, ``COMMIT_SHA`` and ``PROJECT_ID`` of the
-    environment.
+    Missing options are taken from ``BUILD_ID``, ``COMMIT_SHA`` and ``PROJECT_ID`` of the environment.
     """
     try:
-        found, unknown = parser().parse_known_args(list(words))
+        parsed, unknown = parser().parse_known_args(list(words))
     except _Wrong as wrong:
         return Arguments(), [Problem(WHERE, 1, str(wrong), "see --help")]
     problems = [_unknown(word) for word in unknown]
-    values = {name: value for name, value in vars(found).items() if value is not None}
+    values = {name: value for name, value in vars(parsed).items() if value is not None}
     surface = values.pop("surface_nonzero_exit_code", None)
     if values.pop("rcc_ephemeral"):
         values.setdefault("cluster_type", EPHEMERAL)
@@ -161,7 +160,7 @@ def parse(words: Sequence[str], environment: Mapping[str, str]) -> tuple[Argumen
 def _unknown(word: str) -> Problem:
     name = word.partition("=")[0]
     close = difflib.get_close_matches(name, [f"--{key.replace('_', '-')}" for key in HELP], 1, 0.75)
-    hint = f"did you mean {close[0]}?" if close else "take it away; see --help"
+    hint = f"did you mean {close[0]}?" if close else "remove it; see --help"
     return Problem(WHERE, 1, f"unknown option {name}", hint)
 
 
@@ -173,44 +172,55 @@ def _number(name: str, text: str, problems: list[Problem]) -> int:
 
 
 def _errors(given: Arguments) -> list[Problem]:
-    """What keeps the tests from running."""
-    found = []
+    """Return the problems that prevent the tests."""
+    errors = []
     if not given.project:
-        found.append(("--project is missing", "write --project=${PROJECT_ID}"))
+        errors.append(("--project is missing", "write --project=${PROJECT_ID}"))
     if given.cluster_type not in (EPHEMERAL, STATIC):
-        found.append((f"--cluster-type is {given.cluster_type!r}", f"write {EPHEMERAL} or {STATIC}"))
+        errors.append((f"--cluster-type is {given.cluster_type!r}", f"write {EPHEMERAL} or {STATIC}"))
     if given.cluster_type == STATIC and not given.rcc_controller:
-        found.append((f"{STATIC} needs a controller", "add --rcc-controller=NAME"))
+        errors.append((f"{STATIC} needs a controller", "add --rcc-controller=NAME"))
     if not ZONE.fullmatch(given.zone):
-        found.append((f"--zone is {given.zone!r}", "write a zone, as us-west1-b"))
+        errors.append((f"--zone is {given.zone!r}", "write a zone such as us-west1-b"))
     if given.bq_dataset and not TABLE.fullmatch(given.bq_dataset):
-        found.append((f"--bq_dataset is {given.bq_dataset!r}", "write project:dataset.table"))
-    return [Problem(WHERE, 1, message, hint) for message, hint in found]
+        errors.append((f"--bq_dataset is {given.bq_dataset!r}", "write project:dataset.table"))
+    return [Problem(WHERE, 1, message, hint) for message, hint in errors]
 
 
 def _warnings(given: Arguments, surface: str) -> list[Problem]:
-    """What has no effect, or says two things at once."""
-    found = [
-        (f"--{name.replace('_', '-')} has no effect, as in rcc-run", "take it away")
+    """Return the options that have no effect or contradict each other."""
+    warnings = [
+        (f"--{name.replace('_', '-')} has no effect, as in rcc-run", "remove it")
         for name in IDLE
         if name in given.given
     ]
     if given.cluster_type == EPHEMERAL and given.rcc_controller:
-        found.append(
-            (f"--rcc-controller has no effect with {EPHEMERAL}", f"add --cluster-type={STATIC}, or take it away")
+        warnings.append(
+            (f"--rcc-controller has no effect with {EPHEMERAL}", f"add --cluster-type={STATIC}, or remove it")
         )
     if given.cluster_type == STATIC and "rcc_tfvars" in given.given:
-        found.append((f"--rcc-tfvars has no effect with {STATIC}", "take it away"))
+        warnings.append((f"--rcc-tfvars has no effect with {STATIC}", "remove it"))
     if given.artifact_type not in ARTIFACTS:
-        found.append((f"--artifact-type is {given.artifact_type!r}", f"known: {', '.join(ARTIFACTS)}"))
+        warnings.append((f"--artifact-type is {given.artifact_type!r}", f"known: {', '.join(ARTIFACTS)}"))
     for kind in ("docker", "singularity"):
         image = getattr(given, f"{kind}_image")
         if image and "artifact_type" in given.given and given.artifact_type != kind:
-            found.append((f"--{kind}-image stands beside --artifact-type={given.artifact_type}", "keep one"))
+            warnings.append(
+                (f"--{kind}-image contradicts --artifact-type={given.artifact_type}", "keep one of the two")
+            )
         if not image and given.artifact_type == kind and "artifact_type" in given.given:
-            found.append((f"--artifact-type={kind} has no --{kind}-image", f"the jobs find no {kind.upper()}_IMAGE"))
+            warnings.append(
+                (f"--artifact-type={kind} has no --{kind}-image", f"add it; without it {kind.upper()}_IMAGE is not set")
+            )
     if surface and given.ignore_exit_code and surface.lower() != "false":
-        found.append(("--surface-nonzero-exit-code and --ignore-exit-code say two things", "the latter counts"))
+        warnings.append(
+            (
+                "--surface-nonzero-exit-code and --ignore-exit-code contradict each other",
+                "remove the former, which is ignored",
+            )
+        )
     if not given.build_id:
-        found.append(("--build-id is missing", "write --build-id=${BUILD_ID}; the rows get an id of their own"))
-    return [Problem(WHERE, 1, message, hint, Severity.WARNING) for message, hint in found]
+        warnings.append(
+            ("--build-id is missing", "write --build-id=${BUILD_ID}; otherwise the rows get a generated id")
+        )
+    return [Problem(WHERE, 1, message, hint, Severity.WARNING) for message, hint in warnings]

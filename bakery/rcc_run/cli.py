@@ -1,7 +1,7 @@
-"""The command ``rcc-run``, and the entry point of the builder image, which is ``bakery`` too.
+"""The command ``rcc-run``, and the entry point of the builder image, which runs ``bakery`` too.
 
-Exit codes as rcc-run's: 0 all tests passed (or their failing is ignored), 1 a test or its cluster failed; wrong input
-ends with 2 before anything is made.
+Exit codes are those of rcc-run: 0 if all tests passed (or failures are ignored), 1 if a test or its cluster failed,
+and 2 for invalid input, before anything is made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bakery.errors import Severity
 
 @exit_codes
 def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> int:
-    """Run the tests that the options name; returns the exit code."""
+    """Run the tests that the options select; return the exit code."""
     from bakery.progress.activity import Activity
     from bakery.progress.status_line import QUIET_SECONDS, Line
     from bakery.rcc_run import outputs
@@ -46,12 +46,12 @@ def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> in
 
 
 def main() -> None:
-    """``rcc-run``: options only."""
+    """Run ``rcc-run`` with the options of the command line."""
     sys.exit(rcc_run(sys.argv[1:], Path.cwd(), dict(os.environ)))
 
 
 def builder() -> None:
-    """The builder image's entry point: ``bakery`` when a command comes first, else ``rcc-run``."""
+    """Run ``bakery`` if the first argument is a command, else ``rcc-run``: the entry point of the builder image."""
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         from bakery.cli.app import main as bakery
 

@@ -1,7 +1,7 @@
 """The cluster of ``--rcc-tfvars``: rcc-run's placeholders filled in, read as rcc-tf's variables, and checked.
 
-Source of placeholders and default: rcc-run's ``concretizeTfvars`` and ``etc/rcc-ephemeral/default``; of the names:
-rcc-tf's variables. A test cluster of the bakery is one zone of private machines that all boot from one image.
+Sources: rcc-run's ``concretizeTfvars`` (placeholders) and ``etc/rcc-ephemeral/default`` (the default cluster); rcc-tf's
+variables (names). A test cluster of the bakery has private machines in one zone, which all boot from one image.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ DEFAULT = ClusterShape(
     controller_disk_size_gb=1024,
     controller_disk_type="pd-ssd",
 )
-UNKNOWN = ClusterShape(partitions=(), login_nodes=0)  # a cluster that is there says itself what it has
+UNKNOWN = ClusterShape(partitions=(), login_nodes=0)  # an existing cluster reports its own shape
 TAKEN = frozenset(
     (
         *("cluster_name", "project", "zone", "controller_image", "login_image", "partitions", "login_node_count"),
         *("controller_machine_type", "controller_disk_size_gb", "controller_disk_type", "login_machine_type"),
     )
 )
-# Of no use on a cluster that nobody logs in to and that ends with its jobs.
+# Without effect on a cluster without logins that ends with its jobs.
 IDLE = frozenset(
     (
         *("suspend_time", "munge_key", "jwt_key", "network_name", "subnetwork_name", "shared_vpc_host_project"),
@@ -58,24 +58,24 @@ PART_TAKEN = frozenset(
 )
 PART_IDLE = frozenset(("compute_labels", "compute_disk_type", "regional_policy"))
 PART_NOT_MADE = frozenset(("network_storage", "instance_template", "regional_capacity", "cpu_platform"))
-PART_WARNED: Mapping[str, tuple[object, str]] = {  # what is not done, and the value that asks for nothing
-    "exclusive": (False, "jobs may share a node; add --exclusive to batch_options"),
-    "enable_placement": (False, "the nodes are placed as they come, and recorded so"),
-    "image_hyperthreads": (True, "nodes have all their virtual processors; add --threads-per-core to batch_options"),
-    "vpc_subnet": (None, "all machines are in the subnetwork of --vpc-subnet"),
+PART_WARNED: Mapping[str, tuple[object, str]] = {  # the value that requests nothing, and a hint for any other
+    "exclusive": (False, "add --exclusive to batch_options; otherwise jobs may share a node"),
+    "enable_placement": (False, "remove it; the nodes are not placed close to each other, and their rows say so"),
+    "image_hyperthreads": (True, "add --threads-per-core to batch_options; nodes have all their virtual processors"),
+    "vpc_subnet": (None, "remove it; all machines are in the subnetwork of --vpc-subnet"),
 }
 
 
 @dataclass(frozen=True)
 class Tested:
-    """The cluster, and what rcc-run stores of its file systems in each row."""
+    """The cluster, and the facts about its file systems that rcc-run stores in each row."""
 
     shape: ClusterShape
     row: dict[str, object] = field(default_factory=dict)
 
 
 def read(file: Path | None, given: Arguments, findings: Findings) -> Tested:
-    """The cluster of a tfvars file, None: the default one; all that is wrong goes to ``findings``."""
+    """Return the cluster of a tfvars file (None: the default one); problems are added to ``findings``."""
     if file is None:
         return Tested(DEFAULT)
     written = file.read_text(encoding="utf-8", errors="replace")
@@ -92,7 +92,7 @@ def read(file: Path | None, given: Arguments, findings: Findings) -> Tested:
 
 
 def filled(written: str, given: Arguments) -> str:
-    """The file with rcc-run's placeholders filled in."""
+    """Return the text of the file with rcc-run's placeholders filled in."""
     for name, value in _values(given).items():
         written = written.replace(f"<{name}>", value)
     return written
@@ -116,10 +116,10 @@ def _values(given: Arguments) -> dict[str, str]:
 
 
 def _unused(written: str, given: Arguments, findings: Findings) -> None:
-    """Options whose only use is a placeholder that the file does not have."""
+    """Warn about options that only fill a placeholder which the file does not contain."""
     for name in ("machine_type", "node_count", "gpu_type"):
         if name in given.given and f"<{name}>" not in written:
-            findings.warn(1, f"--{name.replace('_', '-')} has no effect", f"write <{name}> where it counts")
+            findings.warn(1, f"--{name.replace('_', '-')} has no effect", f"write <{name}> in the file")
 
 
 def _as_made(shape: ClusterShape) -> ClusterShape:
@@ -127,7 +127,7 @@ def _as_made(shape: ClusterShape) -> ClusterShape:
 
 
 def _check(document: Document, given: Arguments) -> None:
-    """Tell everything that the cluster will not be."""
+    """Report every requested property that the cluster will not have."""
     _names(document, document.value, (), TAKEN | IDLE, NOT_MADE)
     _same(document, (), {"project": given.project, "zone": given.zone})
     _same(document, (), {"controller_image": given.gce_image, "login_image": given.gce_image})
@@ -149,20 +149,20 @@ def _names(
 ) -> None:
     for key, value in values.items():
         if key in not_made and value:
-            document.error(f"{key} is not made for a test cluster", "take it away, or test on rcc-static", *where, key)
+            document.error(f"{key} is not made for a test cluster", "remove it, or test on rcc-static", *where, key)
         elif key not in known | not_made:
-            document.warn(f"{key} is not known", "take it away; names are those of rcc-tf", *where, key)
+            document.warn(f"{key} is not known", "remove it, or use a variable of rcc-tf", *where, key)
 
 
 def _same(document: Document, where: Where, wanted: Mapping[str, str]) -> None:
-    """One zone, one project, one image: what the file says has to be what the options say."""
+    """Report values of the file that contradict the options: there is one zone, one project and one image."""
     values = document.value
     for step in where:
         values = values[step]
     for key, value in wanted.items():
-        found = values.get(key)
-        if isinstance(found, str) and found and found != value:
+        given = values.get(key)
+        if isinstance(given, str) and given and given != value:
             name = "image" if key.endswith("image") else key
             option = "--gce-image" if name == "image" else f"--{name}"
-            message = f"{key} is {quoted(found)} while {option} is {quoted(value)}"
-            document.error(message, f"write <{name}>, or give that {option}", *where, key)
+            message = f"{key} is {quoted(given)} while {option} is {quoted(value)}"
+            document.error(message, f"write <{name}>, or pass that {option}", *where, key)

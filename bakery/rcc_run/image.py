@@ -18,7 +18,7 @@ _IMAGE = re.compile(
 
 
 def look_up(text: str, google: Google) -> ImageRecord | Problem:
-    """The image, of a family its newest; a problem when there is none. Raises Uncertain when that is not known."""
+    """Return the image, or the newest one of a family; a Problem if it does not exist. Raises Uncertain."""
     match = _IMAGE.fullmatch(text)
     if match is None:
         hint = "write projects/PROJECT/global/images/NAME, or .../images/family/FAMILY"
@@ -27,15 +27,15 @@ def look_up(text: str, google: Google) -> ImageRecord | Problem:
     try:
         with api_errors(f"look up the image {text}", reraise=(exceptions.NotFound,)):
             if match["family"]:
-                found = google.images.get_from_family(
+                image = google.images.get_from_family(
                     project=project, family=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS
                 )
             else:
-                found = google.images.get(project=project, image=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS)
+                image = google.images.get(project=project, image=match["name"], retry=RETRY, timeout=TIMEOUT_SECONDS)
     except exceptions.NotFound:
         kind = "image family" if match["family"] else "image"
         return Problem(WHERE, 1, f"there is no {kind} {match['name']} in {project}", "correct --gce-image")
     except BakeryError as error:
-        error.hint = error.hint or "the account needs compute.images.get in the image's project"
+        error.hint = error.hint or "grant the account compute.images.get in the image's project"
         raise
-    return ImageRecord(found.name, "", "", "", "", found.creation_timestamp, location=found.self_link)
+    return ImageRecord(image.name, "", "", "", "", image.creation_timestamp, location=image.self_link)

@@ -1,4 +1,4 @@
-"""What a run leaves: rows as rcc-run stores them, its files in the workspace, and its words at the end."""
+"""The output of a run: rows and files as rcc-run stores them, and the report at the end."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Row = dict[str, object]
 
 
 def rows(result: RunResult, given: Arguments, jobs: Sequence[SuiteJob], extra: Mapping[str, object]) -> list[Row]:
-    """The rows of ``app_runs``: the run's own, and rcc-run's words where the options decide.
+    """Return the rows of ``app_runs``: those of the run, with the values that rcc-run takes from its options.
 
-    ``jobs`` are those of the CI file: what was added to a job's options for Slurm does not stand in its row.
+    ``jobs`` are those of the CI file: options that were added for Slurm are not stored in a row.
     """
-    told: Row = {
+    overrides: Row = {
         "application_name": None,
         "artifact_type": ARTIFACTS.get(given.artifact_type, given.artifact_type),
         "compiler": given.compiler,
@@ -34,22 +34,22 @@ def rows(result: RunResult, given: Arguments, jobs: Sequence[SuiteJob], extra: M
         **extra,
     }
     if given.build_id:
-        told["build_id"] = given.build_id
+        overrides["build_id"] = given.build_id
     return [
         {
             name: value
-            for name, value in {**one.row, **told, "batch_options": job.batch_options}.items()
+            for name, value in {**one.row, **overrides, "batch_options": job.batch_options}.items()
             if name in NAMES
         }
         for one, job in zip(result.jobs, jobs, strict=True)
     ]
 
 
-def write(top: Path, result: RunResult, found: Sequence[Row], jobs: Sequence[SuiteJob], given: Arguments) -> None:
-    """``results.json``, ``bq-results.json``, ``settings.json`` and the jobs' output directories, where rcc-run does."""
-    tests = [{**row, "output_directory": job.output_directory} for row, job in zip(found, jobs, strict=True)]
+def write(top: Path, result: RunResult, stored: Sequence[Row], jobs: Sequence[SuiteJob], given: Arguments) -> None:
+    """Write ``results.json``, ``bq-results.json``, ``settings.json`` and output directories to rcc-run's places."""
+    tests = [{**row, "output_directory": job.output_directory} for row, job in zip(stored, jobs, strict=True)]
     (top / "results.json").write_text(json.dumps({"tests": tests}), encoding="utf-8")
-    lines = "".join(f"{json.dumps(row)}\n" for row in found)
+    lines = "".join(f"{json.dumps(row)}\n" for row in stored)
     (top / "bq-results.json").write_text(lines, encoding="utf-8")
     settings = {name: value for name, value in asdict(given).items() if name != "given"}
     (top / "settings.json").write_text(json.dumps({**settings, "bq_table": given.table}), encoding="utf-8")
@@ -59,12 +59,12 @@ def write(top: Path, result: RunResult, found: Sequence[Row], jobs: Sequence[Sui
 
 
 def exit_code(result: RunResult) -> int:
-    """1 when a job did not pass, else 0."""
+    """Return 0 if all jobs passed, else 1."""
     return 0 if all(job.passed for job in result.jobs) else 1
 
 
 def report(result: RunResult) -> str:
-    """How many jobs of each command group passed, and why the others did not."""
+    """Return how many jobs of each command group passed, and why the others failed."""
     groups: dict[str, list[bool]] = {}
     for job in result.jobs:
         groups.setdefault(str(job.row["command_group"]), []).append(job.passed)

@@ -1,4 +1,4 @@
-"""One step: options to a Fluid-Run on Compute Engine, its rows and files back into the workspace."""
+"""One step: a Fluid-Run on Compute Engine from the options, with rows and files in the workspace."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from bakery.results.model import RunResult
 from bakery.settings import GoogleSettings, Settings, from_file, parse
 from bakery.settings.google import Duty
 
-STATE = ".fluid-run"  # in the workspace: machines' logs stay for the steps that follow, and are not sent to a cluster
+STATE = ".fluid-run"  # in the workspace: keeps the machines' logs for later steps; it is not sent to a cluster
 
 
 @dataclass(frozen=True)
 class Step:
-    """All that is known before a machine is made. ``jobs`` are the CI file's, ``row`` goes into each row."""
+    """Everything known before machines are made. ``jobs`` are those of the CI file; ``row`` is part of each row."""
 
     arguments: Arguments
     settings: Settings
@@ -45,7 +45,7 @@ class Step:
 
 
 def settings(given: Arguments, top: Path, stack: str) -> Settings:
-    """The bakery's settings: those of the workspace's stack when one is named, and the options over them."""
+    """Return the settings: those of the workspace's stack if one is named, overridden by the options."""
     base = from_file(top, stack).google if stack else GoogleSettings()
     accounts = {**base.accounts, **({Duty.TEST.value: given.service_account} if given.service_account else {})}
     google = replace(
@@ -61,21 +61,21 @@ def settings(given: Arguments, top: Path, stack: str) -> Settings:
 
 
 def _subnetwork(given: Arguments) -> str:
-    """The path of the subnetwork that a link, a path or a name stands for."""
+    """Return the path of the subnetwork for a link, a path or a name."""
     path = given.vpc_subnet.rpartition("/compute/v1/")[2]
     region = given.zone.rpartition("-")[0]
     return path if "/" in path or not path else f"projects/{given.project}/regions/{region}/subnetworks/{path}"
 
 
 def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, google: Google | None = None) -> Step:
-    """Read and check everything; nothing is made. Raises InputError with all problems, Uncertain.
+    """Read and check everything without making anything. Raises InputError with all problems, Uncertain.
 
-    Warnings are left in ``problems``.
+    Warnings are added to ``problems``.
     """
     top = workspace.root(here)
     findings = Findings(problems=problems)
     if stack and not (top / f"Pulumi.{stack}.yaml").is_file():
-        findings.at(WHERE).error(1, f"there is no Pulumi.{stack}.yaml", "correct BAKERY_STACK, or take it away")
+        findings.at(WHERE).error(1, f"Pulumi.{stack}.yaml does not exist", "correct BAKERY_STACK or unset it")
     jobs = _jobs(given, here, top, findings)
     tested = _cluster(given, here, findings)
     _partitions(given, jobs, tested, problems)
@@ -83,16 +83,16 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, g
         path = getattr(given, name)
         if path and not (top / path).is_file():
             text = f"--{name.replace('_', '-')}: there is no file {path}"
-            problems.append(Problem(WHERE, 1, text, "make it in an earlier step", Severity.WARNING))
-    made = settings(given, top, stack)
+            problems.append(Problem(WHERE, 1, text, "create it in an earlier step", Severity.WARNING))
     _stop(problems)
+    made = settings(given, top, stack)
     found = _image(given, made, google)
     suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
     return Step(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
 
 
 def _image(given: Arguments, made: Settings, google: Google | None) -> ImageRecord:
-    """What is tested: the image, or the cluster that is there, whatever it boots from."""
+    """Return the tested image; for an existing cluster, a record with the controller's name."""
     if given.cluster_type == STATIC:
         return ImageRecord(given.rcc_controller, "", "", "", "", "")
     found = image.look_up(given.gce_image, google or Google(made.google))
@@ -109,7 +109,9 @@ def _stop(problems: list[Problem]) -> None:
 def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:
     file = workspace.resolve(given.ci_file, here, top)
     if file is None:
-        findings.at(WHERE).error(1, f"--ci-file: there is no file {given.ci_file}", "paths begin at the workspace")
+        findings.at(WHERE).error(
+            1, f"--ci-file: there is no file {given.ci_file}", "correct the path, which starts at the workspace"
+        )
         return ()
     return workspace.tests(file, top, findings.at(given.ci_file))
 
@@ -121,7 +123,7 @@ def _cluster(given: Arguments, here: Path, findings: Findings) -> cluster.Tested
         return cluster.read(None, given, findings)
     file = workspace.resolve(given.rcc_tfvars, here, workspace.root(here))
     if file is None:
-        findings.at(WHERE).error(1, f"--rcc-tfvars: there is no file {given.rcc_tfvars}", "correct the path")
+        findings.at(WHERE).error(1, f"--rcc-tfvars: there is no file {given.rcc_tfvars}", "use an existing path")
     return cluster.read(file, given, findings.at(given.rcc_tfvars))
 
 
@@ -130,12 +132,12 @@ def _partitions(given: Arguments, jobs: tuple[SuiteJob, ...], tested: cluster.Te
     if given.cluster_type == STATIC:
         return
     for name in dict.fromkeys(job.partition for job in jobs if job.partition and job.partition not in known):
-        hint = f"known: {', '.join(known)}; partitions are those of --rcc-tfvars"
+        hint = f"known from --rcc-tfvars: {', '.join(known)}"
         problems.append(Problem(given.ci_file, 1, f"the cluster has no partition {name}", hint))
 
 
 def _with_gpus(job: SuiteJob, given: Arguments) -> SuiteJob:
-    """As rcc-run does it: --gpu-count asks for GPUs for each job, behind its own options."""
+    """Return the job with --gpu-count appended to its options, as in rcc-run."""
     if not given.gpu_count:
         return job
     return replace(job, batch_options=f"{job.batch_options} --gres=gpu:{given.gpu_count}".strip())

@@ -1,4 +1,4 @@
-"""The workspace of a step: which files the cluster gets, and the tests that are among them."""
+"""The workspace of a step: the files that are sent to the cluster, and the tests among them."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ CHUNK = 1 << 20
 
 
 def root(here: Path) -> Path:
-    """Where the workspace begins: at Cloud Build's own, else here."""
+    """Return the top of the workspace: that of Cloud Build, else this folder."""
     return CLOUD_BUILD if here.is_relative_to(CLOUD_BUILD) else here
 
 
 def resolve(name: str, here: Path, top: Path) -> Path | None:
-    """The file that an option names: from where the step runs, or from the top of the workspace; None without one."""
+    """Return the file that an option names, relative to this folder or to the top of the workspace, or None."""
     return next((path for path in (here / name, top / name) if path.is_file()), None)
 
 
 def tests(file: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:
-    """The jobs of a CI file; what is wrong with it goes to ``findings``."""
+    """Return the jobs of a CI file; problems are added to ``findings``."""
     reader = READERS.get(file.suffix)
     if reader is None:
-        findings.error(1, f"is no {', '.join(READERS)} file", "name it by what it is")
+        findings.error(1, f"unknown file type; known: {', '.join(READERS)}", "rename it to match its content")
         return ()
     document: Document | None = reader(file.read_bytes(), findings)
     if document is None:
         return ()
     if not isinstance(document.value, dict):
-        document.error("is no mapping", "write tests: and a list of jobs")
+        document.error("not a mapping", "write tests: and a list of jobs")
         return ()
     return fluidrun.jobs(document, lambda path: (top / path).exists())
 
 
 def files(top: Path) -> tuple[SourceFile, ...]:
-    """All files of the workspace but those that begin with a dot at its top, as rcc-run copies it; sorted by path."""
+    """Return all files of the workspace by path, except names with a leading dot at its top, as rcc-run does."""
     return tuple(
         SourceFile(path.relative_to(top).as_posix(), 0o755 if os.access(path, os.X_OK) else 0o644, _sha256(path), path)
         for path in sorted(_walk(top))

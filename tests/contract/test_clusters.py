@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bakery.backends import backend
 from bakery.fluid_run.base import Cluster, Clusters
-from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
-from bakery.fluid_run.clusters.fake import FakeClusters
 from bakery.fluid_run.clusters.static import StaticClusters
-from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.settings import parse
 from tests.fake_google import agents, compute
@@ -57,7 +55,8 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def fake(request: pytest.FixtureRequest, folder: Path) -> Bench:
     script = {"exit_codes": {BAD: 3}, "stdout": {GOOD: "from the job\n"}}
-    return Bench(FakeClusters(parse({"oven": "fake", "fake": {"tests": {"*": script}}}, "test", folder)), folder, list)
+    settings = parse({"oven": "fake", "fake": {"tests": {"*": script}}}, "test", folder)
+    return Bench(backend(settings).clusters(), folder, list)
 
 
 def compute_engine(request: pytest.FixtureRequest, folder: Path) -> Bench:
@@ -69,7 +68,7 @@ def compute_engine(request: pytest.FixtureRequest, folder: Path) -> Bench:
     def left() -> list[str]:
         return [key for key in cloud.items if "/instances/" in key or key.endswith("seed.tar")]
 
-    return Bench(ComputeEngineClusters(settings, Google(settings.google)), folder, left)
+    return Bench(backend(settings).clusters(), folder, left)
 
 
 def static(request: pytest.FixtureRequest, folder: Path) -> Bench:

@@ -1,22 +1,21 @@
-"""What every library promises, run over each implementation: see bakery/library/base.py."""
+"""What every library promises, run over the library of each back end: see bakery/library/base.py."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
+from bakery.backends import backend
 from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Library, Proof
-from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.local.library import LocalLibrary
 from bakery.library.retention import prune
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import JobResult, RunResult, Verdict
-from bakery.settings import Settings, parse
+from bakery.settings import Settings
 from tests.fake_google import compute
 from tests.fake_google.server import serve
 
@@ -40,15 +39,16 @@ class Setup:
     bake: Callable[[str, str], str]
 
 
-def local(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
-    library = LocalLibrary(make_settings())
+def files(settings: Settings) -> Iterator[Setup]:
+    library = backend(settings).library()
+    assert isinstance(library, LocalLibrary)
     count = 0
 
     def bake(family: str, content: str) -> str:
         nonlocal count
         count += 1
         digest = hashlib.sha256(f"{family} {content}".encode()).hexdigest()
-        file = tmp_path / "baked.qcow2"
+        file = settings.root / "baked.qcow2"
         file.write_text(content)
         record = ImageRecord(
             f"{family}-{digest[:12]}", digest, "some", "", family, f"2026-01-01T00:00:{count:02}Z", parent="debian-1"
@@ -59,12 +59,20 @@ def local(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Se
     library.close()
 
 
-def compute_engine(_make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
+def local(make_settings: Callable[..., Settings]) -> Iterator[Setup]:
+    yield from files(make_settings(oven="local"))
+
+
+def fake(make_settings: Callable[..., Settings]) -> Iterator[Setup]:
+    yield from files(make_settings(oven="fake"))
+
+
+def google(make_settings: Callable[..., Settings]) -> Iterator[Setup]:
     with serve() as server:
         server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
         fields = [{"name": field.name, "type": field.type} for field in APP_RUNS]
         server.cloud.items[TABLE] = {"schema": {"fields": fields}}
-        google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+        values = {"project": "p", "region": "us-central1", "endpoint": server.url}
         count = 0
 
         def bake(family: str, content: str) -> str:
@@ -80,20 +88,21 @@ def compute_engine(_make_settings: Callable[..., Settings], tmp_path: Path) -> I
             }
             return str(compute.add_image(server.cloud, collection, body)["name"])
 
-        yield Setup(ComputeEngineLibrary(parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path)), bake)
+        yield Setup(backend(make_settings(oven="cloud-build", google=values)).library(), bake)
         assert server.cloud.violations == []
 
 
-# Another implementation is another entry: a generator that yields its Setup.
-SETUPS: Mapping[str, Callable[[Callable[..., Settings], Path], Iterator[Setup]]] = {
+# Another back end is another entry: a generator that yields its Setup.
+SETUPS: Mapping[str, Callable[[Callable[..., Settings]], Iterator[Setup]]] = {
     "local": local,
-    "compute-engine": compute_engine,
+    "compute-engine": google,
+    "fake": fake,
 }
 
 
 @pytest.fixture(params=sorted(SETUPS))
-def setup(request: pytest.FixtureRequest, make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Setup]:
-    yield from SETUPS[request.param](make_settings, tmp_path)
+def setup(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Iterator[Setup]:
+    yield from SETUPS[request.param](make_settings)
 
 
 def state(setup: Setup, name: str) -> ImageState:

@@ -1,4 +1,4 @@
-"""What every oven promises, held by each: the fake one always, the local one where machines can be booted."""
+"""What every oven promises, run over the oven of each back end; the local one needs a machine that can boot guests."""
 
 from __future__ import annotations
 
@@ -8,30 +8,39 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery.backends import backend
 from bakery.errors import BakeFailed, InputError, Interrupted
-from bakery.library.local.library import LocalLibrary
+from bakery.library.base import ImageRecord, Library
 from bakery.orders.build import to_json
 from bakery.orders.model import BakeOrder
-from bakery.ovens.base import BakeOutcome
+from bakery.ovens.base import BakeOutcome, Oven
+from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import Settings, parse
+from tests.fake_google import builds
+from tests.fake_google.builds import Course
+from tests.fake_google.server import FakeServer, serve
 from tests.support.bake_orders import order, source
 
-KINDS = [pytest.param("fake"), pytest.param("local", marks=pytest.mark.machines)]
 SLOW = "sleep 60\n"
+BUILDS = "cloudbuild/v1/projects/p/builds"
 
 
 class Kitchen:
-    """One oven in a stack of its own, with orders it can bake."""
+    """An oven on this machine in a stack of its own, with orders it can bake."""
+
+    started = ("booting", "baking")  # how the phases begin that show that the bake itself runs
+    joins = "joined the bake of"
+    after_a_kill = BakeOutcome.BAKED
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
@@ -50,8 +59,8 @@ class Kitchen:
         return parse(self.values, "test", self.folder)
 
     @property
-    def library(self) -> LocalLibrary:
-        return LocalLibrary(self.settings)
+    def library(self) -> Library:
+        return backend(self.settings).library()
 
     def order(self, package: str) -> BakeOrder:
         script = {"slow": SLOW, "bad": "echo about to fail\nexit 3\n"}.get(package, f"echo {package} >/opt/made\n")
@@ -61,8 +70,33 @@ class Kitchen:
         )
         return order(package, files)
 
+    def oven(self) -> Oven:
+        return backend(self.settings).oven()
+
     def bake(self, wanted: BakeOrder, activity: Activity | None = None) -> BakeOutcome:
-        return backend(self.settings).oven().bake(wanted, activity or Activity()).outcome
+        return self.oven().bake(wanted, activity or Activity()).outcome
+
+    def has_log(self, log: Path | str | None) -> bool:
+        return Path(str(log)).is_file()
+
+    def check_record(self, found: ImageRecord, wanted: BakeOrder) -> None:
+        """The facts that only a library on this machine knows of a candidate."""
+        assert (found.digest, found.labels) == (wanted.digest, wanted.labels)
+        assert found.bake_seconds > 0 and found.size == Path(found.location).stat().st_size
+
+    def check_phases(self, phases: list[str]) -> None:
+        assert any(phase.startswith("baking: provisioner 2 of 2") for phase in phases)
+
+    def check_one_bake(self, phases: list[str]) -> None:
+        assert phases.count("booting") == 1
+
+    def check_replay(self, command: str) -> None:
+        if self.kind == "local":  # the fake's is a command of the checkout, which tests/unit/cli runs
+            again = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=600)
+            assert again.returncode != 0 and "about to fail" in again.stdout, again.stdout + again.stderr
+
+    def hurry(self) -> None:
+        """End what another bake waits for."""
 
     def leftovers(self) -> list[str]:
         """Scratch folders and machines that are there now."""
@@ -71,9 +105,78 @@ class Kitchen:
         return [*(path.name for path in work.glob("bake-*")), *machines.split()]
 
 
-@pytest.fixture(params=KINDS)
+class CloudKitchen(Kitchen):
+    """Cloud Build on the fake Google Cloud. Slow builds run until :meth:`hurry`."""
+
+    started = ("build working",)
+    joins = "joined a running build"
+    after_a_kill = BakeOutcome.JOINED  # the build goes on without the process that submitted it
+
+    def __init__(self, folder: Path, server: FakeServer) -> None:
+        super().__init__("cloud-build", folder)
+        self.cloud = server.cloud
+        self.values["google"] = {"project": "p", "region": "us-central1", "endpoint": server.url}
+        for bucket in ("sources", "logs", "artifacts"):
+            self.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+        self.cloud.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        builds.script(self.cloud, self._course)
+        self.seconds = {"slow": 3600.0, "twice": 3600.0}
+
+    def _course(self, build: dict[str, Any]) -> Course:
+        package = build["substitutions"]["_IMAGE_NAME"].rpartition("-")[0]
+        if package == "bad":
+            return Course(status="FAILURE", log=("about to fail",), detail="step 1 exited with 3")
+        return Course(seconds=self.seconds.get(package, 0.4))
+
+    def order(self, package: str) -> BakeOrder:
+        made = super().order(package)
+        steps = [{"name": "hashicorp/packer", "args": ["build", made.template_path], "id": "Build Image"}]
+        labels = {"bakery-digest": made.digest[:32], "bakery-family": made.family, "bakery-recipe": package}
+        return replace(made, build={"steps": steps}, labels=labels)
+
+    def oven(self) -> Oven:
+        shared = super().oven()
+        assert isinstance(shared, CloudBuildOven)
+        shared.watch.poll_seconds = 0.05
+        return shared
+
+    def has_log(self, log: Path | str | None) -> bool:
+        return str(log).startswith("https://console.cloud.google.com/cloud-build/")
+
+    def check_record(self, found: ImageRecord, wanted: BakeOrder) -> None:
+        assert found.digest == wanted.digest[:32]
+        assert wanted.labels.items() <= found.labels.items()
+
+    def check_phases(self, phases: list[str]) -> None:
+        assert phases[:2] == ["looking for the image", "uploading the source"]
+
+    def check_one_bake(self, phases: list[str]) -> None:
+        assert [build["status"] for build in self.cloud.below(BUILDS)].count("SUCCESS") == 1
+
+    def check_replay(self, command: str) -> None:
+        assert command == "bakery bake bad --stack test"
+
+    def hurry(self) -> None:
+        self.cloud.hurry()
+
+    def leftovers(self) -> list[str]:
+        running = [build["id"] for build in self.cloud.below(BUILDS) if build["status"] not in builds.DONE]
+        return [*running, *(key for key in self.cloud.items if "/instances/" in key or "/disks/" in key)]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        yield running
+        assert running.cloud.violations == []
+
+
+@pytest.fixture(params=["fake", pytest.param("local", marks=pytest.mark.machines), "google"])
 def kitchen(request: pytest.FixtureRequest, tmp_path: Path) -> Kitchen:
-    return Kitchen(request.param, tmp_path / "it's a, b %20 #1 é")  # as people name their folders, and worse
+    folder = tmp_path / "it's a, b %20 #1 é"  # as people name their folders, and worse
+    if request.param == "google":
+        return CloudKitchen(folder, request.getfixturevalue("server"))
+    return Kitchen(request.param, folder)
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -86,36 +189,37 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 def test_a_bake_publishes_a_candidate_and_a_second_one_adopts_it(kitchen: Kitchen):
     wanted = kitchen.order("good")
     phases: list[str] = []
-    done = backend(kitchen.settings).oven().bake(wanted, Activity(phases.append))
+    done = kitchen.oven().bake(wanted, Activity(phases.append))
     assert done.outcome is BakeOutcome.BAKED and done.name == wanted.name and done.seconds > 0
     found = kitchen.library.find(wanted.name)
     assert found is not None
-    assert (found.digest, found.candidate_for, found.family) == (wanted.digest, "good", "")
-    assert (found.labels, found.inputs, found.parent) == (wanted.labels, wanted.inputs, "")
-    assert found.bake_seconds > 0 and found.size == kitchen.library.image_file(wanted.name).stat().st_size
-    assert any(phase.startswith("baking: provisioner 2 of 2") for phase in phases)
-    assert Path(str(done.log)).is_file()
+    assert (found.candidate_for, found.family, found.inputs, found.parent) == ("good", "", wanted.inputs, "")
+    kitchen.check_record(found, wanted)
+    kitchen.check_phases(phases)
+    assert kitchen.has_log(done.log)
     assert kitchen.bake(wanted) is BakeOutcome.ADOPTED
     assert kitchen.leftovers() == []
 
 
 def test_two_at_once_bake_once(kitchen: Kitchen):
-    wanted = kitchen.order("good")
+    wanted = kitchen.order("twice")
     phases: list[str] = []
     joined = threading.Event()
 
     def say(phase: str) -> None:
         """The one that bakes goes on when the other one has joined, also where that one is slow to begin."""
         phases.append(phase)
-        if phase.startswith("joined the bake of"):
+        if phase.startswith(kitchen.joins):
             joined.set()
-        elif phase.startswith("booting"):
+            kitchen.hurry()
+        elif phase.startswith(kitchen.started[0]):
             assert joined.wait(120)
 
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda _: kitchen.bake(wanted, Activity(say)), range(2)))
     assert sorted(outcomes) == [BakeOutcome.BAKED, BakeOutcome.JOINED]
-    assert joined.is_set() and phases.count("booting") == 1
+    assert joined.is_set()
+    kitchen.check_one_bake(phases)
 
 
 def test_a_recipe_that_fails_leaves_its_log_and_nothing_else(kitchen: Kitchen):
@@ -123,10 +227,8 @@ def test_a_recipe_that_fails_leaves_its_log_and_nothing_else(kitchen: Kitchen):
     with pytest.raises(BakeFailed) as caught:
         kitchen.bake(wanted)
     error = caught.value
-    assert error.tail and error.replay and Path(str(error.log)).is_file()
-    if kitchen.kind == "local":  # the fake's is a command of the checkout, which tests/commands runs
-        again = subprocess.run(["bash", "-c", error.replay], capture_output=True, text=True, check=False, timeout=600)
-        assert again.returncode != 0 and "about to fail" in again.stdout, again.stdout + again.stderr
+    assert error.tail and error.replay and kitchen.has_log(error.log)
+    kitchen.check_replay(error.replay)
     assert kitchen.library.find(wanted.name) is None
     with pytest.raises(BakeFailed):
         kitchen.bake(wanted)
@@ -138,7 +240,7 @@ def test_a_cancelled_bake_ends_in_seconds_and_leaves_nothing(kitchen: Kitchen):
     activity = Activity(phases.append)
 
     def cancel() -> None:
-        wait_for(lambda: any(phase.startswith(("baking", "booting")) for phase in phases))
+        wait_for(lambda: any(phase.startswith(kitchen.started) for phase in phases))
         time.sleep(0.5)
         activity.cancelled.set()
 
@@ -186,7 +288,7 @@ def test_a_killed_process_leaves_no_lock_and_the_next_one_bakes(kitchen: Kitchen
         child.stdin.write(json.dumps([kitchen.values, str(kitchen.folder), to_json(wanted)]))
         child.stdin.close()
         for line in child.stdout:
-            if line.startswith("booting"):
+            if line.startswith(kitchen.started[0]):
                 break
         child.send_signal(signal.SIGKILL)
         child.wait()
@@ -194,7 +296,8 @@ def test_a_killed_process_leaves_no_lock_and_the_next_one_bakes(kitchen: Kitchen
     if kitchen.kind == "local":
         good = kitchen.order("good")
         quick = replace(quick, template_path=good.template_path, variables=good.variables)
-    assert kitchen.bake(quick) is BakeOutcome.BAKED
+    activity = Activity(lambda phase: kitchen.hurry() if phase.startswith(kitchen.joins) else None)
+    assert kitchen.bake(quick, activity) is kitchen.after_a_kill
     wait_for(lambda: kitchen.leftovers() == [], 20)
 
 

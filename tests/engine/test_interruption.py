@@ -34,7 +34,7 @@ def baking(workshop: Workshop) -> subprocess.Popen[str]:
 def recovery(workshop: Workshop) -> subprocess.CompletedProcess[str]:
     """What ``make up`` does first."""
     return subprocess.run(
-        [sys.executable, "-m", "bakery.operations.recover", "--stack", workshop.stack],
+        [sys.executable, "-c", "from bakery.cli.app import main; main()", "recover", "--stack", workshop.stack],
         cwd=workshop.folder,
         env=workshop.env,
         capture_output=True,

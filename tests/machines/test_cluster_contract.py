@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bakery.backends import backend
 from bakery.fluid_run.base import Cluster
-from bakery.fluid_run.clusters.local import LocalClusters
 from bakery.library.base import ImageRecord
 from bakery.paths import StatePaths
 from bakery.settings import Settings, parse
@@ -30,7 +30,7 @@ class Bench:
     def cluster(self, run_id: str) -> Cluster:
         record = ImageRecord("rcc-debian", "d" * 64, "rcc-debian", "", "rcc-debian", "", location=str(self.image))
         folder = workspace(self.settings.root / f"workspace-{run_id}")
-        return LocalClusters(self.settings).cluster(run_id, record, order("rcc-debian"), folder)
+        return backend(self.settings).clusters().cluster(run_id, record, order("rcc-debian"), folder)
 
     def leftovers(self) -> list[str]:
         work = StatePaths(self.settings.state).work

@@ -1,1 +1,4 @@
-"""The commands of ``bakery``, a module for each kind: they read settings, call one function and print."""
+"""The commands of ``bakery``: each module defines the command of the same name and is registered automatically.
+
+A command reads the settings, calls one operation and prints the result. Everything slow is imported in the function.
+"""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.commands.shared import DEFAULT_STACK, Stack, settings_of
+from bakery.cli.options import DEFAULT_STACK, Stack, backend_of
 
 
 def report(
@@ -19,12 +19,11 @@ def report(
 
     The page is one file that loads nothing from elsewhere; a run overwrites it.
     """
-    from bakery.backends import backend
     from bakery.host.files import write_atomic
     from bakery.report.html import render
     from bakery.report.library import report as library_report
 
-    library = backend(settings_of(stack)).library()
+    library = backend_of(stack).library()
     page = render(library_report(library), library.now())
     file = html / "index.html"
     write_atomic(file, page.encode())

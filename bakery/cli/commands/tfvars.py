@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from bakery.cli.commands.shared import DEFAULT_STACK, Stack, settings_of
+from bakery.cli.options import DEFAULT_STACK, Stack, settings_of
 
 
 def tfvars(

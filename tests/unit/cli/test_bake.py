@@ -156,7 +156,7 @@ def test_control_c_ends_the_bake_cleanly(checkout: Checkout, number: signal.Sign
     assert time.monotonic() - began < 10
     outcomes = {one["family"]: one["outcome"] for one in report(stdout)}
     assert outcomes == {"base": "baked", "app": "stopped", "child": "stopped"}
-    assert stderr.endswith("interrupted; nothing is lost, the same command goes on from here\n")
+    assert stderr.endswith("interrupted; nothing is lost, the same command continues from here\n")
     assert "error" not in stderr and "Traceback" not in stderr
     assert list((checkout.root / ".bakery" / "work").glob("bake-*")) == []
     checkout.configure()
@@ -173,7 +173,7 @@ def test_the_second_control_c_ends_it_at_once(checkout: Checkout) -> None:
     os.kill(running.pid, signal.SIGCONT)
     _, stderr = running.communicate(timeout=30)
     assert running.returncode == 130
-    assert stderr.endswith("cleared by the next run, or by: bakery recover\n")
+    assert stderr.endswith("the next run, or `bakery recover`, clears leftovers\n")
 
 
 def test_on_a_terminal_the_lines_stay_in_place(checkout: Checkout) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakery.operations.drift import lost
+from bakery.operations.recover import lost
 
 STATE = {
     "resources": [

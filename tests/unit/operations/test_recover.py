@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.operations import recover
+from bakery.operations import file_backend
 
 HERE = "this-machine"
 DEAD = 4194304 + 7  # above the largest process id there is
@@ -26,7 +26,7 @@ def lock(backend: Path, pid: int, host: str = HERE, name: str = "a") -> Path:
 def test_the_lock_of_a_dead_engine_is_cleared(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD)
     waited: list[float] = []
-    said, free = recover.clear_locks(tmp_path, "dev", HERE, waited.append)
+    said, free = file_backend.clear_locks(tmp_path, "dev", HERE, waited.append)
     assert not file.exists() and waited == []
     assert free
     assert str(DEAD) in said[0]
@@ -34,7 +34,7 @@ def test_the_lock_of_a_dead_engine_is_cleared(tmp_path: Path) -> None:
 
 def test_the_lock_of_another_machine_stays(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD, "other")
-    assert recover.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert file_backend.clear_locks(tmp_path, "dev", HERE) == ([], False)
     assert file.exists()
 
 
@@ -42,7 +42,7 @@ def test_a_lock_that_stays_keeps_no_other(tmp_path: Path) -> None:
     kept = lock(tmp_path, DEAD, "other", "a")
     kept.with_name(f"{kept.name}.attrs").write_text("{}", encoding="utf-8")
     gone = lock(tmp_path, DEAD, name="b")
-    said, free = recover.clear_locks(tmp_path, "dev", HERE)
+    said, free = file_backend.clear_locks(tmp_path, "dev", HERE)
     assert (len(said), free) == (1, False)
     assert kept.exists() and not gone.exists()
 
@@ -51,7 +51,7 @@ def test_what_can_not_be_opened_is_left_alone_and_keeps_no_other(tmp_path: Path)
     gone = lock(tmp_path, DEAD, name="b")
     closed = gone.with_name("a.json")
     closed.mkdir()
-    said, _ = recover.clear_locks(tmp_path, "dev", HERE)
+    said, _ = file_backend.clear_locks(tmp_path, "dev", HERE)
     assert closed.exists() and not gone.exists()
     assert len(said) == 1
 
@@ -65,7 +65,7 @@ def engine(proc: Path, backend: str, state: str = "S", name: str = "pulumi") -> 
 
 
 def stale(folder: Path) -> bool:
-    return recover.Lock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
+    return file_backend.Lock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_lock_of_a_living_engine_stays(tmp_path: Path, backend: str) -> None
     (tmp_path / "link").symlink_to("a b")
     engine(tmp_path / "proc", backend.format(tmp_path))
     assert not stale(tmp_path)
-    assert not recover.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
+    assert not file_backend.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
 
 
 def test_the_lock_of_a_living_engine_of_the_home_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_half_a_lock_is_cleared_when_nobody_writes_it_any_more(tmp_path: Path, t
     file = lock(tmp_path, DEAD).with_name(name)
     file.write_text(text, encoding="utf-8")
     waited: list[float] = []
-    said, free = recover.clear_locks(tmp_path, "dev", HERE, waited.append)
+    said, free = file_backend.clear_locks(tmp_path, "dev", HERE, waited.append)
     assert waited and free and not file.exists()
     assert any(name in line for line in said)
 
@@ -124,10 +124,10 @@ def test_what_the_storage_keeps_beside_a_lock_goes_with_it_and_never_before(tmp_
     file = lock(tmp_path, DEAD, "other")
     beside = file.with_name(f"{file.name}.attrs")
     beside.write_text('{"user.content_type": "text/plain"}', encoding="utf-8")
-    assert recover.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert file_backend.clear_locks(tmp_path, "dev", HERE) == ([], False)
     assert beside.exists()
     lock(tmp_path, DEAD)
-    assert len(recover.clear_locks(tmp_path, "dev", HERE)[0]) == 1
+    assert len(file_backend.clear_locks(tmp_path, "dev", HERE)[0]) == 1
     assert not beside.exists()
 
 
@@ -139,7 +139,7 @@ def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
     def finish(_seconds: float) -> None:
         file.write_text(whole, encoding="utf-8")
 
-    assert recover.clear_locks(tmp_path, "dev", HERE, finish) == ([], False)
+    assert file_backend.clear_locks(tmp_path, "dev", HERE, finish) == ([], False)
     assert file.exists()
 
 
@@ -159,7 +159,7 @@ def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
     ],
 )
 def test_only_a_file_backend_is_looked_into(url: str, folder: Path | None) -> None:
-    assert recover.backend_folder(url) == folder
+    assert file_backend.backend_folder(url) == folder
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -171,11 +171,11 @@ def test_pending_operations_are_seen_without_an_engine(tmp_path: Path, packed: b
     folder = tmp_path / ".pulumi" / "stacks" / "image-bakery"
     folder.mkdir(parents=True)
     (folder / ("dev.json.gz" if packed else "dev.json")).write_bytes(gzip.compress(data) if packed else data)
-    assert recover.pending(recover.stored(tmp_path, "dev")) == (["creating t hpcc"] if pending else [])
+    assert file_backend.pending(file_backend.stored(tmp_path, "dev")) == (["creating t hpcc"] if pending else [])
 
 
 def test_no_state_has_nothing_pending(tmp_path: Path) -> None:
-    assert recover.pending(recover.stored(tmp_path, "dev")) == []
+    assert file_backend.pending(file_backend.stored(tmp_path, "dev")) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_damaged_state_is_the_engines_to_tell(tmp_path: Path, spoil: Callable[
     folder.mkdir(parents=True)
     data = gzip.compress(json.dumps({"checkpoint": {"latest": {"resources": ["x"] * 99}}}).encode())
     (folder / "dev.json.gz").write_bytes(spoil(data))
-    assert recover.stored(tmp_path, "dev") == {}
+    assert file_backend.stored(tmp_path, "dev") == {}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"checkpoint": {}}', '{"checkpoint": {"latest": null}}'])
@@ -194,4 +194,4 @@ def test_a_damaged_state_has_nothing_pending(tmp_path: Path, text: str) -> None:
     file = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
     file.parent.mkdir(parents=True)
     file.write_text(text, encoding="utf-8")
-    assert recover.pending(recover.stored(tmp_path, "dev")) == []
+    assert file_backend.pending(file_backend.stored(tmp_path, "dev")) == []

@@ -75,7 +75,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     errors = [str(problem) for problem in problems if problem.severity is Severity.ERROR]
     assert len(errors) == 8
     assert "command line:1: error: unknown option --gce-imge; did you mean --gce-image?" in errors
-    assert "command line:1: error: unknown option --quux; take it away; see --help" in errors
+    assert "command line:1: error: unknown option --quux; remove it; see --help" in errors
     assert "command line:1: error: --project is missing; write --project=${PROJECT_ID}" in errors
     assert "command line:1: error: --node-count is 'some'; write a whole number" in errors
 
@@ -105,11 +105,11 @@ def test_errors(words: tuple[str, ...], message: str) -> None:
         (("--artifact-type=docker",), "--artifact-type=docker has no --docker-image"),
         (
             ("--artifact-type=gce-image", "--docker-image=d"),
-            "--docker-image stands beside --artifact-type=gce-image",
+            "--docker-image contradicts --artifact-type=gce-image",
         ),
         (
             ("--surface-nonzero-exit-code", "--ignore-exit-code"),
-            "--surface-nonzero-exit-code and --ignore-exit-code say two things",
+            "--surface-nonzero-exit-code and --ignore-exit-code contradict each other",
         ),
     ],
 )

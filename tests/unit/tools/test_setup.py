@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from bakery.operations import recover
+from bakery.operations import file_backend
 from tests.support.root import ROOT
 
 
@@ -271,7 +271,7 @@ def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped(tmp_path
         check=True,
     ).stdout.rstrip("\n")
     assert said == f"file://{tmp_path}/it's, a=b %2520 %231 %3F/.bakery/pulumi"
-    assert recover.backend_folder(said) == folder / ".bakery/pulumi"
+    assert file_backend.backend_folder(said) == folder / ".bakery/pulumi"
 
 
 def test_a_stage_without_tests_and_a_failed_stage_are_told_apart() -> None:

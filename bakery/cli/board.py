@@ -1,4 +1,4 @@
-"""Shows running work on standard error: one line each that stays in place on a terminal, whole lines elsewhere."""
+"""The progress of running work on standard error: one line each, updated in place on a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFRESH = 4  # times a second on a terminal
 
 
 class Board:
-    """The lines of several pieces of work; ``cancelled`` is what stops them. Use it as a context."""
+    """The lines of several activities, which ``cancelled`` stops. Use it as a context."""
 
     def __init__(self, cancelled: threading.Event) -> None:
         self.cancelled = cancelled
@@ -43,7 +43,7 @@ class Board:
 
     @contextmanager
     def watch(self, name: str) -> Iterator[Activity]:
-        """The activity of the work ``name``, which is shown while the block lasts."""
+        """Yield the activity ``name``, which is shown while the block runs."""
         line = Line(lambda text: say(f"{name}: {text}"), again=QUIET_SECONDS)
         with self._lock:
             self._lines[name] = line
@@ -61,5 +61,5 @@ class Board:
         table = Table.grid(padding=(0, 2, 0, 0))
         with self._lock:
             for name, line in self._lines.items():
-                table.add_row(Text(name, style="bold"), Text(line.text() or "begins"))
+                table.add_row(Text(name, style="bold"), Text(line.text() or "starting"))
         return table

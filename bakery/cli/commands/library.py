@@ -1,0 +1,19 @@
+"""``bakery library``: the images of the library."""
+
+from __future__ import annotations
+
+from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
+from bakery.cli.output import print_json, show
+
+
+def library(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
+    """Print the existing images, the verdicts of their tests, and the image that each family points at."""
+    from bakery.report.library import report
+
+    content = report(backend_of(stack).library())
+    if as_json:
+        print_json(content)
+        return
+    from bakery.report.library_table import render
+
+    show(render(content))

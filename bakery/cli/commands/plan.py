@@ -1,0 +1,75 @@
+"""``bakery plan``: what would be baked and tested, and why."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from bakery.cli.console import WRONG_INPUT, say
+from bakery.cli.options import DEFAULT_STACK, AsJson, Every, Stack, settings_of
+from bakery.cli.output import print_json
+from bakery.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from bakery.settings import Settings
+
+Folder = Annotated[Optional[Path], typer.Option(help="Another folder than the stack's.", show_default=False)]  # noqa: UP045  typer's types
+
+
+def plan(  # noqa: PLR0917  options, not positions
+    stack: Stack = DEFAULT_STACK,
+    packages: Folder = None,
+    common: Folder = None,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
+    every: Every = False,
+    library: Annotated[bool, typer.Option(help="Compare with the library; without it every image is new.")] = True,
+    since: Annotated[str, typer.Option(help="Compare with the recipes of a git revision.", show_default=False)] = "",
+) -> None:
+    """Show what would be baked and tested, and why. Needs no engine and no stack, and changes nothing."""
+    from bakery.backends import backend
+    from bakery.preview.plan_report import plan_report
+    from bakery.report import plan as reports
+
+    if since and (packages or common):
+        raise InputError(
+            [Problem("--since", 1, "compares the recipes of this checkout", "omit --packages and --common")]
+        )
+    if as_json and markdown:
+        raise InputError([Problem("--markdown", 1, "can't be combined with --json", "choose one of the two")])
+    settings = other_tree(settings_of(stack), packages, common)
+    settings = replace(settings, select=()) if every else settings
+    stored = backend(settings).existing_library if library else lambda: None
+    # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
+    report = plan_report(settings, stored, locked=packages is None and not every, since=since)
+    content = reports.to_json(report)
+    wrong = any(problem["severity"] == "error" for problem in content["problems"])
+    if as_json:
+        print_json(content)
+    elif markdown:
+        from bakery.report.plan_markdown import render as as_comment
+
+        sys.stdout.write(as_comment(content))
+    else:
+        from bakery.report.plan_table import render as as_table
+
+        sys.stdout.write(as_table(content, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    if wrong or not (as_json or markdown):
+        for problem in report.problems:
+            say(str(problem))
+    if wrong:
+        raise SystemExit(WRONG_INPUT)
+
+
+def other_tree(settings: Settings, packages: Path | None, common: Path | None) -> Settings:
+    """Return the settings with another tree's folders and all of its packages selected."""
+    if packages is None and common is None:
+        return settings
+    folder = packages.resolve() if packages else settings.packages
+    beside = next((path for path in (folder / "common", folder.parent / "common") if path.is_dir()), settings.common)
+    return replace(settings, packages=folder, common=common.resolve() if common else beside, select=())

@@ -1,0 +1,23 @@
+"""``bakery prune``: delete images that are no longer wanted."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bakery.cli.options import DEFAULT_STACK, Stack, backend_of
+
+
+def prune(
+    stack: Stack = DEFAULT_STACK,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; print what would be deleted.")] = False,
+) -> None:
+    """Delete images that were deprecated longer ago than the stack's retentionDays and that nothing uses."""
+    from bakery.operations.prune import prune as prune_library
+
+    done = prune_library(backend_of(stack), dry_run=dry_run)
+    for step in (*done.moved, *done.kept):
+        sys.stdout.write(f"{step.image.name}: {step.to or 'kept'}: {step.why}\n")
+    sys.stdout.write(f"{done.freed / 1e9:.1f} GB {'would be' if dry_run else 'are'} free\n")

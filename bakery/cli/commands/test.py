@@ -1,0 +1,53 @@
+"""``bakery test``: test an image again, without the engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bakery.cli.console import cancel_on_signal, say
+from bakery.cli.options import DEFAULT_STACK, AsJson, Image, Stack, backend_of
+from bakery.cli.output import print_json, show
+
+LOOK_SECONDS = 0.5
+
+
+def test(
+    image: Image,
+    stack: Stack = DEFAULT_STACK,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the cluster up until Ctrl-C, and print how to log in.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the tests of an image again, store the results, and print the jobs."""
+    from bakery.cli.board import Board
+    from bakery.operations.test import retest
+    from bakery.report.run_table import render, summary
+    from bakery.results.json import to_json
+
+    backend = backend_of(stack)
+    with cancel_on_signal() as cancelled, Board(cancelled) as board, board.watch(image) as activity:
+
+        def hold(logins: Sequence[str]) -> None:
+            if cancelled.is_set():
+                return
+            activity.say("the cluster is kept up")
+            for line in (*logins, "the cluster is up; Ctrl-C ends it"):
+                say(line)
+            while not cancelled.wait(LOOK_SECONDS):
+                pass
+
+        done = retest(image, backend, activity, hold if keep else None)
+    if done.result is not None:
+        if as_json:
+            print_json(to_json(done.result))
+        else:
+            if done.result.jobs:
+                show(render(done.result))
+            sys.stdout.write(summary(done.result) + "\n")
+    if done.error is not None:
+        raise done.error

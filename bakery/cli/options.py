@@ -1,0 +1,47 @@
+"""Options that commands share, and the stack and checkout they select."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bakery.backends.base import Backend
+    from bakery.settings import Settings
+
+DEFAULT_STACK = "dev"
+Stack = Annotated[str, typer.Option("--stack", help="The stack whose settings are used.", envvar="BAKERY_STACK")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its schema is in bakery/report/schemas.")]
+Every = Annotated[bool, typer.Option("--all", help="All packages, also those that the stack does not select.")]
+Image = Annotated[str, typer.Argument(help="An image's name, the start of it or of its digest, or a family.")]
+
+
+def checkout() -> Path:
+    """Return the nearest parent folder with a Pulumi.yaml, else the checkout of this program, else this folder."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "Pulumi.yaml").is_file() and (folder / "bakery").is_dir():
+            return folder
+    own = Path(__file__).resolve().parents[2]
+    return own if (own / "Pulumi.yaml").is_file() else here
+
+
+def settings_of(stack: str) -> Settings:
+    """Return the stack's settings. Raises InputError for an unknown stack; the default one needs no file."""
+    from bakery.errors import InputError, Problem
+    from bakery.settings import from_file
+
+    root = checkout()
+    if stack != DEFAULT_STACK and not (root / f"Pulumi.{stack}.yaml").exists():
+        known = ", ".join(sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))) or "none"
+        raise InputError([Problem(f"Pulumi.{stack}.yaml", 1, "does not exist", f"use another --stack; known: {known}")])
+    return from_file(root, stack)
+
+
+def backend_of(stack: str) -> Backend:
+    """Return the stack's back end. Raises InputError for an unknown stack."""
+    from bakery.backends import backend
+
+    return backend(settings_of(stack))

@@ -1,0 +1,125 @@
+"""The files of Pulumi's file backend: the locks of a stack and its stored state."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from bakery.settings import PROJECT
+
+ATTRIBUTES = ".attrs"  # the suffix of the file that the backend's storage keeps beside every file
+WRITE_SECONDS = 2.0  # an engine writes its lock in a single call
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock and the engine that holds it. ``pid`` is 0 if the file is incomplete."""
+
+    file: Path
+    pid: int
+    host: str
+
+    def stale(self, here: str, backend: Path, proc: Path = Path("/proc")) -> bool:
+        """Return whether the engine ran on this machine and has certainly ended."""
+        if self.host != here:
+            return False
+        process = proc / str(self.pid)
+        try:
+            name, _, rest = (process / "stat").read_text(errors="replace").partition("(")[2].rpartition(") ")
+            if "pulumi" not in name or rest[:1] in ("Z", "X"):  # a zombie does no work, even if it is not reaped
+                return True
+            return _works_elsewhere(os.fsdecode((process / "environ").read_bytes()), backend)
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        except OSError:
+            return False
+
+
+def _works_elsewhere(environ: str, backend: Path) -> bool:
+    """Return whether an engine's environment names another backend: its process id was reused in another checkout."""
+    settings = dict(setting.partition("=")[::2] for setting in environ.split("\0"))
+    folder = backend_folder(settings.get("PULUMI_BACKEND_URL", ""))
+    return folder is not None and folder.is_absolute() and folder.resolve() != backend.resolve()
+
+
+def backend_folder(url: str) -> Path | None:
+    """Return the folder of a ``file://`` backend; None for any other backend, which manages its own locks.
+
+    After ``file://`` comes a path, not a host: the engine also accepts ``file://~`` and ``file://./state``.
+    """
+    parts = urlparse(url)
+    path = unquote(parts.netloc + parts.path)
+    return Path(path).expanduser() if parts.scheme == "file" and path else None
+
+
+def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:
+    """Yield the locks of a stack. Files that can't be opened are skipped."""
+    folder = backend / ".pulumi" / "locks" / "organization" / project / stack
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.suffix == ATTRIBUTES:
+            continue
+        try:
+            held = json.loads(file.read_bytes())
+            yield Lock(file, int(held["pid"]), str(held["hostname"]))
+        except OSError:
+            continue
+        except (ValueError, KeyError, TypeError):
+            yield Lock(file, 0, "")
+
+
+def clear_locks(
+    backend: Path, stack: str, here: str, sleep: Callable[[float], None] = time.sleep
+) -> tuple[list[str], bool]:
+    """Delete stale locks; return what was done, and whether the stack is unlocked now.
+
+    An incomplete lock, which a power cut or a full disk leaves, is stale if it is still incomplete after WRITE_SECONDS.
+    The engine itself would fail on it every time.
+    """
+    done: list[str] = []
+    free = True
+    held = list(locks(backend, stack))
+    if not all(lock.pid for lock in held):
+        sleep(WRITE_SECONDS)
+        held = list(locks(backend, stack))
+    for lock in held:
+        if not lock.pid:
+            done.append(f"cleared an incomplete lock ({lock.file.name})")
+        elif lock.stale(here, backend):
+            done.append(f"cleared the lock of an engine that has ended (process {lock.pid})")
+        else:
+            free = False
+            continue
+        for file in (lock.file, lock.file.with_name(lock.file.name + ATTRIBUTES)):
+            file.unlink(missing_ok=True)
+    return done, free
+
+
+def stored(backend: Path, stack: str, project: str = PROJECT) -> dict[str, Any]:
+    """Return the deployment of a stack as stored, without an engine; empty if it is missing or damaged."""
+    folder = backend / ".pulumi" / "stacks" / project
+    plain, packed = folder / f"{stack}.json", folder / f"{stack}.json.gz"
+    try:
+        data = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
+        latest = json.loads(data)["checkpoint"]["latest"]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        return {}
+    return latest if isinstance(latest, dict) else {}
+
+
+def pending(deployment: dict[str, Any]) -> list[str]:
+    """Return the names of the operations of a deployment that did not end."""
+    entries = deployment.get("pending_operations") or ()
+    return [f"{entry['type']} {_kind_and_name(entry['resource']['urn'])}" for entry in entries]
+
+
+def _kind_and_name(urn: str) -> str:
+    types, _, name = urn.rpartition("::")
+    return f"{types.rpartition(':')[2]} {name}"
