@@ -1,4 +1,4 @@
-"""What an oven is: the protocol that local, Cloud Build and fake ovens implement."""
+"""The protocol of ovens, which bake images."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from bakery.progress.activity import Activity
 
 
 class BakeOutcome(StrEnum):
-    """How a candidate came to be."""
+    """How a bake obtained the image."""
 
     BAKED = "baked"
     ADOPTED = "adopted"
@@ -28,11 +28,11 @@ class Bake:
 
 
 class Oven(Protocol):
-    """Bakes images. One bake a digest at a time, ever: a running one is joined, a finished one adopted."""
+    """Bakes images, at most once per digest: a running bake is joined, and an existing image is adopted."""
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """Adopt, join or bake the image of ``order``, and publish it atomically as a candidate.
 
-        Raises BakeFailed (the recipe), InfrastructureFailed (the surroundings), MissingTool, Interrupted. Whatever
-        happens, no half image, machine, port or lock is left behind.
+        Raises BakeFailed (the recipe is at fault), InfrastructureFailed (it is not), MissingTool, Interrupted. In every
+        case no incomplete image, machine, port or lock remains.
         """

@@ -1,12 +1,11 @@
-"""The fake oven: what the engine tests bake with, and what shows a stack without a machine being booted.
+"""The fake oven, for tests and for trying out a stack. It makes small files and boots no machine.
 
-It keeps every promise of the protocol (one bake a digest, atomic publishing, cancelling) and makes small files. The
-setting ``fake`` scripts it::
+It implements the whole protocol (one bake per digest, atomic publishing, cancelling). The setting ``fake`` scripts it::
 
     fake:
       seconds: 0.5              # of each bake
-      phases: [booting, baking] # said in equal parts of that time
-      bakes:                    # by package; both keys may be left out
+      phases: [booting, baking] # shown in equal parts of that time
+      bakes:                    # by package; both keys are optional
         hpcc: {seconds: 2, fail: bake}  # or: infrastructure
 
 ``fail`` also takes a number of times: ``{fail: infrastructure, times: 1}`` fails once and then bakes.
@@ -33,7 +32,7 @@ PHASES = ("booting", "baking: provisioner 1 of 2", "baking: provisioner 2 of 2",
 
 
 class FakeOven:
-    """See the module."""
+    """A :class:`bakery.ovens.base.Oven` that follows the script in the module's description."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -41,7 +40,7 @@ class FakeOven:
         self.library = LocalLibrary(settings)
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
-        """As :meth:`bakery.ovens.base.Oven.bake`; the image is a small JSON file."""
+        """Adopt, join or bake the image, a small JSON file."""
         with contextlib.ExitStack() as held:
             return single_flight.bake_once(
                 order, activity, self.state, self.library, lambda: self._bake(order, activity, held)
@@ -72,7 +71,7 @@ class FakeOven:
         return log
 
     def _fail(self, order: BakeOrder, script: Mapping[str, Any], log: Path) -> None:
-        """Fail as the script says, counting the times in a file since every ``up`` is a process of its own."""
+        """Fail as scripted. The failures are counted in a file, because each ``up`` is another process."""
         kind = script.get("fail")
         if kind is None:
             return
@@ -83,7 +82,7 @@ class FakeOven:
         counter.write_text(str(failed + 1), encoding="utf-8")
         error = BakeFailed if kind == "bake" else InfrastructureFailed
         raise error(
-            f"{order.name} was not baked: the fake oven is told to fail",
+            f"{order.name} was not baked: the script of the fake oven makes it fail",
             tail=log.read_text(encoding="utf-8").splitlines()[-40:],
             log=log,
             replay=f"bakery bake {order.family} --stack {self.settings.stack}",

@@ -1,4 +1,4 @@
-"""One bake a digest at a time, ever, over all processes that share a library: adopt, join, or bake."""
+"""At most one bake per digest across all processes that share a library: adopt, join, or bake."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from bakery.progress.activity import Activity
 
 
 def record(order: BakeOrder, seconds: float) -> ImageRecord:
-    """The library's record of a fresh candidate."""
+    """Return the library's record of a new candidate."""
     return ImageRecord(
         name=order.name,
         digest=order.digest,
@@ -37,10 +37,10 @@ def bake_once(
     library: LocalLibrary,
     bake: Callable[[], Path],
 ) -> Bake:
-    """The image of ``order``: as it is in the library, or what ``bake`` makes (a file, which is moved away).
+    """Return the image of ``order``; if it is missing, ``bake`` makes its file, which is moved into the library.
 
-    A running bake of the same digest is waited for and joined when it succeeds; when it failed or was killed, this
-    process bakes. Raises what ``bake`` raises, and Interrupted.
+    If another process bakes the same digest, wait for it. If that bake fails or is killed, this process bakes. Raises
+    the errors of ``bake``, and Interrupted.
     """
     log = state.logs / f"{order.name}.log"
     file = state.library / "bakes" / order.digest
@@ -48,8 +48,8 @@ def bake_once(
     with locks.hold(
         file, f"baking {order.name}", activity, lambda who: activity.say(f"joined the bake of another process: {who}")
     ) as waited:
-        found = library.find(order.name)
-        if found is not None and found.state is not ImageState.DELETED:
+        image = library.find(order.name)
+        if image is not None and image.state is not ImageState.DELETED:
             outcome = BakeOutcome.JOINED if waited else BakeOutcome.ADOPTED
             return Bake(order.name, outcome, time.monotonic() - started, log if log.exists() else None)
         activity.check()
