@@ -119,7 +119,7 @@ def _unused(written: str, given: Arguments, findings: Findings) -> None:
     """Warn about options that only fill a placeholder which the file does not contain."""
     for name in ("machine_type", "node_count", "gpu_type"):
         if name in given.given and f"<{name}>" not in written:
-            findings.warn(1, f"--{name.replace('_', '-')} has no effect", f"write <{name}> in the file")
+            findings.warn(1, f"--{name.replace('_', '-')} has no effect", f"write <{name}> where it counts")
 
 
 def _as_made(shape: ClusterShape) -> ClusterShape:

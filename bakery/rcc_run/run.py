@@ -110,7 +110,7 @@ def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[
     file = workspace.resolve(given.ci_file, here, top)
     if file is None:
         findings.at(WHERE).error(
-            1, f"--ci-file: there is no file {given.ci_file}", "correct the path, which starts at the workspace"
+            1, f"--ci-file: there is no file {given.ci_file}", "use a path that starts at the workspace"
         )
         return ()
     return workspace.tests(file, top, findings.at(given.ci_file))
@@ -132,7 +132,7 @@ def _partitions(given: Arguments, jobs: tuple[SuiteJob, ...], tested: cluster.Te
     if given.cluster_type == STATIC:
         return
     for name in dict.fromkeys(job.partition for job in jobs if job.partition and job.partition not in known):
-        hint = f"known from --rcc-tfvars: {', '.join(known)}"
+        hint = f"known: {', '.join(known)}; add it to --rcc-tfvars"
         problems.append(Problem(given.ci_file, 1, f"the cluster has no partition {name}", hint))
 
 

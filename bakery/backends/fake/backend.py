@@ -23,7 +23,7 @@ class FakeBackend(ThisMachine):
         return FakeOven(self.settings)
 
     def clusters(self, *, open_shell: bool = False) -> FakeClusters:
-        """Return clusters that follow ``fake.tests``; nobody can log in to them."""
+        """Return clusters that follow ``fake.tests``; they have no machines to log in to."""
         from bakery.fluid_run.clusters.fake import FakeClusters
 
         return FakeClusters(self.settings)

@@ -7,7 +7,8 @@ The script is the mapping ``fake.tests``, by package (or ``"*"``), all keys opti
 
 ``seconds`` is the length of a run. ``broken`` is the number of clusters in a row that fail as infrastructure before one
 works. ``image_fault`` is an error that the agent reports as a fault of the image. The figures of a job without
-``stdout`` equal their references. A file ``<state>/fake-tests/<package>.json`` overrides the settings of a running stack.
+``stdout`` equal their references. A file ``<state>/fake-tests/<package>.json`` overrides the settings, also those of a
+running stack.
 """
 
 from __future__ import annotations
