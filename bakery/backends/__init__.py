@@ -8,20 +8,24 @@ from __future__ import annotations
 from typing import assert_never
 
 from bakery.backends.base import Backend
-from bakery.backends.fake.backend import FakeBackend
-from bakery.backends.google.backend import GoogleBackend
-from bakery.backends.local.backend import LocalBackend
 from bakery.settings import OvenKind, Settings
 
 
 def backend(settings: Settings) -> Backend:
     """Return the back end of a stack. No other function may ask which one it is."""
+    # Imported here: a stack must not load the libraries of another back end.
     match settings.oven:
         case OvenKind.LOCAL:
+            from bakery.backends.local.backend import LocalBackend
+
             return LocalBackend(settings)
         case OvenKind.CLOUD_BUILD:
+            from bakery.backends.google.backend import GoogleBackend
+
             return GoogleBackend(settings)
         case OvenKind.FAKE:
+            from bakery.backends.fake.backend import FakeBackend
+
             return FakeBackend(settings)
         case unknown:
             assert_never(unknown)

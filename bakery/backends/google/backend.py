@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.backends.base import ImageLogs
-from bakery.plan.model import Plan
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
+    from bakery.backends.base import ImageLogs
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
     from bakery.library.compute_engine.library import ComputeEngineLibrary
     from bakery.lock.resolve import ComputeEngineFamilies
     from bakery.ovens.cloud_build.oven import CloudBuildOven
+    from bakery.plan.model import Plan
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.backends.base import ImageLogs
 from bakery.paths import StatePaths
-from bakery.plan.model import Plan
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
+    from bakery.backends.base import ImageLogs
     from bakery.backends.checks import Check
     from bakery.library.local.library import LocalLibrary
     from bakery.lock.resolve import DebianArchive
+    from bakery.plan.model import Plan
 
 
 @dataclass(frozen=True)
