@@ -62,14 +62,14 @@ class ComputeEngineFamilies:
                     image = images.get(project=project, image=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
                 except NotFound as error:
                     message = f"Compute Engine has no image family and no image {project}/{family}"
-                    hint = "correct _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
+                    hint = "fix _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
                     raise InputError([Problem("bakery.lock", 1, message, hint)]) from error
         return LockedBase(image.name, f"id:{image.id}", utc_now("seconds"))
 
 
 def _no_base(family: str, project: str) -> Problem:
     hint = f"locally there are {', '.join(mirror.RELEASES)} of {PROJECT}; bake this image on Google Cloud"
-    return Problem("bakery.lock", 1, f"there is no local base image for {project}/{family}", hint)
+    return Problem("bakery.lock", 1, f"no local base image for {project}/{family}", hint)
 
 
 def debian_base(family: str, index: bytes) -> LockedBase:
@@ -91,4 +91,4 @@ def fetch(url: str) -> bytes:
             return body
     except (urllib.error.URLError, OSError, ValueError) as error:
         hint = "try again, or set local.mirror"
-        raise Uncertain(f"{url} can't be read: {getattr(error, 'reason', error)}", hint=hint) from error
+        raise Uncertain(f"cannot read {url}: {getattr(error, 'reason', error)}", hint=hint) from error

@@ -105,23 +105,23 @@ def _ordered(count: int, parents: Mapping[int, int], bad: set[int]) -> tuple[int
 
 def _double(node: Node, other: Node) -> Problem:
     where = f"{other.at[0]}:{other.at[1]}"
-    hint = "give each image a family of its own"
+    hint = "give each image its own family"
     return Problem(*node.at, f"family {node.family} is also made by {other.title} ({where})", hint)
 
 
 def _unknown(node: Node, families: Mapping[str, int]) -> Problem:
     if not node.base_family:
         hint = "set _SOURCE_IMAGE_FAMILY in cloudbuild.yaml or source_image_family in packer.json"
-        return Problem(*node.base_at, f"{node.title} names no image to start from", hint)
+        return Problem(*node.base_at, f"{node.title} names no base image", hint)
     import difflib  # needed for this error only
 
     close = difflib.get_close_matches(node.base_family, families, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    hint += "For an image from outside set _SOURCE_IMAGE_PROJECT too"
-    return Problem(*node.base_at, f"parent {node.base_family} of {node.title} is no recipe's family", hint)
+    hint += "for an external image set _SOURCE_IMAGE_PROJECT, too"
+    return Problem(*node.base_at, f"parent {node.base_family} of {node.title} is not the family of a recipe", hint)
 
 
 def _cycle(nodes: Sequence[Node]) -> Problem:
     names = " -> ".join(node.family for node in (*nodes, nodes[0]))
-    hint = "let one of them start from another image"
+    hint = "bake one of them from another image"
     return Problem(*nodes[0].base_at, f"these images are baked from each other: {names}", hint)

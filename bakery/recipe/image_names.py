@@ -27,8 +27,8 @@ def family_fault(family: str) -> tuple[str, str] | None:
     if not family:
         return "has no image family", "set _IMAGE_FAMILY in cloudbuild.yaml or image_family in packer.json"
     if not _LEGAL.fullmatch(family):
-        hint = "use lower-case letters, digits and -, a letter first and no - at the end"
-        return f"family {family!r} is no Compute Engine name", hint
+        hint = "use lower-case letters, digits and -; begin with a letter and do not end with -"
+        return f"invalid Compute Engine name {family!r} of a family", hint
     if len(family) > FAMILY_LENGTH:
         hint = f"shorten it to {FAMILY_LENGTH}: the image's name adds - and {DIGEST_SHOWN} characters of the digest"
         return f"family {family!r} has {len(family)} characters", hint
@@ -40,4 +40,4 @@ def base_fault(family: str) -> tuple[str, str] | None:
     if len(family) <= NAME_LENGTH and _LEGAL.fullmatch(family):
         return None
     shown = family if len(family) <= NAME_LENGTH else f"{family[:NAME_LENGTH]}..."
-    return f"base image {shown!r} is no Compute Engine name", "name an image family, or an image by its name alone"
+    return f"invalid Compute Engine name {shown!r} of a base image", "write an image family, or an image's name alone"

@@ -47,9 +47,9 @@ def _read(source: Path) -> bytes | None:
 
 
 def _problem(file: SourceFile, content: bytes | None) -> Problem | None:
-    hint = "run up again: the plan then takes it as it is now"
+    hint = "run up again: the new plan uses the current content"
     if content is None:
-        return Problem(file.path, 1, f"can't be read any more ({file.source})", hint)
+        return Problem(file.path, 1, f"can no longer be read ({file.source})", hint)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         return Problem(file.path, 1, "was changed during the up", hint)
     return None
@@ -61,4 +61,6 @@ def _write(target: Path, content: bytes, mode: int) -> None:
         target.write_bytes(content)
         target.chmod(mode)
     except OSError as error:
-        raise InfrastructureFailed(f"{target} can't be written: {error.strerror}", hint="is the disk full?") from error
+        raise InfrastructureFailed(
+            f"cannot write {target}: {error.strerror}", hint="check the free disk space"
+        ) from error

@@ -88,7 +88,7 @@ class _Walk:
     def folder(self, source: str, prefix: str, above: tuple[str, ...]) -> None:
         """Take in a folder; ``above`` are the links that led here, as real paths."""
         if prefix.count("/") > DEEPEST:
-            self.findings(prefix[:-1]).error(1, f"lies more than {DEEPEST} folders deep", "move it up")
+            self.findings(prefix[:-1]).error(1, f"more than {DEEPEST} folders deep", "move it up")
             return
         if above and not self.linked():
             return
@@ -111,7 +111,7 @@ class _Walk:
         """Whether one more folder may be reached by a link."""
         self.tree.linked += 1
         if self.tree.linked == MOST_LINKED:
-            self.findings(".").error(1, f"reaches more than {MOST_LINKED} folders by links", "link to fewer")
+            self.findings(".").error(1, f"links reach more than {MOST_LINKED} folders", "link to fewer")
         return self.tree.linked < MOST_LINKED
 
     def link(self, source: str, path: str, above: tuple[str, ...]) -> None:
@@ -119,15 +119,15 @@ class _Walk:
         try:
             target = os.path.realpath(source, strict=True)
         except OSError as error:
-            what = "is a link to itself" if _is_loop(error) else "is a link to nothing"
-            self.findings(path).warn(1, f"{what}, it is left out", "correct or remove the link")
+            what = "links to itself" if _is_loop(error) else "links to a missing file"
+            self.findings(path).warn(1, f"{what} and is left out", "fix or remove the link")
             return
         if not inside(target, self.roots):
-            self.findings(path).error(1, "is a link out of the tree", "copy the file, or link inside of the tree")
+            self.findings(path).error(1, "links out of the tree", "copy the file, or link inside the tree")
         elif not os.path.isdir(target):  # noqa: PTH112 - a string, as from scandir
             self.file(target, path)
         elif target in above or (os.path.realpath(source.rpartition("/")[0]) + os.sep).startswith(target + os.sep):
-            self.findings(path).error(1, "is a link to a folder that holds it", "remove the link")
+            self.findings(path).error(1, "links to a folder that contains it", "remove the link")
         else:
             self.folder(target, path + "/", (*above, target))
 
@@ -159,7 +159,7 @@ class _Walk:
         finally:
             os.close(handle)
         if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
-            self.findings(path).error(1, "has a name with control characters or no UTF-8", "rename it")
+            self.findings(path).error(1, "the name has control characters or is not UTF-8", "rename it")
         self.tree.files[path] = 0o755 if status.st_mode & 0o100 else 0o644
         if source != f"{self.tree.folder}/{path}":
             self.tree.targets[path] = source
@@ -176,11 +176,11 @@ class _Walk:
             self.tree.large[path] = found.hexdigest()
 
     def special(self, path: str) -> None:
-        self.findings(path).warn(1, "is a pipe, socket or device, it is left out", "remove it from the package")
+        self.findings(path).warn(1, "a pipe, socket or device is left out", "remove it from the package")
 
     def unreadable(self, path: str, error: OSError) -> None:
-        hint = "make it readable, its content decides what is baked"
-        self.findings(path).error(1, f"can't be read: {error.strerror or error}", hint)
+        hint = "make it readable: its content decides what is baked"
+        self.findings(path).error(1, f"cannot be read: {error.strerror or error}", hint)
 
 
 def _is_loop(error: OSError) -> bool:

@@ -27,7 +27,7 @@ def substitutions(build: Document) -> dict[str, str]:
     for name, value in build.group("substitutions").items():
         where = ("substitutions", name)
         if not _NAME.fullmatch(name):
-            build.warn(f"substitution {name} is no name of Cloud Build's", "use _, A-Z, 0-9; _ first", *where)
+            build.warn(f"invalid substitution name {name}", "use _, A-Z and 0-9, and begin with _", *where)
         if isinstance(value, (dict, list)):
             build.error(f"substitution {name} is {quoted(value)}", "write a string", *where)
         else:
@@ -51,7 +51,7 @@ def check(build: Document, values: Mapping[str, str]) -> None:
     """The file on its own: steps are there, every substitution is set, and used."""
     steps = build.entries("steps", "steps")
     if not any(is_packer(step) for _, step in steps):
-        hint = "add one, or take the file away: then packer.json's own values count"
+        hint = "add one, or remove the file: then packer.json's own values count"
         build.warn("has no step that runs packer build", hint, "steps")
     for index, step in steps:
         if not isinstance(step.get("name"), str):
@@ -60,11 +60,15 @@ def check(build: Document, values: Mapping[str, str]) -> None:
     for where, name in uses(build):
         used.add(name)
         if name not in values and name not in BUILT_IN:
-            what = "its variable keeps the value of packer.json" if name.startswith("_") else "Cloud Build has no such"
+            what = (
+                "its variable keeps the value of packer.json"
+                if name.startswith("_")
+                else "Cloud Build does not know it"
+            )
             build.warn(f"{name} is not set, {what}", f"add {name} to the substitutions", *where)
     for name in values:
         if name not in used and _NAME.fullmatch(name):
-            build.warn(f"substitution {name} is not used", "take it away, or use it in a step", "substitutions", name)
+            build.warn(f"substitution {name} is not used", "remove it, or use it in a step", "substitutions", name)
 
 
 def uses(build: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -79,8 +83,8 @@ def check_arguments(build: Document, passed: Iterable[str], declared: Collection
     for name in passed:
         if name not in declared:
             where = _argument(build, name)
-            hint = "correct the name, or declare it; Packer takes no notice of it"
-            build.warn(f"-var {name}=... is no variable of packer.json", hint, *where)
+            hint = "fix the name, or declare it: Packer ignores it"
+            build.warn(f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
 
 
 def _argument(build: Document, name: str) -> tuple[str | int, ...]:

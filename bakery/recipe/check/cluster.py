@@ -112,7 +112,7 @@ def _twice(document: Document, partitions: tuple[Partition, ...], where: Where) 
     names = [partition.name for partition in partitions]
     for index, name in enumerate(names):
         if name in names[:index]:
-            document.error(f"partition {name} stands twice", "give each a name of its own", *where, index)
+            document.error(f"duplicate partition {name}", "give each its own name", *where, index)
 
 
 def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any]) -> ClusterShape:

@@ -29,7 +29,7 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]
     """The jobs that are right, in file order; ``exists`` takes a workspace path."""
     for key in suite.value:
         if key != "tests":
-            suite.warn(f"{key} is not known here", "take it away; jobs stand below tests:", key)
+            suite.warn(f"unknown key {key}", "remove it: jobs are below tests:", key)
     entries = suite.entries("tests", "jobs")
     if not entries:
         suite.error("has no tests", "write a list of jobs below tests:", "tests")
@@ -37,10 +37,8 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]
     taken: set[str] = set()
     for (index, _), job in zip(entries, made, strict=True):
         if job is not None and job.output_directory in taken:
-            hint = "give it one of its own: the results of the job before are written over"
-            suite.warn(
-                f"output_directory {job.output_directory} stands twice", hint, "tests", index, "output_directory"
-            )
+            hint = "give each job its own: the results of the earlier job are overwritten"
+            suite.warn(f"duplicate output_directory {job.output_directory}", hint, "tests", index, "output_directory")
         taken |= {job.output_directory} if job is not None else set()
     return tuple(job for job in made if job is not None)
 
@@ -63,7 +61,7 @@ class _Fields:
         if isinstance(found, str) and (found.strip() or default == ""):
             if found.isprintable() or (key in _LONG and _CONTROL.search(found) is None):
                 return found
-            self.wrong(key, f"{key} is {quoted(found)}", "take line ends and control characters out")
+            self.wrong(key, f"{key} is {quoted(found)}", "remove line ends and control characters")
             return ""
         message = f"{key} is {quoted(found)}" if key in self.values else f"{key} is missing"
         self.wrong(key, message, "write a string")
@@ -79,7 +77,7 @@ class _Fields:
     def known(self, names: frozenset[str]) -> None:
         for key in self.values:
             if key not in names:
-                self.document.warn(f"{key} is not known here", f"known: {', '.join(sorted(names))}", *self.where, key)
+                self.document.warn(f"unknown key {key}", f"use one of: {', '.join(sorted(names))}", *self.where, key)
 
 
 def _job(fields: _Fields, exists: Callable[[str], bool]) -> SuiteJob | None:
@@ -87,7 +85,7 @@ def _job(fields: _Fields, exists: Callable[[str], bool]) -> SuiteJob | None:
     partition = fields.text("partition") if fields.values.get("partition") is not None else None
     metrics = fields.values.get("metrics") or []
     if not isinstance(metrics, list) or not all(isinstance(entry, dict) for entry in metrics):
-        fields.wrong("metrics", "metrics is no list of mappings", "write - name: ... for each")
+        fields.wrong("metrics", "metrics is not a list of mappings", "write - name: ... for each")
         metrics = []
     made = SuiteJob(
         command_group=fields.text("command_group"),
@@ -111,9 +109,9 @@ def _command(fields: _Fields, exists: Callable[[str], bool]) -> str:
     path = in_workspace(words[0]) if words else ""
     if path.startswith(("/", "~")) or ".." in path.split("/"):
         hint = "begin at the workspace: the package's path and the script"
-        fields.wrong("execution_command", f"script {quoted(path)} is outside of the workspace", hint)
+        fields.wrong("execution_command", f"script {quoted(path)} is outside the workspace", hint)
     elif "/" in path and "$" not in path and not exists(posixpath.normpath(path)):
-        hint = "add it, or correct the path; paths start at the workspace, see docs/recipe.md"
+        hint = "add it, or fix the path; paths start at the workspace, see docs/recipe.md"
         fields.wrong("execution_command", f"script {quoted(path)} does not exist", hint)
     return command
 
@@ -121,8 +119,8 @@ def _command(fields: _Fields, exists: Callable[[str], bool]) -> str:
 def _directory(fields: _Fields) -> str:
     directory = fields.text("output_directory")
     if directory.startswith(("/", "~")) or ".." in directory.split("/") or posixpath.normpath(directory or "x") == ".":
-        hint = "write a path inside of the results"
-        fields.wrong("output_directory", f"output_directory {quoted(directory)} is outside of the results", hint)
+        hint = "write a path inside the results"
+        fields.wrong("output_directory", f"output_directory {quoted(directory)} is outside the results", hint)
     return directory
 
 
@@ -174,9 +172,7 @@ def _metric(fields: _Fields) -> Metric:
     _pattern(fields, made.pattern)
     _bounds(fields, made)
     if made.file.startswith(("/", "~")) or ".." in made.file.split("/"):
-        fields.wrong(
-            "file", f"file {quoted(made.file)} is outside of the results", "name a file of the output_directory"
-        )
+        fields.wrong("file", f"file {quoted(made.file)} is outside the results", "name a file of the output_directory")
     return made
 
 
@@ -184,7 +180,7 @@ def _pattern(fields: _Fields, pattern: str) -> None:
     try:
         groups = re.compile(pattern).groups
     except (re.error, OverflowError, RecursionError) as error:
-        fields.wrong("pattern", f"pattern is no regular expression: {one_line(error)}", "correct it")
+        fields.wrong("pattern", f"invalid regular expression: {one_line(error)}", "fix the pattern")
         return
     if pattern and not groups:
         fields.wrong("pattern", "pattern has no group", "put the figure in parentheses")

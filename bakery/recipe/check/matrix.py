@@ -68,7 +68,7 @@ def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
             empty = list(point.values())[parts.index("")]
             recipe.error(f"value {quoted(empty)} has no letter or digit for a name", "name it otherwise", *where)
         elif name in made:
-            recipe.error(f"variant {name} stands twice", "make the names of the values differ", *where)
+            recipe.error(f"duplicate variant {name}", "make the names of the values differ", *where)
         else:
             made[name] = _variant(recipe, replace(base, name=name, substitutions=substitutions), point, suite)
     if not made:
@@ -188,5 +188,5 @@ def _only(recipe: Document, shape: ClusterShape, names: list[str], where: Where)
     for index, name in enumerate(names):
         if name not in known:
             hint = f"the cluster has {', '.join(known)}"
-            recipe.error(f"partition {name} is not there", hint, *where, "partitions", index)
+            recipe.error(f"unknown partition {name}", hint, *where, "partitions", index)
     return replace(shape, partitions=tuple(known[name] for name in names if name in known) or shape.partitions)

@@ -82,7 +82,7 @@ class _Package:
     def check(self) -> Checked:
         found = self.read(TEMPLATE, json_parser.parse_json)
         if TEMPLATE not in self.sources.files:
-            self.findings.at(TEMPLATE).error(1, "is no readable file", "write Packer's template there")
+            self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
         template = found or Document({}, Findings(TEMPLATE))  # whose own findings nobody reads
         packer_template.check(template)
         build = self.build()
@@ -132,7 +132,7 @@ class _Package:
         if build is None:
             if BUILD not in self.sources.files:
                 hint = f"add {BUILD} to set them, and how long a build may take"
-                self.findings.at(BUILD).warn(1, "is not there: packer.json's own values count", hint)
+                self.findings.at(BUILD).warn(1, "missing: packer.json's own values count", hint)
             return None
         self.values = cloud_build.substitutions(build)
         cloud_build.check(build, self.values)
@@ -154,7 +154,11 @@ class _Package:
             for where, path in cloud_build.options(build, prefix):
                 filled = posixpath.normpath(substitute(path, values))
                 if "$" not in filled and posixpath.basename(filled) not in self.names():
-                    hint = f"write {instead}, which is read" if instead in self.sources.files else f"add {instead}"
+                    hint = (
+                        f"write {instead}, which the bakery reads"
+                        if instead in self.sources.files
+                        else f"add {instead}"
+                    )
                     build.warn(f"{quoted(filled)} does not exist", hint, *where)
 
     def names(self) -> set[str]:
@@ -184,12 +188,12 @@ class _Package:
             if path and "{{" not in path and posixpath.basename(path) != self.sources.name:
                 self.misnamed(template, path)
         if self.common_path == self.workspace_path:
-            template.error("pkg_path and common_path are the same", "give each its own", *where)
+            template.error("pkg_path and common_path are the same", "give each its own path", *where)
 
     def misnamed(self, template: Document, path: str) -> None:
         hint = f"write {self.sources.workspace_path}"
         if path != self.workspace_path:
-            hint += f"; cloudbuild.yaml sets {self.workspace_path}, so that the bake goes on"
+            hint += f"; cloudbuild.yaml sets {self.workspace_path}, which the bake uses"
         template.warn(f"pkg_path {quoted(path)} names another package", hint, "variables", "pkg_path")
 
     def staged(self, template: Document, path: str | None, where: tuple[str, ...], default: str) -> str:
@@ -252,7 +256,7 @@ class _Package:
         for name in dict.fromkeys(key for variant in variants for key in variant.substitutions):
             if name not in known:
                 hint = f"add it to the substitutions of {BUILD}, or declare the variable in {TEMPLATE}"
-                extra.warn(f"nothing takes {name}", hint, "matrix")
+                extra.warn(f"nothing uses {name}", hint, "matrix")
 
     def files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
         if build is not None:
@@ -263,7 +267,7 @@ class _Package:
 
     def named(self) -> None:
         if not _NAME.fullmatch(self.sources.name):
-            hint = "use letters, digits, . _ and -, as the name stands in paths and labels"
+            hint = "use letters, digits, . _ and -: the name is part of paths and labels"
             self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.sources.name)}", hint)
 
     def set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:

@@ -28,14 +28,14 @@ def check(template: Document) -> None:
     """The template on its own: shape and variables."""
     for key in template.value:
         if key not in _ROOT and not key.startswith("_"):
-            template.error(f"{key} is no key of a template", "take it away; a comment's key begins with _", key)
+            template.error(f"unknown key {key}", "remove it; a comment's key begins with _", key)
     builders = template.entries("builders", "builders")
     if not builders:
         template.error("has no builder", 'add one of the type "googlecompute"', "builders")
     for key, entries in (("builders", builders), ("provisioners", template.entries("provisioners", "provisioners"))):
         for index, entry in entries:
             if not isinstance(entry.get("type"), str):
-                template.error(f"{key} {index + 1} has no type", "say which it is", key, index)
+                template.error(f"{key} {index + 1} has no type", "write its type", key, index)
     _variables(template)
 
 
@@ -50,10 +50,10 @@ def _variables(template: Document) -> None:
             used.add(name)
             if name not in declared:
                 hint = f'declare it below variables: "{name}": ""'
-                template.error(f"{{{{user `{name}`}}}} is no variable of the template", hint, *where)
+                template.error(f"{{{{user `{name}`}}}} is an undeclared variable", hint, *where)
     for name in declared:
         if name not in used:
-            template.warn(f"variable {name} is not used", "take it away, or use it", "variables", name)
+            template.warn(f"variable {name} is not used", "remove it, or use it", "variables", name)
 
 
 def check_required(template: Document, given: Mapping[str, str]) -> None:
@@ -97,13 +97,13 @@ def _check_file(
     path = fill(text, variables)
     key = next(str(part) for part in reversed(where) if isinstance(part, str))
     if "{{" in path or "$" in path:
-        hint = "build it from pkg_path or common_path, so that a change of the file bakes again"
+        hint = "use pkg_path or common_path, so that a change of the file causes a new bake"
         template.warn(f"{key} {quoted(path)} is only known in the bake", hint, *where)
     elif path.startswith(("/", "~", "\\")) or path[1:2] == ":":
-        hint = "put the file into the package: what lies outside is not in the digest"
-        template.error(f"{key} {quoted(path)} is outside of the package and of common", hint, *where)
+        hint = "put the file into the package: files outside it are not in the digest"
+        template.error(f"{key} {quoted(path)} is outside the package and common", hint, *where)
     elif not path or not exists(posixpath.normpath(path)):
-        hint = "add it, or correct the path; paths start at the workspace, see docs/recipe.md"
+        hint = "add it, or fix the path; paths start at the workspace, see docs/recipe.md"
         template.error(f"{key} {quoted(path)} does not exist", hint, *where)
 
 

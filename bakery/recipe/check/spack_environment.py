@@ -69,7 +69,7 @@ def _placeholder(name: str, line: int, findings: Findings, given: Collection[str
         findings.error(line, f"nothing fills @{name}@", f"use one of {known}, or write the value")
     elif name not in given:
         hint = f"add {name}=... to environment_vars of the provisioner that runs spack-install.sh"
-        findings.warn(line, f"@{name}@ is filled with nothing: no provisioner sets {name}", hint)
+        findings.warn(line, f"@{name}@ is replaced by nothing: no provisioner sets {name}", hint)
 
 
 def _accepted(document: Document, spack: tuple[int, ...], named: str, severity: Severity) -> None:
@@ -95,6 +95,6 @@ def _instead(key: str, environment: Mapping[str, Any], end: tuple[int, ...]) -> 
         unify = {"together": "true", "separately": "false"}.get(str(environment[key]), "false")
         return f"write concretizer: {{unify: {unify}}}, or pin Spack 0.18"
     if key in _TAKEN:
-        return "take it away, or pin an older Spack" if end < NEWEST else "take it away, or pin a newer Spack"
+        return "remove it, or pin an older Spack" if end < NEWEST else "remove it, or pin a newer Spack"
     close = difflib.get_close_matches(key, _TAKEN, n=1)
-    return f"write {close[0]}:" if close else "take it away, or write it where it belongs"
+    return f"write {close[0]}:" if close else "remove it, or write it where it belongs"

@@ -109,5 +109,5 @@ def text(content: bytes, findings: Findings) -> str | None:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        findings.error(line, f"is no UTF-8 (byte {error.start})", "save it as UTF-8")
+        findings.error(line, f"not UTF-8 (byte {error.start})", "save it as UTF-8")
         return None

@@ -34,17 +34,17 @@ def parse_json(content: bytes, findings: Findings) -> Document | None:
             parse_float=_float,
         )
     except json.JSONDecodeError as error:
-        findings.error(error.lineno, f"is no JSON: {one_line(error.msg)} (column {error.colno})", "correct the syntax")
+        findings.error(error.lineno, f"invalid JSON: {one_line(error.msg)} (column {error.colno})", "fix the syntax")
         return None
     except (ValueError, RecursionError) as error:
-        findings.error(1, f"can't be read: {one_line(error)}", "write plain JSON")
+        findings.error(1, f"cannot be read: {one_line(error)}", "write plain JSON")
         return None
     scan = cache(lambda: _scan(written))
     if written.count("[") + written.count("{") > DEEPEST and scan().depth > DEEPEST:
         findings.error(1, f"is nested {scan().depth} levels deep", f"stay below {DEEPEST}")
         return None
     for where in scan().repeated if twice else []:
-        findings.warn(scan().lines[where], f"{where[-1]} stands twice", "keep one, the last counts")
+        findings.warn(scan().lines[where], f"duplicate key {where[-1]}", "keep one: the last counts")
     if "\\u" in written and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         findings.error(1, "holds half of a surrogate pair (\\ud800 to \\udfff)", "write the character itself")
         return None
@@ -63,7 +63,7 @@ def _object(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _float(text: str) -> float:

@@ -123,10 +123,10 @@ def parse_tfvars(content: bytes, findings: Findings) -> Document | None:
         value = parser.body()
     except (_Wrong, ValueError, RecursionError) as error:
         line, found = error.args if isinstance(error, _Wrong) else (1, "a value")
-        findings.error(line, f"is no tfvars: unexpected {quoted(found)}", "write name = value with literal values")
+        findings.error(line, f"invalid tfvars: unexpected {quoted(found)}", "write name = value with literal values")
         return None
     for where in parser.repeated:
-        findings.warn(parser.lines[where], f"{where[-1]} stands twice", "keep one, the last counts")
+        findings.warn(parser.lines[where], f"duplicate key {where[-1]}", "keep one: the last counts")
     return Document(value, findings, parser.lines.get)
 
 

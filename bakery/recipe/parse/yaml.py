@@ -51,14 +51,14 @@ def parse_yaml_text(written: str, findings: Findings) -> Document | None:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         line = min(mark.line + 1, len(written.splitlines())) if mark else 1  # it may point behind the end
-        findings.error(line, f"is no YAML: {one_line(what)}", "correct the syntax")
+        findings.error(line, f"invalid YAML: {one_line(what)}", "fix the syntax")
         return None
     except _Refused as refused:
         line, message, hint = refused.args
         findings.error(line, message, hint)
         return None
     except (RecursionError, ValueError, OverflowError) as error:
-        findings.error(1, f"can't be read: {one_line(error)}", "write plain YAML")
+        findings.error(1, f"cannot be read: {one_line(error)}", "write plain YAML")
         return None
     return Document(value, findings, partial(_find_line, node), partial(_find_text, node))
 
@@ -89,11 +89,11 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _Refused(_line(key_node), "has a key that is a list or mapping", "use plain keys")
             if key_node.value in made:
-                self.findings.warn(_line(key_node), f"{key_node.value} stands twice", "keep one, the last counts")
+                self.findings.warn(_line(key_node), f"duplicate key {key_node.value}", "keep one: the last counts")
             made[key_node.value] = self.value(value_node, depth)
         for other in _merged(node):
             if not isinstance(other, yaml.MappingNode):
-                raise _Refused(_line(other), "merges what is no mapping", "give << an alias of a mapping")
+                raise _Refused(_line(other), "merges a value that is not a mapping", "give << an alias of a mapping")
             made = self.value(other, depth - 1) | made
         return made
 

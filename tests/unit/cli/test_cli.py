@@ -202,7 +202,7 @@ def test_lock_check_ends_with_1_for_what_is_not_locked_and_when_nobody_answers(c
     (checkout.root / "Pulumi.dev.yaml").write_text(f"config:\n  image-bakery:oven: fake\n  {local}\n")
     done = checkout.run("lock", "--check")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "InRelease can't be read" in done.stderr
+    assert "cannot read " in done.stderr
     index = checkout.root / "nowhere" / "dists" / "bookworm" / "InRelease"
     index.parent.mkdir(parents=True)
     index.write_text("Date: Sat, 11 Jul 2026 10:07:09 UTC\n")

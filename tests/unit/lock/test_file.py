@@ -52,7 +52,7 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("version: 1\nlocal: [\n", 2, "is no YAML"),
+        ("version: 1\nlocal: [\n", 2, "invalid YAML"),
         ("", 1, "version is not 1"),
         ("version: 2\n", 1, "version is not 1"),
         ("version: 1\nmoon: {}\n", 2, "unknown place moon"),
@@ -63,9 +63,9 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
         (
             "version: 1\nlocal:\n  a/b: {name: x, identity: 'i:1'}\n  a/b: {name: y, identity: 'i:2'}\n",
             4,
-            "stands twice",
+            "duplicate key",
         ),
-        ("version: 1\nlocal:\n  a/b:\n    name: ../x\n    identity: 'i:1'\n", 4, "is no Compute Engine name"),
+        ("version: 1\nlocal:\n  a/b:\n    name: ../x\n    identity: 'i:1'\n", 4, "invalid Compute Engine name"),
         ("version: 1\nlocal:\n  a/b:\n    name: x\n    identity: ''\n", 5, "identity is empty"),
     ],
 )
@@ -105,7 +105,7 @@ def test_an_archive_is_read_from_the_configured_mirror(tmp_path: Path) -> None:
     index.write_bytes(INDEX)
     archive = resolve.DebianArchive(tmp_path.as_uri())
     assert archive.resolve("debian-12", "debian-cloud").name == "debian-12-20260711"
-    with pytest.raises(Uncertain, match="can't be read"):
+    with pytest.raises(Uncertain, match="cannot read"):
         archive.resolve("debian-13", "debian-cloud")
 
 
@@ -148,9 +148,7 @@ def test_a_family_nobody_knows_does_not_hide_the_others() -> None:
         unknown.resolve("debian-99", "debian-cloud")
     result = refreshed(settings(), given, Lock(), Place.LOCAL, Archive(debian_12=BASE, debian_99=caught.value))
     assert result.lock == LOCK
-    assert [problem.message for problem in result.problems] == [
-        "there is no local base image for debian-cloud/debian-99"
-    ]
+    assert [problem.message for problem in result.problems] == ["no local base image for debian-cloud/debian-99"]
 
 
 def test_an_uncertain_answer_changes_nothing() -> None:

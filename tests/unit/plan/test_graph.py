@@ -48,13 +48,13 @@ def test_each_cycle_once_and_the_rest_is_planned() -> None:
 def test_an_unknown_parent_is_said_with_a_guess() -> None:
     graph = build((node("rcc-debian", "debian-12"), node("hpcc", "rcc-debain", "")))
     (problem,) = graph.problems
-    assert str(problem).startswith("hpcc/cloudbuild.yaml:8: error: parent rcc-debain of hpcc is no recipe's family")
+    assert str(problem).startswith("hpcc/cloudbuild.yaml:8: error: parent rcc-debain of hpcc is not the family of")
     assert "did you mean rcc-debian?" in problem.hint
 
 
 def test_no_base_at_all_is_a_problem() -> None:
     (problem,) = build((node("a", ""),)).problems
-    assert problem.message == "a names no image to start from"
+    assert problem.message == "a names no base image"
 
 
 def test_one_family_twice_names_both_places() -> None:

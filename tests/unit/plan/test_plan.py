@@ -81,7 +81,7 @@ def test_every_problem_at_once() -> None:
     messages = [problem.message for problem in caught.value.problems]
     assert "these images are baked from each other: a -> b -> a" in messages
     assert "base image debian-cloud/debian-99 is not in the lock file" in messages
-    assert "A_b: family 'A_b' is no Compute Engine name" in messages
+    assert "A_b: invalid Compute Engine name 'A_b' of a family" in messages
     assert len(messages) == 3
 
 

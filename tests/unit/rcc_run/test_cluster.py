@@ -72,8 +72,8 @@ def test_the_default_is_rcc_runs() -> None:
         ("create_lustre = false", "create_lustre = true", "create_lustre is not made for a test cluster"),
         ("network_storage = []", 'network_storage = [{server_ip = "x"}]', "network_storage is not made"),
         ("partitions = [", "partitions = [ 7,", "partitions holds 7"),
-        ('name = "compact"', 'name = "c2-standard-60"', "partition c2-standard-60 stands twice"),
-        ("suspend_time = 2", "suspend_time = ", "is no tfvars"),
+        ('name = "compact"', 'name = "c2-standard-60"', "duplicate partition c2-standard-60"),
+        ("suspend_time = 2", "suspend_time = ", "invalid tfvars"),
     ],
 )
 def test_what_cannot_be_is_an_error_with_its_line(before: str, after: str, message: str, tmp_path: Path) -> None:

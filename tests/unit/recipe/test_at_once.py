@@ -14,20 +14,20 @@ from tests.support.every import every
 
 FOUND = [  # package, a part of the message, a part of the line it points to
     ("ring-a", "baked from each other: ring-a -> ring-b -> ring-a", "_SOURCE_IMAGE_FAMILY: ring-b"),
-    ("orphan", "parent nobody of orphan is no recipe's family", "_SOURCE_IMAGE_FAMILY: nobody"),
+    ("orphan", "parent nobody of orphan is not the family of a recipe", "_SOURCE_IMAGE_FAMILY: nobody"),
     ("twin", "family first is also made by first", "_IMAGE_FAMILY: first"),
-    ("shouting", "family 'SHOUT' is no Compute Engine name", "_IMAGE_FAMILY: SHOUT"),
+    ("shouting", "invalid Compute Engine name 'SHOUT' of a family", "_IMAGE_FAMILY: SHOUT"),
     ("long", "has 64 characters", "_IMAGE_FAMILY: " + "x" * 64),
-    ("base", "base image 'a b' is no Compute Engine name", "_SOURCE_IMAGE_FAMILY: a b"),
+    ("base", "invalid Compute Engine name 'a b' of a base image", "_SOURCE_IMAGE_FAMILY: a b"),
     ("script", "script 'packages/script/gone.sh' does not exist", "gone.sh"),
     ("source", "source 'packages/source/gone' does not exist", "gone"),
-    ("undefined", "{{user `colour`}} is no variable", "colour"),
+    ("undefined", "{{user `colour`}} is an undeclared variable", "colour"),
     ("unused", "variable colour is not used", '"colour": "red"'),
     ("placeholder", "nothing fills @TARGET@", "@TARGET@"),
     ("environment", "concretization: is rejected by v1.1.0", "concretization: together"),
     ("partition", "no cluster has partition large", "partition: large"),
-    ("link", "is a link out of the tree", ""),
-    ("syntax", "is no JSON", "{]"),
+    ("link", "links out of the tree", ""),
+    ("syntax", "invalid JSON", "{]"),
 ]
 
 

@@ -22,7 +22,7 @@ def test_rcc_apps_loads_unmodified() -> None:
         ("amber", True)
     ]
     text = "\n".join(str(problem) for problem in recipes.problems)
-    for part in ("fluidci.yaml", "stands twice", "concretization", "needs SYSTEM_COMPILER", "names another package"):
+    for part in ("fluidci.yaml", "duplicate key", "concretization", "needs SYSTEM_COMPILER", "names another package"):
         assert part in text
     openfoam = next(recipe for recipe in recipes.recipes if recipe.name == "openfoam")
     assert openfoam.suite is not None

@@ -150,7 +150,7 @@ def test_what_is_odd_is_a_warning_where_it_stands(checkout: Path) -> None:
     problems = loaded(checkout).problems
     assert {problem.severity for problem in problems} == {Severity.WARNING}
     assert said(problems, "fluidci.yaml") == [("cloudbuild.benchmark.yaml", "- '--ci-file=${_PKG_PATH}/fluidci.yaml'")]
-    assert said(problems, "stands twice") == [
+    assert said(problems, "duplicate") == [
         ("cloudbuild.benchmark.yaml", "_IMAGE_FAMILY: 'solver'"),
         ("cloudbuild.benchmark.yaml", '_ZONE: "us-central1-c"'),
     ]
@@ -161,5 +161,5 @@ def test_what_is_odd_is_a_warning_where_it_stands(checkout: Path) -> None:
         ("packer.json", '"script": "{{user `common_path`}}/spack-install.sh",')
     ]
     assert [text for _, text in said(problems, "names another package")] == ['"pkg_path": "solver",'] * 2
-    (absent,) = [problem for problem in problems if "is not there: packer.json's own values count" in problem.message]
+    (absent,) = [problem for problem in problems if "missing: packer.json's own values count" in problem.message]
     assert absent.file.endswith("plain/cloudbuild.yaml")

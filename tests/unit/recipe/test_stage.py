@@ -30,5 +30,5 @@ def test_every_file_that_changed_or_went_is_named(tmp_path: Path):
 def test_a_workspace_that_cannot_be_written_is_not_the_recipes_fault(tmp_path: Path):
     files = [source(tmp_path, "a", "a")]
     (tmp_path / "workspace").touch()
-    with pytest.raises(InfrastructureFailed, match="can't be written"):
+    with pytest.raises(InfrastructureFailed, match="cannot write"):
         stage(files, tmp_path / "workspace")

@@ -254,7 +254,7 @@ def test_an_edit_during_the_up_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="changed during the up"):
         archive(made, {})
     (tmp_path / "install.sh").unlink()
-    with pytest.raises(InputError, match="can't be read any more"):
+    with pytest.raises(InputError, match="can no longer be read"):
         archive(made, {})
 
 
