@@ -70,7 +70,7 @@ CASES: list[Case] = [
     (P, GOOD.replace('"app"', '"\\ud800"'), ERROR, "surrogate", ""),
     (P, GOOD.encode() + b"\xff", ERROR, "UTF-8", "}"),
     (P, b"\xef\xbb\xbf" + GOOD.encode(), WARNING, "byte-order", ""),
-    (P, GOOD.replace('"image_name": "app"', '"image_name": "app",\n"image_name": ""'), WARNING, "duplicate key", "image_name"),
+    (P, GOOD.replace('"image_name": "app"', '"image_name": "app",\n"image_name": ""'), WARNING, "duplicate", "image_name"),
     (P, recipe_tree.edited(colour="red"), ERROR, "unknown key colour", "colour"),
     (P, recipe_tree.edited(builders=[]), ERROR, "no builder", "builders"),
     (P, recipe_tree.edited(provisioners={}), ERROR, "provisioners is", "provisioners"),
