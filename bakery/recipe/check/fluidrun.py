@@ -1,13 +1,19 @@
-"""``fluidrun.yaml``: the jobs that prove an image, as rcc-run reads them, with a few optional extensions.
+"""``fluidrun.yaml``: the jobs that test an image, as rcc-run reads them, with a few optional extensions.
 
-Source of the first five fields: rcc-run's documentation of the CI file. ``metrics``, ``attempts``, ``time_limit`` are
-ours; docs/recipe.md says what they mean. schemas/fluidrun.schema.json has the same rules for editors.
+The rules are in ``schemas/fluidrun.schema.json``. This module reports what differs from the schema, and checks the
+rules that a schema cannot express; these are marked. Source of the first five fields: rcc-run's documentation of the CI
+file. ``metrics``, ``attempts`` and ``time_limit`` are extensions, described in docs/recipe.md.
 """
 
+from __future__ import annotations
+
+import json
 import posixpath
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bakery.recipe.model import Metric, SuiteJob
@@ -15,182 +21,158 @@ from bakery.recipe.parse.document import Document, Where
 from bakery.recipe.parse.findings import one_line, quoted
 from bakery.recipe.templating import in_workspace
 
+SCHEMA = Path(__file__).parents[1] / "schemas" / "fluidrun.schema.json"
 JOB = frozenset(SuiteJob.__dataclass_fields__)
 METRIC = frozenset(Metric.__dataclass_fields__)
-ATTEMPTS = 10
-_TIME = re.compile(r"([0-9]{1,9})([smh]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_LONG = frozenset({"execution_command", "batch_options", "pattern"})  # may go over several lines
-_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _QUOTES = frozenset("'\"\\")
+_LINE = "write a string without line ends and control characters"
+_TEXT = "write a string without control characters"
+_PATH = "write a path inside the results: a path outside, with .. or control characters is not allowed"
+_BOUNDS = "bounds are fractions of the reference: write lower: -0.1 for 10 % below, upper: 0.1 for 10 % above"
+_HINTS = {  # by field; a field that the schema rejects
+    "tests": "write a mapping for each of the jobs",
+    "metrics": "write - name: ... for each",
+    "command_group": _LINE,
+    "execution_command": "write a script inside the workspace, not outside, without control characters",
+    "output_directory": _PATH,
+    "partition": _LINE,
+    "batch_options": _TEXT,
+    "time_limit": "write seconds, or 30m, or 2h; a day at most",
+    "attempts": "write a whole number from 1 to 10",
+    "name": _LINE,
+    "pattern": "write a regular expression with the figure in parentheses: there is no group",
+    "unit": _LINE,
+    "file": _PATH,
+    "reference": "write a number",
+    "lower": _BOUNDS,
+    "upper": _BOUNDS,
+}
 
 
 def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]:
-    """The jobs that are right, in file order; ``exists`` takes a workspace path."""
+    """Return the valid jobs in file order; ``exists`` takes a workspace path."""
+    invalid = _report(suite)
     for key in suite.value:
         if key != "tests":
             suite.warn(f"unknown key {key}", "remove it: jobs are below tests:", key)
-    entries = suite.entries("tests", "jobs")
-    if not entries:
-        suite.error("has no tests", "write a list of jobs below tests:", "tests")
-    made = [_job(_Fields(suite, ("tests", index), entry), exists) for index, entry in entries]
-    taken: set[str] = set()
-    for (index, _), job in zip(entries, made, strict=True):
-        if job is not None and job.output_directory in taken:
+    directories: set[str] = set()
+    valid: list[SuiteJob] = []
+    for index, entry in enumerate(suite.value["tests"] if () not in invalid else ()):
+        where = ("tests", index)
+        if isinstance(entry, dict):
+            _warn_unknown(suite, where, entry)
+        if where in invalid:
+            continue
+        right = _check_command(suite, where, entry, exists)
+        right &= _words(suite, (*where, "batch_options"), entry.get("batch_options") or "") is not None
+        for number, metric in enumerate(entry.get("metrics") or ()):
+            right &= _check_metric(suite, (*where, "metrics", number), metric)
+        if entry["output_directory"] in directories:
             hint = "give each job its own: the results of the earlier job are overwritten"
-            suite.warn(f"duplicate output_directory {job.output_directory}", hint, "tests", index, "output_directory")
-        taken |= {job.output_directory} if job is not None else set()
-    return tuple(job for job in made if job is not None)
+            suite.warn(f"duplicate output_directory {entry['output_directory']}", hint, *where, "output_directory")
+        directories.add(entry["output_directory"])
+        if right:
+            valid.append(_job(entry))
+    return tuple(valid)
 
 
-class _Fields:
-    """Reads the fields of one mapping; a missing or wrong one is an error and makes ``right`` false."""
+@cache
+def _validator() -> Any:
+    import jsonschema  # takes a twentieth of a second, and only a package that is checked needs it
 
-    def __init__(self, document: Document, where: Where, values: dict[str, Any]) -> None:
-        self.document = document
-        self.where = where
-        self.values = values
-        self.right = True
-
-    def wrong(self, key: str, message: str, hint: str) -> None:
-        self.right = False
-        self.document.error(message, hint, *self.where, key)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        found = self.values.get(key, default)
-        if isinstance(found, str) and (found.strip() or default == ""):
-            if found.isprintable() or (key in _LONG and _CONTROL.search(found) is None):
-                return found
-            self.wrong(key, f"{key} is {quoted(found)}", "remove line ends and control characters")
-            return ""
-        message = f"{key} is {quoted(found)}" if key in self.values else f"{key} is missing"
-        self.wrong(key, message, "write a string")
-        return ""
-
-    def number(self, key: str) -> float | None:
-        found = self.values.get(key)
-        if found is None or (isinstance(found, (int, float)) and not isinstance(found, bool)):
-            return found
-        self.wrong(key, f"{key} is {quoted(found)}", "write a number")
-        return None
-
-    def known(self, names: frozenset[str]) -> None:
-        for key in self.values:
-            if key not in names:
-                self.document.warn(f"unknown key {key}", f"use one of: {', '.join(sorted(names))}", *self.where, key)
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
-def _job(fields: _Fields, exists: Callable[[str], bool]) -> SuiteJob | None:
-    fields.known(JOB)
-    partition = fields.text("partition") if fields.values.get("partition") is not None else None
-    metrics = fields.values.get("metrics") or []
-    if not isinstance(metrics, list) or not all(isinstance(entry, dict) for entry in metrics):
-        fields.wrong("metrics", "metrics is not a list of mappings", "write - name: ... for each")
-        metrics = []
-    made = SuiteJob(
-        command_group=fields.text("command_group"),
-        execution_command=_command(fields, exists),
-        output_directory=_directory(fields),
-        partition=partition,
-        batch_options=_batch_options(fields),
-        time_limit=_time_limit(fields),
-        attempts=_attempts(fields),
-        metrics=tuple(
-            _metric(_Fields(fields.document, (*fields.where, "metrics", index), entry))
-            for index, entry in enumerate(metrics)
-        ),
-    )
-    return made if fields.right else None
+def _report(suite: Document) -> set[Where]:
+    """Report all that the schema rejects. Return the places of these jobs, and () if there are no jobs at all."""
+    invalid: set[Where] = set()
+    for fault in _validator().iter_errors(suite.value):
+        where = tuple(fault.absolute_path)
+        invalid.add(where[:2] if len(where) > 1 else ())
+        if len(where) < 2:
+            suite.error("has no tests", "write a list of jobs below tests:", "tests")
+        elif fault.validator == "required":
+            for key in fault.validator_value:
+                if key not in fault.instance:
+                    suite.error(f"{key} is missing", _HINTS[key], *where)
+        else:
+            key = next(part for part in reversed(where) if isinstance(part, str))
+            suite.error(f"{key} is {quoted(fault.instance)}", _HINTS[key], *where)
+    return invalid
 
 
-def _command(fields: _Fields, exists: Callable[[str], bool]) -> str:
-    command = fields.text("execution_command")
-    words = _words(fields, "execution_command", command)
+def _warn_unknown(suite: Document, where: Where, entry: Mapping[str, Any]) -> None:
+    metrics = entry.get("metrics")
+    metrics = [metric for metric in metrics if isinstance(metric, dict)] if isinstance(metrics, list) else []
+    for index, values in enumerate((entry, *metrics)):
+        known, place = (METRIC, (*where, "metrics", index - 1)) if index else (JOB, where)
+        for key in values:
+            if key not in known:
+                suite.warn(f"unknown key {key}", f"use one of: {', '.join(sorted(known))}", *place, key)
+
+
+def _check_command(suite: Document, where: Where, entry: Mapping[str, Any], exists: Callable[[str], bool]) -> bool:
+    """Not in the schema: the script exists, also when it is written with quotes, which must be closed."""
+    where = (*where, "execution_command")
+    words = _words(suite, where, entry["execution_command"])
     path = in_workspace(words[0]) if words else ""
     if path.startswith(("/", "~")) or ".." in path.split("/"):
         hint = "begin at the workspace: the package's path and the script"
-        fields.wrong("execution_command", f"script {quoted(path)} is outside the workspace", hint)
-    elif "/" in path and "$" not in path and not exists(posixpath.normpath(path)):
+        suite.error(f"script {quoted(path)} is outside the workspace", hint, *where)
+        return False
+    if "/" in path and "$" not in path and not exists(posixpath.normpath(path)):
         hint = "add it, or fix the path; paths start at the workspace, see docs/recipe.md"
-        fields.wrong("execution_command", f"script {quoted(path)} does not exist", hint)
-    return command
+        suite.error(f"script {quoted(path)} does not exist", hint, *where)
+        return False
+    return words is not None
 
 
-def _directory(fields: _Fields) -> str:
-    directory = fields.text("output_directory")
-    if directory.startswith(("/", "~")) or ".." in directory.split("/") or posixpath.normpath(directory or "x") == ".":
-        hint = "write a path inside the results"
-        fields.wrong("output_directory", f"output_directory {quoted(directory)} is outside the results", hint)
-    return directory
-
-
-def _batch_options(fields: _Fields) -> str:
-    options = fields.text("batch_options", "") if fields.values.get("batch_options") is not None else ""
-    _words(fields, "batch_options", options)
-    return options
-
-
-def _words(fields: _Fields, key: str, text: str) -> list[str]:
-    """A command's words as a shell splits them."""
+def _words(suite: Document, where: Where, text: str) -> list[str] | None:
+    """Return a command's words as a shell splits them. Not in the schema: None with an error for an unclosed quote."""
     if not _QUOTES.intersection(text):
         return text.split()
     try:
         return shlex.split(text)
     except ValueError as error:
-        fields.wrong(key, f"{key}: {one_line(error)}", "close the quotes")
-        return []
+        suite.error(f"{where[-1]}: {one_line(error)}", "close the quotes", *where)
+        return None
 
 
-def _time_limit(fields: _Fields) -> int | None:
-    given = fields.values.get("time_limit")
-    match = _TIME.fullmatch(str(given)) if isinstance(given, (str, int)) and not isinstance(given, bool) else None
-    if given is None or (match and 0 < int(match[1]) * _SECONDS[match[2]] <= 86_400):
-        return int(match[1]) * _SECONDS[match[2]] if match else None
-    fields.wrong("time_limit", f"time_limit is {quoted(given)}", "write seconds, or 30m, or 2h; a day at most")
-    return None
-
-
-def _attempts(fields: _Fields) -> int:
-    given = fields.values.get("attempts", 1)
-    if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= ATTEMPTS:
-        return given
-    fields.wrong("attempts", f"attempts is {quoted(given)}", f"write a whole number from 1 to {ATTEMPTS}")
-    return 1
-
-
-def _metric(fields: _Fields) -> Metric:
-    fields.known(METRIC)
-    made = Metric(
-        name=fields.text("name"),
-        pattern=fields.text("pattern"),
-        unit=fields.text("unit", ""),
-        file=fields.text("file", "stdout"),
-        reference=fields.number("reference"),
-        lower=fields.number("lower"),
-        upper=fields.number("upper"),
-    )
-    _pattern(fields, made.pattern)
-    _bounds(fields, made)
-    if made.file.startswith(("/", "~")) or ".." in made.file.split("/"):
-        fields.wrong("file", f"file {quoted(made.file)} is outside the results", "name a file of the output_directory")
-    return made
-
-
-def _pattern(fields: _Fields, pattern: str) -> None:
+def _check_metric(suite: Document, where: Where, metric: Mapping[str, Any]) -> bool:
+    """Not in the schema: the pattern is a regular expression with a group, and bounds have a reference."""
+    if metric.get("reference") is None and (metric.get("lower") is not None or metric.get("upper") is not None):
+        suite.warn("has bounds and no reference", "give a reference", *where)
     try:
-        groups = re.compile(pattern).groups
+        groups = re.compile(metric["pattern"]).groups
     except (re.error, OverflowError, RecursionError) as error:
-        fields.wrong("pattern", f"invalid regular expression: {one_line(error)}", "fix the pattern")
-        return
-    if pattern and not groups:
-        fields.wrong("pattern", "pattern has no group", "put the figure in parentheses")
+        suite.error(f"invalid regular expression: {one_line(error)}", "fix the pattern", *where, "pattern")
+        return False
+    if not groups:
+        suite.error("pattern has no group", "put the figure in parentheses", *where, "pattern")
+    return groups > 0
 
 
-def _bounds(fields: _Fields, metric: Metric) -> None:
-    hint = "bounds are fractions of the reference: lower: -0.1 is 10 % below, upper: 0.1 is 10 % above"
-    if metric.lower is not None and not -1 <= metric.lower <= 0:
-        fields.wrong("lower", f"lower is {metric.lower}", hint)
-    if metric.upper is not None and metric.upper < 0:
-        fields.wrong("upper", f"upper is {metric.upper}", hint)
-    if metric.reference is None and (metric.lower is not None or metric.upper is not None):
-        fields.document.warn("has bounds and no reference", "give a reference", *fields.where)
+def _job(entry: Mapping[str, Any]) -> SuiteJob:
+    return SuiteJob(
+        command_group=entry["command_group"],
+        execution_command=entry["execution_command"],
+        output_directory=entry["output_directory"],
+        partition=entry.get("partition"),
+        batch_options=entry.get("batch_options") or "",
+        time_limit=_seconds(entry.get("time_limit")),
+        attempts=int(entry.get("attempts", 1)),
+        metrics=tuple(
+            Metric(**{"unit": "", **{key: value for key, value in metric.items() if key in METRIC}})
+            for metric in entry.get("metrics") or ()
+        ),
+    )
+
+
+def _seconds(limit: str | float | None) -> int | None:
+    """Return a valid time limit in seconds."""
+    if limit is None:
+        return None
+    if not isinstance(limit, str):
+        return int(limit)
+    return int(limit.rstrip("smh")) * _SECONDS.get(limit[-1], 1)
