@@ -51,7 +51,7 @@ def shown_version(program: Path) -> str:
     if not options or not os.access(program, os.X_OK):
         return str(program)
     try:
-        tail = process.run([str(program), *options], timeout=10).text
+        tail = "\n".join(process.run([str(program), *options], timeout=10))
     except BakeryError:
         return str(program)
     match = re.search(r"\d+(\.\d+)+", tail)

@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 from google.api_core import exceptions, retry
 from google.api_core.client_options import ClientOptions
@@ -62,46 +63,17 @@ class Google:
         return credentials
 
     @cached_property
-    def builds(self) -> cloudbuild_v1.CloudBuildClient:
-        """Cloud Build."""
-        return cloudbuild_v1.CloudBuildClient(
-            transport="rest", credentials=self.credentials, client_options=self._options
-        )
+    def _access(self) -> dict[str, Any]:
+        return {"credentials": self.credentials, "client_options": self._options}
 
-    @cached_property
-    def images(self) -> compute_v1.ImagesClient:
-        """Compute Engine's images."""
-        return compute_v1.ImagesClient(credentials=self.credentials, client_options=self._options)
-
-    @cached_property
-    def disks(self) -> compute_v1.DisksClient:
-        """Compute Engine's disks."""
-        return compute_v1.DisksClient(credentials=self.credentials, client_options=self._options)
-
-    @cached_property
-    def instances(self) -> compute_v1.InstancesClient:
-        """Compute Engine's instances."""
-        return compute_v1.InstancesClient(credentials=self.credentials, client_options=self._options)
-
-    @cached_property
-    def machine_types(self) -> compute_v1.MachineTypesClient:
-        """The machine types of a zone."""
-        return compute_v1.MachineTypesClient(credentials=self.credentials, client_options=self._options)
-
-    @cached_property
-    def storage(self) -> StorageClient:
-        """Cloud Storage."""
-        return StorageClient(self.project, self.credentials, client_options=self._options)
-
-    @cached_property
-    def bigquery(self) -> bigquery.Client:
-        """BigQuery."""
-        return bigquery.Client(self.project, self.credentials, client_options=self._options)
-
-    @cached_property
-    def publisher(self) -> PublisherClient:
-        """Pub/Sub's publisher: one call for each message, since the bakery sends few events."""
-        return PublisherClient(transport="rest", credentials=self.credentials, client_options=self._options)
+    builds = cached_property(lambda self: cloudbuild_v1.CloudBuildClient(transport="rest", **self._access))
+    images = cached_property(lambda self: compute_v1.ImagesClient(**self._access))
+    disks = cached_property(lambda self: compute_v1.DisksClient(**self._access))
+    instances = cached_property(lambda self: compute_v1.InstancesClient(**self._access))
+    machine_types = cached_property(lambda self: compute_v1.MachineTypesClient(**self._access))
+    storage = cached_property(lambda self: StorageClient(self.project, **self._access))
+    bigquery = cached_property(lambda self: bigquery.Client(self.project, **self._access))
+    publisher = cached_property(lambda self: PublisherClient(transport="rest", **self._access))
 
 
 def fetched(blob: Blob, what: str) -> bytes | None:

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from shutil import which
@@ -24,18 +23,6 @@ from bakery.progress.activity import Activity
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
 PUMP_SECONDS = 10.0  # to read the rest of the pipe, which a daemon may hold open after its guard was killed
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The last lines (at most 40) of a command that succeeded."""
-
-    tail: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The last lines as one text."""
-        return "\n".join(self.tail)
 
 
 def find_tool(name: str, hint: str = "") -> Path:
@@ -173,13 +160,13 @@ def run(
     on_line: Callable[[str], None] | None = None,
     activity: Activity | None = None,
     timeout: float | None = None,
-) -> Finished:
-    """Run a command to its end. Raises CommandFailed, Interrupted or TimedOut."""
+) -> tuple[str, ...]:
+    """Run a command to its end, and return its last 40 lines. Raises CommandFailed, Interrupted or TimedOut."""
     running = start(command, cwd=cwd, env=env, log=log, on_line=on_line)
     code = running.wait(activity, timeout)
     if code != 0:
         raise running.failure(code)
-    return Finished(tuple(running.lines))
+    return tuple(running.lines)
 
 
 def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 60) -> str:

@@ -44,7 +44,7 @@ def check_engine(root: Path) -> Check:
 def shown_version_of_engine(program: Path) -> str:
     """Return what ``pulumi version`` prints, or "unknown"."""
     try:
-        return process.run([str(program), "version"], env={"PULUMI_SKIP_UPDATE_CHECK": "true"}, timeout=20).text
+        return "\n".join(process.run([str(program), "version"], env={"PULUMI_SKIP_UPDATE_CHECK": "true"}, timeout=20))
     except BakeryError:
         return "unknown"
 

@@ -60,8 +60,8 @@ def wait_for_port(host: str, port: int, seconds: float) -> None:
 
 
 def write_atomic(file: Path, content: bytes) -> None:
-    """Replace a file with a rename, so that no reader sees a part of it."""
-    part = file.with_name(f"{file.name}.part")
+    """Replace a file with a rename, so that no reader sees a part of it; safe among threads and processes."""
+    part = file.with_name(f".{os.urandom(8).hex()}.part")
     part.write_bytes(content)
     part.replace(file)
 

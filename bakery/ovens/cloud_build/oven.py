@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import io
 import json
-import tarfile
 import threading
 import time
 import uuid
@@ -27,6 +25,7 @@ from bakery.errors import (
     StateChanged,
     Uncertain,
 )
+from bakery.host import tar
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, no_bucket
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
@@ -270,20 +269,8 @@ def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
 
     Raises InputError if a file has changed since the plan read it.
     """
-    packed = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for file, content in checked(sorted(order.files)):
-            if file.path != order.template_path:
-                _add(tar, file.path, file.mode, content)
-        _add(tar, order.template_path, 0o644, json.dumps(template, indent=2).encode())
-    return packed.getvalue()
-
-
-def _add(tar: tarfile.TarFile, path: str, mode: int, content: bytes) -> None:
-    entry = tarfile.TarInfo(path)
-    entry.mode = mode
-    entry.size = len(content)
-    tar.addfile(entry, io.BytesIO(content))
+    files = [(file.path, content, file.mode) for file, content in checked(sorted(order.files))]
+    files = [entry for entry in files if entry[0] != order.template_path]
+    return gzip.compress(
+        tar.pack([*files, (order.template_path, json.dumps(template, indent=2).encode(), 0o644)]), mtime=0
+    )

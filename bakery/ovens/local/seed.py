@@ -1,11 +1,8 @@
 """The seed disk of a bake: a tar archive with a temporary key, a host key, and a bake's first and last script."""
 
-import io
-import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from bakery.host import process
+from bakery.host import process, tar
 
 FILES = Path(__file__).with_name("files")
 
@@ -22,17 +19,6 @@ def script(name: str, user: str) -> bytes:
     return (FILES / name).read_text(encoding="utf-8").replace("@USER@", user).encode()
 
 
-def archive(entries: Mapping[str, tuple[bytes, int]]) -> bytes:
-    """Return a ustar archive of files (path to content and mode) that belong to root, padded to whole sectors."""
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for path, (content, mode) in entries.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), mode
-            tar.addfile(entry, io.BytesIO(content))
-    return sink.getvalue()
-
-
 def make(work: Path, user: str) -> None:
     """Write ``seed.tar`` and the key pair ``key`` into the bake's folder.
 
@@ -41,11 +27,11 @@ def make(work: Path, user: str) -> None:
     public = make_key(work / "key", "bakery")
     host = work / "host_key"
     host_public = make_key(host, "bakery")
-    entries = {
-        "run/bakery/apply": (script("apply.sh", user), 0o755),
-        "run/bakery/finish": (script("finish.sh", user), 0o755),
-        "run/bakery/key.pub": (public.encode(), 0o644),
-        "etc/ssh/ssh_host_ed25519_key": (host.read_bytes(), 0o600),
-        "etc/ssh/ssh_host_ed25519_key.pub": (host_public.encode(), 0o644),
-    }
-    (work / "seed.tar").write_bytes(archive(entries))
+    files = (
+        ("run/bakery/apply", script("apply.sh", user), 0o755),
+        ("run/bakery/finish", script("finish.sh", user), 0o755),
+        ("run/bakery/key.pub", public.encode(), 0o644),
+        ("etc/ssh/ssh_host_ed25519_key", host.read_bytes(), 0o600),
+        ("etc/ssh/ssh_host_ed25519_key.pub", host_public.encode(), 0o644),
+    )
+    (work / "seed.tar").write_bytes(tar.pack(files))
