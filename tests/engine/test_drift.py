@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.conftest import Start
 from tests.engine.test_interruption import recover
 from tests.support import workshop as shop
 from tests.support.workshop import Workshop
 
 
 @pytest.fixture
-def done(workshop: Workshop) -> Workshop:
+def done(start: Start) -> Workshop:
     """One promoted image."""
-    workshop.recipe("hpcc")
-    workshop.must_up()
-    return workshop
+
+    def prepare(workshop: Workshop) -> None:
+        workshop.recipe("hpcc")
+        workshop.must_up()
+
+    return start("one", prepare)
 
 
 def image_file(workshop: Workshop, name: str) -> Path:

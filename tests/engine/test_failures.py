@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine.conftest import Start
 from tests.support.workshop import Workshop
 
 
 @pytest.fixture
-def tree(workshop: Workshop) -> Workshop:
+def tree(start: Start) -> Workshop:
     """A parent with a child, and a package that stands alone; all promoted."""
-    workshop.recipe("rcc-debian")
-    workshop.recipe("hpcc", parent="rcc-debian")
-    workshop.recipe("alone")
-    workshop.must_up()
-    return workshop
+
+    def prepare(workshop: Workshop) -> None:
+        workshop.recipe("rcc-debian")
+        workshop.recipe("hpcc", parent="rcc-debian")
+        workshop.recipe("alone")
+        workshop.must_up()
+
+    return start("tree", prepare)
 
 
 def edit(workshop: Workshop, *names: str) -> None:

@@ -6,24 +6,33 @@ import json
 
 import pytest
 
+from tests.engine.conftest import Start
 from tests.support.workshop import Workshop, suite
 
 ALL = {f"{kind} {name}" for kind in ("BakedImage", "FluidRunTest", "PromotedImage") for name in ("rcc-debian", "hpcc")}
 
 
+def add_pair(workshop: Workshop) -> None:
+    workshop.recipe("rcc-debian")
+    workshop.recipe("hpcc", parent="rcc-debian")
+
+
 @pytest.fixture
 def pair(workshop: Workshop) -> Workshop:
     """The two packages of the dev stack in small: hpcc is baked from rcc-debian."""
-    workshop.recipe("rcc-debian")
-    workshop.recipe("hpcc", parent="rcc-debian")
+    add_pair(workshop)
     return workshop
 
 
 @pytest.fixture
-def done(pair: Workshop) -> Workshop:
+def done(start: Start) -> Workshop:
     """Both images promoted."""
-    pair.must_up()
-    return pair
+
+    def prepare(workshop: Workshop) -> None:
+        add_pair(workshop)
+        workshop.must_up()
+
+    return start("pair", prepare)
 
 
 def test_preview_of_an_empty_stack_creates_all_and_writes_nothing(pair: Workshop) -> None:

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import googleapiclient
 
+PARAMETER = re.compile(r"\{(\+?)([^}]+)\}")
 DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 # What follows the hyphen is another version of a service's API. Terraform's provider, and so pulumi-gcp, asks the beta
 # API of Compute Engine.
@@ -54,14 +55,14 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Method:
-    """One published method; ``path`` and ``upload`` match a whole request path below the host."""
+    """One published method; its templates are of whole request paths below the host."""
 
     service: str
     id: str
     verb: str
-    path: re.Pattern[str]
-    names: tuple[str, ...]
-    upload: re.Pattern[str] | None
+    template: str
+    flat_template: str
+    upload_template: str
     request: str
     response: str
     query: frozenset[str]
@@ -71,6 +72,30 @@ class Method:
     def product(self) -> str:
         """The service, whatever the version of its API."""
         return self.service.partition("-")[0]
+
+    @cached_property
+    def path(self) -> re.Pattern[str]:
+        """Return what the method's paths match, with a group for each of :attr:`names`."""
+        # A reserved expansion ({+name}) would match anything, so the flat path decides and the other one names.
+        flat_only = _pattern(self.flat_template).replace("(", "(?:")
+        return re.compile(f"(?={flat_only}$){_pattern(self.template)}")
+
+    @cached_property
+    def upload(self) -> re.Pattern[str] | None:
+        """Return what the paths of an upload match, if the method takes one."""
+        return re.compile(_pattern(self.upload_template)) if self.upload_template else None
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the path's parameters."""
+        return [name for _, name in PARAMETER.findall(self.template)]
+
+    def patterns(self, path: str) -> Iterator[re.Pattern[str]]:
+        """Yield the patterns that a path may match: there are thousands, and the others need not be compiled."""
+        if path.startswith(f"/{self.flat_template.partition('{')[0]}"):
+            yield self.path
+        if self.upload and path.startswith(f"/{self.upload_template.partition('{')[0]}"):
+            yield self.upload
 
     def parameter(self, name: str) -> str:
         """A query parameter's published name; Google also takes ``repository_id`` for ``repositoryId``."""
@@ -96,16 +121,13 @@ class Call:
         return f"{self.method.product}{path}"
 
 
-def _pattern(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    names: list[str] = []
-
-    def group(match: re.Match[str]) -> str:
-        names.append(match[2])
-        return "(.+)" if match[1] else "([^/:]+)"
-
-    parts = re.split(r"(\{\+?[^}]+\})", template)
-    text = "".join(re.sub(r"\{(\+?)([^}]+)\}", group, p) if p.startswith("{") else re.escape(p) for p in parts)
-    return re.compile(f"/{text}"), tuple(names)
+def _pattern(template: str) -> str:
+    """Return the regular expression of a path template."""
+    text, end = "/", 0
+    for parameter in PARAMETER.finditer(template):
+        text += re.escape(template[end : parameter.start()]) + ("(.+)" if parameter[1] else "([^/:]+)")
+        end = parameter.end()
+    return text + re.escape(template[end:])
 
 
 def _methods(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -127,19 +149,14 @@ class Api:
 
     def _method(self, document: Mapping[str, Any], raw: Mapping[str, Any]) -> Method:
         flat = document["servicePath"] + raw.get("flatPath", raw["path"])
-        path, names = _pattern(document["servicePath"] + raw["path"])
-        upload = raw.get("mediaUpload", {}).get("protocols", {}).get("simple", {}).get("path")
-        flat_pattern, _ = _pattern(flat)
-        # A reserved expansion ({+name}) would match anything, so the flat path decides and the other one names.
-        flat_only = flat_pattern.pattern.replace("(", "(?:")
-        both = re.compile(f"(?={flat_only}$){path.pattern}")
+        upload = raw.get("mediaUpload", {}).get("protocols", {}).get("simple", {}).get("path", "")
         return Method(
             service=self.service,
             id=raw["id"],
             verb=raw["httpMethod"],
-            path=both,
-            names=names,
-            upload=_pattern(upload.removeprefix("/"))[0] if upload else None,
+            template=document["servicePath"] + raw["path"],
+            flat_template=flat,
+            upload_template=upload.removeprefix("/"),
             request=raw.get("request", {}).get("$ref", ""),
             response=raw.get("response", {}).get("$ref", ""),
             query=frozenset(raw.get("parameters", {})) | ALSO_IN_QUERY.get(raw["id"], frozenset()),
@@ -212,9 +229,8 @@ def _by_verb(service: str, verb: str) -> tuple[Method, ...]:
 
 def _match(service: str, verb: str, path: str) -> Call | None:
     for method in _by_verb(service, verb):
-        for pattern in (method.path, method.upload):
-            match = pattern.fullmatch(path) if pattern else None
-            if match:
+        for pattern in method.patterns(path):
+            if match := pattern.fullmatch(path):
                 params = dict(zip(method.names, match.groups(), strict=True))
                 return Call(method, params, path, is_upload=pattern is method.upload)
     return None

@@ -45,7 +45,6 @@ def declared(folder: Path, home: Path, engine: str) -> Iterator[Stack]:
     made = shop.make(folder / "checkout", home, engine)
     made.stack = "gcp"
     made.env["PATH"] = os.pathsep.join([str(plugin_folder(folder)), made.env["PATH"]])
-    made.env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     lock_base(made.folder / "bakery.lock")
     with serve() as server:
         google = {"project": "p", "region": "us-central1", "repository": "owner/name", "endpoint": server.url}

@@ -1,39 +1,79 @@
-"""One copy of the checkout, whose first ``make up`` bakes the images of all tests that boot machines here."""
+"""One copy of the checkout, whose first ``make up`` bakes the images of all tests that boot machines here.
+
+The workers of pytest-xdist share the copy and its images: the first worker that needs them makes them.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from bakery.host import locks
 from tests.machines import make_checkout as checkouts
 from tests.machines.make_checkout import Checkout, Done
 
+LONGEST = Path(__file__).with_name("test_make_up.py")
+IMAGE = "rcc-debian.qcow2"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest file first, and put the tests that wait for its image last."""
+    items.sort(key=lambda item: "rcc_debian" in getattr(item, "fixturenames", ()) or -(item.path == LONGEST))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
 
 @pytest.fixture(scope="package")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    made = checkouts.copy(tmp_path_factory.mktemp("user") / "image-bakery")
-    yield made
-    assert made.processes() == []
-
-
-@pytest.fixture(scope="package")
-def first(checkout: Checkout) -> Done:
-    """The first ``make up``, from nothing."""
-    done = checkout.make("up")
+def first(shared: Path) -> Done:
+    """Return the first ``make up`` in a new copy of the checkout."""
+    kept = shared / "first.json"
+    with locks.hold(shared / "first.lock", "making the first images"):
+        if not kept.exists():
+            kept.write_text(json.dumps(asdict(_first(shared))))
+    done = Done(**json.loads(kept.read_text()))
     print(done.text)
     assert done.code == 0
     return done
 
 
+def _copy(shared: Path) -> Checkout:
+    return Checkout(shared / "user" / "image-bakery")
+
+
+def _first(shared: Path) -> Done:
+    """Make the copy and its images, and link the image that other tests boot to a place where no command finds it."""
+    made = checkouts.copy(_copy(shared).folder)
+    done = made.make("up")
+    if done.code == 0:
+        outputs = made.json("pulumi stack output --json --stack dev")
+        os.link(outputs["images"]["rcc-debian"]["link"], shared / IMAGE)
+    return done
+
+
+@pytest.fixture(scope="package")
+def checkout(shared: Path, first: Done) -> Iterator[Checkout]:
+    """Return the copy, for the tests that work in it."""
+    made = _copy(shared)
+    yield made
+    assert made.processes() == []
+
+
 @pytest.fixture(scope="package")
 def rcc_debian(request: pytest.FixtureRequest) -> Path:
-    """The image rcc-debian, a qcow2 file; RCC_DEBIAN_IMAGE names one that is there, which saves the bake."""
+    """Return the image rcc-debian, a qcow2 file; RCC_DEBIAN_IMAGE names an existing one, which saves the bake."""
     given = os.environ.get("RCC_DEBIAN_IMAGE")
     if given:
         return Path(given)
     request.getfixturevalue("first")
-    made: Checkout = request.getfixturevalue("checkout")
-    return Path(made.json("pulumi stack output --json --stack dev")["images"]["rcc-debian"]["link"])
+    shared: Path = request.getfixturevalue("shared")
+    return shared / IMAGE

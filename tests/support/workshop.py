@@ -215,17 +215,23 @@ def make(folder: Path, home: Path, engine_path: str) -> Workshop:
     (folder / "common").mkdir()
     shutil.copy(ROOT / "bakery.lock", folder)
     (folder / "backend").mkdir()
-    env = {
+    return Workshop(folder, environment(folder, home, engine_path))
+
+
+def environment(folder: Path, home: Path, engine_path: str) -> dict[str, str]:
+    """Return what the engine of the checkout in ``folder`` runs with."""
+    return {
         **os.environ,
         "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), engine_path, os.environ["PATH"]]),
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE": "",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # As in tools/env.sh. Without it the engine also starts pip before each command, to list plugins.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_PARALLEL": "64",
         "PULUMI_CONTINUE_ON_ERROR": "true",
     }
-    return Workshop(folder, env)
 
 
 def init(workshop: Workshop) -> Workshop:

@@ -3,10 +3,13 @@ bakery. Only a 404 means that something does not exist."""
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,8 +72,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RETRY, "_maximum", 0.05)
 
 
-def fill(server: FakeServer, google: Google) -> ComputeEngineLibrary:
-    """A new project with three images, one of them promoted, and what else the library needs."""
+def library_of(server: FakeServer, google: Google) -> ComputeEngineLibrary:
+    values = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    return ComputeEngineLibrary(parse({"oven": "cloud-build", "google": values}, "gcp", Path()), google)
+
+
+@cache
+def state(server: FakeServer, google: Google) -> dict[str, Any]:
+    """Return the state of a project with three images, one of them promoted, and what else the library needs."""
     server.cloud = Cloud()
     items = server.cloud.items
     items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
@@ -80,13 +89,20 @@ def fill(server: FakeServer, google: Google) -> ComputeEngineLibrary:
     for number in range(3):
         image = {"name": f"hpcc-{number}", "labels": {**labels, "bakery-digest": f"d{number}"}}
         compute.add_image(server.cloud, IMAGES, image)
-    values = {"project": "p", "region": "us-central1", "endpoint": server.url}
-    library = ComputeEngineLibrary(parse({"oven": "cloud-build", "google": values}, "gcp", Path()), google)
+    library = library_of(server, google)
     library.promote("hpcc-0", "hpcc")
     library.deprecate("hpcc-2")
     for number in (0, 2):
         library.keep_manifest(f"hpcc-{number}", {"install.sh": "x"})
-    return library
+    return {name: vars(server.cloud)[name] for name in ("items", "policies", "media", "rows", "messages", "numbers")}
+
+
+def fill(server: FakeServer, google: Google) -> ComputeEngineLibrary:
+    """Return the library of a new project in that state."""
+    kept = copy.deepcopy(state(server, google))
+    server.cloud = Cloud()
+    vars(server.cloud).update(kept)
+    return library_of(server, google)
 
 
 Outcome = tuple[str, Fault, Exception | None]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -100,10 +101,15 @@ def test_a_comment_has_changes_first_and_the_rest_folded() -> None:
 
 @pytest.mark.parametrize(
     "decisions",
-    [kept(20_000), baked(5_000, "packages/app/" + "x" * 300 + " changed"), (*baked(200, "y" * 150), *kept(3_000))],
+    [
+        lambda: kept(20_000),
+        lambda: baked(5_000, "packages/app/" + "x" * 300 + " changed"),
+        lambda: (*baked(200, "y" * 150), *kept(3_000)),
+    ],
+    ids=["decisions0", "decisions1", "decisions2"],
 )
-def test_a_comment_is_never_too_long_and_says_that_it_is_cut(decisions: tuple[Decision, ...]) -> None:
-    text = comment(decisions)
+def test_a_comment_is_never_too_long_and_says_that_it_is_cut(decisions: Callable[[], tuple[Decision, ...]]) -> None:
+    text = comment(decisions())
     assert 60_000 < len(text) <= plan_markdown.LIMIT
     assert "Cut here" in text
     assert text.count("<details>") == text.count("</details>")
