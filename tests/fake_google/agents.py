@@ -1,4 +1,4 @@
-"""Agents of test machines without machines: as soon as a run's seed is uploaded, its results lie in the bucket."""
+"""Agents of test machines without machines: as soon as a run's seed is uploaded, its results are in the bucket."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A program named gcloud whose machines are folders: ``compute ssh`` runs the command in one, ``compute scp`` copies.
 
-``FAKE_GCLOUD`` is the folder of the machines' homes; what was asked for stands in ``<folder>/calls``. While
+``FAKE_GCLOUD`` is the folder of the machines' homes; the calls are in ``<folder>/calls``. While
 ``<folder>/down`` is there, no machine answers (ssh's exit code 255). As with a real machine, what a command leaves
 running does not run below the caller: a server in the test's process starts it.
 """

@@ -1,4 +1,4 @@
-"""Programs named sbatch, scontrol and scancel that keep their state in files, for whoever submits jobs.
+"""Programs named sbatch, scontrol and scancel that keep their state in files, for tests that submit jobs.
 
 ``FAKE_SLURM`` names the file of jobs. A job whose script is there runs at once; ``FAKE_CODE_<n>`` and
 ``FAKE_STATE_<n>`` say how job n ends otherwise.
@@ -41,7 +41,7 @@ SCANCEL = "import os, sys; os.environ; open(os.environ['FAKE_SLURM'] + '.cancell
 def install(home: Path) -> Path:
     """Put the programs into ``<home>/bin``, where a login shell of that home finds them; returns the folder.
 
-    A login shell reads /etc/profile, which sets PATH anew, and then the home's own profile.
+    A login shell reads /etc/profile, which sets PATH again, and then the home's own profile.
     """
     place = home / "bin"
     place.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The mail of a Compute Engine machine: whoever reads that the run ended finds its results."""
+"""What a Compute Engine machine uploads: the results are there before the status reports the end of the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machines of a Fluid-Run are told: who they are, and how long everything may take."""
+"""The specification of a run: its machines, its jobs, and how long everything may take."""
 
 from __future__ import annotations
 
