@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from tests.support import source_tree
+from tests.support.every import every
 from tests.support.source_tree import within
 
 DEFINES = "bakery.settings"
@@ -32,7 +33,7 @@ def test_one_place_asks_which_back_end_it_is() -> None:
     (chooses,) = [
         node for node in ast.walk(source_tree.parsed(source_tree.modules()[CHOOSES])) if isinstance(node, ast.Match)
     ]
-    assert all(chooses.lineno <= line <= (chooses.end_lineno or 0) for line in found[CHOOSES])
+    assert every(chooses.lineno <= line <= (chooses.end_lineno or 0) for line in found[CHOOSES])
     assert "assert_never" in ast.unparse(chooses.cases[-1])
 
 
