@@ -10,8 +10,7 @@ from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsu
 
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
-from bakery.settings import GoogleSettings
-from bakery.settings.google import Bucket, Duty, account_id
+from bakery.settings import Bucket, Duty, GoogleSettings, account_id
 
 DESCRIPTIONS: Mapping[Duty, str] = {
     Duty.BUILDER: "builds the builder image, when a user starts that build",

@@ -16,8 +16,7 @@ from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
 from bakery.infrastructure.component import Component
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.trigger_paths import previewed, watched
-from bakery.settings import GoogleSettings, Settings
-from bakery.settings.google import LONGEST_BUILD, Duty
+from bakery.settings import LONGEST_BUILD, Duty, GoogleSettings, Settings
 
 BUILDER_TAG = "0.1.0"
 MARGIN_SECONDS = 3600  # of a trigger's build, in addition to the bakes that it waits for

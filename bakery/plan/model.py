@@ -12,8 +12,6 @@ from bakery.recipe.model import Json, SourceFile, Suite
 class SuitePlan:
     """What proves an image. ``inputs`` names all that the ``digest`` holds: file or setting to a short digest."""
 
-    __test__ = False  # not a pytest class
-
     digest: str
     suite: Suite
     files: tuple[SourceFile, ...]

@@ -46,8 +46,6 @@ class Metric:
 class SuiteJob:
     """One entry of ``tests:`` in ``fluidrun.yaml``; the first five fields are rcc-run's, the rest extensions."""
 
-    __test__ = False  # not a pytest class
-
     command_group: str
     execution_command: str
     output_directory: str

@@ -1,6 +1,6 @@
 """A stack's configuration, parsed once into frozen values."""
 
-from bakery.settings.google import GoogleSettings
+from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings, account_id
 from bakery.settings.model import (
     GROUPS,
     KEYS,
@@ -18,14 +18,20 @@ from bakery.settings.oven import OvenKind, Place
 __all__ = [
     "GROUPS",
     "KEYS",
+    "LONGEST_BUILD",
     "PROJECT",
+    "SSH_TAG",
+    "TEST_TAG",
     "Accelerator",
+    "Bucket",
+    "Duty",
     "GoogleSettings",
     "LocalSettings",
     "OvenKind",
     "Place",
     "Settings",
     "SpackSettings",
+    "account_id",
     "from_file",
     "from_pulumi",
     "parse",

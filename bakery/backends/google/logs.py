@@ -10,8 +10,7 @@ from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.lookup import pick
 from bakery.ovens.cloud_build.watch import log_of
-from bakery.settings import Settings
-from bakery.settings.google import Bucket
+from bakery.settings import Bucket, Settings
 
 
 def find(settings: Settings, wanted: str) -> ImageLogs:

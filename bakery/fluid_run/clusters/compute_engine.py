@@ -51,8 +51,7 @@ from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape
-from bakery.settings import Settings
-from bakery.settings.google import Bucket
+from bakery.settings import Bucket, Settings
 
 OPERATION_SECONDS = 300
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's

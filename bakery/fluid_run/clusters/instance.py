@@ -12,8 +12,7 @@ from bakery.fluid_run import bootstrap
 from bakery.fluid_run.clusters.run_spec import MachineSpec, Role, deadline_seconds
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Partition
-from bakery.settings import GoogleSettings
-from bakery.settings.google import SSH_TAG, TEST_TAG, Bucket, Duty
+from bakery.settings import SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
 
 START_SECONDS = 900  # until all nodes are idle
 MARGIN_SECONDS = 1800  # after start and run until Compute Engine itself deletes a machine

@@ -7,8 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bakery.recipe.check.checked_package import TIMEOUT
-from bakery.recipe.parse.document import Document
-from bakery.recipe.parse.findings import quoted
+from bakery.recipe.parse import Document, quoted
 from bakery.recipe.templating import arguments, is_packer, substitutions_in
 from bakery.settings.google import LONGEST_BUILD
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.recipe.model import ClusterShape, Partition
-from bakery.recipe.parse.document import Document, Where
-from bakery.recipe.parse.findings import quoted
+from bakery.recipe.parse import Document, Where, quoted
 
 PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>", "<subnetwork>", "<build_id>"})
 _PLACEHOLDER = re.compile(r"<[^<>\s]+>")

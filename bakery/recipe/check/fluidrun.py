@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.recipe.model import Metric, SuiteJob
-from bakery.recipe.parse.document import Document, Where
-from bakery.recipe.parse.findings import one_line, quoted
+from bakery.recipe.parse import Document, Where, one_line, quoted
 from bakery.recipe.templating import in_workspace
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "fluidrun.schema.json"

@@ -11,8 +11,7 @@ from typing import Any
 
 from bakery.recipe.check.cluster import from_recipe
 from bakery.recipe.model import ClusterShape, Suite, Variant
-from bakery.recipe.parse.document import Document, Where
-from bakery.recipe.parse.findings import one_line, quoted
+from bakery.recipe.parse import Document, Where, one_line, quoted
 from bakery.recipe.templating import FAMILY, SOURCE_FAMILY
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"

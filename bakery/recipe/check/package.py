@@ -12,11 +12,9 @@ from bakery.recipe.check.checked_package import TIMEOUT, Checked
 from bakery.recipe.check.references import bounded
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.model import ClusterShape, Suite, Variant
+from bakery.recipe.parse import Document, Findings, listed, quoted, tfvars
 from bakery.recipe.parse import json as json_parser
-from bakery.recipe.parse import tfvars
 from bakery.recipe.parse import yaml as yaml_parser
-from bakery.recipe.parse.document import Document, listed
-from bakery.recipe.parse.findings import Findings, quoted
 from bakery.recipe.templating import (
     FAMILY,
     REFERENCE,

@@ -8,8 +8,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from bakery.recipe.parse.document import Document, Where, listed
-from bakery.recipe.parse.findings import quoted
+from bakery.recipe.parse import Document, Where, listed, quoted
 from bakery.recipe.templating import REFERENCE, fill
 
 _KEYS = """

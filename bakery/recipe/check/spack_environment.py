@@ -13,9 +13,8 @@ from typing import Any
 
 from bakery.errors import Severity
 from bakery.recipe.check.spack_installer import PLACEHOLDERS
+from bakery.recipe.parse import Document, Findings, text
 from bakery.recipe.parse import yaml as yaml_parser
-from bakery.recipe.parse.document import Document, text
-from bakery.recipe.parse.findings import Findings
 
 NEWEST = (99,)  # an unknown or empty ref: today's Spack
 # The keys of an environment: from which version on, and before which one, Spack takes them.

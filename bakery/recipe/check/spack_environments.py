@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from bakery.errors import Severity
 from bakery.recipe.check import packer_template, spack_environment
 from bakery.recipe.check.spack_installer import INSTALLER, PLACEHOLDERS, Installer
-from bakery.recipe.parse.document import Document, Where
-from bakery.recipe.parse.findings import Findings
+from bakery.recipe.parse import Document, Findings, Where
 from bakery.recipe.templating import declared
 
 
