@@ -4,13 +4,12 @@ A lock is flock(2) on a file: the kernel releases it when its process ends, for 
 only names the holder to the processes that wait.
 """
 
-import contextlib
 import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def hold(
 
 def try_lock(handle: int) -> bool:
     """Take the lock of an open file if it is free; return whether it was."""
-    with contextlib.suppress(BlockingIOError):
+    with suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False

@@ -4,11 +4,10 @@ A process that needs cores and memory draws a ticket, a file that it keeps locke
 waits until all earlier tickets are inside and what it needs is free: first come, first served, without starvation.
 """
 
-import contextlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def _drawn(place: Path, want: _Ticket) -> Iterator[_Ticket]:
     try:
         yield ticket
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             file.unlink()
         os.close(handle)
 

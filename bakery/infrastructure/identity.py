@@ -33,15 +33,14 @@ class Accounts(Component):
     def _account(self, name: str, duty: Duty) -> pulumi.Output[str]:
         if self.google.accounts.get(duty):
             return pulumi.Output.from_input(self.google.account(duty))
-        account = serviceaccount.Account(
+        return serviceaccount.Account(
             f"{name}-{duty}",
             project=self.google.project,
             account_id=account_id(duty),
             display_name=f"Image Bakery: {duty}",
             description=DESCRIPTIONS[duty],
             opts=self.below(),
-        )
-        return account.email
+        ).email
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,7 @@ class Grants(Component):
     def _on_bucket(self, grant: Grant, target: Bucket) -> storage.BucketIAMMemberConditionArgs | None:
         if grant.condition is None:
             return None
-        bucket = self.google.bucket(target)
-        expression = grant.condition.expression.replace("{bucket}", bucket)
+        expression = grant.condition.expression.replace("{bucket}", self.google.bucket(target))
         return storage.BucketIAMMemberConditionArgs(title=grant.condition.title, expression=expression)
 
 

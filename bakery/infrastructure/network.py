@@ -62,14 +62,13 @@ class Network(Component):
         return subnetwork.id
 
     def _network(self, name: str) -> pulumi.Output[str]:
-        network = compute.Network(
+        return compute.Network(
             f"{name}-network",
             name=NETWORK,
             project=self.google.project,
             auto_create_subnetworks=False,
             opts=self.below(),
-        )
-        return network.self_link
+        ).self_link
 
     def _firewall(self, name: str, network: pulumi.Input[str]) -> None:
         compute.Firewall(

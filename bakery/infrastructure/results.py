@@ -68,12 +68,11 @@ class Results(Component):
         google = self.google
         if google.topic:
             return pulumi.Output.from_input(google.topic)
-        topic = pubsub.Topic(
+        return pubsub.Topic(
             f"{name}-events",
             project=google.project,
             name=TOPIC,
             message_retention_duration="604800s",
             kms_key_name=google.kms_key or None,
             opts=self.below(),
-        )
-        return topic.name
+        ).name

@@ -27,7 +27,7 @@ class Storage(Component):
         google = self.google
         if google.registry:
             return pulumi.Output.from_input(google.registry)
-        repository = artifactregistry.Repository(
+        return artifactregistry.Repository(
             f"{name}-repository",
             project=google.project,
             location=google.region,
@@ -38,15 +38,14 @@ class Storage(Component):
             docker_config=artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
             # A changed key replaces the repository by one with the same name, so the old one must be deleted first.
             opts=self.below(delete_before_replace=True),
-        )
-        return repository.repository_id
+        ).repository_id
 
     def _bucket(self, name: str, purpose: Bucket) -> pulumi.Output[str]:
         bucket_name = self.google.bucket(purpose)
         if self.google.buckets.get(purpose):
             return pulumi.Output.from_input(bucket_name)
         key = self.google.kms_key
-        bucket = storage.Bucket(
+        return storage.Bucket(
             f"{name}-{purpose}",
             name=bucket_name,
             project=self.google.project,
@@ -60,8 +59,7 @@ class Storage(Component):
             # After a change of the project the new bucket is created first, and the old one is kept unless it is empty.
             # The provider's default for a resource with a given name is to delete it first.
             opts=self.below(ignore_changes=list(STAYS), delete_before_replace=False),
-        )
-        return bucket.name
+        ).name
 
 
 def _lifecycle(purpose: Bucket) -> list[storage.BucketLifecycleRuleArgs]:

@@ -20,6 +20,8 @@ from bakery.settings import LONGEST_BUILD, Duty, GoogleSettings, Settings
 
 BUILDER_TAG = "0.1.0"
 MARGIN_SECONDS = 3600  # of a trigger's build, in addition to the bakes that it waits for
+# A stranger's pull request starts no trigger until a user with write access allows it.
+COMMENT = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
 MOST = 300  # triggers in a project: https://cloud.google.com/build/quotas
 
 
@@ -145,11 +147,12 @@ class Triggers(Component):
     def _event(self, *, pull_request: bool) -> dict[str, Any]:
         """Return the event of a trigger, for a GitHub (``owner/name``) or second-generation repository (a path)."""
         branch = f"^{re.escape(self.google.branch)}$"
+        pull: dict[str, Any] = {"branch": branch, "comment_control": COMMENT}
         if self.google.connection:
             event = cloudbuild.TriggerRepositoryEventConfigArgs(
                 repository=self.google.repository,
                 push=None if pull_request else cloudbuild.TriggerRepositoryEventConfigPushArgs(branch=branch),
-                pull_request=_second_generation_pull(branch) if pull_request else None,
+                pull_request=cloudbuild.TriggerRepositoryEventConfigPullRequestArgs(**pull) if pull_request else None,
             )
             return {"repository_event_config": event}
         owner, _, repository = self.google.repository.partition("/")
@@ -157,7 +160,7 @@ class Triggers(Component):
             owner=owner,
             name=repository,
             push=None if pull_request else cloudbuild.TriggerGithubPushArgs(branch=branch),
-            pull_request=_github_pull(branch) if pull_request else None,
+            pull_request=cloudbuild.TriggerGithubPullRequestArgs(**pull) if pull_request else None,
         )
         return {"github": github}
 
@@ -170,15 +173,3 @@ def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
 def _location(google: GoogleSettings) -> str:
     """Return the region of the triggers: a second-generation repository works only with those of its own region."""
     return google.connection.location if google.connection else google.region
-
-
-# A stranger's pull request starts no trigger until a user with write access allows it.
-COMMENT = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
-
-
-def _github_pull(branch: str) -> cloudbuild.TriggerGithubPullRequestArgs:
-    return cloudbuild.TriggerGithubPullRequestArgs(branch=branch, comment_control=COMMENT)
-
-
-def _second_generation_pull(branch: str) -> cloudbuild.TriggerRepositoryEventConfigPullRequestArgs:
-    return cloudbuild.TriggerRepositoryEventConfigPullRequestArgs(branch=branch, comment_control=COMMENT)

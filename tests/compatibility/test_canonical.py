@@ -18,7 +18,8 @@ from bakery.lock.model import Lock, LockedBase
 from bakery.orders.build import bake_from_json, run_from_json, to_json
 from bakery.orders.model import BakeOrder, RunOrder
 from bakery.plan import digest
-from bakery.plan.model import Base, ImagePlan, ImageSummary
+from bakery.plan.model import ImagePlan
+from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob, Variant
 from bakery.results.model import RunResult
 from bakery.settings import Settings

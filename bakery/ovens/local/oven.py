@@ -1,9 +1,8 @@
 """The local oven: the recipe's own Packer template in a QEMU machine on this computer."""
 
-import contextlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +34,12 @@ class LocalOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """As :meth:`bakery.ovens.base.Oven.bake`."""
-        with contextlib.ExitStack() as held:
+        with ExitStack() as held:
             return single_flight.bake_once(
                 order, activity, self.state, self.library, lambda: self._bake(order, activity, held)
             )
 
-    def _bake(self, order: BakeOrder, activity: Activity, held: contextlib.ExitStack) -> Path:
+    def _bake(self, order: BakeOrder, activity: Activity, held: ExitStack) -> Path:
         """Bake; the returned file is in a scratch folder that is deleted when ``held`` is closed."""
         for tool in (qemu.QEMU, "qemu-img"):
             process.find_tool(tool, qemu.QEMU_HINT)
@@ -85,8 +84,7 @@ class LocalOven:
         with log.open("a", encoding="utf-8") as sink:
             sink.writelines(f"bakery: {warning}\n" for warning in rendering.warnings)
         seed.make(work, rendering.user)
-        size = max(rendering.disk_gb, self.local.disk_gb)
-        qcow2.overlay(start.disk, machine.overlay, size)
+        qcow2.overlay(start.disk, machine.overlay, max(rendering.disk_gb, self.local.disk_gb))
         call = packer.Call(rendering, work, work / "workspace", log, order.timeout, self.local.keep_failed)
         try:
             packer.build(call, activity)
@@ -143,8 +141,3 @@ def _check_finished(console: Path, log: Path) -> None:
         tail = tuple(line.rstrip() for line in text.splitlines()[-40:])
         hint = "the recipe may have broken sudo, apt or systemd; set local.keepFailed to look into the machine"
         raise BakeFailed("the image could not be cleaned", tail=tail, log=log, hint=hint)
-
-
-def clear_leftovers(settings: Settings) -> list[str]:
-    """Delete what dead bakes left, and end the machines that failed bakes kept; return a line for each."""
-    return scratch.clear(StatePaths(settings.state))

@@ -27,7 +27,9 @@ def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
     """
     activity.say("flattening")
     try:
-        process.run(convert_command(disk, target), log=log, activity=activity)
+        # Out of order and with parallel requests, since the target is a plain file.
+        command = ["qemu-img", "convert", "-W", "-m", "8", "-O", "qcow2", str(disk), str(target)]
+        process.run(command, log=log, activity=activity)
         process.run(["qemu-img", "check", "-q", str(target)], log=log, activity=activity)
     except CommandFailed as error:
         raise InfrastructureFailed(
@@ -38,8 +40,3 @@ def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
             hint=error.hint,
         ) from error
     return target
-
-
-def convert_command(disk: Path, target: Path) -> list[str]:
-    """Return a command that writes out of order, with parallel requests, since the target is a plain file."""
-    return ["qemu-img", "convert", "-W", "-m", "8", "-O", "qcow2", str(disk), str(target)]

@@ -1,13 +1,12 @@
 """Scratch folders of bakes: their owners, what a failed bake keeps in one, and how leftovers are deleted."""
 
-import contextlib
 import os
 import shutil
 import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakery.host import locks
@@ -71,7 +70,7 @@ def _end(kept: Path) -> bool:
     text = kept.read_text(encoding="utf-8").strip()
     if not text or not _is_machine(int(text), kept.parent):
         return False
-    with contextlib.suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):
         os.kill(int(text), signal.SIGTERM)
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline and _is_machine(int(text), kept.parent):
@@ -82,7 +81,7 @@ def _end(kept: Path) -> bool:
 
 def _is_machine(pid: int, work: Path) -> bool:
     """Return whether the process is a QEMU that runs in this folder, since process ids are reused."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
         return b"qemu" in words and str(work).encode() in words
     return False

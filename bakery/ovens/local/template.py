@@ -106,6 +106,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
     variables = {key: value for key, value in order.variables.items() if key in declared}
     known = {**{key: str(value) for key, value in declared.items() if value is not None}, **variables}
     user = resolve(source.get("ssh_username", "packer"), known)
+    disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
     warnings: list[str] = []
     provisioners = [*_startup(source), *(template.get("provisioners") or [])]
@@ -123,7 +124,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
         variables=variables,
         builder=name,
         user=user,
-        disk_gb=_disk_gb(resolve(source.get("disk_size", 0), known)),
+        disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
         warnings=tuple(warnings),
     )
@@ -217,10 +218,6 @@ def _words(provisioner: Json) -> str:
     scripts = provisioner.get("scripts") or [provisioner.get("script") or provisioner.get("source") or ""]
     what = ", ".join(PurePosixPath(str(script)).name for script in scripts if script)
     return f"{provisioner.get('type', '')} {what}".strip()
-
-
-def _disk_gb(text: str) -> int:
-    return int(text) if text.isdigit() else 0
 
 
 def _map(value: Json, change: Callable[[str], str]) -> Json:
