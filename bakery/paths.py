@@ -1,7 +1,5 @@
 """The folders of a stack below its state folder, and the cache that all checkouts of a user share."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A cache of parsed YAML files. Importing PyYAML takes a sixth of the time of a plan without changes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import zlib

@@ -1,7 +1,5 @@
 """Makes the orders of an image of the plan, and reads and writes orders as JSON."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bakery.codec import decode, encode

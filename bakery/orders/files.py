@@ -1,7 +1,5 @@
 """Orders as files: the program writes them and the plugin reads them, which keeps the state of the stack small."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

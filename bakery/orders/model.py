@@ -1,7 +1,5 @@
 """Orders as values: everything that an oven needs for a bake, and that a Fluid-Run needs for a test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -3,8 +3,6 @@
 Every image has one base, so that walking from child to parent finds each cycle in linear time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The result of ``bakery bake``: JSON (``schemas/bake.schema.json``), and one line per image."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The checks of this machine as a terminal's table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType

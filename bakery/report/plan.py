@@ -1,7 +1,5 @@
 """The plan as JSON (``schemas/plan.schema.json``), from which all other formats are rendered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

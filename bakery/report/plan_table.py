@@ -3,8 +3,6 @@
 Rich is not used: for a thousand images it takes longer than the plan.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One Fluid-Run as a terminal's table with one line per job."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from rich.markup import escape

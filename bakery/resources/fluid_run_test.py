@@ -1,7 +1,5 @@
 """``FluidRunTest``: a passed Fluid-Run of an image."""
 
-from __future__ import annotations
-
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 

@@ -1,7 +1,5 @@
 """Image records from images of Compute Engine: what is known of an image is in its labels."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from google.cloud import compute_v1

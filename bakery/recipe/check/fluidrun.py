@@ -5,8 +5,6 @@ rules that a schema cannot express; these are marked. Source of the first five f
 file. ``metrics``, ``attempts`` and ``time_limit`` are extensions, described in docs/recipe.md.
 """
 
-from __future__ import annotations
-
 import json
 import posixpath
 import re

@@ -1,7 +1,5 @@
 """One package: all its files checked against each other. Pure: works on a tree that was read before."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping

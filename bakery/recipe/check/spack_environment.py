@@ -4,8 +4,6 @@ Sources: Spack's ``lib/spack/spack/schema/env.py`` and ``merged.py`` of 0.18 to 
 ``concretization`` is gone since 0.19) and ``schema/config.py`` (``install_tree`` as a string is gone since 1.1).
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Collection, Mapping

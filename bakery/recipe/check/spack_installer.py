@@ -1,7 +1,5 @@
 """The variables that ``common/spack-install.sh`` expects from the provisioner that runs it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Source: HCL native syntax specification, "Body" and "Literal values", "Collectio
 ``/* */``. Our own since the HCL parsers for Python build a grammar for two seconds and give no lines.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass, field

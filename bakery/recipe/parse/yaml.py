@@ -1,7 +1,5 @@
 """YAML with positions, as plain JSON values; of a key that stands twice the last counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
