@@ -4,9 +4,7 @@ The format is described by ``schemas/library.schema.json``. It leaves out the ou
 of each run.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from bakery.codec import encode
@@ -34,13 +32,6 @@ def build(images: Sequence[ImageRecord], families: Mapping[str, str], runs: Sequ
         "runs": [_run(run) for run in runs],
         "trends": [_trend(trend) for trend in over_time],
     }
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of the report."""
-    text = files("bakery.report").joinpath("schemas/library.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
 
 
 def _image(image: ImageRecord, run: RunResult | None, families: Mapping[str, str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
 from bakery.settings import Settings
 from tests.support.every import every
 
+SCHEMA = json.loads(files("bakery.report").joinpath("schemas/library.schema.json").read_text(encoding="utf-8"))
 HPL = Metric("HPL", "Tflops=(.*)", "GFLOPS", reference=2.0, lower=-0.1)
 MISSING = Metric("ping", "x(.*)", "us")
 
@@ -65,13 +67,13 @@ def report() -> dict[str, Any]:
 
 
 def test_the_report_fits_its_schema(report: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator.check_schema(library.schema())
-    jsonschema.validate(json.loads(json.dumps(report)), library.schema())
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(json.loads(json.dumps(report)), SCHEMA)
 
 
 def test_an_empty_library_fits_its_schema_and_says_so() -> None:
     empty = library.build([], {}, [])
-    jsonschema.validate(empty, library.schema())
+    jsonschema.validate(empty, SCHEMA)
     assert library.summary(empty) == "The library is empty."
     assert "The library is empty." in html.render(empty, "2026-01-01T00:00:00Z")
 
@@ -79,7 +81,7 @@ def test_an_empty_library_fits_its_schema_and_says_so() -> None:
 def test_the_schema_notices_a_field_that_nobody_published(report: dict[str, Any]) -> None:
     report["images"][0]["extra"] = 1
     with pytest.raises(jsonschema.ValidationError, match="extra"):
-        jsonschema.validate(report, library.schema())
+        jsonschema.validate(report, SCHEMA)
 
 
 def test_the_report_says_when_an_image_was_tested_and_what_came_out(report: dict[str, Any]) -> None:
@@ -236,7 +238,7 @@ def test_the_report_reads_a_real_library(make_settings: Callable[..., Settings],
     store_run(run(1, 2.0), kept.record_run)
     kept.promote("hpcc-1", "hpcc")
     found = library.report(kept)
-    jsonschema.validate(found, library.schema())
+    jsonschema.validate(found, SCHEMA)
     assert (found["families"], found["images"][0]["figures"][0]["value"]) == ({"hpcc": "hpcc-1"}, 2.0)
     kept.close()
 
