@@ -3,8 +3,6 @@
 ``docs/backends.md`` describes how to add one.
 """
 
-from __future__ import annotations
-
 from typing import assert_never
 
 from bakery.backends.base import Backend

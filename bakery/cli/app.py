@@ -1,7 +1,5 @@
 """The ``bakery`` command, with all commands of :mod:`bakery.cli.commands`."""
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 from pkgutil import iter_modules

@@ -3,8 +3,6 @@
 Exit codes: 0 done, 1 failed, 2 invalid input, 130 interrupted, 141 standard output was closed by its reader.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import signal

@@ -1,7 +1,5 @@
 """How commands print values to standard output."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

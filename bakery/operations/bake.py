@@ -1,7 +1,5 @@
 """Bakes images of the plan without the engine: ``bakery bake``, which triggers run too."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait

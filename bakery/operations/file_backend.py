@@ -1,7 +1,5 @@
 """The files of Pulumi's file backend: the locks of a stack and its stored state."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

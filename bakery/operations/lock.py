@@ -1,7 +1,5 @@
 """Refreshes the lock file: compares each external base image with the pinned one. ``bakery lock``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bakery import paths

@@ -1,7 +1,5 @@
 """Deletes images that are no longer wanted: ``bakery prune``."""
 
-from __future__ import annotations
-
 from bakery.backends.base import Backend
 from bakery.errors import InputError, errors_among
 from bakery.library import retention

@@ -6,8 +6,6 @@ have ended. If the library has lost images that the state contains (a deleted fi
 refreshed.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import tempfile

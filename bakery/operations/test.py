@@ -1,7 +1,5 @@
 """Tests an image of the library again: ``bakery test``."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """What an ``up`` does with each image of the plan, and why: the plan compared with the library."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakery.library.base import ImageRecord, ImageState, Proof

@@ -1,7 +1,5 @@
 """The expected time of an ``up``, from the recorded times of earlier bakes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Decisions: what an ``up`` does with each image of a plan."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

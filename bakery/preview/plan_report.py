@@ -1,7 +1,5 @@
 """The plan of a stack compared with the library. It needs no engine and changes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A read-only snapshot of the library for planning. If the library cannot be reached, it is empty with a warning."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """The options of rcc-run, older names too, and what is wrong with the given ones: everything at once."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import re

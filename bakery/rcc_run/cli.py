@@ -4,8 +4,6 @@ Exit codes are those of rcc-run: 0 if all tests passed (or failures are ignored)
 and 2 for invalid input, before anything is made.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

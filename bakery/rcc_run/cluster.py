@@ -4,8 +4,6 @@ Sources: rcc-run's ``concretizeTfvars`` (placeholders) and ``etc/rcc-ephemeral/d
 variables (names). A test cluster of the bakery has private machines in one zone, which all boot from one image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

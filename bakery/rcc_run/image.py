@@ -1,7 +1,5 @@
 """``--gce-image``: a link, a path or a name, of an image or of a family; looked up once."""
 
-from __future__ import annotations
-
 import re
 
 from google.api_core import exceptions

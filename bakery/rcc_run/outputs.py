@@ -1,7 +1,5 @@
 """The output of a run: rows and files as rcc-run stores them, and the report at the end."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping, Sequence

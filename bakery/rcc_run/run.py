@@ -1,7 +1,5 @@
 """One step: a Fluid-Run on Compute Engine from the options, with rows and files in the workspace."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The workspace of a step: the files that are sent to the cluster, and the tests among them."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakery.backends.local.this_machine import ThisMachine
+from bakery.backends.local.backend import ThisMachine
 
 if TYPE_CHECKING:
     from bakery.fluid_run.clusters.fake import FakeClusters

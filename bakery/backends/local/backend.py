@@ -1,17 +1,89 @@
-"""The local back end: images are baked and tested in QEMU machines."""
+"""The local back end, and what back ends with a library on this machine have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bakery.backends.local.this_machine import ThisMachine
+from bakery.paths import StatePaths
+from bakery.settings import Settings
 
 if TYPE_CHECKING:
+    from bakery.backends.base import ImageLogs
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.local import LocalClusters
+    from bakery.library.local.library import LocalLibrary
+    from bakery.lock.resolve import DebianArchive
     from bakery.ovens.local.oven import LocalOven
+    from bakery.plan.model import Plan
+
+
+@dataclass(frozen=True)
+class ThisMachine:
+    """The part of :class:`bakery.backends.base.Backend` that needs no machines. Base images are Debian releases."""
+
+    settings: Settings
+
+    @property
+    def location(self) -> Mapping[str, str]:
+        """Return nothing: the state folder does not identify an image."""
+        return {}
+
+    @property
+    def state(self) -> StatePaths:
+        """The folders of the stack."""
+        return StatePaths(self.settings.state)
+
+    def library(self) -> LocalLibrary:
+        """Return the library of files."""
+        from bakery.library.local.library import LocalLibrary
+
+        return LocalLibrary(self.settings)
+
+    def existing_library(self) -> LocalLibrary | None:
+        """Return the library, or None if its folder does not exist."""
+        return self.library() if self.state.library.is_dir() else None
+
+    def local_library(self) -> LocalLibrary:
+        """Return the library, whose files a person may delete."""
+        return self.library()
+
+    def resolver(self) -> DebianArchive:
+        """Return the resolver of Debian releases."""
+        from bakery.lock.resolve import DebianArchive
+
+        return DebianArchive(self.settings.local.mirror)
+
+    def image_link(self, name: str, digest: str) -> str:
+        """Return the path of the image file."""
+        return str(self.state.library / "images" / f"{digest}.qcow2")
+
+    def declare(self, plan: Plan) -> Sequence[Any]:
+        """Declare nothing."""
+        return ()
+
+    def logs(self, wanted: str) -> ImageLogs:
+        """Return the logs below the state folder."""
+        from bakery.backends.local.logs import find
+
+        return find(self.library(), self.state, wanted)
+
+    def checks(self) -> Iterator[Check]:
+        """Require nothing."""
+        yield from ()
+
+    def recover(self) -> list[str]:
+        """Clear scratch folders and machines of killed bakes, workspaces of killed test runs; repair the library."""
+        from bakery.fluid_run.clusters.local import clear_leftovers
+        from bakery.library.local.repair import repair
+        from bakery.ovens.local import scratch
+
+        cleared = scratch.clear(self.state)
+        folders = clear_leftovers(self.settings)
+        cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
+        library = self.existing_library()
+        return [*cleared, *(repair(library).done if library else ())]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """``bakery bake``: bake images without the engine."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

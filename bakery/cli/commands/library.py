@@ -1,7 +1,5 @@
 """``bakery library``: the images of the library."""
 
-from __future__ import annotations
-
 from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
 from bakery.cli.output import print_json, show
 

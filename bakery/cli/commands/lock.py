@@ -1,7 +1,5 @@
 """``bakery lock``: pin the external base images."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``bakery logs``: the logs of an image."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """``bakery prune``: delete images that are no longer wanted."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

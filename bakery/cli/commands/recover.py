@@ -1,7 +1,5 @@
 """``bakery recover``: clear what killed processes left."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """``bakery report``: the library as a page for a browser."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``bakery test``: test an image again, without the engine."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``bakery tfvars``: the promoted images as variables of an rcc-tf configuration."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
