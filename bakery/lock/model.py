@@ -46,4 +46,4 @@ class Resolver(Protocol):
     """Asks the outside which image a family stands for now."""
 
     def resolve(self, family: str, project: str) -> LockedBase:
-        """The newest image of the family. Raises InputError when there is none, Uncertain when nobody answers."""
+        """Return the newest image of a family. Raises InputError if there is none, Uncertain without an answer."""

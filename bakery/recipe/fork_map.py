@@ -1,7 +1,7 @@
-"""Spreads work on many items over the machine's processors, by forks of this process.
+"""Spreads the work on many items over the machine's processors, by forks of this process.
 
-A fork begins with all that is in memory already, which a new process of a pool would first import and be told. It is
-only made where that is safe (Linux, no other thread); whatever comes of it, this process can do the work itself.
+A fork starts with everything that is in memory, which a new process of a pool would have to import and receive first.
+Forks are used only where that is safe (Linux, no other thread). If one fails, this process does its work.
 """
 
 import os
@@ -20,7 +20,7 @@ Done = TypeVar("Done")
 
 
 def fork_map(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
-    """``work`` for each of the items, in order. ``work`` only reads; what it gives can be pickled."""
+    """Return ``work(item)`` for each of the items, in order. ``work`` only reads, and its results can be pickled."""
     count = max(1, min(_processors(), MOST, len(items) // SHARE)) if _safe() else 1
     shares = [items[number::count] for number in range(count)]
     forks = [_Fork(work, share) for share in shares[1:]]
@@ -41,7 +41,7 @@ def _processors() -> int:
 
 
 class _Fork(Generic[Done]):
-    """One share in a process of its own."""
+    """One share of the items in its own process."""
 
     def __init__(self, work: Callable[[Item], Done], share: Sequence[Item]) -> None:
         self.work: Callable[[], list[Done]] = lambda: [work(item) for item in share]
@@ -54,7 +54,7 @@ class _Fork(Generic[Done]):
             os.close(writing)
 
     def _run(self, writing: int) -> NoReturn:
-        """The child: it answers or ends without a word, and never goes on in its parent's code."""
+        """Run the child: it sends its results or exits silently, and never returns into its parent's code."""
         try:
             with os.fdopen(writing, "wb", closefd=False) as answer:
                 pickle.dump(self.work(), answer, protocol=pickle.HIGHEST_PROTOCOL)
@@ -62,15 +62,15 @@ class _Fork(Generic[Done]):
             os._exit(0)
 
     def done(self) -> list[Done]:
-        """Its answers; worked out here when there is none, so that an error is raised where it can be told."""
+        """Return the results, computed here if the child sent none, so that an error is raised in this process."""
         if self.pid:
             with os.fdopen(self.reading, "rb", closefd=False) as answer, suppress(EOFError, pickle.UnpicklingError):
-                found: list[Done] = pickle.load(answer)
-                return found
+                results: list[Done] = pickle.load(answer)
+                return results
         return self.work()
 
     def end(self) -> None:
-        """Leave nothing behind, also after an interruption."""
-        os.close(self.reading)  # a child that still writes ends
+        """Close the pipe and wait for the child, also after an interruption."""
+        os.close(self.reading)  # ends a child that is still writing
         if self.pid:
             os.waitpid(self.pid, 0)

@@ -18,12 +18,12 @@ _LEGAL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 def image_name(family: str, digest: str) -> str:
-    """``<family>-<first 12 of digest>``."""
+    """Return ``<family>-<first 12 characters of the digest>``."""
     return f"{family}-{digest[:DIGEST_SHOWN]}"
 
 
 def family_fault(family: str) -> tuple[str, str] | None:
-    """What is wrong with a family's name and what to do about it; None when it is fine."""
+    """Return what is wrong with a family's name and what to do, or None if it is valid."""
     if not family:
         return "has no image family", "set _IMAGE_FAMILY in cloudbuild.yaml or image_family in packer.json"
     if not _LEGAL.fullmatch(family):
@@ -36,7 +36,7 @@ def family_fault(family: str) -> tuple[str, str] | None:
 
 
 def base_fault(family: str) -> tuple[str, str] | None:
-    """What is wrong with the name of a base image or its family and what to do; None when it is fine."""
+    """Return what is wrong with the name of a base image or its family and what to do, or None if it is valid."""
     if len(family) <= NAME_LENGTH and _LEGAL.fullmatch(family):
         return None
     shown = family if len(family) <= NAME_LENGTH else f"{family[:NAME_LENGTH]}..."

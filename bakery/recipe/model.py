@@ -7,7 +7,7 @@ from typing import Any
 
 from bakery.errors import Problem
 
-Json = Any  # a value as json.loads gives it; frozen by convention, nobody writes to it
+Json = Any  # a value as json.loads gives it; frozen by convention, never written to
 
 
 @dataclass(frozen=True, order=True)
@@ -27,7 +27,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that is read from a job's output.
+    """A figure in a job's output.
 
     ``pattern`` is a regular expression, its first group the figure; the last match counts. ``lower`` and ``upper``
     are fractions of the reference, as in ReFrame: -0.1 is 10 % below. A metric without reference is only recorded.
@@ -103,8 +103,8 @@ class Suite:
 class Variant:
     """One point of a recipe's matrix. ``name`` is empty for a recipe without matrix.
 
-    ``substitutions`` stand over those of ``cloudbuild.yaml``; ``cluster`` and ``metrics`` (by job's output directory
-    and metric name) over those of the suite.
+    ``substitutions`` override those of ``cloudbuild.yaml``; ``cluster`` and ``references`` (by a job's output directory
+    and metric name) those of the suite.
     """
 
     name: str = ""
@@ -122,7 +122,7 @@ class Recipe:
     defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
     ``family_at`` and ``base_at`` say where its family and its base's are set, as file shown to the user and line; the
     plan's problems point there. ``shown`` is the folder as the user knows it.
-    ``digest`` is a SHA-256 of all that was read: as long as it stays, the recipe says the same, wherever it lies.
+    ``digest`` is a SHA-256 of all that was read: the same digest means the same recipe, in whatever folder.
     """
 
     name: str
@@ -147,9 +147,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Recipes:
-    """All recipes that were found, sorted by name, and every problem with them.
+    """All recipes of a tree, sorted by name, and all their problems.
 
-    ``broken`` are the families that packages with errors would make: what is baked from one is no mistake. ``folder``
+    ``broken`` are the families of packages with errors: an image that is baked from one is not a mistake. ``folder``
     is that of the packages as the user knows it.
     """
 

@@ -11,7 +11,7 @@ from bakery.recipe.model import SourceFile
 def checked(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
     """The files with their contents, each checked on its way, so that an edit during an ``up`` is noticed.
 
-    Raises InputError with every file that is not what it was when the plan was made; nothing comes behind the first.
+    Raises InputError with every file that has changed since the plan was made; no file is yielded after the first one.
     """
     problems: list[Problem] = []
     for file in files:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bakery.recipe.check.schema import faults
 from bakery.recipe.model import Metric, SuiteJob
 from bakery.recipe.parse import Document, Where, one_line, quoted
 from bakery.recipe.templating import in_workspace
@@ -75,27 +76,22 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]
 
 
 @cache
-def _validator() -> Any:
-    import jsonschema  # takes a twentieth of a second, and only a package that is checked needs it
-
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+def _schema() -> Any:
+    return json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
 def _report(suite: Document) -> set[Where]:
     """Report all that the schema rejects. Return the places of these jobs, and () if there are no jobs at all."""
     invalid: set[Where] = set()
-    for fault in _validator().iter_errors(suite.value):
-        where = tuple(fault.absolute_path)
+    for where, value, missing in faults(_schema(), suite.value):
         invalid.add(where[:2] if len(where) > 1 else ())
         if len(where) < 2:
             suite.error("has no tests", "write a list of jobs below tests:", "tests")
-        elif fault.validator == "required":
-            for key in fault.validator_value:
-                if key not in fault.instance:
-                    suite.error(f"{key} is missing", _HINTS[key], *where)
+        elif missing:
+            suite.error(f"{missing} is missing", _HINTS[missing], *where)
         else:
             key = next(part for part in reversed(where) if isinstance(part, str))
-            suite.error(f"{key} is {quoted(fault.instance)}", _HINTS[key], *where)
+            suite.error(f"{key} is {quoted(value)}", _HINTS[key], *where)
     return invalid
 
 

@@ -51,7 +51,7 @@ def cluster(recipe: Document) -> ClusterShape | None:
 
 
 def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
-    """The points of the matrix with what is said of them, in the order of the axes; one unnamed without matrix."""
+    """Return the variants of the matrix in the order of the axes; without a matrix, one without a name."""
     value = recipe.value
     base = Variant(references=value.get("references") or {}, owners=tuple(value.get("owners") or ()))
     matrix = value.get("matrix")

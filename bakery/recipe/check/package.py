@@ -62,7 +62,7 @@ class _Package:
         self.usable = False  # whether the plan can work with it
 
     def read(self, name: str, reader: Callable[[bytes, Findings], Document | None]) -> Document | None:
-        """The document of a file; None when there is none or it is wrong. A top that is no mapping is wrong."""
+        """Return the document of a file, or None if it does not exist or is invalid, or not a mapping."""
         if name not in self.sources.files:
             return None
         found = self.findings.at(name)
@@ -79,7 +79,7 @@ class _Package:
         found = self.read(TEMPLATE, json_parser.parse_json)
         if TEMPLATE not in self.sources.files:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
-        template = found or Document({}, Findings(TEMPLATE))  # whose own findings nobody reads
+        template = found or Document({}, Findings(TEMPLATE))  # its findings are discarded
         packer_template.check(template)
         build = self.build()
         self.arguments = packer_arguments(build.value) if build is not None else {}
@@ -168,7 +168,7 @@ class _Package:
         return right
 
     def variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
-        """The Packer variables of a variant; what nobody sets keeps the template's default."""
+        """The Packer variables of a variant; an unset one keeps the template's default."""
         values = dynamic(build and build.value, {**self.values, **variant.substitutions})
         default = declared(template.value)
         return resolve({**default, **passed(self.arguments, values, default, variant.substitutions)})
@@ -202,7 +202,7 @@ class _Package:
         return clean
 
     def exists(self, path: str) -> bool:
-        """Whether a workspace path is a file or a folder that holds one; yes while nobody knows where paths begin."""
+        """Whether a workspace path is a file or a folder that holds one; true while it is unknown where paths begin."""
         if not self.usable:
             return True
         for prefix, files in ((self.workspace_path, self.sources.files), (self.common_path, self.sources.common)):

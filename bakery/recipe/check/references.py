@@ -9,7 +9,7 @@ _LOOP = -1
 
 
 def bounded(values: Mapping[str, str], named: Callable[[str], list[str]], document: Document, key: str) -> bool:
-    """Whether every value ends. ``named`` gives the names that a value refers to; errors stand at ``key``."""
+    """Whether every value ends. ``named`` returns the names that a value refers to; errors are reported at ``key``."""
     references = {name: [n for n in named(text) if n in values] for name, text in values.items()}
     if not any(references.values()):
         return True

@@ -19,12 +19,12 @@ def check(
 ) -> None:
     """Every ``spack.yaml`` of ``contents``; ``installer`` is ``common/spack-install.sh``.
 
-    Without a ``template`` it is not known what provisioners set, and nothing is said of it.
+    Without a ``template`` it is not known what provisioners set, and that is not checked.
     """
     found = [name for name in sorted(contents) if posixpath.basename(name) == "spack.yaml"]
     given = _given(template) if template and found else set(PLACEHOLDERS)
     own = declared(template.value).get("spack_ref") if template else None
-    # Whoever declares spack_ref bakes with that Spack; what another installer takes is not known.
+    # A template with spack_ref bakes with that Spack; what another installer accepts is not known.
     severity = Severity.WARNING if own is None else Severity.ERROR
     for name in found:
         filled = given.union(installer.settles)

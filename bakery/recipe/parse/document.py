@@ -21,7 +21,7 @@ class Document:
     """``value`` as json.loads gives it; ``find_line`` gives the line of a key or list entry, if it is there.
 
     Lines are only looked for when one is asked for: most files have nothing wrong. ``find_text`` gives the text, as it
-    was written, of a YAML scalar that is no string (``1.10`` is the number 1.1).
+    was written, of a YAML scalar that is not a string (``1.10`` is the number 1.1).
     """
 
     value: Any
@@ -38,15 +38,15 @@ class Document:
         return 1
 
     def error(self, message: str, hint: str, *where: str | int) -> None:
-        """Note an error at that place."""
+        """Report an error at that place."""
         self.findings.error(self.line(*where), message, hint)
 
     def warn(self, message: str, hint: str, *where: str | int) -> None:
-        """Note a warning at that place."""
+        """Report a warning at that place."""
         self.findings.warn(self.line(*where), message, hint)
 
     def note(self, severity: Severity, message: str, hint: str, *where: str | int) -> None:
-        """Note a problem at that place, as bad as is said."""
+        """Report a problem of this severity at that place."""
         self.findings.note(self.line(*where), message, hint, severity)
 
     @cached_property

@@ -19,27 +19,27 @@ class Findings:
         return replace(self, file=file)
 
     def error(self, line: int, message: str, hint: str) -> None:
-        """Note what stops the bake."""
+        """Report a problem that stops the bake."""
         self.note(line, message, hint, Severity.ERROR)
 
     def warn(self, line: int, message: str, hint: str) -> None:
-        """Note what is wrong while the bake can go on."""
+        """Report a problem that does not stop the bake."""
         self.note(line, message, hint, Severity.WARNING)
 
     def note(self, line: int, message: str, hint: str, severity: Severity) -> None:
-        """Note a problem, once: several variants may have the same."""
+        """Report a problem once: several variants may have the same."""
         problem = Problem(self.file, max(line, 1), message, hint, severity)
         if problem not in self.problems:
             self.problems.append(problem)
 
 
 def quoted(value: object, limit: int = 60) -> str:
-    """A value as it stands in a message: on one line and not too long."""
+    """Return a value for a message: on one line, at most ``limit`` characters."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def one_line(error: object, limit: int = 120) -> str:
-    """An exception's text on one line, not too long."""
+    """Return an exception's text on one line, at most ``limit`` characters."""
     text = " ".join(str(error).split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

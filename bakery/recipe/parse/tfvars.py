@@ -42,7 +42,7 @@ class _Parser:
         return token
 
     def peek(self) -> str:
-        """The text of the next token that is no end of line."""
+        """The text of the next token that is not an end of line."""
         token = self.take()
         self.at -= token[0] != "end"
         return token[1]

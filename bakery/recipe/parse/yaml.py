@@ -1,4 +1,4 @@
-"""YAML with positions, as plain JSON values; of a key that stands twice the last counts."""
+"""YAML with positions, as plain JSON values; the last of duplicate keys counts."""
 
 from collections.abc import Iterator
 from functools import lru_cache, partial

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from bakery.recipe.check.fluidrun import SCHEMA
+from bakery.recipe.check.schema import KEYWORDS
 from tests.support import recipe_tree
 from tests.support.every import every
 
@@ -137,3 +138,13 @@ def test_a_missing_field_is_rejected_by_both(tmp_path: Path, key: str) -> None:
     del content["tests"][0][key]
     assert not schema_accepts(content)
     assert any(f"{key} is missing" in text for text in errors(tmp_path, content))
+
+
+def keywords(schema: Any) -> set[str]:
+    inner = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return set(schema).union(*(keywords(entry) for entry in inner))
+
+
+def test_the_schema_uses_only_keywords_that_the_loader_knows() -> None:
+    ignored = {"$schema", "title", "description", "format", "additionalProperties"}  # they reject nothing
+    assert keywords(json.loads(SCHEMA.read_text())) - ignored <= KEYWORDS

@@ -1,0 +1,52 @@
+"""A validator of the few keywords of JSON Schema that ``schemas/fluidrun.schema.json`` uses.
+
+Every changed package is validated, and importing jsonschema takes longer than all other checks of a package. The tests
+compare both validators.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bakery.recipe.model import Json
+from bakery.recipe.parse.document import Where
+
+KEYWORDS = frozenset({"type", "required", "properties", "items", "minItems", "pattern", "minimum", "maximum"})
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "null": (type(None),),
+}
+
+
+def faults(schema: Json, value: Json, where: Where = ()) -> Iterator[tuple[Where, Any, str]]:
+    """Yield place and value of everything that the schema rejects, and the key of a required value that is missing."""
+    types = schema["type"]
+    if not any(_is(name, value) for name in ([types] if isinstance(types, str) else types)):
+        yield where, value, ""
+    elif isinstance(value, dict):
+        yield from ((where, value, key) for key in schema.get("required", ()) if key not in value)
+        for key, inner in schema["properties"].items():
+            if key in value:
+                yield from faults(inner, value[key], (*where, key))
+    elif isinstance(value, list):
+        if len(value) < schema.get("minItems", 0):
+            yield where, value, ""
+        for index, entry in enumerate(value):
+            yield from faults(schema["items"], entry, (*where, index))
+    elif isinstance(value, str):
+        if re.search(schema.get("pattern", ""), value) is None:
+            yield where, value, ""
+    elif value is not None and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        yield where, value, ""
+
+
+def _is(name: str, value: Json) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    return isinstance(value, _TYPES[name]) or (name == "integer" and isinstance(value, float) and value.is_integer())
