@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from bakery.recipe import model as recipe_model
+
 TEXTS = (
     *("", " ", "a", "A", "gcc@12.2.0", "packages/app/install.sh", "${_NAME}", "{{user `name`}}", "null", "true", "1"),
     *('"quoted"', "back\\slash", "tab\there", "line\nend", "\r", "\0", "\x1b[1m", "\x7f", "é", "e\u0301", "ß", "日本"),
@@ -52,7 +54,7 @@ def model(kind: Any, random: Random, depth: int = 0) -> Any:
 
 @cache
 def hints_of(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return get_type_hints(kind, localns=vars(recipe_model))  # bakery.plan.digest has them for type checkers only
 
 
 def has_default(field: dataclasses.Field[Any]) -> bool:
