@@ -35,7 +35,7 @@ class Pruned:
 def next_steps(
     images: Sequence[ImageRecord],
     pointers: Mapping[str, str],
-    since: Mapping[str, str],
+    deprecated: Mapping[str, str],
     now: datetime,
     days: int,
     *,
@@ -44,7 +44,7 @@ def next_steps(
 ) -> tuple[Step, ...]:
     """Return a step for every image that is not ACTIVE, oldest first.
 
-    ``pointers`` maps families to images; ``since`` maps images to the time they became DEPRECATED (RFC 3339), and an
+    ``pointers`` maps families to images; ``deprecated`` maps images to the time of their deprecation (RFC 3339), and an
     image without that time is kept; ``leased`` are images in use; ``planned`` are images that a plan needs.
     An image is deleted only if it is old enough and there is no reason to keep it; a parent is deleted after its
     children.
@@ -54,8 +54,8 @@ def next_steps(
     for image in images:
         if image.state in (ImageState.ACTIVE, ImageState.DELETED):
             continue
-        reason = reasons.get(image.name, "" if image.name in since else "the time of its deprecation is unknown")
-        steps.append(Step(image, None, reason) if reason else _step(image, now - _utc(since[image.name]), days))
+        reason = reasons.get(image.name, "" if image.name in deprecated else "the time of its deprecation is unknown")
+        steps.append(Step(image, None, reason) if reason else _step(image, now - _utc(deprecated[image.name]), days))
     return tuple(steps)
 
 

@@ -253,11 +253,11 @@ class ComputeEngineLibrary:
     def _deprecate(self, name: str, replacement: str) -> None:
         self._set_state(name, ImageState.DEPRECATED, replacement, self.now())
 
-    def _set_state(self, name: str, state: ImageState, replacement: str = "", since: str = "") -> None:
-        """Set the deprecation status. ``since`` is the time of the deprecation; Compute Engine only stores it."""
+    def _set_state(self, name: str, state: ImageState, replacement: str = "", deprecated: str = "") -> None:
+        """Set the deprecation status. ``deprecated`` is the time of the deprecation; Compute Engine only stores it."""
         body = compute_v1.DeprecationStatus(state=state.value)
-        if since:
-            body.deprecated = since
+        if deprecated:
+            body.deprecated = deprecated
         if replacement:
             body.replacement = self._link(replacement)
         self._change(
