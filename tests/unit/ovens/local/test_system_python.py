@@ -65,7 +65,7 @@ def test_what_is_near_the_system_works_with_the_systems_python() -> None:
 MAKE = """
 from pathlib import Path
 from bakery.progress.activity import Activity
-from bakery.ovens import base_image
+from bakery.ovens.local import base_image
 from bakery.plan.summary import Base
 from bakery.settings import LocalSettings
 base = Base("debian-12", "debian-12-test", "inrelease:test", "debian-cloud")
