@@ -26,13 +26,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _QUOTES = frozenset("'\"\\")
 _LINE = "write a string without line ends and control characters"
 _TEXT = "write a string without control characters"
-_PATH = "write a path inside the results: a path outside, with .. or control characters is not allowed"
+_PATH = "write a path inside the results, not outside, without .. and control characters"
 _BOUNDS = "bounds are fractions of the reference: write lower: -0.1 for 10 % below, upper: 0.1 for 10 % above"
 _HINTS = {  # by field; a field that the schema rejects
     "tests": "write a mapping for each of the jobs",
     "metrics": "write - name: ... for each",
     "command_group": _LINE,
-    "execution_command": "write a script inside the workspace, not outside, without control characters",
+    "execution_command": "write a script inside the workspace, not outside, and its arguments",
     "output_directory": _PATH,
     "partition": _LINE,
     "batch_options": _TEXT,

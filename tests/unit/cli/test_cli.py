@@ -171,7 +171,7 @@ def test_a_damaged_lock_is_said_with_its_line(checkout: Checkout) -> None:
     (checkout.root / "bakery.lock").write_text("version: 1\nlocal: [\n")
     done = checkout.run("plan")
     assert done.returncode == 2
-    assert done.stderr.startswith("bakery.lock:2: error: is no YAML")
+    assert done.stderr.startswith("bakery.lock:2: error: invalid YAML: ")
 
 
 def test_library_is_empty_at_first(checkout: Checkout) -> None:

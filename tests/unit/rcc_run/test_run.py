@@ -220,7 +220,7 @@ def test_everything_that_is_wrong_is_told_before_anything_is_made(
         "error: --node-count is 'many'",
         "error: unknown option --wrong",
         "fluidci.yaml:2: error: execution_command is missing",
-        "fluidci.yaml:4: error: output_directory '../up' is outside",
+        "fluidci.yaml:4: error: output_directory is '../up'",
         "rcc.auto.tfvars:1: error: zone is 'x' while --zone is 'us-central1-f'",
         "rcc.auto.tfvars:1: warning: surprise is not known",
     ):
