@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner, Result
 
-from bakery.cli.app import app
+from bakery.cli.app import make_app
 from bakery.lock import file as lock_file
 from tests.support.plan_builders import LOCK, build, template
 from tests.support.root import ROOT
@@ -47,7 +47,7 @@ class Checkout:
 
     def invoke(self, *arguments: str) -> Result:
         """The command line within this process, whose working directory is the checkout."""
-        return CliRunner().invoke(app, arguments, catch_exceptions=False)
+        return CliRunner().invoke(make_app(*arguments[:1]), arguments, catch_exceptions=False)
 
     def configure(self, **fake: Any) -> None:
         """Tell the fake oven and the fake clusters what to do."""

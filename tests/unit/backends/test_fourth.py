@@ -73,9 +73,9 @@ class OtherBackend:
 RUN = """
 import json, sys
 from typer.testing import CliRunner
-from bakery.cli.app import app
+from bakery.cli.app import make_app
 for arguments in json.load(sys.stdin):
-    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    done = CliRunner().invoke(make_app(), arguments, catch_exceptions=False)
     print(json.dumps([done.exit_code, done.stdout, done.stderr]))
 """
 
