@@ -209,9 +209,9 @@ def test_a_part_imports_only_what_it_may(part: str) -> None:
 
 
 def test_the_rule_notices_an_unknown_part_and_an_upward_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MAY_IMPORT, "plan", ())
+    others = {part: allowed for part, allowed in MAY_IMPORT.items() if part != "codec"}
+    monkeypatch.setattr(sys.modules[__name__], "MAY_IMPORT", others | {"plan": ()})
     assert any("imports bakery.recipe" in line for line in part_imports("plan"))
-    monkeypatch.delitem(MAY_IMPORT, "codec")
     with pytest.raises(AssertionError):
         test_every_part_is_named_and_nothing_else()
 
