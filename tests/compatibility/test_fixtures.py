@@ -79,7 +79,7 @@ def test_no_recorded_file_names_a_machine() -> None:
         '"sourcePosition": "project:///__main__.py#30"',
         "project:///../../../root/.pyenv/versions/3.11.7/lib/python3.11/asyncio/events.py#80",
         "/root/.cache/image-bakery",
-        "at /work/somewhere/else",
+        "at /srv/somewhere/else",
         "/tmp/pytest-of-someone/checkout",
         '"source": "/home/someone/packages"',
         "https://pypi.example.org/simple",
