@@ -20,7 +20,7 @@ def render(report: Mapping[str, Any]) -> RenderableType:
     """Return the table of images by family (the promoted one first, then the newest), and a summary below."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for title in TITLES:
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title in ("family", "image"))  # names are there to be copied
     for image in by_family(report["images"]):
         cells = [escape(cell) for cell in _cells(image)]
         cells[3] = f"[{COLOURS[cells[3]]}]{cells[3]}[/]"
