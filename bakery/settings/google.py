@@ -18,9 +18,10 @@ BAKE = "bake-"  # prefix of the name of a machine that bakes and of its disk; th
 SSH_TAG = "image-bakery"  # network tag of a machine that IAP may reach with ssh
 TEST_TAG = "bakery-test"  # network tag of test machines, which reach each other
 LONGEST_BUILD = 86_400  # seconds, Cloud Build's limit
-PROJECT_NUMBER = re.compile(r"\d{6,}")
-ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com")
-SECOND_GENERATION = re.compile(
+# Patterns of values, compiled when there is a value: a local stack has none of them, and compiling takes milliseconds.
+PROJECT_NUMBER = r"\d{6,}"
+ACCOUNT = r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com"
+SECOND_GENERATION = (
     r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/connections/(?P<name>[^/]+)/repositories/[^/]+"
 )
 # The letters of the zones where a region does not have a, b and c:
@@ -64,9 +65,9 @@ def account_id(duty: Duty) -> str:
 
 def member(consumer: str) -> str:
     """Return a consumer as an IAM policy names it; a project number means all service accounts of that project."""
-    if PROJECT_NUMBER.fullmatch(consumer):
+    if re.fullmatch(PROJECT_NUMBER, consumer):
         return f"principalSet://cloudresourcemanager.googleapis.com/projects/{consumer}/type/ServiceAccount"
-    return f"serviceAccount:{consumer}" if ACCOUNT.fullmatch(consumer) else consumer
+    return f"serviceAccount:{consumer}" if re.fullmatch(ACCOUNT, consumer) else consumer
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class GoogleSettings:
     @property
     def connection(self) -> Connection | None:
         """The connection that a second-generation ``repository`` belongs to; None for ``owner/name``."""
-        match = SECOND_GENERATION.fullmatch(self.repository)
+        match = re.fullmatch(SECOND_GENERATION, self.repository)
         return Connection(**match.groupdict()) if match else None
 
     def bucket(self, purpose: Bucket) -> str:
