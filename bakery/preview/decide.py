@@ -1,10 +1,15 @@
 """What an ``up`` does with each image of the plan, and why: the plan compared with the library."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
 
-from bakery.library.base import ImageRecord, ImageState, Proof
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Decision
+
+if TYPE_CHECKING:
+    from bakery.library.base import ImageRecord
 
 REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files
 
@@ -22,7 +27,7 @@ def decide(
     ``proven`` maps image names to the digest (or its beginning) of the tests that the image passed last; without it, a
     passed test counts for the current tests. ``tests`` maps image names to the manifest of these tests, if known.
     """
-    known = {record.name: record for record in images if record.state is not ImageState.DELETED}
+    known = {record.name: record for record in images}
     latest = {record.candidate_for: record for record in images}
     fresh: set[str] = set()
     decisions = []
@@ -49,6 +54,8 @@ def _existing(image: ImageSummary, promoted: bool, doubts: tuple[str, ...]) -> D
 
 
 def _why_tested(image: ImageSummary, record: ImageRecord, tests: str, before: Mapping[str, str]) -> tuple[str, ...]:
+    from bakery.library.base import Proof  # not needed by a plan without the library
+
     if not image.tests_digest:
         return ()
     if record.proof is Proof.UNTESTED:

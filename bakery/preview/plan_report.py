@@ -1,12 +1,13 @@
 """The plan of a stack compared with the library. It needs no engine and changes nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bakery import paths
 from bakery.errors import InputError, Problem
-from bakery.library.base import ImageRecord, Proof
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, image_summaries
@@ -39,12 +40,8 @@ class PlanReport:
         return forecast(self.decisions, self.times)
 
 
-def _no_library() -> None:
-    """Return None: without a library every image is new."""
-
-
 def plan_report(
-    settings: Settings, library: snapshot.OpenLibrary = _no_library, *, locked: bool = True, since: str = ""
+    settings: Settings, library: snapshot.OpenLibrary = lambda: None, *, locked: bool = True, since: str = ""
 ) -> PlanReport:
     """Return the report of the stack's plan, including all errors.
 
@@ -73,9 +70,10 @@ def _planned(
 
 def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
     """Return the images of the stack in another revision, as a library that contains them all."""
-    import tempfile  # imported here, as no other plan needs these two
+    import tempfile  # imported here, as no other plan needs them
 
     from bakery.host import revision
+    from bakery.library.base import ImageRecord, Proof
 
     with tempfile.TemporaryDirectory(prefix="bakery-since-") as folder:
         root = Path(folder) / "tree"
@@ -85,25 +83,24 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
             hint = "keep packages and common in the checkout, or omit --since"
             raise InputError([Problem("--since", 1, f"the packages of {since!r} are outside of the checkout", hint)])
         images, _ = _planned(old, _Nothing(), locked=False)
-    records = tuple(_record(image) for image in images)
+    records = tuple(
+        ImageRecord(
+            name=image.name,
+            digest=image.digest,
+            package=image.package,
+            variant=image.variant,
+            candidate_for=image.family,
+            created="",
+            family=image.family,
+            proof=Proof.PASSED,
+            inputs=image.inputs,
+        )
+        for image in images
+    )
     families = {image.family: image.name for image in images}
     proven = {image.name: image.tests_digest for image in images}
     return snapshot.LibrarySnapshot(
         records, families, proven, tests={image.name: image.tests_inputs for image in images}
-    )
-
-
-def _record(image: ImageSummary) -> ImageRecord:
-    return ImageRecord(
-        name=image.name,
-        digest=image.digest,
-        package=image.package,
-        variant=image.variant,
-        candidate_for=image.family,
-        created="",
-        family=image.family,
-        proof=Proof.PASSED,
-        inputs=image.inputs,
     )
 
 

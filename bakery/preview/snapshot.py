@@ -1,15 +1,22 @@
 """A read-only snapshot of the library for planning. If the library cannot be reached, it is empty with a warning."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError, Problem, Severity
-from bakery.library.base import ImageRecord, Library
 from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide
 from bakery.preview.model import Decision
 from bakery.settings import Settings
+
+if TYPE_CHECKING:
+    from bakery.library.base import ImageRecord, Library
+
+    OpenLibrary = Callable[[], Library | None]  # returns None if nothing was ever published
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,6 @@ class LibrarySnapshot:
     def decide(self, planned: Sequence[ImageSummary]) -> tuple[Decision, ...]:
         """Return a decision for each image of the plan."""
         return decide(planned, self.images, self.families, self.proven, self.tests)
-
-
-OpenLibrary = Callable[[], Library | None]  # returns None if nothing was ever published
 
 
 def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:

@@ -7,7 +7,6 @@ is written again.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import time
@@ -132,8 +131,8 @@ def _sources(path: str) -> Iterator[str]:
 
 def _remove_old(new: Path) -> None:
     """Remove the old files of other trees. They and ``new`` are named ``<cache>-<tree>``."""
-    kind = glob.escape(new.name.rpartition("-")[0])
-    for file in new.parent.glob(f"{kind}-*"):
+    kind = new.name.rpartition("-")[0]
+    for file in new.parent.glob("*"):
         with suppress(OSError):
-            if file.stat().st_mtime < time.time() - MAX_AGE:
+            if file.name.rpartition("-")[0] == kind and file.stat().st_mtime < time.time() - MAX_AGE:
                 file.unlink()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 DATASET = "rcc_run"
 TABLE = "app_runs"
@@ -49,8 +50,7 @@ class Duty(StrEnum):
     DEPLOY = "deploy"
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """A connection of Cloud Build to a host of repositories; second-generation repositories belong to one."""
 
     project: str

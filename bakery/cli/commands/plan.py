@@ -16,6 +16,7 @@ from bakery.cli.output import print_json
 from bakery.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from bakery.preview.snapshot import OpenLibrary
     from bakery.settings import Settings
 
 Folder = Annotated[Optional[Path], typer.Option(help="Another folder than the stack's.", show_default=False)]  # noqa: UP045  typer's types
@@ -32,7 +33,6 @@ def plan(  # noqa: PLR0917  options, not positions
     since: Annotated[str, typer.Option(help="Compare with the recipes of a git revision.", show_default=False)] = "",
 ) -> None:
     """Show what would be baked and tested, and why. Needs no engine and no stack, and changes nothing."""
-    from bakery.backends import backend
     from bakery.preview.plan_report import plan_report
     from bakery.report import plan as reports
 
@@ -44,7 +44,7 @@ def plan(  # noqa: PLR0917  options, not positions
         raise InputError([Problem("--markdown", 1, "can't be combined with --json", "choose one of the two")])
     settings = other_tree(settings_of(stack), packages, common)
     settings = replace(settings, select=()) if every else settings
-    stored = backend(settings).existing_library if library else lambda: None
+    stored = _library_of(settings) if library else lambda: None
     # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
     report = plan_report(settings, stored, locked=packages is None and not every, since=since)
     content = reports.to_json(report)
@@ -64,6 +64,12 @@ def plan(  # noqa: PLR0917  options, not positions
             say(str(problem))
     if wrong:
         raise SystemExit(WRONG_INPUT)
+
+
+def _library_of(settings: Settings) -> OpenLibrary:
+    from bakery.backends import backend  # not needed by a plan without the library
+
+    return backend(settings).existing_library
 
 
 def other_tree(settings: Settings, packages: Path | None, common: Path | None) -> Settings:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, Proof
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.plan import make
 from bakery.preview.decide import changes, decide
@@ -145,13 +145,6 @@ def test_an_image_that_is_there_and_proven_is_adopted() -> None:
     images, _ = library(plan, family="")
     (found,) = decide(plan.images, images, {"base": "base-other"})
     assert found.action is Action.ADOPT
-
-
-def test_a_deleted_image_is_baked_again() -> None:
-    plan = plan_of(PARENT)
-    images, _ = library(plan, state=ImageState.DELETED)
-    (found,) = decide(plan.images, images, {})
-    assert found.action is Action.BAKE
 
 
 def test_unknown_inputs_are_said() -> None:
