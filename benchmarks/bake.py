@@ -22,9 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bakery.host import qemu
+from bakery.host import qemu, tar
 from bakery.orders.model import BakeOrder
-from bakery.ovens.local import base_image, packer, qcow2, seed, template
+from bakery.ovens.local import base_image, machine, packer, template
 from bakery.ovens.local.oven import LocalOven
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import stage
@@ -60,7 +60,7 @@ def raw(settings: Settings, folder: Path, without: str = "") -> float:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
         stage(order.files, work / "workspace")
-        machine = template.BakeMachine(
+        baker = machine.BakeMachine(
             work=work,
             console=work / "console",
             accelerator=qemu.accelerator(settings.local),
@@ -69,14 +69,14 @@ def raw(settings: Settings, folder: Path, without: str = "") -> float:
             ports=(qemu.free_ports(1)[0], 65535),
             boot=None if without == "no handed-in kernel" else base.boot,
         )
-        rendering = template.render(order, machine, work / "workspace")
-        seed.make(work, rendering.user)
+        rendering = template.render(order, baker, work / "workspace")
+        machine.make_seed(work, rendering.user)
         if without == "no apt and dpkg options":
             plain_seed(work, rendering.user)
         if without == "no overlay":
-            shutil.copy(base.disk, machine.overlay)
+            shutil.copy(base.disk, baker.overlay)
         else:
-            qcow2.overlay(base.disk, machine.overlay, settings.local.disk_gb)
+            machine.make_overlay(base.disk, baker.overlay, settings.local.disk_gb)
         call = packer.Call(rendering, work, work / "workspace", work / "log")
         began = time.perf_counter()
         packer.build(call, Activity())
@@ -85,16 +85,16 @@ def raw(settings: Settings, folder: Path, without: str = "") -> float:
 
 def plain_seed(work: Path, user: str) -> None:
     """The seed disk once more, without what makes apt and dpkg quick."""
-    lines = seed.script("apply.sh", user).decode().splitlines(keepends=True)
+    lines = machine.script("apply.sh", user).decode().splitlines(keepends=True)
     kept = "".join(line for line in lines if not any(option in line for option in OPTIONS))
-    entries = {
-        "run/bakery/apply": (kept.encode(), 0o755),
-        "run/bakery/finish": (seed.script("finish.sh", user), 0o755),
-        "run/bakery/key.pub": ((work / "key.pub").read_bytes(), 0o644),
-        "etc/ssh/ssh_host_ed25519_key": ((work / "host_key").read_bytes(), 0o600),
-        "etc/ssh/ssh_host_ed25519_key.pub": ((work / "host_key.pub").read_bytes(), 0o644),
-    }
-    (work / "seed.tar").write_bytes(seed.archive(entries))
+    entries = (
+        ("run/bakery/apply", kept.encode(), 0o755),
+        ("run/bakery/finish", machine.script("finish.sh", user), 0o755),
+        ("run/bakery/key.pub", (work / "key.pub").read_bytes(), 0o644),
+        ("etc/ssh/ssh_host_ed25519_key", (work / "host_key").read_bytes(), 0o600),
+        ("etc/ssh/ssh_host_ed25519_key.pub", (work / "host_key.pub").read_bytes(), 0o644),
+    )
+    (work / "seed.tar").write_bytes(tar.pack(entries))
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ It implements the whole protocol (one bake per digest, atomic publishing, cancel
 ``fail`` also takes a number of times: ``{fail: infrastructure, times: 1}`` fails once and then bakes.
 """
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +19,8 @@ from typing import Any
 from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
-from bakery.ovens import single_flight
 from bakery.ovens.base import Bake
-from bakery.ovens.local import scratch
+from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import check_sources
@@ -41,17 +39,11 @@ class FakeOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """Adopt, join or bake the image, a small JSON file."""
-        with contextlib.ExitStack() as held:
-            return single_flight.bake_once(
-                order, activity, self.state, self.library, lambda: self._bake(order, activity, held)
-            )
+        return bake_once(order, activity, self.state, self.library, self._bake)
 
-    def _bake(self, order: BakeOrder, activity: Activity, held: contextlib.ExitStack) -> Path:
-        """Return the image, a file in a scratch folder that is deleted when ``held`` is closed."""
+    def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> Path:
         script: Mapping[str, Any] = self.settings.fake.get("bakes", {}).get(order.package, {})
         check_sources(order.files)
-        work = held.enter_context(scratch.folder(self.state, order.name))
-        log = self._log(order)
         phases = self.settings.fake.get("phases", PHASES)
         seconds = float(script.get("seconds", self.settings.fake.get("seconds", 0)))
         for phase in phases:
@@ -63,12 +55,6 @@ class FakeOven:
         image = work / "image"
         image.write_text(json.dumps({"image": order.name, "digest": order.digest}), encoding="utf-8")
         return image
-
-    def _log(self, order: BakeOrder) -> Path:
-        self.state.logs.mkdir(parents=True, exist_ok=True)
-        log = self.state.logs / f"{order.name}.log"
-        log.write_text("", encoding="utf-8")
-        return log
 
     def _fail(self, order: BakeOrder, script: Mapping[str, Any], log: Path) -> None:
         """Fail as scripted. The failures are counted in a file, because each ``up`` is another process."""

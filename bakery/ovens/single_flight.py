@@ -10,6 +10,7 @@ from bakery.library.base import ImageRecord, ImageState
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
+from bakery.ovens.local import scratch
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 
@@ -35,12 +36,12 @@ def bake_once(
     activity: Activity,
     state: StatePaths,
     library: LocalLibrary,
-    bake: Callable[[], Path],
+    bake: Callable[[BakeOrder, Activity, Path, Path], Path],
 ) -> Bake:
     """Return the image of ``order``; if it is missing, ``bake`` makes its file, which is moved into the library.
 
-    If another process bakes the same digest, wait for it. If that bake fails or is killed, this process bakes. Raises
-    the errors of ``bake``, and Interrupted.
+    ``bake`` gets a scratch folder for the file and an empty log. If another process bakes the same digest, wait for it.
+    If that bake fails or is killed, this process bakes. Raises the errors of ``bake``, and Interrupted.
     """
     log = state.logs / f"{order.name}.log"
     file = state.library / "bakes" / order.digest
@@ -54,8 +55,11 @@ def bake_once(
             return Bake(order.name, outcome, time.monotonic() - started, log if log.exists() else None)
         activity.check()
         began = time.monotonic()
-        made = bake()
-        seconds = time.monotonic() - began
-        activity.say("publishing")
-        library.publish(record(order, seconds), made)
-        return Bake(order.name, BakeOutcome.BAKED, seconds, log if log.exists() else None)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("", encoding="utf-8")
+        with scratch.folder(state, order.name) as work:
+            made = bake(order, activity, work, log)
+            seconds = time.monotonic() - began
+            activity.say("publishing")
+            library.publish(record(order, seconds), made)
+        return Bake(order.name, BakeOutcome.BAKED, seconds, log)

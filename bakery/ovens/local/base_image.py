@@ -67,8 +67,10 @@ def key(base: Base, settings: LocalSettings) -> str:
     """Return the digest of a base image's inputs: release, locked identity, packages, size and files."""
     files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in ("finish.sh", "apply.sh"))
     content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
-    parts = [release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS, content]
-    parts.append(_sha256(quick_init.SCRIPT))
+    parts = [
+        *(release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS),
+        *(content, _sha256(quick_init.SCRIPT)),
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
@@ -102,8 +104,7 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         process.find_tool(tool, f"run: sudo apt-get install {package}")
     if not BOOT_SECTOR.exists():
         raise MissingTool(f"{BOOT_SECTOR} does not exist", hint="run: sudo apt-get install grub-pc-bin")
-    clear_scratch(folder.parent)
-    clear_old(folder.parent, time.time())
+    clear(folder.parent, time.time())
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
         # Below /tmp and readable by all, the hooks as well: without root, mmdebstrap runs as another user of the host,
         # who can't enter home folders or read private files. Sticky, so that other users can't replace the hooks.
@@ -171,23 +172,16 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
         ) from error
 
 
-def clear_old(bases: Path, now: float) -> list[Path]:
-    """Delete base images that no bake has used for a month (``now`` is in seconds), and return their folders."""
-    gone = []
-    for folder in bases.glob("[!.]*"):
-        with suppress(OSError):
-            if folder.is_dir() and folder.stat().st_mtime < now - OLD:
-                half = folder.rename(hidden_beside(folder))  # no bake can start from a part of it
-                shutil.rmtree(half, ignore_errors=True)
-                gone.append(folder)
-    return gone
+def clear(bases: Path, now: float) -> None:
+    """Delete incomplete base images whose makers have ended, and those that no bake has used for a month.
 
-
-def clear_scratch(bases: Path) -> list[Path]:
-    """Delete incomplete base images whose makers have ended, and return their folders."""
-    gone = []
+    ``now`` is in seconds.
+    """
     for half in bases.glob(".*"):
         if half.is_dir() and locks.deserted(half):
             shutil.rmtree(half, ignore_errors=True)
-            gone.append(half)
-    return gone
+    for folder in bases.glob("[!.]*"):
+        with suppress(OSError):
+            if folder.is_dir() and folder.stat().st_mtime < now - OLD:
+                # Renamed first, since no bake may start from a part of it.
+                shutil.rmtree(folder.rename(hidden_beside(folder)), ignore_errors=True)

@@ -1,8 +1,8 @@
 """The local oven: the recipe's own Packer template in a QEMU machine on this computer."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +10,15 @@ from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, PortTak
 from bakery.host import boot_files, process, qemu, slots
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
-from bakery.ovens import single_flight
 from bakery.ovens.base import Bake
-from bakery.ovens.local import base_image, debug_machine, downloads, file_server, packer, qcow2, scratch, seed, template
+from bakery.ovens.local import base_image, file_server, packer, scratch
+from bakery.ovens.local.machine import BakeMachine, boot_again, flatten, make_overlay, make_seed
+from bakery.ovens.local.template import Rendering, render
+from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
+from bakery.plan.template import downloaded_paths
 from bakery.progress.activity import Activity
+from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
 from bakery.settings import Settings
 
@@ -34,44 +38,38 @@ class LocalOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """As :meth:`bakery.ovens.base.Oven.bake`."""
-        with ExitStack() as held:
-            return single_flight.bake_once(
-                order, activity, self.state, self.library, lambda: self._bake(order, activity, held)
-            )
+        return bake_once(order, activity, self.state, self.library, self._bake)
 
-    def _bake(self, order: BakeOrder, activity: Activity, held: ExitStack) -> Path:
-        """Bake; the returned file is in a scratch folder that is deleted when ``held`` is closed."""
+    def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> Path:
         for tool in (qemu.QEMU, "qemu-img"):
             process.find_tool(tool, qemu.QEMU_HINT)
         packer.prepare()
-        log = self._fresh_log(order)
-        work = held.enter_context(scratch.folder(self.state, order.name))
         activity.say("staging")
         workspace = work / "workspace"
         stage(order.files, workspace)
         limit = slots.capacity(self.local)
         with (
             slots.take(self.local.cores, self.local.memory_mb, activity, limit),
-            self._base(order, work, activity) as start,
+            self._base(order, work, activity, log) as start,
             file_server.shared(order.variables, work) as variables,
         ):
             served = replace(order, variables=variables)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    self._run(served, activity, work, start, log)
+                    disk = self._run(served, activity, work, start, log)
                     break
                 except PortTaken:
                     if attempt == ATTEMPTS:
                         raise
-            flat = qcow2.flatten(work / "output" / template.DISK_NAME, work / "flat.qcow2", activity, log)
-            downloads.keep(order.template, order.variables, workspace, self.library.files.kept(order.name))
+            flat = flatten(disk, work / "flat.qcow2", activity, log)
+            keep_downloads(order.template, order.variables, workspace, self.library.files.kept(order.name))
             return flat
 
-    def _run(self, order: BakeOrder, activity: Activity, work: Path, start: base_image.Bootable, log: Path) -> None:
-        """Call Packer once, up to a clean disk in ``work/output``."""
+    def _run(self, order: BakeOrder, activity: Activity, work: Path, start: base_image.Bootable, log: Path) -> Path:
+        """Call Packer once; return the clean disk."""
         shutil.rmtree(work / "output", ignore_errors=True)
         first = qemu.free_ports(1)[0]
-        machine = template.BakeMachine(
+        machine = BakeMachine(
             work=work,
             console=log.with_suffix(".console"),
             accelerator=qemu.accelerator(self.local),
@@ -80,11 +78,11 @@ class LocalOven:
             ports=(first, min(first + PORTS, 65535)),
             boot=start.boot,
         )
-        rendering = template.render(order, machine, work / "workspace", sync_on_error=self.local.keep_failed)
+        rendering = render(order, machine, work / "workspace", sync_on_error=self.local.keep_failed)
         with log.open("a", encoding="utf-8") as sink:
             sink.writelines(f"bakery: {warning}\n" for warning in rendering.warnings)
-        seed.make(work, rendering.user)
-        qcow2.overlay(start.disk, machine.overlay, max(rendering.disk_gb, self.local.disk_gb))
+        make_seed(work, rendering.user)
+        make_overlay(start.disk, machine.overlay, max(rendering.disk_gb, self.local.disk_gb))
         call = packer.Call(rendering, work, work / "workspace", log, order.timeout, self.local.keep_failed)
         try:
             packer.build(call, activity)
@@ -95,27 +93,24 @@ class LocalOven:
         except InfrastructureFailed as error:  # no files are kept
             error.replay = f"bakery bake {order.family} --stack {self.settings.stack}"
             raise
+        return machine.disk
 
-    def _keep(self, machine: template.BakeMachine, rendering: template.Rendering, error: BakeryError) -> None:
+    def _keep(self, machine: BakeMachine, rendering: Rendering, error: BakeryError) -> None:
         """Keep the files that replay a failed bake, and its machine if the settings ask for it."""
-        disk = machine.output / template.DISK_NAME
-        if not (self.local.keep_failed and disk.exists()):
-            scratch.keep(machine.work)
-            return
-        try:
-            pid, login = debug_machine.boot(machine, disk, rendering.user)
-        except BakeryError as unbooted:  # the error of the bake is more important
-            error.hint = f"its machine could not be left up: {unbooted.message}"
-            scratch.keep(machine.work)
-            return
+        pid = None
+        if self.local.keep_failed and machine.disk.exists():
+            try:
+                pid, login = boot_again(machine, rendering.user)
+                error.hint = f"the machine is up; log in: {login}; the next up or `bakery recover` ends it"
+            except BakeryError as unbooted:  # the error of the bake is more important
+                error.hint = f"its machine could not be left up: {unbooted.message}"
         scratch.keep(machine.work, pid)
-        error.hint = f"the machine is up; log in: {login}; the next up or `bakery recover` ends it"
 
     @contextmanager
-    def _base(self, order: BakeOrder, work: Path, activity: Activity) -> Iterator[base_image.Bootable]:
+    def _base(self, order: BakeOrder, work: Path, activity: Activity, log: Path) -> Iterator[base_image.Bootable]:
         """Yield the disk that the bake starts from, protected from deletion meanwhile. Raises InfrastructureFailed."""
         if order.base.external:
-            yield base_image.get(order.base, self.local, activity, self._log(order))
+            yield base_image.get(order.base, self.local, activity, log)
             return
         if self.library.find(order.base.name) is None:
             raise InfrastructureFailed(
@@ -124,14 +119,22 @@ class LocalOven:
         with self.library.lease(order.base.name) as disk:
             yield base_image.Bootable(disk, boot_files.extract(disk, work / "boot", activity))
 
-    def _log(self, order: BakeOrder) -> Path:
-        return self.state.logs / f"{order.name}.log"
 
-    def _fresh_log(self, order: BakeOrder) -> Path:
-        log = self._log(order)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
-        return log
+def keep_downloads(template: Json, variables: Mapping[str, str], workspace: Path, folder: Path) -> None:
+    """Copy the files that a recipe downloads from the machine (``spack.lock``) from the workspace into ``folder``.
+
+    They replace those of an earlier bake of the image. Raises InfrastructureFailed if they can't be written.
+    """
+    downloaded = [workspace / path for path in downloaded_paths(template, variables) if (workspace / path).is_file()]
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        for file in downloaded:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / file.name)
+    except OSError as error:
+        raise InfrastructureFailed(
+            f"{folder} can't be written: {error.strerror}", hint="check the free space of the disk"
+        ) from error
 
 
 def _check_finished(console: Path, log: Path) -> None:

@@ -12,61 +12,17 @@ from urllib.parse import quote
 
 from bakery.errors import BakeFailed
 from bakery.host import qemu
-from bakery.host.boot_files import BootFiles
 from bakery.orders.model import BakeOrder
+from bakery.ovens.local.machine import BakeMachine
 from bakery.recipe.model import Json
-from bakery.settings import Accelerator
 
 MARK = "bakery-provisioner"
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
 USER = re.compile(r"\{\{\s*user\s+[`\"]([^`\"]+)[`\"]\s*\}\}")
 TEMPLATE_DIR = re.compile(r"\{\{\s*template_dir\s*\}\}")
-DISK_NAME = "disk.qcow2"
 # A bake that a crash interrupts is discarded, so nothing is flushed; freed blocks don't reach the image.
 DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
-
-
-@dataclass(frozen=True)
-class BakeMachine:
-    """The machine that a bake runs in.
-
-    ``console`` is the file of its serial port, ``ports`` the range in which Packer chooses a port for ssh; without
-    ``boot`` the disk's own boot loader runs.
-    """
-
-    work: Path
-    console: Path
-    accelerator: Accelerator
-    cores: int
-    memory_mb: int
-    ports: tuple[int, int]
-    boot: BootFiles | None = None
-
-    @property
-    def overlay(self) -> Path:
-        """A small overlay on the base image; Packer copies it."""
-        return self.work / "overlay.qcow2"
-
-    @property
-    def kernel(self) -> list[str]:
-        """QEMU's options to load a kernel; empty without ``boot``."""
-        return self.boot.arguments(f"{self.boot.root} {qemu.HANDED_IN_ARGUMENTS}") if self.boot else []
-
-    @property
-    def output(self) -> Path:
-        """The folder with the baked disk."""
-        return self.work / "output"
-
-    @property
-    def seed(self) -> Path:
-        """The tar archive on the seed disk."""
-        return self.work / "seed.tar"
-
-    @property
-    def key(self) -> Path:
-        """The temporary private key that Packer logs in with."""
-        return self.work / "key"
 
 
 @dataclass(frozen=True)
@@ -142,8 +98,8 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
         "iso_url": _address(machine.overlay),
         "iso_checksum": "none",
         "format": "qcow2",
-        "output_directory": str(machine.output),
-        "vm_name": DISK_NAME,
+        "output_directory": str(machine.disk.parent),
+        "vm_name": machine.disk.name,
         "skip_resize_disk": True,
         "skip_compaction": True,
         "use_backing_file": False,
@@ -163,7 +119,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
 
 def _arguments(machine: BakeMachine) -> list[list[str]]:
     """Return QEMU's options; each replaces all of Packer's own options of that name."""
-    disk = f"file={qemu.comma(machine.output / DISK_NAME)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
+    disk = f"file={qemu.comma(machine.disk)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
     return [
         *_pairs(qemu.machine_arguments(machine.accelerator)),
         ["-smp", str(machine.cores)],

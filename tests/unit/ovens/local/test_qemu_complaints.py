@@ -9,7 +9,8 @@ import pytest
 
 from bakery.errors import InfrastructureFailed, PortTaken
 from bakery.host import process, qemu
-from bakery.ovens.local import packer, seed, template
+from bakery.ovens.local import packer, template
+from bakery.ovens.local.machine import BakeMachine, make_seed
 from bakery.ovens.local.oven import LocalOven
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator, parse
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.machines
 
 def refused(folder: Path, *, memory_mb: int = 64, port: int = 0) -> InfrastructureFailed:
     """The error of a build whose machine has an empty disk and too much memory, or forwards a given port."""
-    machine = template.BakeMachine(folder, folder / "console", Accelerator.TCG, 1, memory_mb, (50000, 65535))
+    machine = BakeMachine(folder, folder / "console", Accelerator.TCG, 1, memory_mb, (50000, 65535))
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", str(machine.overlay), "1M"])
     (folder / "workspace").mkdir()
     rendering = template.render(bake_orders.order("none"), machine, folder / "workspace")
@@ -29,7 +30,7 @@ def refused(folder: Path, *, memory_mb: int = 64, port: int = 0) -> Infrastructu
     for argument in arguments:
         if port and argument[0] == "-netdev":
             argument[1] = f"user,id=user.0,hostfwd=tcp:127.0.0.1:{port}-:22"
-    seed.make(folder, rendering.user)
+    make_seed(folder, rendering.user)
     with pytest.raises(InfrastructureFailed) as caught:
         packer.build(packer.Call(rendering, folder, folder / "workspace", folder / "log", timeout=60), Activity())
     return caught.value

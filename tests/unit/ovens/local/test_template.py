@@ -8,7 +8,8 @@ import pytest
 
 from bakery.errors import BakeFailed
 from bakery.host.boot_files import BootFiles
-from bakery.ovens.local.template import BakeMachine, render
+from bakery.ovens.local.machine import BakeMachine
+from bakery.ovens.local.template import render
 from bakery.settings import Accelerator
 from tests.support.bake_orders import order
 

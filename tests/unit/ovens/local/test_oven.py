@@ -1,4 +1,4 @@
-"""What a recipe downloads from the machine that bakes is kept beside the image, and nothing else."""
+"""What a bake keeps: files that a recipe downloads from the machine, and what is left of a failed one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bakery.ovens.local import downloads
+from bakery.errors import BakeFailed, InfrastructureFailed
+from bakery.ovens.local import oven, scratch
+from bakery.ovens.local.machine import BakeMachine
+from bakery.ovens.local.template import Rendering
 from bakery.plan.template import downloaded_paths
 from bakery.recipe.load import load
+from bakery.settings import Accelerator, parse
 from tests.support import source_tree
 
 LOCK = {
@@ -26,14 +30,14 @@ def test_a_download_is_kept(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("{}", encoding="utf-8")
     (file.parent / "other").touch()
-    downloads.keep(TEMPLATE, VARIABLES, tmp_path / "workspace", tmp_path / "kept")
+    oven.keep_downloads(TEMPLATE, VARIABLES, tmp_path / "workspace", tmp_path / "kept")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["spack.lock"]
 
 
 def test_what_an_earlier_bake_left_goes(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/spack.lock").touch()
-    downloads.keep({}, {}, tmp_path, tmp_path / "kept")
+    oven.keep_downloads({}, {}, tmp_path, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 
@@ -48,3 +52,21 @@ def test_every_package_with_an_environment_brings_its_lock_back() -> None:
         found = downloaded_paths(recipe.template, {"pkg_path": recipe.workspace_path})
         expected = (f"{recipe.workspace_path}/spack.lock",) if (recipe.folder / "env").is_dir() else ()
         assert found == expected, recipe.name
+
+
+def test_a_machine_that_can_not_be_left_up_does_not_hide_why_the_bake_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boot(*_: object) -> tuple[int, str]:
+        raise InfrastructureFailed("qemu-system-x86_64 ended with exit code 1")
+
+    monkeypatch.setattr(oven, "boot_again", boot)
+    machine = BakeMachine(tmp_path, tmp_path / "console", Accelerator.TCG, 1, 512, (4000, 4020))
+    machine.disk.parent.mkdir()
+    machine.disk.touch()
+    error = BakeFailed("provisioner 1 of 1 failed")
+    local = oven.LocalOven(parse({"local": {"keepFailed": True}}, "test", tmp_path))
+    local._keep(machine, Rendering({}, {}, "gce", "packer", 0, (), ()), error)
+    assert error.hint == "its machine could not be left up: qemu-system-x86_64 ended with exit code 1"
+    assert (tmp_path / scratch.KEPT).read_text() == ""
+    assert not machine.disk.exists()

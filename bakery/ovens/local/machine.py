@@ -1,0 +1,140 @@
+"""The machine that bakes: its disks, how their content becomes an image, and how it is booted again to be examined."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.errors import CommandFailed, InfrastructureFailed
+from bakery.host import process, qemu, tar
+from bakery.host.boot_files import BootFiles
+from bakery.progress.activity import Activity
+from bakery.settings import Accelerator
+
+FILES = Path(__file__).with_name("files")
+DISK_NAME = "disk.qcow2"
+
+
+@dataclass(frozen=True)
+class BakeMachine:
+    """The machine that a bake runs in.
+
+    ``console`` is the file of its serial port, ``ports`` the range in which Packer chooses a port for ssh; without
+    ``boot`` the disk's own boot loader runs.
+    """
+
+    work: Path
+    console: Path
+    accelerator: Accelerator
+    cores: int
+    memory_mb: int
+    ports: tuple[int, int]
+    boot: BootFiles | None = None
+
+    @property
+    def overlay(self) -> Path:
+        """A small overlay on the base image; Packer copies it."""
+        return self.work / "overlay.qcow2"
+
+    @property
+    def kernel(self) -> list[str]:
+        """QEMU's options to load a kernel; empty without ``boot``."""
+        return self.boot.arguments(f"{self.boot.root} {qemu.HANDED_IN_ARGUMENTS}") if self.boot else []
+
+    @property
+    def disk(self) -> Path:
+        """The baked disk."""
+        return self.work / "output" / DISK_NAME
+
+    @property
+    def seed(self) -> Path:
+        """The tar archive on the seed disk."""
+        return self.work / "seed.tar"
+
+    @property
+    def key(self) -> Path:
+        """The temporary private key that Packer logs in with."""
+        return self.work / "key"
+
+
+def make_overlay(base: Path, target: Path, size_gb: int) -> None:
+    """Create a small qcow2 on top of ``base``, of at least ``size_gb`` GiB for the machine."""
+    target.unlink(missing_ok=True)
+    with base.open("rb") as source:  # bytes 24 to 31 are the virtual size (QEMU's docs/interop/qcow2.txt)
+        size = max(size_gb << 30, int.from_bytes(source.read(32)[24:32], "big"))
+    process.output(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(target), str(size)])
+
+
+def make_seed(work: Path, user: str) -> None:
+    """Write the seed disk ``seed.tar`` and the key pair ``key`` into the bake's folder.
+
+    The seed has the temporary key, a host key, and a bake's first and last script. The host key is created here, since
+    an emulated processor is slow; finish.sh removes it from the image.
+    """
+    public = _make_key(work / "key")
+    host_public = _make_key(work / "host_key")
+    files = (
+        ("run/bakery/apply", script("apply.sh", user), 0o755),
+        ("run/bakery/finish", script("finish.sh", user), 0o755),
+        ("run/bakery/key.pub", public, 0o644),
+        ("etc/ssh/ssh_host_ed25519_key", (work / "host_key").read_bytes(), 0o600),
+        ("etc/ssh/ssh_host_ed25519_key.pub", host_public, 0o644),
+    )
+    (work / "seed.tar").write_bytes(tar.pack(files))
+
+
+def _make_key(file: Path) -> bytes:
+    """Create an ed25519 key pair at ``file`` and return the public key."""
+    process.find_tool("ssh-keygen", "run: sudo apt-get install openssh-client")
+    process.output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bakery", "-f", str(file)])
+    return file.with_suffix(".pub").read_bytes()
+
+
+def script(name: str, user: str) -> bytes:
+    """Return one of this package's scripts with the name of the user inserted."""
+    return (FILES / name).read_text(encoding="utf-8").replace("@USER@", user).encode()
+
+
+def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
+    """Write the content of ``disk`` and its backing files into ``target``, check it, and return it.
+
+    Raises InfrastructureFailed (disk full, damaged disk) and Interrupted.
+    """
+    activity.say("flattening")
+    try:
+        # Out of order and with parallel requests, since the target is a plain file.
+        command = ["qemu-img", "convert", "-W", "-m", "8", "-O", "qcow2", str(disk), str(target)]
+        process.run(command, log=log, activity=activity)
+        process.run(["qemu-img", "check", "-q", str(target)], log=log, activity=activity)
+    except CommandFailed as error:
+        raise InfrastructureFailed(
+            f"the image could not be flattened: {error.message}",
+            tail=error.tail,
+            log=log,
+            replay=error.replay,
+            hint=error.hint,
+        ) from error
+    return target
+
+
+def boot_again(machine: BakeMachine, user: str) -> tuple[int, str]:
+    """Boot the disk of a failed bake in a machine that outlives this process; return process id and login command.
+
+    It has the same seed disk, so the temporary key of the bake still works.
+    """
+    port = qemu.free_ports(1)[0]
+    pid_file = machine.work / "machine.pid"
+    command = [
+        qemu.QEMU,
+        *qemu.common_arguments(machine.accelerator, machine.cores, machine.memory_mb, machine.work.name),
+        *qemu.disk(machine.disk),
+        *("-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"),
+        *("-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"),
+        *qemu.user_network({port: 22}),
+        *("-serial", f"file:{machine.work / 'console-kept.log'}"),
+        *machine.kernel,
+        *("-daemonize", "-pidfile", str(pid_file)),
+    ]
+    process.output(command)
+    trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    login = f"ssh -i {shlex.quote(str(machine.key))} -p {port} {trust} {user}@127.0.0.1"
+    return int(pid_file.read_text(encoding="ascii")), login
