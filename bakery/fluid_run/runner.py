@@ -14,9 +14,7 @@ from bakery.fluid_run import rows, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters
 from bakery.fluid_run.clusters.mailbox import read_results
 from bakery.fluid_run.clusters.run_spec import deadline_seconds
-from bakery.fluid_run.log_tails import console_tail, job_tail
-from bakery.fluid_run.progress import phase
-from bakery.fluid_run.stage_clock import StageClock
+from bakery.fluid_run.progress import StageClock, console_tail, job_tail, phase
 from bakery.host import locks
 from bakery.host.clock import utc_now
 from bakery.library.base import ImageRecord, Library, Proof
@@ -97,11 +95,6 @@ def run_image(
     raise AssertionError("not reached")
 
 
-def new_run_id(image: str) -> str:
-    """Return a unique name for a run of the image."""
-    return f"{image}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
-
-
 @dataclass
 class _Run:
     """One try of a run on one cluster."""
@@ -116,10 +109,11 @@ class _Run:
     hold: Callable[[Cluster], None]
     clock: StageClock = field(default_factory=StageClock)
     jobs: tuple[JobResult, ...] = ()
+    failed_stage: Stage | None = None
 
     def go(self) -> RunResult:
         """Run all stages and store the result, also that of a failure, which is then raised."""
-        self.run_id = new_run_id(self.order.image)
+        self.run_id = f"{self.order.image}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
         self.started = utc_now()
         self.folder = self.state.runs / self.run_id
         self.folder.mkdir(parents=True)
@@ -165,11 +159,12 @@ class _Run:
             results = read_results(self.folder)
             self.jobs = self._judge_jobs(results) if results else ()
             if status.error:
-                raise self._agent_error(status)
+                kind = ImageRejected if status.image_fault else InfrastructureFailed
+                raise kind(f"{self.order.image}: {status.error}", tail=console_tail(self.folder))
             self.clock.enter(Stage.JUDGE)
             self._judge(results)
         except BaseException:
-            self.clock.fail()
+            self.failed_stage = self.clock.stage
             raise
         finally:
             self.clock.enter(Stage.TEAR_DOWN)
@@ -207,10 +202,6 @@ class _Run:
                 raise InfrastructureFailed(f"{what} within {waited:.0f} s")
             self.activity.sleep(POLL_SECONDS)
 
-    def _agent_error(self, status: AgentStatus) -> BakeryError:
-        kind = ImageRejected if status.image_fault else InfrastructureFailed
-        return kind(f"{self.order.image}: {status.error}", tail=console_tail(self.folder))
-
     def _judge_jobs(self, results: Mapping[str, Json]) -> tuple[JobResult, ...]:
         """Judge each job of the agent's results."""
         judged = []
@@ -240,7 +231,7 @@ class _Run:
             started=self.started,
             jobs=self.jobs,
             timings=self.clock.rounded(),
-            failed_stage=self.clock.failed or self.clock.stage if failure else None,
+            failed_stage=self.failed_stage or self.clock.stage if failure else None,
             reason=failure.message if failure else "",
             folder=self.folder,
         )

@@ -76,6 +76,4 @@ def judge(job: SuiteJob, row: Mapping[str, object], raw: Mapping[str, Json], rea
 def summary(jobs: Sequence[JobResult]) -> str:
     """Return the failed jobs in one line; empty if all passed."""
     failed = [f"{job.row.get('benchmark_name')}: {job.reason}" for job in jobs if not job.passed]
-    if not failed:
-        return ""
-    return f"{len(failed)} of {len(jobs)} jobs failed: " + ", ".join(failed)
+    return f"{len(failed)} of {len(jobs)} jobs failed: {', '.join(failed)}" if failed else ""

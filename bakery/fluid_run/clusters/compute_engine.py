@@ -32,7 +32,6 @@ from bakery.fluid_run.clusters.instance import (
     machine_name,
     token,
 )
-from bakery.fluid_run.clusters.reaper import delete_instances
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import Machine, sized
@@ -44,6 +43,7 @@ from bakery.host.google import (
     TRANSIENT,
     Google,
     api_errors,
+    delete_instance,
     fetched,
     no_bucket,
 )
@@ -97,6 +97,7 @@ class ComputeEngineCluster:
         self.specs = machines(order.suite.cluster)
         self.zone = ""
         self.prefix = f"runs/{run_id}"
+        self._own = f"labels.{RUN_LABEL} = {token(run_id)}"
         self._bucket = self.google.storage.bucket(self.settings.bucket(Bucket.ARTIFACTS))
 
     def provision(self, activity: Activity) -> None:
@@ -148,13 +149,6 @@ class ComputeEngineCluster:
         with contextlib.suppress(BakeryError), api_errors("delete the seed"):
             self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
 
-    def _run_context(self) -> RunContext:
-        own = f"projects/{self.google.project}/global/images/{self.image.name}"
-        image = self.image.location or own
-        return RunContext(
-            self.settings, self.order, self.run_id, self.prefix, self.zone, image, open_shell=self.open_shell
-        )
-
     def _name(self, spec: MachineSpec) -> str:
         return machine_name(self.run_id, spec)
 
@@ -191,7 +185,11 @@ class ComputeEngineCluster:
 
     def _insert(self, spec: MachineSpec, activity: Activity) -> None:
         activity.check()
-        body = instance(self._run_context(), spec)
+        image = self.image.location or f"projects/{self.google.project}/global/images/{self.image.name}"
+        run = RunContext(
+            self.settings, self.order, self.run_id, self.prefix, self.zone, image, open_shell=self.open_shell
+        )
+        body = instance(run, spec)
         try:
             with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
                 operation = self.google.instances.insert(
@@ -210,9 +208,7 @@ class ComputeEngineCluster:
             raise
 
     def _instances(self) -> Sequence[compute_v1.Instance]:
-        request = compute_v1.ListInstancesRequest(
-            project=self.google.project, zone=self.zone, filter=f"labels.{RUN_LABEL} = {token(self.run_id)}"
-        )
+        request = compute_v1.ListInstancesRequest(project=self.google.project, zone=self.zone, filter=self._own)
         with api_errors("list the machines of the run"):
             return list(self.google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
 
@@ -255,5 +251,17 @@ class ComputeEngineCluster:
             (folder / "console.log").write_text(console.contents, encoding="utf-8")
 
     def _delete_all(self) -> None:
-        with contextlib.suppress(BakeryError):  # Compute Engine deletes them at their deadline
-            delete_instances(self.google, f"labels.{RUN_LABEL} = {token(self.run_id)}")
+        """Delete the machines of the run in every zone; Compute Engine deletes what is left at its deadline."""
+        request = compute_v1.AggregatedListInstancesRequest(project=self.google.project, filter=self._own)
+        machines: list[tuple[str, str]] = []
+        with contextlib.suppress(BakeryError), api_errors("look for machines to delete"):
+            pages = self.google.instances.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            machines += [
+                (zone.rpartition("/")[2], machine.name)
+                for zone, scoped in pages
+                for machine in scoped.instances
+                if machine.status != "STOPPING"  # a TERMINATED one is only stopped and has to be deleted with its disk
+            ]
+        for zone, name in machines:
+            with contextlib.suppress(BakeryError):
+                delete_instance(self.google, zone, name)

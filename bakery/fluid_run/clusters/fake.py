@@ -27,7 +27,6 @@ from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.recipe.model import SuiteJob
 from bakery.results.model import Stage
 from bakery.settings import Settings
 
@@ -40,10 +39,8 @@ class FakeClusters:
 
     def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> FakeCluster:
         """Return a cluster for one run."""
-        return FakeCluster(script(self.settings, order.package), order, self._folder(order.package), run_id)
-
-    def _folder(self, package: str) -> Path:
-        return StatePaths(self.settings.state).work / "fake-tests" / package
+        folder = StatePaths(self.settings.state).work / "fake-tests" / order.package
+        return FakeCluster(script(self.settings, order.package), order, folder, run_id)
 
 
 def script(settings: Settings, package: str) -> Mapping[str, Any]:
@@ -52,28 +49,21 @@ def script(settings: Settings, package: str) -> Mapping[str, Any]:
     if file.is_file():
         override: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return override
-    tests = settings.fake.get("tests", {})
-    chosen: Mapping[str, Any] = tests.get(package, tests.get("*", {}))
-    return chosen
+    tests: Mapping[str, Mapping[str, Any]] = settings.fake.get("tests", {})
+    return tests.get(package, tests.get("*", {}))
 
 
-def good_figures(job: SuiteJob) -> dict[str, float]:
-    """Return the job's figures as if all metrics met their references."""
-    return {metric.name: 1.0 if metric.reference is None else metric.reference for metric in job.metrics}
-
-
+@dataclass
 class FakeCluster:
     """A :class:`bakery.fluid_run.base.Cluster` that follows its script."""
 
-    queue_seconds = 0.0
-
-    def __init__(self, script: Mapping[str, Any], order: RunOrder, folder: Path, run_id: str) -> None:
-        self.script = script
-        self.order = order
-        self.folder = folder
-        self.run_id = run_id
-        self.began = 0.0
-        self.up = False
+    script: Mapping[str, Any]
+    order: RunOrder
+    folder: Path
+    run_id: str
+    queue_seconds: float = 0.0
+    began: float = 0.0
+    up: bool = False
 
     def provision(self, activity: Activity) -> None:
         """Fail as often as scripted, else start the clock."""
@@ -113,6 +103,7 @@ class FakeCluster:
             (place / "stdout").write_text(str(self._of("stdout", name, "")), encoding="utf-8")
             (place / "stderr").write_text(str(self._of("stderr", name, "")), encoding="utf-8")
             code = int(self._of("exit_codes", name, 0))
+            good = {metric.name: 1.0 if metric.reference is None else metric.reference for metric in job.metrics}
             results.append(
                 {
                     "index": index,
@@ -124,7 +115,7 @@ class FakeCluster:
                     "allocated_cpus": 2,
                     "max_memory_gb": 0.01,
                     "partition": job.partition or "debug",
-                    "figures": {} if name in self.script.get("stdout", {}) else good_figures(job),
+                    "figures": {} if name in self.script.get("stdout", {}) else good,
                     "attempts": [],
                 }
             )

@@ -24,7 +24,6 @@ from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private_network, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
-from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -85,7 +84,9 @@ class LocalCluster:
         accelerator = qemu.accelerator(self.local)
         for spec in self.specs:
             activity.check()
-            self._start(spec, files, accelerator)
+            mailbox.make_disk(self._out(spec))
+            definition = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
+            self.running[spec.name] = definition.start(self.image, files, accelerator)
 
     def _write_seed(self) -> None:
         """Write the tar that all machines read as their second disk."""
@@ -94,11 +95,6 @@ class LocalCluster:
         spec["env"] = {**OPEN_MPI, **spec["env"]}
         with (self.folder / "seed.tar").open("wb") as sink:
             write_seed(sink, spec, self.workspace)
-
-    def _start(self, spec: MachineSpec, files: BootFiles, accelerator: Accelerator) -> None:
-        mailbox.make_disk(self._out(spec))
-        definition = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
-        self.running[spec.name] = definition.start(self.image, files, accelerator)
 
     def status(self) -> AgentStatus:
         """Return the status of the controller's agent, or of another machine's agent that reported an error."""

@@ -30,15 +30,13 @@ def read_disk(file: Path) -> dict[str, Any] | None:
     return newest[1] if newest else None
 
 
-def unpack_disk(file: Path, folder: Path) -> bool:
-    """Unpack the results on a disk; return whether it has any. Of a truncated tar the first files are unpacked."""
+def unpack_disk(file: Path, folder: Path) -> None:
+    """Unpack the results on a disk, if it has any. Of a truncated tar the first files are unpacked."""
     with file.open("rb") as disk:
         disk.seek(wire.RESULTS_AT)
-        if not disk.read(512).strip(b"\0"):
-            return False
-        disk.seek(wire.RESULTS_AT)
-        unpack(disk, folder)
-    return True
+        if disk.read(512).strip(b"\0"):
+            disk.seek(wire.RESULTS_AT)
+            unpack(disk, folder)
 
 
 def unpack(source: Any, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from bakery.orders.model import RunOrder
@@ -24,7 +24,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """One machine. ``partition`` is empty if it runs no jobs, ``mac`` if the agent does not configure the network."""
+    """One machine, as the agent reads it.
+
+    ``partition`` is empty if it runs no jobs, ``mac`` if the agent does not configure the network.
+    """
 
     name: str
     role: Role
@@ -34,19 +37,6 @@ class MachineSpec:
     address: str = ""
     mac: str = ""
     gpus: int = 0
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the machine as the agent reads it."""
-        return {
-            "name": self.name,
-            "role": self.role.value,
-            "cpus": self.cpus,
-            "memory_mb": self.memory_mb,
-            "partition": self.partition,
-            "address": self.address,
-            "mac": self.mac,
-            "gpus": self.gpus,
-        }
 
 
 def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
@@ -100,7 +90,7 @@ def run_spec(
     return {
         "version": 1,
         "cluster": "fr" + hashlib.sha256(run_id.encode()).hexdigest()[:10],
-        "machines": [spec.to_json() for spec in specs],
+        "machines": [asdict(spec) for spec in specs],
         "prefix": 24,
         "munge_key": munge_key,
         "user": USER,
@@ -125,12 +115,10 @@ def slurm_seconds(text: str) -> float:
     """Return the seconds of a time as in ``sbatch --time``: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S, see sbatch(1)."""
     days, dash, clock = text.rpartition("-")
     parts = [int(part or 0) for part in clock.split(":")]
-    if dash:
-        hours, minutes, seconds = [*parts, 0, 0][:3]
-        return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)
-    if len(parts) == 3:
-        return float((parts[0] * 60 + parts[1]) * 60 + parts[2])
-    return float(parts[0] * 60 + (parts[1] if len(parts) == 2 else 0))
+    if not dash and len(parts) < 3:
+        parts = [0, *parts]  # without hours
+    hours, minutes, seconds = [*parts, 0, 0][:3]
+    return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def deadline_seconds(order: RunOrder) -> float:

@@ -86,15 +86,12 @@ def sized(
     for job in jobs:
         part = _partition(shape, job.partition)
         if part is not None:
-            script = read(_words(job)[0]) if _words(job) else ""
+            words = _split(job.execution_command)
+            script = read(words[0]) if words else ""
             cpus = machines[part.name].cpus if part.name in machines else part.cpus
             need = nodes_of(job_options(job, script), cpus)
             needs[part.name] = max(needs.get(part.name, 0), part.nodes if need is None else need)
     return replace(shape, partitions=tuple(_sized(part, needs, machines) for part in shape.partitions))
-
-
-def _words(job: SuiteJob) -> list[str]:
-    return _split(job.execution_command)
 
 
 def _partition(shape: ClusterShape, name: str | None) -> Partition | None:

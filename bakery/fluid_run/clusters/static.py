@@ -158,8 +158,11 @@ class StaticCluster:
     def _write_seed(self, file: Path) -> None:
         google = self.clusters.settings.google
         spec = run_spec(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
-        spec |= {"lease_seconds": LEASE_SECONDS, "step_seconds": self.clusters.ask_seconds / 2}
-        spec |= {"deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS}
+        spec |= {
+            "lease_seconds": LEASE_SECONDS,
+            "step_seconds": self.clusters.ask_seconds / 2,
+            "deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS,
+        }
         with file.open("wb") as sink:
             write_seed(sink, spec, self.workspace)
 
