@@ -26,11 +26,11 @@ class Board:
         self._console = Console(stderr=True, highlight=False)
         self._lines: dict[str, Line] = {}
         self._lock = threading.Lock()
-        self._live: Live | None = None
-        if self._console.is_terminal:
-            self._live = Live(
-                get_renderable=self._table, console=self._console, refresh_per_second=REFRESH, transient=True
-            )
+        self._live = (
+            Live(get_renderable=self._table, console=self._console, refresh_per_second=REFRESH, transient=True)
+            if self._console.is_terminal
+            else None
+        )
 
     def __enter__(self) -> Board:
         if self._live:

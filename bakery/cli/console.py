@@ -1,9 +1,10 @@
-"""How the command line ends: errors as text on standard error, exit codes, never a traceback.
+"""What the command line prints, and how it ends: errors as text, exit codes, never a traceback.
 
 Exit codes: 0 done, 1 failed, 2 invalid input, 130 interrupted, 141 standard output was closed by its reader.
 """
 
 import functools
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from bakery.errors import BakeryError, InputError, Interrupted
 
@@ -30,6 +31,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def print_json(value: Any) -> None:
+    """Print JSON to standard output."""
+    print(json.dumps(value, indent=2))
+
+
+def show(renderable: Any) -> None:
+    """Print a table or another renderable of rich; lines are not wrapped unless stdout is a terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 200
+    console.print(renderable)
+
+
 def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
     """Return the command with errors turned into messages and exit codes.
 
@@ -43,7 +59,8 @@ def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
             sys.stdout.flush()
             return result
         except BrokenPipeError:
-            no_reader()
+            discard_stdout()
+            raise SystemExit(NO_READER) from None
         except (KeyboardInterrupt, Interrupted):
             say("interrupted")
             raise SystemExit(INTERRUPTED) from None
@@ -99,12 +116,6 @@ def ensure_standard_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
-
-
-def no_reader() -> NoReturn:
-    """End quietly after standard output was closed."""
-    discard_stdout()
-    raise SystemExit(NO_READER)
 
 
 def discard_stdout() -> None:

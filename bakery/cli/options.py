@@ -28,8 +28,13 @@ def checkout() -> Path:
     return own if (own / "Pulumi.yaml").is_file() else here
 
 
-def settings_of(stack: str) -> Settings:
-    """Return the stack's settings. Raises InputError for an unknown stack; the default one needs no file."""
+def settings_of(stack: str, every: bool = False) -> Settings:
+    """Return the stack's settings, with ``every`` package selected. Raises InputError for an unknown stack.
+
+    The default stack needs no file.
+    """
+    from dataclasses import replace
+
     from bakery.errors import InputError, Problem
     from bakery.settings import from_file
 
@@ -37,11 +42,12 @@ def settings_of(stack: str) -> Settings:
     if stack != DEFAULT_STACK and not (root / f"Pulumi.{stack}.yaml").exists():
         known = ", ".join(sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))) or "none"
         raise InputError([Problem(f"Pulumi.{stack}.yaml", 1, "does not exist", f"use another --stack; known: {known}")])
-    return from_file(root, stack)
+    settings = from_file(root, stack)
+    return replace(settings, select=()) if every else settings
 
 
-def backend_of(stack: str) -> Backend:
-    """Return the stack's back end. Raises InputError for an unknown stack."""
+def backend_of(stack: str, every: bool = False) -> Backend:
+    """Return the stack's back end. The parameters and errors are those of :func:`settings_of`."""
     from bakery.backends import backend
 
-    return backend(settings_of(stack))
+    return backend(settings_of(stack, every))

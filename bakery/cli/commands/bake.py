@@ -1,13 +1,11 @@
 """``bakery bake``: bake images without the engine."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from bakery.cli.console import FAILED, INTERRUPTED, cancel_on_signal, say
+from bakery.cli.console import FAILED, INTERRUPTED, cancel_on_signal, print_json, say
 from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
-from bakery.cli.output import print_json
 
 
 def bake(
@@ -36,7 +34,8 @@ def bake(
     if as_json:
         print_json(reports.to_json(done))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in reports.lines(done))
+        for line in reports.lines(done):
+            print(line)
     for error in reports.failures(done):
         say(f"error: {error}")
     if cancelled.is_set():

@@ -1,8 +1,7 @@
 """``bakery doctor``: check this machine."""
 
-from bakery.cli.console import FAILED
+from bakery.cli.console import FAILED, print_json, show
 from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
-from bakery.cli.output import print_json, show
 
 
 def doctor(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:

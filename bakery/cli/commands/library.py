@@ -1,7 +1,7 @@
 """``bakery library``: the images of the library."""
 
+from bakery.cli.console import print_json, show
 from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
-from bakery.cli.output import print_json, show
 
 
 def library(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
@@ -11,7 +11,7 @@ def library(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
     content = report(backend_of(stack).library())
     if as_json:
         print_json(content)
-        return
-    from bakery.report.library_table import render
+    else:
+        from bakery.report.library_table import render
 
-    show(render(content))
+        show(render(content))

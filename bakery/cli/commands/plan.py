@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from bakery.cli.console import WRONG_INPUT, say
+from bakery.cli.console import WRONG_INPUT, print_json, say
 from bakery.cli.options import DEFAULT_STACK, AsJson, Every, Stack, settings_of
-from bakery.cli.output import print_json
 from bakery.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def plan(  # noqa: PLR0917  options, not positions
         )
     if as_json and markdown:
         raise InputError([Problem("--markdown", 1, "can't be combined with --json", "choose one of the two")])
-    settings = other_tree(settings_of(stack), packages, common)
-    settings = replace(settings, select=()) if every else settings
+    settings = other_tree(settings_of(stack, every), packages, common)
     stored = _library_of(settings) if library else lambda: None
     # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
     report = plan_report(settings, stored, locked=packages is None and not every, since=since)

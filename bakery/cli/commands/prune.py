@@ -1,6 +1,5 @@
 """``bakery prune``: delete images that are no longer wanted."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -17,5 +16,5 @@ def prune(
 
     done = prune_library(backend_of(stack), dry_run=dry_run)
     for step in (*done.moved, *done.kept):
-        sys.stdout.write(f"{step.image.name}: {step.to or 'kept'}: {step.why}\n")
-    sys.stdout.write(f"{done.freed / 1e9:.1f} GB {'would be' if dry_run else 'are'} free\n")
+        print(f"{step.image.name}: {step.to or 'kept'}: {step.why}")
+    print(f"{done.freed / 1e9:.1f} GB {'would be' if dry_run else 'are'} free")

@@ -1,7 +1,6 @@
 """``bakery recover``: clear what killed processes left."""
 
 import os
-import sys
 
 from bakery.cli.options import DEFAULT_STACK, Stack, checkout
 
@@ -14,4 +13,4 @@ def recover(stack: Stack = DEFAULT_STACK) -> None:
     from bakery.operations.recover import recover as clear
 
     for line in clear(checkout(), stack, os.environ.get("PULUMI_BACKEND_URL", "")):
-        sys.stdout.write(line + "\n")
+        print(line)

@@ -1,6 +1,5 @@
 """``bakery report``: the library as a page for a browser."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,6 @@ def report(
     from bakery.report.library import report as library_report
 
     library = backend_of(stack).library()
-    page = render(library_report(library), library.now())
     file = html / "index.html"
-    write_atomic(file, page.encode())
-    sys.stdout.write(f"{file}\n")
+    write_atomic(file, render(library_report(library), library.now()).encode())
+    print(file)

@@ -1,14 +1,12 @@
 """``bakery test``: test an image again, without the engine."""
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from bakery.cli.console import cancel_on_signal, say
+from bakery.cli.console import cancel_on_signal, print_json, say, show
 from bakery.cli.options import DEFAULT_STACK, AsJson, Image, Stack, backend_of
-from bakery.cli.output import print_json, show
 
 LOOK_SECONDS = 0.5
 
@@ -46,6 +44,6 @@ def test(
         else:
             if done.result.jobs:
                 show(render(done.result))
-            sys.stdout.write(summary(done.result) + "\n")
+            print(summary(done.result))
     if done.error is not None:
         raise done.error

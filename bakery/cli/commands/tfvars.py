@@ -1,6 +1,5 @@
 """``bakery tfvars``: the promoted images as variables of an rcc-tf configuration."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -28,6 +27,6 @@ def tfvars(
 
     text = render(variables(settings_of(stack), cluster_name, zone), as_json=out is None or out.suffix == ".json")
     if out is None:
-        sys.stdout.write(text)
+        print(text, end="")
     else:
         write_atomic(out, text.encode())
