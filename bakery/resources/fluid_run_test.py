@@ -1,17 +1,20 @@
 """``FluidRunTest``: a passed Fluid-Run of an image."""
 
+from datetime import datetime
+
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from bakery.backends import backend
 from bakery.errors import Uncertain
-from bakery.library.base import Proof
+from bakery.library.base import Library, Proof
 from bakery.orders import files as order_files
 from bakery.orders.build import run_from_json
+from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.resources import progress
-from bakery.resources.passing_run import passing_run
 from bakery.resources.provider import BakeryProvider, Props, difference, read_order, reports_errors, settings
+from bakery.results.model import RunResult, Verdict
 
 REPLACES = ("image", "tests", "project")
 
@@ -66,3 +69,21 @@ class FluidRunTest(Resource, module="bakery", name="FluidRunTest"):
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(FluidRunTestProvider(), name, {"run": None, **props}, opts)
+
+
+def passing_run(library: Library, order: RunOrder) -> RunResult | None:
+    """Return the newest run in which the image of ``order`` passed these tests, or None if they have to run.
+
+    A run counts if the image still is the one that was tested (it was not baked again since) and if no later run has
+    failed.
+    """
+    image = library.find(order.image)
+    if image is None or image.proof is not Proof.PASSED:
+        return None
+    at = datetime.fromisoformat  # texts with and without fractions of a second cannot be compared
+    passed = [
+        run
+        for run in library.runs(order.image)
+        if run.tests_digest == order.digest and run.verdict is Verdict.PASSED and at(run.started) >= at(image.created)
+    ]
+    return max(passed, key=lambda run: at(run.started), default=None)

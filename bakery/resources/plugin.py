@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType, FunctionType
 from typing import Any, NoReturn
 
@@ -24,18 +25,14 @@ import grpc
 WORKERS = 1024  # parallel calls; the oven's slots limit the number of parallel bakes
 LEAVE_SECONDS = 20.0  # time for running work to stop after the engine is gone
 
-cancelled = threading.Event()
+cancelled = threading.Event()  # asks all running work to stop
 _running: set[str] = set()
 _lock = threading.Lock()
-_prepared = threading.Event()
 
 
+@cache
 def prepare() -> None:
-    """Remove the limits of the plugin, once per process. Only the plugin calls this (``configure``)."""
-    with _lock:
-        if _prepared.is_set():
-            return
-        _prepared.set()
+    """Remove the limits of the plugin, once per process. Only the plugin calls this (``configure``, which locks)."""
     raise_worker_limit(WORKERS)
     intercept_cancel(getattr(sys.modules.get("__main__"), "DynamicResourceProviderServicer", None))
     watch_engine(0, leave)
@@ -55,7 +52,7 @@ def raise_worker_limit(workers: int) -> int:
 
 
 def intercept_cancel(servicer: type | None) -> bool:
-    """Make the engine's Cancel (the first Ctrl-C) call :func:`cancel`; return whether this SDK supports it.
+    """Make the engine's Cancel (the first Ctrl-C) set :data:`cancelled`; return whether this SDK supports it.
 
     gRPC has held the bound method since the server started, so only the code of the function can be changed. The new
     code runs with the globals of the SDK's module and cannot use those of this one.
@@ -72,13 +69,8 @@ def _cancel_call(_self: Any, _request: Any, _context: Any) -> Any:
 
     from bakery.resources import plugin  # noqa: PLW0406  runs with other globals than this module's
 
-    plugin.cancel()
+    plugin.cancelled.set()
     return empty_pb2.Empty()
-
-
-def cancel() -> None:
-    """Ask all running work to stop."""
-    cancelled.set()
 
 
 @contextmanager
@@ -117,7 +109,7 @@ def watch_engine(stdin: int, gone: Callable[[], None]) -> bool:
 
 def leave(leave_process: Callable[[int], Any] = os._exit) -> None:
     """Stop all running work, then end this process, whose engine is gone."""
-    cancel()
+    cancelled.set()
     deadline = time.monotonic() + LEAVE_SECONDS
     while _running and time.monotonic() < deadline:
         time.sleep(0.1)

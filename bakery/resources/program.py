@@ -1,17 +1,20 @@
-"""The resources that the Pulumi program declares for a plan, in the order of the graph."""
+"""The resources that the Pulumi program declares for a plan, in the order of the graph, and the stack's outputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from bakery.backends import backend
+from bakery.backends.base import Backend
 from bakery.errors import BakeryError
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.model import ImagePlan, Plan
+from bakery.plan.rcc_tf import variables
 from bakery.recipe.image_names import DIGEST_SHOWN
-from bakery.resources import continue_on_error, outputs, sdk_noise
+from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
@@ -33,14 +36,6 @@ class Declared:
     def resources(self) -> tuple[pulumi.Resource, ...]:
         """Return the resources in the order in which they are created."""
         return (self.baked, *([self.tested] if self.tested else []), self.promoted)
-
-
-def urn(stack: str, project: str, name: str, *types: str) -> str:
-    """Return the URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
-
-    Pulumi does not pass a resource its own URN, which it needs to show a status on its line.
-    """
-    return f"urn:pulumi:{stack}::{project}::{'$'.join(PREFIX + kind for kind in types)}::{name}"
 
 
 def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
@@ -110,7 +105,12 @@ def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> Fl
 
 
 def _urn(name: str, *types: str) -> str:
-    return urn(pulumi.get_stack(), pulumi.get_project(), name, *types)
+    """Return the URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
+
+    Pulumi does not pass a resource its own URN, which it needs to show a status on its line.
+    """
+    kinds = "$".join(PREFIX + kind for kind in types)
+    return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{kinds}::{name}"
 
 
 def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
@@ -121,8 +121,8 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> No
     chosen = backend(settings)
     known = pulumi.Output.all(**{one.image.family: _pointed_at(settings, one) for one in declared})
     promoted = known.apply(lambda images: {family: image for family, image in images.items() if image})
-    pulumi.export("images", promoted.apply(lambda images: outputs.images(chosen, plan, images)))
-    pulumi.export("rcc_tf", promoted.apply(lambda images: outputs.rcc_tf(chosen, plan, images)))
+    pulumi.export("images", promoted.apply(lambda images: images_output(chosen, plan, images)))
+    pulumi.export("rcc_tf", promoted.apply(lambda images: rcc_tf_output(chosen, plan, images)))
 
 
 def _pointed_at(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
@@ -140,3 +140,29 @@ def _still_pointed_at(settings: Settings, family: str) -> list[str]:
         pulumi.log.warn(f"cannot read which image {family} points at, so the outputs leave it out: {error}")
         return []
     return [image.name, image.digest] if image else []
+
+
+def images_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """Return the output ``images``: for each promoted family the image that it points at.
+
+    ``promoted`` maps the families that point at an image to its name and digest.
+    """
+    return {
+        image.family: {
+            "image": name,
+            "digest": digest,
+            "link": chosen.image_link(name, digest),
+            "package": image.package,
+            "variant": image.variant,
+            "tested": image.tests is not None,
+        }
+        for image in plan.images
+        if image.family in promoted
+        for name, digest in [promoted[image.family]]
+    }
+
+
+def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return the output ``rcc_tf``: the variables of an rcc-tf configuration, empty if no image is promoted."""
+    links = {family: chosen.image_link(name, digest) for family, (name, digest) in promoted.items()}
+    return variables(plan.images, links, next(iter(chosen.settings.google.zones), ""))

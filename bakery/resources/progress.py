@@ -2,9 +2,9 @@
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import grpc
@@ -44,17 +44,10 @@ class Engine:
             return  # an engine that is busy or gone must not end a bake
 
 
-_engine: Engine | None = None
-_engine_lock = threading.Lock()
-
-
+@cache
 def engine() -> Engine:
     """Return the engine that started this plugin."""
-    global _engine  # noqa: PLW0603  one channel per process
-    with _engine_lock:
-        if _engine is None:
-            _engine = Engine(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9")
-        return _engine
+    return Engine(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9")
 
 
 def watched(proc: Path = Path("/proc")) -> bool:

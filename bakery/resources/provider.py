@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
@@ -29,7 +29,6 @@ REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, e
 Props = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
-Self = TypeVar("Self")
 
 _configured: Settings | None = None
 _lock = threading.Lock()
@@ -43,8 +42,8 @@ class BakeryProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Read the stack's configuration once. The program has reported what is wrong in it."""
         global _configured  # noqa: PLW0603  one stack per process; providers have no state
-        plugin.prepare()
         with _lock:
+            plugin.prepare()
             if _configured is None:
                 _configured = stack_settings.from_pulumi(cast(pulumi.Config, req.config), "", Path.cwd())
 
@@ -72,15 +71,13 @@ def difference(olds: Props, news: Props, replaces: tuple[str, ...] = (), updates
     return DiffResult(bool(replaced or changed(updates, olds, news)), replaced, None, False)
 
 
-def reports_errors(
-    method: Callable[Concatenate[Self, P], R],
-) -> Callable[Concatenate[Self, P], R]:
+def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
     """Report errors of the method to the engine as plain messages; unexpected ones are logged with their traceback."""
 
     @wraps(method)
-    def call(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return method(self, *args, **kwargs)
+            return method(*args, **kwargs)
         except Interrupted as error:
             plugin.abort_call(stopped(error))
         except BakeryError as error:
@@ -102,14 +99,13 @@ def unexpected(error: Exception) -> InfrastructureFailed:
     """Return the error of the operating system, or an internal error whose traceback is in the log."""
     if isinstance(error, OSError) and error.errno in REFUSED:
         return from_os_error(error)
-    text = "".join(traceback.format_exception(error))
     log: Path | None = None
     if _configured is not None:
         log = StatePaths(_configured.state).logs / "plugin.log"
         with contextlib.suppress(OSError):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
-                file.write(text)
+                file.writelines(traceback.format_exception(error))
     return InfrastructureFailed(
         f"internal error: {type(error).__name__}: {error}",
         hint="report this defect of the bakery with its log",

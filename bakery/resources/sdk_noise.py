@@ -12,13 +12,10 @@ import pulumi
 
 def silence_debug() -> None:
     """Stop sending debug notes. Information, warnings and errors are still sent."""
-    setattr(pulumi.log, "debug", _nothing)  # noqa: B010 - a plain assignment to a function is refused by the types
+    # A plain assignment to a function is refused by the types.
+    setattr(pulumi.log, "debug", lambda *_arguments, **_named: None)  # noqa: B010
 
 
 def end_quietly() -> None:
     """Exit on SIGINT without a traceback; the interrupted engine sends it after everything has been reported."""
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(1))
-
-
-def _nothing(*_arguments: object, **_named: object) -> None:
-    return None

@@ -22,9 +22,8 @@ from bakery.paths import StatePaths
 from bakery.recipe.model import Suite
 from bakery.resources import provider
 from bakery.resources.baked_image import BakedImageProvider
-from bakery.resources.fluid_run_test import FluidRunTestProvider
-from bakery.resources.passing_run import passing_run
-from bakery.resources.program import urn
+from bakery.resources.fluid_run_test import FluidRunTestProvider, passing_run
+from bakery.resources.program import PREFIX
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
@@ -75,7 +74,7 @@ def test_a_provider_is_stored_as_a_short_reference_to_its_module(kind: type) -> 
 
 
 def test_the_stack_is_read_from_the_urn() -> None:
-    assert provider.stack_of(urn("dev", "image-bakery", "hpcc", "BakedImage", "PromotedImage")) == "dev"
+    assert provider.stack_of(f"urn:pulumi:dev::image-bakery::{PREFIX}BakedImage::hpcc") == "dev"
     assert provider.stack_of("nonsense") == ""
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from bakery.backends import backend
 from bakery.plan.plan import make
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
-from bakery.resources.outputs import images, rcc_tf
+from bakery.resources.program import images_output as images
+from bakery.resources.program import rcc_tf_output as rcc_tf
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 JOB = SuiteJob("app", "true", "app")
