@@ -79,8 +79,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
         with raw.open("rb") as disk:
             offsets = partition_offsets(disk.read(34 * SECTOR))
         for offset in offsets:
-            files = _from_file_system(_FileSystem(debugfs, folder, f"{raw.name}?offset={offset}"))
-            if files:
+            if files := _from_file_system(_FileSystem(debugfs, folder, f"{raw.name}?offset={offset}")):
                 return files
     finally:
         raw.unlink(missing_ok=True)

@@ -78,12 +78,9 @@ class Google:
 
 def fetched(blob: Blob, what: str) -> bytes | None:
     """Return an object's content; None if it does not exist. ``what`` as for :func:`api_errors`. Raises Uncertain."""
-    with api_errors(what):
-        try:
-            content: bytes = RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS)
-        except exceptions.NotFound:
-            return None
-    return content
+    with ignore_missing(what):
+        return bytes(RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS))
+    return None
 
 
 def delete_instance(

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bakery.errors import InfrastructureFailed
+from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.host import proc
 from bakery.host.files import write_atomic
 from bakery.progress.activity import Activity
@@ -76,16 +76,32 @@ def hold(
     ``waiting`` is called once with the work of the holder. Raises Interrupted if the activity is cancelled, and
     InfrastructureFailed if the file can't be created.
     """
-    handle = _open(file)
-    try:
+    with opened(file) as handle:
         waited = not try_lock(handle)
-        if waited:
-            if waiting:
-                waiting(_holder(handle))
-            _wait(handle, activity or Activity())
+        if waited and waiting:
+            waiting(_holder(handle))
+        while waited and not try_lock(handle):
+            (activity or Activity()).sleep(POLL_SECONDS)
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps({"pid": os.getpid(), "what": what}).encode(), 0)
         yield waited
+
+
+@contextmanager
+def opened(file: Path, kind: type[BakeryError] = InfrastructureFailed) -> Iterator[int]:
+    """Yield the descriptor of a lock file, which is created if it does not exist; its lock ends with the block.
+
+    Lock files are never removed: if another process opens one meanwhile, the lock would be split in two. Raises an
+    error of ``kind`` if the file can't be opened.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        hint = "check its owner and permissions, and the free space of the disk"
+        raise kind(f"{file} can't be locked: {error.strerror}", hint=hint) from error
+    try:
+        yield handle
     finally:
         os.close(handle)
 
@@ -96,20 +112,6 @@ def try_lock(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
-
-
-def _wait(handle: int, activity: Activity) -> None:
-    while not try_lock(handle):
-        activity.sleep(POLL_SECONDS)
-
-
-def _open(file: Path) -> int:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        hint = "check its owner and permissions, and the free space of the disk"
-        raise InfrastructureFailed(f"{file} can't be locked: {error.strerror}", hint=hint) from error
 
 
 def _holder(handle: int) -> str:

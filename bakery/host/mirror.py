@@ -58,9 +58,8 @@ def deb822(text: str) -> Iterator[Source]:
 
 def apt_sources(apt: Path = Path("/etc/apt")) -> tuple[Source, ...]:
     """Return all sources of this machine's apt, in apt's order."""
-    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
     sources: list[Source] = []
-    for file in files:
+    for file in (apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))):
         parse = {".list": one_line, ".sources": deb822}.get(file.suffix)
         if parse and file.is_file():
             sources += parse(file.read_text(encoding="utf-8", errors="replace"))

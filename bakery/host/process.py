@@ -174,10 +174,9 @@ def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 
 
     Raises CommandFailed, or TimedOut after ``timeout`` seconds. Invalid UTF-8 is replaced.
     """
-    words = list(command)
     try:
         done = subprocess.run(
-            words,
+            command,
             cwd=cwd,
             capture_output=True,
             encoding="utf-8",
@@ -187,7 +186,7 @@ def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
-        raise TimedOut(words, timeout, (), shlex.join(words)) from error
+        raise TimedOut(command, timeout, (), shlex.join(command)) from error
     if done.returncode != 0:
         raise CommandFailed(command, done.returncode, done.stderr.splitlines()[-TAIL_LINES:], None, shlex.join(command))
     return done.stdout

@@ -4,6 +4,7 @@ A device node proves nothing (on some machines ``/dev/kvm`` opens and the guest 
 guest of a few instructions once per boot of this machine, and uses KVM only if that guest ends.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -117,9 +118,10 @@ def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerat
         return settings.accelerator
     file = (cache or paths.cache()) / "accelerator.json"
     key = [boot_id(), os.getuid(), _device_state()]
-    known = _read_json(file)
-    if isinstance(known, dict) and known.get("key") == key:
-        return Accelerator(known["accelerator"])
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(known, dict) and known.get("key") == key:
+            return Accelerator(known["accelerator"])
     working = Accelerator.KVM if kvm_works() else Accelerator.TCG
     write_atomic(file, json.dumps({"key": key, "accelerator": working}).encode())
     return working
@@ -127,9 +129,7 @@ def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerat
 
 def kvm_works(timeout: float = PROBE_SECONDS) -> bool:
     """Return whether a guest ends within ``timeout`` seconds under KVM."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return False
-    return probe(Accelerator.KVM, timeout)
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and probe(Accelerator.KVM, timeout)
 
 
 def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
@@ -162,11 +162,3 @@ def _device_state() -> str:
     except OSError:
         return "absent"
     return f"{device.st_mode:o} {device.st_uid} {device.st_gid}"
-
-
-def _read_json(file: Path) -> object:
-    try:
-        content: object = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content

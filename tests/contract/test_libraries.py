@@ -56,7 +56,7 @@ def files(settings: Settings) -> Iterator[Setup]:
         return library.publish(record, file).name
 
     yield Setup(library, bake)
-    library.close()
+    library.database.close()
 
 
 def local(make_settings: Callable[..., Settings]) -> Iterator[Setup]:

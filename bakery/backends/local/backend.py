@@ -83,7 +83,7 @@ class ThisMachine:
         folders = clear_leftovers(self.settings)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()
-        return [*cleared, *(repair(library).done if library else ())]
+        return [*cleared, *(repair(library) if library else ())]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
-from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage
 
 from bakery.errors import BakeryError
@@ -69,12 +68,9 @@ class Event:
 
 def publish_event(google: Google, event: Event) -> None:
     """Publish an event; if that fails, log a warning."""
-    message = event.message(utc_now())
-    topic = google.settings.topic_path
+    topic, messages = google.settings.topic_path, [event.message(utc_now())]
     try:
-        with api_errors("send the event", reraise=(exceptions.NotFound,)):
-            google.publisher.publish(topic=topic, messages=[message], retry=RETRY.with_timeout(SECONDS), timeout=10.0)
-    except exceptions.NotFound:
-        _log.warning("the event %s of %s is lost: there is no topic %s", event.kind, event.image, topic)
+        with api_errors(f"send the event to {topic}"):
+            google.publisher.publish(topic=topic, messages=messages, retry=RETRY.with_timeout(SECONDS), timeout=10.0)
     except BakeryError as error:
         _log.warning("the event %s of %s is lost: %s", event.kind, event.image, error.message)

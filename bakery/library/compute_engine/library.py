@@ -16,7 +16,7 @@ from google.cloud import compute_v1
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
 from bakery.host.clock import utc_now
-from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, fetched
+from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, fetched, ignore_missing
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
 from bakery.library.compute_engine.bigquery import store_rows
@@ -38,8 +38,7 @@ class ComputeEngineLibrary:
     def __init__(self, settings: Settings, google: Google | None = None) -> None:
         self.google = google or Google(settings.google)
         self.project = settings.google.project
-        bucket = settings.google.bucket(Bucket.ARTIFACTS)
-        self._artifacts = self.google.storage.bucket(bucket)
+        self._artifacts = self.google.storage.bucket(settings.google.bucket(Bucket.ARTIFACTS))
 
     def find(self, name: str) -> ImageRecord | None:
         """Return the image with its manifest; None if it certainly does not exist or its creation failed."""
@@ -127,7 +126,7 @@ class ComputeEngineLibrary:
                 lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
                 reraise=(exceptions.NotFound,),
             )
-        with api_errors(f"delete the manifest of {image.name}"), contextlib.suppress(exceptions.NotFound):
+        with ignore_missing(f"delete the manifest of {image.name}"):
             RETRY(self._artifacts.blob(self._manifest(image.name)).delete)(timeout=TIMEOUT_SECONDS)
         return image.size
 
@@ -148,8 +147,7 @@ class ComputeEngineLibrary:
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest; empty if the bake stored none."""
         text = fetched(self._artifacts.blob(self._manifest(name)), f"read the manifest of {name}")
-        inputs: Mapping[str, str] = json.loads(text) if text else {}
-        return inputs
+        return dict(json.loads(text)) if text else {}
 
     def keep_manifest(self, name: str, inputs: Mapping[str, str]) -> None:
         """Store the manifest of an image's digest."""
@@ -193,11 +191,9 @@ class ComputeEngineLibrary:
     def runs(self, image: str | None = None, *, outputs: bool = True) -> Sequence[RunResult]:
         """Return the Fluid-Runs of an image (None: of all images), oldest first; none if the bucket does not exist."""
         prefix = f"results/{image}/" if image else "results/"
-        with api_errors("list the results of Fluid-Runs", reraise=(exceptions.NotFound,)):
-            try:
-                blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
-            except exceptions.NotFound:
-                return ()
+        blobs = []
+        with ignore_missing("list the results of Fluid-Runs"):
+            blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
         runs = sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
@@ -208,11 +204,9 @@ class ComputeEngineLibrary:
         sharing.share(self.google, self.project, name, set(members), set(gone))
 
     def _image(self, name: str) -> compute_v1.Image | None:
-        with api_errors(f"look up image {name}"):
-            try:
-                return self.google.images.get(project=self.project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
-            except exceptions.NotFound:
-                return None
+        with ignore_missing(f"look up image {name}"):
+            return self.google.images.get(project=self.project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+        return None
 
     def _baked(self) -> list[compute_v1.Image]:
         return self._list(f"labels.{image_labels.DIGEST_LABEL}:*")
@@ -259,7 +253,9 @@ class ComputeEngineLibrary:
         if deprecated:
             body.deprecated = deprecated
         if replacement:
-            body.replacement = self._link(replacement)
+            body.replacement = (
+                f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{replacement}"
+            )
         self._change(
             f"make image {name} {state}",
             lambda: self.google.images.deprecate(
@@ -270,9 +266,6 @@ class ComputeEngineLibrary:
     def _change(self, what: str, call: Callable[[], Any], reraise: tuple[type[Exception], ...] = ()) -> None:
         with api_errors(what, reraise=reraise):
             RETRY(call)().result(timeout=OPERATION_SECONDS)
-
-    def _link(self, name: str) -> str:
-        return f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{name}"
 
     @staticmethod
     def _manifest(name: str) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Uncertain
+from bakery.host import locks
 from bakery.library.local import migrations
 
 BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may wait for one writer
@@ -87,8 +88,7 @@ class Database:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the schema up to date, one process at a time: the switch to WAL does not wait for other processes."""
-        lock = os.open(self.file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
+        with locks.opened(self.file.with_suffix(".lock"), Uncertain) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             version = migrations.version(connection)
             if version > len(self._scripts):
@@ -101,8 +101,6 @@ class Database:
                 migrations.apply(connection, number, script)
             if missing := migrations.missing_fields(connection):
                 migrations.add_fields(connection, missing)
-        finally:
-            os.close(lock)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

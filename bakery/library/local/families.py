@@ -24,8 +24,7 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
     row = rows.image_row(connection, name)
     if row is None or row["state"] == ImageState.DELETED:
         raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
-    other = family_of(connection, name)
-    if other:
+    if other := family_of(connection, name):
         raise BakeryError(f"{name} is the image of the family {other}, it can't be that of {family} too")
     if before:
         set_state(connection, before, ImageState.DEPRECATED, name, at)
@@ -42,32 +41,19 @@ def unpromote(connection: sqlite3.Connection, name: str, family: str, digests: C
         return before if row is not None and row["digest"] in digests else ""
     connection.execute("DELETE FROM families WHERE family = ?", (family,))
     connection.execute("UPDATE images SET family = '' WHERE name = ?", (name,))
-    heir = _heir(connection, name, family, digests)
-    if heir:
+    if heir := _heir(connection, name, family, digests):
         _point(connection, family, heir, at)
     rows.insert_event(connection, family, image=heir, previous=name, event="given back", at=at)
     return heir
 
 
 def deprecate(connection: sqlite3.Connection, name: str, replacement: str, at: str) -> bool:
-    """Mark the image as DEPRECATED unless :func:`why_kept` gives a reason; return whether it was marked."""
-    if why_kept(connection, name):
+    """Mark an ACTIVE image that no family points at as DEPRECATED; return whether it was marked."""
+    row = rows.image_row(connection, name)
+    if row is None or row["state"] != ImageState.ACTIVE or family_of(connection, name):
         return False
     set_state(connection, name, ImageState.DEPRECATED, replacement, at)
     return True
-
-
-def why_kept(connection: sqlite3.Connection, name: str) -> str:
-    """Return the reason why an image is not marked as DEPRECATED, or ""."""
-    row = rows.image_row(connection, name)
-    if row is None:
-        return f"there is no image {name}"
-    family = family_of(connection, name)
-    if family:
-        return f"the family {family} points at it"
-    if row["state"] != ImageState.ACTIVE:
-        return f"its state is {row['state']}"
-    return ""
 
 
 def _pointed_at(connection: sqlite3.Connection, family: str) -> str:

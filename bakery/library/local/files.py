@@ -11,7 +11,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,11 +54,9 @@ class ImageFiles:
 
     def size(self, digest: str) -> int | None:
         """Return the size of an image's file in bytes; None if it certainly does not exist."""
-        with _reading(self.image(digest)):
-            try:
-                return self.image(digest).stat().st_size
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        with _reading(self.image(digest)), suppress(FileNotFoundError, NotADirectoryError):
+            return self.image(digest).stat().st_size
+        return None
 
     def listing(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return the digests that have a file and the names that have a sidecar."""

@@ -5,16 +5,16 @@ kernel drops a lock when its process ends, so a lease is never stale.
 """
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import Uncertain
+from bakery.host import locks
 
 
 class Leases:
-    """The folder ``leases`` of a local library."""
+    """The folder ``leases`` of a local library. Raises Uncertain if a lease can't be locked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,20 +22,15 @@ class Leases:
     @contextmanager
     def shared(self, digest: str) -> Iterator[None]:
         """Hold a lease; wait only while a deletion that has already begun is running."""
-        with self._open(digest) as handle:
+        with locks.opened(self.folder / digest, Uncertain) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH)
             yield
 
     @contextmanager
     def exclusive(self, digest: str) -> Iterator[bool]:
         """Try to take the exclusive lock; yield False without waiting if another process holds a lease."""
-        with self._open(digest) as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with locks.opened(self.folder / digest, Uncertain) as handle:
+            yield locks.try_lock(handle)
 
     def taken(self, digest: str) -> bool:
         """Return whether any process holds a lease; create no file for an image that never had one."""
@@ -43,18 +38,3 @@ class Leases:
             return False
         with self.exclusive(digest) as free:
             return not free
-
-    @contextmanager
-    def _open(self, digest: str) -> Iterator[int]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Lock files are never removed: if another process opens one meanwhile, the lock would be split in two.
-            handle = os.open(self.folder / digest, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise Uncertain(
-                f"{self.folder / digest} can't be locked: {error.strerror}", hint="check its owner and permissions"
-            ) from error
-        try:
-            yield handle
-        finally:
-            os.close(handle)

@@ -71,8 +71,7 @@ class LocalLibrary:
         """Map families to image names; leave out families whose image has no file."""
         digests, _ = self.files.listing()
         with self.database.reading() as connection:
-            pointers = families.pointers(connection)
-        return {row["family"]: row["name"] for row in pointers if row["digest"] in digests}
+            return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in digests}
 
     def promote(self, name: str, family: str) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
@@ -123,8 +122,7 @@ class LocalLibrary:
         (for instance, disk full; the library is unchanged and the given file still exists) and Uncertain.
         """
         with self.leases.shared(record.digest):
-            existing = self.find(record.name)
-            if existing is not None:
+            if (existing := self.find(record.name)) is not None:
                 qcow2.unlink(missing_ok=True)
                 return existing
             image = self._insert(self.files.publish(record, qcow2))
@@ -151,10 +149,8 @@ class LocalLibrary:
     def bake_times(self) -> Mapping[str, float]:
         """Map families to the seconds of their last bake, including images that no longer exist."""
         with self.database.reading() as connection:
-            bakes = connection.execute(
-                "SELECT candidate_for, bake_seconds FROM images WHERE bake_seconds > 0 ORDER BY seq"
-            ).fetchall()
-        return {row["candidate_for"]: row["bake_seconds"] for row in bakes}
+            query = "SELECT candidate_for, bake_seconds FROM images WHERE bake_seconds > 0 ORDER BY seq"
+            return {row["candidate_for"]: row["bake_seconds"] for row in connection.execute(query)}
 
     def record_run(self, result: RunResult) -> None:
         """Store a Fluid-Run, whatever its verdict; replace a stored run of the same ID."""
@@ -176,10 +172,8 @@ class LocalLibrary:
     def deprecated_since(self) -> Mapping[str, str]:
         """Map DEPRECATED and OBSOLETE images to the time of their deprecation (RFC 3339)."""
         with self.database.reading() as connection:
-            unwanted = connection.execute(
-                "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
-            ).fetchall()
-        return {row["name"]: row["state_since"] for row in unwanted}
+            query = "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
+            return {row["name"]: row["state_since"] for row in connection.execute(query)}
 
     def now(self) -> str:
         """Return the library's time, RFC 3339 in UTC."""
@@ -202,10 +196,6 @@ class LocalLibrary:
                 families.set_state(connection, name, to, image.replacement, row["state_since"])
                 shared = rows.file_is_shared(connection, name, digest)
             return self.files.remove(name, digest, shared) if to is ImageState.DELETED else 0
-
-    def close(self) -> None:
-        """Close this thread's connection to the database."""
-        self.database.close()
 
     # -- implementation
 

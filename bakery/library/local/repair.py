@@ -1,55 +1,40 @@
 """Repair of the local library: clear what killed processes left, and adopt images that they did not record."""
 
-from dataclasses import dataclass
+import sqlite3
 
 from bakery.library.base import ImageState
 from bakery.library.local import rows
 from bakery.library.local.library import LocalLibrary
 
 
-@dataclass(frozen=True)
-class Repaired:
-    """Messages: what was done, and which unknown files were left alone because they may belong to the user."""
+def repair(library: LocalLibrary) -> list[str]:
+    """Make the folder and the records agree; return what was done. Unknown files may belong to the user and stay.
 
-    done: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-
-
-def repair(library: LocalLibrary) -> Repaired:
-    """Make the folder and the records agree. Safe while other processes publish. Raises Uncertain."""
-    done, left = [], []
+    Safe while other processes publish. Raises Uncertain.
+    """
+    done = []
     for path in library.files.abandoned():
         path.unlink(missing_ok=True)
         done.append(f"removed {path.name} of a process that no longer runs")
     _, sidecars = library.files.listing()
-    before = _states(library)
+    before = {row["name"]: row["state"] for row in _images(library)}
     for name in sorted(sidecars):
-        if library.files.read_sidecar(name) is None:
-            left.append(f"{name}.json is not a sidecar that this version can read")
-        else:
-            done += _repair_sidecar(library, name, before.get(name, ""))
+        done += _repair_sidecar(library, name, before.get(name, ""))
     digests, _ = library.files.listing()
-    known = _digests(library)
-    left += [f"no record describes {digest}.qcow2" for digest in sorted(digests - known)]
-    for digest in sorted(digests & known):
+    for digest in sorted(digests & {row["digest"] for row in _images(library)}):
         done += _finish_deletion(library, digest)
-    return Repaired(tuple(done), tuple(left))
+    return done
 
 
-def _states(library: LocalLibrary) -> dict[str, str]:
+def _images(library: LocalLibrary) -> list[sqlite3.Row]:
     with library.database.reading() as connection:
-        return {row["name"]: row["state"] for row in connection.execute("SELECT name, state FROM images")}
-
-
-def _digests(library: LocalLibrary) -> set[str]:
-    with library.database.reading() as connection:
-        return {row["digest"] for row in connection.execute("SELECT digest FROM images")}
+        return connection.execute("SELECT name, digest, state FROM images").fetchall()
 
 
 def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
     """Adopt the image of a sidecar, or remove the sidecar if its image does not exist."""
     sidecar = library.files.read_sidecar(name)
-    if sidecar is None:  # another process has removed it meanwhile
+    if sidecar is None:  # of another version, or another process has removed it meanwhile
         return []
     if state in ("", ImageState.DELETED) and library.find(name) is not None:
         return [f"adopted {name}, which was published but not recorded"]

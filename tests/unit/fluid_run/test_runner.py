@@ -30,7 +30,7 @@ def library(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[
     (tmp_path / "a.qcow2").write_text("image")
     made.publish(IMAGE, tmp_path / "a.qcow2")
     yield made
-    made.close()
+    made.database.close()
 
 
 class Hidden(FakeCluster):

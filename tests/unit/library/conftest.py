@@ -46,4 +46,4 @@ class Kitchen:
 def kitchen(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Kitchen]:
     made = Kitchen(make_settings(), tmp_path)
     yield made
-    made.library.close()
+    made.library.database.close()

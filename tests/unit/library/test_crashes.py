@@ -134,7 +134,7 @@ def test_forty_threads_of_one_process_publish_prove_and_promote(
         )
         library.record_test(image.name, Proof.PASSED, "tests")
         library.promote(image.name, family)
-        library.close()
+        library.database.close()
         return image.name
 
     with ThreadPoolExecutor(40) as pool:
@@ -142,7 +142,7 @@ def test_forty_threads_of_one_process_publish_prove_and_promote(
     library = LocalLibrary(settings)
     assert dict(library.families()) == {f"family{number}": name for number, name in enumerate(names)}
     assert len(library.bake_times()) == 40
-    library.close()
+    library.database.close()
 
 
 def test_threads_that_bake_one_image_get_one(kitchen: Kitchen) -> None:
@@ -153,7 +153,7 @@ def test_threads_that_bake_one_image_get_one(kitchen: Kitchen) -> None:
         file.write_text("content")
         library = kitchen.again()
         made = library.publish(record, file)
-        library.close()
+        library.database.close()
         return made
 
     with ThreadPoolExecutor(8) as pool:

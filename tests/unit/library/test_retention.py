@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
-from bakery.library.local.repair import Repaired, repair
+from bakery.library.local.repair import repair
 from bakery.library.retention import Step, next_steps, prune
 from tests.unit.library.conftest import Kitchen
 
@@ -154,7 +154,7 @@ def test_prune_takes_file_sidecar_and_name_away(kitchen: Kitchen) -> None:
     assert [found.name for found in kitchen.library.images()] == [kept.name]
     assert not Path(old.location).exists()
     assert not kitchen.library.files.sidecar(old.name).exists()
-    assert repair(kitchen.library) == Repaired()
+    assert repair(kitchen.library) == []
 
 
 def test_a_dry_run_says_the_same_and_does_nothing(kitchen: Kitchen) -> None:
@@ -237,7 +237,7 @@ def test_a_deletion_that_was_cut_off_is_finished_and_never_adopted(
     assert Path(old.location).exists()
     assert kitchen.again().find(old.name) is None
     assert list(kitchen.again().images()) == []
-    assert any(old.name in line for line in repair(kitchen.library).done)
+    assert any(old.name in line for line in repair(kitchen.library))
     assert not Path(old.location).exists()
 
 

@@ -240,7 +240,7 @@ def test_the_report_reads_a_real_library(make_settings: Callable[..., Settings],
     found = library.report(kept)
     jsonschema.validate(found, SCHEMA)
     assert (found["families"], found["images"][0]["figures"][0]["value"]) == ({"hpcc": "hpcc-1"}, 2.0)
-    kept.close()
+    kept.database.close()
 
 
 @pytest.fixture

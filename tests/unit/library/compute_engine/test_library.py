@@ -150,7 +150,7 @@ def test_the_report_tells_of_the_runs_and_there_may_be_none_yet(
         "hpcc-2": "",
     }
     server.cloud.items.clear()
-    assert library.runs() == ()
+    assert library.runs() == []
 
 
 def test_a_refused_row_is_told(server: FakeServer, library: ComputeEngineLibrary) -> None:

@@ -13,11 +13,11 @@ import pytest
 from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.library.base import ImageState, Proof
-from bakery.library.local import database, families
+from bakery.library.local import database
 from bakery.library.local.database import Database
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.migrations import MIGRATIONS
-from bakery.library.local.repair import Repaired, repair
+from bakery.library.local.repair import repair
 from bakery.recipe.model import Metric
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import Figure, JobResult, RunResult, Stage, Verdict
@@ -106,7 +106,7 @@ def test_a_file_of_the_wrong_size_is_uncertain_and_says_how_to_go_on(kitchen: Ki
 
 def test_a_damaged_database_is_uncertain_never_gone(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
-    kitchen.library.close()
+    kitchen.library.database.close()
     for file in kitchen.library.database.file.parent.glob("library.sqlite*"):
         file.unlink()
     kitchen.library.database.file.write_bytes(b"no database at all, " * 500)
@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_looked_at_is_uncertain(kitchen: Kitchen, monkeypa
 
 def test_a_lost_database_is_filled_again_from_the_folder(kitchen: Kitchen) -> None:
     made = [kitchen.bake("rcc", word) for word in ("one", "two")]
-    kitchen.library.close()
+    kitchen.library.database.close()
     for file in kitchen.library.database.file.parent.glob("library.sqlite*"):
         file.unlink()
     assert list(kitchen.library.images()) == made
@@ -243,17 +243,16 @@ def test_repair_clears_what_killed_processes_left(kitchen: Kitchen) -> None:
     kitchen.library.files.publish(lonely, kitchen.file("content"))
     kitchen.library.files.image(lonely.digest).unlink()
     (folder / "stranger.qcow2").write_text("whose?")
-    repaired = repair(kitchen.library)
-    said = "\n".join(repaired.done)
+    said = "\n".join(repair(kitchen.library))
     assert "removed .publishing-999999999-abc" in said
     assert f"adopted {orphan.name}" in said
     assert f"removed {lonely.name}.json" in said
-    assert repaired.left == ("no record describes stranger.qcow2",)
+    assert (folder / "stranger.qcow2").exists()
     assert "removed .writing-999999999-abc" in said
     assert mine.exists()
     assert also_mine.exists()
     assert [found.name for found in kitchen.library.images()] == [image.name, orphan.name]
-    assert repair(kitchen.library) == Repaired((), repaired.left)
+    assert repair(kitchen.library) == []
 
 
 def test_an_image_belongs_to_one_family(kitchen: Kitchen) -> None:
@@ -263,13 +262,11 @@ def test_an_image_belongs_to_one_family(kitchen: Kitchen) -> None:
         kitchen.library.promote(image.name, "other")
 
 
-def test_why_kept_gives_the_reason(kitchen: Kitchen) -> None:
+def test_what_a_family_points_at_is_not_deprecated(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
-    with kitchen.library.database.reading() as connection:
-        assert families.why_kept(connection, image.name) == ""
-        kitchen.library.promote(image.name, "rcc")
-        assert families.why_kept(connection, image.name) == "the family rcc points at it"
-        assert "no image x" in families.why_kept(connection, "x")
+    kitchen.library.promote(image.name, "rcc")
+    assert not kitchen.library.deprecate(image.name)
+    assert not kitchen.library.deprecate("x")
 
 
 def test_families_keep_their_history(kitchen: Kitchen) -> None:

@@ -119,11 +119,11 @@ def test_an_older_bakery_uses_a_library_with_more_fields(
     with monkeypatch.context() as newer:
         newer.setattr(app_runs, "APP_RUNS", MORE)
         library.record_run(run(energy_joules=12.5))
-        library.close()
+        library.database.close()
     later = replace(run(), run_id="run-2", started="2026-01-02T00:00:00.000Z")
     library.record_run(later)
     assert [one.run_id for one in library.runs("rcc-1")] == ["run-0", "run-1", "run-2"]
-    library.close()
+    library.database.close()
     monkeypatch.setattr(app_runs, "APP_RUNS", (*APP_RUNS, Field("other", "STRING")))
     library.record_run(replace(later, run_id="run-3"))
     with library.database.reading() as connection:
