@@ -6,13 +6,12 @@ digest does not describe.
 """
 
 import posixpath
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from bakery.plan.template import builder
 from bakery.recipe.model import Json, Recipe, SourceFile, Suite
-from bakery.recipe.templating import fill, in_workspace, strings
+from bakery.recipe.parse.document import strings
+from bakery.recipe.templating import fill, in_workspace, shell_words
 
 # What a provisioner says that is no file of the workspace: commands, settings, paths on the machine.
 NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
@@ -20,7 +19,6 @@ NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "
 RUNS_HERE = frozenset({"shell-local"})
 DOWNLOAD = "download"
 FILE_OPTIONS = ("startup_script_file", "metadata_files")
-_QUOTING = re.compile(r"""['"\\]""")
 
 
 def image_files(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
@@ -49,14 +47,14 @@ def _named(template: Json, variables: Mapping[str, str]) -> set[str | None]:
         if entry.get("type") in RUNS_HERE:
             found.add(None)
         taken = {key: value for key, value in entry.items() if key not in NO_FILES}
-        found.update(_paths(strings(taken), variables))
+        found.update(_paths(taken, variables))
     options = builder(template)
-    found.update(_paths(strings([options.get(key) for key in FILE_OPTIONS]), variables))
+    found.update(_paths([options.get(key) for key in FILE_OPTIONS], variables))
     return found
 
 
-def _paths(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
-    for text in texts:
+def _paths(value: Json, variables: Mapping[str, str]) -> Iterator[str]:
+    for _, text in strings(value):
         path = fill(text, variables)
         if path and "\n" not in path and not path.startswith("/"):
             yield path
@@ -76,15 +74,6 @@ def uses_whole_package(template: Json, variables: Mapping[str, str]) -> bool:
 
 def test_files(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:
     """The files that the jobs use, sorted: the recipe's ``test/`` and whatever a job's command names."""
-    words = {in_workspace(word) for job in suite.jobs for word in _words(job.execution_command)}
-    return _below(recipe, {f"{recipe.workspace_path}/test", *words}, {})
-
-
-def _words(command: str) -> list[str]:
-    """The words of a command that may be paths."""
-    if _QUOTING.search(command) is None:
-        return [word for word in command.split() if "/" in word]
-    try:
-        return [word for word in shlex.split(command) if "/" in word]
-    except ValueError:
-        return [word for word in command.split() if "/" in word]
+    words = {word for job in suite.jobs for word in shell_words(job.execution_command)}
+    paths = {in_workspace(word) for word in words if "/" in word}
+    return _below(recipe, {f"{recipe.workspace_path}/test", *paths}, {})

@@ -209,19 +209,19 @@ class _Finder:
 
     def check(self, folder: _Folder) -> bytes:
         """Return the result of a package's checks for the cache. It runs in another process when there are many."""
-        from bakery.recipe.check.package import Sources, check_package
+        from bakery.recipe.check.package import PackageCheck
 
         tree = folder.tree
-        sources = Sources(
+        check = PackageCheck(
             name=folder.name,
             contents=tree.contents,
-            files=tree.files.keys(),
+            paths=tree.files.keys(),
             common=self.common.tree.files.keys(),
-            workspace_path=self.workspace_path(folder.name),
+            default_path=self.workspace_path(folder.name),
             spack_ref=self.spack_ref,
             installer=parse_installer(self.common.installer),
         )
-        return to_bytes(check_package(sources), tree.digests())
+        return to_bytes(check.run(), tree.digests())
 
     def package(self, folder: _Folder, result: bytes) -> Package | None:
         """Return a package, or None when its errors leave nothing to plan with."""

@@ -6,16 +6,18 @@ names begin with ``_``); Packer's JSON templates, "User variables" and "Command 
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bakery.recipe.model import Json
+from bakery.recipe.parse.document import strings
 
 SUBSTITUTION = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
 REFERENCE = re.compile(r"""\buser\s+[`"]([^`"]+)[`"]""")
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _SIMPLE = re.compile(r"""\{\{\s*user\s+[`"]([^`"]+)[`"]\s*\}\}""")
 _UNDEFINED = re.compile(r"\$\{?_[A-Z]")
+_SHELL = frozenset("'\"\\#")  # without these characters, words are what is between blanks
 _WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 FAMILY = "_IMAGE_FAMILY"
 SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
@@ -47,39 +49,27 @@ def dynamic(build: Json, values: Mapping[str, str]) -> dict[str, str]:
 
     A loop stays as text.
     """
-    done = dict(values)
     options = build.get("options") if isinstance(build, Mapping) else None
-    if not isinstance(options, Mapping) or not options.get("dynamicSubstitutions"):
-        return done
+    enabled = isinstance(options, Mapping) and options.get("dynamicSubstitutions")
+    return _filled(values, substitute) if enabled else dict(values)
+
+
+def _filled(values: Mapping[str, str], fill: Callable[[str, Mapping[str, str]], str]) -> dict[str, str]:
+    """The values, each filled in with the others until nothing changes."""
+    done = dict(values)
     for _ in range(DEPTH):
-        before, done = done, {key: substitute(text, done) for key, text in done.items()}
+        before, done = done, {key: fill(text, done) for key, text in done.items()}
         if before == done:
             break
     return done
 
 
-def strings(value: Json) -> list[str]:
-    """Every string in a JSON value, keys left out."""
-    found: list[str] = []
-    left = [value]
-    while left:
-        value = left.pop()
-        if isinstance(value, str):
-            found.append(value)
-        elif isinstance(value, dict):
-            left.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            left.extend(value)
-    return found
-
-
 def references(value: Json) -> set[str]:
     """The user variables that a part of a template refers to."""
-    found = set()
-    for text in strings(value):
-        if "{{" in text:
-            for expression in _EXPRESSION.findall(text):
-                found.update(REFERENCE.findall(expression))
+    found: set[str] = set()
+    for _, text in strings(value):
+        for expression in _EXPRESSION.findall(text) if "{{" in text else ():
+            found.update(REFERENCE.findall(expression))
     return found
 
 
@@ -96,12 +86,7 @@ def fill(text: str, variables: Mapping[str, str]) -> str:
 
 def resolve(variables: Mapping[str, str]) -> dict[str, str]:
     """Variables whose values may refer to other variables, filled in; a loop stays as text."""
-    done = dict(variables)
-    for _ in range(DEPTH):
-        if not any("{{" in text for text in done.values()):
-            break
-        done = {key: fill(text, done) for key, text in done.items()}
-    return done
+    return _filled(variables, fill)
 
 
 def is_packer(step: Json) -> bool:
@@ -118,14 +103,17 @@ def arguments(step: Json) -> list[str]:
     if not isinstance(step, Mapping):
         return []
     given = step.get("args") or []
-    words = [str(word) for word in given] if isinstance(given, list) else _split(str(given))
-    words += _split(step["script"]) if isinstance(step.get("script"), str) else []
-    return [part for word in words for part in (_split(word) if "packer build" in word else [word])]
+    words = [str(word) for word in given] if isinstance(given, list) else shell_words(str(given), comments=True)
+    words += shell_words(step["script"], comments=True) if isinstance(step.get("script"), str) else []
+    return [part for word in words for part in (shell_words(word, comments=True) if "packer build" in word else [word])]
 
 
-def _split(text: str) -> list[str]:
+def shell_words(text: str, *, comments: bool = False) -> list[str]:
+    """The words of a command as a shell splits them."""
+    if _SHELL.isdisjoint(text):
+        return text.split()
     try:
-        return shlex.split(text, comments=True)
+        return shlex.split(text, comments=comments)
     except ValueError:  # an unclosed quote: the recipe's checks say so, here it is no argument
         return text.split()
 
@@ -178,8 +166,9 @@ def in_workspace(path: str) -> str:
 def declared(template: Json) -> dict[str, str]:
     """The template's variables with their defaults; one without (``null``) is ""."""
     given: dict[str, Any] = template.get("variables") or {}
-    return {str(name): "" if value is None else _scalar(value) for name, value in given.items()}
+    return {str(name): "" if value is None else scalar(value) for name, value in given.items()}
 
 
-def _scalar(value: Json) -> str:
+def scalar(value: Json) -> str:
+    """The text of a number, a truth or a string."""
     return str(value).lower() if isinstance(value, bool) else str(value)

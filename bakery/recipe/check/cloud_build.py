@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bakery.recipe.check.checked_package import TIMEOUT
-from bakery.recipe.parse import Document, quoted
+from bakery.recipe.parse import Document, Where, quoted
 from bakery.recipe.templating import arguments, is_packer, substitutions_in
 from bakery.settings.google import LONGEST_BUILD
 
@@ -56,53 +56,35 @@ def check(build: Document, values: Mapping[str, str]) -> None:
         if not isinstance(step.get("name"), str):
             build.error(f"step {index + 1} has no name", "give it the image that runs it", "steps", index)
     used = set()
-    for where, name in uses(build):
-        used.add(name)
-        if name not in values and name not in BUILT_IN:
-            what = (
-                "its variable keeps the value of packer.json"
-                if name.startswith("_")
-                else "Cloud Build does not know it"
-            )
-            build.warn(f"{name} is not set, {what}", f"add {name} to the substitutions", *where)
+    for where, text in build.strings:
+        for name in substitutions_in(text):
+            used.add(name)
+            if name not in values and name not in BUILT_IN:
+                own = name.startswith("_")
+                what = "its variable keeps the value of packer.json" if own else "Cloud Build does not know it"
+                build.warn(f"{name} is not set, {what}", f"add {name} to the substitutions", *where)
     for name in values:
         if name not in used and _NAME.fullmatch(name):
             build.warn(f"substitution {name} is not used", "remove it, or use it in a step", "substitutions", name)
-
-
-def uses(build: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Every substitution that the file uses, with its place."""
-    for where, text in build.strings:
-        for name in substitutions_in(text):
-            yield where, name
 
 
 def check_arguments(build: Document, passed: Iterable[str], declared: Collection[str]) -> None:
     """``-var`` arguments of variables that the template has not."""
     for name in passed:
         if name not in declared:
-            where = _argument(build, name)
+            where = _find(build, ("steps",), rf"(^|[\s=\"']){re.escape(name)}=")
             hint = "fix the name, or declare it: Packer ignores it"
             build.warn(f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
 
 
-def _argument(build: Document, name: str) -> tuple[str | int, ...]:
-    for where, text in build.strings:
-        if where[0] == "steps" and re.search(rf"(^|[\s=\"']){re.escape(name)}=", text):
-            return where
-    return ("steps",)
+def _find(build: Document, above: Where, pattern: str) -> Where:
+    """The place of the first text below ``above`` that matches; else that place itself."""
+    return next((w for w, text in build.strings if w[: len(above)] == above and re.search(pattern, text)), above)
 
 
-def options(build: Document, prefix: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def options(build: Document, prefix: str) -> Iterator[tuple[Where, str]]:
     """The values of an option of any step (``--ci-file=``), with their places."""
     for index, step in build.entries("steps", "steps"):
         for word in arguments(step):
             if word.startswith(prefix):
-                yield _place(build, index, word), word[len(prefix) :].strip("\"'")
-
-
-def _place(build: Document, index: int, word: str) -> tuple[str | int, ...]:
-    for where, text in build.strings:
-        if where[:2] == ("steps", index) and word in text:
-            return where
-    return ("steps", index)
+                yield _find(build, ("steps", index), re.escape(word)), word[len(prefix) :].strip("\"'")

@@ -12,7 +12,7 @@ from typing import Any
 from bakery.recipe.check.cluster import from_recipe
 from bakery.recipe.model import ClusterShape, Suite, Variant
 from bakery.recipe.parse import Document, Where, one_line, quoted
-from bakery.recipe.templating import FAMILY, SOURCE_FAMILY
+from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, scalar
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"
 MOST = 256  # points of a matrix
@@ -78,16 +78,12 @@ def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
 def _values(axis: str, given: Any) -> dict[str, dict[str, str]]:
     """Name of each value to its substitutions; a plain value sets the axis' own, ``_TARGET_ARCH`` for target_arch."""
     if isinstance(given, list):
-        return {_text(value): {f"_{axis.upper()}": _text(value)} for value in given}
+        return {scalar(value): {f"_{axis.upper()}": scalar(value)} for value in given}
     return {name: _texts(substitutions) for name, substitutions in given.items()}
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: _text(value) for key, value in values.items()}
+    return {key: scalar(value) for key, value in values.items()}
 
 
 def slug(value: str) -> str:
@@ -112,27 +108,27 @@ def _points(
         merged = {key: text for axis in axes for key, text in axes[axis][point[axis]].items()}
         yield ("matrix", "axes"), point, merged
     for index, entry in enumerate(matrix.get("include") or []):
-        point = {axis: _text(value) for axis, value in entry["point"].items()}
+        point = {axis: scalar(value) for axis, value in entry["point"].items()}
         merged = {key: text for axis in axes for key, text in axes[axis].get(point.get(axis, ""), {}).items()}
         yield ("matrix", "include", index), point, merged | _texts(entry.get("substitutions") or {})
 
 
 def _matches(match: Mapping[str, Any], point: Combination) -> bool:
-    return all(point.get(axis) == _text(value) for axis, value in match.items())
+    return all(point.get(axis) == scalar(value) for axis, value in match.items())
 
 
 def _check_matches(recipe: Document, axes: Mapping[str, Mapping[str, Any]]) -> None:
     """Axes and values that exclude and variants name, and the matrix has not."""
     matrix = recipe.value["matrix"]
     included = [entry["point"] for entry in matrix.get("include") or []]
-    known = {axis: {*values, *(_text(p[axis]) for p in included if axis in p)} for axis, values in axes.items()}
+    known = {axis: {*values, *(scalar(p[axis]) for p in included if axis in p)} for axis, values in axes.items()}
     named: list[tuple[Where, Mapping[str, Any]]] = []
     named += [(("matrix", "exclude", index), match) for index, match in enumerate(matrix.get("exclude") or [])]
     for index, entry in enumerate(matrix.get("variants") or []):
         named.append((("matrix", "variants", index, "match"), entry["match"]))
     for where, match in named:
         for axis, value in match.items():
-            if _text(value) not in known.get(axis, ()):
+            if scalar(value) not in known.get(axis, ()):
                 hint = f"known: {', '.join(sorted(known[axis]))}" if axis in known else f"axes: {', '.join(axes)}"
                 recipe.error(f"{axis}: {quoted(value)} is not in the matrix", hint, *where)
 

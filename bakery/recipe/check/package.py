@@ -3,16 +3,15 @@
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
-from bakery.recipe.check import cloud_build, cluster, fluidrun, matrix, packer_template, spack_environments
+from bakery.recipe.check import cloud_build, cluster, fluidrun, matrix, packer_template, spack_environment
 from bakery.recipe.check.checked_package import TIMEOUT, Checked
-from bakery.recipe.check.references import bounded
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.model import ClusterShape, Suite, Variant
-from bakery.recipe.parse import Document, Findings, listed, quoted, tfvars
-from bakery.recipe.parse import json as json_parser
-from bakery.recipe.parse import yaml as yaml_parser
+from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
 from bakery.recipe.templating import (
     FAMILY,
     REFERENCE,
@@ -28,79 +27,76 @@ from bakery.recipe.templating import (
 
 TEMPLATE, BUILD, SUITE, RECIPE = "packer.json", "cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"
 TFVARS = "test/rcc.auto.tfvars"
+LONGEST = 1 << 16  # characters of a value that is filled in
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@dataclass(frozen=True)
-class Sources:
-    """What a package is checked from: its files below its folder, and the paths of ``common/`` below that folder."""
+@dataclass
+class PackageCheck:
+    """The check of one package: ``paths`` are its files, ``common`` those of ``common/``, below their folders.
+
+    ``default_path`` is where the folder is staged unless pkg_path says otherwise. The fields with defaults are what
+    :meth:`run` has read so far.
+    """
 
     name: str
     contents: Mapping[str, bytes]
-    files: Collection[str]
+    paths: Collection[str]
     common: Collection[str]
-    workspace_path: str  # where the folder is staged unless pkg_path says otherwise
+    default_path: str
     spack_ref: str
     installer: Installer  # common/spack-install.sh
+    findings: Findings = field(default_factory=Findings)
+    values: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)  # of Packer, as cloudbuild.yaml has them
+    workspace_path: str = ""
+    common_path: str = "common"
+    tests: Document | None = None
+    usable: bool = False  # whether the plan can work with it
 
-
-def check_package(sources: Sources) -> Checked:
-    """Read and check all files of the package."""
-    return _Package(sources).check()
-
-
-class _Package:
-    """The files of one package as they are read, one after another."""
-
-    def __init__(self, sources: Sources) -> None:
-        self.sources = sources
-        self.findings = Findings()
-        self.values: dict[str, str] = {}
-        self.workspace_path = sources.workspace_path
-        self.common_path = "common"
-        self.arguments: dict[str, str] = {}  # of Packer, as cloudbuild.yaml has them
-        self.usable = False  # whether the plan can work with it
-
-    def read(self, name: str, reader: Callable[[bytes, Findings], Document | None]) -> Document | None:
+    def _read(self, name: str, reader: Callable[[bytes, Findings], Document | None]) -> Document | None:
         """Return the document of a file, or None if it does not exist or is invalid, or not a mapping."""
-        if name not in self.sources.files:
+        if name not in self.paths:
             return None
         found = self.findings.at(name)
-        if name not in self.sources.contents:
+        if name not in self.contents:
             found.error(1, "is too large", "keep it below 256 KiB")
             return None
-        document = reader(self.sources.contents[name], found)
+        document = reader(self.contents[name], found)
         if document is not None and not isinstance(document.value, dict):
             found.error(1, f"is {quoted(document.value)}", "write a mapping")
             return None
         return document
 
-    def check(self) -> Checked:
-        found = self.read(TEMPLATE, json_parser.parse_json)
-        if TEMPLATE not in self.sources.files:
+    def run(self) -> Checked:
+        """Read and check all files of the package."""
+        self.workspace_path = self.default_path
+        found = self._read(TEMPLATE, json.parse_json)
+        if TEMPLATE not in self.paths:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
         template = found or Document({}, Findings(TEMPLATE))  # its findings are discarded
         packer_template.check(template)
-        build = self.build()
+        build = self._build()
         self.arguments = packer_arguments(build.value) if build is not None else {}
-        self.usable = found is not None and packer_template.usable(template) and self.values_end(template, build)
+        self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
         if self.usable:
-            self.paths(template, build)
-        suite = self.suite()
-        extra = self.read(RECIPE, yaml_parser.parse_yaml)
+            self._set_paths(template, build)
+        suite = self._suite()
+        extra = self._read(RECIPE, yaml.parse_yaml)
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and matrix.valid(extra):
-            suite = self.clustered(suite, matrix.cluster(extra))
+            shape = matrix.cluster(extra)
+            suite = Suite(suite.jobs, shape) if suite and shape else suite
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
-            self.taken(extra, template, variants)
-            self.files(template, build, variants)
-        self.partitions(suite, variants)
+            self._taken(extra, template, variants)
+            self._files(template, build, variants)
+        self._partitions(suite, variants)
         trusted = template if self.usable else None
-        spack_environments.check(
-            trusted, self.sources.contents, self.sources.installer, self.sources.spack_ref, self.findings
-        )
-        self.named()
+        spack_environment.check(trusted, self.contents, self.installer, self.spack_ref, self.findings)
+        if not _NAME.fullmatch(self.name):
+            hint = "use letters, digits, . _ and -: the name is part of paths and labels"
+            self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", hint)
         value = extra.value if extra is not None else {}
         return Checked(
             usable=self.usable,
@@ -114,85 +110,80 @@ class _Package:
             suite=suite,
             owners=tuple(str(owner) for owner in listed(value.get("owners"))),
             description=str(value.get("description") or ""),
-            family_at=self.set_at(template, build, FAMILY, "image_family"),
-            base_at=self.set_at(template, build, SOURCE_FAMILY, "source_image_family"),
+            family_at=self._set_at(template, build, FAMILY, "image_family"),
+            base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),
             problems=tuple(self.findings.problems),
         )
 
-    def build(self) -> Document | None:
+    def _build(self) -> Document | None:
         """``cloudbuild.yaml``, checked on its own; other build files (``cloudbuild.benchmark.yaml``) only warn."""
-        for name in sorted(self.sources.files):
+        for name in sorted(self.paths):
             if re.fullmatch(r"cloudbuild\..+\.ya?ml", name):
-                self.other_build(name)
-        build = self.read(BUILD, yaml_parser.parse_yaml)
+                self._other_build(name)
+        build = self._read(BUILD, yaml.parse_yaml)
         if build is None:
-            if BUILD not in self.sources.files:
+            if BUILD not in self.paths:
                 hint = f"add {BUILD} to set them, and how long a build may take"
                 self.findings.at(BUILD).warn(1, "missing: packer.json's own values count", hint)
             return None
         self.values = cloud_build.substitutions(build)
         cloud_build.check(build, self.values)
-        self.named_suites(build, self.values)
+        self._named_suites(build, self.values)
         return build
 
-    def other_build(self, name: str) -> None:
-        other = self.read(name, yaml_parser.parse_yaml)
+    def _other_build(self, name: str) -> None:
+        other = self._read(name, yaml.parse_yaml)
         if other is not None:
             values = other.value.get("substitutions")
             texts = (
                 {key: text for key, text in values.items() if isinstance(text, str)} if isinstance(values, dict) else {}
             )
-            self.named_suites(other, texts)
+            self._named_suites(other, texts)
 
-    def named_suites(self, build: Document, values: Mapping[str, str]) -> None:
+    def _named_suites(self, build: Document, values: Mapping[str, str]) -> None:
         """Files that a Fluid-Run step names and that are not there; the tests run from fluidrun.yaml all the same."""
+        names = {posixpath.basename(path) for path in self.paths}
         for prefix, instead in (("--ci-file=", SUITE), ("--rcc-tfvars=", TFVARS)):
             for where, path in cloud_build.options(build, prefix):
                 filled = posixpath.normpath(substitute(path, values))
-                if "$" not in filled and posixpath.basename(filled) not in self.names():
-                    hint = (
-                        f"write {instead}, which the bakery reads"
-                        if instead in self.sources.files
-                        else f"add {instead}"
-                    )
+                if "$" not in filled and posixpath.basename(filled) not in names:
+                    there = instead in self.paths
+                    hint = f"write {instead}, which the bakery reads" if there else f"add {instead}"
                     build.warn(f"{quoted(filled)} does not exist", hint, *where)
 
-    def names(self) -> set[str]:
-        return {posixpath.basename(path) for path in self.sources.files}
-
-    def values_end(self, template: Document, build: Document | None) -> bool:
+    def _values_end(self, template: Document, build: Document | None) -> bool:
         """Whether variables and substitutions come to an end when they are filled in."""
-        right = bounded(declared(template.value), REFERENCE.findall, template, "variables")
+        right = _ends(declared(template.value), REFERENCE.findall, template, "variables")
         if build is not None:
-            right &= bounded(self.values, substitutions_in, build, "substitutions")
+            right &= _ends(self.values, substitutions_in, build, "substitutions")
         return right
 
-    def variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
+    def _variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
         """The Packer variables of a variant; an unset one keeps the template's default."""
         values = dynamic(build and build.value, {**self.values, **variant.substitutions})
         default = declared(template.value)
         return resolve({**default, **passed(self.arguments, values, default, variant.substitutions)})
 
-    def paths(self, template: Document, build: Document | None) -> None:
+    def _set_paths(self, template: Document, build: Document | None) -> None:
         """Where the folder and ``common/`` are staged: what pkg_path and common_path say."""
-        variables = self.variables(template, build)
+        variables = self._variables(template, build)
         where = ("variables", "pkg_path")
         written = str(declared(template.value).get("pkg_path") or "")
-        self.common_path = self.staged(template, variables.get("common_path"), ("variables", "common_path"), "common")
-        self.workspace_path = self.staged(template, variables.get("pkg_path"), where, self.workspace_path)
+        self.common_path = self._staged(template, variables.get("common_path"), ("variables", "common_path"), "common")
+        self.workspace_path = self._staged(template, variables.get("pkg_path"), where, self.workspace_path)
         for path in dict.fromkeys((written, self.workspace_path)):
-            if path and "{{" not in path and posixpath.basename(path) != self.sources.name:
-                self.misnamed(template, path)
+            if path and "{{" not in path and posixpath.basename(path) != self.name:
+                self._misnamed(template, path)
         if self.common_path == self.workspace_path:
             template.error("pkg_path and common_path are the same", "give each its own path", *where)
 
-    def misnamed(self, template: Document, path: str) -> None:
-        hint = f"write {self.sources.workspace_path}"
+    def _misnamed(self, template: Document, path: str) -> None:
+        hint = f"write {self.default_path}"
         if path != self.workspace_path:
             hint += f"; cloudbuild.yaml sets {self.workspace_path}, which the bake uses"
         template.warn(f"pkg_path {quoted(path)} names another package", hint, "variables", "pkg_path")
 
-    def staged(self, template: Document, path: str | None, where: tuple[str, ...], default: str) -> str:
+    def _staged(self, template: Document, path: str | None, where: tuple[str, ...], default: str) -> str:
         if not path:
             return default
         clean = posixpath.normpath(path)
@@ -201,11 +192,11 @@ class _Package:
             return default
         return clean
 
-    def exists(self, path: str) -> bool:
+    def _exists(self, path: str) -> bool:
         """Whether a workspace path is a file or a folder that holds one; true while it is unknown where paths begin."""
         if not self.usable:
             return True
-        for prefix, files in ((self.workspace_path, self.sources.files), (self.common_path, self.sources.common)):
+        for prefix, files in ((self.workspace_path, self.paths), (self.common_path, self.common)):
             below = path[len(prefix) + 1 :] if path.startswith(prefix + "/") else None
             if path == prefix or prefix.startswith(path + "/"):
                 return bool(files)
@@ -213,60 +204,52 @@ class _Package:
                 return True
         return False
 
-    def suite(self) -> Suite | None:
+    def _suite(self) -> Suite | None:
         """The tests, and the cluster of ``test/rcc.auto.tfvars``."""
         shape = None
-        if TFVARS in self.sources.files:
-            given = self.read(TFVARS, tfvars.parse_tfvars)
+        if TFVARS in self.paths:
+            given = self._read(TFVARS, tfvars.parse_tfvars)
             shape = cluster.from_tfvars(given) if given is not None else None
-        document = self.read(SUITE, yaml_parser.parse_yaml)
-        if document is None:
+        self.tests = self._read(SUITE, yaml.parse_yaml)
+        if self.tests is None:
             return None
-        return Suite(fluidrun.jobs(document, self.exists), shape or ClusterShape())
+        return Suite(fluidrun.jobs(self.tests, self._exists), shape or ClusterShape())
 
-    @staticmethod
-    def clustered(suite: Suite | None, shape: ClusterShape | None) -> Suite | None:
-        return Suite(suite.jobs, shape) if suite is not None and shape is not None else suite
-
-    def partitions(self, suite: Suite | None, variants: Iterable[Variant]) -> None:
+    def _partitions(self, suite: Suite | None, variants: Iterable[Variant]) -> None:
         """Partitions that jobs name and no cluster has."""
-        if suite is None:
+        if suite is None or self.tests is None:
             return
         shapes = [variant.cluster or suite.cluster for variant in variants]
         known = {partition.name: None for shape in shapes for partition in shape.partitions}
-        document = self.read(SUITE, yaml_parser.parse_yaml) if any(_elsewhere(suite, known)) else None
-        if document is None:
-            return
-        for index, entry in document.entries("tests", "jobs"):
-            if entry.get("partition") is not None and entry["partition"] not in known:
+        for index, entry in enumerate(listed(self.tests.value.get("tests"))):
+            name = entry.get("partition") if isinstance(entry, dict) else None
+            if isinstance(name, str) and name and name not in known:
                 hint = f"the cluster has {', '.join(known)}; partitions are defined in {TFVARS} or {RECIPE}"
-                document.error(f"no cluster has partition {entry['partition']}", hint, "tests", index, "partition")
+                self.tests.error(f"no cluster has partition {name}", hint, "tests", index, "partition")
 
-    def taken(self, extra: Document | None, template: Document, variants: Iterable[Variant]) -> None:
+    def _taken(self, extra: Document | None, template: Document, variants: Iterable[Variant]) -> None:
         """Substitutions of the matrix that neither a step nor a variable of the template takes."""
         if extra is None:
             return
-        variables = template.value.get("variables")
-        names = {f"_{name.upper()}" for name in variables} if isinstance(variables, dict) else set()
-        known = {*self.values, *names, FAMILY, SOURCE_FAMILY}
+        variables = {f"_{name.upper()}" for name in declared(template.value)}
+        known = {*self.values, *variables, FAMILY, SOURCE_FAMILY}
         for name in dict.fromkeys(key for variant in variants for key in variant.substitutions):
             if name not in known:
                 hint = f"add it to the substitutions of {BUILD}, or declare the variable in {TEMPLATE}"
                 extra.warn(f"nothing uses {name}", hint, "matrix")
 
-    def files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
+    def _files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
         if build is not None:
             cloud_build.check_arguments(build, self.arguments, declared(template.value))
         packer_template.check_required(template, self.arguments)
-        for variables in _distinct(self.variables(template, build, variant) for variant in variants):
-            packer_template.check_files(template, variables, self.exists)
+        checked: list[dict[str, str]] = []
+        for variant in variants:
+            variables = self._variables(template, build, variant)
+            if variables not in checked:
+                checked.append(variables)
+                packer_template.check_files(template, variables, self._exists)
 
-    def named(self) -> None:
-        if not _NAME.fullmatch(self.sources.name):
-            hint = "use letters, digits, . _ and -: the name is part of paths and labels"
-            self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.sources.name)}", hint)
-
-    def set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
+    def _set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
         """Where a substitution is set, or the variable that stands for it; else the builder's own key."""
         if build is not None and substitution in self.values:
             return BUILD, build.line("substitutions", substitution)
@@ -275,13 +258,21 @@ class _Package:
         return TEMPLATE, template.line(*(("variables",) if is_variable else ("builders", 0)), variable)
 
 
-def _elsewhere(suite: Suite, known: Collection[str]) -> list[bool]:
-    return [job.partition is not None and job.partition not in known for job in suite.jobs]
-
-
-def _distinct(many: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    made: list[dict[str, str]] = []
-    for one in many:
-        if one not in made:
-            made.append(one)
-    return made
+def _ends(values: Mapping[str, str], named: Callable[[str], list[str]], document: Document, key: str) -> bool:
+    """Whether no value refers to itself or grows beyond all bounds. ``named`` returns the names that a value uses."""
+    references = {name: [other for other in named(text) if other in values] for name, text in values.items()}
+    if not any(references.values()):
+        return True
+    sorter = TopologicalSorter(references)
+    with suppress(CycleError):  # it still yields everything that is not in a loop or behind one
+        sorter.prepare()
+    lengths: dict[str, int] = {}  # upper bounds
+    while ready := sorter.get_ready():
+        lengths |= {name: len(values[name]) + sum(lengths[other] for other in references[name]) for name in ready}
+        sorter.done(*ready)
+    for name in values:
+        if name not in lengths:
+            document.error(f"{name} refers to itself", "write the value", key, name)
+        elif lengths[name] > LONGEST:
+            document.error(f"{name} grows to {lengths[name]} characters", f"keep it below {LONGEST}", key, name)
+    return len(lengths) == len(values) and max(lengths.values()) <= LONGEST

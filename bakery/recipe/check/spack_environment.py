@@ -1,18 +1,20 @@
-"""``spack.yaml``: placeholders that nothing fills, and what the pinned Spack rejects.
+"""A package's Spack environments: placeholders that nothing fills, and what the pinned Spack rejects.
 
 Sources: Spack's ``lib/spack/spack/schema/env.py`` and ``merged.py`` of 0.18 to 1.2 (no other key than these;
 ``concretization`` is gone since 0.19) and ``schema/config.py`` (``install_tree`` as a string is gone since 1.1).
 """
 
 import difflib
+import posixpath
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from bakery.errors import Severity
-from bakery.recipe.check.spack_installer import PLACEHOLDERS
-from bakery.recipe.parse import Document, Findings, text
-from bakery.recipe.parse import yaml as yaml_parser
+from bakery.recipe.check import packer_template
+from bakery.recipe.check.spack_installer import INSTALLER, PLACEHOLDERS, Installer
+from bakery.recipe.parse import Document, Findings, Where, yaml
+from bakery.recipe.templating import declared
 
 NEWEST = (99,)  # an unknown or empty ref: today's Spack
 # The keys of an environment: from which version on, and before which one, Spack takes them.
@@ -29,7 +31,7 @@ _TAKEN: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "include_concrete": ((0, 22), (100,)),
     "toolchains": ((1, 0), (100,)),
 }
-_PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
+_PLACEHOLDER = re.compile(rb"@([A-Z][A-Z0-9_]*)@")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)*(?:[-.]?\w+)*")
 
 
@@ -39,34 +41,65 @@ def version(ref: str) -> tuple[int, ...]:
     return (int(match[1]), int(match[2])) if match else NEWEST
 
 
-def check(content: bytes, findings: Findings, ref: str, given: Collection[str], rejected: Severity) -> None:
+def check(
+    template: Document | None,
+    contents: Mapping[str, bytes],
+    installer: Installer,
+    spack_ref: str,
+    findings: Findings,
+) -> None:
+    """Every ``spack.yaml`` of ``contents``; ``installer`` is ``common/spack-install.sh``.
+
+    Without a ``template`` it is not known what provisioners set, and that is not checked.
+    """
+    found = [name for name in sorted(contents) if posixpath.basename(name) == "spack.yaml"]
+    given = _given(template) if template and found else set(PLACEHOLDERS)
+    own = declared(template.value).get("spack_ref") if template else None
+    # A template with spack_ref bakes with that Spack; what another installer accepts is not known.
+    severity = Severity.WARNING if own is None else Severity.ERROR
+    for name in found:
+        filled = given.union(installer.settles)
+        _check(contents[name], findings.at(name), spack_ref or own or "", filled, severity)
+    if template is None or not found:
+        return
+    missing = [name for name in installer.needs if name not in given]
+    for where in _runs(template):
+        for name in missing:  # _SYSTEM_COMPILER is often forgotten
+            hint = f"pass _{name} of cloudbuild.yaml on to environment_vars"
+            template.warn(f"{INSTALLER} needs {name}, which is not set", hint, *where)
+
+
+def _runs(template: Document) -> list[Where]:
+    """The places where a provisioner names the installer."""
+    named = packer_template.named(template)
+    return [where for where, path in named if isinstance(path, str) and posixpath.basename(path) == INSTALLER]
+
+
+def _given(template: Document) -> set[str]:
+    """What the provisioners that run the installer set; all of them, where it has another name."""
+    runs = {where[1] for where in _runs(template) if where[0] == "provisioners"}
+    return packer_template.environment(template, runs or None)
+
+
+def _check(content: bytes, findings: Findings, ref: str, given: Collection[str], rejected: Severity) -> None:
     """One environment; ``given`` are the environment variables that some provisioner sets.
 
     ``rejected`` is how bad it is that the Spack of ``ref`` won't take it.
     """
-    written = text(content, findings)
-    if written is None:
-        return
-    said: set[str] = set()
-    for number, line in enumerate(written.splitlines(), 1):
-        for name in _PLACEHOLDER.findall(line.partition("#")[0]):
-            _placeholder(name, number, findings, given, said)
-    document = yaml_parser.parse_yaml_text(_PLACEHOLDER.sub(r"placeholder-\1", written), findings)
+    lines: dict[str, int] = {}  # of each placeholder the first one
+    for number, line in enumerate(content.splitlines(), 1):
+        for name in _PLACEHOLDER.findall(line.partition(b"#")[0]):
+            lines.setdefault(name.decode(), number)
+    for name, number in lines.items():
+        if name not in PLACEHOLDERS:
+            known = " ".join(f"@{known}@" for known in PLACEHOLDERS)
+            findings.error(number, f"nothing fills @{name}@", f"use one of {known}, or write the value")
+        elif name not in given:
+            hint = f"add {name}=... to environment_vars of the provisioner that runs spack-install.sh"
+            findings.warn(number, f"@{name}@ is replaced by nothing: no provisioner sets {name}", hint)
+    document = yaml.parse_yaml(_PLACEHOLDER.sub(rb"x\1x", content), findings)  # of the same length
     if document is not None:
         _accepted(document, version(ref), ref or "today's", rejected)
-
-
-def _placeholder(name: str, line: int, findings: Findings, given: Collection[str], said: set[str]) -> None:
-    """Once for each name and file."""
-    if name in said:
-        return
-    said.add(name)
-    if name not in PLACEHOLDERS:
-        known = " ".join(f"@{known}@" for known in PLACEHOLDERS)
-        findings.error(line, f"nothing fills @{name}@", f"use one of {known}, or write the value")
-    elif name not in given:
-        hint = f"add {name}=... to environment_vars of the provisioner that runs spack-install.sh"
-        findings.warn(line, f"@{name}@ is replaced by nothing: no provisioner sets {name}", hint)
 
 
 def _accepted(document: Document, spack: tuple[int, ...], named: str, severity: Severity) -> None:

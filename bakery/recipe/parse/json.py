@@ -10,12 +10,14 @@ import json
 import re
 from bisect import bisect_right
 from functools import cache
+from itertools import accumulate, count
 from typing import Any
 
 from bakery.recipe.parse.document import DEEPEST, GREATEST, Document, Where, text
 from bakery.recipe.parse.findings import Findings, one_line
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]|[^\s"\[\]{},:]+', re.DOTALL)
+# Commas and colons are passed over: the text is right, so they say nothing about places.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
 _NEWLINE = re.compile("\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -39,10 +41,10 @@ def parse_json(content: bytes, findings: Findings) -> Document | None:
     except (ValueError, RecursionError) as error:
         findings.error(1, f"cannot be read: {one_line(error)}", "write plain JSON")
         return None
-    scan = cache(lambda: _scan(written))
-    if written.count("[") + written.count("{") > DEEPEST and scan().depth > DEEPEST:
-        findings.error(1, f"is nested {scan().depth} levels deep", f"stay below {DEEPEST}")
+    if written.count("[") + written.count("{") > DEEPEST and (depth := _depth(written)) > DEEPEST:
+        findings.error(1, f"is nested {depth} levels deep", f"stay below {DEEPEST}")
         return None
+    scan = cache(lambda: _Scan(written))
     for where in scan().repeated if twice else []:
         findings.warn(scan().lines[where], f"duplicate key {where[-1]}", "keep one: the last counts")
     if "\\u" in written and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
@@ -72,54 +74,32 @@ def _float(text: str) -> float:
     return found
 
 
-def _scan(written: str) -> _Scan:
-    scan = _Scan([match.start() for match in _NEWLINE.finditer(written)])
-    for match in _TOKEN.finditer(written):
-        scan.token(match[0], match.start())
-    return scan
+def _depth(written: str) -> int:
+    """How many brackets are open at once."""
+    return max(accumulate((token[0] in "[{") - (token[0] in "]}") for token in _TOKEN.findall(written)))
 
 
 class _Scan:
-    """The line of every key and list entry, the places of repeated keys, and how deep it goes.
+    """The line of every key and list entry of right JSON, and the places of repeated keys."""
 
-    Takes the tokens of right JSON one after another. ``breaks`` are the offsets of the ends of lines.
-    """
-
-    def __init__(self, breaks: list[int]) -> None:
-        self.breaks = breaks
+    def __init__(self, written: str) -> None:
+        self.breaks = [match.start() for match in _NEWLINE.finditer(written)]
         self.lines: dict[Where, int] = {}
         self.repeated: list[Where] = []
-        self.depth = 0
-        self.open: list[tuple[Where, bool]] = []  # what each open bracket stands for, and whether it is an object
-        self.counts: list[int] = []  # entries so far of each open bracket
-        self.key: str | None = None
+        self.tokens = _TOKEN.finditer(written)
+        self.value((), next(self.tokens)[0])
 
-    def token(self, token: str, offset: int) -> None:
-        if token == ",":
-            self.key = None
-        elif token in "]}":
-            self.open.pop()
-            self.counts.pop()
-            self.key = None
-        elif self.open and self.open[-1][1] and self.key is None:
-            self.key = json.loads(token) if "\\" in token else token[1:-1]
-            self.note((*self.open[-1][0], self.key), offset)
-        else:
-            self.value(token, offset)
-
-    def value(self, token: str, offset: int) -> None:
-        where: Where = ()
-        if self.open:
-            around, is_object = self.open[-1]
-            where = (*around, self.key or "" if is_object else self.counts[-1])
-            if not is_object:
-                self.counts[-1] += 1
-                self.note(where, offset)
-        if token in "[{":
-            self.open.append((where, token == "{"))
-            self.counts.append(0)
-            self.depth = max(self.depth, len(self.open))
-            self.key = None
+    def value(self, where: Where, token: str) -> None:
+        """Walk over the value that begins with ``token``."""
+        if token not in "[{":
+            return
+        for index in count():
+            first = next(self.tokens)
+            if first[0] in "]}":
+                return
+            key = index if token == "[" else str(json.loads(first[0]))
+            self.note((*where, key), first.start())
+            self.value((*where, key), first[0] if token == "[" else next(self.tokens)[0])
 
     def note(self, where: Where, offset: int) -> None:
         if where in self.lines:

@@ -13,7 +13,7 @@ from bakery.recipe.parse.document import DEEPEST, Document, Where, text
 from bakery.recipe.parse.findings import Findings, quoted
 
 _TOKEN = re.compile(
-    r"""(?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?\*/)|(?P<line>\n)|(?P<string>"(?:[^"\\\n]|\\.)*")
+    r"""(?P<skip>[ \t\r\n]+|\#[^\n]*|//[^\n]*|/\*.*?\*/)|(?P<string>"(?:[^"\\\n]|\\.)*")
     |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d][\w-]*)|(?P<sign>[=:,\[\]{}])""",
     re.VERBOSE | re.DOTALL,
 )
@@ -26,40 +26,34 @@ class _Wrong(Exception):
 
 @dataclass
 class _Parser:
-    """Walks over the tokens (kind, text, line); ends of lines are dropped inside of brackets."""
+    """Walks over the tokens (kind, text, line). The ends of lines are only in the lines of the tokens."""
 
     tokens: list[tuple[str, str, int]]
     lines: dict[Where, int] = field(default_factory=dict)
     repeated: list[Where] = field(default_factory=list)
     at: int = 0
 
-    def take(self, *, breaks: bool = True) -> tuple[str, str, int]:
-        """The next token, ends of lines passed over when ``breaks``."""
-        while breaks and self.tokens[self.at][0] == "line":
-            self.at += 1
+    def take(self) -> tuple[str, str, int]:
+        """The next token; the last one again and again."""
         token = self.tokens[self.at]
         self.at += token[0] != "end"
         return token
 
     def peek(self) -> str:
-        """The text of the next token that is not an end of line."""
-        token = self.take()
-        self.at -= token[0] != "end"
-        return token[1]
+        """The text of the next token."""
+        return self.tokens[self.at][1]
 
     def body(self) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        while True:
-            kind, name, line = self.take()
-            if kind == "end":
-                return made
-            if kind != "name" or self.take()[1] != "=":
+        end = 0  # the line where the value before ends
+        while (token := self.take())[0] != "end":
+            kind, name, line = token
+            if kind != "name" or line == end or self.take()[1] != "=":
                 raise _Wrong(line, name)
             self.note((name,), line)
             made[name] = self.value((name,))
-            kind, found, line = self.take(breaks=False)
-            if kind not in ("line", "end"):
-                raise _Wrong(line, found)
+            end = self.tokens[self.at - 1][2]
+        return made
 
     def note(self, where: Where, line: int) -> None:
         if where in self.lines:
@@ -88,11 +82,11 @@ class _Parser:
             place = (*where, len(made))
             self.lines[place] = self.tokens[self.at][2]
             made.append(self.value(place))
-            if self.peek() not in (",", "]"):
-                _, found, line = self.take()
-                raise _Wrong(line, found)
             if self.peek() == ",":
                 self.take()
+            elif self.peek() != "]":
+                _, found, line = self.take()
+                raise _Wrong(line, found)
         self.take()
         return made
 

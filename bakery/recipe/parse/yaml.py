@@ -33,11 +33,8 @@ class _Refused(Exception):
 def parse_yaml(content: bytes, findings: Findings) -> Document | None:
     """The document, or None with an error; an empty file is {}."""
     written = text(content, findings)
-    return None if written is None else parse_yaml_text(written, findings)
-
-
-def parse_yaml_text(written: str, findings: Findings) -> Document | None:
-    """As :func:`parse_yaml`, of text."""
+    if written is None:
+        return None
     try:
         loader = _Loader(written)
         try:

@@ -101,7 +101,7 @@ def test_what_is_remembered_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def never(*_: object) -> None:
         raise AssertionError("checked again")
 
-    monkeypatch.setattr("bakery.recipe.check.package.check_package", never)
+    monkeypatch.setattr("bakery.recipe.check.package.PackageCheck.run", never)
     assert recipe_tree.loaded(tmp_path, cache=tmp_path / "cache") == fresh
     with pytest.raises(AssertionError, match="checked again"):
         recipe_tree.loaded(tmp_path)
