@@ -171,54 +171,61 @@ def _number(name: str, text: str, problems: list[Problem]) -> int:
 
 def _errors(given: Arguments) -> list[Problem]:
     """Return the problems that prevent the tests."""
-    errors = []
-    if not given.project:
-        errors.append(("--project is missing", "write --project=${PROJECT_ID}"))
-    if given.cluster_type not in (EPHEMERAL, STATIC):
-        errors.append((f"--cluster-type is {given.cluster_type!r}", f"write {EPHEMERAL} or {STATIC}"))
-    if given.cluster_type == STATIC and not given.rcc_controller:
-        errors.append((f"{STATIC} needs a controller", "add --rcc-controller=NAME"))
-    if not ZONE.fullmatch(given.zone):
-        errors.append((f"--zone is {given.zone!r}", "write a zone such as us-west1-b"))
-    if given.bq_dataset and not TABLE.fullmatch(given.bq_dataset):
-        errors.append((f"--bq_dataset is {given.bq_dataset!r}", "write project:dataset.table"))
-    return [Problem(WHERE, 1, message, hint) for message, hint in errors]
+    static = given.cluster_type == STATIC
+    table = given.bq_dataset
+    checks = (
+        (not given.project, "--project is missing", "write --project=${PROJECT_ID}"),
+        (
+            given.cluster_type not in (EPHEMERAL, STATIC),
+            f"--cluster-type is {given.cluster_type!r}",
+            f"write {EPHEMERAL} or {STATIC}",
+        ),
+        (static and not given.rcc_controller, f"{STATIC} needs a controller", "add --rcc-controller=NAME"),
+        (not ZONE.fullmatch(given.zone), f"--zone is {given.zone!r}", "write a zone such as us-west1-b"),
+        (table and not TABLE.fullmatch(table), f"--bq_dataset is {table!r}", "write project:dataset.table"),
+    )
+    return [Problem(WHERE, 1, message, hint) for wrong, message, hint in checks if wrong]
 
 
 def _warnings(given: Arguments, surface: str) -> list[Problem]:
     """Return the options that have no effect or contradict each other."""
-    warnings = [
-        (f"--{name.replace('_', '-')} has no effect, as in rcc-run", "remove it")
-        for name in IDLE
-        if name in given.given
+    static, artifact, named = given.cluster_type == STATIC, given.artifact_type, "artifact_type" in given.given
+    checks: list[tuple[object, str, str]] = [
+        (name in given.given, f"--{name.replace('_', '-')} has no effect, as in rcc-run", "remove it") for name in IDLE
     ]
-    if given.cluster_type == EPHEMERAL and given.rcc_controller:
-        warnings.append(
-            (f"--rcc-controller has no effect with {EPHEMERAL}", f"add --cluster-type={STATIC}, or remove it")
-        )
-    if given.cluster_type == STATIC and "rcc_tfvars" in given.given:
-        warnings.append((f"--rcc-tfvars has no effect with {STATIC}", "remove it"))
-    if given.artifact_type not in ARTIFACTS:
-        warnings.append((f"--artifact-type is {given.artifact_type!r}", f"known: {', '.join(ARTIFACTS)}"))
+    checks += [
+        (
+            given.cluster_type == EPHEMERAL and given.rcc_controller,
+            f"--rcc-controller has no effect with {EPHEMERAL}",
+            f"add --cluster-type={STATIC}, or remove it",
+        ),
+        (static and "rcc_tfvars" in given.given, f"--rcc-tfvars has no effect with {STATIC}", "remove it"),
+        (artifact not in ARTIFACTS, f"--artifact-type is {artifact!r}", f"known: {', '.join(ARTIFACTS)}"),
+    ]
     for kind in ("docker", "singularity"):
-        image = getattr(given, f"{kind}_image")
-        if image and "artifact_type" in given.given and given.artifact_type != kind:
-            warnings.append(
-                (f"--{kind}-image contradicts --artifact-type={given.artifact_type}", "keep one of the two")
-            )
-        if not image and given.artifact_type == kind and "artifact_type" in given.given:
-            warnings.append(
-                (f"--artifact-type={kind} has no --{kind}-image", f"add it; without it {kind.upper()}_IMAGE is not set")
-            )
-    if surface and given.ignore_exit_code and surface.lower() != "false":
-        warnings.append(
+        image, chosen = getattr(given, f"{kind}_image"), artifact == kind
+        checks += [
             (
-                "--surface-nonzero-exit-code and --ignore-exit-code contradict each other",
-                "remove the former, which is ignored",
-            )
-        )
-    if not given.build_id:
-        warnings.append(
-            ("--build-id is missing", "write --build-id=${BUILD_ID}; otherwise the rows get a generated id")
-        )
-    return [Problem(WHERE, 1, message, hint, Severity.WARNING) for message, hint in warnings]
+                named and image and not chosen,
+                f"--{kind}-image contradicts --artifact-type={artifact}",
+                "keep one of the two",
+            ),
+            (
+                named and chosen and not image,
+                f"--artifact-type={kind} has no --{kind}-image",
+                f"add it; without it {kind.upper()}_IMAGE is not set",
+            ),
+        ]
+    checks += [
+        (
+            surface and given.ignore_exit_code and surface.lower() != "false",
+            "--surface-nonzero-exit-code and --ignore-exit-code contradict each other",
+            "remove the former, which is ignored",
+        ),
+        (
+            not given.build_id,
+            "--build-id is missing",
+            "write --build-id=${BUILD_ID}; otherwise the rows get a generated id",
+        ),
+    ]
+    return [Problem(WHERE, 1, message, hint, Severity.WARNING) for wrong, message, hint in checks if wrong]

@@ -81,23 +81,18 @@ def read(file: Path | None, given: Arguments, findings: Findings) -> Tested:
     document = tfvars.parse_tfvars(filled(written, given).encode(), findings)
     if document is None:
         return Tested(DEFAULT)
-    shape = cluster.from_tfvars(document)
+    shape = cluster.from_tfvars(document) or DEFAULT
     _check(document, given)
+    placed = tuple(replace(part, compact_placement=False) for part in shape.partitions)
     row = {
         name: document.value[f"create_{name}"] for name in ("filestore", "lustre") if f"create_{name}" in document.value
     }
-    return Tested(_as_made(shape) if shape else DEFAULT, row)
+    return Tested(replace(shape, partitions=placed), row)
 
 
 def filled(written: str, given: Arguments) -> str:
     """Return the text of the file with rcc-run's placeholders filled in."""
-    for name, value in _values(given).items():
-        written = written.replace(f"<{name}>", value)
-    return written
-
-
-def _values(given: Arguments) -> dict[str, str]:
-    return {
+    values = {
         "name": f"frun-{given.short_build_id}",
         "project": given.project,
         "machine_type": given.machine_type,
@@ -111,6 +106,9 @@ def _values(given: Arguments) -> dict[str, str]:
         "tags": "rcc-run",
         "service_account": given.service_account,
     }
+    for name, value in values.items():
+        written = written.replace(f"<{name}>", value)
+    return written
 
 
 def _unused(written: str, given: Arguments, findings: Findings) -> None:
@@ -118,10 +116,6 @@ def _unused(written: str, given: Arguments, findings: Findings) -> None:
     for name in ("machine_type", "node_count", "gpu_type"):
         if name in given.given and f"<{name}>" not in written:
             findings.warn(1, f"--{name.replace('_', '-')} has no effect", f"write <{name}> where it counts")
-
-
-def _as_made(shape: ClusterShape) -> ClusterShape:
-    return replace(shape, partitions=tuple(replace(part, compact_placement=False) for part in shape.partitions))
 
 
 def _check(document: Document, given: Arguments) -> None:

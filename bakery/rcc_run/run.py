@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from google.api_core import exceptions
 
 from bakery.codec import encode
 from bakery.errors import BakeryError, ImageRejected, InputError, Problem, Severity, errors_among
@@ -12,13 +15,13 @@ from bakery.fluid_run.base import Clusters
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run_image
-from bakery.host.google import Google
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.library.base import ImageRecord
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.rcc_run import cluster, image, outputs, workspace
+from bakery.rcc_run import cluster, outputs, workspace
 from bakery.rcc_run.arguments import DEFAULT_TFVARS, EPHEMERAL, STATIC, WHERE, Arguments
 from bakery.recipe.model import Suite, SuiteJob
 from bakery.recipe.parse.findings import Findings
@@ -27,6 +30,10 @@ from bakery.settings import GoogleSettings, Settings, from_file, parse
 from bakery.settings.google import Duty
 
 STATE = ".fluid-run"  # in the workspace: keeps the machines' logs for later steps; it is not sent to a cluster
+_IMAGE = re.compile(
+    r"(?:https://(?:www|compute)\.googleapis\.com/compute/(?:v1|beta)/)?"
+    r"(?:(?:projects/(?P<project>[a-z0-9.:-]+)/)?(?:global/)?images/)?(?P<family>family/)?(?P<name>[a-z][-a-z0-9]{0,62})"
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,8 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, g
         if path and not (top / path).is_file():
             text = f"--{name.replace('_', '-')}: there is no file {path}"
             problems.append(Problem(WHERE, 1, text, "create it in an earlier step", Severity.WARNING))
-    _stop(problems)
+    if errors := errors_among(problems):
+        raise InputError(errors)
     made = settings(given, top, stack)
     found = _image(given, made, google)
     suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
@@ -93,15 +101,35 @@ def _image(given: Arguments, made: Settings, google: Google | None) -> ImageReco
     """Return the tested image; for an existing cluster, a record with the controller's name."""
     if given.cluster_type == STATIC:
         return ImageRecord(given.rcc_controller, "", "", "", "", "")
-    found = image.look_up(given.gce_image, google or Google(made.google))
-    if isinstance(found, Problem):
-        raise InputError([found])
-    return found
+    return look_up(given.gce_image, google or Google(made.google))
 
 
-def _stop(problems: list[Problem]) -> None:
-    if errors := errors_among(problems):
-        raise InputError(errors)
+def look_up(text: str, google: Google) -> ImageRecord:
+    """Return the image of ``--gce-image``: a link, a path or a name, of an image or of a family (its newest image).
+
+    Raises InputError if it does not exist, and Uncertain.
+    """
+    match = _IMAGE.fullmatch(text)
+    if match is None:
+        hint = "write projects/PROJECT/global/images/NAME, or .../images/family/FAMILY"
+        raise InputError([Problem(WHERE, 1, f"--gce-image is {text!r}", hint)])
+    project, name = match["project"] or google.project, match["name"]
+    try:
+        with api_errors(f"look up the image {text}", reraise=(exceptions.NotFound,)):
+            if match["family"]:
+                image = google.images.get_from_family(
+                    project=project, family=name, retry=RETRY, timeout=TIMEOUT_SECONDS
+                )
+            else:
+                image = google.images.get(project=project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+    except exceptions.NotFound as error:
+        kind = "image family" if match["family"] else "image"
+        missing = Problem(WHERE, 1, f"there is no {kind} {name} in {project}", "correct --gce-image")
+        raise InputError([missing]) from error
+    except BakeryError as error:
+        error.hint = error.hint or "grant the account compute.images.get in the image's project"
+        raise
+    return ImageRecord(image.name, "", "", "", "", image.creation_timestamp, location=image.self_link)
 
 
 def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:
@@ -161,35 +189,30 @@ def _order(given: Arguments, suite: Suite, name: str, top: Path) -> RunOrder:
     )
 
 
-def _clusters(step: Step, google: Google) -> Clusters:
-    given = step.arguments
-    if given.cluster_type == STATIC:
-        return StaticClusters(step.settings, given.rcc_controller, given.zone)
-    return ComputeEngineClusters(step.settings, google)
-
-
 def run(step: Step, activity: Activity, google: Google | None = None) -> RunResult:
     """Run the tests; rows and files are in their places when it returns.
 
     Raises what :func:`bakery.fluid_run.runner.run_image` raises except ImageRejected if jobs failed: their exit codes
     are in the result.
     """
-    shared = google or Google(step.settings.google)
+    given, shared = step.arguments, google or Google(step.settings.google)
     results: list[RunResult] = []
     failure: BakeryError | None = None
-    clusters = _clusters(step, shared)
+    clusters: Clusters = ComputeEngineClusters(step.settings, shared)
+    if given.cluster_type == STATIC:
+        clusters = StaticClusters(step.settings, given.rcc_controller, given.zone)
+    state = StatePaths(step.settings.state)
     try:
-        state = StatePaths(step.settings.state)
         # No library records the verdict: these are not the tests of the image's recipe.
         run_image(step.order, step.image, clusters, state, activity, record=results.append)
     except BakeryError as error:
         failure = error
     result = results[-1] if results else None
     if result is not None and result.jobs:
-        found = outputs.rows(result, step.arguments, step.jobs, step.row)
-        outputs.write(step.top, result, found, step.jobs, step.arguments)
-        if step.arguments.save_results:
-            store_rows(shared, step.arguments.table, found, result.run_id)
+        found = outputs.rows(result, given, step.jobs, step.row)
+        outputs.write(step.top, result, found, step.jobs, given)
+        if given.save_results:
+            store_rows(shared, given.table, found, result.run_id)
     if failure is not None and not (isinstance(failure, ImageRejected) and result is not None and result.jobs):
         failure.replay = ""  # the step itself
         raise failure

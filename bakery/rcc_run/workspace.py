@@ -14,7 +14,6 @@ from bakery.recipe.parse.findings import Findings
 
 CLOUD_BUILD = Path("/workspace")  # of every step; a step's `dir` is below it
 READERS = {".json": json_parser.parse_json, ".yaml": yaml_parser.parse_yaml, ".yml": yaml_parser.parse_yaml}
-CHUNK = 1 << 20
 
 
 def root(here: Path) -> Path:
@@ -44,10 +43,7 @@ def tests(file: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:
 
 def files(top: Path) -> tuple[SourceFile, ...]:
     """Return all files of the workspace by path, except names with a leading dot at its top, as rcc-run does."""
-    return tuple(
-        SourceFile(path.relative_to(top).as_posix(), 0o755 if os.access(path, os.X_OK) else 0o644, _sha256(path), path)
-        for path in sorted(_walk(top))
-    )
+    return tuple(_source_file(path, top) for path in sorted(_walk(top)))
 
 
 def _walk(top: Path) -> Iterator[Path]:
@@ -59,9 +55,7 @@ def _walk(top: Path) -> Iterator[Path]:
         yield from (path for path in wanted if path.is_file())
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+def _source_file(path: Path, top: Path) -> SourceFile:
     with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+    return SourceFile(path.relative_to(top).as_posix(), 0o755 if os.access(path, os.X_OK) else 0o644, digest, path)

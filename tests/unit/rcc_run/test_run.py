@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from bakery.host.google import Google
-from bakery.library.base import ImageRecord
 from bakery.rcc_run.cli import rcc_run
-from bakery.rcc_run.image import look_up
+from bakery.rcc_run.run import look_up
 from bakery.settings import from_file
 from tests.fake_google import agents, compute
 from tests.fake_google.cloud import Fault
@@ -322,6 +321,4 @@ def test_a_cluster_that_is_there_is_visited_by_ssh_and_nothing_is_made(
 )
 def test_an_image_is_found_however_it_is_written(workspace: Workspace, text: str, named: str) -> None:
     google = Google(from_file(workspace.top, "gcp").google)
-    found = look_up(text, google)
-    assert isinstance(found, ImageRecord)
-    assert found.name == named
+    assert look_up(text, google).name == named
