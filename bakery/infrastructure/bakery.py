@@ -1,56 +1,58 @@
-"""All components of a bakery on Google Cloud."""
+"""All components of a bakery on Google Cloud, and the services that they need."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pulumi
+from pulumi_gcp import projects
 
-from bakery.infrastructure.identity import Accounts, Grants, Targets
+from bakery.infrastructure.component import Component
+from bakery.infrastructure.identity import Accounts, Grants
 from bakery.infrastructure.network import Network
 from bakery.infrastructure.results import Results
-from bakery.infrastructure.services import Services
 from bakery.infrastructure.storage import Storage
 from bakery.infrastructure.triggers import Triggers
 from bakery.plan.model import Plan
 from bakery.settings import Settings
 
-
-@dataclass(frozen=True)
-class Infrastructure:
-    """The declared components; ``ready`` are those that a bake must wait for."""
-
-    network: Network
-    storage: Storage
-    accounts: Accounts
-    results: Results
-    grants: Grants
-    triggers: Triggers
-
-    @property
-    def ready(self) -> tuple[pulumi.Resource, ...]:
-        """The components that must exist before the first bake."""
-        return (self.network, self.storage, self.accounts, self.results, self.grants)
+SERVICES = (
+    "artifactregistry",
+    "bigquery",
+    "cloudbuild",
+    "cloudscheduler",
+    "compute",
+    "iam",
+    "iap",
+    "logging",
+    "pubsub",
+    "storage",
+)
 
 
-def declare(settings: Settings, plan: Plan) -> Infrastructure:
-    """Declare the bakery of a stack."""
+class Services(Component):
+    """The services, which stay enabled after a destroy, since other programs in the project may use them."""
+
+    def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
+        """Declare that the services are enabled."""
+        self.enabled = [
+            projects.Service(
+                f"{name}-{service}",
+                project=self.google.project,
+                service=f"{service}.googleapis.com",
+                disable_on_destroy=False,
+                opts=self.below(),
+            )
+            for service in SERVICES
+        ]
+        return {}
+
+
+def declare(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ...]:
+    """Declare the bakery of a stack; return the components that must exist before the first bake."""
     google = settings.google
     after = Services("services", google).enabled
     storage = Storage("storage", google, after)
     accounts = Accounts("accounts", google, after)
     results = Results("results", google, after)
-    targets = Targets(
-        emails=accounts.emails,
-        buckets=storage.buckets,
-        dataset=results.dataset,
-        topic=results.topic,
-        repository=storage.repository,
-    )
-    grants = Grants("grants", google, targets, after)
-    return Infrastructure(
-        network=Network("network", google, after),
-        storage=storage,
-        accounts=accounts,
-        results=results,
-        grants=grants,
-        triggers=Triggers("triggers", settings, plan, [*after, grants]),
-    )
+    grants = Grants("grants", google, after, accounts=accounts, storage=storage, results=results)
+    Triggers("triggers", settings, plan, [*after, grants])
+    return (Network("network", google, after), storage, accounts, results, grants)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pulumi
 from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsub, serviceaccount, storage
 
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
+from bakery.infrastructure.results import Results
+from bakery.infrastructure.storage import Storage
 from bakery.settings import Bucket, Duty, GoogleSettings, account_id
 
 DESCRIPTIONS: Mapping[Duty, str] = {
@@ -43,17 +44,6 @@ class Accounts(Component):
         ).email
 
 
-@dataclass(frozen=True)
-class Targets:
-    """The resources that roles are granted on."""
-
-    emails: Mapping[Duty, pulumi.Input[str]]
-    buckets: Mapping[Bucket, pulumi.Input[str]]
-    dataset: pulumi.Input[str]
-    topic: pulumi.Input[str]
-    repository: pulumi.Input[str]
-
-
 class Grants(Component):
     """All grants of the table, each as a separate resource that does not affect other grants on the same target."""
 
@@ -61,10 +51,13 @@ class Grants(Component):
         self,
         name: str,
         google: GoogleSettings,
-        targets: Targets,
-        after: Sequence[pulumi.Resource] = (),
+        after: Sequence[pulumi.Resource],
+        *,
+        accounts: Accounts,
+        storage: Storage,
+        results: Results,
     ) -> None:
-        self.targets = targets
+        self.emails, self.storage, self.results = accounts.emails, storage, results
         super().__init__(name, google, after)
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
@@ -87,19 +80,19 @@ class Grants(Component):
 
     def _grant(self, name: str, grant: Grant) -> None:
         role: pulumi.Input[str] = self.roles[grant.role].name if grant.role in self.roles else grant.role
-        member = pulumi.Output.format("serviceAccount:{0}", self.targets.emails[grant.duty])
-        project, opts, targets = self.google.project, self.below(), self.targets
+        member = pulumi.Output.format("serviceAccount:{0}", self.emails[grant.duty])
+        project, opts = self.google.project, self.below()
         if grant.on is On.PROJECT:
             projects.IAMMember(
                 name, project=project, role=role, member=member, condition=self._on_project(grant), opts=opts
             )
         elif grant.on is On.ACCOUNT and isinstance(grant.target, Duty):
-            path = pulumi.Output.format("projects/{0}/serviceAccounts/{1}", project, targets.emails[grant.target])
+            path = pulumi.Output.format("projects/{0}/serviceAccounts/{1}", project, self.emails[grant.target])
             serviceaccount.IAMMember(name, service_account_id=path, role=role, member=member, opts=opts)
         elif grant.on is On.BUCKET and isinstance(grant.target, Bucket):
             storage.BucketIAMMember(
                 name,
-                bucket=targets.buckets[grant.target],
+                bucket=self.storage.buckets[grant.target],
                 role=role,
                 member=member,
                 condition=self._on_bucket(grant, grant.target),
@@ -107,16 +100,16 @@ class Grants(Component):
             )
         elif grant.on is On.DATASET:
             bigquery.DatasetIamMember(
-                name, project=project, dataset_id=targets.dataset, role=role, member=member, opts=opts
+                name, project=project, dataset_id=self.results.dataset, role=role, member=member, opts=opts
             )
         elif grant.on is On.TOPIC:
-            pubsub.TopicIAMMember(name, project=project, topic=targets.topic, role=role, member=member, opts=opts)
+            pubsub.TopicIAMMember(name, project=project, topic=self.results.topic, role=role, member=member, opts=opts)
         elif grant.on is On.REPOSITORY:
             artifactregistry.RepositoryIamMember(
                 name,
                 project=project,
                 location=self.google.region,
-                repository=targets.repository,
+                repository=self.storage.repository,
                 role=role,
                 member=member,
                 opts=opts,

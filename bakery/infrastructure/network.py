@@ -1,7 +1,5 @@
 """The network of imaging and test machines: no external addresses, ssh only from IAP, outgoing traffic by Cloud NAT."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pulumi

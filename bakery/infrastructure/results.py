@@ -1,7 +1,5 @@
 """The resources for results: the ``app_runs`` table with rcc-run's schema, and the topic of the bakery's events."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 

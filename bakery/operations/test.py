@@ -43,19 +43,18 @@ def retest(wanted: str, backend: Backend, activity: Activity, hold: Hold | None 
         raise BakeryError(f"the image {name} was deleted", hint="see: bakery library")
     order = order_for(image, settings)
     clusters = backend.clusters(open_shell=hold is not None)
+    state = StatePaths(settings.state)
     results: list[RunResult] = []
 
     def keep_up(cluster: Cluster) -> None:
         if hold is not None:
             hold(cluster.logins())
 
-    error: BakeryError | None = None
-    state = StatePaths(settings.state)
     try:
         run(order, library, clusters, state, activity, stack=settings.stack, on_result=results.append, hold=keep_up)
-    except BakeryError as failure:
-        error = failure
-    return Retested(name, results[-1] if results else None, error)
+    except BakeryError as error:
+        return Retested(name, results[-1] if results else None, error)
+    return Retested(name, results[-1])
 
 
 def order_for(image: ImageRecord, settings: Settings) -> RunOrder:

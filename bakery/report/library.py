@@ -11,7 +11,7 @@ from bakery.codec import encode
 from bakery.library.base import ImageRecord, Library
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import Figure, JobResult, RunResult
-from bakery.results.trends import Trend, job_label, latest, trends
+from bakery.results.trends import job_label, latest, trends
 
 VERSION = 1
 
@@ -30,7 +30,7 @@ def build(images: Sequence[ImageRecord], families: Mapping[str, str], runs: Sequ
         "images": [_image(image, last.get(image.name), families) for image in images],
         "families": dict(sorted(families.items())),
         "runs": [_run(run) for run in runs],
-        "trends": [_trend(trend) for trend in over_time],
+        "trends": [{**encode(trend), "change": trend.change} for trend in over_time],
     }
 
 
@@ -45,10 +45,11 @@ def _image(image: ImageRecord, run: RunResult | None, families: Mapping[str, str
 
 
 def _figures(jobs: Iterable[JobResult]) -> list[dict[str, Any]]:
-    return [_figure(job_label(job, n), figure) for n, job in enumerate(jobs) for figure in job.figures]
+    return [figure_json(job_label(job, n), figure) for n, job in enumerate(jobs) for figure in job.figures]
 
 
-def _figure(job: str, figure: Figure) -> dict[str, Any]:
+def figure_json(job: str, figure: Figure) -> dict[str, Any]:
+    """Return a figure of a job as a JSON object."""
     metric = figure.metric
     return {
         "job": job,
@@ -68,15 +69,11 @@ def _run(run: RunResult) -> dict[str, Any]:
             "row": dict(job.row),
             "passed": job.passed,
             "reason": job.reason,
-            "figures": [_figure(job_label(job, position), figure) for figure in job.figures],
+            "figures": [figure_json(job_label(job, position), figure) for figure in job.figures],
         }
         for position, job in enumerate(without_outputs(run).jobs)
     ]
     return {**encode(run), "jobs": jobs}
-
-
-def _trend(trend: Trend) -> dict[str, Any]:
-    return {**encode(trend), "change": trend.change}
 
 
 def by_family(images: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -101,13 +98,8 @@ def _count(number_of: int, word: str) -> str:
     return f"{number_of} {word if number_of == 1 else plural}"
 
 
-def figures_text(image: Mapping[str, Any]) -> list[str]:
-    """Return the figures of an image as a table shows them: "HPL 2.53 GFLOPS", failed ones with a mark."""
-    return [figure_text(figure) for figure in image["figures"]]
-
-
 def figure_text(figure: Mapping[str, Any]) -> str:
-    """Return a figure in a few words; a figure without a value was not found in the output."""
+    """Return "HPL 2.53 GFLOPS", with a mark if it failed; a figure without a value was not found in the output."""
     if figure["value"] is None:
         return f"{figure['name']} not found ✗"
     unit = f" {figure['unit']}" if figure["unit"] else ""

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bakery.recipe.image_names import DIGEST_SHOWN
-from bakery.report.library import by_family, figures_text, shown_time, state_text, summary
+from bakery.report.library import by_family, figure_text, shown_time, state_text, summary
 
 TITLES = ("family", "image", "digest", "state", "tested", "figures")
 COLOURS = {"ACTIVE": "green", "candidate": "cyan", "DEPRECATED": "dim", "OBSOLETE": "dim"}
@@ -36,5 +36,5 @@ def _cells(image: Mapping[str, Any]) -> list[str]:
         image["digest"][:DIGEST_SHOWN],
         state_text(image),
         tested,
-        "\n".join(figures_text(image)),
+        "\n".join(map(figure_text, image["figures"])),
     ]

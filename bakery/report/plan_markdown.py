@@ -51,17 +51,14 @@ class _Page:
         self.lines: list[str] = []
         self.cut = False
 
-    def fits(self, lines: Sequence[str], reserve: int = 0) -> bool:
-        return sum(len(line) + 1 for line in lines) + reserve <= self.room
-
     def add(self, lines: Sequence[str], reserve: int = 0) -> bool:
         """Add all of the lines or none; return whether they fitted."""
-        if self.cut or not self.fits(lines, reserve):
-            self.cut = True
-            return False
-        self.lines += lines
-        self.room -= sum(len(line) + 1 for line in lines)
-        return True
+        size = sum(len(line) + 1 for line in lines)
+        self.cut = self.cut or size + reserve > self.room
+        if not self.cut:
+            self.lines += lines
+            self.room -= size
+        return not self.cut
 
     def section(self, lines: Iterable[str], before: Sequence[str] = ()) -> None:
         """Add lines one by one, followed by an empty one."""

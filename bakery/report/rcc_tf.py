@@ -18,8 +18,7 @@ LOCAL_HINT = "images of the local oven boot with QEMU only; use a stack with ove
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the variables."""
     text = files("bakery.report").joinpath("schemas/tfvars.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+    return dict(json.loads(text))
 
 
 def problems(variables: Mapping[str, Any]) -> list[str]:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bakery.progress.status_line import elapsed
-from bakery.report.library import figure_text, number
+from bakery.report.library import figure_json, figure_text, number
 from bakery.results.model import JobResult, RunResult
 from bakery.results.trends import job_label
 
@@ -15,9 +15,8 @@ TITLES = ("job", "group", "partition", "nodes", "exit code", "run time", "memory
 
 def render(run: RunResult) -> Table:
     """Return the table of the jobs, in the order of the suite."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title in TITLES:
-        table.add_column(title, overflow="fold")
+    columns = (Column(title, overflow="fold") for title in TITLES)
+    table = Table(*columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
     for position, job in enumerate(run.jobs):
         colour = "green" if job.passed else "red"
         cells = [escape(cell) for cell in _cells(job, position)]
@@ -35,19 +34,16 @@ def summary(run: RunResult) -> str:
 
 def _cells(job: JobResult, position: int) -> list[str]:
     row = job.row
-    figures = [
-        figure_text({"name": one.metric.name, "value": one.value, "unit": one.metric.unit, "passed": one.passed})
-        for one in job.figures
-    ]
+    label = job_label(job, position)
     return [
-        job_label(job, position),
+        label,
         _text(row, "command_group"),
         _text(row, "partition"),
         _text(row, "node_count"),
         _text(row, "exit_code"),
         _measured(row, "runtime", "s"),
         _measured(row, "max_memory_gb", "GB"),
-        "\n".join(figures),
+        "\n".join(figure_text(figure_json(label, figure)) for figure in job.figures),
     ]
 
 

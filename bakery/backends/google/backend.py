@@ -68,9 +68,9 @@ class GoogleBackend:
 
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare services, accounts, buckets, network and triggers."""
-        from bakery.infrastructure import bakery
+        from bakery.infrastructure.bakery import declare
 
-        return bakery.declare(self.settings, plan).ready
+        return declare(self.settings, plan)
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""

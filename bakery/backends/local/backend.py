@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakery.backends.base import ImageLogs, RunLogs
 from bakery.paths import StatePaths
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
-    from bakery.backends.base import ImageLogs
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.local import LocalClusters
     from bakery.library.local.library import LocalLibrary
@@ -65,9 +66,18 @@ class ThisMachine:
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs below the state folder."""
-        from bakery.backends.local.logs import find
+        from bakery.library.lookup import pick
 
-        return find(self.library(), self.state, wanted)
+        library, logs = self.library(), self.state.logs
+        tested = {run.image for run in library.runs(outputs=False)}
+        name = pick(wanted, library.images(), library.families(), tested | {file.stem for file in logs.glob("*.log")})
+        log = logs / f"{name}.log"
+        runs = tuple(
+            RunLogs(run.run_id, run.started, run.verdict, run.reason, _files(run.folder))
+            for run in library.runs(name, outputs=False)
+        )
+        bake = str(log) if log.is_file() else ""
+        return ImageLogs(name, bake, log.read_bytes, _files(library.files.kept(name)), runs)
 
     def checks(self) -> Iterator[Check]:
         """Require nothing."""
@@ -84,6 +94,11 @@ class ThisMachine:
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()
         return [*cleared, *(repair(library) if library else ())]
+
+
+def _files(folder: Path | str | None) -> tuple[str, ...]:
+    """Return the paths of all files below a folder; none if it was deleted."""
+    return tuple(str(path) for path in sorted(Path(folder).rglob("*")) if path.is_file()) if folder else ()
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,7 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
-        made = declare(given, plan)
-        return pulumi.Output.all(*[trigger.id for trigger in made.triggers.triggers])
+        return pulumi.Output.all(*[component.urn for component in declare(given, plan)])
 
     program()
     yield recorder

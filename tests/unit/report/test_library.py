@@ -15,11 +15,8 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from bakery.backends.local import logs
-from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.library import LocalLibrary
-from bakery.paths import StatePaths
 from bakery.recipe.model import Metric
 from bakery.report import html, library, library_table
 from bakery.results.json import store_run
@@ -241,63 +238,3 @@ def test_the_report_reads_a_real_library(make_settings: Callable[..., Settings],
     jsonschema.validate(found, SCHEMA)
     assert (found["families"], found["images"][0]["figures"][0]["value"]) == ({"hpcc": "hpcc-1"}, 2.0)
     kept.database.close()
-
-
-@pytest.fixture
-def kept(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
-    settings = make_settings()
-    made = LocalLibrary(settings)
-    for number in (1, 2):
-        file = tmp_path / "x.qcow2"
-        file.write_text("x")
-        made.publish(image(number), file)
-    folder = StatePaths(settings.state).runs / "run-1"
-    folder.mkdir(parents=True)
-    (folder / "controller.log").write_text("hello")
-    made.record_run(run(1, 2.0, folder=folder))
-    StatePaths(settings.state).logs.mkdir(parents=True)
-    (StatePaths(settings.state).logs / "hpcc-1.log").write_text("baked")
-    (StatePaths(settings.state).logs / "broken-9.log").write_text("failed")
-    return made
-
-
-def state_of(made: LocalLibrary) -> StatePaths:
-    return StatePaths(made.files.folder.parent.parent)
-
-
-@pytest.mark.parametrize("wanted", ["hpcc-1"])
-def test_logs_are_found_by_name(kept: LocalLibrary, wanted: str) -> None:
-    found = logs.find(kept, state_of(kept), wanted)
-    assert found.bake.endswith("/hpcc-1.log")
-    assert found.read() == b"baked"
-    assert [(run.run_id, [Path(file).name for file in run.files]) for run in found.runs] == [
-        ("run-1", ["controller.log"])
-    ]
-
-
-def test_what_the_bake_brought_back_stands_by_its_log(kept: LocalLibrary) -> None:
-    assert logs.find(kept, state_of(kept), "hpcc-2").kept == ()
-    lock = kept.files.kept("hpcc-1") / "spack.lock"
-    lock.parent.mkdir(parents=True)
-    lock.touch()
-    assert logs.find(kept, state_of(kept), "hpcc-1").kept == (str(lock),)
-
-
-def test_logs_of_a_family_are_those_of_its_image(kept: LocalLibrary) -> None:
-    assert logs.find(kept, state_of(kept), "hpcc").image == "hpcc-2"  # the newest, nothing is promoted
-    kept.promote("hpcc-1", "hpcc")
-    assert logs.find(kept, state_of(kept), "hpcc").image == "hpcc-1"
-
-
-def test_logs_of_a_failed_bake_are_found_without_a_record(kept: LocalLibrary) -> None:
-    found = logs.find(kept, state_of(kept), "broken")
-    assert (found.image, found.runs) == ("broken-9", ())
-    assert found.bake
-
-
-def test_logs_that_do_not_fit_one_image_are_an_error(kept: LocalLibrary) -> None:
-    with pytest.raises(BakeryError, match="fits 2 images") as raised:
-        logs.find(kept, state_of(kept), "hpcc-")
-    assert "hpcc-1, hpcc-2" in raised.value.hint
-    with pytest.raises(BakeryError, match="no image nothing"):
-        logs.find(kept, state_of(kept), "nothing")
