@@ -23,9 +23,8 @@ _BUILD = re.compile(rf"{BAKE}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}
 def delete(google: Google, build: cloudbuild_v1.Build) -> None:
     """Delete the machine of a build if it exists; :func:`clear` deletes its disk. Raises BakeryError."""
     zone = build.substitutions.get("_ZONE", "")
-    name = f"{BAKE}{build.id}"
     if zone:
-        delete_instance(google, zone, name, DELETE)
+        delete_instance(google, zone, f"{BAKE}{build.id}", DELETE)
 
 
 def clear(google: Google) -> list[str]:
@@ -46,7 +45,6 @@ def clear(google: Google) -> list[str]:
 
 
 def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
-    """Return the disks of machines that bake, with their zones."""
     request = compute_v1.AggregatedListDisksRequest(project=google.project, filter=f"name eq {BAKE}.*")
     with api_errors("look for disks of builds"):
         pages = google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)

@@ -1,7 +1,5 @@
 """The oven on Google Cloud: Cloud Build runs the recipe's own build, Packer bakes on Compute Engine."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import hashlib
@@ -33,9 +31,8 @@ from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
 from bakery.ovens.cloud_build import machines as bake_machines
-from bakery.ovens.cloud_build.failure import failure
 from bakery.ovens.cloud_build.request import build_request, packer_template
-from bakery.ovens.cloud_build.watch import BuildWatch
+from bakery.ovens.cloud_build.watch import BuildWatch, failure
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import checked
 from bakery.settings import Settings
@@ -47,18 +44,6 @@ TRIES = 3  # searches for an image or a build to join, after the last result was
 SUBMIT_AGAIN_SECONDS = 2.0
 CANCEL = RETRY.with_timeout(30.0)  # a user who pressed Ctrl-C waits for it
 
-_shared: dict[tuple[str, str], CloudBuildOven] = {}
-_shared_lock = threading.Lock()
-
-
-def shared_oven(settings: Settings) -> CloudBuildOven:
-    """Return the process's only oven for a project: its bakes share clients, and one list call watches them all."""
-    with _shared_lock:
-        key = (settings.google.project, settings.google.endpoint)
-        if key not in _shared:
-            _shared[key] = CloudBuildOven(settings)
-        return _shared[key]
-
 
 class CloudBuildOven:
     """Bakes through Cloud Build. One object serves all bakes of a process; see :class:`bakery.ovens.base.Oven`."""
@@ -69,8 +54,7 @@ class CloudBuildOven:
         self.library = ComputeEngineLibrary(settings, self.google)
         self.session = f"session-{uuid.uuid4().hex[:12]}"
         self.watch = BuildWatch(self.google, self.session, poll_seconds)
-        self._clearing = threading.Lock()
-        self._cleared = False
+        self._first = threading.Lock()  # the first bake takes it and keeps it
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """Adopt, join or bake; see :meth:`bakery.ovens.base.Oven.bake`."""
@@ -107,8 +91,9 @@ class CloudBuildOven:
                 return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
             except NoCapacity as error:
                 if number == len(zones):
-                    text = f"no zone of {', '.join(zones)} has capacity for {order.name}"
-                    none = InfrastructureFailed(text, tail=error.tail, log=error.log)
+                    none = InfrastructureFailed(
+                        f"no zone of {', '.join(zones)} has capacity for {order.name}", tail=error.tail, log=error.log
+                    )
                     raise self._publish_failure(none, order) from error
                 activity.say(f"{zone} has no capacity, trying {zones[number]}")
         raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
@@ -184,7 +169,6 @@ class CloudBuildOven:
             raise
 
     def _publish_failure(self, error: BakeryError, order: BakeOrder) -> BakeryError:
-        """Publish the failure of a bake as an event, and return its error."""
         publish_event(
             self.google,
             Event(EventKind.FAILED, order.name, stage="bake", reason=error.message, log=str(error.log or "")),
@@ -222,9 +206,7 @@ class CloudBuildOven:
 
         Best effort: trigger accounts lack the permission, and a failure must not block the bake.
         """
-        with self._clearing:
-            first, self._cleared = not self._cleared, True
-        if first:
+        if self._first.acquire(blocking=False):
             with contextlib.suppress(BakeryError):
                 bake_machines.clear(self.google)
 
@@ -241,6 +223,19 @@ class CloudBuildOven:
         except exceptions.NotFound as error:
             raise no_bucket(bucket.name) from error
         return name
+
+
+_shared: dict[tuple[str, str], CloudBuildOven] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_oven(settings: Settings) -> CloudBuildOven:
+    """Return the process's only oven for a project: its bakes share clients, and one list call watches them all."""
+    with _shared_lock:
+        key = (settings.google.project, settings.google.endpoint)
+        if key not in _shared:
+            _shared[key] = CloudBuildOven(settings)
+        return _shared[key]
 
 
 def _adopted(image: ImageRecord) -> tuple[BakeOutcome, None]:
@@ -269,8 +264,7 @@ def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
 
     Raises InputError if a file has changed since the plan read it.
     """
-    files = [(file.path, content, file.mode) for file, content in checked(sorted(order.files))]
-    files = [entry for entry in files if entry[0] != order.template_path]
-    return gzip.compress(
-        tar.pack([*files, (order.template_path, json.dumps(template, indent=2).encode(), 0o644)]), mtime=0
-    )
+    contents = checked(sorted(order.files))
+    files = [(file.path, content, file.mode) for file, content in contents if file.path != order.template_path]
+    files.append((order.template_path, json.dumps(template, indent=2).encode(), 0o644))
+    return gzip.compress(tar.pack(files), mtime=0)

@@ -43,11 +43,6 @@ _VERSION = re.compile(r"[:@][^/]*$")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
-def digest_tag(digest: str) -> str:
-    """Return the build tag of all bakes of a digest, whichever process starts them."""
-    return f"bakery-{digest[: image_labels.DIGEST_IN_LABEL]}"
-
-
 def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
     """Return the recipe's template with the plan's decisions in its builder and in the defaults of its variables.
 
@@ -124,14 +119,13 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         "serviceAccount": f"projects/{google.project}/serviceAccounts/{google.account(Duty.BAKE)}",
         "logsBucket": f"gs://{google.bucket(Bucket.LOGS)}/builds",
         "options": {**_options(order), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
-        "tags": [BAKERY_TAG, digest_tag(order.digest), session, order.name],
+        "tags": [BAKERY_TAG, f"bakery-{order.digest[: image_labels.DIGEST_IN_LABEL]}", session, order.name],
     }
 
 
 def _options(order: BakeOrder) -> Json:
     """Return the recipe's options that are valid for a global build whose logs have a bucket."""
-    given = order.build.get("options") or {}
-    return {key: value for key, value in given.items() if key not in REGIONAL}
+    return {key: value for key, value in (order.build.get("options") or {}).items() if key not in REGIONAL}
 
 
 def _kept_files(order: BakeOrder, bucket: str) -> Json:

@@ -1,14 +1,17 @@
-"""Watches all builds of one process with a single list call, and follows their logs."""
+"""Watches all builds of one process with a single list call, follows their logs, and says why one failed."""
 
 import re
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from google.cloud.devtools import cloudbuild_v1
 
-from bakery.errors import BakeryError, Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity, StateChanged, Uncertain
+from bakery.host.google import NO_CAPACITY, RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.host.process import TAIL_LINES
+from bakery.orders.model import BakeOrder
 from bakery.progress.activity import Activity
 
 Status = cloudbuild_v1.Build.Status
@@ -23,6 +26,16 @@ ENDED = (
 LOG_EVERY = 3  # polls of a build between two looks at its log
 UNANSWERED_SECONDS = 900.0  # without any answer of Google, after which a wait gives up
 PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
+INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
+# Failures outside of the steps: what the build reads or writes is missing, or not granted yet.
+Kind = cloudbuild_v1.Build.FailureInfo.FailureType
+ACCESS = (Kind.FETCH_SOURCE_FAILED, Kind.LOGGING_FAILURE)
+REFUSED = re.compile(r"\bgoogleapi: Error 403\b")
+GRANTS = "see docs/google.md, Identities; new grants take some minutes to work, then run pulumi up again"
+# Faults of the infrastructure in Packer's words (of an operation, only its message), which no recipe can prevent.
+SURROUNDINGS = re.compile(
+    r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
+)
 
 
 class BuildWatch:
@@ -67,8 +80,7 @@ class BuildWatch:
 
     def tail(self, build: cloudbuild_v1.Build) -> tuple[str, ...]:
         """Return the last lines of a build's log, at most 40; empty if it can't be read."""
-        text = log_of(self.google, build).decode("utf-8", "replace")
-        return tuple(text.splitlines()[-TAIL_LINES:])
+        return tuple(log_of(self.google, build).decode("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
     def _listed(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
         with self._lock:
@@ -100,7 +112,33 @@ def log_of(google: Google, build: cloudbuild_v1.Build, start: int = 0) -> bytes:
     name = f"{folder.rstrip('/')}/log-{build.id}.txt".lstrip("/")
     try:
         with api_errors("read the build's log"):
-            content: bytes = google.storage.bucket(bucket).blob(name).download_as_bytes(start=start)
+            return bytes(google.storage.bucket(bucket).blob(name).download_as_bytes(start=start))
     except BakeryError:
         return b""  # the log is only for users, the bake continues
-    return content
+
+
+def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], stack: str) -> BakeryError:
+    """Return the error for a failed build; ``tail`` are the last lines of its log.
+
+    It is a BakeFailed if it is the fault of the recipe, and an InfrastructureFailed otherwise.
+    """
+    text = "\n".join(tail)
+    details: Mapping[str, Any] = {
+        "tail": tail,
+        "log": build.log_url,
+        "replay": f"bakery bake {order.family} --stack {stack}",
+    }
+    if NO_CAPACITY.search(text):
+        return NoCapacity("no capacity", **details)
+    # The messages of Packer without -force, and of Compute Engine when two images are created at the same time.
+    if re.search(rf"\b{re.escape(order.name)}'? already exists", text):
+        return StateChanged(f"{order.name} was created by another bake meanwhile, looking again", **details)
+    if build.status == Status.CANCELLED:
+        return InfrastructureFailed(f"the build of {order.name} was cancelled by another user or process", **details)
+    detail = build.failure_info.detail or build.status_detail
+    message = f"the build of {order.name} ended as {Status(build.status).name}" + (f": {detail}" if detail else "")
+    if build.status in INFRASTRUCTURE or SURROUNDINGS.search(text):
+        return InfrastructureFailed(message, **details)
+    if build.failure_info.type_ in ACCESS or REFUSED.search(text):
+        return InfrastructureFailed(message, hint=GRANTS, **details)
+    return BakeFailed(message, **details)

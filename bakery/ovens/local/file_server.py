@@ -55,8 +55,8 @@ def _put(root: Path, name: str, path: Path, ref: str) -> str:
     if name == CACHE:
         path.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        setting = "image-bakery:spack"
-        raise InputError([Problem(setting, 1, f"{path} does not exist", "fix the path, or name an address")])
+        hint = "fix the path, or name an address"
+        raise InputError([Problem("image-bakery:spack", 1, f"{path} does not exist", hint)])
     if name in SOURCES and path.is_dir():
         return _pack(root, name, path, ref)
     served = f"{name}{''.join(path.suffixes[-2:])}" if path.is_file() else name
@@ -128,8 +128,6 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
     def handle_error(self, *_: Any) -> None:
         """Ignore it: a machine may be switched off in the middle of an answer."""
 

@@ -143,8 +143,9 @@ class Call:
         """Write the template and its variables to the files that the command names."""
         (self.work / "tmp").mkdir(exist_ok=True)
         (self.work / "packer.config").write_text("{}", encoding="utf-8")
-        _write_json(self.work / "packer.json", self.rendering.template)
-        _write_json(self.work / "variables.json", dict(self.rendering.variables))
+        files = {"packer.json": self.rendering.template, "variables.json": dict(self.rendering.variables)}
+        for name, content in files.items():
+            (self.work / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def build(call: Call, activity: Activity) -> None:
@@ -204,10 +205,6 @@ class _Machine:
             raise _failed(InfrastructureFailed, "the machine ended before it answered on ssh", self.running, hint)
 
 
-def _write_json(file: Path, value: object) -> None:
-    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
 def failure(progress: Progress, running: process.Running, complaint: str = "") -> BakeryError:
     """Return the error for a failed build; ``complaint`` is that of QEMU."""
     said = "\n".join((*progress.lines, *running.lines, complaint))
@@ -227,7 +224,6 @@ def failure(progress: Progress, running: process.Running, complaint: str = "") -
 
 
 def _what_failed(progress: Progress) -> str:
-    """Return what ran when the build ended, in words."""
     total = len(progress.provisioners)
     if progress.current == 0:
         return "the machine's preparation failed, before the first provisioner"

@@ -64,10 +64,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
     user = resolve(source.get("ssh_username", "packer"), known)
     disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
-    warnings: list[str] = []
     provisioners = [*_startup(source), *(template.get("provisioners") or [])]
-    if template.get("post-processors"):
-        warnings.append("post-processors are not run by the local oven")
     folder = str((workspace / PurePosixPath(order.template_path)).parent)
     rendered = {
         **{key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")},
@@ -82,7 +79,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
         user=user,
         disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
-        warnings=tuple(warnings),
+        warnings=("post-processors are not run by the local oven",) if template.get("post-processors") else (),
     )
 
 
@@ -95,7 +92,7 @@ def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
         "type": "qemu",
         "name": name,
         "disk_image": True,
-        "iso_url": _address(machine.overlay),
+        "iso_url": f"file://{quote(str(machine.overlay), safe='/$&+,:;=@')}",  # escaped exactly as by Go's net/url
         "iso_checksum": "none",
         "format": "qcow2",
         "output_directory": str(machine.disk.parent),
@@ -142,11 +139,6 @@ def _pairs(words: Sequence[str]) -> list[list[str]]:
     return [[words[at], words[at + 1]] for at in range(0, len(words), 2)]
 
 
-def _address(path: Path) -> str:
-    """Return any path as an address for Packer's downloader, escaped exactly as by Go's ``net/url``."""
-    return f"file://{quote(str(path), safe='/$&+,:;=@')}"
-
-
 def _startup(source: Json) -> list[Json]:
     """Return ``startup_script_file`` as a provisioner: Compute Engine runs it as root, and Packer waits for it."""
     if "startup_script_file" not in source:
@@ -177,7 +169,6 @@ def _words(provisioner: Json) -> str:
 
 
 def _map(value: Json, change: Callable[[str], str]) -> Json:
-    """Return JSON with every string changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
