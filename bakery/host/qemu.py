@@ -1,7 +1,7 @@
 """Command lines of QEMU machines, and which accelerator works: shared by the oven and the local cluster.
 
 A device node proves nothing (on some machines ``/dev/kvm`` opens and the guest hangs), so :func:`accelerator` boots a
-guest of a few instructions once per boot of this machine, and uses KVM only if that guest ends.
+guest of some thirty instructions once per boot of this machine, and uses KVM only if that guest ends.
 """
 
 import contextlib
@@ -47,9 +47,26 @@ HANDED_IN_ARGUMENTS = " ".join(
 
 
 def boot_sector() -> bytes:
-    """Return the 512 bytes that a BIOS boots: write PROBE_VALUE to the debug port, then halt."""
-    code = bytes((0xB0, PROBE_VALUE, 0xE6, PROBE_PORT, 0xFA, 0xF4, 0xEB, 0xFD))  # mov al; out; cli; hlt; jmp hlt
-    return code.ljust(510, b"\0") + b"\x55\xaa"
+    """Return the 512 bytes that a BIOS loads at 0x7c00: turn on paging, write PROBE_VALUE to the debug port, halt.
+
+    Paging is what fails under a broken nested KVM: there a guest without page tables runs to its end, and every kernel
+    hangs. Instructions and descriptors: Intel's Software Developer's Manual, volumes 2 and 3.
+    """
+    code = (
+        "fa 2e 66 0f 01 16 6b 7c",  # cli; lgdt [descriptors' address]
+        "0f 20 c0 0c 01 0f 22 c0 ea 15 7c 08 00",  # cr0 |= 1, protected mode; jmp 0x08:next
+        "66 b8 10 00 8e d8 8e c0",  # ds = es = 0x10
+        "bf 00 00 01 00 0f 22 df",  # edi = cr3 = 0x10000, the page directory
+        "b8 83 00 00 00 66 b9 00 04",  # eax = 0x83, a present, writable page of 4 MiB at 0; cx = 1024
+        "ab 05 00 00 40 00 66 49 75 f6",  # stosd; eax += 4 MiB; repeat cx times
+        "0f 20 e0 0c 10 0f 22 e0",  # cr4 |= 0x10, pages of 4 MiB are allowed
+        "0f 20 c0 0f ba e8 1f 0f 22 c0 eb 00",  # cr0 |= 1 << 31, paging; jmp next
+        f"b0 {PROBE_VALUE:02x} e6 {PROBE_PORT:02x} f4 eb fd",  # out PROBE_PORT, PROBE_VALUE; hlt
+        "00 00 00 00 00 00 00 00",  # descriptors: none,
+        "ff ff 00 00 00 9a cf 00 ff ff 00 00 00 92 cf 00",  # 4 GiB of code, 4 GiB of data
+        "17 00 53 7c 00 00",  # size - 1 and address of the descriptors
+    )
+    return bytes.fromhex("".join(code)).ljust(510, b"\0") + b"\x55\xaa"
 
 
 def machine_arguments(accelerator: Accelerator) -> list[str]:
@@ -117,7 +134,7 @@ def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerat
     if settings.accelerator is not Accelerator.AUTO:
         return settings.accelerator
     file = (cache or paths.cache()) / "accelerator.json"
-    key = [boot_id(), os.getuid(), _device_state()]
+    key = [boot_id(), os.getuid(), _device_state(), boot_sector().rstrip(b"\0").hex()]
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(known, dict) and known.get("key") == key:
