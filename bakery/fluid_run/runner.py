@@ -203,7 +203,6 @@ class _Run:
             self.activity.sleep(POLL_SECONDS)
 
     def _judge_jobs(self, results: Mapping[str, Json]) -> tuple[JobResult, ...]:
-        """Judge each job of the agent's results."""
         judged = []
         for job, raw in zip(self.order.suite.jobs, results["jobs"], strict=True):
             folder = self.folder / "outputs" / job.output_directory

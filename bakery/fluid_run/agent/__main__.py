@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def main(words: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> None:
     """Parse the command line and take part in the run."""
     given = parser().parse_args(words)
     os.umask(0o022)
@@ -55,12 +55,11 @@ def main(words: Sequence[str]) -> int:
     if given.guest:
         guest = Reporter(mailbox, given.name, given.out / "logs")
         run_and_report(guest, lambda: run_as_guest(run_spec, given.workspace, guest))
-        return 0
+        return
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     machine = Machine(run_spec, given.name, Reporter(mailbox, given.name))
     run_and_report(machine.reporter, lambda: run_machine(machine, given.workspace))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -176,7 +176,9 @@ class JobQueue:
             self._cancel(job, f"job was over its time limit of {limit} s")
         if state not in ENDED:
             return
-        job.finish(state, fields, disk_full_note(self.workspace))
+        # If no user can write to the disk, the job itself may be unable to say so.
+        full = not os.statvfs(self.workspace).f_bavail
+        job.finish(state, fields, "; the disk of the shared home is full" if full else "")
         state, code = job.result["state"], fields.get("ExitCode", "")
         self.reporter.log(f"job {job.number} {state} {code} after {fields.get('RunTime', '?')}")
         if job.result["exit_code"] and job.attempt < job.attempts and not self.expired:
@@ -202,8 +204,3 @@ class JobQueue:
         numbers = [job.number for job in self.open_jobs]
         if numbers:
             command("scancel", *numbers, check=False)
-
-
-def disk_full_note(folder: Path) -> str:
-    """Return the addition to a failed job's reason if no user can write to the disk; the job may be unable to say."""
-    return "" if os.statvfs(folder).f_bavail else "; the disk of the shared home is full"

@@ -69,12 +69,8 @@ class Job:
 
 def parse_jobs(text: str) -> dict[str, dict[str, str]]:
     """Parse the output of ``scontrol --oneliner show job`` into fields by job number."""
-    jobs = {}
-    for line in text.splitlines():
-        fields = dict(re.findall(r"(?:^|\s)([A-Za-z/:]+)=(\S*)", line))
-        if "JobId" in fields:
-            jobs[fields["JobId"]] = fields
-    return jobs
+    jobs = [dict(re.findall(r"(?:^|\s)([A-Za-z/:]+)=(\S*)", line)) for line in text.splitlines()]
+    return {fields["JobId"]: fields for fields in jobs if "JobId" in fields}
 
 
 def seconds_of(text: str) -> float:
@@ -97,11 +93,15 @@ def exit_code(state: str, code: str) -> int:
     return number
 
 
+def sacct(number: str, *options: str) -> str:
+    """Return what the cluster's accounts have about a job; empty if it keeps none."""
+    words = ("sacct", "-j", number, "-n", "-P", *options)
+    return command(*words, check=False).strip() if shutil.which("sacct") else ""
+
+
 def sacct_fields(number: str) -> dict[str, str]:
     """Return the fields of a job that scontrol has forgotten, if the cluster keeps accounts; otherwise none."""
-    if shutil.which("sacct") is None:
-        return {}
-    text = command("sacct", "-j", number, "-X", "-n", "-P", "-o", ",".join(SACCT.values()), check=False).strip()
+    text = sacct(number, "-X", "-o", ",".join(SACCT.values()))
     if not text:
         return {}
     fields = dict(zip(SACCT, text.splitlines()[0].split("|")))  # noqa: B905  Python 3.9 has no strict
@@ -111,8 +111,6 @@ def sacct_fields(number: str) -> dict[str, str]:
 
 def sacct_memory_gb(number: str) -> float | None:
     """Return a job's peak memory in GB (2**30 bytes) from sacct's MaxRSS, if the cluster keeps accounts."""
-    if shutil.which("sacct") is None:
-        return None
-    text = command("sacct", "-j", number, "-n", "-P", "--units=K", "-o", "MaxRSS", check=False)
+    text = sacct(number, "--units=K", "-o", "MaxRSS")
     peaks = [float(peak) for peak in re.findall(r"^([\d.]+)K", text, re.MULTILINE)]
     return max(peaks) / 1024**2 if peaks else None

@@ -106,8 +106,8 @@ def export_home(machine: Machine) -> None:
     if not Path("/proc/fs/nfsd/threads").exists():
         command("mount", "-t", "nfsd", "nfsd", "/proc/fs/nfsd")
     Path("/var/lib/nfs/v4recovery").mkdir(parents=True, exist_ok=True)
-    others = [entry for entry in machine.run_spec["machines"] if entry != machine.me]
-    exports = [f"{entry['address']}:{machine.home}" for entry in others]
+    machines = machine.run_spec["machines"]
+    exports = [f"{entry['address']}:{machine.home}" for entry in machines if entry != machine.me]
     options = "rw,async,no_root_squash,no_subtree_check,insecure,fsid=77"
     machine.start("mountd", find_program("rpc.mountd"), "--foreground", "--no-nfs-version", "3")
     command(find_program("exportfs"), "-i", "-o", options, *exports)

@@ -47,8 +47,7 @@ def script(settings: Settings, package: str) -> Mapping[str, Any]:
     """Return the script of a package."""
     file = settings.state / "fake-tests" / f"{package}.json"
     if file.is_file():
-        override: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return override
+        return dict(json.loads(file.read_text(encoding="utf-8")))
     tests: Mapping[str, Mapping[str, Any]] = settings.fake.get("tests", {})
     return tests.get(package, tests.get("*", {}))
 

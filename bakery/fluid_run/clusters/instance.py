@@ -64,8 +64,9 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
     )
     if partition and partition.gpu_count:
         kind = f"zones/{run.zone}/acceleratorTypes/{partition.gpu_type}"
-        gpu = compute_v1.AcceleratorConfig(accelerator_count=partition.gpu_count, accelerator_type=kind)
-        machine.guest_accelerators = [gpu]
+        machine.guest_accelerators = [
+            compute_v1.AcceleratorConfig(accelerator_count=partition.gpu_count, accelerator_type=kind)
+        ]
     return machine
 
 

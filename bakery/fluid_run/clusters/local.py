@@ -89,7 +89,6 @@ class LocalCluster:
             self.running[spec.name] = definition.start(self.image, files, accelerator)
 
     def _write_seed(self) -> None:
-        """Write the tar that all machines read as their second disk."""
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
         spec = run_spec(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
         spec["env"] = {**OPEN_MPI, **spec["env"]}

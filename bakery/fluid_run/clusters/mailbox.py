@@ -85,7 +85,4 @@ def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
 def read_results(folder: Path) -> dict[str, Any] | None:
     """Return the agent's ``agent-results.json`` in a collected folder; None if the agent did not write it."""
     file = folder / wire.RESULTS_NAME
-    if not file.is_file():
-        return None
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None

@@ -95,13 +95,12 @@ class StaticCluster:
         activity.say(f"testing: sending the workspace to {self.clusters.controller}")
         self.local.mkdir(parents=True, exist_ok=True)
         locks.sign(self.local, f"Fluid-Run {self.run_id}")
-        seed = self.local / "seed.tar"
-        self._write_seed(seed)
+        self._write_seed()
         self.begun = True
-        self._copy(activity, str(seed), f"{self.clusters.controller}:{self.remote}.tar")
+        self._copy(activity, f"{self.local}/seed.tar", f"{self.clusters.controller}:{self.remote}.tar")
         activity.say(f"testing: starting the agent on {self.clusters.controller}")
-        start = START.format(folder=self.remote, name=shlex.quote(self.clusters.controller))
-        self._called(activity, self._ssh(start))
+        name = shlex.quote(self.clusters.controller)
+        self._called(activity, self._ssh(START.format(folder=self.remote, name=name)))
         self._answered = time.monotonic()
 
     def status(self) -> AgentStatus:
@@ -155,7 +154,7 @@ class StaticCluster:
                 self._called(Activity(), self._ssh(END.format(folder=self.remote)))
         shutil.rmtree(self.local, ignore_errors=True)
 
-    def _write_seed(self, file: Path) -> None:
+    def _write_seed(self) -> None:
         google = self.clusters.settings.google
         spec = run_spec(self.order, self.run_id, (), munge_key="", start_seconds=0, project=google.project)
         spec |= {
@@ -163,26 +162,17 @@ class StaticCluster:
             "step_seconds": self.clusters.ask_seconds / 2,
             "deadline_seconds": deadline_seconds(self.order) + QUEUE_SECONDS,
         }
-        with file.open("wb") as sink:
+        with (self.local / "seed.tar").open("wb") as sink:
             write_seed(sink, spec, self.workspace)
 
     def _last_words(self) -> tuple[str, ...]:
-        """Return the end of the agent's output, if it can be read."""
         with contextlib.suppress(BakeryError):
             return tuple(process.output(self._ssh(f"tail -n 40 {self.remote}/out/agent.log")).splitlines())
         return ()
 
     def _gcloud(self, verb: str, *words: str) -> list[str]:
-        return [
-            *(
-                "gcloud",
-                "compute",
-                verb,
-                f"--project={self.clusters.settings.google.project}",
-                f"--zone={self.clusters.zone}",
-            ),
-            *("--tunnel-through-iap", "--quiet", *words),
-        ]
+        where = (f"--project={self.clusters.settings.google.project}", f"--zone={self.clusters.zone}")
+        return ["gcloud", "compute", verb, *where, "--tunnel-through-iap", "--quiet", *words]
 
     def _with_key(self, verb: str, *words: str) -> list[str]:
         """Return a gcloud command with the run's own key, which gcloud makes and whose access expires."""

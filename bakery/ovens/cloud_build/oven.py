@@ -32,13 +32,12 @@ from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.ovens.cloud_build.request import build_request, packer_template
-from bakery.ovens.cloud_build.watch import BuildWatch, failure
+from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import checked
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
 
-Status = cloudbuild_v1.Build.Status
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
 TRIES = 3  # searches for an image or a build to join, after the last result was gone
 SUBMIT_AGAIN_SECONDS = 2.0

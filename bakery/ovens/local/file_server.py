@@ -135,13 +135,12 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def _serve(root: Path) -> Iterator[str]:
     secret = secrets.token_urlsafe(24)
-    server = _Server(("127.0.0.1", 0), partial(_Handler, secret=secret, directory=str(root)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{server.server_port}/{secret}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        shutil.rmtree(root, ignore_errors=True)
+    with _Server(("127.0.0.1", 0), partial(_Handler, secret=secret, directory=str(root))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}/{secret}"
+        finally:
+            server.shutdown()
+            thread.join()
+            shutil.rmtree(root, ignore_errors=True)

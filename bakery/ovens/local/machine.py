@@ -83,7 +83,6 @@ def make_seed(work: Path, user: str) -> None:
 
 
 def _make_key(file: Path) -> bytes:
-    """Create an ed25519 key pair at ``file`` and return the public key."""
     process.find_tool("ssh-keygen", "run: sudo apt-get install openssh-client")
     process.output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bakery", "-f", str(file)])
     return file.with_suffix(".pub").read_bytes()

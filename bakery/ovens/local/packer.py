@@ -75,9 +75,9 @@ class Progress:
 
 def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
     """Return the command that bakes, as a user can paste it."""
-    on_error = ["-on-error=abort"] if keep_failed else []
     return [
-        *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}", *on_error),
+        *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}"),
+        *(["-on-error=abort"] if keep_failed else []),
         *(f"-var-file={work / 'variables.json'}", str(work / "packer.json")),
     ]
 
