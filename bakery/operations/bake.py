@@ -20,7 +20,7 @@ from bakery.errors import (
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
-from bakery.orders.build import bake_order
+from bakery.orders.model import bake_order
 from bakery.ovens.base import Bake, Oven
 from bakery.plan.model import ImagePlan, lineage
 from bakery.plan.plan import by_family, draft

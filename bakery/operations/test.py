@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bakery.backends.base import Backend
+from bakery.codec import decode
 from bakery.errors import BakeryError, UnknownFamily
 from bakery.fluid_run.base import Cluster
 from bakery.fluid_run.runner import run
 from bakery.library.base import ImageRecord
 from bakery.library.lookup import pick
 from bakery.operations.bake import planned
-from bakery.orders.build import run_from_json, run_order
-from bakery.orders.model import RunOrder
+from bakery.orders.model import RunOrder, run_order
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.results.model import RunResult
@@ -72,4 +72,4 @@ def order_for(image: ImageRecord, settings: Settings) -> RunOrder:
 
 def _last_order(image: str, state: StatePaths) -> RunOrder | None:
     files = sorted(state.orders.glob(f"{image}-*.json"), key=lambda file: file.stat().st_mtime)
-    return run_from_json(json.loads(files[-1].read_text(encoding="utf-8"))) if files else None
+    return decode(RunOrder, json.loads(files[-1].read_text(encoding="utf-8"))) if files else None

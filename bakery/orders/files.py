@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from bakery.codec import decode, encode
 from bakery.host.files import write_atomic
-from bakery.orders.build import bake_order, run_from_json, run_order, to_json
+from bakery.orders.model import RunOrder, bake_order, run_order
 from bakery.paths import StatePaths
 from bakery.plan.digest import tests_digest
 from bakery.plan.model import ImagePlan
@@ -26,7 +27,7 @@ def run_file(paths: StatePaths, image: str, tests: str) -> Path:
 def tests_inputs(paths: StatePaths, image: str, tests: str) -> Mapping[str, str]:
     """Return the manifest of tests that this checkout ordered before; empty if the order cannot be read."""
     try:
-        order = run_from_json(json.loads(run_file(paths, image, tests).read_text(encoding="utf-8")))
+        order = decode(RunOrder, json.loads(run_file(paths, image, tests).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
     return tests_digest(order.suite, order.files)[1]
@@ -34,9 +35,9 @@ def tests_inputs(paths: StatePaths, image: str, tests: str) -> Mapping[str, str]
 
 def write(paths: StatePaths, image: ImagePlan) -> None:
     """Write the orders that the plugin reads to bake and to test the image. Raises InfrastructureFailed."""
-    _put(bake_file(paths, image.name), to_json(bake_order(image)))
+    _put(bake_file(paths, image.name), encode(bake_order(image)))
     if image.tests is not None:
-        _put(run_file(paths, image.name, image.tests.digest), to_json(run_order(image)))
+        _put(run_file(paths, image.name, image.tests.digest), encode(run_order(image)))
 
 
 def _put(file: Path, order: object) -> None:

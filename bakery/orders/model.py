@@ -1,8 +1,11 @@
-"""Orders as values: everything that an oven needs for a bake, and that a Fluid-Run needs for a test."""
+"""Orders as values: everything that an oven needs for a bake, and that a Fluid-Run needs for a test of an image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bakery.errors import InputError, Problem
+from bakery.plan.image_labels import REVISION_LABEL
+from bakery.plan.model import ImagePlan
 from bakery.plan.summary import Base
 from bakery.recipe.model import Json, SourceFile, Suite
 
@@ -53,3 +56,49 @@ class RunOrder:
     env: Mapping[str, str] = field(default_factory=dict)
     env_paths: Mapping[str, str] = field(default_factory=dict)
     ignore_dependencies: bool = False
+
+
+def bake_order(image: ImagePlan) -> BakeOrder:
+    """Return the order to bake the image."""
+    return BakeOrder(
+        package=image.package,
+        variant=image.variant,
+        family=image.family,
+        name=image.name,
+        digest=image.digest,
+        base=image.base,
+        template=image.template,
+        template_path=image.template_path,
+        build=image.build,
+        variables=image.variables,
+        substitutions=image.substitutions,
+        files=image.files,
+        labels=image.labels,
+        inputs=image.inputs,
+        timeout=image.timeout,
+    )
+
+
+def run_order(image: ImagePlan) -> RunOrder:
+    """Return the order to test the image. Raises InputError if its recipe has no tests.
+
+    ``compiler`` and ``target_arch`` are the recipe's substitutions that rcc-run stores under these names.
+    """
+    if image.tests is None:
+        hint = "write a fluidrun.yaml"
+        raise InputError([Problem(image.template_path, 1, f"{image.family} has no tests", hint)])
+    return RunOrder(
+        image=image.name,
+        digest=image.tests.digest,
+        package=image.package,
+        variant=image.variant,
+        suite=image.tests.suite,
+        files=image.tests.files,
+        git_sha=image.labels.get(REVISION_LABEL, ""),
+        compiler=_setting(image, "compiler"),
+        target_arch=_setting(image, "target_arch"),
+    )
+
+
+def _setting(image: ImagePlan, name: str) -> str:
+    return image.substitutions.get(f"_{name.upper()}") or image.variables.get(name, "")

@@ -1,8 +1,9 @@
-"""What an ``up`` does with each image of the plan, and why: the plan compared with the library."""
+"""What an ``up`` does with each image of the plan, why, and how long it takes: the plan compared with the library."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.plan.summary import ImageSummary
@@ -115,3 +116,34 @@ def _change(key: str, before: str | None, after: str | None) -> str:
 
 def _mode(value: str) -> bool:
     return value.endswith(" executable")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Seconds of bakes. ``total`` is their sum; ``critical`` is the time of ``critical_path``, the longest chain.
+
+    ``unknown`` are the families without a recorded time, which count as 0 seconds.
+    """
+
+    total: float = 0.0
+    critical: float = 0.0
+    critical_path: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def forecast(decisions: Sequence[Decision], times: Mapping[str, float]) -> Forecast:
+    """Return the forecast. ``times`` maps families to the seconds of their last bake; parents precede children."""
+    baked = [decision.image for decision in decisions if decision.action is Action.BAKE]
+    ends: dict[str, float] = {}
+    paths: dict[str, tuple[str, ...]] = {}
+    for image in baked:
+        parent = "" if image.base.external else image.base.family
+        ends[image.family] = ends.get(parent, 0.0) + times.get(image.family, 0.0)
+        paths[image.family] = (*paths.get(parent, ()), image.family)
+    last = max(ends, key=lambda family: ends[family], default="")
+    return Forecast(
+        total=sum(times.get(image.family, 0.0) for image in baked),
+        critical=ends.get(last, 0.0),
+        critical_path=paths.get(last, ()),
+        unknown=tuple(image.family for image in baked if image.family not in times),
+    )

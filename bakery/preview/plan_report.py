@@ -13,7 +13,7 @@ from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, image_summaries
 from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
-from bakery.preview.forecast import Forecast, forecast
+from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Decision
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
@@ -82,7 +82,7 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
         if not all(path.is_relative_to(root) for path in (old.packages, old.common)):
             hint = "keep packages and common in the checkout, or omit --since"
             raise InputError([Problem("--since", 1, f"the packages of {since!r} are outside of the checkout", hint)])
-        images, _ = _planned(old, _Nothing(), locked=False)
+        images, _ = _planned(old, open_cache(None, "", old.packages), locked=False)
     records = tuple(
         ImageRecord(
             name=image.name,
@@ -102,16 +102,6 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
     return snapshot.LibrarySnapshot(
         records, families, proven, tests={image.name: image.tests_inputs for image in images}
     )
-
-
-class _Nothing:
-    """A cache that stays empty: the folder of another revision has a new name each time."""
-
-    def get(self, _key: str) -> bytes | None:
-        return None
-
-    def put(self, _key: str, _content: bytes) -> None:
-        return None
 
 
 def lock_of(settings: Settings) -> Lock:

@@ -99,29 +99,21 @@ class _Reader(NamedTuple):
         from bakery.recipe.model import Recipe  # not needed for a plan without changes
 
         checked = self.entry.checked
+        (family_file, family_line), (base_file, base_line) = checked.family_at, checked.base_at
         return Recipe(
-            name=self.folder.name,
-            folder=Path(self.folder.tree.folder),
-            workspace_path=checked.workspace_path,
-            template=checked.template,
-            build=checked.build,
-            substitutions=checked.substitutions,
-            timeout=checked.timeout,
-            files=_source_files(self.folder.tree, self.entry.digests, checked.workspace_path),
-            common=self.common.staged(checked.common_path),
-            variants=checked.variants,
-            suite=checked.suite,
-            owners=checked.owners,
-            problems=self.problems,
-            family_at=self.at(checked.family_at),
-            base_at=self.at(checked.base_at),
-            shown=self.shown,
-            description=checked.description,
-            digest=self.digest,
+            **vars(checked)
+            | {
+                "name": self.folder.name,
+                "folder": Path(self.folder.tree.folder),
+                "files": _source_files(self.folder.tree, self.entry.digests, checked.workspace_path),
+                "common": self.common.staged(checked.common_path),
+                "family_at": (f"{self.shown}/{family_file}", family_line),
+                "base_at": (f"{self.shown}/{base_file}", base_line),
+                "problems": self.problems,
+                "shown": self.shown,
+                "digest": self.digest,
+            }
         )
-
-    def at(self, position: tuple[str, int]) -> tuple[str, int]:
-        return f"{self.shown}/{position[0]}", position[1]
 
 
 class _Finder:

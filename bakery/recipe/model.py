@@ -114,34 +114,45 @@ class Variant:
     owners: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One package, checked.
+@dataclass(frozen=True, kw_only=True)
+class CheckedPackage:
+    """The result of the checks of one package. One that is not ``usable`` has no recipe, only problems.
 
     ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
-    defaults as strings; ``timeout`` in seconds; ``files`` all files of the folder; ``common`` those of ``common/``.
-    ``family_at`` and ``base_at`` say where its family and its base's are set, as file shown to the user and line; the
-    plan's problems point there. ``shown`` is the folder as the user knows it.
+    defaults as strings; ``timeout`` in seconds. ``family_at`` and ``base_at`` say where its family and its base's are
+    set, as file and line; the plan's problems point there. Files are relative to the package's folder here, and as the
+    user knows them in a recipe.
+    """
+
+    usable: bool = True
+    workspace_path: str
+    common_path: str = "common"
+    template: Json
+    build: Json
+    substitutions: Mapping[str, str]
+    timeout: int
+    variants: tuple[Variant, ...] = (Variant(),)
+    suite: Suite | None = None
+    owners: tuple[str, ...] = ()
+    description: str = ""
+    family_at: tuple[str, int] = ("", 1)
+    base_at: tuple[str, int] = ("", 1)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(CheckedPackage):
+    """One package, checked, with its files.
+
+    ``files`` are all of the folder, ``common`` those of ``common/``; ``shown`` is the folder as the user knows it.
     ``digest`` is a SHA-256 of all that was read: the same digest means the same recipe, in whatever folder.
     """
 
     name: str
     folder: Path
-    workspace_path: str
-    template: Json
-    build: Json
-    substitutions: Mapping[str, str]
-    timeout: int
     files: tuple[SourceFile, ...]
     common: tuple[SourceFile, ...]
-    variants: tuple[Variant, ...] = (Variant(),)
-    suite: Suite | None = None
-    owners: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    family_at: tuple[str, int] = ("", 1)
-    base_at: tuple[str, int] = ("", 1)
     shown: str = ""
-    description: str = ""
     digest: str = ""
 
 

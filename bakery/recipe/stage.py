@@ -7,6 +7,8 @@ from pathlib import Path
 from bakery.errors import InfrastructureFailed, InputError, Problem
 from bakery.recipe.model import SourceFile
 
+HINT = "run up again: the new plan uses the current content"
+
 
 def checked(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
     """The files with their contents, each checked on its way, so that an edit during an ``up`` is noticed.
@@ -15,10 +17,14 @@ def checked(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
     """
     problems: list[Problem] = []
     for file in files:
-        content = _read(file.source)
-        if problem := _problem(file, content):
-            problems.append(problem)
-        elif content is not None and not problems:
+        try:
+            content = file.source.read_bytes()
+        except OSError:
+            problems.append(Problem(file.path, 1, f"can no longer be read ({file.source})", HINT))
+            continue
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            problems.append(Problem(file.path, 1, "was changed during the up", HINT))
+        elif not problems:
             yield file, content
     if problems:
         raise InputError(problems)
@@ -37,22 +43,6 @@ def stage(files: Iterable[SourceFile], workspace: Path) -> None:
     """
     for file, content in checked(files):
         _write(workspace / file.path, content, file.mode)
-
-
-def _read(source: Path) -> bytes | None:
-    try:
-        return source.read_bytes()
-    except OSError:
-        return None
-
-
-def _problem(file: SourceFile, content: bytes | None) -> Problem | None:
-    hint = "run up again: the new plan uses the current content"
-    if content is None:
-        return Problem(file.path, 1, f"can no longer be read ({file.source})", hint)
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        return Problem(file.path, 1, "was changed during the up", hint)
-    return None
 
 
 def _write(target: Path, content: bytes, mode: int) -> None:

@@ -4,10 +4,11 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from bakery.backends import backend
+from bakery.codec import decode
 from bakery.errors import Uncertain
 from bakery.library.base import ImageState
 from bakery.orders import files as order_files
-from bakery.orders.build import bake_from_json
+from bakery.orders.model import BakeOrder
 from bakery.paths import StatePaths
 from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, difference, read_order, reports_errors, settings
@@ -26,7 +27,7 @@ class BakedImageProvider(BakeryProvider):
     def create(self, props: Props) -> CreateResult:
         """Adopt, join or bake the image of the order that the program wrote."""
         stack = settings(props["urn"])
-        order = bake_from_json(read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
+        order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         with progress.activity(props["urn"], order.name) as activity:
             bake = backend(stack).oven().bake(order, activity)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})

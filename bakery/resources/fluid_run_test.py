@@ -6,10 +6,10 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from bakery.backends import backend
+from bakery.codec import decode
 from bakery.errors import Uncertain
 from bakery.library.base import Library, Proof
 from bakery.orders import files as order_files
-from bakery.orders.build import run_from_json
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.resources import progress
@@ -34,7 +34,7 @@ class FluidRunTestProvider(BakeryProvider):
 
         stack = settings(props["urn"])
         paths = StatePaths(stack.state)
-        order = run_from_json(read_order(order_files.run_file(paths, props["image"], props["tests"])))
+        order = decode(RunOrder, read_order(order_files.run_file(paths, props["image"], props["tests"])))
         library = backend(stack).library()
         run = passing_run(library, order)
         if run is None:

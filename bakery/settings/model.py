@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery import yaml_cache
 from bakery.errors import InputError, Problem
-from bakery.settings.google import GoogleSettings
-from bakery.settings.google_checks import check_google
+from bakery.settings.google import GoogleSettings, check_google
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from bakery.errors import Problem
@@ -70,11 +71,15 @@ class Reader:
 
     def words(self, key: str) -> tuple[str, ...]:
         """Return a list of strings."""
-        return tuple(self.take(key, (), _words, "a list of strings"))
+
+        def strings(value: Any) -> tuple[str, ...]:
+            return tuple(_text(entry) for entry in _structured(list, value))
+
+        return tuple(self.take(key, (), strings, "a list of strings"))
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """Return a mapping."""
-        return dict(self.take(key, {}, _mapping, "a mapping"))
+        return dict(self.take(key, {}, partial(_structured, dict), "a mapping"))
 
     def group(self, key: str) -> Reader:
         """Return a reader of the mapping below ``key``."""
@@ -102,15 +107,8 @@ def _flag(value: Any) -> bool:
     raise ValueError
 
 
-def _words(value: Any) -> tuple[str, ...]:
+def _structured(kind: type, value: Any) -> Any:
     value = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(value, list):
-        raise TypeError
-    return tuple(_text(entry) for entry in value)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    value = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(value, dict):
+    if not isinstance(value, kind):
         raise TypeError
     return value

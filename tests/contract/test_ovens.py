@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from bakery.backends import backend
+from bakery.codec import encode
 from bakery.errors import BakeFailed, InputError, Interrupted
 from bakery.library.base import ImageRecord, Library
-from bakery.orders.build import to_json
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome, Oven
 from bakery.ovens.cloud_build.oven import CloudBuildOven
@@ -268,11 +268,12 @@ import json, sys
 from pathlib import Path
 from bakery.backends import backend
 from bakery.progress.activity import Activity
-from bakery.orders.build import bake_from_json
+from bakery.codec import decode
+from bakery.orders.model import BakeOrder
 from bakery.settings import parse
 values, folder, order = json.loads(sys.stdin.read())
 activity = Activity(lambda phase: print(phase, flush=True))
-backend(parse(values, "test", Path(folder))).oven().bake(bake_from_json(order), activity)
+backend(parse(values, "test", Path(folder))).oven().bake(decode(BakeOrder, order), activity)
 """
 
 
@@ -285,7 +286,7 @@ def test_a_killed_process_leaves_no_lock_and_the_next_one_bakes(kitchen: Kitchen
     )
     assert child.stdin and child.stdout
     with child.stdin, child.stdout:
-        child.stdin.write(json.dumps([kitchen.values, str(kitchen.folder), to_json(wanted)]))
+        child.stdin.write(json.dumps([kitchen.values, str(kitchen.folder), encode(wanted)]))
         child.stdin.close()
         for line in child.stdout:
             if line.startswith(kitchen.started[0]):

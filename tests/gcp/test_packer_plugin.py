@@ -21,7 +21,7 @@ from bakery.host.google import Google
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, Place
 from bakery.operations.bake import planned
-from bakery.orders.build import bake_order
+from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.ovens.cloud_build.request import PLUGIN, packer_template
 from bakery.settings import Settings, parse

@@ -43,7 +43,7 @@ IO_CALLS = {
     *("getenv", "now", "today", "utcnow", "utc_now"),
 }
 
-PURE = ("bakery.plan", "bakery.recipe.templating", "bakery.preview.decide", "bakery.preview.forecast")
+PURE = ("bakery.plan", "bakery.recipe.templating", "bakery.preview.decide")
 
 
 def modules_in(package: str) -> dict[str, Path]:

@@ -19,8 +19,7 @@ from bakery.backends import backend
 from bakery.fluid_run import runner
 from bakery.library.local.library import LocalLibrary
 from bakery.lock import file as lock_file
-from bakery.orders.build import bake_order, run_order
-from bakery.orders.model import BakeOrder
+from bakery.orders.model import BakeOrder, bake_order, run_order
 from bakery.ovens import single_flight
 from bakery.ovens.base import BakeOutcome
 from bakery.paths import StatePaths

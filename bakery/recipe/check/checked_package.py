@@ -1,61 +1,16 @@
-"""The result of the checks of one package, and its JSON form for the cache (:mod:`bakery.recipe.check.entry`)."""
+"""Reads a checked package from its JSON form in the cache (:mod:`bakery.recipe.check.entry`).
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+:mod:`bakery.codec`, the codec of all models, follows type hints and takes ten times as long as these few lines. With a
+thousand recipes that is noticeable in every plan.
+"""
 
 from bakery.errors import Problem
-from bakery.recipe.model import ClusterShape, Json, Metric, Partition, Suite, SuiteJob, Variant
-from bakery.recipe.templating import FAMILY
-
-TIMEOUT = 3600  # seconds, Cloud Build's own default
+from bakery.recipe.model import CheckedPackage, ClusterShape, Json, Metric, Partition, Suite, SuiteJob, Variant
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A checked package. Files in problems and positions are relative to the package's folder.
-
-    A package that is not ``usable`` has no recipe, only problems.
-    """
-
-    usable: bool = False
-    workspace_path: str = ""
-    common_path: str = "common"
-    template: Json = None
-    build: Json = field(default_factory=dict)
-    substitutions: Mapping[str, str] = field(default_factory=dict)
-    timeout: int = TIMEOUT
-    variants: tuple[Variant, ...] = (Variant(),)
-    suite: Suite | None = None
-    owners: tuple[str, ...] = ()
-    description: str = ""
-    family_at: tuple[str, int] = ("", 1)
-    base_at: tuple[str, int] = ("", 1)
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The families that the package sets by substitution."""
-        given = (self.substitutions, *(variant.substitutions for variant in self.variants))
-        return tuple(values[FAMILY] for values in given if FAMILY in values)
-
-
-# bakery.codec, the codec of all models, follows type hints and takes ten times as long as these few lines. With a
-# thousand recipes that is noticeable in every plan.
-
-
-def checked_to_json(checked: Checked) -> Json:
-    """Return the package as a JSON value, without its problems."""
-    values = {one.name: getattr(checked, one.name) for one in fields(checked) if one.name != "problems"}
-    values["suite"] = checked.suite and _suite_to_json(checked.suite)
-    values["variants"] = [
-        {**vars(one), "cluster": one.cluster and _cluster_to_json(one.cluster)} for one in checked.variants
-    ]
-    return values
-
-
-def checked_from_json(value: Json, problems: tuple[Problem, ...]) -> Checked:
-    """Return the package that :func:`checked_to_json` encoded."""
-    return Checked(
+def checked_from_json(value: Json, problems: tuple[Problem, ...]) -> CheckedPackage:
+    """Return the package of a JSON object, which has all fields except ``problems``."""
+    return CheckedPackage(
         **value
         | {
             "suite": value["suite"] and _suite(value["suite"]),
@@ -66,15 +21,6 @@ def checked_from_json(value: Json, problems: tuple[Problem, ...]) -> Checked:
             "problems": problems,
         }
     )
-
-
-def _suite_to_json(suite: Suite) -> Json:
-    jobs = [{**vars(job), "metrics": [vars(metric) for metric in job.metrics]} for job in suite.jobs]
-    return {"jobs": jobs, "cluster": _cluster_to_json(suite.cluster)}
-
-
-def _cluster_to_json(cluster: ClusterShape) -> Json:
-    return {**vars(cluster), "partitions": [vars(partition) for partition in cluster.partitions]}
 
 
 def _suite(value: Json) -> Suite:

@@ -6,7 +6,6 @@ Source: Cloud Build, "Build configuration file schema" and "Substituting variabl
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from bakery.recipe.check.checked_package import TIMEOUT
 from bakery.recipe.parse import Document, Where, quoted
 from bakery.recipe.templating import arguments, is_packer, substitutions_in
 from bakery.settings.google import LONGEST_BUILD
@@ -15,6 +14,7 @@ _BUILT_IN = """
 PROJECT_ID PROJECT_NUMBER BUILD_ID LOCATION TRIGGER_NAME TRIGGER_BUILD_CONFIG_PATH COMMIT_SHA REVISION_ID SHORT_SHA
 REPO_NAME REPO_FULL_NAME BRANCH_NAME TAG_NAME REF_NAME SERVICE_ACCOUNT SERVICE_ACCOUNT_EMAIL
 """
+TIMEOUT = 3600  # seconds, Cloud Build's own default
 BUILT_IN = frozenset(_BUILT_IN.split())
 _NAME = re.compile(r"_[A-Z0-9_]+")
 _DURATION = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s?")

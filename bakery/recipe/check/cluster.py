@@ -5,13 +5,15 @@ Fluid-Run fills; an empty string stands for "as the cluster decides" here.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.recipe.parse import Document, Where, quoted
 
 PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>", "<subnetwork>", "<build_id>"})
+Kind = TypeVar("Kind")
 _PLACEHOLDER = re.compile(r"<[^<>\s]+>")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SHAPE = (
@@ -55,36 +57,32 @@ def _placeholders(tfvars: Document) -> None:
                 tfvars.warn(f"nothing fills {name}", f"known: {', '.join(sorted(PLACEHOLDERS))}", *where)
 
 
+@dataclass
 class _Values:
     """Typed reads of one mapping of a tfvars file; null counts as absent, a wrong type is an error."""
 
-    def __init__(self, document: Document, where: Where, values: Mapping[str, Any]) -> None:
-        self.document = document
-        self.where = where
-        self.values = values
+    document: Document
+    where: Where
+    values: Mapping[str, Any]
 
-    def text(self, key: str) -> str:
-        found = self.values.get(key)
-        if found is None or isinstance(found, str):
-            return "" if found is None or _PLACEHOLDER.fullmatch(found) else found
-        self.document.error(f"{key} is {quoted(found)}", "write a string", *self.where, key)
-        return ""
-
-    def count(self, key: str, default: int) -> int:
+    def take(self, key: str, right: Callable[[Any], bool], default: Kind, what: str) -> Kind:
         found = self.values.get(key)
         if found is None:
             return default
-        if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
-            return found
-        self.document.error(f"{key} is {quoted(found)}", "write a whole number, 0 or more", *self.where, key)
+        if right(found):
+            return cast(Kind, found)
+        self.document.error(f"{key} is {quoted(found)}", f"write {what}", *self.where, key)
         return default
 
+    def text(self, key: str) -> str:
+        found = self.take(key, lambda value: isinstance(value, str), "", "a string")
+        return "" if _PLACEHOLDER.fullmatch(found) else found
+
+    def count(self, key: str, default: int) -> int:
+        return self.take(key, lambda value: type(value) is int and value >= 0, default, "a whole number, 0 or more")
+
     def flag(self, key: str) -> bool:
-        found = self.values.get(key)
-        if found is None or isinstance(found, bool):
-            return bool(found)
-        self.document.error(f"{key} is {quoted(found)}", "write true or false", *self.where, key)
-        return False
+        return self.take(key, lambda value: isinstance(value, bool), False, "true or false")
 
 
 def _partition(tfvars: Document, where: Where, entry: Mapping[str, Any]) -> Partition | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bakery.errors import Problem, Severity
 
 if TYPE_CHECKING:
-    from bakery.recipe.check.checked_package import Checked
+    from bakery.recipe.model import CheckedPackage
 
 BORDER = b"\t"  # between the parts; JSON writes this character as \t
 
@@ -31,7 +31,7 @@ class Entry:
     digests_json: bytes
 
     @cached_property
-    def checked(self) -> Checked:
+    def checked(self) -> CheckedPackage:
         """The checked package."""
         from bakery.recipe.check.checked_package import checked_from_json
 
@@ -44,13 +44,16 @@ class Entry:
         return digests
 
 
-def to_bytes(checked: Checked, digests: Mapping[str, str]) -> bytes:
+def to_bytes(checked: CheckedPackage, digests: Mapping[str, str]) -> bytes:
     """Encode a checked package and the digests of its files."""
-    from bakery.recipe.check.checked_package import checked_to_json
+    from bakery.recipe.templating import FAMILY
 
+    given = (checked.substitutions, *(variant.substitutions for variant in checked.variants))
+    families = [values[FAMILY] for values in given if FAMILY in values]
     problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
-    parts = ([checked.usable, checked.families, problems], checked_to_json(checked), digests)
-    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in parts)
+    fields = {name: value for name, value in vars(checked).items() if name != "problems"}
+    parts = ([checked.usable, families, problems], fields, digests)
+    return BORDER.join(json.dumps(part, separators=(",", ":"), default=vars).encode() for part in parts)
 
 
 def from_bytes(content: bytes) -> Entry:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from bakery.recipe.check import cloud_build, cluster, fluidrun, matrix, packer_template, spack_environment
-from bakery.recipe.check.checked_package import TIMEOUT, Checked
 from bakery.recipe.check.spack_installer import Installer
-from bakery.recipe.model import ClusterShape, Suite, Variant
+from bakery.recipe.model import CheckedPackage, ClusterShape, Suite, Variant
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
 from bakery.recipe.templating import (
     FAMILY,
@@ -68,7 +67,7 @@ class PackageCheck:
             return None
         return document
 
-    def run(self) -> Checked:
+    def run(self) -> CheckedPackage:
         """Read and check all files of the package."""
         self.workspace_path = self.default_path
         found = self._read(TEMPLATE, json.parse_json)
@@ -98,14 +97,14 @@ class PackageCheck:
             hint = "use letters, digits, . _ and -: the name is part of paths and labels"
             self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", hint)
         value = extra.value if extra is not None else {}
-        return Checked(
+        return CheckedPackage(
             usable=self.usable,
             workspace_path=self.workspace_path,
             common_path=self.common_path,
             template=template.value,
             build=build.value if build is not None and isinstance(build.value.get("steps"), list) else {},
             substitutions=self.values,
-            timeout=cloud_build.timeout(build) if build is not None else TIMEOUT,
+            timeout=cloud_build.timeout(build) if build is not None else cloud_build.TIMEOUT,
             variants=variants,
             suite=suite,
             owners=tuple(str(owner) for owner in listed(value.get("owners"))),

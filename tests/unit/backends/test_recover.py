@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bakery.backends import backend
+from bakery.codec import encode
 from bakery.host import locks
-from bakery.orders.build import to_json
 from bakery.paths import WORKSPACE, StatePaths
 from bakery.settings import Settings
 from tests.support.bake_orders import order, source
@@ -25,12 +25,13 @@ BAKE = """
 import json, sys
 from pathlib import Path
 from bakery.backends import backend
-from bakery.orders.build import bake_from_json
+from bakery.codec import decode
+from bakery.orders.model import BakeOrder
 from bakery.progress.activity import Activity
 from bakery.settings import parse
 values, folder, order = json.loads(sys.stdin.read())
 activity = Activity(lambda phase: print(phase, flush=True))
-backend(parse(values, "test", Path(folder))).oven().bake(bake_from_json(order), activity)
+backend(parse(values, "test", Path(folder))).oven().bake(decode(BakeOrder, order), activity)
 """
 
 
@@ -73,7 +74,7 @@ def test_the_scratch_of_a_killed_fake_bake_is_cleared(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", BAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin and child.stdout
     with child.stdin, child.stdout:
-        child.stdin.write(json.dumps([values, str(tmp_path), to_json(wanted)]))
+        child.stdin.write(json.dumps([values, str(tmp_path), encode(wanted)]))
         child.stdin.close()
         assert child.stdout.readline() == "booting\n"
         child.send_signal(signal.SIGKILL)

@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 import yaml
 
+from bakery.codec import encode
 from bakery.errors import InputError
 from bakery.library.base import Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.operations.test import order_for
-from bakery.orders.build import to_json
 from bakery.settings import from_file
 from tests.fake_google import agents
 from tests.fake_google.server import FakeServer
@@ -116,7 +116,7 @@ def test_the_last_order_stands_in_for_a_recipe_that_is_gone(baked: Checkout) -> 
     with pytest.raises(InputError, match="no image family app"):
         order_for(image, settings)
     (settings.state / "orders").mkdir()
-    (settings.state / "orders" / f"{image.name}-x.json").write_text(json.dumps(to_json(today)))
+    (settings.state / "orders" / f"{image.name}-x.json").write_text(json.dumps(encode(today)))
     assert order_for(image, settings) == today
 
 

@@ -8,8 +8,7 @@ import pytest
 from bakery.library.base import ImageRecord, Proof
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.plan import make
-from bakery.preview.decide import changes, decide
-from bakery.preview.forecast import forecast
+from bakery.preview.decide import changes, decide, forecast
 from bakery.preview.model import Action, Decision
 from bakery.recipe.model import Recipe
 from tests.support.every import every

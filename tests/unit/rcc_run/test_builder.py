@@ -27,7 +27,7 @@ from bakery.infrastructure.triggers import BUILDER_TAG, Triggers, builder_image
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, Place
 from bakery.operations.bake import planned
-from bakery.orders.build import bake_order
+from bakery.orders.model import bake_order
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import request
 from bakery.ovens.cloud_build.oven import CloudBuildOven

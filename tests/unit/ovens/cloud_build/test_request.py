@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.orders.build import bake_order
+from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build.request import GCLOUD_IMAGE, PACKER, build_request, packer_template
 from bakery.plan.plan import make
 from bakery.recipe.model import Variant

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.codec import decode, encode
 from bakery.errors import InputError
-from bakery.orders.build import bake_from_json, bake_order, run_from_json, run_order, to_json
+from bakery.orders.model import BakeOrder, RunOrder, bake_order, run_order
 from bakery.plan.model import ImagePlan, SuitePlan
 from bakery.plan.summary import Base
 from bakery.recipe.model import ClusterShape, Metric, Partition, SourceFile, Suite, SuiteJob
@@ -42,14 +42,14 @@ def image(**changes: object) -> ImagePlan:
 
 def test_bake_order_survives_json() -> None:
     order = bake_order(image())
-    again = bake_from_json(json.loads(json.dumps(to_json(order))))
+    again = decode(BakeOrder, json.loads(json.dumps(encode(order))))
     assert again == order
     assert again.files[0].source == FILE.source
 
 
 def test_test_order_survives_json() -> None:
     order = run_order(image())
-    again = run_from_json(json.loads(json.dumps(to_json(order))))
+    again = decode(RunOrder, json.loads(json.dumps(encode(order))))
     assert again == order
     assert (again.compiler, again.target_arch, again.git_sha) == ("gcc", "zen3", "c0ffee")
     assert again.suite.jobs[0].metrics[0].reference is None
@@ -61,18 +61,18 @@ def test_no_tests_is_an_input_error() -> None:
 
 
 def test_a_damaged_order_says_where() -> None:
-    broken = to_json(bake_order(image()))
+    broken = encode(bake_order(image()))
     broken["base"] = {"family": 7, "name": "x", "digest": "y"}
     with pytest.raises(ValueError, match=r"BakeOrder\.base\.family is int, not str"):
-        bake_from_json(broken)
+        decode(BakeOrder, broken)
 
 
 def test_an_unknown_or_missing_field_is_refused() -> None:
-    whole = to_json(bake_order(image()))
+    whole = encode(bake_order(image()))
     with pytest.raises(ValueError, match="has no colour"):
-        bake_from_json(whole | {"colour": "red"})
+        decode(BakeOrder, whole | {"colour": "red"})
     with pytest.raises(ValueError, match="digest"):
-        bake_from_json({key: entry for key, entry in whole.items() if key != "digest"})
+        decode(BakeOrder, {key: entry for key, entry in whole.items() if key != "digest"})
 
 
 @pytest.mark.parametrize("folder", [None, Path("/runs/1"), "gs://bucket/runs/1"])
