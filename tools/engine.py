@@ -45,9 +45,8 @@ def say(text: str) -> None:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Return ``v3.259.0-rc.1`` as (3, 259, 0); empty for another text."""
-    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version.strip())
-    return tuple(int(part) for part in match.groups()) if match else ()
+    """Return ``v3.259.0-rc.1`` as (3, 259, 0); empty for a text without numbers."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 def complete(folder: Path) -> bool:
@@ -59,10 +58,9 @@ def version_of(pulumi: Path) -> tuple[int, ...]:
     """Return the version that the engine reports; empty if it does not run."""
     quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
-        done = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=True, timeout=20, env=quiet)
-    except (OSError, subprocess.SubprocessError):
+        return numbers(run([pulumi, "version"], seconds=20, env=quiet))
+    except (OSError, Unavailable):
         return ()
-    return numbers(done.stdout)
 
 
 def on_path(wanted: tuple[int, ...]) -> Path | None:
@@ -107,11 +105,9 @@ def install(version: str, folder: Path) -> None:
 def go_version(go: Path) -> tuple[int, ...]:
     """Return the version of a Go toolchain; empty if it does not run."""
     try:
-        shown = run([go, "env", "GOVERSION"], cwd=TOOLS.parent, env={**os.environ, "GOTOOLCHAIN": "local"})
+        return numbers(run([go, "env", "GOVERSION"], cwd=TOOLS.parent, env={**os.environ, "GOTOOLCHAIN": "local"}))
     except (OSError, Unavailable):
         return ()
-    match = re.match(r"go(\d+)\.(\d+)", shown)
-    return tuple(int(part) for part in match.groups()) if match else ()
 
 
 def packaged_go(scratch: Path) -> Path:

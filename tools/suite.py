@@ -4,8 +4,6 @@ Every stage runs, even after a failed one, and a stage without tests is a failur
 succeeded.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.live import Live
@@ -47,13 +47,10 @@ class Board:
         line = Line(lambda text: say(f"{name}: {text}"), again=QUIET_SECONDS)
         with self._lock:
             self._lines[name] = line
-        if self._live is None:
-            line.start()
         try:
-            yield Activity(line.say, self.cancelled)
+            with nullcontext() if self._live else line:
+                yield Activity(line.say, self.cancelled)
         finally:
-            if self._live is None:
-                line.stop()
             with self._lock:
                 del self._lines[name]
 

@@ -55,6 +55,6 @@ class Machine:
         backing = str(image.resolve())
         process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(self.disk)])
         # In its folder, since the path of a socket must be short.
-        return process.start(
+        return process.Running(
             self.command(files, accelerator), cwd=self.folder, log=self.folder / f"{self.name}.qemu.log"
         )

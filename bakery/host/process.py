@@ -34,19 +34,23 @@ def find_tool(name: str, hint: str = "") -> Path:
 
 
 class Running:
-    """A command that runs below its guard, started by :func:`start`. ``lines`` has its last lines."""
+    """A command that was started below its guard; ``env`` is added to the environment of this process.
+
+    ``on_line`` is called with each line of its output, and ``lines`` has the last ones.
+    """
 
     def __init__(
         self,
         command: Sequence[str],
-        cwd: Path | None,
-        env: Mapping[str, str],
-        log: Path | None,
-        on_line: Callable[[str], None] | None,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> None:
         self.command = tuple(command)
         self.cwd = cwd
-        self.extra_env = dict(env)
+        self.extra_env = dict(env or {})
         self.log = log
         self.lines: deque[str] = deque(maxlen=TAIL_LINES)
         self._on_line = on_line
@@ -56,7 +60,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=cwd,
-            env={**os.environ, **env},
+            env={**os.environ, **self.extra_env},
             start_new_session=True,  # a Ctrl-C at the terminal is the caller's to handle
         )
         self.pid = self._process.pid
@@ -86,7 +90,6 @@ class Running:
         return sink
 
     def _close(self) -> None:
-        """Close the pipes of a command that has ended."""
         self._pump.join(PUMP_SECONDS)
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -139,18 +142,6 @@ class Running:
         return CommandFailed(self.command, code, tuple(self.lines), self.log, self.replay)
 
 
-def start(
-    command: Sequence[str],
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    log: Path | None = None,
-    on_line: Callable[[str], None] | None = None,
-) -> Running:
-    """Start a command and return immediately; ``env`` is added to the environment of this process."""
-    return Running(command, cwd, env or {}, log, on_line)
-
-
 def run(
     command: Sequence[str],
     *,
@@ -162,7 +153,7 @@ def run(
     timeout: float | None = None,
 ) -> tuple[str, ...]:
     """Run a command to its end, and return its last 40 lines. Raises CommandFailed, Interrupted or TimedOut."""
-    running = start(command, cwd=cwd, env=env, log=log, on_line=on_line)
+    running = Running(command, cwd=cwd, env=env, log=log, on_line=on_line)
     code = running.wait(activity, timeout)
     if code != 0:
         raise running.failure(code)

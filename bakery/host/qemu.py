@@ -162,7 +162,7 @@ def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
             *("-device", f"isa-debug-exit,iobase={PROBE_PORT:#x},iosize=1", "-no-reboot"),
         ]
         try:
-            return process.start(command).wait(timeout=timeout) == PROBE_EXIT
+            return process.Running(command).wait(timeout=timeout) == PROBE_EXIT
         except TimedOut:
             return False
 

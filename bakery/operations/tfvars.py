@@ -29,7 +29,6 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dic
 
 
 def _links(settings: Settings, families: list[str]) -> dict[str, str]:
-    """Return the link of the image that each family points at."""
     chosen = backend(settings)
     library = chosen.library()
     promoted = library.families()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Self
 
 TICK_SECONDS = 1.0  # a terminal shows every tick
 QUIET_SECONDS = 30.0  # a log file gets a new phase immediately, and an unchanged one this often
@@ -22,7 +23,7 @@ def elapsed(seconds: float) -> str:
 
 
 class Line:
-    """Sends a phase and its elapsed time while it is watched.
+    """Sends a phase and its elapsed time while it is watched. Use it as a context; its end waits for the last text.
 
     Every ``tick`` seconds it sends a new phase immediately, and an unchanged one if ``again`` seconds have passed.
     """
@@ -51,12 +52,11 @@ class Line:
         """Return the current text of the line."""
         return f"{self._phase}, {elapsed(self._clock() - self._begin)}" if self._phase else ""
 
-    def start(self) -> None:
-        """Start sending."""
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
-        """Stop sending, and wait until the last text is sent."""
+    def __exit__(self, *_error: object) -> None:
         self._end.set()
         self._thread.join(LAST_SECONDS + self._tick)
 

@@ -30,13 +30,8 @@ def rcc_run(words: Sequence[str], here: Path, environment: dict[str, str]) -> in
             if problem.severity is Severity.WARNING:
                 say(str(problem))
     say(f"testing {step.image.name} in {given.zone}: {len(step.jobs)} jobs")
-    line = Line(say, again=QUIET_SECONDS)
-    line.start()
-    try:
-        with cancel_on_signal() as cancelled:
-            result = run(step, Activity(line.say, cancelled))
-    finally:
-        line.stop()
+    with Line(say, again=QUIET_SECONDS) as line, cancel_on_signal() as cancelled:
+        result = run(step, Activity(line.say, cancelled))
     print(outputs.report(result), flush=True)
     code = outputs.exit_code(result)
     (step.top / "pass-fail.result").write_text(str(code), encoding="ascii")

@@ -24,7 +24,6 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
 
 
 def _resource(one: Declared, decision: Decision) -> pulumi.Resource:
-    """Return the resource that the decision concerns."""
     if decision.action is Action.TEST and one.tested is not None:
         return one.tested
     return one.promoted if decision.action is Action.ADOPT else one.baked

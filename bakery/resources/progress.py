@@ -68,11 +68,8 @@ def watched(proc: Path = Path("/proc")) -> bool:
 def activity(urn: str, what: str) -> Iterator[Activity]:
     """Yield the activity of a resource's long work: phases are shown on its line, and Ctrl-C cancels it."""
     line = Line(lambda text: engine().status(urn, text), again=TICK_SECONDS if watched() else QUIET_SECONDS)
-    line.start()
     try:
-        with plugin.working(what) as cancelled:
+        with line, plugin.working(what) as cancelled:
             yield Activity(line.say, cancelled)
     except Interrupted as error:
         raise Interrupted(f"{what}: {error.message}", log=error.log) from error
-    finally:
-        line.stop()

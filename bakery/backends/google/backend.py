@@ -47,7 +47,6 @@ class GoogleBackend:
 
     def local_library(self) -> None:
         """Return None: refreshing the stack asks Compute Engine."""
-        return None
 
     def clusters(self, *, open_shell: bool = False) -> ComputeEngineClusters:
         """Return clusters of Compute Engine instances."""

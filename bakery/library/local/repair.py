@@ -46,7 +46,6 @@ def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
 
 
 def _finish_deletion(library: LocalLibrary, digest: str) -> list[str]:
-    """Remove the file of a DELETED image."""
     with library.database.reading() as connection:
         images = connection.execute("SELECT name, state FROM images WHERE digest = ?", (digest,)).fetchall()
     if any(row["state"] != ImageState.DELETED for row in images):

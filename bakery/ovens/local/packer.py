@@ -157,7 +157,7 @@ def build(call: Call, activity: Activity) -> None:
     progress = Progress(activity, call.rendering.provisioners)
     activity.say("booting")
     line = command(call.rendering, call.work, call.keep_failed)
-    running = process.start(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
+    running = process.Running(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
     machine = _Machine(progress, running)
     try:

@@ -82,7 +82,7 @@ def test_a_log_is_continued_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_log_is_written_while_the_command_runs(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    running = process.start(["sh", "-c", "echo early; exec sleep 600"], log=log)
+    running = process.Running(["sh", "-c", "echo early; exec sleep 600"], log=log)
     try:
         until(lambda: log.exists() and log.read_text() == "early\n", "the first line in the log")
         assert running.poll() is None
@@ -157,7 +157,7 @@ def test_a_daemonised_grandchild_ends_with_its_command(tmp_path: Path) -> None:
 
 
 def test_stop_ends_daemonised_grandchildren(tmp_path: Path) -> None:
-    running = process.start(python(f"{DAEMON}\n{LINGERS}", tmp_path / "pid"))
+    running = process.Running(python(f"{DAEMON}\n{LINGERS}", tmp_path / "pid"))
     daemon = daemon_of(tmp_path / "pid")
     assert alive(daemon)
     running.stop()
@@ -174,7 +174,7 @@ def test_what_ignores_the_polite_signal_is_killed(tmp_path: Path, monkeypatch: p
         "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True)"
     )
     seen: list[str] = []
-    running = process.start(python(f"{stubborn}; {LINGERS}"), on_line=seen.append)
+    running = process.Running(python(f"{stubborn}; {LINGERS}"), on_line=seen.append)
     until(lambda: bool(seen), "the command's pid")
     running.stop()
     assert not alive(int(seen[0]))
@@ -183,7 +183,7 @@ def test_what_ignores_the_polite_signal_is_killed(tmp_path: Path, monkeypatch: p
 def test_everything_ends_when_the_caller_is_killed(tmp_path: Path) -> None:
     caller_code = (
         "import sys, time; from pathlib import Path; from bakery.host import process\n"
-        "running = process.start([sys.executable, '-c', sys.argv[2], sys.argv[1]])\n"
+        "running = process.Running([sys.executable, '-c', sys.argv[2], sys.argv[1]])\n"
         f"{LINGERS}"
     )
     caller = subprocess.Popen([sys.executable, "-c", caller_code, tmp_path / "pid", f"{DAEMON}\n{LINGERS}"])
@@ -195,7 +195,9 @@ def test_everything_ends_when_the_caller_is_killed(tmp_path: Path) -> None:
 
 def test_a_killed_guard_takes_its_child_along() -> None:
     seen: list[str] = []
-    running = process.start(python(f"import os, time; print(os.getpid(), flush=True); {LINGERS}"), on_line=seen.append)
+    running = process.Running(
+        python(f"import os, time; print(os.getpid(), flush=True); {LINGERS}"), on_line=seen.append
+    )
     until(lambda: bool(seen), "the command's pid")
     os.kill(running.pid, signal.SIGKILL)
     until(lambda: not alive(int(seen[0])), "the child's end after its guard was killed")
@@ -225,7 +227,7 @@ def test_output_is_standard_output_alone() -> None:
 
 
 def test_it_is_known_whether_a_program_runs_below_a_command() -> None:
-    running = process.start(["sh", "-c", "sleep 60; true"])
+    running = process.Running(["sh", "-c", "sleep 60; true"])
     try:
         until(lambda: running.runs("sleep"), "sleep runs")
         assert not running.runs("qemu-system-x86_64")

@@ -27,11 +27,10 @@ def test_elapsed(seconds: float, text: str) -> None:
 
 
 def shown(line: Line, sent: list[str], phases: list[str], seconds: float) -> list[str]:
-    line.start()
-    for phase in phases:
-        line.say(phase)
-        time.sleep(seconds / len(phases))
-    line.stop()
+    with line:
+        for phase in phases:
+            line.say(phase)
+            time.sleep(seconds / len(phases))
     return sent
 
 
@@ -59,10 +58,8 @@ def test_many_phases_are_not_more_messages_than_ticks() -> None:
 
 def test_nothing_is_sent_before_a_phase_and_after_the_end() -> None:
     sent: list[str] = []
-    line = Line(sent.append, tick=0.02)
-    line.start()
-    time.sleep(0.1)
-    line.stop()
+    with Line(sent.append, tick=0.02) as line:
+        time.sleep(0.1)
     line.say("late")
     time.sleep(0.1)
     assert sent == []
