@@ -135,8 +135,7 @@ class _FileSystem:
 def _from_file_system(system: _FileSystem) -> BootFiles | None:
     """Copy what the first grub.cfg of a file system names; None if it names no files of that file system."""
     for file in GRUB_FILES:
-        entry = grub_entry(system.ask(f"cat {file}"))
-        if entry is None:
+        if (entry := grub_entry(system.ask(f"cat {file}"))) is None:
             continue
         files = BootFiles(system.folder / "vmlinuz", system.folder / "initrd", entry.root)
         if system.dump(entry.kernel, files.kernel) and system.dump(entry.initrd, files.initrd):

@@ -27,10 +27,9 @@ PUMP_SECONDS = 10.0  # to read the rest of the pipe, which a daemon may hold ope
 
 def find_tool(name: str, hint: str = "") -> Path:
     """Return the program on PATH. Raises MissingTool with the command that installs it."""
-    path = which(name)
-    if path is None:
-        raise MissingTool(f"{name} is not installed", hint=hint or "run: bakery doctor")
-    return Path(path)
+    if path := which(name):
+        return Path(path)
+    raise MissingTool(f"{name} is not installed", hint=hint or "run: bakery doctor")
 
 
 class Running:

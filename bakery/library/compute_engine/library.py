@@ -84,8 +84,8 @@ class ComputeEngineLibrary:
             record
             for record in self.images()
             if record.name != name and family in (record.family, record.candidate_for) and record.proof is Proof.PASSED
+            if record.state in (ImageState.ACTIVE, ImageState.DEPRECATED)
         ]
-        heirs = [record for record in heirs if record.state in (ImageState.ACTIVE, ImageState.DEPRECATED)]
         if not heirs:
             self._patch(name, "")
             return ""
