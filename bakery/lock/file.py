@@ -40,11 +40,10 @@ def read(path: Path) -> Lock:
 
 def _parse(name: str, content: bytes) -> dict[str, dict[str, dict[str, Any]]]:
     """Return place to key to the fields of a base. Raises InputError with all problems."""
-    from bakery.recipe.parse import yaml as yaml_parser  # not needed while the file is in the cache
-    from bakery.recipe.parse.findings import Findings
+    from bakery.recipe.parse import Findings, yaml  # not needed while the file is in the cache
 
     findings = Findings(name)
-    document = yaml_parser.parse_yaml(content, findings)
+    document = yaml.parse_yaml(content, findings)
     places = _places(document) if document is not None else {}
     if findings.problems:  # a duplicate key, too: it is the result of a merge, and either may be right
         raise InputError([Problem(entry.file, entry.line, entry.message, HINT) for entry in findings.problems])

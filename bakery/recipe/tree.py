@@ -7,6 +7,7 @@ each file costs more than reading it, and is only wanted where a folder was neve
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -23,6 +24,7 @@ CHUNK = 1 << 20
 DEEPEST = 60  # folders within each other
 MOST_LINKED = 1000  # folders that are reached by links; links can multiply each other
 LEFT_OUT = frozenset({".git", "__pycache__"})
+NOT_OPENED = frozenset({errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})  # sockets, devices without a driver
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -119,7 +121,7 @@ class _Walk:
         try:
             target = os.path.realpath(source, strict=True)
         except OSError as error:
-            what = "links to itself" if _is_loop(error) else "links to a missing file"
+            what = "links to itself" if error.errno == errno.ELOOP else "links to a missing file"
             self.findings(path).warn(1, f"{what} and is left out", "fix or remove the link")
             return
         if not inside(target, self.roots):
@@ -135,29 +137,26 @@ class _Walk:
         """Read a regular file; only a large one is hashed on its own."""
         try:
             handle = os.open(source, _FLAGS)
+            try:
+                status = os.fstat(handle)
+                if not stat.S_ISREG(status.st_mode):
+                    self.special(path)
+                    return
+                # A byte more than there should be, to see its end; a larger buffer costs more than reading into it.
+                size = status.st_size
+                content = os.read(handle, (size if size < KEPT else KEPT) + 1)
+                if len(content) == size:
+                    self.tree.contents[path] = content
+                else:
+                    self.rest(handle, content, path)
+            finally:
+                os.close(handle)
         except OSError as error:
-            if _is_special(source):
+            if error.errno in NOT_OPENED:
                 self.special(path)
             else:
                 self.unreadable(path, error)
             return
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                self.special(path)
-                return
-            # A byte more than there should be, to see its end; a larger buffer costs more than what is read into it.
-            size = status.st_size
-            content = os.read(handle, (size if size < KEPT else KEPT) + 1)
-            if len(content) == size:
-                self.tree.contents[path] = content
-            else:
-                self.rest(handle, content, path)
-        except OSError as error:
-            self.unreadable(path, error)
-            return
-        finally:
-            os.close(handle)
         if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
             self.findings(path).error(1, "the name has control characters or is not UTF-8", "rename it")
         self.tree.files[path] = 0o755 if status.st_mode & 0o100 else 0o644
@@ -181,15 +180,3 @@ class _Walk:
     def unreadable(self, path: str, error: OSError) -> None:
         hint = "make it readable: its content decides what is baked"
         self.findings(path).error(1, f"cannot be read: {error.strerror or error}", hint)
-
-
-def _is_loop(error: OSError) -> bool:
-    return error.errno in (40, 62)  # ELOOP on Linux and macOS
-
-
-def _is_special(source: str) -> bool:
-    try:
-        mode = os.stat(source).st_mode  # noqa: PTH116
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

@@ -4,8 +4,6 @@ Every changed package is validated, and importing jsonschema takes longer than a
 compare both validators.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -4,8 +4,6 @@ The scan only runs over text that the parser has taken, so it has to know places
 asked for.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from bisect import bisect_right

@@ -40,7 +40,6 @@ class _Parser:
         return token
 
     def peek(self) -> str:
-        """The text of the next token."""
         return self.tokens[self.at][1]
 
     def body(self) -> dict[str, Any]:
