@@ -34,11 +34,11 @@ class Lock:
     bases: Mapping[Place, Mapping[str, LockedBase]] = field(default_factory=dict)
 
     def find(self, place: Place, project: str, family: str) -> LockedBase | None:
-        """The locked base, or None when the lock does not know the family."""
+        """Return the locked base; None if the lock has no such family."""
         return self.bases.get(place, {}).get(f"{project}/{family}")
 
     def put(self, place: Place, project: str, family: str, base: LockedBase) -> Lock:
-        """A lock that knows this base too."""
+        """Return a lock that has this base too."""
         return Lock({**self.bases, place: {**self.bases.get(place, {}), f"{project}/{family}": base}})
 
 

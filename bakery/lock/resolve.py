@@ -29,7 +29,7 @@ class DebianArchive:
         self.configured = configured
 
     def resolve(self, family: str, project: str) -> LockedBase:
-        """The release as it is now. Raises InputError for another family, Uncertain when the mirror does not answer."""
+        """Return the current release. Raises InputError for another family, Uncertain if the mirror does not answer."""
         suite = mirror.RELEASES.get(family) if project == PROJECT else None
         if suite is None:
             raise InputError([_no_base(family, project)])
@@ -45,9 +45,9 @@ class ComputeEngineFamilies:
         self.settings = settings
 
     def resolve(self, family: str, project: str) -> LockedBase:
-        """The family's newest image, or the image of that name: a template's ``source_image`` may name one.
+        """Return the newest image of the family, or the image of that name: a template's ``source_image`` may name one.
 
-        Raises InputError when there is neither, Uncertain when nobody answers.
+        Raises InputError if neither exists, Uncertain if Compute Engine does not answer.
         """
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
@@ -73,7 +73,7 @@ def _no_base(family: str, project: str) -> Problem:
 
 
 def debian_base(family: str, index: bytes) -> LockedBase:
-    """The base of an ``InRelease`` file; raises Uncertain when it is none."""
+    """Return the base that an ``InRelease`` file describes. Raises Uncertain if it is not such a file."""
     date = _DATE.search(index.decode("utf-8", "replace"))
     try:
         day = parsedate_to_datetime(date[1] if date else "").strftime("%Y%m%d")
@@ -84,7 +84,7 @@ def debian_base(family: str, index: bytes) -> LockedBase:
 
 
 def fetch(url: str) -> bytes:
-    """The bytes behind an address; raises Uncertain when they don't come."""
+    """Return the content of an address. Raises Uncertain if it cannot be fetched."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             body: bytes = answer.read()

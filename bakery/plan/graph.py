@@ -41,9 +41,9 @@ class Graph(NamedTuple):
 
 
 def build(nodes: Sequence[Node], broken: Collection[str] = ()) -> Graph:
-    """The graph of the nodes with all its problems: double families, unknown parents, cycles.
+    """Return the graph of the nodes with all its problems: duplicate families, unknown parents, cycles.
 
-    ``broken`` are families whose recipes have errors of their own: what is baked from one can't be planned, either.
+    ``broken`` are families whose recipes have errors of their own: images baked from one can't be planned either.
     """
     by_family: dict[str, int] = {}
     problems: list[Problem] = []

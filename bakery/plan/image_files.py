@@ -22,7 +22,7 @@ FILE_OPTIONS = ("startup_script_file", "metadata_files")
 
 
 def image_files(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
-    """The files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
+    """Return the files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
     named = _named(recipe.template, variables)
     found = {file.path: file for file in recipe.files} if None in named else {}
     return _below(recipe, (path for path in named if path is not None), found)
@@ -61,7 +61,7 @@ def _paths(value: Json, variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def folders(template: Json, variables: Mapping[str, str], files: Iterable[SourceFile]) -> tuple[str, ...]:
-    """The workspace paths of those folders that the template hands over as a whole; ``files`` are the reaching ones."""
+    """Return the workspace paths of the folders that the template uploads whole; ``files`` are those of the image."""
     named = {posixpath.normpath(path) for path in _named(template, variables) if path is not None}
     paths = [file.path for file in files]
     return tuple(sorted(path for path in named if any(one.startswith(path + "/") for one in paths)))

@@ -38,7 +38,7 @@ class ImagePlan(ImageSummary):
 
 
 def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[ImagePlan]:
-    """An image and those that it stands on, nearest first; ``images`` are the plan's, by family."""
+    """Return an image and its ancestors, nearest first; ``images`` are the plan's, by family."""
     current: ImagePlan | None = image
     while current is not None:
         yield current

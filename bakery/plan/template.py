@@ -39,20 +39,20 @@ TRANSPORT = frozenset({"spack_cache", "spack_cache_key", "spack_mirror"})
 
 
 def builder(template: Json) -> Mapping[str, Json]:
-    """The builder that counts: the googlecompute one, else the first; empty when there is none."""
+    """Return the builder that is used: the googlecompute one, else the first; {} if there is none."""
     found = [entry for entry in template.get("builders") or [] if isinstance(entry, Mapping)]
     google = (entry for entry in found if entry.get("type") == GOOGLE)
     return next(google, found[0] if found else {})
 
 
 def disk_options(template: Json) -> dict[str, Json]:
-    """The builder's options that shape the disk, as they stand in the template."""
+    """Return the builder's options that determine the disk, as the template has them."""
     options = builder(template)
     return {key: options[key] for key in SHAPING if key in options}
 
 
 def location_variables(template: Json) -> frozenset[str]:
-    """The variables that only say where to bake, what things are called, and over which way bytes come.
+    """Return the variables that only determine where to bake, names, and the route of downloads.
 
     A variable counts as a name only when it is the whole of the option: ``image_name: "x-{{user `compiler`}}"`` does
     not make the compiler a name.
@@ -64,13 +64,13 @@ def location_variables(template: Json) -> frozenset[str]:
 
 
 def source_project(options: Mapping[str, Json]) -> str:
-    """The base image's project as the template gives it; Packer takes one or a list, of which the first counts."""
+    """Return the base image's project in the template. Packer takes one or a list, of which the first counts."""
     given = options.get("source_image_project_id") or ""
     return str(given[0] if isinstance(given, list) and given else given or "")
 
 
 def downloaded_paths(template: Json, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """The paths, relative to the workspace, that the template's downloads end up at."""
+    """Return the paths, relative to the workspace, where the template's downloads are stored."""
     known = resolve({**declared(template), **variables})
     entries = [entry for entry in template.get("provisioners") or [] if isinstance(entry, Mapping)]
     found = [
@@ -84,10 +84,10 @@ def downloaded_paths(template: Json, variables: Mapping[str, str]) -> tuple[str,
 
 
 def pinned(template: Json, *, name: str, base: str, external: bool, labels: Mapping[str, str]) -> Json:
-    """The template as it is baked: the builder makes image ``name`` from exactly the image ``base``.
+    """Return the template to bake: the builder makes image ``name`` from exactly the image ``base``.
 
-    The image joins no family, promotion does that later; a machine's name that is made from the image's could be too
-    long, Packer makes a shorter one.
+    The image gets no family, which is left to the promotion. The machine gets no name from the image, which could be
+    too long; Packer generates a shorter one.
     """
     made = dict(template)
     made["builders"] = [

@@ -15,7 +15,7 @@ DECIDING = ("packer.json", "cloudbuild.yaml", "recipe.yaml")
 def watched(image: ImagePlan, images: Mapping[str, ImagePlan], settings: Settings) -> tuple[str, ...]:
     """Globs as Cloud Build's ``includedFiles`` takes them, from the top of the repository, sorted.
 
-    What enters the digest of the image or of an image that it stands on (``images``, by family), and nothing else: a
+    These are the inputs of the digest of the image and of its ancestors (``images``, by family), and nothing else: a
     folder that is handed over as a whole is watched as a whole, so that a new file in it counts.
     """
     found = {_inside(settings.lock, settings), f"Pulumi.{settings.stack}.yaml"}
@@ -43,11 +43,11 @@ def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
 
 
 def _folder(file: SourceFile, handed: str, settings: Settings) -> str:
-    """The glob of a folder that is handed over, where the repository has it; "" where a link leads elsewhere."""
+    """Return the glob of an uploaded folder at its path in the repository; "" if a link leads elsewhere."""
     source, below = _inside(file.source, settings), file.path[len(handed) :]
     return f"{source.removesuffix(below)}/**" if source.endswith(below) else ""
 
 
 def _inside(path: Path, settings: Settings) -> str:
-    """A path below the checkout as the repository has it; "" for one outside, which no push can change."""
+    """Return the path in the repository of a path below the checkout; "" for one outside, which no push can change."""
     return path.relative_to(settings.root).as_posix() if path.is_relative_to(settings.root) else ""

@@ -88,7 +88,7 @@ class PackageCache:
         write_atomic(self._file, b"\n".join((self._head, *self._used.values(), b"")))
 
     def _checksum(self, content: bytes) -> bytes:
-        """The checksum covers the head too, so entries that another version of the code appends are ignored."""
+        """Return a checksum that covers the head too: entries appended by another version of the code are ignored."""
         return b"%08x" % zlib.crc32(content, self._seed)
 
 

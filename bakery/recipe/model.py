@@ -118,7 +118,7 @@ class Variant:
 class CheckedPackage:
     """The result of the checks of one package. One that is not ``usable`` has no recipe, only problems.
 
-    ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty when there is none); ``substitutions`` its
+    ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty if there is none); ``substitutions`` its
     defaults as strings; ``timeout`` in seconds. ``family_at`` and ``base_at`` say where its family and its base's are
     set, as file and line; the plan's problems point there. Files are relative to the package's folder here, and as the
     user knows them in a recipe.

@@ -11,7 +11,7 @@ HINT = "run up again: the new plan uses the current content"
 
 
 def checked(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
-    """The files with their contents, each checked on its way, so that an edit during an ``up`` is noticed.
+    """Yield the files with their contents, each checked, so that an edit during an ``up`` is noticed.
 
     Raises InputError with every file that has changed since the plan was made; no file is yielded after the first one.
     """

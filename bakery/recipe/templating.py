@@ -40,12 +40,12 @@ def substitute(text: str, values: Mapping[str, str], *, last: bool = False) -> s
 
 
 def substitutions_in(text: str) -> list[str]:
-    """The names of the substitutions that a text uses."""
+    """Return the names of the substitutions that a text uses."""
     return [match[1] or match[2] for match in SUBSTITUTION.finditer(text) if match[0] != "$$"] if "$" in text else []
 
 
 def dynamic(build: Json, values: Mapping[str, str]) -> dict[str, str]:
-    """The substitutions as the build has them: filled in where they hold others and it says ``dynamicSubstitutions``.
+    """Return the substitutions of the build: with ``dynamicSubstitutions``, those in their values are replaced.
 
     A loop stays as text.
     """
@@ -55,7 +55,7 @@ def dynamic(build: Json, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _filled(values: Mapping[str, str], fill: Callable[[str, Mapping[str, str]], str]) -> dict[str, str]:
-    """The values, each filled in with the others until nothing changes."""
+    """Return the values, each filled with the others until nothing changes."""
     done = dict(values)
     for _ in range(DEPTH):
         before, done = done, {key: fill(text, done) for key, text in done.items()}
@@ -65,7 +65,7 @@ def _filled(values: Mapping[str, str], fill: Callable[[str, Mapping[str, str]], 
 
 
 def references(value: Json) -> set[str]:
-    """The user variables that a part of a template refers to."""
+    """Return the user variables that a part of a template refers to."""
     found: set[str] = set()
     for _, text in strings(value):
         for expression in _EXPRESSION.findall(text) if "{{" in text else ():
@@ -74,13 +74,13 @@ def references(value: Json) -> set[str]:
 
 
 def only_reference(value: Json) -> str:
-    """The variable that a template's value is, when it is exactly one; else ""."""
+    """Return the variable that a template's value consists of; "" if it is not exactly one."""
     match = _SIMPLE.fullmatch(value.strip()) if isinstance(value, str) else None
     return match[1] if match else ""
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
-    """``text`` with ``{{user `x`}}`` filled in; unknown variables stay as they are."""
+    """Return ``text`` with ``{{user `x`}}`` filled in; unknown variables are kept."""
     return _SIMPLE.sub(lambda match: variables.get(match[1], match[0]), text) if "{{" in text else text
 
 
@@ -99,7 +99,7 @@ def _builds(words: Sequence[str]) -> bool:
 
 
 def arguments(step: Json) -> list[str]:
-    """The words of a step's command; a shell's script is split into its words."""
+    """Return the words of a step's command; a shell's script is split into its words."""
     if not isinstance(step, Mapping):
         return []
     given = step.get("args") or []
@@ -109,7 +109,7 @@ def arguments(step: Json) -> list[str]:
 
 
 def shell_words(text: str, *, comments: bool = False) -> list[str]:
-    """The words of a command as a shell splits them."""
+    """Return the words of a command as a shell splits them."""
     if _SHELL.isdisjoint(text):
         return text.split()
     try:
@@ -145,11 +145,11 @@ def passed(
     variables: Mapping[str, str],
     direct: Mapping[str, str],
 ) -> dict[str, str]:
-    """The declared ``variables`` that a bake sets, not resolved yet.
+    """Return the declared ``variables`` that a bake sets, not resolved yet.
 
-    That is what ``arguments`` say with every substitution defined: one of an undefined substitution leaves the
-    template's default, the recipe's checks warn about it. And of a variant's own substitutions (``direct``) those that
-    no argument hands on, as the variables of the same name.
+    These are the ``arguments`` whose substitutions are all defined. An argument with an undefined one keeps the
+    template's default, and the recipe's checks warn about it. A variant's own substitutions (``direct``) that no
+    argument uses set the variables of the same name.
     """
     filled = {name: substitute(text, substitutions) for name, text in arguments.items() if name in variables}
     made = {name: text for name, text in filled.items() if not _UNDEFINED.search(text)}
@@ -159,16 +159,16 @@ def passed(
 
 
 def in_workspace(path: str) -> str:
-    """A job's path without ``$WORKSPACE/``, where it begins anyway."""
+    """Return a job's path without ``$WORKSPACE/``, its working directory."""
     return _WORKSPACE.sub("", path)
 
 
 def declared(template: Json) -> dict[str, str]:
-    """The template's variables with their defaults; one without (``null``) is ""."""
+    """Return the template's variables with their defaults; one without a default (``null``) is ""."""
     given: dict[str, Any] = template.get("variables") or {}
     return {str(name): "" if value is None else scalar(value) for name, value in given.items()}
 
 
 def scalar(value: Json) -> str:
-    """The text of a number, a truth or a string."""
+    """Return the text of a number, a boolean or a string."""
     return str(value).lower() if isinstance(value, bool) else str(value)

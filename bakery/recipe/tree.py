@@ -57,7 +57,7 @@ class Tree:
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def source(self, path: str) -> str:
-        """The file on this machine of a path below the folder."""
+        """Return the file on this machine of a path below the folder."""
         return self.targets.get(path) or f"{self.folder}/{path}"
 
     def digests(self) -> dict[str, str]:
@@ -66,7 +66,7 @@ class Tree:
 
 
 def read_tree(folder: str, roots: tuple[str, ...]) -> Tree:
-    """The folder's tree. Links are followed while they stay below one of ``roots``, real paths."""
+    """Return the folder's tree. Links are followed if they stay below one of ``roots``, real paths."""
     tree = Tree(folder)
     _Walk(tree, roots).folder(tree.folder, "", ())
     return tree
@@ -164,7 +164,7 @@ class _Walk:
             self.tree.targets[path] = source
 
     def rest(self, handle: int, content: bytes, path: str) -> None:
-        """A large file, or one that is written to right now."""
+        """Read the rest of a large file, or of one that is being written."""
         found = hashlib.sha256(content)
         while chunk := os.read(handle, CHUNK):
             found.update(chunk)

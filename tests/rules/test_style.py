@@ -29,6 +29,12 @@ def test_linter() -> None:
     passes(sys.executable, "-m", "ruff", "check", "--no-cache", *python_files())
 
 
+def test_the_first_line_of_a_docstring_is_imperative() -> None:
+    product = [name for name in python_files() if name.startswith(("bakery", "tools"))]
+    assert product
+    passes(sys.executable, "-m", "ruff", "check", "--no-cache", "--isolated", "--select", "D401", *product)
+
+
 def test_formatter() -> None:
     passes(sys.executable, "-m", "ruff", "format", "--check", "--no-cache", *python_files())
 

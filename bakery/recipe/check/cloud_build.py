@@ -21,7 +21,7 @@ _DURATION = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s?")
 
 
 def substitutions(build: Document) -> dict[str, str]:
-    """The defaults as Cloud Build takes them, as the text that was written; what is none is an error."""
+    """Return the default substitutions as the text that was written. A value of another type is an error."""
     made: dict[str, str] = {}
     for name, value in build.group("substitutions").items():
         where = ("substitutions", name)
@@ -47,7 +47,7 @@ def timeout(build: Document) -> int:
 
 
 def check(build: Document, values: Mapping[str, str]) -> None:
-    """The file on its own: steps are there, every substitution is set, and used."""
+    """Check the file alone: it has steps, and every substitution is set and used."""
     steps = build.entries("steps", "steps")
     if not any(is_packer(step) for _, step in steps):
         hint = "add one, or remove the file: then packer.json's own values count"
@@ -78,12 +78,12 @@ def check_arguments(build: Document, passed: Iterable[str], declared: Collection
 
 
 def _find(build: Document, above: Where, pattern: str) -> Where:
-    """The place of the first text below ``above`` that matches; else that place itself."""
+    """Return the place of the first text below ``above`` that matches; else ``above``."""
     return next((w for w, text in build.strings if w[: len(above)] == above and re.search(pattern, text)), above)
 
 
 def options(build: Document, prefix: str) -> Iterator[tuple[Where, str]]:
-    """The values of an option of any step (``--ci-file=``), with their places."""
+    """Yield the values of an option of all steps (``--ci-file=``), with their places."""
     for index, step in build.entries("steps", "steps"):
         for word in arguments(step):
             if word.startswith(prefix):

@@ -28,7 +28,7 @@ _SHAPE = (
 
 
 def from_tfvars(tfvars: Document) -> ClusterShape | None:
-    """The cluster, or None when the file names no partition (with an error)."""
+    """Return the cluster; None, with an error, if the file names no partition."""
     _placeholders(tfvars)
     partitions = tuple(
         made
@@ -113,7 +113,7 @@ def _twice(document: Document, partitions: tuple[Partition, ...], where: Where) 
 
 
 def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any]) -> ClusterShape:
-    """The cluster below ``where`` in ``recipe.yaml``; its shape was checked against the schema before."""
+    """Return the cluster below ``where`` in ``recipe.yaml``, which conforms to the schema."""
     partitions = tuple(Partition(**entry) for entry in given.get("partitions") or [{"name": "debug"}])
     _twice(recipe, partitions, (*where, "partitions"))
     return ClusterShape(partitions=partitions, **{key: given[key] for key in _SHAPE if key in given})

@@ -45,7 +45,7 @@ def _deepest(fault: Any) -> Any:
 
 
 def cluster(recipe: Document) -> ClusterShape | None:
-    """The cluster that all variants are tested on, when it is given."""
+    """Return the cluster that all variants are tested on; None if it is not given."""
     given = recipe.value.get("cluster")
     return None if given is None else from_recipe(recipe, ("cluster",), given)
 
@@ -87,7 +87,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def slug(value: str) -> str:
-    """A value as part of a name: lower-case letters, digits and -."""
+    """Return a value as part of a name: lower-case letters, digits and -."""
     return _NOT_NAME.sub("-", value.lower()).strip("-")
 
 
@@ -134,7 +134,7 @@ def _check_matches(recipe: Document, axes: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def _variant(recipe: Document, variant: Variant, point: Combination, suite: Suite | None) -> Variant:
-    """The variant with the matrix' family and with every entry of ``variants`` that matches it, in their order."""
+    """Return the variant with the matrix' family and all entries of ``variants`` that match it, in their order."""
     matrix = recipe.value["matrix"]
     if "family" in matrix:
         variant = _named(recipe, variant, matrix["family"], point, ("matrix", "family"))
@@ -145,7 +145,7 @@ def _variant(recipe: Document, variant: Variant, point: Combination, suite: Suit
 
 
 def _named(recipe: Document, variant: Variant, family: str, point: Combination, where: Where) -> Variant:
-    """The variant with its family: ``{axis}`` is filled with the value's name."""
+    """Return the variant with its family, in which ``{axis}`` is replaced by the value's name."""
     filled = family
     for axis, value in point.items():
         filled = filled.replace(f"{{{axis}}}", slug(value))
@@ -156,7 +156,7 @@ def _named(recipe: Document, variant: Variant, family: str, point: Combination, 
 
 
 def _over(recipe: Document, variant: Variant, index: int, point: Combination, suite: Suite | None) -> Variant:
-    """The variant with what one entry of ``variants`` says."""
+    """Return the variant with the changes of one entry of ``variants``."""
     where = ("matrix", "variants", index)
     entry = recipe.value["matrix"]["variants"][index]
     values = {**variant.substitutions, **_texts(entry.get("substitutions") or {})}
@@ -178,7 +178,7 @@ def _over(recipe: Document, variant: Variant, index: int, point: Combination, su
 
 
 def _only(recipe: Document, shape: ClusterShape, names: list[str], where: Where) -> ClusterShape:
-    """The cluster with those partitions alone, in that order."""
+    """Return the cluster with only those partitions, in that order."""
     known = {partition.name: partition for partition in shape.partitions}
     for index, name in enumerate(names):
         if name not in known:

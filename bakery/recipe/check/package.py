@@ -158,7 +158,7 @@ class PackageCheck:
         return right
 
     def _variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
-        """The Packer variables of a variant; an unset one keeps the template's default."""
+        """Return the Packer variables of a variant; an unset one keeps the template's default."""
         values = dynamic(build and build.value, {**self.values, **variant.substitutions})
         default = declared(template.value)
         return resolve({**default, **passed(self.arguments, values, default, variant.substitutions)})
@@ -204,7 +204,7 @@ class PackageCheck:
         return False
 
     def _suite(self) -> Suite | None:
-        """The tests, and the cluster of ``test/rcc.auto.tfvars``."""
+        """Return the tests, with the cluster of ``test/rcc.auto.tfvars``."""
         shape = None
         if TFVARS in self.paths:
             given = self._read(TFVARS, tfvars.parse_tfvars)

@@ -24,7 +24,7 @@ _PARTS: tuple[tuple[str, Any], ...] = (("variables", {}), ("builders", []), ("pr
 
 
 def check(template: Document) -> None:
-    """The template on its own: shape and variables."""
+    """Check the template alone: its shape and its variables."""
     for key in template.value:
         if key not in _ROOT and not key.startswith("_"):
             template.error(f"unknown key {key}", "remove it; a comment's key begins with _", key)
@@ -82,7 +82,7 @@ def named(template: Document) -> Iterator[tuple[Where, str]]:
 
 
 def check_files(template: Document, variables: Mapping[str, str], exists: Callable[[str], bool]) -> None:
-    """The named files are in the workspace; ``exists`` takes a workspace path of a file or folder."""
+    """Check that the named files exist in the workspace; ``exists`` takes a workspace path of a file or folder."""
     for where, text in named(template):
         _check_file(template, where, text, variables, exists)
 
@@ -127,7 +127,7 @@ def _typed(entries: Any) -> bool:
 
 
 def environment(template: Document, provisioners: Collection[str | int] | None = None) -> set[str]:
-    """The names of all environment variables that some provisioner sets, or some of those with these indices."""
+    """Return the names of all environment variables that the provisioners with these indices set (default: all)."""
     found: set[str] = set()
     for index, entry in template.entries("provisioners", "provisioners"):
         if provisioners is not None and index not in provisioners:

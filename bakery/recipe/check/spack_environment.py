@@ -36,7 +36,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)*(?:[-.]?\w+)*")
 
 
 def version(ref: str) -> tuple[int, ...]:
-    """The version that a tag (v0.23.1, releases/v0.22) names; NEWEST for a commit, a branch or nothing."""
+    """Return the version that a tag (v0.23.1, releases/v0.22) names; NEWEST for a commit, a branch or ""."""
     match = _VERSION.fullmatch(ref.rpartition("/")[2])
     return (int(match[1]), int(match[2])) if match else NEWEST
 
@@ -70,13 +70,13 @@ def check(
 
 
 def _runs(template: Document) -> list[Where]:
-    """The places where a provisioner names the installer."""
+    """Return the places where a provisioner names the installer."""
     named = packer_template.named(template)
     return [where for where, path in named if isinstance(path, str) and posixpath.basename(path) == INSTALLER]
 
 
 def _given(template: Document) -> set[str]:
-    """What the provisioners that run the installer set; all of them, where it has another name."""
+    """Return the variables that the installer's provisioners set; those of all provisioners if it has another name."""
     runs = {where[1] for where in _runs(template) if where[0] == "provisioners"}
     return packer_template.environment(template, runs or None)
 
@@ -120,7 +120,7 @@ def _accepted(document: Document, spack: tuple[int, ...], named: str, severity: 
 
 
 def _instead(key: str, environment: Mapping[str, Any], end: tuple[int, ...]) -> str:
-    """What to write for a key that Spack does not take, ``end`` being the first version that takes it no more."""
+    """Return what to write instead of a key that Spack does not accept; ``end`` is the first version without it."""
     if key == "concretization":
         unify = {"together": "true", "separately": "false"}.get(str(environment[key]), "false")
         return f"write concretizer: {{unify: {unify}}}, or pin Spack 0.18"

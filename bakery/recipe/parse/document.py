@@ -30,7 +30,7 @@ class Document:
     find_text: Callable[[Where], str] = lambda _where: ""
 
     def line(self, *where: str | int) -> int:
-        """The line of a value, or of the nearest thing around it that has one."""
+        """Return the line of a value, or of the nearest enclosing value that has one."""
         for length in range(len(where), 0, -1):
             found = self.find_line(where[:length])
             if found:
@@ -55,7 +55,7 @@ class Document:
         return tuple(strings(self.value))
 
     def group(self, key: str) -> dict[str, Any]:
-        """The mapping below a top-level key; {} when there is none, with an error when it is something else."""
+        """Return the mapping below a top-level key; {} if there is none, with an error if it has another type."""
         found = self.value.get(key)
         if found is None:
             return {}
@@ -65,7 +65,7 @@ class Document:
         return {}
 
     def entries(self, key: str, what: str) -> list[tuple[int, dict[str, Any]]]:
-        """The mappings of the list below a top-level key, with their indices; what is none is an error."""
+        """Return the mappings of the list below a top-level key, with their indices. Another type is an error."""
         found = self.value.get(key)
         if found is None:
             return []
@@ -79,7 +79,7 @@ class Document:
 
 
 def listed(value: Any) -> list[Any]:
-    """The value if it is a list, else an empty one."""
+    """Return the value if it is a list, else []."""
     return value if isinstance(value, list) else []
 
 
@@ -98,7 +98,7 @@ def strings(value: Any) -> Iterator[tuple[Where, str]]:
 
 
 def text(content: bytes, findings: Findings) -> str | None:
-    """A file's text, or None with an error; a byte-order mark is a warning."""
+    """Return a file's text, or None with an error. A byte-order mark is a warning."""
     if len(content) > LARGEST:
         findings.error(1, f"has {len(content)} bytes", f"keep it below {LARGEST}")
         return None

@@ -15,7 +15,7 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
 
     def at(self, file: str) -> Findings:
-        """The same list, for another file."""
+        """Return the same list for another file."""
         return replace(self, file=file)
 
     def error(self, line: int, message: str, hint: str) -> None:

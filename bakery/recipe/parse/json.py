@@ -21,7 +21,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse_json(content: bytes, findings: Findings) -> Document | None:
-    """The document, or None with an error."""
+    """Return the document, or None with an error."""
     written = text(content, findings)
     if written is None:
         return None

@@ -26,7 +26,7 @@ class _Wrong(Exception):
 
 @dataclass
 class _Parser:
-    """Walks over the tokens (kind, text, line). The ends of lines are only in the lines of the tokens."""
+    """Reads the tokens (kind, text, line). There is no token for the end of a line."""
 
     tokens: list[tuple[str, str, int]]
     lines: dict[Where, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class _Parser:
     at: int = 0
 
     def take(self) -> tuple[str, str, int]:
-        """The next token; the last one again and again."""
+        """Return the next token; at the end, always the last one."""
         token = self.tokens[self.at]
         self.at += token[0] != "end"
         return token
@@ -105,7 +105,7 @@ class _Parser:
 
 
 def parse_tfvars(content: bytes, findings: Findings) -> Document | None:
-    """The document, or None with an error."""
+    """Return the document, or None with an error."""
     written = text(content, findings)
     if written is None:
         return None

@@ -31,7 +31,7 @@ class _Refused(Exception):
 
 
 def parse_yaml(content: bytes, findings: Findings) -> Document | None:
-    """The document, or None with an error; an empty file is {}."""
+    """Return the document, or None with an error; an empty file is {}."""
     written = text(content, findings)
     if written is None:
         return None
@@ -66,7 +66,7 @@ class _Reader:
         self.count = 0
 
     def value(self, node: yaml.Node, depth: int) -> Any:
-        """The node's value; raises _Refused when it is too deep or too much."""
+        """Return the node's value. Raises _Refused if it is too deep or too large."""
         self.count += 1
         if self.count > MOST or depth > DEEPEST:  # an alias of itself ends here, too
             raise _Refused(_line(node), "is nested or expanded too far", "write it out without aliases")
@@ -94,14 +94,14 @@ class _Reader:
 
 
 def _merged(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """What ``<<`` puts below the node's own keys; of a key that is in two, the first counts."""
+    """Yield the mappings that ``<<`` merges into the node; of a key in several, the first counts."""
     for key_node, value_node in node.value:
         if key_node.tag == _MERGE:
             yield from value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
 
 
 def _number(node: yaml.ScalarNode) -> Any:
-    """A number, a truth or nothing."""
+    """Return a number, a boolean or None."""
     if node.tag not in _TYPED:
         raise _Refused(_line(node), f"has the tag {one_line(node.tag, 40)}", "write plain YAML without tags")
     try:
@@ -124,7 +124,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _find(node: yaml.Node | None, where: Where) -> tuple[yaml.Node, yaml.Node] | None:
-    """The nodes of a key (or entry) and of its value, of a document that was read."""
+    """Return the nodes of a key (or entry) and of its value in a valid document."""
     found: tuple[yaml.Node, yaml.Node] | None = None
     for part in where:
         found = None if node is None else _step(node, part)
