@@ -72,7 +72,7 @@ def _subnetwork(given: Arguments) -> str:
     return path if "/" in path or not path else f"projects/{given.project}/regions/{region}/subnetworks/{path}"
 
 
-def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, google: Google | None = None) -> Step:
+def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str) -> Step:
     """Read and check everything without making anything. Raises InputError with all problems, Uncertain.
 
     Warnings are added to ``problems``.
@@ -92,16 +92,16 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str, g
     if errors := errors_among(problems):
         raise InputError(errors)
     made = settings(given, top, stack)
-    found = _image(given, made, google)
+    found = _image(given, made)
     suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
     return Step(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
 
 
-def _image(given: Arguments, made: Settings, google: Google | None) -> ImageRecord:
+def _image(given: Arguments, made: Settings) -> ImageRecord:
     """Return the tested image; for an existing cluster, a record with the controller's name."""
     if given.cluster_type == STATIC:
         return ImageRecord(given.rcc_controller, "", "", "", "", "")
-    return look_up(given.gce_image, google or Google(made.google))
+    return look_up(given.gce_image, Google(made.google))
 
 
 def look_up(text: str, google: Google) -> ImageRecord:
@@ -189,16 +189,16 @@ def _order(given: Arguments, suite: Suite, name: str, top: Path) -> RunOrder:
     )
 
 
-def run(step: Step, activity: Activity, google: Google | None = None) -> RunResult:
+def run(step: Step, activity: Activity) -> RunResult:
     """Run the tests; rows and files are in their places when it returns.
 
     Raises what :func:`bakery.fluid_run.runner.run_image` raises except ImageRejected if jobs failed: their exit codes
     are in the result.
     """
-    given, shared = step.arguments, google or Google(step.settings.google)
+    given, google = step.arguments, Google(step.settings.google)
     results: list[RunResult] = []
     failure: BakeryError | None = None
-    clusters: Clusters = ComputeEngineClusters(step.settings, shared)
+    clusters: Clusters = ComputeEngineClusters(step.settings, google)
     if given.cluster_type == STATIC:
         clusters = StaticClusters(step.settings, given.rcc_controller, given.zone)
     state = StatePaths(step.settings.state)
@@ -212,7 +212,7 @@ def run(step: Step, activity: Activity, google: Google | None = None) -> RunResu
         found = outputs.rows(result, given, step.jobs, step.row)
         outputs.write(step.top, result, found, step.jobs, given)
         if given.save_results:
-            store_rows(shared, given.table, found, result.run_id)
+            store_rows(google, given.table, found, result.run_id)
     if failure is not None and not (isinstance(failure, ImageRejected) and result is not None and result.jobs):
         failure.replay = ""  # the step itself
         raise failure
