@@ -18,15 +18,13 @@ REPORTS = ROOT / ".bakery" / "tests"
 # Engines mostly wait, and so do many fast tests. Neighbours share what a module or a first call makes, so each worker
 # takes a run of neighbours; idle workers steal from it.
 WORKERS = ("-n", str(2 * (os.cpu_count() or 1)), "--dist=worksteal", "--timeout-method=thread")
-# An emulated machine keeps one core busy while it is baked. The tests of a file follow each other, in the given order.
-TWO_FILES = ("-n", "2", "--dist=loadfile", "--no-loadscope-reorder")
 # A test that hangs fails with the stacks of all threads, and the others continue. The limits are many times the time of
 # the slowest test (of machines, the one with the first `make up`). A fast or engine worker is ended (thread), as it may
-# hang in C; a worker of machines is interrupted (signal).
+# hang in C. Machines are tested one after the other: two files at a time wait for each other's slots, and took longer.
 STAGES = {
     "fast": ("-m", "not engine and not machines and not spack", *WORKERS, "--timeout=600"),
     "engine": ("-m", "engine and not machines", *WORKERS, "--timeout=1200"),
-    "machines": ("-m", "machines and not spack", *TWO_FILES, "--timeout=3600"),
+    "machines": ("-m", "machines and not spack", "--timeout=3600"),
     "spack": ("-m", "spack"),
     "gcp": ("-m", "gcp"),
 }
