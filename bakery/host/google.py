@@ -20,6 +20,7 @@ from google.cloud.devtools import cloudbuild_v1
 from google.cloud.storage import Blob  # type: ignore[import-untyped]
 from google.cloud.storage import Client as StorageClient
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # type: ignore[import-untyped]
+from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]
 from google.pubsub_v1 import PublisherClient
 from requests.exceptions import RequestException
 
@@ -39,8 +40,10 @@ CONNECTION_ERRORS = (
 NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources|resource_availability|stockout")
 TRANSIENT = (exceptions.TooManyRequests, exceptions.ServerError, *CONNECTION_ERRORS)
 RETRY = retry.Retry(
-    predicate=retry.if_exception_type(*TRANSIENT), initial=1.0, maximum=30.0, multiplier=2.0, timeout=120.0
+    predicate=retry.if_exception_type(*TRANSIENT), initial=0.25, maximum=30.0, multiplier=2.0, timeout=120.0
 )
+# Cloud Storage's client has its own kinds of errors.
+STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.25, maximum=30.0, multiplier=2.0)
 
 
 class Google:
@@ -79,7 +82,7 @@ class Google:
 def fetched(blob: Blob, what: str) -> bytes | None:
     """Return an object's content; None if it does not exist. ``what`` as for :func:`api_errors`. Raises Uncertain."""
     with ignore_missing(what):
-        return bytes(RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS))
+        return bytes(RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS, retry=None))
     return None
 
 

@@ -35,13 +35,17 @@ class JobQueue:
         self.jobs = [Job(index, spec) for index, spec in enumerate(run_spec["jobs"])]
 
     def follow(self, check: Callable[[], None] | None, step: float = 1) -> None:
-        """Submit the jobs and wait for all, polling every ``step`` seconds; ``check`` raises if the run is lost."""
+        """Submit the jobs and wait for all, polling every ``step`` seconds; ``check`` raises if the run is lost.
+
+        A young run is polled more often, so that short jobs do not wait.
+        """
         self.reporter.update(stage="submit", jobs_total=len(self.jobs), jobs_done=0)
         self.submit_ready()
         self.reporter.update(stage="run", jobs_done=self.done_count)
-        deadline = time.monotonic() + self.run_spec.get("deadline_seconds", math.inf)
+        began = time.monotonic()
+        deadline = began + self.run_spec.get("deadline_seconds", math.inf)
         while self.done_count < len(self.jobs):
-            time.sleep(step)
+            time.sleep(min(step, 0.5 + (time.monotonic() - began) / 10))
             if check:
                 check()
             self.poll()

@@ -35,6 +35,7 @@ QUEUE_SECONDS = 86400.0  # for jobs of other users that are scheduled first
 LEASE_SECONDS = 1800.0
 SILENT_SECONDS = 900.0  # without an answer until the run is given up; less than the lease
 ASK_SECONDS = 10.0  # between two requests, each of which is a connection through IAP
+PATIENCE = 10  # part of the time since the start that may pass between two requests: short runs are noticed to end
 CALL_SECONDS = 300.0
 END_SECONDS = 60  # for the agent to cancel its jobs
 GONE, ALIVE = "gone", "alive"
@@ -54,7 +55,7 @@ if [ -e out/status.json ]; then cat out/status.json; else echo null; fi
 """
 END = f"""
 rm -f {{folder}}.tar; cd {{folder}} 2>/dev/null || exit 0; kill -TERM $(cat pid)
-for _ in $(seq {END_SECONDS}); do kill -0 $(cat pid) || break; sleep 1; done 2>/dev/null; cd && rm -rf {{folder}}
+for _ in $(seq {END_SECONDS * 5}); do kill -0 $(cat pid) || break; sleep 0.2; done 2>/dev/null; cd && rm -rf {{folder}}
 """
 
 
@@ -86,7 +87,7 @@ class StaticCluster:
         self.local = StatePaths(clusters.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.begun = False
         self._known = AgentStatus(Stage.START)
-        self._asked = self._answered = float("-inf")
+        self._asked = self._answered = self._started = float("-inf")
 
     def provision(self, activity: Activity) -> None:
         """Send the seed and start the agent. Raises MissingTool without gcloud, InfrastructureFailed."""
@@ -101,15 +102,15 @@ class StaticCluster:
         activity.say(f"testing: starting the agent on {self.clusters.controller}")
         name = shlex.quote(self.clusters.controller)
         self._called(activity, self._ssh(START.format(folder=self.remote, name=name)))
-        self._answered = time.monotonic()
+        self._answered = self._started = time.monotonic()
 
     def status(self) -> AgentStatus:
-        """Return the last status of the agent, at most ``ask_seconds`` old.
+        """Return the last status of the agent, at most ``ask_seconds`` old, and less while the run is young.
 
         Without a connection the last known status is returned for 15 minutes. Raises InfrastructureFailed after that,
         and if the agent is gone.
         """
-        if time.monotonic() - self._asked < self.clusters.ask_seconds:
+        if time.monotonic() - self._asked < min(self.clusters.ask_seconds, (self._asked - self._started) / PATIENCE):
             return self._known
         try:
             text = process.output(self._ssh(ASK.format(folder=self.remote)), timeout=CALL_SECONDS)

@@ -16,7 +16,16 @@ from google.cloud import compute_v1
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
 from bakery.host.clock import utc_now
-from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, fetched, ignore_missing
+from bakery.host.google import (
+    CALLS_AT_ONCE,
+    RETRY,
+    STORAGE_RETRY,
+    TIMEOUT_SECONDS,
+    Google,
+    api_errors,
+    fetched,
+    ignore_missing,
+)
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine import sharing
 from bakery.library.compute_engine.bigquery import store_rows
@@ -127,7 +136,7 @@ class ComputeEngineLibrary:
                 reraise=(exceptions.NotFound,),
             )
         with ignore_missing(f"delete the manifest of {image.name}"):
-            RETRY(self._artifacts.blob(self._manifest(image.name)).delete)(timeout=TIMEOUT_SECONDS)
+            self._artifacts.blob(self._manifest(image.name)).delete(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
         return image.size
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
@@ -153,13 +162,15 @@ class ComputeEngineLibrary:
         """Store the manifest of an image's digest."""
         with api_errors(f"keep the manifest of {name}"):
             blob = self._artifacts.blob(self._manifest(name))
-            blob.upload_from_string(json.dumps(dict(inputs), sort_keys=True), content_type="application/json")
+            text = json.dumps(dict(inputs), sort_keys=True)
+            blob.upload_from_string(text, content_type="application/json", retry=STORAGE_RETRY)
 
     def record_run(self, result: RunResult) -> None:
         """Store a Fluid-Run in the artifacts bucket and its rows in BigQuery; a repeated call changes nothing."""
         with api_errors(f"keep the results of {result.image}"):
             blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
-            blob.upload_from_string(json.dumps(encode(result)), content_type="application/json")
+            text = json.dumps(encode(result))
+            blob.upload_from_string(text, content_type="application/json", retry=STORAGE_RETRY)
         table = self.google.settings.table_id
         store_rows(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
         passed = result.verdict is Verdict.PASSED
@@ -193,7 +204,7 @@ class ComputeEngineLibrary:
         prefix = f"results/{image}/" if image else "results/"
         blobs = []
         with ignore_missing("list the results of Fluid-Runs"):
-            blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix))
+            blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix, retry=STORAGE_RETRY))
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
         runs = sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)

@@ -24,6 +24,8 @@ ENDED = (
     Status.EXPIRED,
 )
 LOG_EVERY = 3  # polls of a build between two looks at its log
+FIRST_PAUSE = 0.5  # seconds between the first polls
+PATIENCE = 12  # part of the time since the start that is added to the pause
 UNANSWERED_SECONDS = 900.0  # without any answer of Google, after which a wait gives up
 PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
@@ -39,7 +41,9 @@ SURROUNDINGS = re.compile(
 
 
 class BuildWatch:
-    """The builds with the tag ``session``, read at most every ``poll_seconds`` and shared by all waiting threads.
+    """The builds with the tag ``session``, read every ``poll_seconds`` and shared by all waiting threads.
+
+    In the first minute they are read more often, so that a build which fails at once is noticed at once.
 
     Quotas limit the calls of a project per minute: 64 bakes that each read their own build every few seconds would
     exceed them. A single list call, which returns all 64, does not.
@@ -50,6 +54,7 @@ class BuildWatch:
         self.session = session
         self.poll_seconds = poll_seconds
         self._lock = threading.Lock()
+        self._began = time.monotonic()
         self._read_at = 0.0
         self._builds: dict[str, cloudbuild_v1.Build] = {}
 
@@ -68,7 +73,7 @@ class BuildWatch:
                 if time.monotonic() - answered > UNANSWERED_SECONDS:
                     raise
                 activity.say(f"the build continues, but its state can't be read: {error.message}")
-                activity.sleep(self.poll_seconds)
+                activity.sleep(self._pause())
                 continue
             if current.status in ENDED:
                 return current
@@ -76,7 +81,10 @@ class BuildWatch:
                 position, phase = self._follow(current, position, phase)
             polls += 1
             activity.say(phase or f"build {Status(current.status).name.lower()}")
-            activity.sleep(self.poll_seconds)
+            activity.sleep(self._pause())
+
+    def _pause(self) -> float:
+        return min(self.poll_seconds, FIRST_PAUSE + (time.monotonic() - self._began) / PATIENCE)
 
     def tail(self, build: cloudbuild_v1.Build) -> tuple[str, ...]:
         """Return the last lines of a build's log, at most 40; empty if it can't be read."""
@@ -84,7 +92,7 @@ class BuildWatch:
 
     def _listed(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
         with self._lock:
-            if time.monotonic() - self._read_at >= self.poll_seconds:
+            if time.monotonic() - self._read_at >= self._pause():
                 request = cloudbuild_v1.ListBuildsRequest(
                     project_id=self.google.project, filter=f'tags="{self.session}"', page_size=200
                 )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.host.google import RETRY, Google
+from bakery.host.google import RETRY, STORAGE_RETRY, Google
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.results.model import JobResult, RunResult, Verdict
@@ -68,8 +68,9 @@ def google(server: FakeServer) -> Google:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once."""
-    monkeypatch.setattr(RETRY, "_initial", 0.01)
-    monkeypatch.setattr(RETRY, "_maximum", 0.05)
+    for policy in (RETRY, STORAGE_RETRY):
+        monkeypatch.setattr(policy, "_initial", 0.01)
+        monkeypatch.setattr(policy, "_maximum", 0.05)
 
 
 def library_of(server: FakeServer, google: Google) -> ComputeEngineLibrary:
