@@ -8,6 +8,7 @@
   * BakeFailed                the recipe can't be baked: the same bake would fail again
   * ParentFailed              the bake did not start, because its parent image does not exist
   * ImageRejected             the image was baked and its Fluid-Run failed
+  * UnprovenImage             the promotion needs an image or a passed test that the library does not have
   * InfrastructureFailed      the machine, network or quota failed: worth another try
     * TimedOut                a command was stopped because it took too long
     * Uncertain               the answer is not known (403, 429, time-out)
@@ -132,6 +133,17 @@ class BakeFailed(BakeryError):
 
 class ImageRejected(BakeryError):
     """The image was baked and its Fluid-Run failed."""
+
+
+class UnprovenImage(BakeryError):
+    """The promotion needs an image or a passed test that the library does not have; ``why`` follows the image's name.
+
+    The family keeps the image that it has.
+    """
+
+    def __init__(self, family: str, image: str, why: str) -> None:
+        hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
+        super().__init__(f"{family} is not promoted: {image} {why}", hint=hint)
 
 
 class InfrastructureFailed(BakeryError):

@@ -56,6 +56,20 @@ class ImageRecord:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Want:
+    """A stack wants the family to point at the image; the library has at most one for each stack and family.
+
+    ``stack`` is ``<project>/<stack>``. ``token`` names the resource that registered it: if a resource is replaced by
+    one of the same family, the deletion of the former must not withdraw what the latter wants.
+    """
+
+    stack: str
+    family: str
+    image: str
+    token: str
+
+
 class Library(Protocol):
     """Reads and moves images, and keeps their Fluid-Runs.
 
@@ -80,10 +94,22 @@ class Library(Protocol):
         Returns the name of the previous image, or "". Raises BakeryError if the image does not exist.
         """
 
-    def unpromote(self, name: str, family: str) -> str:
-        """Point ``family`` at the newest other image that passed its tests, if it still points at ``name``.
+    def unpromote(self, name: str, family: str) -> bool:
+        """Let ``family`` point at nothing, if it still points at ``name`` and no stack wants the family.
 
-        Returns the name of the image that the family points at now, or "" if none is left.
+        Returns whether it was changed. No other image takes the place of ``name``.
+        """
+
+    def want(self, want: Want) -> None:
+        """Register what a stack wants; it replaces what the same stack wanted of that family."""
+
+    def wants(self) -> Sequence[Want]:
+        """Return what all stacks want, in any order."""
+
+    def drop_want(self, stack: str, family: str, token: str) -> bool:
+        """Withdraw what the stack wants of the family if it was registered with ``token``.
+
+        Returns whether no stack wants the family now.
         """
 
     def deprecate(self, name: str, replacement: str = "") -> bool:

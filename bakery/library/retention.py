@@ -88,7 +88,7 @@ def _reasons(
 
 
 def _fallbacks(images: Sequence[ImageRecord], pointers: Mapping[str, str]) -> dict[str, str]:
-    """Map families to the newest proven image that no family points at: the one that an unpromotion would choose."""
+    """Map families to the newest proven image that no family points at: the one to roll back to."""
     promoted = set(pointers.values())
     return {
         family: image.name

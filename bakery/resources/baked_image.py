@@ -46,8 +46,11 @@ class BakedImageProvider(BakeryProvider):
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
-        """Deprecate the image unless a family points at it; only retention deletes files."""
-        if backend(settings(_props["urn"])).library().deprecate(_id):
+        """Deprecate the image unless a family points at it or a stack wants it; only retention deletes files."""
+        library = backend(settings(_props["urn"])).library()
+        if stacks := sorted({want.stack for want in library.wants() if want.image == _id}):
+            progress.engine().status(_props["urn"], f"did not change {_id}: wanted by {', '.join(stacks)}")
+        elif library.deprecate(_id):
             progress.engine().status(_props["urn"], f"deprecated {_id}; its file is kept until retention deletes it")
         else:
             progress.engine().status(_props["urn"], f"did not change {_id}: a family points at it, or it is gone")

@@ -25,12 +25,16 @@ PREFIX = "pulumi-python:dynamic/bakery:"
 
 @dataclass(frozen=True)
 class Declared:
-    """The resources of one image. ``tested`` is None for a recipe without tests."""
+    """The resources of one image. ``tested`` is None for a recipe without tests.
+
+    ``proofs`` maps the image's ancestors and itself to the digests of their tests, "" for a recipe without tests.
+    """
 
     image: ImagePlan
     baked: BakedImage
     tested: FluidRunTest | None
     promoted: PromotedImage
+    proofs: Mapping[str, str]
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
@@ -73,19 +77,22 @@ def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resou
     tested = _tested(image, baked, where)
     if tested is None:
         pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
+    tests = image.tests.digest[:DIGEST_SHOWN] if image.tests else ""
+    proofs = {**(parent.proofs if parent else {}), image.name: tests}
     waits = [tested or baked, *([parent.promoted] if parent else [])]
     promoted = PromotedImage(
         image.family,
         {
             "family": image.family,
             "image": image.name,
+            "proofs": proofs,
             "urn": _urn(image.family, "BakedImage", "PromotedImage"),
             **where,
             **({"consumers": list(consumers)} if consumers else {}),
         },
         pulumi.ResourceOptions(parent=baked, depends_on=waits),
     )
-    return Declared(image, baked, tested, promoted)
+    return Declared(image, baked, tested, promoted, proofs)
 
 
 def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:

@@ -1,21 +1,28 @@
 """``PromotedImage``: a family that points at an image which passed its tests."""
 
+import uuid
 from collections.abc import Sequence
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from bakery.backends import backend
-from bakery.errors import Uncertain
+from bakery.errors import Uncertain, UnprovenImage
+from bakery.library.base import Want
+from bakery.library.proof import look_up
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, difference, reports_errors, settings
+from bakery.resources.provider import BakeryProvider, Props, difference, owner_of, reports_errors, settings
 
 UPDATES = ("image", "consumers", "project")
 REPLACES = ("family",)
 
 
 class PromotedImageProvider(BakeryProvider):
-    """Points one family at an image. The name of this class is in every state: never move it."""
+    """Points one family at an image. The name of this class is in every state: never move it.
+
+    The library knows what each stack wants of a family. If the engine replaces this resource, it creates the new one
+    first: its token differs, so the deletion of the old one withdraws nothing.
+    """
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         """Update the promotion if the image, the consumers or the project changes; replace it for another family."""
@@ -23,20 +30,30 @@ class PromotedImageProvider(BakeryProvider):
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
-        """Point the family at the image."""
-        return CreateResult(props["family"], self._promote(props, ()))
+        """Point the family at the image. Raises UnprovenImage unless it and its ancestors passed their tests."""
+        return CreateResult(props["family"], self._promote({**props, "token": uuid.uuid4().hex}, ()))
 
     @reports_errors
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Point the family at the new image, deprecate the previous one, and change the access of consumers."""
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
-        return UpdateResult(self._promote(_news, sorted(gone)))
+        result = self._promote({**_news, "token": _olds.get("token") or uuid.uuid4().hex}, sorted(gone))
+        if owner_of(_olds["urn"]) != owner_of(_news["urn"]):  # the stack was renamed
+            library = backend(settings(_news["urn"])).library()
+            library.drop_want(owner_of(_olds["urn"]), _id, result["token"])
+        return UpdateResult(result)
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """Return the image that the family points at now, so that the next ``up`` corrects it; keep it if unknown."""
+        token = props.get("token", "")  # a state of version 0.1.0 has none
         try:
-            image = backend(settings(props["urn"])).library().families().get(id_)
+            library = backend(settings(props["urn"])).library()
+            image = library.families().get(id_)
+            if image:
+                library.want(Want(owner_of(props["urn"]), id_, props["image"], token))
+            else:
+                library.drop_want(owner_of(props["urn"]), id_, token)
         except Uncertain as error:
             progress.engine().warn(
                 props["urn"], f"cannot read which image {id_} points at, so the promotion is kept: {error}"
@@ -46,13 +63,22 @@ class PromotedImageProvider(BakeryProvider):
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
-        """Withdraw the promotion: the family points at the newest other image that passed its tests, if any."""
-        image = backend(settings(_props["urn"])).library().unpromote(_props["image"], _id)
-        progress.engine().status(_props["urn"], f"{_id} now points at {image or 'no image'}")
+        """Withdraw what this stack wants; a family that no stack wants any more points at nothing."""
+        library = backend(settings(_props["urn"])).library()
+        if library.drop_want(owner_of(_props["urn"]), _id, _props.get("token", "")):
+            done = library.unpromote(_props["image"], _id)
+            text = f"{_id} now points at no image" if done else f"did not change {_id}: it points at another image"
+        else:
+            stacks = sorted(want.stack for want in library.wants() if want.family == _id)
+            text = f"did not change {_id}: wanted by {', '.join(stacks)}"
+        progress.engine().status(_props["urn"], text)
 
     @staticmethod
     def _promote(props: Props, gone: Sequence[str]) -> Props:
         library = backend(settings(props["urn"])).library()
+        if missing := look_up(library, props["proofs"]):
+            raise UnprovenImage(props["family"], *missing)
+        library.want(Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
         previous = library.promote(props["image"], props["family"])
         if gone or props.get("consumers"):
             library.share(props["image"], props.get("consumers") or (), gone)

@@ -60,6 +60,12 @@ def stack_of(urn: str) -> str:
     return urn.removeprefix("urn:pulumi:").split("::")[0] if urn.startswith("urn:pulumi:") else ""
 
 
+def owner_of(urn: str) -> str:
+    """Return ``<project>/<stack>`` of a resource's URN, by which a library knows the stack."""
+    stack, project, *_ = urn.removeprefix("urn:pulumi:").split("::")
+    return f"{project}/{stack}"
+
+
 def changed(keys: Iterable[str], olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
     """Return those of ``keys`` that differ; other keys (URN, manifest, outcome) never cause a change."""
     return [key for key in keys if olds.get(key) != news.get(key)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PROVIDER = "__provider"
+LATER = {"proofs", "token"}  # what a promotion has since: states without it are as good
 DYNAMIC = "pulumi-python:dynamic/"
 TEXT = 0x8C  # pickle's SHORT_BINUNICODE: one byte of length, then the text
 
@@ -25,7 +26,7 @@ def shape(state: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 
 def _resource(one: Mapping[str, Any]) -> dict[str, Any]:
-    inputs = {name: value for name, value in one["inputs"].items() if name != PROVIDER}
+    inputs = {name: value for name, value in one["inputs"].items() if name not in {PROVIDER, *LATER}}
     return {
         "type": one["type"],
         "id": one["id"],
@@ -34,7 +35,7 @@ def _resource(one: Mapping[str, Any]) -> dict[str, Any]:
         "provider": reference(one["outputs"][PROVIDER]),
         "provider_bytes": one["outputs"][PROVIDER],
         "inputs": inputs,
-        "outputs": sorted(one["outputs"]),
+        "outputs": sorted(set(one["outputs"]) - LATER),
     }
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from bakery.backends import backend
 from bakery.errors import BakeryError
-from bakery.library.base import ImageRecord, ImageState, Library, Proof
+from bakery.library.base import ImageRecord, ImageState, Library, Proof, Want
 from bakery.library.local.library import LocalLibrary
+from bakery.library.proof import look_up
 from bakery.library.retention import prune
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import JobResult, RunResult, Verdict
@@ -180,23 +182,25 @@ def test_families_do_not_mix(setup: Setup) -> None:
     assert state(setup, first) is ImageState.ACTIVE
 
 
-def test_release_gives_the_family_to_the_newest_proven_image_that_is_left(setup: Setup) -> None:
-    proven_old, proven, failed, last = (setup.bake("rcc", word) for word in ("one", "two", "three", "four"))
-    for name in (proven_old, proven, last):
+def test_a_released_family_points_at_nothing(setup: Setup) -> None:
+    """Not even at an older image that is proven: that one comes into service only when somebody says so."""
+    names = [setup.bake("rcc", word) for word in ("one", "two", "three")]
+    for name in names:
         setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    setup.library.record_test(failed, Proof.FAILED, "tests")
-    assert setup.library.unpromote(last, "rcc") == proven
-    assert dict(setup.library.families()) == {"rcc": proven}
-    assert state(setup, proven) is ImageState.ACTIVE
-
-
-def test_release_leaves_no_family_when_no_proven_image_is_left(setup: Setup) -> None:
-    untested, last = setup.bake("rcc", "one"), setup.bake("rcc", "two")
-    setup.library.promote(untested, "rcc")
-    setup.library.promote(last, "rcc")
-    assert setup.library.unpromote(last, "rcc") == ""
+    assert setup.library.unpromote(names[2], "rcc") is True
     assert dict(setup.library.families()) == {}
+    assert [state(setup, name) for name in names[:2]] == [ImageState.DEPRECATED] * 2
+    assert setup.library.deprecate(names[2]) is True
+
+
+def test_a_released_family_can_be_promoted_again(setup: Setup) -> None:
+    old, new = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    for name in (old, new):
+        setup.library.promote(name, "rcc")
+    assert setup.library.unpromote(new, "rcc")
+    assert setup.library.promote(old, "rcc") == ""
+    assert dict(setup.library.families()) == {"rcc": old}
 
 
 def test_release_of_a_family_that_moved_on_does_nothing(setup: Setup) -> None:
@@ -204,21 +208,101 @@ def test_release_of_a_family_that_moved_on_does_nothing(setup: Setup) -> None:
     for name in (first, second):
         setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    assert setup.library.unpromote(first, "rcc") == second
+    assert setup.library.unpromote(first, "rcc") is False
     assert dict(setup.library.families()) == {"rcc": second}
     assert state(setup, first) is ImageState.DEPRECATED
 
 
 def test_release_never_takes_an_image_of_another_family(setup: Setup) -> None:
     mine, other = setup.bake("rcc", "one"), setup.bake("hpcc", "one")
-    setup.library.record_test(other, Proof.PASSED, "tests")
-    setup.library.promote(mine, "rcc")
-    assert setup.library.unpromote(mine, "rcc") == ""
-    assert dict(setup.library.families()) == {}
+    for name, family in ((mine, "rcc"), (other, "hpcc")):
+        setup.library.promote(name, family)
+    assert setup.library.unpromote(mine, "rcc") is True
+    assert dict(setup.library.families()) == {"hpcc": other}
 
 
 def test_release_of_what_is_not_there_is_fine(setup: Setup) -> None:
-    assert setup.library.unpromote("rcc-000000000000", "rcc") == ""
+    assert setup.library.unpromote("rcc-000000000000", "rcc") is False
+
+
+def test_wants_are_one_for_each_stack_and_family(setup: Setup) -> None:
+    assert list(setup.library.wants()) == []
+    first, second = Want("p/dev", "rcc", "rcc-1", "t1"), Want("p/dev", "rcc", "rcc-2", "t2")
+    other, more = Want("p/test", "rcc", "rcc-1", "t3"), Want("p/dev", "hpcc", "hpcc-1", "t4")
+    for want in (first, other, more, second, second):
+        setup.library.want(want)
+    assert set(setup.library.wants()) == {more, second, other}
+    assert len(setup.library.wants()) == 3
+
+
+def test_stacks_and_families_with_names_alike_do_not_mix(setup: Setup) -> None:
+    wants = [Want("a.b/c", "rcc", "1", "t1"), Want("a/b.c", "rcc", "2", "t2"), Want("a/b", "rcc-next", "3", "t3")]
+    for want in wants:
+        setup.library.want(want)
+    assert set(setup.library.wants()) == set(wants)
+    assert setup.library.drop_want("a/b", "rcc", "t3") is False
+    assert setup.library.drop_want("a/b", "rcc-next", "t3") is True
+    assert set(setup.library.wants()) == set(wants[:2])
+
+
+def test_a_want_is_withdrawn_only_by_its_own_token(setup: Setup) -> None:
+    """The deletion of a replaced resource comes after its successor has registered."""
+    setup.library.want(Want("p/dev", "rcc", "rcc-1", "old"))
+    setup.library.want(Want("p/dev", "rcc", "rcc-1", "new"))
+    for token in ("old", ""):
+        assert setup.library.drop_want("p/dev", "rcc", token) is False
+    assert setup.library.drop_want("p/dev", "rcc", "new") is True
+    assert setup.library.drop_want("p/dev", "rcc", "new") is True, "again: nobody wants it"
+    assert list(setup.library.wants()) == []
+
+
+def test_the_last_stack_that_wants_a_family_releases_it(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    for stack in ("p/dev", "p/test"):
+        setup.library.want(Want(stack, "rcc", name, stack))
+        setup.library.promote(name, "rcc")
+    assert setup.library.drop_want("p/dev", "rcc", "p/dev") is False
+    assert setup.library.unpromote(name, "rcc") is False, "another stack wants it"
+    assert dict(setup.library.families()) == {"rcc": name}
+    assert setup.library.drop_want("p/test", "rcc", "p/test") is True
+    assert setup.library.unpromote(name, "rcc") is True
+    assert dict(setup.library.families()) == {}
+
+
+def test_a_stack_without_a_registered_want_releases_what_nobody_wants(setup: Setup) -> None:
+    """A state of version 0.1.0 has no token, and the library knows nothing of it."""
+    assert setup.library.drop_want("p/dev", "rcc", "") is True
+    setup.library.want(Want("p/test", "rcc", "rcc-1", "t"))
+    assert setup.library.drop_want("p/dev", "rcc", "") is False
+
+
+TESTS = "b" * 12  # as in the stack's state
+BAD = [
+    ({}, "is untested"),
+    ({"proof": Proof.FAILED, "digest": "b" * 64}, "failed its tests"),
+    ({"proof": Proof.PASSED, "digest": "c" * 64}, "was tested by other tests"),
+    ({"proof": Proof.FAILED, "digest": "c" * 64}, "was tested by other tests"),
+]
+
+
+@pytest.mark.parametrize(("verdict", "why"), BAD, ids=[why for _, why in BAD])
+@pytest.mark.parametrize("which", ["the image", "an ancestor"])
+def test_an_image_without_its_proof_is_found(setup: Setup, verdict: dict[str, Any], why: str, which: str) -> None:
+    parent, child = setup.bake("rcc", "one"), setup.bake("hpcc", "one")
+    bad, good = (child, parent) if which == "the image" else (parent, child)
+    setup.library.record_test(good, Proof.PASSED, "b" * 64)
+    if verdict:
+        setup.library.record_test(bad, verdict["proof"], verdict["digest"])
+    required = {parent: TESTS, child: TESTS}
+    assert look_up(setup.library, required) == (bad, why)
+    setup.library.record_test(bad, Proof.PASSED, "b" * 64)
+    assert look_up(setup.library, required) is None
+
+
+def test_an_image_without_tests_needs_no_proof_but_has_to_exist(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    assert look_up(setup.library, {name: ""}) is None
+    assert look_up(setup.library, {"base-000000000000": "", name: ""}) == ("base-000000000000", "is not in the library")
 
 
 def test_a_candidate_can_be_deprecated_with_a_replacement(setup: Setup) -> None:
@@ -322,10 +406,10 @@ def test_the_whole_life_of_two_images(setup: Setup) -> None:
     for name in (first, second):
         setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    assert setup.library.unpromote(second, "rcc") == first
+    assert setup.library.unpromote(second, "rcc")
     setup.library.deprecate(second)
-    assert state(setup, second) is ImageState.DEPRECATED
-    assert dict(setup.library.families()) == {"rcc": first}
+    assert [state(setup, name) for name in (first, second)] == [ImageState.DEPRECATED] * 2
+    assert dict(setup.library.families()) == {}
 
 
 def test_an_image_that_is_not_wanted_walks_through_the_states_and_goes(setup: Setup) -> None:

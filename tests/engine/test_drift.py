@@ -119,8 +119,21 @@ def test_another_stack_adopts_what_the_first_baked(done: Workshop) -> None:
     assert done.bake_logs() == 1
 
 
-def test_a_stack_that_is_destroyed_leaves_the_family_that_another_holds_on_the_same_image(done: Workshop) -> None:
-    """Both promoted the same image: the family goes to the newest proven one that is left."""
+def test_a_stack_that_is_destroyed_leaves_the_family_to_another_with_the_same_image(done: Workshop) -> None:
+    image = done.families()["hpcc"]
+    other = shop.init(Workshop(done.folder, done.env, stack="second"))
+    other.must_up()
+    destroy = done.run("destroy", "--yes", "--skip-preview")
+    assert destroy.code == 0, destroy.text
+    assert done.families() == {"hpcc": image}
+    assert done.library.find(image).state == "ACTIVE"  # type: ignore[union-attr]
+    assert other.run("destroy", "--yes", "--skip-preview").code == 0
+    assert done.families() == {}
+    assert done.library.find(image).state == "DEPRECATED"  # type: ignore[union-attr]
+    assert list(done.library.wants()) == []
+
+
+def test_a_stack_that_is_destroyed_leaves_the_family_that_another_moved_on(done: Workshop) -> None:
     image = done.families()["hpcc"]
     done.write("packages/hpcc/install.sh", "#!/bin/bash\necho second\n")
     other = Workshop(done.folder, done.env, stack="second")

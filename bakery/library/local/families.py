@@ -1,10 +1,9 @@
 """Families in the local library's database. Every function is one step of an open transaction."""
 
 import sqlite3
-from collections.abc import Collection
 
 from bakery.errors import BakeryError
-from bakery.library.base import ImageState, Proof
+from bakery.library.base import ImageState, Want
 from bakery.library.local import rows
 
 
@@ -33,18 +32,37 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
     return before
 
 
-def unpromote(connection: sqlite3.Connection, name: str, family: str, digests: Collection[str], at: str) -> str:
-    """Point the family at the previous proven image, if it points at ``name``; ``digests`` are those with a file."""
-    before = _pointed_at(connection, family)
-    if before != name:
-        row = rows.image_row(connection, before)
-        return before if row is not None and row["digest"] in digests else ""
+def unpromote(connection: sqlite3.Connection, name: str, family: str, at: str) -> bool:
+    """Let the family point at nothing, if it points at ``name`` and no stack wants the family."""
+    if _pointed_at(connection, family) != name or _is_wanted(connection, family):
+        return False
     connection.execute("DELETE FROM families WHERE family = ?", (family,))
     connection.execute("UPDATE images SET family = '' WHERE name = ?", (name,))
-    if heir := _heir(connection, name, family, digests):
-        _point(connection, family, heir, at)
-    rows.insert_event(connection, family, image=heir, previous=name, event="given back", at=at)
-    return heir
+    rows.insert_event(connection, family, image="", previous=name, event="given back", at=at)
+    return True
+
+
+def want(connection: sqlite3.Connection, want: Want) -> None:
+    """Register what a stack wants, in place of what it wanted of that family before."""
+    connection.execute(
+        "INSERT OR REPLACE INTO wants (stack, family, image, token) VALUES (?, ?, ?, ?)",
+        (want.stack, want.family, want.image, want.token),
+    )
+
+
+def wants(connection: sqlite3.Connection) -> list[Want]:
+    """Return what all stacks want."""
+    return [Want(*row) for row in connection.execute("SELECT stack, family, image, token FROM wants")]
+
+
+def drop_want(connection: sqlite3.Connection, stack: str, family: str, token: str) -> bool:
+    """Withdraw what the stack wants if the token is the registered one; return whether no stack wants the family."""
+    connection.execute("DELETE FROM wants WHERE stack = ? AND family = ? AND token = ?", (stack, family, token))
+    return not _is_wanted(connection, family)
+
+
+def _is_wanted(connection: sqlite3.Connection, family: str) -> bool:
+    return connection.execute("SELECT 1 FROM wants WHERE family = ?", (family,)).fetchone() is not None
 
 
 def deprecate(connection: sqlite3.Connection, name: str, replacement: str, at: str) -> bool:
@@ -74,17 +92,6 @@ def _replaced_by(connection: sqlite3.Connection, name: str, family: str) -> str:
         (family, name),
     ).fetchone()
     return str(row["previous"]) if row else ""
-
-
-def _heir(connection: sqlite3.Connection, name: str, family: str, digests: Collection[str]) -> str:
-    """Return the newest proven image of the family other than ``name`` whose file exists, or ""."""
-    candidates = connection.execute(
-        "SELECT name, digest FROM images WHERE (candidate_for = :family OR family = :family) AND name != :name"
-        " AND proof = :passed AND state != :deleted AND name NOT IN (SELECT image FROM families)"
-        " ORDER BY created DESC, seq DESC",
-        {"family": family, "name": name, "passed": Proof.PASSED.value, "deleted": ImageState.DELETED.value},
-    )
-    return next((str(row["name"]) for row in candidates if row["digest"] in digests), "")
 
 
 def _point(connection: sqlite3.Connection, family: str, name: str, at: str) -> None:

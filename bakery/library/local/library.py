@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.clock import utc_now
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import Database
 from bakery.library.local.files import ImageFiles, Sidecar
@@ -84,14 +84,25 @@ class LocalLibrary:
         with self.database.writing() as connection:
             return families.promote(connection, name, family, self._clock())
 
-    def unpromote(self, name: str, family: str) -> str:
-        """Point the family at the newest other proven image, if it still points at ``name``.
-
-        Returns the image that the family points at now, or "".
-        """
-        digests, _ = self.files.listing()
+    def unpromote(self, name: str, family: str) -> bool:
+        """Let the family point at nothing, if it still points at ``name`` and no stack wants the family."""
         with self.database.writing() as connection:
-            return families.unpromote(connection, name, family, digests, self._clock())
+            return families.unpromote(connection, name, family, self._clock())
+
+    def want(self, want: Want) -> None:
+        """Register what a stack wants."""
+        with self.database.writing() as connection:
+            families.want(connection, want)
+
+    def wants(self) -> Sequence[Want]:
+        """Return what all stacks want."""
+        with self.database.reading() as connection:
+            return families.wants(connection)
+
+    def drop_want(self, stack: str, family: str, token: str) -> bool:
+        """Withdraw what the stack wants, if the token is right; return whether no stack wants the family now."""
+        with self.database.writing() as connection:
+            return families.drop_want(connection, stack, family, token)
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""

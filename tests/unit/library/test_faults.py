@@ -15,7 +15,7 @@ import pytest
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.google import RETRY, STORAGE_RETRY, Google
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import parse
@@ -35,6 +35,9 @@ CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
     "families": lambda library: library.families(),
     "promote": lambda library: library.promote("hpcc-1", "hpcc"),
     "release": lambda library: library.unpromote("hpcc-0", "hpcc"),
+    "want": lambda library: library.want(Want("p/dev", "hpcc", "hpcc-0", "t")),
+    "wants": lambda library: library.wants(),
+    "drop want": lambda library: library.drop_want("p/dev", "x", "t"),
     "deprecate": lambda library: library.deprecate("hpcc-1"),
     "prove": lambda library: library.record_test("hpcc-2", Proof.PASSED, "t"),
     "manifest": lambda library: library.manifest("hpcc-0"),
@@ -95,6 +98,7 @@ def state(server: FakeServer, google: Google) -> dict[str, Any]:
     library.deprecate("hpcc-2")
     for number in (0, 2):
         library.keep_manifest(f"hpcc-{number}", {"install.sh": "x"})
+    library.want(Want("p/dev", "x", "x-0", "t"))
     return {name: vars(server.cloud)[name] for name in ("items", "policies", "media", "rows", "messages", "numbers")}
 
 

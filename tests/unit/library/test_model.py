@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bakery.errors import BakeryError
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.repair import repair
 from bakery.library.retention import prune
 from bakery.settings import parse
 
 FAMILIES = ("rcc", "hpcc")
+STACKS = ("p/dev", "p/test")
 DAYS = 30
 
 
@@ -50,6 +51,7 @@ class Histories(RuleBasedStateMachine):
         self.count = 0
         self.images: dict[str, Expected] = {}
         self.families: dict[str, str] = {}
+        self.wants: dict[tuple[str, str], Want] = {}  # by stack and family
         self.lost: dict[str, str] = {}  # the image of a family whose file was deleted
         self.library = self.opened()
 
@@ -118,29 +120,35 @@ class Histories(RuleBasedStateMachine):
         if self.images[name].state is not ImageState.ACTIVE:
             self.move(name, ImageState.ACTIVE, "")
 
-    def heirs(self, family: str, without: str) -> list[str]:
-        """Proven images of the family, newest first."""
-        found = [
-            (expected.order, name)
-            for name, expected in self.images.items()
-            if expected.family == family and expected.proof is Proof.PASSED and name != without
-        ]
-        return [name for _, name in sorted(found, reverse=True)]
-
     @precondition(known)
     @rule(index=st.integers(0, 50))
     def unpromote(self, index: int) -> None:
         name = self.name_at(index)
         family = self.images[name].family
-        said = self.library.unpromote(name, family)
-        if self.families.get(family) != name:
-            assert said == self.families.get(family, "")
-            return
-        del self.families[family]
-        heirs = self.heirs(family, name)
-        assert said == (heirs[0] if heirs else "")
-        if heirs:
-            self.point(family, heirs[0])
+        can = self.families.get(family, self.lost.get(family)) == name and family not in self.wanted()
+        assert self.library.unpromote(name, family) is can
+        if can:
+            self.families.pop(family, None)
+
+    def wanted(self) -> set[str]:
+        return {family for _, family in self.wants}
+
+    @precondition(known)
+    @rule(index=st.integers(0, 50), stack=st.sampled_from(STACKS))
+    def want(self, index: int, stack: str) -> None:
+        name = self.name_at(index)
+        self.count += 1
+        want = Want(stack, self.images[name].family, name, str(self.count))
+        self.library.want(want)
+        self.wants[stack, want.family] = want
+
+    @rule(family=st.sampled_from(FAMILIES), stack=st.sampled_from(STACKS), right=st.booleans())
+    def drop_want(self, family: str, stack: str, right: bool) -> None:
+        want = self.wants.get((stack, family))
+        token = want.token if want and right else "of a resource that was replaced"
+        if want and right:
+            del self.wants[stack, family]
+        assert self.library.drop_want(stack, family, token) is (family not in self.wanted())
 
     @precondition(known)
     @rule(index=st.integers(0, 50), replacement=st.sampled_from(["", "other-image"]))
@@ -159,7 +167,7 @@ class Histories(RuleBasedStateMachine):
     def prune(self) -> None:
         self.library.images()  # adopts, so that the model's images are all known
         prune(self.library, DAYS)
-        kept = {heirs[0] for family in FAMILIES if (heirs := self.unheld_heirs(family))}
+        kept = {name for family in FAMILIES for name in self.fallback(family)}
         for name, expected in list(self.images.items()):
             if expected.state is ImageState.ACTIVE or name in kept:
                 continue
@@ -174,8 +182,11 @@ class Histories(RuleBasedStateMachine):
         start = expected.since // 30 % 12 + 1
         return expected.state if start == 2 else ImageState.OBSOLETE
 
-    def unheld_heirs(self, family: str) -> list[str]:
-        return [name for name in self.heirs(family, "") if name not in self.families.values()]
+    def fallback(self, family: str) -> list[str]:
+        """Return the newest proven image of the family that no family points at, if any."""
+        images = sorted(self.images.items(), key=lambda item: item[1].order)
+        proven = [name for name, image in images if image.family == family and image.proof is Proof.PASSED]
+        return [name for name in proven if name not in self.families.values()][-1:]
 
     @rule()
     def another_process_takes_over(self) -> None:
@@ -214,6 +225,10 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def families_agree(self) -> None:
         assert dict(self.library.families()) == self.families
+
+    @invariant()
+    def wants_agree(self) -> None:
+        assert set(self.library.wants()) == set(self.wants.values())
 
 
 Histories.TestCase.settings = settings(

@@ -15,7 +15,7 @@ from tests.fake_google.server import FakeServer, serve
 
 IMAGES = "compute/compute/v1/projects/p/global/images"
 URN = "urn:pulumi:gcp::image-bakery::pulumi-python:dynamic/bakery:PromotedImage::hpcc"
-PROPS = {"family": "hpcc", "image": "hpcc-1", "urn": URN}
+PROPS = {"family": "hpcc", "image": "hpcc-1", "proofs": {"hpcc-1": ""}, "urn": URN}
 
 
 class Silent:
@@ -26,6 +26,7 @@ class Silent:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     with serve() as running:
+        running.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
         for name in ("hpcc-1", "hpcc-2"):
             labels = {"bakery-digest": name, "bakery-family": "hpcc"}
             compute.add_image(running.cloud, IMAGES, {"name": name, "labels": labels})

@@ -1,0 +1,43 @@
+"""Proof: whether an image and its ancestors passed the tests that a promotion requires."""
+
+from collections.abc import Iterable, Mapping
+
+from bakery.library.base import ImageRecord, Library, Proof
+
+
+def look_up(library: Library, required: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return what :func:`missing_proof` says of the library's present records. Raises Uncertain."""
+    records = [record for name in required if (record := library.find(name)) is not None]
+    return missing_proof(required, records, library.proofs(records))
+
+
+def missing_proof(
+    required: Mapping[str, str], records: Iterable[ImageRecord], tested: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Return the first image without proof and what is missing, or None.
+
+    ``required`` maps images, parents first, to the digest of their tests or its beginning, "" for an image without
+    tests. ``records`` are those that the library has; ``tested`` maps images to the tests of their last verdict, as
+    :meth:`~bakery.library.base.Library.proofs` does.
+    """
+    known = {record.name: record for record in records}
+    for name, tests in required.items():
+        if why := _doubt(known.get(name), tests, tested.get(name, "")):
+            return name, why
+    return None
+
+
+def _doubt(image: ImageRecord | None, tests: str, tested: str) -> str:
+    if image is None:
+        return "is not in the library"
+    if not tests or (image.proof is Proof.PASSED and _same(tests, tested)):
+        return ""
+    if image.proof is Proof.UNTESTED:
+        return "is untested"
+    return "failed its tests" if _same(tests, tested) else "was tested by other tests"
+
+
+def _same(digest: str, other: str) -> bool:
+    """Return whether both are the same digest or its beginning; a library may keep fewer characters than a plan."""
+    size = min(len(digest), len(other))
+    return size > 0 and digest[:size] == other[:size]
