@@ -148,7 +148,7 @@ GRANTS: tuple[Grant, ...] = (
         Duty.DEPLOY,
         "roles/storage.objectUser",
         On.BUCKET,
-        "workspaces, results, manifests, what stacks want",
+        "workspaces, results, manifests, wants",
         Bucket.ARTIFACTS,
     ),
     Grant(Duty.DEPLOY, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),

@@ -1,8 +1,7 @@
 """The image library of a Google Cloud project: Compute Engine's images with the bakery's labels.
 
 The labels hold everything that must be known about an image, so that every stack and trigger reads the same. The
-manifest of the digest is too long for a label; it is in the artifacts bucket as ``images/<name>.json``. What a stack
-wants of a family is the empty object ``wants/<family>/<project>/<stack>``: its metadata come with the list of objects.
+manifest of the digest is too long for a label; it is in the artifacts bucket as ``images/<name>.json``.
 """
 
 import contextlib
@@ -28,7 +27,7 @@ from bakery.host.google import (
     ignore_missing,
 )
 from bakery.library.base import ImageRecord, ImageState, Proof, Want
-from bakery.library.compute_engine import sharing
+from bakery.library.compute_engine import sharing, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
@@ -88,45 +87,30 @@ class ComputeEngineLibrary:
     def unpromote(self, name: str, family: str) -> bool:
         """Deprecate the family's other ACTIVE images and take this one out of it, so that no image resolves."""
         records = self._family(family)
-        if [record.name for record in records if record.digest][-1:] != [name] or self._wants(family):
+        if [record.name for record in records if record.digest][-1:] != [name] or wants.listed(self._artifacts, family):
             return False
         for record in records:
             if record.name != name:
                 self._deprecate(record.name, "")
         self._patch(name, "")
-        if self._wants(family):  # by a stack that found the family as it wants it, just before the change
+        if wants.listed(
+            self._artifacts, family
+        ):  # by a stack that found the family as it wants it, just before the change
             self._patch(name, family)
             return False
         return True
 
     def want(self, want: Want) -> None:
-        """Store the object of the stack and the family."""
-        with api_errors(f"register that {want.stack} wants {want.image}"):
-            blob = self._artifacts.blob(f"wants/{want.family}/{want.stack}")
-            blob.metadata = {"image": want.image, "token": want.token}
-            blob.upload_from_string(b"", retry=STORAGE_RETRY)
+        """Register what a stack wants, in the artifacts bucket."""
+        wants.put(self._artifacts, want)
 
     def wants(self) -> Sequence[Want]:
         """Return what all stacks want; nothing if the bucket does not exist."""
-        return self._wants()
+        return wants.listed(self._artifacts)
 
     def drop_want(self, stack: str, family: str, token: str) -> bool:
-        """Delete the object of the stack and the family, if its token is right."""
-        wants = self._wants(family)
-        mine = [want for want in wants if (want.stack, want.token) == (stack, token)]
-        for want in mine:
-            with ignore_missing(f"withdraw that {stack} wants {want.image}"):
-                self._artifacts.blob(f"wants/{family}/{stack}").delete(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
-        return len(wants) == len(mine)
-
-    def _wants(self, family: str = "") -> list[Want]:
-        """Return what all stacks want of the family, or of all families."""
-        prefix = f"wants/{family}/" if family else "wants/"
-        with ignore_missing("list what the stacks want"):
-            blobs = self.google.storage.list_blobs(self._artifacts, prefix=prefix, retry=STORAGE_RETRY)
-            names = [(*blob.name.split("/", 2)[1:], blob.metadata or {}) for blob in blobs]
-            return [Want(stack, of, data.get("image", ""), data.get("token", "")) for of, stack, data in names]
-        return []
+        """Withdraw what the stack wants, if the token is right; return whether no stack wants the family now."""
+        return wants.drop(self._artifacts, stack, family, token)
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""
