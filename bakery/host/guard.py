@@ -5,6 +5,9 @@ the pipe that is standard input: end of file means that the caller has ended, ev
 (prctl(2), PR_SET_CHILD_SUBREAPER) the guard inherits daemons that left their parent, so it can end them as well. Exit
 code: that of the command; 128 + signal number if a signal ended it; 143 if the guard ended it; 127 if it could not be
 started.
+
+A guard that is killed itself can end nothing. All that it started has its mark in the environment, by which
+:func:`bakery.host.proc.orphans` finds it.
 """
 
 import contextlib
@@ -18,6 +21,7 @@ import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+MARK = "BAKERY_GUARD"
 GRACE_SECONDS = 5.0
 STOPPED = 143
 
@@ -40,6 +44,13 @@ def descendants(root: int) -> list[int]:
         everything += below
         queue += below
     return everything
+
+
+def identity() -> str:
+    """Return what identifies this process during a boot: PID namespace, process id, and start in clock ticks."""
+    with open("/proc/self/stat", "rb") as stat:
+        started = stat.read().rpartition(b")")[2].split()[19].decode()
+    return f"{os.readlink('/proc/self/ns/pid')} {os.getpid()} {started}"
 
 
 def reap() -> None:
@@ -91,6 +102,7 @@ def main(command: list[str]) -> int:
         # If the guard itself is killed, the kernel kills its direct child.
         child = subprocess.Popen(
             command,
+            env={**os.environ, MARK: identity()},
             stdin=subprocess.DEVNULL,
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),  # noqa: PLW1509  one thread only
         )

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.host import guard
+
 COMM_LENGTH = 15  # bytes of a program's name that the kernel keeps
 
 
@@ -39,6 +41,22 @@ def runs_below(pid: int, program: str) -> bool:
     """Return whether a program of that name runs below the process ``pid``."""
     states = (stat(child) for child in descendants(pid))
     return any(state is not None and state.program == program[:COMM_LENGTH] for state in states)
+
+
+def orphans() -> Iterator[int]:
+    """Yield the ids of this user's processes whose guard was killed, so that nothing has ended them.
+
+    Processes of another PID namespace are left out: the ids in their marks mean nothing here.
+    """
+    mark = f"{guard.MARK}=".encode()
+    here = guard.identity().split()[0].encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            marks = [word for word in (entry / "environ").read_bytes().split(b"\0") if word.startswith(mark)]
+            namespace, pid, started = marks[0].removeprefix(mark).split() if marks else (b"", b"0", b"0")
+            state = stat(int(pid))
+            if namespace == here and (state is None or state.started != int(started)):
+                yield int(entry.name)
 
 
 def boot_id() -> str:

@@ -7,6 +7,7 @@ even a daemon that left its parent. The output of a command is written to its lo
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -89,6 +90,9 @@ class Running:
         return sink
 
     def _close(self) -> None:
+        if self._process.returncode < 0:  # the guard itself was killed, which led a process group
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
         self._pump.join(PUMP_SECONDS)
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -157,6 +161,17 @@ def run(
     if code != 0:
         raise running.failure(code)
     return tuple(running.lines)
+
+
+def end_orphans() -> list[str]:
+    """End what commands of killed guards left running, and return a line for each process. Nothing can save them."""
+    ended = []
+    for pid in proc.orphans():
+        state = proc.stat(pid)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+            ended += [f"ended {state.program} (process {pid}), which a killed process had left running"] if state else []
+    return ended
 
 
 def output(command: Sequence[str], *, cwd: Path | None = None, timeout: float = 60) -> str:

@@ -84,12 +84,13 @@ class ThisMachine:
         yield from ()
 
     def recover(self) -> list[str]:
-        """Clear scratch folders and machines of killed bakes, workspaces of killed test runs; repair the library."""
+        """End what killed processes left running, clear scratch folders of bakes and test runs, repair the library."""
         from bakery.fluid_run.clusters.local import clear_leftovers
+        from bakery.host import process
         from bakery.library.local.repair import repair
         from bakery.ovens.local import scratch
 
-        cleared = scratch.clear(self.state)
+        cleared = process.end_orphans() + scratch.clear(self.state)
         folders = clear_leftovers(self.settings)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()

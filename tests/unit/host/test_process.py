@@ -204,6 +204,44 @@ def test_a_killed_guard_takes_its_child_along() -> None:
     assert running.wait() == -signal.SIGKILL
 
 
+# A caller whose command has a child and a grandchild, as Packer has; it prints the guard's id and those of both.
+CALLER = f"""
+import sys, time
+from bakery.host import process
+running = process.Running(["sh", "-c", "sh -c 'sleep 600 & echo $! $$; wait' & wait"], on_line=lambda line: print(line))
+while not running.lines:
+    time.sleep(0.01)
+print(running.pid, flush=True)
+{LINGERS}
+"""
+
+
+def test_what_a_killed_guard_and_its_killed_caller_left_running_is_found_and_ended() -> None:
+    caller = subprocess.Popen([sys.executable, "-c", CALLER], stdout=subprocess.PIPE, text=True)
+    assert caller.stdout
+    with caller.stdout as said:
+        pids, guard_pid = [int(word) for word in said.readline().split()], int(said.readline())
+        assert process.end_orphans() == [], "a living guard ends them itself"
+        for pid in (caller.pid, guard_pid):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not alive(guard_pid), "the guard's end")
+        assert all(alive(pid) for pid in pids)
+        ended = process.end_orphans()
+        assert {f"ended sleep (process {pids[0]}), which a killed process had left running"} <= set(ended)
+        until(lambda: not any(alive(pid) for pid in pids), "the end of all descendants")
+        assert process.end_orphans() == []
+    caller.wait()
+
+
+def test_a_caller_that_lives_ends_what_its_killed_guard_left() -> None:
+    lines: list[str] = []
+    running = process.Running(["sh", "-c", "sh -c 'sleep 600 & echo $! $$; wait' & wait"], on_line=lines.append)
+    until(lambda: bool(lines), "the descendants")
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    until(lambda: not any(alive(int(pid)) for pid in lines[0].split()), "the end of all descendants")
+
+
 def test_a_cancelled_activity_stops_the_command(tmp_path: Path) -> None:
     activity = Activity()
     threading.Timer(0.2, activity.cancelled.set).start()
