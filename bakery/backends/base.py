@@ -70,6 +70,9 @@ class Backend(Protocol):
     def local_library(self) -> Library | None:
         """Return the library if its images are files of this machine, which a person may delete; else None."""
 
+    def damaged(self, *, contents: bool) -> list[str]:
+        """Return a line for each image whose file is damaged; with ``contents`` all of it is read, else its size."""
+
     def clusters(self, *, open_shell: bool = False) -> Clusters:
         """Return the test clusters; ``open_shell`` lets the user log in to their machines."""
 

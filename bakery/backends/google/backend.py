@@ -48,6 +48,10 @@ class GoogleBackend:
     def local_library(self) -> None:
         """Return None: refreshing the stack asks Compute Engine."""
 
+    def damaged(self, *, contents: bool) -> list[str]:
+        """Find nothing: Compute Engine keeps checksums of its images itself."""
+        return []
+
     def clusters(self, *, open_shell: bool = False) -> ComputeEngineClusters:
         """Return clusters of Compute Engine instances."""
         from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters

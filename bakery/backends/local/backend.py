@@ -50,6 +50,13 @@ class ThisMachine:
         """Return the library, whose files a person may delete."""
         return self.library()
 
+    def damaged(self, *, contents: bool) -> list[str]:
+        """Look at the files of the library's images."""
+        from bakery.library.local.repair import damaged
+
+        library = self.existing_library()
+        return damaged(library, contents=contents) if library else []
+
     def resolver(self) -> DebianArchive:
         """Return the resolver of Debian releases."""
         from bakery.lock.resolve import DebianArchive

@@ -1,17 +1,30 @@
 """``bakery library``: the images of the library."""
 
-from bakery.cli.console import print_json, show
+from typing import Annotated
+
+import typer
+
+from bakery.cli.console import FAILED, print_json, say, show
 from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
 
 
-def library(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
+def library(
+    stack: Stack = DEFAULT_STACK,
+    as_json: AsJson = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read all files; fail if one is damaged.")] = False,
+) -> None:
     """Print the existing images, the verdicts of their tests, and the image that each family points at."""
     from bakery.report.library import report
 
-    content = report(backend_of(stack).library())
+    backend = backend_of(stack)
+    content = report(backend.library())
     if as_json:
         print_json(content)
     else:
         from bakery.report.library_table import render
 
         show(render(content))
+    for line in (damaged := backend.damaged(contents=verify)):
+        say(f"warning: {line}")
+    if verify and damaged:
+        raise SystemExit(FAILED)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bakery.cli.console import say
 from bakery.cli.options import DEFAULT_STACK, Stack, backend_of
 
 
@@ -14,7 +15,10 @@ def prune(
     """Delete images that were deprecated longer ago than the stack's retentionDays and that nothing uses."""
     from bakery.operations.prune import prune as prune_library
 
-    done = prune_library(backend_of(stack), dry_run=dry_run)
+    backend = backend_of(stack)
+    for line in backend.damaged(contents=False):
+        say(f"warning: {line}")
+    done = prune_library(backend, dry_run=dry_run)
     for step in (*done.moved, *done.kept):
         print(f"{step.image.name}: {step.to or 'kept'}: {step.why}")
     print(f"{done.freed / 1e9:.1f} GB {'would be' if dry_run else 'are'} free")

@@ -7,7 +7,9 @@ before the database row is written, the image can therefore be adopted. Sidecars
 restored from the folder.
 """
 
+import hashlib
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -27,11 +29,15 @@ READ_ONLY = 0o444  # machines boot from overlays; nothing may write to an image
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The file beside an image. ``publication`` tells two publications of the same name apart."""
+    """The file beside an image. ``publication`` tells two publications of the same name apart.
+
+    ``sha256`` is that of the image's file; "" in sidecars of versions up to 0.1.0.
+    """
 
     publication: str
     record: ImageRecord
     version: int = SIDECAR_VERSION
+    sha256: str = ""
 
 
 class ImageFiles:
@@ -58,18 +64,19 @@ class ImageFiles:
             return self.image(digest).stat().st_size
         return None
 
-    def listing(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the digests that have a file and the names that have a sidecar."""
+    def listing(self) -> tuple[dict[str, int], frozenset[str]]:
+        """Return the sizes of the files in bytes by digest, and the names that have a sidecar."""
         with _reading(self.folder):
             try:
-                names = [path.name for path in self.folder.iterdir()]
+                entries = [entry for entry in os.scandir(self.folder) if not entry.name.startswith(".")]
             except FileNotFoundError:
-                return frozenset(), frozenset()
-        visible = [name for name in names if not name.startswith(".")]
-        return (
-            frozenset(name.removesuffix(".qcow2") for name in visible if name.endswith(".qcow2")),
-            frozenset(name.removesuffix(".json") for name in visible if name.endswith(".json")),
-        )
+                return {}, frozenset()
+        sizes = {}
+        for entry in entries:
+            if entry.name.endswith(".qcow2"):
+                with _reading(Path(entry)), suppress(FileNotFoundError):  # it was removed meanwhile
+                    sizes[entry.name.removesuffix(".qcow2")] = entry.stat().st_size
+        return sizes, frozenset(entry.name.removesuffix(".json") for entry in entries if entry.name.endswith(".json"))
 
     def read_sidecar(self, name: str) -> Sidecar | None:
         """Return the sidecar of an image; None if it does not exist or this version cannot use it."""
@@ -84,20 +91,22 @@ class ImageFiles:
             return None
         return sidecar if sidecar.version == SIDECAR_VERSION and sidecar.record.name == name else None
 
-    def publish(self, record: ImageRecord, qcow2: Path) -> Sidecar:
-        """Move the file into the folder, durably; an existing file of the same digest is kept.
+    def publish(self, record: ImageRecord, qcow2: Path, *, replace_file: bool = False) -> Sidecar:
+        """Move the file into the folder, durably; an existing file of the digest is kept unless ``replace_file``.
 
         Returns the new sidecar, whose record has size and location. On an error the folder is unchanged.
         """
         final = self.image(record.digest)
         with _writing(final):
             self.folder.mkdir(parents=True, exist_ok=True)
-            exists = final.exists()
+            exists = final.exists() and not replace_file
             source = final if exists else self._beside(qcow2, final)
             try:
                 sync_to_disk(source)
                 size = source.stat().st_size
-                sidecar = Sidecar(uuid.uuid4().hex, replace(record, size=size, location=str(final)))
+                sidecar = Sidecar(
+                    uuid.uuid4().hex, replace(record, size=size, location=str(final)), sha256=sha256(source)
+                )
                 content = f"{json.dumps(encode(sidecar), indent=1)}\n"
                 write_atomic(self.sidecar(record.name), content.encode(), sync=True)
                 if not exists:
@@ -142,6 +151,12 @@ class ImageFiles:
             copy.unlink(missing_ok=True)
             raise
         return copy
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's content in hex; about a second for 1 GB."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

@@ -1,10 +1,15 @@
 """Repair of the local library: clear what killed processes left, and adopt images that they did not record."""
 
 import sqlite3
+from pathlib import Path
 
+from bakery.host import boot_files
 from bakery.library.base import ImageState
-from bakery.library.local import rows
+from bakery.library.local.files import sha256
 from bakery.library.local.library import LocalLibrary
+from bakery.progress.activity import Activity
+
+QCOW2 = b"QFI\xfb"  # the first bytes of the format; those of the fake oven are JSON
 
 
 def repair(library: LocalLibrary) -> list[str]:
@@ -20,15 +25,43 @@ def repair(library: LocalLibrary) -> list[str]:
     before = {row["name"]: row["state"] for row in _images(library)}
     for name in sorted(sidecars):
         done += _repair_sidecar(library, name, before.get(name, ""))
-    digests, _ = library.files.listing()
-    for digest in sorted(digests & {row["digest"] for row in _images(library)}):
-        done += _finish_deletion(library, digest)
-    return done
+    sizes, _ = library.files.listing()
+    known = {row["digest"] for row in _images(library)}
+    for digest, size in sorted(sizes.items()):
+        done += _finish_deletion(library, digest, size) if digest in known else []
+    return [*done, *damaged(library)]
+
+
+def damaged(library: LocalLibrary, *, contents: bool = False) -> list[str]:
+    """Return a line for each image whose file is damaged; with ``contents`` all files are read, else their sizes.
+
+    Raises Uncertain and MissingTool.
+    """
+    sizes, _ = library.files.listing()
+    lines = []
+    for row in _images(library):
+        size, file = sizes.get(row["digest"]), library.files.image(row["digest"])
+        if size is None or row["state"] == ImageState.DELETED:
+            continue
+        if size != row["size"]:
+            lines.append(f"{file} has {size} bytes, it was published with {row['size']}: {row['name']} counts as missing")
+        elif contents and not _is_intact(library, row["name"], file):
+            lines.append(f"the content of {file} has changed since {row['name']} was published; to bake it again: rm {file}")
+    return lines
+
+
+def _is_intact(library: LocalLibrary, name: str, file: Path) -> bool:
+    """Return whether a file has the published content; without a checksum, whether QEMU finds no error in it."""
+    sidecar = library.files.read_sidecar(name)
+    if sidecar and sidecar.sha256:
+        return sha256(file) == sidecar.sha256
+    with file.open("rb") as content:
+        return content.read(4) != QCOW2 or boot_files.is_sound(file, Activity())
 
 
 def _images(library: LocalLibrary) -> list[sqlite3.Row]:
     with library.database.reading() as connection:
-        return connection.execute("SELECT name, digest, state FROM images").fetchall()
+        return connection.execute("SELECT name, digest, state, size FROM images ORDER BY name").fetchall()
 
 
 def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
@@ -45,20 +78,20 @@ def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
     return []
 
 
-def _finish_deletion(library: LocalLibrary, digest: str) -> list[str]:
-    with library.database.reading() as connection:
-        images = connection.execute("SELECT name, state FROM images WHERE digest = ?", (digest,)).fetchall()
-    if any(row["state"] != ImageState.DELETED for row in images):
+def _finish_deletion(library: LocalLibrary, digest: str, size: int) -> list[str]:
+    """Remove the file of a deleted image, and a damaged one whose image is not ACTIVE, since nobody can boot it."""
+    if _is_used(library, digest, size):
         return []
     with library.leases.exclusive(digest) as free:
-        if not free or _is_used(library, digest):
+        if not free or _is_used(library, digest, size):
             return []
-        for row in images:
-            library.files.remove(row["name"], digest, shared=False)
-    return [f"removed {digest}.qcow2 of the deleted image {images[0]['name']}"]
+        names = [row["name"] for row in _images(library) if row["digest"] == digest]
+        for name in names:
+            library.files.remove(name, digest, shared=False)
+    return [f"removed {digest}.qcow2 of {names[0]}, which was deleted or is damaged and not wanted"]
 
 
-def _is_used(library: LocalLibrary, digest: str) -> bool:
-    """Return whether an image uses the file by now."""
-    with library.database.reading() as connection:
-        return rows.file_is_shared(connection, "", digest)
+def _is_used(library: LocalLibrary, digest: str, size: int) -> bool:
+    """Return whether an image needs the file."""
+    images = [row for row in _images(library) if row["digest"] == digest and row["state"] != ImageState.DELETED]
+    return any(row["state"] == ImageState.ACTIVE or row["size"] == size for row in images)

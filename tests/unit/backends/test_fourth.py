@@ -49,6 +49,9 @@ class OtherBackend:
     def local_library(self):
         return None
 
+    def damaged(self, *, contents):
+        return []
+
     def clusters(self, *, open_shell=False):
         return FakeClusters(self.settings)
 

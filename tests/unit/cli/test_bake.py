@@ -193,3 +193,18 @@ def test_on_a_terminal_the_lines_stay_in_place(checkout: Checkout) -> None:
     assert "\x1b[2K" in text, "a line is drawn anew in its place"
     assert "mixing, 1s" in text
     assert "base: base-" in text
+
+
+def test_library_and_prune_tell_of_damaged_files_and_verify_reads_them(checkout: Checkout) -> None:
+    assert checkout.invoke("bake", "base").exit_code == 0
+    (file,) = (checkout.root / ".bakery/library/images").glob("*.qcow2")
+    assert checkout.invoke("library", "--verify").exit_code == 0
+    file.chmod(0o644)
+    file.write_text(file.read_text().replace('"', "'"))
+    assert "warning" not in checkout.invoke("library").output
+    verified = checkout.invoke("library", "--verify")
+    assert verified.exit_code == 1 and f"warning: the content of {file} has changed" in verified.output
+    file.write_text("cut")
+    for command in ("library", "prune"):
+        done = checkout.invoke(command)
+        assert done.exit_code == 0 and f"warning: {file} has 3 bytes" in done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
-from bakery.library.base import ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local import database
 from bakery.library.local.database import Database
 from bakery.library.local.library import LocalLibrary
@@ -86,13 +87,87 @@ def test_an_image_that_is_baked_again_after_its_file_went_is_a_new_candidate(kit
     assert [event["event"] for event in history(kitchen.library, "rcc")] == ["promoted", "lost"]
 
 
-def test_a_file_of_the_wrong_size_is_uncertain_and_says_how_to_go_on(kitchen: Kitchen) -> None:
+def cut(image: ImageRecord) -> None:
+    """Take bytes from an image's file, as a disk that loses data does."""
+    file = Path(image.location)
+    file.chmod(0o644)
+    file.write_text("o")
+
+
+def test_a_file_of_the_wrong_size_is_no_image_and_is_told_everywhere(kitchen: Kitchen) -> None:
+    image, other = kitchen.bake("rcc", "one"), kitchen.bake("hpcc", "two")
+    for promoted in (image, other):
+        kitchen.library.promote(promoted.name, promoted.candidate_for)
+    cut(image)
+    assert kitchen.library.find(image.name) is None
+    assert [left.name for left in kitchen.library.images()] == [other.name]
+    assert dict(kitchen.library.families()) == {"hpcc": other.name}
+    told = f"{image.location} has 1 bytes, it was published with 3: {image.name} counts as missing"
+    assert backend(kitchen.settings).damaged(contents=False) == repair(kitchen.library) == [told]
+
+
+def test_an_image_with_a_damaged_file_is_baked_again_in_its_place(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
-    Path(image.location).chmod(0o644)
-    Path(image.location).write_text("o")
-    with pytest.raises(Uncertain, match="1 bytes, it was published with 3") as raised:
-        kitchen.library.find(image.name)
-    assert f"rm {image.location}" in raised.value.hint
+    cut(image)
+    baked = kitchen.file("once more")
+    again = kitchen.library.publish(kitchen.record("rcc", "one"), baked)
+    assert Path(again.location).read_text() == "once more"
+    assert kitchen.library.find(image.name) == again
+    assert repair(kitchen.library) == []
+
+
+def test_a_damaged_file_beside_a_lost_database_is_replaced_too(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    cut(image)
+    kitchen.library.database.close()
+    for file in kitchen.library.database.file.parent.glob("library.sqlite*"):
+        file.unlink()
+    assert kitchen.again().find(image.name) is None
+    again = kitchen.again().publish(kitchen.record("rcc", "one"), kitchen.file("once more"))
+    assert Path(again.location).read_text() == "once more"
+
+
+def test_a_damaged_image_that_nobody_needs_is_deprecated_and_its_file_removed(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    cut(image)
+    assert kitchen.library.deprecate(image.name)
+    with kitchen.library.leases.shared(image.digest):
+        assert len(repair(kitchen.library)) == 1 and Path(image.location).exists(), "something may still boot from it"
+    (told,) = repair(kitchen.library)
+    assert told.startswith(f"removed {image.digest}.qcow2 of {image.name}")
+    assert not Path(image.location).exists() and not kitchen.library.files.sidecar(image.name).exists()
+
+
+def test_a_changed_content_of_the_same_size_is_found_when_asked(kitchen: Kitchen) -> None:
+    image = kitchen.bake("rcc", "one")
+    kitchen.bake("rcc", "two")
+    ask = backend(kitchen.settings).damaged
+    assert ask(contents=True) == []
+    file = Path(image.location)
+    file.chmod(0o644)
+    file.write_text("onE")
+    assert ask(contents=False) == []
+    (told,) = ask(contents=True)
+    assert told.startswith(f"the content of {file} has changed") and told.endswith(f"rm {file}")
+
+
+def test_an_image_that_was_published_without_a_checksum_is_checked_by_qemu(kitchen: Kitchen) -> None:
+    qcow2 = kitchen.folder / "image.qcow2"
+    raw = kitchen.folder / "raw"
+    raw.write_bytes(os.urandom(1 << 20))
+    subprocess.run(["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(qcow2)], check=True)
+    image = kitchen.library.publish(kitchen.record("rcc", "one"), qcow2)
+    sidecar = kitchen.library.files.sidecar(image.name)
+    sidecar.write_text(re.sub(r',\s*"sha256": ".*?"', "", sidecar.read_text()))
+    assert kitchen.library.files.read_sidecar(image.name) is not None
+    ask = backend(kitchen.settings).damaged
+    assert ask(contents=True) == []
+    file = Path(image.location)
+    file.chmod(0o644)
+    with file.open("r+b") as content:  # the table of clusters
+        content.seek(0x30000)
+        content.write(os.urandom(1 << 16))
+    assert len(ask(contents=True)) == 1
 
 
 def test_a_damaged_database_is_uncertain_never_gone(kitchen: Kitchen) -> None:
