@@ -167,10 +167,10 @@ def end_orphans() -> list[str]:
     """End what commands of killed guards left running, and return a line for each process. Nothing can save them."""
     ended = []
     for pid in proc.orphans():
-        state = proc.stat(pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-            ended += [f"ended {state.program} (process {pid}), which a killed process had left running"] if state else []
+        if state := proc.stat(pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                ended.append(f"ended {state.program} (process {pid}), which a killed process had left running")
     return ended
 
 

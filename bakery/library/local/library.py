@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from pathlib import Path
 
-from bakery.errors import BakeryError, Uncertain
+from bakery.errors import BakeryError
 from bakery.host.clock import utc_now
 from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.local import families, rows, runs
@@ -52,7 +52,8 @@ class LocalLibrary:
         sizes, names = self.files.listing()
         with self.database.reading() as connection:
             all_rows = connection.execute("SELECT * FROM images ORDER BY created, seq").fetchall()
-        live = [row for row in all_rows if row["state"] != ImageState.DELETED and sizes.get(row["digest"]) == row["size"]]
+        kept = [row for row in all_rows if row["state"] != ImageState.DELETED]
+        live = [row for row in kept if sizes.get(row["digest"]) == row["size"]]
         orphans = names - {row["name"] for row in live}
         adopted = [image for image in map(self._adopt, sorted(orphans)) if image is not None]
         recorded = [self._record(row) for row in live]

@@ -40,13 +40,13 @@ def damaged(library: LocalLibrary, *, contents: bool = False) -> list[str]:
     sizes, _ = library.files.listing()
     lines = []
     for row in _images(library):
-        size, file = sizes.get(row["digest"]), library.files.image(row["digest"])
+        name, size, file = row["name"], sizes.get(row["digest"]), library.files.image(row["digest"])
         if size is None or row["state"] == ImageState.DELETED:
             continue
         if size != row["size"]:
-            lines.append(f"{file} has {size} bytes, it was published with {row['size']}: {row['name']} counts as missing")
-        elif contents and not _is_intact(library, row["name"], file):
-            lines.append(f"the content of {file} has changed since {row['name']} was published; to bake it again: rm {file}")
+            lines.append(f"{file} has {size} bytes, it was published with {row['size']}: {name} counts as missing")
+        elif contents and not _is_intact(library, name, file):
+            lines.append(f"the content of {file} has changed since {name} was published; to bake it again: rm {file}")
     return lines
 
 
