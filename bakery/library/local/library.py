@@ -63,9 +63,8 @@ class LocalLibrary:
         """Map families to image names; leave out families whose image has no file or a damaged one."""
         sizes, _ = self.files.listing()
         with self.database.reading() as connection:
-            published = connection.execute("SELECT digest, size FROM images")
-            sound = {row["digest"] for row in published if sizes.get(row["digest"]) == row["size"]}
-            return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in sound}
+            pointers = families.pointers(connection)
+        return {row["family"]: row["name"] for row in pointers if sizes.get(row["digest"]) == row["size"]}
 
     def promote(self, name: str, family: str) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
