@@ -93,9 +93,7 @@ class ComputeEngineLibrary:
             if record.name != name:
                 self._deprecate(record.name, "")
         self._patch(name, "")
-        if wants.listed(
-            self._artifacts, family
-        ):  # by a stack that found the family as it wants it, just before the change
+        if wants.listed(self._artifacts, family):  # since the first look a stack has found the family as it wants it
             self._patch(name, family)
             return False
         return True
