@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from google.api_core.exceptions import NotFound
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.library.base import ImageState, Proof
+from bakery.library.base import ImageState, Proof, Want
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.retention import prune
 from bakery.report.library import report
@@ -93,6 +94,43 @@ def test_a_rollback_makes_the_older_image_the_familys_again(library: ComputeEngi
     assert library.families() == {"hpcc": "hpcc-0"}
     newest = library.google.images.get_from_family(project="p", family="hpcc")
     assert newest.name == "hpcc-0"
+
+
+def test_no_image_of_a_released_family_resolves(library: ComputeEngineLibrary, server: FakeServer) -> None:
+    """Somebody may have put images into the family without the bakery."""
+    library.promote("hpcc-0", "hpcc")
+    server.cloud.items[f"{IMAGES}/hpcc-1"]["family"] = "hpcc"
+    compute.add_image(server.cloud, IMAGES, {"name": "of-somebody", "family": "hpcc"})
+    assert library.families() == {"hpcc": "hpcc-1"}
+    assert library.unpromote("hpcc-1", "hpcc")
+    assert library.families() == {}
+    with pytest.raises(NotFound):
+        library.google.images.get_from_family(project="p", family="hpcc")
+
+
+def test_a_stack_that_wants_the_family_during_its_release_keeps_it(
+    library: ComputeEngineLibrary, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.promote("hpcc-0", "hpcc")
+    patch = library._patch
+
+    def late(name: str, family: str) -> None:
+        if not family:
+            library.want(Want("p/dev", "hpcc", "hpcc-0", "t"))
+            library.promote("hpcc-0", "hpcc")  # changes nothing: the family still points at it
+        patch(name, family)
+
+    monkeypatch.setattr(library, "_patch", late)
+    assert library.unpromote("hpcc-0", "hpcc") is False
+    assert library.families() == {"hpcc": "hpcc-0"}
+
+
+def test_wants_need_one_list_call_however_many_there_are(library: ComputeEngineLibrary, server: FakeServer) -> None:
+    for number in range(20):
+        library.want(Want("p/dev", f"f{number}", "i", "t"))
+    before = len(server.cloud.calls)
+    assert len(library.wants()) == 20
+    assert [method for _, method, _ in server.cloud.calls[before:]] == ["storage.objects.list"]
 
 
 def test_label_changes_of_two_writers_both_arrive(server: FakeServer, library: ComputeEngineLibrary) -> None:

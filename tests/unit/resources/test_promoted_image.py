@@ -1,0 +1,152 @@
+"""What a promotion registers in the library and what its deletion withdraws, without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.errors import UnprovenImage
+from bakery.library.base import ImageRecord, Proof, Want
+from bakery.library.local.library import LocalLibrary
+from bakery.resources import baked_image, promoted_image
+from bakery.resources.baked_image import BakedImageProvider
+from bakery.resources.promoted_image import PromotedImageProvider
+from bakery.settings import Settings
+
+TESTS = "b" * 64
+Props = dict[str, Any]
+
+
+def props(stack: str = "dev", image: str = "a-1") -> Props:
+    urn = f"urn:pulumi:{stack}::bakery::pulumi-python:dynamic/bakery:PromotedImage::a"
+    return {"family": "a", "image": image, "proofs": {image: TESTS[:12]}, "urn": urn}
+
+
+class Told(list[str]):
+    """The statuses that the engine was sent."""
+
+    def status(self, _urn: str, text: str) -> None:
+        self.append(text)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    said = Told()
+    monkeypatch.setattr(promoted_image.progress, "engine", lambda: said)
+    return said
+
+
+@pytest.fixture
+def library(
+    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> Iterator[LocalLibrary]:
+    """A library with two proven images of a family; the providers use it."""
+    stack = make_settings()
+    for module in (promoted_image, baked_image):
+        monkeypatch.setattr(module, "settings", lambda _urn: stack)
+    library = LocalLibrary(stack)
+    for number in (1, 2):
+        file = tmp_path / "image"
+        file.write_text(str(number), encoding="utf-8")
+        name, created = f"a-{number}", f"2029-01-0{number}T00:00:00Z"
+        library.publish(ImageRecord(name, str(number) * 64, "a", "", "a", created), file)
+        library.record_test(name, Proof.PASSED, TESTS)
+    yield library
+    library.database.close()
+
+
+provider = PromotedImageProvider()
+
+
+def created(of: Props) -> Props:
+    outs = provider.create(of).outs
+    assert outs is not None
+    return outs
+
+
+def updated(olds: Props, news: Props) -> Props:
+    outs = provider.update("a", olds, news).outs
+    assert outs is not None
+    return outs
+
+
+def test_an_update_keeps_the_token_that_the_state_has(library: LocalLibrary) -> None:
+    """A process that is killed before the engine saves the state must not leave a want that nothing can withdraw."""
+    olds = created(props())
+    assert updated(olds, props(image="a-2"))["token"] == olds["token"]
+    provider.delete("a", olds)  # the update was not saved
+    assert list(library.wants()) == []
+    assert library.families() == {}
+
+
+def test_a_create_that_is_repeated_registers_once(library: LocalLibrary) -> None:
+    created(props())  # killed before the engine saved it
+    outs = created(props())
+    assert list(library.wants()) == [Want("bakery/dev", "a", "a-1", outs["token"])]
+    provider.delete("a", outs)
+    assert library.families() == {}
+
+
+def test_the_deletion_of_a_replaced_promotion_withdraws_nothing(library: LocalLibrary, told: Told) -> None:
+    old, new = created(props()), created(props())
+    provider.delete("a", old)
+    assert library.families() == {"a": "a-1"}
+    assert told == ["did not change a: wanted by bakery/dev"]
+    provider.delete("a", new)
+    assert library.families() == {}
+    assert told[-1] == "a now points at no image"
+
+
+def test_a_deletion_says_which_stacks_still_want_the_family(library: LocalLibrary, told: Told) -> None:
+    outs = [created(props(stack)) for stack in ("dev", "test", "live")]
+    provider.delete("a", outs[0])
+    BakedImageProvider().delete("a-1", props())
+    assert told == [f"did not change {what}: wanted by bakery/live, bakery/test" for what in ("a", "a-1")]
+
+
+def test_a_state_of_an_older_version_has_no_token_and_gets_one_with_the_next_image(library: LocalLibrary) -> None:
+    library.promote("a-1", "a")
+    old = {key: value for key, value in props().items() if key != "proofs"}
+    outs = updated(old, props(image="a-2"))
+    assert outs["token"]
+    provider.delete("a", outs)
+    assert library.families() == {}
+
+
+def test_a_state_of_an_older_version_can_be_deleted(library: LocalLibrary) -> None:
+    library.promote("a-1", "a")
+    provider.delete("a", props())
+    assert library.families() == {}
+
+
+def test_a_refresh_registers_and_changes_nothing_in_the_state(library: LocalLibrary) -> None:
+    library.promote("a-1", "a")
+    assert provider.read("a", props()).outs == props()
+    assert list(library.wants()) == [Want("bakery/dev", "a", "a-1", "")]
+    provider.delete("a", props())
+    assert library.families() == {}
+
+
+def test_a_refresh_of_a_family_without_an_image_withdraws(library: LocalLibrary) -> None:
+    outs = created(props())
+    library.image_file("a-1").unlink()
+    assert provider.read("a", outs).id == ""
+    assert list(library.wants()) == []
+
+
+def test_an_image_without_proof_is_neither_promoted_nor_wanted(library: LocalLibrary) -> None:
+    olds = created(props())
+    library.record_test("a-2", Proof.FAILED, TESTS)
+    with pytest.raises(UnprovenImage, match=r"a is not promoted: a-2 failed its tests\nhint: run `pulumi up` without"):
+        updated(olds, props(image="a-2"))
+    assert library.families() == {"a": "a-1"}
+    assert [want.image for want in library.wants()] == ["a-1"]
+
+
+def test_other_proofs_alone_are_no_change() -> None:
+    """A state of version 0.1.0 has none, and other tests of the same image have their own resource."""
+    assert not provider.diff("a", props(), {**props(), "proofs": {"a-1": "c" * 12}}).changes
+    assert not provider.diff("a", {**props(), "token": "t"}, props()).changes
