@@ -32,6 +32,11 @@ class StatePaths:
         return self.state / "library"
 
     @property
+    def reserve(self) -> Path:
+        """A file that only takes space: ``bakery prune`` deletes it if the disk is full, since SQLite needs room."""
+        return self.library / "reserve"
+
+    @property
     def runs(self) -> Path:
         """One folder per Fluid-Run: outputs, results, logs of machines."""
         return self.state / "runs"

@@ -2,8 +2,10 @@
 
 from bakery.backends.base import Backend
 from bakery.errors import InputError, errors_among
+from bakery.host import space
 from bakery.library import retention
 from bakery.library.retention import Pruned
+from bakery.paths import StatePaths
 from bakery.preview.plan_report import plan_report
 
 
@@ -16,5 +18,8 @@ def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
     if errors_among(plan.problems):
         raise InputError(plan.problems)
     planned = {name for decision in plan.decisions for name in (decision.image.name, decision.image.base.name)}
+    state = StatePaths(backend.settings.state)
+    if state.reserve.exists() and not dry_run and space.lack(state.library):
+        state.reserve.unlink()
     days = backend.settings.retention_days
     return retention.prune(backend.library(), days, planned=planned, dry_run=dry_run)

@@ -11,11 +11,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 
 from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Uncertain
 from bakery.host import locks
 from bakery.library.local import migrations
 
+RESERVE = 1 << 20  # bytes; with less, SQLite may be unable to work
 BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may wait for one writer
 
 
@@ -119,7 +121,8 @@ def _explained(file: Path, error: sqlite3.Error) -> BakeryError:
     """Return the error to raise for an error of SQLite; none of them means that an image does not exist."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
-    if primary == sqlite3.SQLITE_FULL:
+    # SQLite also calls it an I/O error, for instance if its shared memory does not fit.
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and disk_usage(file.parent).free < RESERVE):
         return InfrastructureFailed(f"no space left for {file}", hint=MAKE_ROOM)
     if primary == sqlite3.SQLITE_BUSY:
         return Uncertain(f"{file} has been locked by another process for {BUSY_SECONDS:.0f} s", hint="try again")

@@ -5,16 +5,18 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 A file that does not have the size that was published is damaged, and counts as none.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.host.clock import utc_now
+from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.local import families, rows, runs
-from bakery.library.local.database import Database
+from bakery.library.local.database import RESERVE, Database
 from bakery.library.local.files import ImageFiles, Sidecar
 from bakery.library.local.leases import Leases
 from bakery.paths import StatePaths
@@ -32,6 +34,7 @@ class LocalLibrary:
         self.files = ImageFiles(folder / "images")
         self.leases = Leases(folder / "leases")
         self.database = Database(folder / DATABASE)
+        self._reserve = StatePaths(settings.state).reserve
         self._clock = clock
 
     # -- the protocol
@@ -131,6 +134,9 @@ class LocalLibrary:
                 return existing
             image = self._insert(self.files.publish(record, qcow2, replace_file=self._damaged(record)))
         assert image is not None  # the lease prevents a deletion
+        if not self._reserve.exists():
+            with suppress(InfrastructureFailed):
+                write_atomic(self._reserve, os.urandom(RESERVE))  # random, since a file system may compress
         return image
 
     def image_file(self, name: str) -> Path:

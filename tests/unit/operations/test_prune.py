@@ -1,0 +1,61 @@
+"""``bakery prune`` is the remedy for a full disk, so it works on one."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from bakery.backends import backend
+from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
+from bakery.library.base import ImageRecord
+from bakery.library.local.library import LocalLibrary
+from bakery.operations.prune import prune
+from bakery.settings import Settings, parse
+from tests.support.checkout import make
+from tests.support.full_disk import fill, small_disk
+
+
+def on(disk: Path, root: Path) -> tuple[Settings, ImageRecord]:
+    """A library on the disk with one image, which was deprecated long ago."""
+    settings = parse({"oven": "fake", "state": str(disk / "state")}, "dev", root)
+    library = LocalLibrary(settings, clock=lambda: "2020-01-01T00:00:00Z")
+    digest = hashlib.sha256(b"old").hexdigest()
+    baked = disk / "baked"
+    baked.write_bytes(bytes(100_000))
+    image = library.publish(ImageRecord(f"old-{digest[:12]}", digest, "old", "", "old", ""), baked)
+    assert library.deprecate(image.name)
+    library.database.close()
+    return settings, image
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return make(tmp_path).root
+
+
+def test_prune_makes_room_on_a_disk_that_is_full_to_the_last_byte(root: Path) -> None:
+    with small_disk(root) as disk:
+        settings, image = on(disk, root)
+        fill(disk)
+        with pytest.raises(InfrastructureFailed, match="no space left for .*sqlite") as full:
+            LocalLibrary(settings).images()
+        assert not isinstance(full.value, Uncertain) and full.value.hint == MAKE_ROOM
+        done = prune(backend(settings))
+        assert ([step.image.name for step in done.moved], done.freed) == ([image.name], image.size)
+        assert not Path(image.location).exists()
+
+
+def test_the_reserve_comes_back_with_the_next_image_and_a_dry_run_keeps_it(root: Path) -> None:
+    with small_disk(root) as disk:
+        settings, _ = on(disk, root)
+        reserve = disk / "state/library/reserve"
+        assert reserve.stat().st_size == 1 << 20
+        prune(backend(settings), dry_run=True)
+        assert reserve.exists()
+        prune(backend(settings))
+        assert not reserve.exists(), "the disk is small, so it counts as full"
+        on(disk, root)
+        assert reserve.exists()
