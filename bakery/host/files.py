@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from functools import cache, partial
@@ -47,6 +48,20 @@ def hidden_beside(path: Path) -> Path:
     Its name contains the ID of this process.
     """
     return path.with_name(f"{SCRATCH}{os.getpid()}-{os.urandom(16).hex()}")
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder. It is renamed first, so that it is gone at once, and :func:`abandoned` finds the rest of it."""
+    gone = hidden_beside(folder)
+    with contextlib.suppress(OSError):  # it does not exist
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def abandoned(folder: Path, *older: str) -> list[Path]:
+    """Return what :func:`hidden_beside` named for processes that have ended; ``older`` are prefixes that it had."""
+    paths = [path for prefix in (SCRATCH, *older) for path in folder.glob(f"{prefix}*")]
+    return [path for path in paths if not Path("/proc", path.name.split("-")[1]).exists()]
 
 
 def sync_to_disk(path: Path) -> None:

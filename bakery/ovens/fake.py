@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeFailed, InfrastructureFailed
+from bakery.host.files import write_atomic
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
+from bakery.ovens.local.scratch import FINISHED
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -41,7 +43,9 @@ class FakeOven:
         """Adopt, join or bake the image, a small JSON file."""
         return bake_once(order, activity, self.state, self.library, self._bake)
 
-    def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> Path:
+    def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
+        if (work / FINISHED).exists():
+            return
         script: Mapping[str, Any] = self.settings.fake.get("bakes", {}).get(order.package, {})
         check_sources(order.files)
         phases = self.settings.fake.get("phases", PHASES)
@@ -52,9 +56,7 @@ class FakeOven:
                 sink.write(f"fake: {phase}\n")
             activity.sleep(seconds / len(phases))
         self._fail(order, script, log)
-        image = work / "image"
-        image.write_text(json.dumps({"image": order.name, "digest": order.digest}), encoding="utf-8")
-        return image
+        write_atomic(work / FINISHED, json.dumps({"image": order.name, "digest": order.digest}).encode())
 
     def _fail(self, order: BakeOrder, script: Mapping[str, Any], log: Path) -> None:
         """Fail as scripted. The failures are counted in a file, because each ``up`` is another process."""

@@ -36,12 +36,14 @@ def bake_once(
     activity: Activity,
     state: StatePaths,
     library: LocalLibrary,
-    bake: Callable[[BakeOrder, Activity, Path, Path], Path],
+    bake: Callable[[BakeOrder, Activity, Path, Path], None],
 ) -> Bake:
     """Return the image of ``order``; if it is missing, ``bake`` makes its file, which is moved into the library.
 
-    ``bake`` gets a scratch folder for the file and an empty log. If another process bakes the same digest, wait for it.
-    If that bake fails or is killed, this process bakes. Raises the errors of ``bake``, and Interrupted.
+    ``bake`` gets a scratch folder, where it leaves the file as :data:`scratch.FINISHED`, and an empty log. If the file
+    can't be published, the folder is kept, and the next call gets it with the file. If another process bakes the same
+    digest, wait for it. If that bake fails or is killed, this process bakes. Raises the errors of ``bake``, and
+    Interrupted.
     """
     log = state.logs / f"{order.name}.log"
     file = state.library / "bakes" / order.digest
@@ -56,10 +58,12 @@ def bake_once(
         activity.check()
         began = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
         with scratch.folder(state, order.name) as work:
-            made = bake(order, activity, work, log)
+            made = work / scratch.FINISHED
+            if not (earlier := made.exists()):
+                log.write_text("", encoding="utf-8")
+            bake(order, activity, work, log)
             seconds = time.monotonic() - began
             activity.say("publishing")
-            library.publish(record(order, seconds), made)
+            library.publish(record(order, 0 if earlier else seconds), made)
         return Bake(order.name, BakeOutcome.BAKED, seconds, log)

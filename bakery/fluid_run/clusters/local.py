@@ -24,6 +24,7 @@ from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private_network, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
+from bakery.host.files import discard
 from bakery.host.machine import Machine
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -147,7 +148,7 @@ class LocalCluster:
             with ThreadPoolExecutor(len(self.running)) as pool:
                 list(pool.map(process.Running.stop, self.running.values()))
         self.running.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        discard(self.folder)
         self._slots.close()
 
 
@@ -180,11 +181,18 @@ def shell_socket(spec: MachineSpec) -> str:
 
 
 def clear_leftovers(settings: Settings) -> int:
-    """Delete the folders of runs whose process is gone, as are their machines; return the number of folders."""
-    cleared = 0
-    work = StatePaths(settings.state).work
-    for folder in (*work.glob(f"{paths.CLUSTER}*"), *work.glob(f"{paths.WORKSPACE}*")):
-        if locks.deserted(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            cleared += 1
-    return cleared
+    """Delete the folders of runs whose process is gone, as are their machines; return the number of folders.
+
+    A run that was killed before it had a result has an empty folder, which is deleted as well.
+    """
+    state = StatePaths(settings.state)
+    work = [*state.work.glob(f"{paths.CLUSTER}*"), *state.work.glob(f"{paths.WORKSPACE}*")]
+    cleared = [folder for folder in work if locks.deserted(folder)]
+    for folder in cleared:
+        discard(folder)
+    alive = {folder.name.partition("-")[2] for folder in work} - {folder.name.partition("-")[2] for folder in cleared}
+    for run in state.runs.glob("*"):
+        if run.name not in alive and locks.deserted(run):
+            with contextlib.suppress(OSError):  # it is not empty
+                run.rmdir()
+    return len(cleared)

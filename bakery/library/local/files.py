@@ -19,11 +19,11 @@ from pathlib import Path
 
 from bakery.codec import decode, encode
 from bakery.errors import Uncertain, from_os_error
-from bakery.host.files import SCRATCH, hidden_beside, sync_to_disk, write_atomic
+from bakery.host.files import abandoned, hidden_beside, sync_to_disk, write_atomic
 from bakery.library.base import ImageRecord
 
 SIDECAR_VERSION = 1
-OLD_SCRATCH = ".publishing-"  # of versions up to 0.1.0; the ID of the process follows, as after SCRATCH
+OLD_SCRATCH = ".publishing-"  # of versions up to 0.1.0; the ID of the process follows
 READ_ONLY = 0o444  # machines boot from overlays; nothing may write to an image
 
 
@@ -136,9 +136,7 @@ class ImageFiles:
     def abandoned(self) -> list[Path]:
         """Return the scratch files whose process no longer runs."""
         with _reading(self.folder):
-            paths = list(self.folder.iterdir()) if self.folder.is_dir() else []
-        scratch = [path for path in paths if path.name.startswith((SCRATCH, OLD_SCRATCH))]
-        return [path for path in scratch if not Path("/proc", path.name.split("-")[1]).exists()]
+            return abandoned(self.folder, OLD_SCRATCH)
 
     def _beside(self, qcow2: Path, final: Path) -> Path:
         """Return the file itself if a rename can move it here, else a copy in this folder."""

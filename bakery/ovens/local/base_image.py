@@ -18,15 +18,17 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeFailed, CommandFailed, InfrastructureFailed, MissingTool
-from bakery.host import locks, mirror, process, qemu, quick_init
+from bakery.host import boot_files, locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
-from bakery.host.files import hidden_beside
+from bakery.host.files import discard, hidden_beside, sync_to_disk
 from bakery.ovens.local import boot_disk
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
 
 FILES = Path(__file__).with_name("files")
+DISK_NAME = "disk.qcow2"
+BOOT_FILES = ("vmlinuz", "initrd.img")
 LABEL = "bakery-root"
 OLD = 30 * 86400  # seconds
 PACKAGES = (
@@ -79,24 +81,33 @@ def _sha256(file: Path) -> str:
 
 
 def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> Bootable:
-    """Return the base image; create it if it does not exist, one process at a time.
+    """Return the base image; create it if it does not exist or is damaged, one process at a time.
 
     Raises BakeFailed for a release that can't be made, InfrastructureFailed, MissingTool and Interrupted.
     """
     folder = paths.cache() / "bases" / key(base, settings)
-    if not folder.exists():
+    if not _is_sound(folder, activity):
         with locks.hold(
             folder.with_suffix(".lock"),
             f"making the base image {base.family}",
             activity,
             lambda who: activity.say(f"waiting for the base image: {who}"),
         ):
-            if not folder.exists():
+            if not _is_sound(folder, activity):
+                discard(folder)
                 activity.say(f"making the base image {base.family}")
                 _make(folder, base, settings, activity, log)
     with suppress(OSError):
         os.utime(folder)  # the time of its last use
-    return Bootable(folder / "disk.qcow2", BootFiles(folder / "vmlinuz", folder / "initrd.img", f"root=LABEL={LABEL}"))
+    kernel, initrd = (folder / name for name in BOOT_FILES)
+    return Bootable(folder / DISK_NAME, BootFiles(kernel, initrd, f"root=LABEL={LABEL}"))
+
+
+def _is_sound(folder: Path, activity: Activity) -> bool:
+    """Return whether a base image exists and is complete, as far as sizes and tables tell."""
+    sizes = [file.stat().st_size for file in (folder / name for name in BOOT_FILES) if file.exists()]
+    disk = folder / DISK_NAME
+    return len(sizes) == len(BOOT_FILES) and all(sizes) and disk.exists() and boot_files.is_sound(disk, activity)
 
 
 def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
@@ -120,11 +131,13 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         half.mkdir(parents=True)
         locks.sign(half, f"making the base image {base.family}")
         try:
-            command = ["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(half / "disk.qcow2")]
+            command = ["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(half / DISK_NAME)]
             process.run(command, log=log, activity=activity)
-            for name in ("vmlinuz", "initrd.img"):
+            for name in BOOT_FILES:
                 shutil.copyfile(scratch / name, half / name)
-            quick_init.append(half / "initrd.img")
+            quick_init.append(half / BOOT_FILES[1])
+            for name in (DISK_NAME, *BOOT_FILES):
+                sync_to_disk(half / name)  # or a power cut may leave a part of it
             half.rename(folder)
         finally:
             shutil.rmtree(half, ignore_errors=True)
@@ -183,5 +196,4 @@ def clear(bases: Path, now: float) -> None:
     for folder in bases.glob("[!.]*"):
         with suppress(OSError):
             if folder.is_dir() and folder.stat().st_mtime < now - OLD:
-                # Renamed first, since no bake may start from a part of it.
-                shutil.rmtree(folder.rename(hidden_beside(folder)), ignore_errors=True)
+                discard(folder)

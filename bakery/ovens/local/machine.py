@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.errors import CommandFailed, InfrastructureFailed
 from bakery.host import process, qemu, tar
-from bakery.host.boot_files import BootFiles
+from bakery.host.boot_files import BootFiles, is_sound
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
@@ -93,15 +93,19 @@ def script(name: str, user: str) -> bytes:
     return (FILES / name).read_text(encoding="utf-8").replace("@USER@", user).encode()
 
 
-def flatten(disk: Path, target: Path, activity: Activity, log: Path) -> Path:
-    """Write the content of ``disk`` and its backing files into ``target``, check it, and return it.
+def flatten(disk: Path, base: Path, target: Path, activity: Activity, log: Path) -> Path:
+    """Write the content of ``disk``, an overlay on ``base``, into ``target``, check it, and return it.
 
-    Raises InfrastructureFailed (disk full, damaged disk) and Interrupted.
+    The same content gives the same file. Raises InfrastructureFailed (disk full, damaged disk) and Interrupted.
     """
     activity.say("flattening")
+    for source in (disk, base):  # what is cut off would be read as zeros, without an error
+        if not is_sound(source, activity):
+            raise InfrastructureFailed(
+                f"{source} is damaged or cut off", log=log, hint="check the disk, and run up again"
+            )
     try:
-        # Out of order and with parallel requests, since the target is a plain file.
-        command = ["qemu-img", "convert", "-W", "-m", "8", "-O", "qcow2", str(disk), str(target)]
+        command = ["qemu-img", "convert", "-m", "8", "-O", "qcow2", str(disk), str(target)]
         process.run(command, log=log, activity=activity)
         process.run(["qemu-img", "check", "-q", str(target)], log=log, activity=activity)
     except CommandFailed as error:

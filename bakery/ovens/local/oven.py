@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, PortTaken
 from bakery.host import boot_files, process, qemu, slots
+from bakery.host.files import sync_to_disk
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
@@ -38,15 +39,23 @@ class LocalOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """As :meth:`bakery.ovens.base.Oven.bake`."""
-        return bake_once(order, activity, self.state, self.library, self._bake)
+        try:
+            return bake_once(order, activity, self.state, self.library, self._bake)
+        except InfrastructureFailed as error:  # the files of a replay are not kept
+            error.replay = f"bakery bake {order.family} --stack {self.settings.stack}"
+            raise
 
-    def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> Path:
+    def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
+        if not (work / scratch.FINISHED).exists():
+            self._make(order, activity, work, log)
+        keep_downloads(order.template, order.variables, work / "workspace", self.library.files.kept(order.name))
+
+    def _make(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
         for tool in (qemu.QEMU, "qemu-img"):
             process.find_tool(tool, qemu.QEMU_HINT)
         packer.prepare()
         activity.say("staging")
-        workspace = work / "workspace"
-        stage(order.files, workspace)
+        stage(order.files, work / "workspace")
         limit = slots.capacity(self.local)
         with (
             slots.take(self.local.cores, self.local.memory_mb, activity, limit),
@@ -61,9 +70,9 @@ class LocalOven:
                 except PortTaken:
                     if attempt == ATTEMPTS:
                         raise
-            flat = flatten(disk, work / "flat.qcow2", activity, log)
-            keep_downloads(order.template, order.variables, workspace, self.library.files.kept(order.name))
-            return flat
+            flat = flatten(disk, start.disk, work / "flattening.qcow2", activity, log)
+            sync_to_disk(flat)  # what is finished survives a power cut
+            flat.rename(work / scratch.FINISHED)
 
     def _run(self, order: BakeOrder, activity: Activity, work: Path, start: base_image.Bootable, log: Path) -> Path:
         """Call Packer once; return the clean disk."""
@@ -83,15 +92,15 @@ class LocalOven:
             sink.writelines(f"bakery: {warning}\n" for warning in rendering.warnings)
         make_seed(work, rendering.user)
         make_overlay(start.disk, machine.overlay, max(rendering.disk_gb, self.local.disk_gb))
-        call = packer.Call(rendering, work, work / "workspace", log, order.timeout, self.local.keep_failed)
+        call = packer.Call(
+            *(rendering, work, work / "workspace", log, order.timeout, self.local.keep_failed),
+            *(machine.accelerator, machine.console),
+        )
         try:
             packer.build(call, activity)
             _check_finished(machine.console, log)
         except BakeFailed as error:
             self._keep(machine, rendering, error)
-            raise
-        except InfrastructureFailed as error:  # no files are kept
-            error.replay = f"bakery bake {order.family} --stack {self.settings.stack}"
             raise
         return machine.disk
 

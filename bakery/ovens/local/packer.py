@@ -1,10 +1,11 @@
 """Runs Packer: its version, its qemu plugin, its output as progress, and what a failure means."""
 
 import json
+import os
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, Infrast
 from bakery.host import process, qemu, space
 from bakery.ovens.local.template import MARK, Rendering
 from bakery.progress.activity import Activity
+from bakery.settings import Accelerator
 
 HINT = "run: sudo apt-get install packer"
 INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 GONE_LOOKS = 10  # two seconds
+SILENT_SECONDS = 120.0  # without a word on the console; with KVM, a machine answers on ssh in a tenth of that
+CONSOLE_LINES = 20
 DEBUG_LOG = "packer.debug"  # the only place where Packer reports the output of QEMU
 QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
 CONNECTED = re.compile(r"Connected to SSH!")
@@ -44,6 +48,8 @@ NOT_BEGUN = (  # Packer's output before the machine exists: the error, its messa
 )
 
 
+STEP_FAILED = "Provisioning step had errors"  # reported before Packer ends the machine
+EXIT_STATUS = "exited with non-zero exit status"
 LEFT_UP = ": aborted: skipping cleanup of step "  # a line for each step of a failed bake whose machine is kept
 
 
@@ -57,6 +63,8 @@ class Progress:
     connected: bool = False
     unreachable: bool = False
     lines: list[str] = field(default_factory=list)
+    alive: Callable[[], bool] = lambda: True
+    died: bool = False  # the machine had ended when Packer reported a failure
 
     def line(self, line: str) -> None:
         """Process one line of output."""
@@ -68,6 +76,8 @@ class Progress:
             self.connected = True
         elif "shutdown command" in line or "Gracefully halting" in line:
             self.activity.say("cleaning up and shutting down")
+        elif STEP_FAILED in line:
+            self.died = not self.alive()
         self.unreachable = self.unreachable or UNREACHABLE.search(line) is not None
         if PORT_TAKEN.search(line) or QEMU_FAILED.search(line):
             self.lines.append(line)
@@ -138,6 +148,8 @@ class Call:
     log: Path
     timeout: int = 0
     keep_failed: bool = False
+    accelerator: Accelerator = Accelerator.TCG
+    console: Path = Path(os.devnull)
 
     def write(self) -> None:
         """Write the template and its variables to the files that the command names."""
@@ -159,7 +171,8 @@ def build(call: Call, activity: Activity) -> None:
     line = command(call.rendering, call.work, call.keep_failed)
     running = process.Running(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
-    machine = _Machine(progress, running)
+    progress.alive = lambda: running.runs(qemu.QEMU)
+    machine = _Machine(progress, running, call.console, silent_allowed=call.accelerator is Accelerator.TCG)
     try:
         while (code := running.poll()) is None:
             activity.sleep(POLL_SECONDS)
@@ -172,7 +185,7 @@ def build(call: Call, activity: Activity) -> None:
     finally:
         running.stop()
     if code != 0:
-        raise failure(progress, running, qemu_words(call.work / DEBUG_LOG))
+        raise failure(progress, running, qemu_words(call.work / DEBUG_LOG), call.console)
 
 
 def qemu_words(debug: Path) -> str:
@@ -186,11 +199,16 @@ def qemu_words(debug: Path) -> str:
 
 @dataclass
 class _Machine:
-    """Detects a machine that ended before Packer logged in; Packer itself would wait until the time limit."""
+    """Detects a machine that Packer will never log in to; Packer itself would wait until the time limit.
+
+    That is one that has ended, or (unless ``silent_allowed``) has written nothing to its console for two minutes.
+    """
 
     progress: Progress
     running: process.Running
-    seen: bool = False
+    console: Path = Path(os.devnull)
+    silent_allowed: bool = True
+    seen: float = 0.0  # when it ran for the first time
     missed: int = 0
 
     def check(self) -> None:
@@ -199,13 +217,29 @@ class _Machine:
             return
         running = self.running.runs(qemu.QEMU)
         self.missed = 0 if running or not self.seen else self.missed + 1
-        self.seen = self.seen or running
+        self.seen = self.seen or (time.monotonic() if running else 0.0)
         if self.missed > GONE_LOOKS:
-            hint = "see the machine's console next to the log; check the free memory of this computer"
-            raise _failed(InfrastructureFailed, "the machine ended before it answered on ssh", self.running, hint)
+            message, hint = "the machine ended before it answered on ssh", "check the free memory of this computer"
+            raise _failed(InfrastructureFailed, message, self.running, hint, self.console)
+        silent = bool(self.seen) and time.monotonic() - self.seen > SILENT_SECONDS and not console_lines(self.console)
+        if silent and not self.silent_allowed:
+            message = f"the machine has written nothing to its console for {SILENT_SECONDS:.0f} s"
+            hint = "KVM does not work here; run: pulumi config set --path image-bakery:local.accelerator tcg"
+            raise _failed(InfrastructureFailed, message, self.running, hint)
 
 
-def failure(progress: Progress, running: process.Running, complaint: str = "") -> BakeryError:
+def console_lines(console: Path) -> tuple[str, ...]:
+    """Return the last lines of a machine's console; none if it does not exist or is empty."""
+    try:
+        text = console.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-CONSOLE_LINES:]
+
+
+def failure(
+    progress: Progress, running: process.Running, complaint: str = "", console: Path = Path(os.devnull)
+) -> BakeryError:
     """Return the error for a failed build; ``complaint`` is that of QEMU."""
     said = "\n".join((*progress.lines, *running.lines, complaint))
     if not progress.connected:
@@ -214,8 +248,11 @@ def failure(progress: Progress, running: process.Running, complaint: str = "") -
                 return _failed(kind, f"{message}: {complaint}" if complaint else message, running, hint)
         if progress.current == 0:
             hint = "see the machine's console next to the log; check its base image and this computer's load"
-            return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint)
+            return _failed(InfrastructureFailed, "the machine never answered on ssh", running, hint, console)
     what = _what_failed(progress)
+    if progress.died and EXIT_STATUS not in said:
+        hint = "it was killed, perhaps for lack of memory (dmesg | grep -i oom); try again"
+        return _failed(InfrastructureFailed, f"{what}: the machine ended", running, hint)
     if progress.unreachable:
         return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
     if DISK_FULL in said:
@@ -232,7 +269,10 @@ def _what_failed(progress: Progress) -> str:
     return f"provisioner {progress.current} of {total} failed ({progress.provisioners[progress.current - 1]})"
 
 
-def _failed(kind: type[BakeryError], message: str, running: process.Running, hint: str) -> BakeryError:
+def _failed(
+    kind: type[BakeryError], message: str, running: process.Running, hint: str, console: Path = Path(os.devnull)
+) -> BakeryError:
+    """Return an error with the last lines of the console, if it has any, else with Packer's."""
     # From a copy, since the output may still grow.
-    tail = tuple(line for line in tuple(running.lines) if LEFT_UP not in line)
+    tail = console_lines(console) or tuple(line for line in tuple(running.lines) if LEFT_UP not in line)
     return kind(message, tail=tail, log=running.log, replay=running.replay, hint=hint)

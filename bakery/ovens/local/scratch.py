@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bakery.errors import InfrastructureFailed
 from bakery.host import locks
+from bakery.host.files import abandoned, discard
 from bakery.paths import StatePaths
 
 PREFIX = "bake-"
 KEPT = "kept"  # in the folder of a failed bake: the process id of its machine, if that still runs
-HEAVY = ("output", "packer_cache", "flat.qcow2")
+FINISHED = "flat.qcow2"  # in the folder of a bake that has finished: its image, until it is published
+FINISHED_SECONDS = 7 * 86400.0
+HEAVY = ("output", "packer_cache", "flattening.qcow2", FINISHED)
 END_SECONDS = 5.0
 
 
@@ -22,17 +26,26 @@ END_SECONDS = 5.0
 def folder(state: StatePaths, name: str) -> Iterator[Path]:
     """Yield a scratch folder for the bake of image ``name``; delete it afterwards unless :func:`keep` was called.
 
-    The folders that earlier failed bakes of the same image kept are deleted first.
+    If a bake has finished but could not be published, its folder is kept and is yielded again. Else, the folders that
+    earlier failed bakes of the same image kept are deleted first.
     """
-    clear(state, name)
-    work = state.work / f"{PREFIX}{name}-{uuid.uuid4().hex[:8]}"
-    work.mkdir(0o700, parents=True)  # it contains keys
+    finished = next(state.work.glob(f"{PREFIX}{name}-????????/{FINISHED}"), None)
+    work = finished.parent if finished else state.work / f"{PREFIX}{name}-{uuid.uuid4().hex[:8]}"
+    if finished is None:
+        clear(state, name)
+        work.mkdir(0o700, parents=True)  # it contains keys
     locks.sign(work, f"baking {name}")
     try:
         yield work
+    except InfrastructureFailed as error:
+        if (work / FINISHED).exists():
+            error.hint += "; the finished bake is kept, the next up publishes it"
+        raise
     finally:
-        if not (work / KEPT).exists():
-            shutil.rmtree(work, ignore_errors=True)
+        if (work / FINISHED).exists():
+            discard(work / "output")
+        elif not (work / KEPT).exists():
+            discard(work)
 
 
 def keep(work: Path, machine: int | None = None) -> None:
@@ -57,12 +70,20 @@ def clear(state: StatePaths, name: str = "") -> list[str]:
                 done.append(f"ended the machine that a failed bake had left up ({work.name})")
             elif not name:
                 continue  # only files, which its replay command needs
-        elif not locks.deserted(work):
+        elif not locks.deserted(work) or _waits(work / FINISHED):
             continue
         else:
             done.append(f"cleared what a killed bake had left ({work.name})")
-        shutil.rmtree(work, ignore_errors=True)
+        discard(work)
+    for rest in abandoned(state.work):
+        shutil.rmtree(rest, ignore_errors=True)
+        done.append(f"cleared what a killed process had begun to delete ({rest.name})")
     return done
+
+
+def _waits(image: Path) -> bool:
+    """Return whether a finished image waits for its publication; a week after its bake it does no longer."""
+    return image.exists() and time.time() - image.stat().st_mtime < FINISHED_SECONDS
 
 
 def _end(kept: Path) -> bool:

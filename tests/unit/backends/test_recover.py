@@ -68,6 +68,20 @@ def test_what_killed_processes_left_is_cleared_and_what_runs_stays(settings: Set
     assert backend(settings).recover() == []
 
 
+def test_the_empty_folder_of_a_killed_run_goes_and_that_of_a_living_one_stays(settings: Settings) -> None:
+    state = StatePaths(settings.state)
+    for run in ("app-0-killed", "app-0-living", "app-0-done", "app-0-new"):
+        (state.runs / run).mkdir(parents=True)
+    (state.runs / "app-0-done" / "results.json").touch()
+    for run in ("app-0-killed", "app-0-living", "app-0-done"):
+        os.utime(state.runs / run, (0, 0))
+    workspace = state.work / f"{WORKSPACE}app-0-living"
+    workspace.mkdir(parents=True)
+    locks.sign(workspace, "this test")
+    backend(settings).recover()
+    assert sorted(run.name for run in state.runs.iterdir()) == ["app-0-done", "app-0-living", "app-0-new"]
+
+
 def test_the_scratch_of_a_killed_fake_bake_is_cleared(tmp_path: Path) -> None:
     values = {"oven": "fake", "fake": {"seconds": 60}}
     wanted = order("slow", (source(tmp_path, "packages/slow/install.sh", "true\n", 0o755),))

@@ -40,7 +40,7 @@ def test_prune_makes_room_on_a_disk_that_is_full_to_the_last_byte(root: Path) ->
     with small_disk(root) as disk:
         settings, image = on(disk, root)
         fill(disk)
-        with pytest.raises(InfrastructureFailed, match="no space left for .*sqlite") as full:
+        with pytest.raises(InfrastructureFailed, match=r"no space left for .*sqlite") as full:
             LocalLibrary(settings).images()
         assert not isinstance(full.value, Uncertain) and full.value.hint == MAKE_ROOM
         done = prune(backend(settings))

@@ -10,7 +10,7 @@ import pytest
 
 from bakery import paths
 from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.host import locks
+from bakery.host import locks, process
 from bakery.ovens.local import base_image
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
@@ -76,14 +76,43 @@ def test_a_base_image_that_no_bake_began_with_for_a_month_goes(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.lock", "used"]
 
 
-def test_a_base_image_that_is_there_is_taken_and_its_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = paths.cache() / "bases" / base_image.key(DEBIAN, LOCAL)
+def make_base(folder: Path, *_: object) -> None:
+    """A base image as small as can be."""
     folder.mkdir(parents=True)
-    os.utime(folder, (0, 0))
+    (folder / "raw").write_bytes(os.urandom(1 << 20))
+    process.output(["qemu-img", "convert", "-O", "qcow2", str(folder / "raw"), str(folder / "disk.qcow2")])
+    for name in base_image.BOOT_FILES:
+        (folder / name).write_text("x")
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a base image in the cache; another one is made by :func:`make_base`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(base_image, "_make", make_base)
+    folder = paths.cache() / "bases" / base_image.key(DEBIAN, LOCAL)
+    make_base(folder)
+    return folder
+
+
+def test_a_base_image_that_is_there_is_taken_and_its_use_is_noted(cached: Path, tmp_path: Path):
+    (cached / "raw").unlink()
+    os.utime(cached, (0, 0))
     found = base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
-    assert found.disk == folder / "disk.qcow2"
-    assert folder.stat().st_mtime > 0
+    assert found.disk == cached / "disk.qcow2"
+    assert cached.stat().st_mtime > 0
+    assert not (cached / "raw").exists(), "it was made again"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("disk.qcow2", 0), ("disk.qcow2", 1 << 19), ("vmlinuz", 0), ("initrd.img", 0)]
+)
+def test_a_damaged_base_image_is_made_anew(cached: Path, tmp_path: Path, name: str, size: int):
+    (cached / "raw").unlink()
+    os.truncate(cached / name, size)
+    base_image.get(DEBIAN, LOCAL, Activity(), tmp_path / "log")
+    assert (cached / "raw").exists() and (cached / name).stat().st_size > size
+    assert [path.name for path in cached.parent.iterdir() if path.is_dir()] == [cached.name]
 
 
 def test_nobody_else_can_change_what_a_base_image_is_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import tarfile
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bakery.errors import InfrastructureFailed
 from bakery.host import process
 from bakery.ovens.local import machine
+from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
 
@@ -60,3 +63,31 @@ def test_the_commands_for_a_machine_that_is_left_up_bear_every_path(
         f"file={doubled}/seed.tar",
     ]
     assert (pid, shlex.split(login)[:3]) == (7, ["ssh", "-i", str(baker.key)])
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> tuple[Path, Path]:
+    """A disk of 8 MiB with random content, and an overlay on it."""
+    (tmp_path / "raw").write_bytes(os.urandom(8 << 20))
+    base, disk = tmp_path / "base.qcow2", tmp_path / "disk.qcow2"
+    process.output(["qemu-img", "convert", "-O", "qcow2", str(tmp_path / "raw"), str(base)])
+    machine.make_overlay(base, disk, 0)
+    return disk, base
+
+
+def test_the_same_content_gives_the_same_file(chain: tuple[Path, Path], tmp_path: Path) -> None:
+    flat = [
+        machine.flatten(*chain, tmp_path / f"flat-{n}", Activity(), tmp_path / "log").read_bytes() for n in range(3)
+    ]
+    assert len(set(flat)) == 1 and len(flat[0]) > 8 << 20
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_source_that_was_cut_short_does_not_go_through_as_zeros(
+    chain: tuple[Path, Path], tmp_path: Path, position: int
+) -> None:
+    process.output(["qemu-io", "-c", "write -P 7 0 4M", str(chain[0])])
+    os.truncate(chain[position], 2 << 20)
+    with pytest.raises(InfrastructureFailed, match=f"{chain[position]} is damaged or cut off"):
+        machine.flatten(*chain, tmp_path / "flat", Activity(), tmp_path / "log")
+    assert not (tmp_path / "flat").exists()

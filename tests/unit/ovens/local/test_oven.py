@@ -11,9 +11,11 @@ from bakery.ovens.local import oven, scratch
 from bakery.ovens.local.machine import BakeMachine
 from bakery.ovens.local.template import Rendering
 from bakery.plan.template import downloaded_paths
+from bakery.progress.activity import Activity
 from bakery.recipe.load import load
 from bakery.settings import Accelerator, parse
 from tests.support import source_tree
+from tests.support.bake_orders import order, source
 
 LOCK = {
     "type": "file",
@@ -70,3 +72,20 @@ def test_a_machine_that_can_not_be_left_up_does_not_hide_why_the_bake_failed(
     assert error.hint == "its machine could not be left up: qemu-system-x86_64 ended with exit code 1"
     assert (tmp_path / scratch.KEPT).read_text() == ""
     assert not machine.disk.exists()
+
+
+def test_the_replay_of_a_failed_base_image_names_no_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(*_: object) -> None:
+        raise InfrastructureFailed(
+            "mmdebstrap ended with exit code 25", replay="mmdebstrap /tmp/bakery-base-x/disk.raw"
+        )
+
+    monkeypatch.setattr(oven.base_image, "get", get)
+    monkeypatch.setattr(oven.packer, "prepare", lambda: None)
+    monkeypatch.setattr(oven.process, "find_tool", lambda *_: Path())
+    wanted = order("app", (source(tmp_path, "packages/app/install.sh", "true\n", 0o755),))
+    with pytest.raises(InfrastructureFailed) as failed:
+        oven.LocalOven(parse({}, "test", tmp_path)).bake(wanted, Activity())
+    assert failed.value.replay == "bakery bake app --stack test"

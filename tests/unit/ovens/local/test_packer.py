@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
-from bakery.ovens.local.packer import GONE_LOOKS, Progress, _Machine, environment, failure, prepare, version
+from bakery.ovens.local.packer import (
+    GONE_LOOKS,
+    STEP_FAILED,
+    Progress,
+    _Machine,
+    environment,
+    failure,
+    prepare,
+    version,
+)
 from bakery.progress.activity import Activity
 
 NAMES = ("file share", "shell install.sh")
@@ -192,3 +201,57 @@ def test_an_error_is_made_while_packer_still_talks():
     with pytest.raises(InfrastructureFailed) as told:
         machine.check()
     assert told.value.tail == ("one", "two")
+
+
+def test_a_machine_that_ends_while_a_provisioner_runs_is_not_the_recipes_fault():
+    for alive, kind in ((False, InfrastructureFailed), (True, BakeFailed)):
+        progress = Progress(Activity(), NAMES, alive=lambda alive=alive: alive)
+        for line in (
+            CONNECTED,
+            FIRST,
+            "==> gce: Script disconnected unexpectedly.",
+            f"==> gce: {STEP_FAILED}: Running",
+        ):
+            progress.line(line)
+        error = failure(progress, Ended(deque(["gone"])))  # type: ignore[arg-type]
+        assert type(error) is kind
+        assert error.message.startswith("provisioner 1 of 2 failed (file share)")
+
+
+def test_a_script_that_failed_before_its_machine_ended_is_the_recipes_fault():
+    progress = Progress(Activity(), NAMES, alive=lambda: False)
+    for line in (CONNECTED, FIRST, f"==> gce: {STEP_FAILED}: Running"):
+        progress.line(line)
+    said = deque(["Build 'gce' errored: Script exited with non-zero exit status: 3"])
+    assert type(failure(progress, Ended(said))) is BakeFailed  # type: ignore[arg-type]
+
+
+def test_a_machine_that_never_answers_shows_its_console(tmp_path: Path):
+    console = tmp_path / "console"
+    console.write_bytes(b"\n".join(b"line %d \xff" % number for number in range(30)))
+    error = failure(Progress(Activity(), NAMES), Ended(deque(["Packer's"])), "", console)  # type: ignore[arg-type]
+    assert error.tail == tuple(f"line {number} \ufffd" for number in range(10, 30))
+
+
+@pytest.mark.parametrize(
+    ("text", "silent_allowed", "hopeless"), [("", False, True), ("", True, False), ("x", False, False)]
+)
+def test_a_machine_with_kvm_that_writes_nothing_for_two_minutes_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, silent_allowed: bool, hopeless: bool
+):
+    console = tmp_path / "console"
+    console.write_text(text)
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    watched = Watched(deque(), looks=[True, True, True])
+    machine = _Machine(Progress(Activity(), NAMES), watched, console, silent_allowed)  # type: ignore[arg-type]
+    machine.check()
+    clock[0] += 119
+    machine.check()
+    clock[0] += 2
+    if not hopeless:
+        machine.check()
+        return
+    with pytest.raises(InfrastructureFailed, match="nothing to its console for 120 s") as told:
+        machine.check()
+    assert "accelerator tcg" in told.value.hint

@@ -48,6 +48,20 @@ def test_a_folder_that_nobody_signed_is_a_leftover_once_its_maker_had_the_time_t
     assert len(scratch.clear(state)) == 1
 
 
+def test_the_rest_of_a_folder_whose_deletion_was_cut_short_goes_at_once(state: StatePaths, tmp_path: Path):
+    code = (
+        "import os, shutil, sys\nfrom pathlib import Path\nfrom bakery.host import files\n"
+        "shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), 9)\nfiles.discard(Path(sys.argv[1]))"
+    )
+    with scratch.folder(state, "a-1") as work:
+        (work / "key").touch()
+        subprocess.run([sys.executable, "-c", code, work], check=False)
+        assert not work.exists()
+    (rest,) = state.work.iterdir()
+    assert scratch.clear(state) == [f"cleared what a killed process had begun to delete ({rest.name})"]
+    assert list(state.work.iterdir()) == []
+
+
 def test_a_failed_bake_keeps_what_its_replay_needs_until_the_next_bake_of_that_image(state: StatePaths):
     with scratch.folder(state, "a-1") as work:
         (work / "output").mkdir()
