@@ -91,7 +91,7 @@ class Library(Protocol):
     def promote(self, name: str, family: str) -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
 
-        Returns the name of the previous image, or "". Raises BakeryError if the image does not exist.
+        Returns the name of the image that it took the place of, or "". Raises BakeryError if the image does not exist.
         """
 
     def unpromote(self, name: str, family: str) -> bool:

@@ -39,5 +39,4 @@ def _doubt(image: ImageRecord | None, tests: str, tested: str) -> str:
 
 def _same(digest: str, other: str) -> bool:
     """Return whether both are the same digest or its beginning; a library may keep fewer characters than a plan."""
-    size = min(len(digest), len(other))
-    return size > 0 and digest[:size] == other[:size]
+    return bool(other) and (digest.startswith(other) or other.startswith(digest))

@@ -52,16 +52,14 @@ def settings(urn: str) -> Settings:
     """Return the stack's settings in the plugin; only a resource's URN contains the name of the stack."""
     if _configured is None:
         raise InfrastructureFailed("the plugin was used before it was configured")
-    return replace(_configured, stack=stack_of(urn))
-
-
-def stack_of(urn: str) -> str:
-    """Return the stack in ``urn:pulumi:<stack>::<project>::<type>::<name>``, or "" for other texts."""
-    return urn.removeprefix("urn:pulumi:").split("::")[0] if urn.startswith("urn:pulumi:") else ""
+    return replace(_configured, stack=owner_of(urn).partition("/")[2])
 
 
 def owner_of(urn: str) -> str:
-    """Return ``<project>/<stack>`` of a resource's URN, by which a library knows the stack."""
+    """Return ``<project>/<stack>`` of the URN ``urn:pulumi:<stack>::<project>::<type>::<name>``.
+
+    The library knows a stack by it.
+    """
     stack, project, *_ = urn.removeprefix("urn:pulumi:").split("::")
     return f"{project}/{stack}"
 

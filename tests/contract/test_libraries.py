@@ -150,7 +150,7 @@ def test_promotion_again_changes_nothing(setup: Setup) -> None:
     setup.library.promote(first, "rcc")
     setup.library.promote(second, "rcc")
     before = list(setup.library.images())
-    setup.library.promote(second, "rcc")
+    assert setup.library.promote(second, "rcc") == ""
     assert list(setup.library.images()) == before
     assert dict(setup.library.families()) == {"rcc": second}
 

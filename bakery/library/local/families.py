@@ -3,7 +3,7 @@
 import sqlite3
 
 from bakery.errors import BakeryError
-from bakery.library.base import ImageState, Want
+from bakery.library.base import ImageState
 from bakery.library.local import rows
 
 
@@ -19,7 +19,7 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
     """Point the family at the image; return the name of the previous image, or ""."""
     before = _pointed_at(connection, family)
     if before == name:
-        return _replaced_by(connection, name, family)
+        return ""
     row = rows.image_row(connection, name)
     if row is None or row["state"] == ImageState.DELETED:
         raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
@@ -27,14 +27,20 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
         raise BakeryError(f"{name} is the image of the family {other}, it can't be that of {family} too")
     if before:
         set_state(connection, before, ImageState.DEPRECATED, name, at)
-    _point(connection, family, name, at)
+    if row["state"] != ImageState.ACTIVE:
+        set_state(connection, name, ImageState.ACTIVE, "", at)
+    point = (
+        "INSERT INTO families (family, image) VALUES (?, ?) ON CONFLICT (family) DO UPDATE SET image = excluded.image"
+    )
+    connection.execute(point, (family, name))
+    connection.execute("UPDATE images SET family = ? WHERE name = ?", (family, name))
     rows.insert_event(connection, family, image=name, previous=before, event="promoted", at=at)
     return before
 
 
 def unpromote(connection: sqlite3.Connection, name: str, family: str, at: str) -> bool:
     """Let the family point at nothing, if it points at ``name`` and no stack wants the family."""
-    if _pointed_at(connection, family) != name or _is_wanted(connection, family):
+    if _pointed_at(connection, family) != name or is_wanted(connection, family):
         return False
     connection.execute("DELETE FROM families WHERE family = ?", (family,))
     connection.execute("UPDATE images SET family = '' WHERE name = ?", (name,))
@@ -42,26 +48,8 @@ def unpromote(connection: sqlite3.Connection, name: str, family: str, at: str) -
     return True
 
 
-def want(connection: sqlite3.Connection, want: Want) -> None:
-    """Register what a stack wants, in place of what it wanted of that family before."""
-    connection.execute(
-        "INSERT OR REPLACE INTO wants (stack, family, image, token) VALUES (?, ?, ?, ?)",
-        (want.stack, want.family, want.image, want.token),
-    )
-
-
-def wants(connection: sqlite3.Connection) -> list[Want]:
-    """Return what all stacks want."""
-    return [Want(*row) for row in connection.execute("SELECT stack, family, image, token FROM wants")]
-
-
-def drop_want(connection: sqlite3.Connection, stack: str, family: str, token: str) -> bool:
-    """Withdraw what the stack wants if the token is the registered one; return whether no stack wants the family."""
-    connection.execute("DELETE FROM wants WHERE stack = ? AND family = ? AND token = ?", (stack, family, token))
-    return not _is_wanted(connection, family)
-
-
-def _is_wanted(connection: sqlite3.Connection, family: str) -> bool:
+def is_wanted(connection: sqlite3.Connection, family: str) -> bool:
+    """Return whether a stack wants the family."""
     return connection.execute("SELECT 1 FROM wants WHERE family = ?", (family,)).fetchone() is not None
 
 
@@ -83,27 +71,6 @@ def family_of(connection: sqlite3.Connection, name: str) -> str:
     """Return the family that points at an image, or ""."""
     row = connection.execute("SELECT family FROM families WHERE image = ?", (name,)).fetchone()
     return str(row["family"]) if row else ""
-
-
-def _replaced_by(connection: sqlite3.Connection, name: str, family: str) -> str:
-    """Return the image that the last promotion of ``name`` replaced, so that a repeated call has the same result."""
-    row = connection.execute(
-        "SELECT previous FROM promotions WHERE family = ? AND image = ? AND event = 'promoted' ORDER BY id DESC",
-        (family, name),
-    ).fetchone()
-    return str(row["previous"]) if row else ""
-
-
-def _point(connection: sqlite3.Connection, family: str, name: str, at: str) -> None:
-    """Point the family at the image, which becomes ACTIVE if it is not."""
-    connection.execute(
-        "INSERT INTO families (family, image) VALUES (?, ?) ON CONFLICT (family) DO UPDATE SET image = excluded.image",
-        (family, name),
-    )
-    connection.execute("UPDATE images SET family = ? WHERE name = ?", (family, name))
-    row = rows.image_row(connection, name)
-    if row is not None and row["state"] != ImageState.ACTIVE:
-        set_state(connection, name, ImageState.ACTIVE, "", at)
 
 
 def set_state(connection: sqlite3.Connection, name: str, state: ImageState, replacement: str, at: str) -> None:

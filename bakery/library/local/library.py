@@ -72,8 +72,8 @@ class LocalLibrary:
     def promote(self, name: str, family: str) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
 
-        A repeated call changes nothing and returns the same. Raises BakeryError if the image does not exist, or if
-        another family points at it.
+        A repeated call changes nothing. Raises BakeryError if the image does not exist, or if another family points at
+        it.
         """
         if self.find(name) is None:
             raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
@@ -88,17 +88,20 @@ class LocalLibrary:
     def want(self, want: Want) -> None:
         """Register what a stack wants."""
         with self.database.writing() as connection:
-            families.want(connection, want)
+            row = (want.stack, want.family, want.image, want.token)
+            connection.execute("INSERT OR REPLACE INTO wants (stack, family, image, token) VALUES (?, ?, ?, ?)", row)
 
     def wants(self) -> Sequence[Want]:
         """Return what all stacks want."""
         with self.database.reading() as connection:
-            return families.wants(connection)
+            return [Want(*row) for row in connection.execute("SELECT stack, family, image, token FROM wants")]
 
     def drop_want(self, stack: str, family: str, token: str) -> bool:
         """Withdraw what the stack wants, if the token is right; return whether no stack wants the family now."""
         with self.database.writing() as connection:
-            return families.drop_want(connection, stack, family, token)
+            key = (stack, family, token)
+            connection.execute("DELETE FROM wants WHERE stack = ? AND family = ? AND token = ?", key)
+            return not families.is_wanted(connection, family)
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""

@@ -73,9 +73,8 @@ def test_a_provider_is_stored_as_a_short_reference_to_its_module(kind: type) -> 
     assert kind.serialize_as_secret_always is False  # type: ignore[attr-defined]
 
 
-def test_the_stack_is_read_from_the_urn() -> None:
-    assert provider.stack_of(f"urn:pulumi:dev::image-bakery::{PREFIX}BakedImage::hpcc") == "dev"
-    assert provider.stack_of("nonsense") == ""
+def test_project_and_stack_are_read_from_the_urn() -> None:
+    assert provider.owner_of(f"urn:pulumi:dev::image-bakery::{PREFIX}BakedImage::hpcc") == "image-bakery/dev"
 
 
 def test_an_interruption_says_that_nothing_is_lost_once() -> None:
