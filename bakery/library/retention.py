@@ -5,11 +5,11 @@ can be restored) and DELETED (its file is deleted). It becomes OBSOLETE ``retent
 and is DELETED at the end of the grace period that follows.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bakery.library.base import ImageRecord, ImageState, Library, Proof
+from bakery.library.base import ImageRecord, ImageState, Library, Proof, Want
 
 GRACE_DAYS = 7
 
@@ -41,15 +41,17 @@ def next_steps(
     *,
     leased: Collection[str] = (),
     planned: Collection[str] = (),
+    wants: Iterable[Want] = (),
 ) -> tuple[Step, ...]:
     """Return a step for every image that is not ACTIVE, oldest first.
 
     ``pointers`` maps families to images; ``deprecated`` maps images to the time of their deprecation (RFC 3339), and an
-    image without that time is kept; ``leased`` are images in use; ``planned`` are images that a plan needs.
+    image without that time is kept; ``leased`` are images in use; ``planned`` are images that a plan needs; ``wants``
+    are those of all stacks.
     An image is deleted only if it is old enough and there is no reason to keep it; a parent is deleted after its
     children.
     """
-    reasons = _reasons(images, pointers, leased, planned)
+    reasons = _reasons(images, pointers, leased, planned, wants)
     steps = []
     for image in images:
         if image.state in (ImageState.ACTIVE, ImageState.DELETED):
@@ -76,11 +78,13 @@ def _reasons(
     pointers: Mapping[str, str],
     leased: Collection[str],
     planned: Collection[str],
+    wants: Iterable[Want],
 ) -> dict[str, str]:
     """Map images to the reason why they are kept whatever their age; the strongest reason is assigned last."""
     reasons = {name: f"the fallback of family {family}" for family, name in _fallbacks(images, pointers).items()}
     # Local images are flattened and boot without their parent; it is kept so that the lineage can be baked again.
     reasons |= {child.parent: f"parent of {child.name}" for child in images if child.parent}
+    reasons |= {want.image: f"the stack {want.stack} wants it" for want in wants}
     reasons |= dict.fromkeys(planned, "the plan wants it")
     reasons |= dict.fromkeys(leased, "something boots from it")
     reasons |= {name: f"the family {family} points at it" for family, name in pointers.items()}
@@ -111,7 +115,14 @@ def prune(library: Library, days: int, *, planned: Collection[str] = (), dry_run
     images = library.images()
     now = _utc(library.now())
     steps = next_steps(
-        images, library.families(), library.deprecated_since(), now, days, leased=library.in_use(), planned=planned
+        images,
+        library.families(),
+        library.deprecated_since(),
+        now,
+        days,
+        leased=library.in_use(),
+        planned=planned,
+        wants=library.wants(),
     )
     moved, kept, freed = [], [], 0
     for step in steps:

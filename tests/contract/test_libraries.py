@@ -452,6 +452,16 @@ def test_what_is_gone_already_can_not_be_retired(setup: Setup) -> None:
     assert setup.library.set_state(unwanted, ImageState.DELETED) is None
 
 
+def test_prune_keeps_what_a_stack_wants_and_says_which(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    assert setup.library.deprecate(name)
+    setup.library.want(Want("p/test", "rcc", name, "t"))
+    done = prune(setup.library, 0)
+    assert [(step.image.name, step.why) for step in done.kept] == [(name, "the stack p/test wants it")]
+    assert setup.library.drop_want("p/test", "rcc", "t")
+    assert [step.image.name for step in prune(setup.library, 0).moved] == [name]
+
+
 def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
     names = [setup.bake("rcc", str(number)) for number in range(4)]
     for name in names:

@@ -29,10 +29,7 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
         set_state(connection, before, ImageState.DEPRECATED, name, at)
     if row["state"] != ImageState.ACTIVE:
         set_state(connection, name, ImageState.ACTIVE, "", at)
-    point = (
-        "INSERT INTO families (family, image) VALUES (?, ?) ON CONFLICT (family) DO UPDATE SET image = excluded.image"
-    )
-    connection.execute(point, (family, name))
+    connection.execute("INSERT OR REPLACE INTO families (family, image) VALUES (?, ?)", (family, name))
     connection.execute("UPDATE images SET family = ? WHERE name = ?", (family, name))
     rows.insert_event(connection, family, image=name, previous=before, event="promoted", at=at)
     return before

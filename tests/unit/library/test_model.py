@@ -168,6 +168,7 @@ class Histories(RuleBasedStateMachine):
         self.library.images()  # adopts, so that the model's images are all known
         prune(self.library, DAYS)
         kept = {name for family in FAMILIES for name in self.fallback(family)}
+        kept |= {want.image for want in self.wants.values()}
         for name, expected in list(self.images.items()):
             if expected.state is ImageState.ACTIVE or name in kept:
                 continue
