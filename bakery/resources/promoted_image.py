@@ -66,10 +66,10 @@ class PromotedImageProvider(BakeryProvider):
         """Withdraw what this stack wants; a family that no stack wants any more points at nothing."""
         library = backend(settings(_props["urn"])).library()
         stack = owner_of(_props["urn"])
-        # The library may know better than the state: an engine that is killed during an update does not save it.
-        wanted = [want.image for want in library.wants() if (want.stack, want.family) == (stack, _id)]
+        # State and library differ after an update that failed, or whose engine was killed before it saved the state.
+        ours = {want.image for want in library.wants() if (want.stack, want.family) == (stack, _id)}
         if library.drop_want(stack, _id, _props.get("token", "")):
-            done = library.unpromote(wanted[0] if wanted else _props["image"], _id)
+            done = any(library.unpromote(image, _id) for image in {*ours, _props["image"]})
             text = f"{_id} now points at no image" if done else f"did not change {_id}: it points at another image"
         else:
             stacks = sorted(want.stack for want in library.wants() if want.family == _id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import UnprovenImage
+from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import ImageRecord, Proof, Want
 from bakery.library.local.library import LocalLibrary
 from bakery.resources import baked_image, promoted_image
@@ -79,6 +79,22 @@ def test_an_update_keeps_the_token_that_the_state_has(library: LocalLibrary) -> 
     assert updated(olds, props(image="a-2"))["token"] == olds["token"]
     provider.delete("a", olds)  # the update was not saved
     assert list(library.wants()) == []
+    assert library.families() == {}
+
+
+def test_an_update_that_failed_can_be_released(library: LocalLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has registered what it wants, and the family still points at the image before."""
+    olds = created(props())
+
+    def busy(*_: object) -> str:
+        raise Uncertain("the database is locked")
+
+    with monkeypatch.context() as failing, pytest.raises(Uncertain):
+        failing.setattr(LocalLibrary, "promote", busy)
+        updated(olds, props(image="a-2"))
+    assert [want.image for want in library.wants()] == ["a-2"]
+    assert library.families() == {"a": "a-1"}
+    provider.delete("a", olds)
     assert library.families() == {}
 
 
