@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 ARGS ?=
+CONFIG_FILE ?=
+export BAKERY_CONFIG_FILE := $(CONFIG_FILE)
+SETTINGS := $(if $(CONFIG_FILE),--config-file '$(CONFIG_FILE)')
 ENV := . tools/env.sh
 # If `make` ends without Ctrl-C (kill, a cancelled CI job), its engine gets a Ctrl-C, so that no bake keeps running.
 PULUMI := setpriv --pdeathsig INT pulumi
@@ -21,18 +24,20 @@ setup: ## install what is missing: system packages, .venv, Pulumi engine, dev st
 up: setup ## bake, test and promote what is new, then show the library
 	@$(ENV)
 	bakery recover --stack dev
-	$(PULUMI) up --yes --suppress-outputs --stack dev $(ARGS) ||
+	$(PULUMI) up --yes --suppress-outputs --stack dev $(SETTINGS) $(ARGS) ||
 	    { printf 'the failed or stopped resources are listed above; nothing is lost, the next `make up` continues from here\n' >&2; exit 1; }
 	bakery library
 
 preview: setup ## show what an `up` would do, and why
 	@$(ENV)
-	pulumi preview --diff --stack dev $(ARGS)
+	pulumi preview --diff --stack dev $(SETTINGS) $(ARGS)
 
 destroy: setup ## delete the resources of the stack, and list what is kept
 	@$(ENV)
 	bakery recover --stack dev
-	$(PULUMI) destroy --yes --stack dev $(ARGS)
+	$(PULUMI) destroy --yes --stack dev $(SETTINGS) $(ARGS)
+	# The engine also ends well if it was interrupted.
+	$(if $(findstring target,$(ARGS))$(findstring exclude,$(ARGS)),,bakery recover --destroyed --stack dev)
 	printf 'kept in .bakery/: the images until retention deletes them (bakery prune), and all results\n'
 	bakery library
 

@@ -15,13 +15,18 @@ hide_salt() {
     fi
 }
 
+stack=$state/pulumi/.pulumi/stacks/image-bakery/dev.json
+if [[ ! -s $state/passphrase && -f $stack ]]; then
+    fail 'the passphrase of the dev stack is lost (.bakery/passphrase)' 'restore the file, or begin a new stack, which adopts all images:' \
+        "rm $stack" 'secret settings then have to be set again; see docs/settings.md'
+fi
 if [[ ! -s $state/passphrase ]]; then
     say "creating a passphrase for the dev stack (.bakery/passphrase, readable only by you)"
     mkdir -p "$state"
     (umask 077 && head -c 24 /dev/urandom | base64 >"$state/passphrase.new" && mv "$state/passphrase.new" "$state/passphrase")
 fi
 mkdir -p "$state/pulumi" "$state/pulumi-home"
-if [[ ! -f $state/pulumi/.pulumi/stacks/image-bakery/dev.json ]]; then
+if [[ ! -f $stack ]]; then
     say "creating the dev stack; its state is in .bakery/pulumi"
     # shellcheck source=tools/env.sh
     . tools/env.sh

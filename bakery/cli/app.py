@@ -1,13 +1,16 @@
 """The ``bakery`` command, with all commands of :mod:`bakery.cli.commands`."""
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from bakery.cli import commands
 from bakery.cli.console import INTERRUPTED, ensure_standard_streams, exit_codes, say
+from bakery.cli.options import CONFIG_FILE
 
 
 def make_app(called: str = "") -> typer.Typer:
@@ -26,8 +29,14 @@ def make_app(called: str = "") -> typer.Typer:
     return app
 
 
-def _bakery() -> None:
-    """Make the app a group of commands even if only one is registered."""
+def _bakery(
+    config_file: Annotated[
+        str, typer.Option(help="Read the settings from this file, as pulumi's --config-file.", envvar=CONFIG_FILE)
+    ] = "",
+) -> None:
+    """Bake, test and promote the VM images of Slurm clusters."""
+    if config_file:
+        os.environ[CONFIG_FILE] = config_file
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 DEFAULT_STACK = "dev"
+CONFIG_FILE = "BAKERY_CONFIG_FILE"
 Stack = Annotated[str, typer.Option("--stack", help="The stack whose settings are used.", envvar="BAKERY_STACK")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its schema is in bakery/report/schemas.")]
 Every = Annotated[bool, typer.Option("--all", help="All packages, also those that the stack does not select.")]
@@ -36,13 +38,13 @@ def settings_of(stack: str, every: bool = False) -> Settings:
     from dataclasses import replace
 
     from bakery.errors import InputError, Problem
-    from bakery.settings import from_file
+    from bakery.host.engine import stack_settings
 
-    root = checkout()
-    if stack != DEFAULT_STACK and not (root / f"Pulumi.{stack}.yaml").exists():
-        known = ", ".join(sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))) or "none"
-        raise InputError([Problem(f"Pulumi.{stack}.yaml", 1, "does not exist", f"use another --stack; known: {known}")])
-    settings = from_file(root, stack)
+    settings = stack_settings(checkout(), stack, os.environ.get(CONFIG_FILE, ""))
+    file = settings.source
+    if file and not file.exists() and (settings.stack != DEFAULT_STACK or os.environ.get(CONFIG_FILE)):
+        known = ", ".join(sorted(one.name.split(".")[1] for one in file.parent.glob("Pulumi.*.yaml"))) or "none"
+        raise InputError([Problem(file.name, 1, "does not exist", f"use another --stack; known: {known}")])
     return replace(settings, select=()) if every else settings
 
 

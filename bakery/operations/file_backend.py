@@ -5,13 +5,13 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from bakery.settings import PROJECT
+from bakery.settings.files import StackFiles
 
 ATTRIBUTES = ".attrs"  # the suffix of the file that the backend's storage keeps beside every file
 WRITE_SECONDS = 2.0  # an engine writes its lock in a single call
@@ -48,6 +48,21 @@ def _works_elsewhere(environ: str, backend: Path) -> bool:
     return folder is not None and folder.is_absolute() and folder.resolve() != backend.resolve()
 
 
+@dataclass(frozen=True)
+class StackState:
+    """A stack in a ``file://`` backend, whose folder is ``backend``."""
+
+    backend: Path
+    project: str
+    stack: str
+
+
+def file_backend(url: str, files: StackFiles) -> StackState | None:
+    """Return where the state of a stack is; None for any other backend, which manages its own locks."""
+    folder = backend_folder(url)
+    return StackState(folder, files.project, files.stack) if folder else None
+
+
 def backend_folder(url: str) -> Path | None:
     """Return the folder of a ``file://`` backend; None for any other backend, which manages its own locks.
 
@@ -58,9 +73,9 @@ def backend_folder(url: str) -> Path | None:
     return Path(path).expanduser() if parts.scheme == "file" and path else None
 
 
-def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:
+def locks(state: StackState) -> Iterator[Lock]:
     """Yield the locks of a stack. Files that can't be opened are skipped."""
-    folder = backend / ".pulumi" / "locks" / "organization" / project / stack
+    folder = state.backend / ".pulumi" / "locks" / "organization" / state.project / state.stack
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if file.suffix == ATTRIBUTES:
             continue
@@ -73,9 +88,7 @@ def locks(backend: Path, stack: str, project: str = PROJECT) -> Iterator[Lock]:
             yield Lock(file, 0, "")
 
 
-def clear_locks(
-    backend: Path, stack: str, here: str, sleep: Callable[[float], None] = time.sleep
-) -> tuple[list[str], bool]:
+def clear_locks(state: StackState, here: str, sleep: Callable[[float], None] = time.sleep) -> tuple[list[str], bool]:
     """Delete stale locks; return what was done, and whether the stack is unlocked now.
 
     An incomplete lock, which a power cut or a full disk leaves, is stale if it is still incomplete after WRITE_SECONDS.
@@ -83,14 +96,14 @@ def clear_locks(
     """
     done: list[str] = []
     free = True
-    held = list(locks(backend, stack))
+    held = list(locks(state))
     if not all(lock.pid for lock in held):
         sleep(WRITE_SECONDS)
-        held = list(locks(backend, stack))
+        held = list(locks(state))
     for lock in held:
         if not lock.pid:
             done.append(f"cleared an incomplete lock ({lock.file.name})")
-        elif lock.stale(here, backend):
+        elif lock.stale(here, state.backend):
             done.append(f"cleared the lock of an engine that has ended (process {lock.pid})")
         else:
             free = False
@@ -100,10 +113,10 @@ def clear_locks(
     return done, free
 
 
-def stored(backend: Path, stack: str, project: str = PROJECT) -> dict[str, Any]:
+def stored(state: StackState) -> dict[str, Any]:
     """Return the deployment of a stack as stored, without an engine; empty if it is missing or damaged."""
-    folder = backend / ".pulumi" / "stacks" / project
-    plain, packed = folder / f"{stack}.json", folder / f"{stack}.json.gz"
+    folder = state.backend / ".pulumi" / "stacks" / state.project
+    plain, packed = folder / f"{state.stack}.json", folder / f"{state.stack}.json.gz"
     try:
         data = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
         latest = json.loads(data)["checkpoint"]["latest"]
@@ -116,6 +129,19 @@ def pending(deployment: dict[str, Any]) -> list[str]:
     """Return the names of the operations of a deployment that did not end."""
     entries = deployment.get("pending_operations") or ()
     return [f"{entry['type']} {_kind_and_name(entry['resource']['urn'])}" for entry in entries]
+
+
+def broken(deployment: Mapping[str, Any]) -> bool:
+    """Return whether a resource refers to one that is not before it, which the engine refuses."""
+    seen: set[str] = set()
+    for resource in deployment.get("resources") or ():
+        needed = {urn for urns in (resource.get("propertyDependencies") or {}).values() for urn in urns or ()}
+        needed |= {resource.get("parent"), resource.get("deletedWith"), *(resource.get("dependencies") or ())}
+        needed.add(str(resource.get("provider") or "").rpartition("::")[0])
+        if needed - seen - {None, ""}:
+            return True
+        seen.add(resource["urn"])
+    return False
 
 
 def _kind_and_name(urn: str) -> str:

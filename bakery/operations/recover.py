@@ -2,8 +2,8 @@
 
 Only what certainly has no owner is cleared: the lock of a process of this machine that has ended, pending operations of
 a stack that is not locked (every operation here may be repeated), and leftovers of ovens and clusters whose processes
-have ended. If the library has lost images that the state contains (a deleted file, lost records), the stack is
-refreshed.
+have ended. A state that the engine wrote and refuses to read (`pulumi up --exclude` of a new resource) is repaired. If
+the library has lost images that the state contains (a deleted file, lost records), the stack is refreshed.
 """
 
 import json
@@ -17,30 +17,47 @@ from bakery.backends import backend
 from bakery.backends.base import Backend
 from bakery.errors import BakeryError
 from bakery.host import process
-from bakery.operations.file_backend import backend_folder, clear_locks, locks, pending, stored
-from bakery.settings import from_file
+from bakery.host.engine import stack_settings
+from bakery.operations.file_backend import broken, clear_locks, file_backend, locks, pending, stored
+from bakery.settings.files import find
 
 REFRESH_SECONDS = 600.0
 
 
-def recover(root: Path, stack: str, backend_url: str) -> Iterator[str]:
+def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> Iterator[str]:
     """Clear all leftovers of the stack; yield a line for each. ``backend_url`` is Pulumi's.
 
     Raises BakeryError at the end if an engine still holds the stack's lock: the next one would only fail on it.
     """
-    folder, free = backend_folder(backend_url), False
-    if folder is not None:
-        done, free = clear_locks(folder, stack, socket.gethostname())
+    files = find(root, stack, config_file)
+    state, free = file_backend(backend_url, files), False
+    if state is not None:
+        done, free = clear_locks(state, socket.gethostname())
         yield from done
-        if free and pending(stored(folder, stack)):
-            yield from clear_pending(root, stack)
-    chosen = backend(from_file(root, stack))
+        if free and broken(stored(state)):
+            yield repair(root, files.stack)
+        if free and pending(stored(state)):
+            yield from clear_pending(root, files.stack)
+    chosen = backend(stack_settings(root, stack, config_file))
     yield from chosen.recover()
-    if folder is not None and free:
-        yield from refresh_lost(root, chosen, stored(folder, stack))
-    for lock in locks(folder, stack) if folder is not None else ():
+    if state is not None and free:
+        yield from refresh_lost(root, chosen, stored(state))
+    for lock in locks(state) if state is not None else ():
         text = f"an engine works on stack {stack} already: process {lock.pid} of {lock.host or 'a machine'}"
         raise BakeryError(text, hint="wait until it has ended; if it has certainly ended: pulumi cancel")
+
+
+def left(root: Path, stack: str) -> int:
+    """Return the number of resources that the stack has."""
+    state = json.loads(process.output(["pulumi", "stack", "export", "--stack", stack], cwd=root))
+    resources = state["deployment"].get("resources") or ()
+    return sum(not str(resource["type"]).startswith("pulumi:") for resource in resources)
+
+
+def repair(root: Path, stack: str) -> str:
+    """Let the engine drop the state's references to resources that it does not contain."""
+    process.output(["pulumi", "state", "repair", "--yes", "--non-interactive", "--stack", stack], cwd=root)
+    return "repaired the state, in which resources refer to others that were never made"
 
 
 def clear_pending(root: Path, stack: str) -> list[str]:
@@ -60,6 +77,12 @@ def refresh_lost(root: Path, backend: Backend, deployment: Mapping[str, Any]) ->
     library = backend.local_library()
     if library is None or not deployment.get("resources"):
         return []
+    if backend.existing_library() is None and lost(deployment, (), {}):
+        folder = backend.settings.state
+        raise BakeryError(
+            f"{folder} has no library, although the stack has images: is the disk of this folder not mounted?",
+            hint=f"mount it; if the library was deleted on purpose: mkdir -p {folder / 'library'}",
+        )
     gone = lost(deployment, [image.name for image in library.images()], library.families())
     if gone:
         stack = backend.settings.stack

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import InputError, Problem
+from bakery.host.engine import stack_settings
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, image_summaries
@@ -18,7 +19,7 @@ from bakery.preview.model import Decision
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.load import find_packages, gc_paused
-from bakery.settings import Settings, from_file
+from bakery.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
     with tempfile.TemporaryDirectory(prefix="bakery-since-") as folder:
         root = Path(folder) / "tree"
         revision.extract(settings.root, since, root)
-        old = replace(from_file(root, settings.stack), select=settings.select)
+        file = settings.source
+        if file is not None and file.is_relative_to(settings.root):
+            file = root / file.relative_to(settings.root)
+        old = replace(stack_settings(root, settings.stack, str(file or "")), select=settings.select)
         if not all(path.is_relative_to(root) for path in (old.packages, old.common)):
             hint = "keep packages and common in the checkout, or omit --since"
             raise InputError([Problem("--since", 1, f"the packages of {since!r} are outside of the checkout", hint)])

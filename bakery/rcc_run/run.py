@@ -15,6 +15,7 @@ from bakery.fluid_run.base import Clusters
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run_image
+from bakery.host.engine import stack_settings
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.library.base import ImageRecord
 from bakery.library.compute_engine.bigquery import store_rows
@@ -26,7 +27,7 @@ from bakery.rcc_run.arguments import DEFAULT_TFVARS, EPHEMERAL, STATIC, WHERE, A
 from bakery.recipe.model import Suite, SuiteJob
 from bakery.recipe.parse.findings import Findings
 from bakery.results.model import RunResult
-from bakery.settings import GoogleSettings, Settings, from_file, parse
+from bakery.settings import GoogleSettings, Settings, parse
 from bakery.settings.google import Duty
 
 STATE = ".fluid-run"  # in the workspace: keeps the machines' logs for later steps; it is not sent to a cluster
@@ -51,7 +52,7 @@ class Step:
 
 def settings(given: Arguments, top: Path, stack: str) -> Settings:
     """Return the settings: those of the workspace's stack if one is named, overridden by the options."""
-    base = from_file(top, stack).google if stack else GoogleSettings()
+    base = stack_settings(top, stack).google if stack else GoogleSettings()
     accounts = {**base.accounts, **({Duty.TEST.value: given.service_account} if given.service_account else {})}
     google = replace(
         base,

@@ -1,10 +1,10 @@
 """A stack's configuration, parsed once into frozen values."""
 
+from bakery.settings.files import PROJECT
 from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings, account_id
 from bakery.settings.model import (
     GROUPS,
     KEYS,
-    PROJECT,
     Accelerator,
     LocalSettings,
     Settings,

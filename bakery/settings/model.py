@@ -6,15 +6,15 @@ resources and the command line all read them with :func:`parse`, so they can't d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery import yaml_cache
 from bakery.errors import InputError, Problem
+from bakery.settings import files
+from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings, check_google
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
@@ -22,7 +22,8 @@ from bakery.settings.reader import Reader
 if TYPE_CHECKING:
     import pulumi
 
-PROJECT = "image-bakery"
+KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "retentionDays")
+GROUPS = ("local", "spack", "google", "fake")
 
 
 class Accelerator(StrEnum):
@@ -68,7 +69,8 @@ class SpackSettings:
 class Settings:
     """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all).
 
-    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake.
+    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``source`` is the file that the
+    settings were read from without an engine, ``secrets`` are the values of those that are secret, by path.
     """
 
     stack: str
@@ -85,6 +87,8 @@ class Settings:
     spack: SpackSettings = SpackSettings()
     google: GoogleSettings = field(default_factory=GoogleSettings)
     fake: Mapping[str, Any] = field(default_factory=dict)
+    source: Path | None = field(default=None, compare=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def bases(self) -> Place:
@@ -190,36 +194,28 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
     return settings
 
 
-def from_file(root: Path, stack: str) -> Settings:
-    """Return the settings in ``Pulumi.<stack>.yaml``, read without an engine; the defaults if there is no such file."""
-    file = root / f"Pulumi.{stack}.yaml"
-    if not file.exists():
-        return parse({}, stack, root, file.name)
-    content = yaml_cache.parsed(file.read_bytes(), "stack", partial(_parse_yaml, file.name)) or {}
-    config = content.get("config") if isinstance(content, dict) else None
-    if not isinstance(config, dict):
-        raise InputError([Problem(file.name, 1, "has no mapping below config:", "write config: and the settings")])
-    prefix = f"{PROJECT}:"
-    given = {str(key): value for key, value in config.items()}
-    return parse({k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}, stack, root, file.name)
+def from_file(root: Path, stack: str, config_file: str = "", decrypt: files.Decrypt = files.refuse) -> Settings:
+    """Return the settings of a stack, which the engine would pass to its program, read without an engine.
+
+    Without a file for the stack they are the project's, or the defaults. ``config_file`` is another file than the
+    stack's own; ``decrypt`` asks the engine for all values, if one is a secret.
+    """
+    found = files.find(root, stack, config_file)
+    values, secrets = files.values(found, decrypt)
+    return replace(parse(_set(values), found.stack, root, found.file.name), source=found.file, secrets=secrets)
 
 
-def _parse_yaml(name: str, content: bytes) -> Any:
-    import yaml  # not needed while the file is in the cache
+def from_pulumi(config: pulumi.Config, stack: str, root: Path, given: Iterable[str] = ()) -> Settings:
+    """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call.
 
-    try:
-        return yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise InputError([Problem(name, line, "invalid YAML", "fix the syntax")]) from error
-
-
-KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "retentionDays")
-GROUPS = ("local", "spack", "google", "fake")
+    ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors.
+    """
+    mine = f"{getattr(config, 'name', PROJECT)}:"
+    keys = {key.removeprefix(mine) for key in given if key.startswith(mine)}
+    values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
+    return parse(_set(values), stack, root)
 
 
-def from_pulumi(config: pulumi.Config, stack: str, root: Path) -> Settings:
-    """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call."""
-    values = {key: config.get(key) for key in (*KEYS, *GROUPS)}
-    return parse({key: value for key, value in values.items() if value is not None}, stack, root)
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are set: the engine passes a key without a value as an empty text."""
+    return {key: value for key, value in values.items() if value not in (None, "") or key not in (*KEYS, *GROUPS)}

@@ -103,6 +103,9 @@ def test_the_pinned_engine_is_the_sdks_version() -> None:
     assert pinned[1] == locked()["pulumi"]
 
 
+READ = ("source", "secrets")  # where the settings were read from, and which are secret
+
+
 def setting_keys() -> set[str]:
     """Every key a stack may set, dotted, from the dataclasses: ``memory_mb`` is ``memoryMb`` in YAML."""
 
@@ -110,7 +113,7 @@ def setting_keys() -> set[str]:
         return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
     groups = {"local": LocalSettings, "spack": SpackSettings, "google": GoogleSettings}
-    keys = {camel(field.name) for field in dataclasses.fields(Settings)} - {"stack", "root", *groups}
+    keys = {camel(field.name) for field in dataclasses.fields(Settings)} - {"stack", "root", *groups, *READ}
     return keys | {f"{group}.{camel(f.name)}" for group, kind in groups.items() for f in dataclasses.fields(kind)}
 
 

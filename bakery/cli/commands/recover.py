@@ -1,16 +1,30 @@
 """``bakery recover``: clear what killed processes left."""
 
 import os
+from typing import Annotated
 
-from bakery.cli.options import DEFAULT_STACK, Stack, checkout
+import typer
+
+from bakery.cli.options import CONFIG_FILE, DEFAULT_STACK, Stack, checkout
+from bakery.errors import BakeryError
 
 
-def recover(stack: Stack = DEFAULT_STACK) -> None:
+def recover(
+    stack: Stack = DEFAULT_STACK,
+    destroyed: Annotated[
+        bool, typer.Option("--destroyed", help="Only fail if the stack still has resources, after `pulumi destroy`.")
+    ] = False,
+) -> None:
     """Clear what a killed engine, plugin or machine left. Prints nothing if there is nothing to clear.
 
     Fails while an engine works on the stack. `make up` runs this before each `pulumi up`.
     """
-    from bakery.operations.recover import recover as clear
+    from bakery.operations import recover as operation
 
-    for line in clear(checkout(), stack, os.environ.get("PULUMI_BACKEND_URL", "")):
-        print(line)
+    if not destroyed:
+        for line in operation.recover(
+            checkout(), stack, os.environ.get("PULUMI_BACKEND_URL", ""), os.environ.get(CONFIG_FILE, "")
+        ):
+            print(line)
+    elif count := operation.left(checkout(), stack):
+        raise BakeryError(f"{count} resources are left in stack {stack}", hint="run `make destroy` again")

@@ -258,3 +258,17 @@ def test_a_full_disk_behind_the_output_is_said_and_is_no_surprise(checkout: Chec
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "error: output: No space left on device\n")
+
+
+def test_another_file_of_settings(checkout: Checkout) -> None:
+    (checkout.root / "other.yaml").write_text("config: {oven: fake, select: [base]}\n")
+    assert "app" in checkout.run("plan").stdout
+    for done in (
+        checkout.run("--config-file", "other.yaml", "plan"),
+        checkout.run("plan", BAKERY_CONFIG_FILE=str(checkout.root / "other.yaml")),
+    ):
+        assert done.returncode == 0, done.stderr
+        assert "app" not in done.stdout
+    gone = checkout.run("--config-file", "gone.yaml", "plan")
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert "gone.yaml:1: error: does not exist" in gone.stderr

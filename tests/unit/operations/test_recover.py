@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from bakery.errors import BakeryError, InputError
 from bakery.operations import file_backend
+from bakery.operations.file_backend import StackState
+from bakery.operations.recover import recover
 
 HERE = "this-machine"
 DEAD = 4194304 + 7  # above the largest process id there is
+
+
+def state(backend: Path) -> StackState:
+    return StackState(backend, "image-bakery", "dev")
 
 
 def lock(backend: Path, pid: int, host: str = HERE, name: str = "a") -> Path:
@@ -26,7 +33,7 @@ def lock(backend: Path, pid: int, host: str = HERE, name: str = "a") -> Path:
 def test_the_lock_of_a_dead_engine_is_cleared(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD)
     waited: list[float] = []
-    said, free = file_backend.clear_locks(tmp_path, "dev", HERE, waited.append)
+    said, free = file_backend.clear_locks(state(tmp_path), HERE, waited.append)
     assert not file.exists() and waited == []
     assert free
     assert str(DEAD) in said[0]
@@ -34,7 +41,7 @@ def test_the_lock_of_a_dead_engine_is_cleared(tmp_path: Path) -> None:
 
 def test_the_lock_of_another_machine_stays(tmp_path: Path) -> None:
     file = lock(tmp_path, DEAD, "other")
-    assert file_backend.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert file_backend.clear_locks(state(tmp_path), HERE) == ([], False)
     assert file.exists()
 
 
@@ -42,7 +49,7 @@ def test_a_lock_that_stays_keeps_no_other(tmp_path: Path) -> None:
     kept = lock(tmp_path, DEAD, "other", "a")
     kept.with_name(f"{kept.name}.attrs").write_text("{}", encoding="utf-8")
     gone = lock(tmp_path, DEAD, name="b")
-    said, free = file_backend.clear_locks(tmp_path, "dev", HERE)
+    said, free = file_backend.clear_locks(state(tmp_path), HERE)
     assert (len(said), free) == (1, False)
     assert kept.exists() and not gone.exists()
 
@@ -51,7 +58,7 @@ def test_what_can_not_be_opened_is_left_alone_and_keeps_no_other(tmp_path: Path)
     gone = lock(tmp_path, DEAD, name="b")
     closed = gone.with_name("a.json")
     closed.mkdir()
-    said, _ = file_backend.clear_locks(tmp_path, "dev", HERE)
+    said, _ = file_backend.clear_locks(state(tmp_path), HERE)
     assert closed.exists() and not gone.exists()
     assert len(said) == 1
 
@@ -115,7 +122,7 @@ def test_half_a_lock_is_cleared_when_nobody_writes_it_any_more(tmp_path: Path, t
     file = lock(tmp_path, DEAD).with_name(name)
     file.write_text(text, encoding="utf-8")
     waited: list[float] = []
-    said, free = file_backend.clear_locks(tmp_path, "dev", HERE, waited.append)
+    said, free = file_backend.clear_locks(state(tmp_path), HERE, waited.append)
     assert waited and free and not file.exists()
     assert any(name in line for line in said)
 
@@ -124,10 +131,10 @@ def test_what_the_storage_keeps_beside_a_lock_goes_with_it_and_never_before(tmp_
     file = lock(tmp_path, DEAD, "other")
     beside = file.with_name(f"{file.name}.attrs")
     beside.write_text('{"user.content_type": "text/plain"}', encoding="utf-8")
-    assert file_backend.clear_locks(tmp_path, "dev", HERE) == ([], False)
+    assert file_backend.clear_locks(state(tmp_path), HERE) == ([], False)
     assert beside.exists()
     lock(tmp_path, DEAD)
-    assert len(file_backend.clear_locks(tmp_path, "dev", HERE)[0]) == 1
+    assert len(file_backend.clear_locks(state(tmp_path), HERE)[0]) == 1
     assert not beside.exists()
 
 
@@ -139,7 +146,7 @@ def test_a_lock_that_was_just_being_written_stays(tmp_path: Path) -> None:
     def finish(_seconds: float) -> None:
         file.write_text(whole, encoding="utf-8")
 
-    assert file_backend.clear_locks(tmp_path, "dev", HERE, finish) == ([], False)
+    assert file_backend.clear_locks(state(tmp_path), HERE, finish) == ([], False)
     assert file.exists()
 
 
@@ -171,11 +178,11 @@ def test_pending_operations_are_seen_without_an_engine(tmp_path: Path, packed: b
     folder = tmp_path / ".pulumi" / "stacks" / "image-bakery"
     folder.mkdir(parents=True)
     (folder / ("dev.json.gz" if packed else "dev.json")).write_bytes(gzip.compress(data) if packed else data)
-    assert file_backend.pending(file_backend.stored(tmp_path, "dev")) == (["creating t hpcc"] if pending else [])
+    assert file_backend.pending(file_backend.stored(state(tmp_path))) == (["creating t hpcc"] if pending else [])
 
 
 def test_no_state_has_nothing_pending(tmp_path: Path) -> None:
-    assert file_backend.pending(file_backend.stored(tmp_path, "dev")) == []
+    assert file_backend.pending(file_backend.stored(state(tmp_path))) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +193,7 @@ def test_a_damaged_state_is_the_engines_to_tell(tmp_path: Path, spoil: Callable[
     folder.mkdir(parents=True)
     data = gzip.compress(json.dumps({"checkpoint": {"latest": {"resources": ["x"] * 99}}}).encode())
     (folder / "dev.json.gz").write_bytes(spoil(data))
-    assert file_backend.stored(tmp_path, "dev") == {}
+    assert file_backend.stored(state(tmp_path)) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"checkpoint": {}}', '{"checkpoint": {"latest": null}}'])
@@ -194,4 +201,72 @@ def test_a_damaged_state_has_nothing_pending(tmp_path: Path, text: str) -> None:
     file = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
     file.parent.mkdir(parents=True)
     file.write_text(text, encoding="utf-8")
-    assert file_backend.pending(file_backend.stored(tmp_path, "dev")) == []
+    assert file_backend.pending(file_backend.stored(state(tmp_path))) == []
+
+
+STACK = {"urn": "s", "type": "pulumi:pulumi:Stack"}
+PROVIDER = {"urn": "p", "parent": "s"}
+IMAGE = {"urn": "a", "parent": "s", "provider": "p::1", "dependencies": [], "propertyDependencies": {"name": None}}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"dependencies": ["a"]},
+        {"parent": "a"},
+        {"provider": "a::1"},
+        {"deletedWith": "a"},
+        {"propertyDependencies": {"name": ["a"]}},
+    ],
+)
+def test_a_state_that_the_engine_refuses_is_seen_without_it(reference: dict[str, object]) -> None:
+    other = {"urn": "b", **reference}
+    assert not file_backend.broken({"resources": [STACK, PROVIDER, IMAGE, other]})
+    assert file_backend.broken({"resources": [STACK, PROVIDER, other, IMAGE]})
+    assert file_backend.broken({"resources": [STACK, PROVIDER, other]})
+
+
+def test_an_empty_state_is_valid() -> None:
+    assert not file_backend.broken({}) and not file_backend.broken({"resources": None})
+
+
+def checkout(folder: Path, project: str = "image-bakery") -> Path:
+    """A checkout whose state folder is on a disk of its own, and a state with an image in it."""
+    (folder / "Pulumi.yaml").write_text(f"name: {project}\n")
+    (folder / "Pulumi.dev.yaml").write_text(f"config: {{{project}:oven: fake, {project}:state: disk}}\n")
+    stacks = folder / "backend" / ".pulumi" / "stacks" / project
+    stacks.mkdir(parents=True)
+    image = {"urn": "a", "type": "pulumi-python:dynamic/bakery:BakedImage", "outputs": {"name": "a-1"}}
+    latest = {"checkpoint": {"latest": {"resources": [image]}}}
+    (stacks / "dev.json").write_text(json.dumps(latest), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+def test_an_empty_mount_point_is_not_a_library_that_lost_its_images(tmp_path: Path, mount_point: bool) -> None:
+    root = checkout(tmp_path)
+    if mount_point:
+        (root / "disk").mkdir()
+    with pytest.raises(BakeryError, match="disk of this folder not mounted") as caught:
+        list(recover(root, "dev", f"file://{root}/backend"))
+    assert f"mkdir -p {root}/disk/library" in caught.value.hint
+
+
+def test_an_empty_stack_needs_no_library(tmp_path: Path) -> None:
+    root = checkout(tmp_path)
+    assert list(recover(root, "other", f"file://{root}/backend")) == []
+
+
+@pytest.mark.parametrize("stack", ["organization/bakery/dev", "bakery/dev", "dev"])
+def test_a_stack_is_found_by_its_full_name_and_its_project(tmp_path: Path, stack: str) -> None:
+    root = checkout(tmp_path, "bakery")
+    held = root / "backend" / ".pulumi" / "locks" / "organization" / "bakery" / "dev"
+    held.mkdir(parents=True)
+    (held / "a.json").write_text(json.dumps({"pid": 7, "hostname": "other"}), encoding="utf-8")
+    with pytest.raises(BakeryError, match="an engine works on stack"):
+        list(recover(root, stack, f"file://{root}/backend"))
+
+
+def test_a_stack_of_another_project_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a stack of another project"):
+        list(recover(checkout(tmp_path), "organization/other/dev", f"file://{tmp_path}/backend"))

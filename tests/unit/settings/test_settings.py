@@ -158,7 +158,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_stacks_file_is_read_without_an_engine(tmp_path: Path) -> None:
-    text = "encryptionsalt: v1:x\nconfig:\n  1: x\n  gcp:project: other\n"
+    text = "encryptionsalt: v1:x\nconfig:\n  gcp:project: other\n"
     text += "  image-bakery:oven: fake\n  image-bakery:select: [a]\n"
     settings = from_file(write(tmp_path, text), "dev")
     assert (settings.oven, settings.select, settings.stack) == (OvenKind.FAKE, ("a",), "dev")
@@ -183,6 +183,19 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text:
     (problem,) = caught.value.problems
     assert (problem.file, problem.line) == ("Pulumi.dev.yaml", line)
     assert message in problem.message
+
+
+def test_an_unknown_key_of_the_program_is_an_error_and_that_of_another_provider_is_not(tmp_path: Path) -> None:
+    config = Config({"select": '["a"]', "selct": '["b"]'})
+    with pytest.raises(InputError, match="unknown key 'image-bakery:selct'; did you mean 'select'"):
+        from_pulumi(config, "dev", tmp_path, ["image-bakery:selct", "image-bakery:select"])  # type: ignore[arg-type]
+    from_pulumi(config, "dev", tmp_path, ["image-bakery:select", "gcp:selct"])  # type: ignore[arg-type]
+
+
+def test_an_empty_text_is_not_set_as_the_engine_passes_a_key_without_a_value(tmp_path: Path) -> None:
+    engine = from_pulumi(Config({"state": "", "retentionDays": ""}), "dev", tmp_path)  # type: ignore[arg-type]
+    assert engine == parse({}, "dev", tmp_path)
+    assert from_file(write(tmp_path, "config: {image-bakery:state: , retentionDays: }\n"), "dev") == engine
 
 
 def test_the_committed_stacks_parse() -> None:

@@ -1,0 +1,134 @@
+"""A stack's configuration as the engine reads it from ``Pulumi.yaml`` and the stack's file, without an engine.
+
+The rules are those of ``sdk/go/common/workspace`` and ``pkg/workspace/config.go`` in pulumi/pulumi; a test compares the
+result with ``pulumi config --json``. Only the engine can decrypt secrets, so it is asked if the stack has any.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bakery import yaml_cache
+from bakery.errors import BakeryError, InputError, Problem
+
+PROJECT = "image-bakery"
+PROJECT_FILE = "Pulumi.yaml"
+Values = Mapping[str, Any]
+Decrypt = Callable[[], Values]
+_COERCED = re.compile(r"[-+]?[1-9]\d*|0|true|false")
+
+
+class StackFiles(NamedTuple):
+    """Where the settings of a stack are; ``shared`` are those of Pulumi.yaml. ``stack`` has no organization."""
+
+    stack: str
+    project: str
+    file: Path
+    shared: Values
+
+
+def refuse() -> Values:
+    """Raise BakeryError: no engine is at hand."""
+    raise BakeryError("a setting is a secret, which only the engine can decrypt", hint="use pulumi or bakery")
+
+
+def find(root: Path, stack: str, config_file: str = "") -> StackFiles:
+    """Return the files of a stack, which may be given as ``organization/project/stack``.
+
+    Raises InputError for invalid YAML, and for a stack of another project.
+    """
+    content = _read(root / PROJECT_FILE)
+    project, shared = str(content.get("name") or PROJECT), content.get("config") or {}
+    *qualifiers, name = stack.split("/")
+    if qualifiers[1:] not in ([], [project]):
+        hint = f"use a stack of the project {project}, which is that of {PROJECT_FILE}"
+        raise InputError([Problem("--stack", 1, f"{stack} is a stack of another project", hint)])
+    folder, shared = (shared, {}) if isinstance(shared, str) else (str(content.get("stackConfigDir") or ""), shared)
+    file = Path(config_file).absolute() if config_file else root / folder / f"Pulumi.{name}.yaml"
+    return StackFiles(name, project, file, shared)
+
+
+def values(files: StackFiles, decrypt: Decrypt) -> tuple[Values, Mapping[str, str]]:
+    """Return the stack's values by key (without the project), and its secrets by path (``spack.source``).
+
+    A value is a text, a list or a mapping. ``decrypt`` returns all values of the stack from the engine, by full key; it
+    is called only if one is a secret or the stack imports environments. Raises InputError and what ``decrypt`` raises.
+    """
+    content = _read(files.file)
+    given = _mine(files, content.get("config") or {})
+    if not content.get("environment") and not any(_secrets(given, given)):
+        _add_shared(files, given)
+        return given, {}
+    decrypted = _mine(files, decrypt())
+    return decrypted, dict(_secrets(given, decrypted))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return the mapping in a file; {} if there is no file."""
+    try:
+        content = yaml_cache.parsed(file.read_bytes(), "settings/1", partial(_parse, file.name)) or {}
+    except FileNotFoundError:
+        return {}
+    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, (dict, str)):
+        message = "has no mapping below config:"
+        raise InputError([Problem(file.name, 1, message, "write config: and the settings")])
+    return content
+
+
+def _parse(name: str, content: bytes) -> Any:
+    import yaml  # not needed while the file is in the cache
+
+    from bakery.settings.yaml import load
+
+    try:
+        return load(content)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError([Problem(name, mark.line + 1 if mark else 1, "invalid YAML", "fix the syntax")]) from error
+
+
+def _mine(files: StackFiles, config: Values) -> dict[str, Any]:
+    """Return the values of the project by key, as the engine passes them: texts, lists and mappings."""
+    return {key: _written(value) for name, value in config.items() if (key := _key(files, name))}
+
+
+def _key(files: StackFiles, name: str) -> str:
+    """Return the key of a setting of this project; "" for that of another."""
+    *namespace, key = name.split(":")
+    return key if namespace in ([], [files.project], [files.project, "config"]) else ""
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, (str, list, dict)):
+        return value
+    return "" if value is None else json.dumps(value)
+
+
+def _add_shared(files: StackFiles, given: dict[str, Any]) -> None:
+    """Add the project's values that the stack does not have; a key there may be a path (``local.cores``)."""
+    for name, entry in sorted(files.shared.items()):
+        value = entry.get("default", entry.get("value")) if isinstance(entry, dict) else entry
+        *groups, last = _key(files, name).split(".")
+        if value is None or not last:
+            continue
+        at = given
+        for group in groups:
+            at[group] = at[group] if isinstance(at.get(group), dict) else {}
+            at = at[group]
+        text = _written(value)
+        coerced = groups and isinstance(text, str) and _COERCED.fullmatch(text)
+        at.setdefault(last, json.loads(text.lstrip("+")) if coerced else text)
+
+
+def _secrets(written: Any, decrypted: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and value of each secret; the structure of both arguments is the same."""
+    if isinstance(written, dict) and set(written) == {"secure"} and path:
+        yield path, str(decrypted)
+    elif isinstance(written, (dict, list)):
+        for step, child in written.items() if isinstance(written, dict) else enumerate(written):
+            yield from _secrets(child, decrypted[step], f"{path}.{step}".lstrip("."))
