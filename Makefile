@@ -10,8 +10,9 @@ CONFIG_FILE ?=
 export BAKERY_CONFIG_FILE := $(CONFIG_FILE)
 SETTINGS := $(if $(CONFIG_FILE),--config-file '$(CONFIG_FILE)')
 ENV := . tools/env.sh
-# If `make` ends without Ctrl-C (kill, a cancelled CI job), its engine gets a Ctrl-C, so that no bake keeps running.
-PULUMI := setpriv --pdeathsig INT pulumi
+# If `make` is ended (kill, timeout, a cancelled CI job), its engine gets one Ctrl-C and is waited for: at a second one it
+# would leave pending operations. The trap keeps the shell waiting.
+PULUMI := trap : TERM HUP; python -I -S bakery/host/guard.py --foreground pulumi
 
 .PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench fuzz clean
 

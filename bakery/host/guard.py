@@ -1,6 +1,7 @@
 """Runs one command and ends all its descendants when the command ends, or when the caller ends.
 
-A program that needs only the standard library: ``python -I -S guard.py COMMAND...``. The caller holds the other end of
+A program that needs only the standard library: ``python -I -S guard.py COMMAND...``; with ``--foreground`` see
+:func:`foreground`. The caller holds the other end of
 the pipe that is standard input: end of file means that the caller has ended, even by SIGKILL. As a child subreaper
 (prctl(2), PR_SET_CHILD_SUBREAPER) the guard inherits daemons that left their parent, so it can end them as well. Exit
 code: that of the command; 128 + signal number if a signal ended it; 143 if the guard ended it; 127 if it could not be
@@ -123,5 +124,42 @@ def main(command: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
+def foreground(command: list[str]) -> int:
+    """Run a command that stops its work on SIGINT, and give up at a second one; return its exit code.
+
+    However many signals the guard receives (from timeout(1) or a CI job that is cancelled, and then from make), the
+    command gets one SIGINT. At a terminal it is in the foreground, where Ctrl-C reaches it directly. If the command is
+    killed, what it leaves running is ended.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    terminal = os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else tcsetpgrp(3) stops a group in the background
+
+    def lead() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+        if terminal:
+            os.tcsetpgrp(0, os.getpid())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+    child = subprocess.Popen(command, process_group=0, preexec_fn=lead)  # noqa: PLW1509  one thread only
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        if not stopped:
+            child.send_signal(signal.SIGINT)
+        stopped.append(number)
+
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, stop)
+    code = child.wait()
+    if terminal:
+        os.tcsetpgrp(0, os.getpgrp())
+    if code < 0:
+        end_all(GRACE_SECONDS)
+    return code if code >= 0 else 128 - code
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(foreground(sys.argv[2:]) if sys.argv[1] == "--foreground" else main(sys.argv[1:]))
