@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 
 from bakery import paths
+from bakery.backends import backend
 from bakery.errors import BakeryError
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
@@ -25,7 +26,7 @@ def main() -> None:
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT, pulumi.runtime.config.get_config_env())
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     plan = planning.make(settings, recipes, lock_file.read(settings.lock), revision(settings.root))
-    for problem in plan.problems:
+    for problem in (*plan.problems, *backend(settings).damaged(contents=False)):
         pulumi.log.warn(str(problem))
     declared = declare(settings, plan)
     preview_reasons.log_reasons(settings, declared)

@@ -67,6 +67,7 @@ def test_refresh_keeps_what_is_not_certainly_gone(done: Workshop) -> None:
     assert refresh.code == 0, refresh.text
     assert "kept" in refresh
     assert done.resources("BakedImage")
+    assert f"to bake it again: rm {file}" in done.must_up()
 
 
 def test_refresh_sees_a_family_that_was_moved_and_up_moves_it_back(done: Workshop) -> None:

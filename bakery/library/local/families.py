@@ -8,9 +8,9 @@ from bakery.library.local import rows
 
 
 def pointers(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    """Return family, name, digest and size of every image that a family points at, ordered by family."""
+    """Return family, name and digest of every image that a family points at, ordered by family."""
     return connection.execute(
-        "SELECT families.family, images.name, images.digest, images.size FROM families"
+        "SELECT families.family, images.name, images.digest FROM families"
         " JOIN images ON images.name = families.image ORDER BY families.family"
     ).fetchall()
 

@@ -91,15 +91,16 @@ class ImageFiles:
             return None
         return sidecar if sidecar.version == SIDECAR_VERSION and sidecar.record.name == name else None
 
-    def publish(self, record: ImageRecord, qcow2: Path, *, replace_file: bool = False) -> Sidecar:
-        """Move the file into the folder, durably; an existing file of the digest is kept unless ``replace_file``.
+    def publish(self, record: ImageRecord, qcow2: Path) -> Sidecar:
+        """Move the file into the folder, durably; an existing file of the digest is kept unless it is damaged.
 
         Returns the new sidecar, whose record has size and location. On an error the folder is unchanged.
         """
         final = self.image(record.digest)
         with _writing(final):
             self.folder.mkdir(parents=True, exist_ok=True)
-            exists = final.exists() and not replace_file
+            former = self.read_sidecar(record.name)
+            exists = final.exists() and (former is None or former.record.size == self.size(record.digest))
             source = final if exists else self._beside(qcow2, final)
             try:
                 sync_to_disk(source)

@@ -2,7 +2,6 @@
 
 The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local.files`), ``library.sqlite`` and
 ``leases/``. The file decides whether an image exists: a row without a file is ignored, a file without a row is adopted.
-A file that does not have the size that was published is damaged, and counts as none.
 """
 
 import os
@@ -11,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakery.errors import BakeryError, InfrastructureFailed
+from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.host.clock import utc_now
 from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord, ImageState, Proof, Want
@@ -40,34 +39,42 @@ class LocalLibrary:
     # -- the protocol
 
     def find(self, name: str) -> ImageRecord | None:
-        """Return the image; None if it was never published, it is DELETED, or its file does not exist or is damaged.
+        """Return the image; None if it was never published, its file does not exist, or it is DELETED.
 
-        An image that was published but not recorded is adopted. Raises Uncertain if records or files can't be read.
+        An image that was published but not recorded is adopted. Raises Uncertain if records or files can't be read,
+        or if the size of the file is not the size that was published.
         """
         with self.database.reading() as connection:
             row = rows.image_row(connection, name)
-        if row is None or row["state"] == ImageState.DELETED or self.files.size(row["digest"]) != row["size"]:
+        if row is None or row["state"] == ImageState.DELETED:
             return self._adopt(name)
-        return self._record(row)
+        size = self.files.size(row["digest"])
+        if size is None:
+            return None
+        image = self._record(row)
+        if size != image.size:
+            raise Uncertain(
+                f"{image.location} has {size} bytes, it was published with {image.size}",
+                hint=f"the file is damaged; to bake it again: rm {image.location}",
+            )
+        return image
 
     def images(self) -> Sequence[ImageRecord]:
-        """Return all images, oldest first, without DELETED ones and those whose file does not exist or is damaged."""
+        """Return all images, oldest first, without DELETED ones and those without a file."""
         sizes, names = self.files.listing()
         with self.database.reading() as connection:
             all_rows = connection.execute("SELECT * FROM images ORDER BY created, seq").fetchall()
-        kept = [row for row in all_rows if row["state"] != ImageState.DELETED]
-        live = [row for row in kept if sizes.get(row["digest"]) == row["size"]]
+        live = [row for row in all_rows if row["state"] != ImageState.DELETED]
         orphans = names - {row["name"] for row in live}
         adopted = [image for image in map(self._adopt, sorted(orphans)) if image is not None]
-        recorded = [self._record(row) for row in live]
+        recorded = [self._record(row) for row in live if row["digest"] in sizes]
         return sorted(recorded + adopted, key=lambda image: image.created) if adopted else recorded
 
     def families(self) -> Mapping[str, str]:
-        """Map families to image names; leave out families whose image has no file or a damaged one."""
+        """Map families to image names; leave out families whose image has no file."""
         sizes, _ = self.files.listing()
         with self.database.reading() as connection:
-            pointers = families.pointers(connection)
-        return {row["family"]: row["name"] for row in pointers if sizes.get(row["digest"]) == row["size"]}
+            return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in sizes}
 
     def promote(self, name: str, family: str) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
@@ -105,7 +112,8 @@ class LocalLibrary:
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""
-        self.find(name)  # adopts an image that was published but not recorded, so that it can be deprecated
+        with suppress(Uncertain):  # even a damaged image can be deprecated
+            self.find(name)  # adopts an image that was published but not recorded
         with self.database.writing() as connection:
             return families.deprecate(connection, name, replacement, self._clock())
 
@@ -135,7 +143,7 @@ class LocalLibrary:
             if (existing := self.find(record.name)) is not None:
                 qcow2.unlink(missing_ok=True)
                 return existing
-            image = self._insert(self.files.publish(record, qcow2, replace_file=self._damaged(record)))
+            image = self._insert(self.files.publish(record, qcow2))
         assert image is not None  # the lease prevents a deletion
         if not self._reserve.exists():
             with suppress(InfrastructureFailed):
@@ -214,14 +222,6 @@ class LocalLibrary:
 
     def _record(self, row: sqlite3.Row) -> ImageRecord:
         return rows.image_record(row, str(self.files.image(row["digest"])))
-
-    def _damaged(self, record: ImageRecord) -> bool:
-        """Return whether a file of the digest exists that was not published in this size under any name."""
-        with self.database.reading() as connection:
-            images = connection.execute("SELECT size FROM images WHERE digest = ?", (record.digest,)).fetchall()
-        sidecar = self.files.read_sidecar(record.name)
-        sizes = [row["size"] for row in images] + ([sidecar.record.size] if sidecar else [])
-        return bool(sizes) and self.files.size(record.digest) not in (None, *sizes)
 
     def _adopt(self, name: str) -> ImageRecord | None:
         """Insert the row of an image that has a sidecar and a complete file; None if it has not."""

@@ -44,7 +44,9 @@ def damaged(library: LocalLibrary, *, contents: bool = False) -> list[str]:
         if size is None or row["state"] == ImageState.DELETED:
             continue
         if size != row["size"]:
-            lines.append(f"{file} has {size} bytes, it was published with {row['size']}: {name} counts as missing")
+            lines.append(
+                f"{file} has {size} bytes, {name} was published with {row['size']}; to bake it again: rm {file}"
+            )
         elif contents and not _is_intact(library, name, file):
             lines.append(f"the content of {file} has changed since {name} was published; to bake it again: rm {file}")
     return lines

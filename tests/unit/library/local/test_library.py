@@ -94,29 +94,26 @@ def cut(image: ImageRecord) -> None:
     file.write_text("o")
 
 
-def test_a_file_of_the_wrong_size_is_no_image_and_is_told_everywhere(kitchen: Kitchen) -> None:
-    image, other = kitchen.bake("rcc", "one"), kitchen.bake("hpcc", "two")
-    for promoted in (image, other):
-        kitchen.library.promote(promoted.name, promoted.candidate_for)
-    cut(image)
-    assert kitchen.library.find(image.name) is None
-    assert [left.name for left in kitchen.library.images()] == [other.name]
-    assert dict(kitchen.library.families()) == {"hpcc": other.name}
-    told = f"{image.location} has 1 bytes, it was published with 3: {image.name} counts as missing"
-    assert backend(kitchen.settings).damaged(contents=False) == repair(kitchen.library) == [told]
-
-
-def test_an_image_with_a_damaged_file_is_baked_again_in_its_place(kitchen: Kitchen) -> None:
+def test_a_file_of_the_wrong_size_is_uncertain_and_says_how_to_go_on(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
     cut(image)
-    baked = kitchen.file("once more")
-    again = kitchen.library.publish(kitchen.record("rcc", "one"), baked)
-    assert Path(again.location).read_text() == "once more"
-    assert kitchen.library.find(image.name) == again
+    with pytest.raises(Uncertain, match="1 bytes, it was published with 3") as raised:
+        kitchen.library.find(image.name)
+    assert f"rm {image.location}" in raised.value.hint
+
+
+def test_a_file_of_the_wrong_size_is_reported_and_kept_while_its_image_is_active(kitchen: Kitchen) -> None:
+    image, _ = kitchen.bake("rcc", "one"), kitchen.bake("hpcc", "two")
+    cut(image)
+    told = f"{image.location} has 1 bytes, {image.name} was published with 3; to bake it again: rm {image.location}"
+    assert backend(kitchen.settings).damaged(contents=False) == repair(kitchen.library) == [told]
+    assert len(kitchen.library.images()) == 2, "only what is certainly not there is gone"
+    Path(image.location).unlink()
+    assert kitchen.bake("rcc", "one").size == 3
     assert repair(kitchen.library) == []
 
 
-def test_a_damaged_file_beside_a_lost_database_is_replaced_too(kitchen: Kitchen) -> None:
+def test_a_damaged_file_beside_a_lost_database_is_not_taken_for_an_image(kitchen: Kitchen) -> None:
     image = kitchen.bake("rcc", "one")
     cut(image)
     kitchen.library.database.close()
