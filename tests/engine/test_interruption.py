@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.host import guard
 from tests.support.workshop import ROOT, Workshop, alive, below, interrupt, wait_for
 
 
@@ -87,6 +88,49 @@ def test_a_killed_engine_takes_its_plugin_with_it_and_recover_clears_the_rest(sl
     assert slow.pending() == []
     assert recover(slow) == ""
     goes_on(slow)
+
+
+def guarded(workshop: Workshop) -> subprocess.Popen[str]:
+    """The same ``up`` as the Makefile starts it."""
+    workshop.configure()
+    engine = subprocess.Popen(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            guard.__file__,
+            "--foreground",
+            *workshop.command("up", "--yes", "--skip-preview"),
+        ],
+        **{"cwd": workshop.folder, "env": workshop.env, "start_new_session": True, "text": True},
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
+    )
+    wait_for(lambda: workshop.bake_logs() == 2)
+    return engine
+
+
+def test_signals_for_the_whole_group_stop_the_engine_of_make_as_one_ctrl_c_does(slow: Workshop) -> None:
+    engine = guarded(slow)
+    everything = below(engine.pid)
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):  # timeout(1), make, and an impatient CI
+        os.killpg(engine.pid, number)
+        time.sleep(0.2)
+    text = engine.communicate(timeout=60)[0]
+    assert engine.returncode != 0 and text.count("nothing is lost") >= 2
+    assert slow.pending() == []
+    assert [command_line(pid) for pid in everything if alive(pid)] == []
+    goes_on(slow)
+
+
+def test_a_killed_engine_of_make_leaves_no_process(slow: Workshop) -> None:
+    running = guarded(slow)
+    everything = below(running.pid)
+    assert any("pulumi-language-python " in command_line(pid) for pid in everything)
+    os.kill(everything[0], signal.SIGKILL)
+    running.communicate(timeout=60)
+    assert [command_line(pid) for pid in everything if alive(pid)] == []
+    recover(slow)
+    assert slow.pending() == []
 
 
 def test_a_killed_plugin_fails_the_bake_and_leaves_nothing(slow: Workshop) -> None:

@@ -121,8 +121,9 @@ def _explained(file: Path, error: sqlite3.Error) -> BakeryError:
     """Return the error to raise for an error of SQLite; none of them means that an image does not exist."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
-    # SQLite also calls it an I/O error, for instance if its shared memory does not fit.
-    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and disk_usage(file.parent).free < RESERVE):
+    # A full disk is also an I/O error (no room for shared memory), or a file that can't be opened (none for its name).
+    full = primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and disk_usage(file.parent).free < RESERVE
+    if full or primary == sqlite3.SQLITE_FULL:
         return InfrastructureFailed(f"no space left for {file}", hint=MAKE_ROOM)
     if primary == sqlite3.SQLITE_BUSY:
         return Uncertain(f"{file} has been locked by another process for {BUSY_SECONDS:.0f} s", hint="try again")
