@@ -136,14 +136,7 @@ class ImageRejected(BakeryError):
 
 
 class UnprovenImage(BakeryError):
-    """The promotion needs an image or a passed test that the library does not have; ``why`` follows the image's name.
-
-    The family keeps the image that it has.
-    """
-
-    def __init__(self, family: str, image: str, why: str) -> None:
-        hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
-        super().__init__(f"{family} is not promoted: {image} {why}", hint=hint)
+    """The promotion needs an image or a passed test that the library does not have; the family stays as it is."""
 
 
 class InfrastructureFailed(BakeryError):

@@ -5,16 +5,14 @@ from collections.abc import Iterable, Mapping
 from bakery.library.base import ImageRecord, Library, Proof
 
 
-def look_up(library: Library, required: Mapping[str, str]) -> tuple[str, str] | None:
+def look_up(library: Library, required: Mapping[str, str]) -> str:
     """Return what :func:`missing_proof` says of the library's present records. Raises Uncertain."""
     records = [record for name in required if (record := library.find(name)) is not None]
     return missing_proof(required, records, library.proofs(records))
 
 
-def missing_proof(
-    required: Mapping[str, str], records: Iterable[ImageRecord], tested: Mapping[str, str]
-) -> tuple[str, str] | None:
-    """Return the first image without proof and what is missing, or None.
+def missing_proof(required: Mapping[str, str], records: Iterable[ImageRecord], tested: Mapping[str, str]) -> str:
+    """Return the first image without proof and what is missing ("a-1 is untested"), or "".
 
     ``required`` maps images, parents first, to the digest of their tests or its beginning, "" for an image without
     tests. ``records`` are those that the library has; ``tested`` maps images to the tests of their last verdict, as
@@ -23,8 +21,8 @@ def missing_proof(
     known = {record.name: record for record in records}
     for name, tests in required.items():
         if why := _doubt(known.get(name), tests, tested.get(name, "")):
-            return name, why
-    return None
+            return f"{name} {why}"
+    return ""
 
 
 def _doubt(image: ImageRecord | None, tests: str, tested: str) -> str:

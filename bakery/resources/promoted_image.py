@@ -39,8 +39,7 @@ class PromotedImageProvider(BakeryProvider):
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
         result = self._promote({**_news, "token": _olds.get("token") or uuid.uuid4().hex}, sorted(gone))
         if owner_of(_olds["urn"]) != owner_of(_news["urn"]):  # the stack was renamed
-            library = backend(settings(_news["urn"])).library()
-            library.drop_want(owner_of(_olds["urn"]), _id, result["token"])
+            backend(settings(_news["urn"])).library().drop_want(owner_of(_olds["urn"]), _id, result["token"])
         return UpdateResult(result)
 
     @reports_errors
@@ -80,7 +79,8 @@ class PromotedImageProvider(BakeryProvider):
     def _promote(props: Props, gone: Sequence[str]) -> Props:
         library = backend(settings(props["urn"])).library()
         if missing := look_up(library, props["proofs"]):
-            raise UnprovenImage(props["family"], *missing)
+            hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
+            raise UnprovenImage(f"{props['family']} is not promoted: {missing}", hint=hint)
         library.want(Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
         previous = library.promote(props["image"], props["family"])
         if gone or props.get("consumers"):
