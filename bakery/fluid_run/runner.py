@@ -1,7 +1,6 @@
 """One Fluid-Run from order to verdict, in fixed stages; every result is stored, every cluster is torn down."""
 
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from bakery.fluid_run.clusters.run_spec import deadline_seconds
 from bakery.fluid_run.progress import StageClock, console_tail, job_tail, phase
 from bakery.host import locks
 from bakery.host.clock import utc_now
+from bakery.host.files import discard
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -145,7 +145,7 @@ class _Run:
             cluster = self.clusters.cluster(self.run_id, self.image, self.order, tree)
             self._stages(cluster)
         finally:
-            shutil.rmtree(workspace, ignore_errors=True)
+            discard(workspace)
 
     def _stages(self, cluster: Cluster) -> None:
         collected = False

@@ -20,6 +20,7 @@ HINT = "run: sudo apt-get install packer"
 INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
+SIGNALLED = 128  # exit codes above it are those of commands that a signal ended
 GONE_LOOKS = 10  # two seconds
 SILENT_SECONDS = 120.0  # without a word on the console; with KVM, a machine answers on ssh in a tenth of that
 CONSOLE_LINES = 20
@@ -184,6 +185,9 @@ def build(call: Call, activity: Activity) -> None:
             machine.check()
     finally:
         running.stop()
+    if code < 0 or code > SIGNALLED:
+        message = f"Packer was ended by signal {abs(code) % SIGNALLED}"
+        raise _failed(InfrastructureFailed, message, running, "check the free memory of this computer; try again")
     if code != 0:
         raise failure(progress, running, qemu_words(call.work / DEBUG_LOG), call.console)
 
@@ -230,10 +234,7 @@ class _Machine:
 
 def console_lines(console: Path) -> tuple[str, ...]:
     """Return the last lines of a machine's console; none if it does not exist or is empty."""
-    try:
-        text = console.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
+    text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
     return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-CONSOLE_LINES:]
 
 

@@ -64,14 +64,16 @@ def clear(state: StatePaths, name: str = "") -> list[str]:
     """
     done = []
     for work in sorted(state.work.glob(f"{PREFIX}{name}-????????" if name else f"{PREFIX}*")):
-        kept = work / KEPT
+        kept, finished = work / KEPT, work / FINISHED
         if kept.exists():
             if _end(kept):
                 done.append(f"ended the machine that a failed bake had left up ({work.name})")
             elif not name:
                 continue  # only files, which its replay command needs
-        elif not locks.deserted(work) or _waits(work / FINISHED):
+        elif not locks.deserted(work):
             continue
+        elif finished.exists() and time.time() - finished.stat().st_mtime < FINISHED_SECONDS:
+            continue  # its image waits for its publication
         else:
             done.append(f"cleared what a killed bake had left ({work.name})")
         discard(work)
@@ -79,11 +81,6 @@ def clear(state: StatePaths, name: str = "") -> list[str]:
         shutil.rmtree(rest, ignore_errors=True)
         done.append(f"cleared what a killed process had begun to delete ({rest.name})")
     return done
-
-
-def _waits(image: Path) -> bool:
-    """Return whether a finished image waits for its publication; a week after its bake it does no longer."""
-    return image.exists() and time.time() - image.stat().st_mtime < FINISHED_SECONDS
 
 
 def _end(kept: Path) -> bool:

@@ -10,13 +10,16 @@ from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Missing
 from bakery.ovens.local.packer import (
     GONE_LOOKS,
     STEP_FAILED,
+    Call,
     Progress,
     _Machine,
+    build,
     environment,
     failure,
     prepare,
     version,
 )
+from bakery.ovens.local.template import Rendering
 from bakery.progress.activity import Activity
 
 NAMES = ("file share", "shell install.sh")
@@ -255,3 +258,12 @@ def test_a_machine_with_kvm_that_writes_nothing_for_two_minutes_is_given_up(
     with pytest.raises(InfrastructureFailed, match="nothing to its console for 120 s") as told:
         machine.check()
     assert "accelerator tcg" in told.value.hint
+
+
+def test_a_packer_that_was_killed_is_not_the_recipes_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "packer").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tmp_path / "packer").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    rendering = Rendering({}, {}, "gce", "packer", 0, (), ())
+    with pytest.raises(InfrastructureFailed, match="Packer was ended by signal 9"):
+        build(Call(rendering, tmp_path, tmp_path, tmp_path / "log"), Activity())
