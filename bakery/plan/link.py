@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bakery.errors import Problem, Severity
+from bakery.errors import Problem, Severity, errors_among
 from bakery.lock.model import Lock, LockedBase
 from bakery.plan import graph
 from bakery.plan.graph import Node
@@ -54,6 +54,9 @@ def link(
         images[index] = chosen[index].image(base)
     problems += [*drawn.problems, *bases.problems]
     valid = tuple(image for image in images.values() if image_names.family_fault(image.family) is None)
+    if not valid and not errors_among(problems):  # a stack without images would give up all its families
+        hint = "add a package, set packages to their folder, or check out its submodule"
+        problems.append(Problem(source.folder, 1, "no package is left to bake", hint))
     return valid, tuple(sorted(set(problems)))
 
 

@@ -12,6 +12,7 @@ from bakery.preview.model import Action, Decision
 if TYPE_CHECKING:
     from bakery.library.base import ImageRecord
 
+OTHER_TESTS = "tests changed"
 REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files
 
 
@@ -40,7 +41,9 @@ def decide(
             decisions.append(Decision(image, Action.BAKE, _why_baked(image, before, fresh)))
         else:
             promoted = families.get(image.family) == image.name
-            doubts = _why_tested(image, record, (proven or {}).get(image.name, ""), (tests or {}).get(image.name, {}))
+            why = why_tested(record, image.tests_digest, (proven or {}).get(image.name, ""))
+            passed = (tests or {}).get(image.name, {}) if why == OTHER_TESTS else {}
+            doubts = (_some(changes(passed, image.tests_inputs)) if passed else ()) or ((why,) if why else ())
             decisions.append(_existing(image, promoted, doubts))
     return tuple(decisions)
 
@@ -54,16 +57,20 @@ def _existing(image: ImageSummary, promoted: bool, doubts: tuple[str, ...]) -> D
     return Decision(image, Action.ADOPT, (f"the library has {image.name} already, {image.family} will point at it",))
 
 
-def _why_tested(image: ImageSummary, record: ImageRecord, tests: str, before: Mapping[str, str]) -> tuple[str, ...]:
+def why_tested(image: ImageRecord, tests: str, proven: str) -> str:
+    """Return why the image still has to pass ``tests``, "" if it need not; both digests may be only beginnings.
+
+    ``tests`` is empty without tests, ``proven`` are the tests of the last verdict, empty if unknown.
+    """
     from bakery.library.base import Proof  # not needed by a plan without the library
 
-    if not image.tests_digest:
-        return ()
-    if record.proof is Proof.UNTESTED:
-        return ("baked, and not tested yet",)
-    if tests and not image.tests_digest.startswith(tests):
-        return (_some(changes(before, image.tests_inputs)) if before else ()) or ("tests changed",)
-    return ("the last Fluid-Run failed",) if record.proof is Proof.FAILED else ()
+    if not tests:
+        return ""
+    if image.proof is Proof.UNTESTED:
+        return "baked, and not tested yet"
+    if not tests.startswith(proven) and not proven.startswith(tests):
+        return OTHER_TESTS
+    return "the last Fluid-Run failed" if image.proof is Proof.FAILED else ""
 
 
 def _why_baked(image: ImageSummary, before: ImageRecord | None, fresh: set[str]) -> tuple[str, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError, Problem, Severity
 from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
-from bakery.preview.decide import decide
+from bakery.preview.decide import decide, why_tested
 from bakery.preview.model import Decision
 from bakery.settings import Settings
 
@@ -34,6 +35,16 @@ class LibrarySnapshot:
     times: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def records(self) -> Mapping[str, ImageRecord]:
+        """The images by name."""
+        return {record.name: record for record in self.images}
+
+    def proves(self, image: str, tests: str) -> bool:
+        """Return whether the image passed these tests last; ``tests`` is their digest or its beginning."""
+        record = self.records.get(image)
+        return record is not None and not why_tested(record, tests, self.proven.get(image, ""))
 
     def decide(self, planned: Sequence[ImageSummary]) -> tuple[Decision, ...]:
         """Return a decision for each image of the plan."""
@@ -64,8 +75,7 @@ def _unknown(error: BakeryError | ImportError) -> Problem:
 
 def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     images, families = tuple(library.images()), library.families()
-    wanted = {image.name for image in planned}
-    proven = library.proofs(record for record in images if record.name in wanted)
+    proven = library.proofs(images)
     return LibrarySnapshot(_completed(library, images, planned, families), families, proven, library.bake_times())
 
 

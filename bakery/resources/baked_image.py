@@ -1,27 +1,31 @@
 """``BakedImage``: an image of the plan that is in the library, at least as a candidate."""
 
+from typing import NoReturn
+
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
+from pulumi.dynamic import CreateResult, ReadResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
-from bakery.errors import Uncertain
+from bakery.errors import BakeryError, Uncertain
 from bakery.library.base import ImageState
 from bakery.orders import files as order_files
 from bakery.orders.model import BakeOrder
+from bakery.ovens.base import BakeOutcome
 from bakery.paths import StatePaths
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, difference, read_order, reports_errors, settings
-
-REPLACES = ("name", "digest", "project")
+from bakery.resources.provider import BakeryProvider, Props, created, read_order, reports_errors, settings, twin
 
 
 class BakedImageProvider(BakeryProvider):
     """Bakes, reads and deprecates one image. The name of this class is in every state: never move it."""
 
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Replace the image if its digest or project changes; the manifest only explains a change."""
-        return difference(_olds, _news, replaces=REPLACES)
+    replaces = ("name", "digest", "project")
+
+    def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
+        """Return whether the library has the image."""
+        return _props["name"] in _held.records
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
@@ -30,6 +34,7 @@ class BakedImageProvider(BakeryProvider):
         order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         with progress.activity(props["urn"], order.name) as activity:
             bake = backend(stack).oven().bake(order, activity)
+        created(props["urn"], order.name, bake.outcome is not BakeOutcome.BAKED)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
 
     @reports_errors
@@ -46,7 +51,12 @@ class BakedImageProvider(BakeryProvider):
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
-        """Deprecate the image unless a family points at it or a stack wants it; only retention deletes files."""
+        """Deprecate the image unless a family points at it or a stack wants it; only retention deletes files.
+
+        Keep an image that this run made again or adopted. Raises BakeryError if that was forced without any effect.
+        """
+        if (forced := twin(_props["urn"], _id)) is not None:
+            return _refuse(_id, _props["family"]) if forced else None
         library = backend(settings(_props["urn"])).library()
         if stacks := sorted({want.stack for want in library.wants() if want.image == _id}):
             progress.engine().status(_props["urn"], f"did not change {_id}: wanted by {', '.join(stacks)}")
@@ -54,6 +64,11 @@ class BakedImageProvider(BakeryProvider):
             progress.engine().status(_props["urn"], f"deprecated {_id}; its file is kept until retention deletes it")
         else:
             progress.engine().status(_props["urn"], f"did not change {_id}: a family points at it, or it is gone")
+
+
+def _refuse(image: str, family: str) -> NoReturn:
+    hint = f"to bake it again: pulumi config set --path image-bakery:nonce.{family} <another word>"
+    raise BakeryError(f"{image} was not baked again: the library has it, and its inputs are the same", hint=hint)
 
 
 class BakedImage(Resource, module="bakery", name="BakedImage"):

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
+from pulumi.dynamic import CreateResult, ReadResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
@@ -13,37 +13,28 @@ from bakery.library.proof import look_up
 from bakery.orders import files as order_files
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, difference, read_order, reports_errors, settings
+from bakery.resources.provider import BakeryProvider, Props, created, read_order, reports_errors, settings, twin
 from bakery.results.model import RunResult, Verdict
-
-REPLACES = ("image", "tests", "project")
 
 
 class FluidRunTestProvider(BakeryProvider):
     """Tests one image. The name of this class is in every state: never move it."""
 
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Replace the test if the image, its tests or the project changes."""
-        return difference(_olds, _news, replaces=REPLACES)
+    replaces = ("image", "tests", "project")
+
+    def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
+        """Return whether the image passed these tests last."""
+        return _held.proves(_props["image"], _props["tests"])
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this image has passed the same tests before."""
-        # Imported here, so that the program, which only declares, starts faster.
-        from bakery.fluid_run.runner import run as run_tests
-
-        stack = settings(props["urn"])
-        paths = StatePaths(stack.state)
-        order = decode(RunOrder, read_order(order_files.run_file(paths, props["image"], props["tests"])))
-        library = backend(stack).library()
-        run = passing_run(library, order)
-        if run is None:
-            with progress.activity(props["urn"], f"Fluid-Run of {order.image}") as activity:
-                run = run_tests(order, library, backend(stack).clusters(), paths, activity, stack=stack.stack)
-        elif look_up(library, {order.image: order.digest}):  # another stack has run other tests since
-            library.record_test(order.image, Proof.PASSED, order.digest)
-        return CreateResult(f"{order.image}-{props['tests']}", {**props, "run": run.run_id})
+        adopted = adopt_run(backend(settings(props["urn"])).library(), _order(props))
+        id_ = f"{props['image']}-{props['tests']}"
+        created(props["urn"], id_, adopted is not None)
+        return CreateResult(id_, {**props, "run": (adopted or _run(props)).run_id})
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -59,8 +50,11 @@ class FluidRunTestProvider(BakeryProvider):
             return ReadResult("", {})
         return ReadResult(id_, props)
 
+    @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
-        """Do nothing: the results stay in the library."""
+        """Keep the results; run the tests again if the user forced the replacement of a test that had passed."""
+        if twin(_props["urn"], _id):
+            _run(_props)
 
 
 class FluidRunTest(Resource, module="bakery", name="FluidRunTest"):
@@ -72,6 +66,29 @@ class FluidRunTest(Resource, module="bakery", name="FluidRunTest"):
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(FluidRunTestProvider(), name, {"run": None, **props}, opts)
+
+
+def _order(props: Props) -> RunOrder:
+    paths = StatePaths(settings(props["urn"]).state)
+    return decode(RunOrder, read_order(order_files.run_file(paths, props["image"], props["tests"])))
+
+
+def _run(props: Props) -> RunResult:
+    # Imported here, so that the program, which only declares, starts faster.
+    from bakery.fluid_run.runner import run as run_tests
+
+    stack = settings(props["urn"])
+    chosen, paths = backend(stack), StatePaths(stack.state)
+    with progress.activity(props["urn"], f"Fluid-Run of {props['image']}") as activity:
+        return run_tests(_order(props), chosen.library(), chosen.clusters(), paths, activity, stack=stack.stack)
+
+
+def adopt_run(library: Library, order: RunOrder) -> RunResult | None:
+    """Return the newest passing run, see :func:`passing_run`; the library records it as the image's last verdict."""
+    run = passing_run(library, order)
+    if run is not None and look_up(library, {order.image: order.digest}):  # other tests have run since
+        library.record_test(order.image, Proof.PASSED, order.digest)
+    return run
 
 
 def passing_run(library: Library, order: RunOrder) -> RunResult | None:

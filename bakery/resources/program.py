@@ -8,11 +8,12 @@ import pulumi
 
 from bakery.backends import backend
 from bakery.backends.base import Backend
-from bakery.errors import BakeryError
+from bakery.library.base import ImageRecord, Proof
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.rcc_tf import variables
+from bakery.preview import snapshot
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -120,56 +121,72 @@ def _urn(name: str, *types: str) -> str:
     return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{kinds}::{name}"
 
 
+@dataclass(frozen=True)
+class Promotion:
+    """The image that a family points at; ``tested`` is whether the library has its proof."""
+
+    image: str
+    digest: str
+    tested: bool
+
+
 def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
     """Export the stack's outputs; they are known after the promotion of all images.
 
-    If the bake, test or promotion of a family failed, its outputs are those of the image that it still points at.
+    They are what the library has then, whatever the engine failed to do or skipped (``--target``). A preview, and an
+    ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped.
     """
     chosen = backend(settings)
-    known = pulumi.Output.all(**{one.image.family: _pointed_at(settings, one) for one in declared})
-    promoted = known.apply(lambda images: {family: image for family, image in images.items() if image})
+    known = pulumi.Output.all(**{one.image.family: _promoted(one.promoted) for one in declared})
+    promoted = known.apply(lambda images: promotions(chosen, plan, images, preview=pulumi.runtime.is_dry_run()))
     pulumi.export("images", promoted.apply(lambda images: images_output(chosen, plan, images)))
     pulumi.export("rcc_tf", promoted.apply(lambda images: rcc_tf_output(chosen, plan, images)))
 
 
-def _pointed_at(settings: Settings, one: Declared) -> pulumi.Output[list[str]]:
-    """Return name and digest of the image that the family points at; empty if none."""
-    promoted = one.promoted.image.apply(lambda name: [name, one.image.digest])
-    return promoted.recover(lambda _error: _still_pointed_at(settings, one.image.family))
+def _promoted(resource: PromotedImage) -> pulumi.Output[str]:
+    """Return the image of a promotion; "" if it failed, or if it was skipped before it was ever made (no ID)."""
+    image = resource.id.apply(lambda id_: "" if id_ == "" else resource.image, run_with_unknowns=True)
+    return image.recover(lambda _error: "")
 
 
-def _still_pointed_at(settings: Settings, family: str) -> list[str]:
-    try:
-        library = backend(settings).library()
-        name = library.families().get(family)
-        image = library.find(name) if name else None
-    except BakeryError as error:
-        pulumi.log.warn(f"cannot read which image {family} points at, so the outputs leave it out: {error}")
-        return []
-    return [image.name, image.digest] if image else []
+def promotions(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Promotion]:
+    """Map the families to what they point at; ``images`` are those of the engine's promotions, "" for none."""
+    planned = {image.name: Promotion(image.name, image.digest, image.tests is not None) for image in plan.images}
+    families: Mapping[str, str] = {family: name for family, name in images.items() if name}
+    if preview and planned.keys() >= set(families.values()):
+        return {family: planned[name] for family, name in families.items()}
+    held = snapshot.read(chosen.settings, chosen.existing_library, ())
+    for problem in held.problems:
+        pulumi.log.warn(f"the outputs are those of the stack's state: {problem.message}")
+    if not preview and not held.problems:
+        families = held.families
+    found = {name: _recorded(record, planned.get(name)) for name, record in held.records.items()}
+    known = {**planned, **found}
+    return {family: known[name] for family, name in families.items() if name in known}
 
 
-def images_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
-    """Return the output ``images``: for each promoted family the image that it points at.
+def _recorded(record: ImageRecord, planned: Promotion | None) -> Promotion:
+    """Return what the library says; Compute Engine keeps only the beginning of the digest."""
+    return Promotion(record.name, planned.digest if planned else record.digest, record.proof is Proof.PASSED)
 
-    ``promoted`` maps the families that point at an image to its name and digest.
-    """
+
+def images_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, dict[str, Any]]:
+    """Return the output ``images``: for each promoted family the image that it points at."""
     return {
         image.family: {
-            "image": name,
-            "digest": digest,
-            "link": chosen.image_link(name, digest),
+            "image": now.image,
+            "digest": now.digest,
+            "link": chosen.image_link(now.image, now.digest),
             "package": image.package,
             "variant": image.variant,
-            "tested": image.tests is not None,
+            "tested": now.tested,
         }
         for image in plan.images
-        if image.family in promoted
-        for name, digest in [promoted[image.family]]
+        if (now := promoted.get(image.family)) is not None
     }
 
 
-def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, Any]:
     """Return the output ``rcc_tf``: the variables of an rcc-tf configuration, empty if no image is promoted."""
-    links = {family: chosen.image_link(name, digest) for family, (name, digest) in promoted.items()}
+    links = {family: chosen.image_link(now.image, now.digest) for family, now in promoted.items()}
     return variables(plan.images, links, next(iter(chosen.settings.google.zones), ""))

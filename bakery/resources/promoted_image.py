@@ -4,17 +4,15 @@ import uuid
 from collections.abc import Sequence
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from bakery.backends import backend
 from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import Want
 from bakery.library.proof import look_up
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, difference, owner_of, reports_errors, settings
-
-UPDATES = ("image", "consumers", "project")
-REPLACES = ("family",)
+from bakery.resources.provider import BakeryProvider, Props, owner_of, reports_errors, settings
 
 
 class PromotedImageProvider(BakeryProvider):
@@ -24,9 +22,12 @@ class PromotedImageProvider(BakeryProvider):
     first: its token differs, so the deletion of the old one withdraws nothing.
     """
 
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Update the promotion if the image, the consumers or the project changes; replace it for another family."""
-        return difference(_olds, _news, replaces=REPLACES, updates=UPDATES)
+    replaces = ("family",)
+    updates = ("image", "consumers", "project")
+
+    def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
+        """Return whether the family points at the image."""
+        return _held.families.get(_props["family"]) == str(_props["image"])
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:

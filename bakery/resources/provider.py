@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
 
 from bakery import settings as stack_settings
+from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_os_error
 from bakery.paths import StatePaths
-from bakery.resources import plugin
+from bakery.preview import snapshot
+from bakery.preview.snapshot import LibrarySnapshot
+from bakery.resources import plugin, progress
 from bakery.settings import Settings
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -32,12 +35,63 @@ R = TypeVar("R")
 
 _configured: Settings | None = None
 _lock = threading.Lock()
+_changing: set[str] = set()  # URNs of the resources that a diff wanted to change
+_made: dict[tuple[str, str], bool] = {}  # see created()
+
+
+class _Library:
+    """What the library said last: read once for all diffs of the plugin, and again after each change of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._snapshot: LibrarySnapshot | None = None
+
+    def look(self, urn: str) -> LibrarySnapshot | None:
+        """Return the snapshot, or None if the library cannot be read; one warning, about ``urn``, says so."""
+        with self._lock:  # also while it is read, so that no read overtakes a change
+            if self._snapshot is None:
+                self._snapshot = snapshot.read(settings(urn), backend(settings(urn)).existing_library, ())
+                for problem in self._snapshot.problems:
+                    progress.engine().warn(urn, f"the stack is taken as it is: {problem.message}")
+            return None if self._snapshot.problems else self._snapshot
+
+    def forget(self) -> None:
+        """Read the library again for the next diff."""
+        with self._lock:
+            self._snapshot = None
+
+
+_library = _Library()
 
 
 class BakeryProvider(ResourceProvider):
-    """Base class of the three providers: prepares the plugin and reads the settings once."""
+    """Base class of the three providers: prepares the plugin, reads the settings once, and compares with the library.
+
+    ``replaces`` and ``updates`` are the inputs whose change replaces and updates the resource; other keys (URN,
+    manifest, outcome) never cause a change. Class attributes are not part of the stored reference.
+    """
 
     serialize_as_secret_always = False
+    replaces: ClassVar[tuple[str, ...]] = ()
+    updates: ClassVar[tuple[str, ...]] = ()
+
+    def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
+        """Return whether the library has what a resource with these inputs stands for."""
+        raise NotImplementedError
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Return whether the engine replaces, updates or keeps the resource; it deletes a replaced one last.
+
+        The engine asks for every resource in each preview and each ``up``, except for those whose replacement the user
+        forces. With equal inputs the library decides; if it cannot be read, the resource is kept.
+        """
+        replaced = changed(self.replaces, _olds, _news)
+        changes = bool(replaced or changed(self.updates, _olds, _news))
+        if not changes and (held := _library.look(_news["urn"])) and not self.stands(held, _news):
+            changes, replaced = True, [] if self.updates else [*self.replaces[:1]]
+        if changes:
+            _changing.add(_news.get("urn", ""))
+        return DiffResult(changes, replaced, None, False)
 
     def configure(self, req: ConfigureRequest) -> None:
         """Read the stack's configuration once. The program has reported what is wrong in it."""
@@ -55,6 +109,20 @@ def settings(urn: str) -> Settings:
     return replace(_configured, stack=owner_of(urn).partition("/")[2])
 
 
+def created(urn: str, id_: str, adopted: bool) -> None:
+    """Remember a resource that was created, and whether that was forced but changed nothing: it ``adopted`` all."""
+    _made[urn, id_] = adopted and urn not in _changing
+
+
+def twin(urn: str, id_: str) -> bool | None:
+    """Return whether the replacement of a deleted resource was forced without effect; None if it was not replaced.
+
+    With ``--replace`` and ``state taint`` the engine asks for no diff: it creates a resource as if it were a first one,
+    and shows that it replaced one only when it deletes the old one, which has the same ID.
+    """
+    return _made.get((urn, id_))
+
+
 def owner_of(urn: str) -> str:
     """Return ``<project>/<stack>`` of the URN ``urn:pulumi:<stack>::<project>::<type>::<name>``.
 
@@ -69,14 +137,11 @@ def changed(keys: Iterable[str], olds: Mapping[str, Any], news: Mapping[str, Any
     return [key for key in keys if olds.get(key) != news.get(key)]
 
 
-def difference(olds: Props, news: Props, replaces: tuple[str, ...] = (), updates: tuple[str, ...] = ()) -> DiffResult:
-    """Return whether the engine replaces, updates or keeps the resource; it deletes a replaced one last."""
-    replaced = changed(replaces, olds, news)
-    return DiffResult(bool(replaced or changed(updates, olds, news)), replaced, None, False)
-
-
 def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
-    """Report errors of the method to the engine as plain messages; unexpected ones are logged with their traceback."""
+    """Report errors of the method to the engine as plain messages; unexpected ones are logged with their traceback.
+
+    The method may change the library, so the next diff reads it again.
+    """
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -88,6 +153,8 @@ def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
             plugin.abort_call(error)
         except Exception as error:
             plugin.abort_call(unexpected(error))
+        finally:
+            _library.forget()
 
     return call
 

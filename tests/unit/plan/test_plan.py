@@ -132,3 +132,9 @@ def test_only_what_reaches_the_image_is_staged() -> None:
     assert [file.path for file in image.files] == ["packages/app/install.sh", "packages/app/share/motd"]
     assert image.tests is not None
     assert [file.path for file in image.tests.files] == ["packages/app/test/run.sh"]
+
+
+def test_a_plan_without_images_is_refused() -> None:
+    """An up with it would give up all families of the stack."""
+    with pytest.raises(InputError, match="packages:1: error: no package is left to bake; add a package"):
+        plan_of()

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
 from bakery.backends import backend
+from bakery.errors import Problem, Severity
+from bakery.library.base import ImageRecord, Proof
+from bakery.library.local.library import LocalLibrary
 from bakery.plan.plan import make
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from bakery.resources import program
+from bakery.resources.program import Promotion, promotions
 from bakery.resources.program import images_output as images
 from bakery.resources.program import rcc_tf_output as rcc_tf
+from bakery.settings import Settings
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 JOB = SuiteJob("app", "true", "app")
@@ -12,19 +24,19 @@ CLUSTER = ClusterShape((Partition("small", 2, machine_type="c2-standard-4"), Par
 GIVEN = recipes(recipe("base"), recipe("app", "base", suite=Suite((JOB,), CLUSTER)), recipe("bare", "base", suite=None))
 PLAN = make(settings(), GIVEN, LOCK)
 BACKEND = backend(settings())
-PROMOTED = {image.family: (image.name, image.digest) for image in PLAN.images}
+PROMOTED = {image.family: Promotion(image.name, image.digest, image.tests is not None) for image in PLAN.images}
 
 
 def test_images_name_what_stands_behind_a_family() -> None:
     found = images(BACKEND, PLAN, PROMOTED)
     assert set(found) == {"base", "app", "bare"}
-    assert found["app"]["image"] == PROMOTED["app"][0]
+    assert found["app"]["image"] == PROMOTED["app"].image
     assert found["app"]["link"].endswith(f"{found['app']['digest']}.qcow2")
     assert (found["app"]["tested"], found["bare"]["tested"]) == (True, False)
 
 
 def test_what_is_not_promoted_is_left_out() -> None:
-    assert set(images(BACKEND, PLAN, {"base": ("base-1", "1")})) == {"base"}
+    assert set(images(BACKEND, PLAN, {"base": Promotion("base-1", "1", True)})) == {"base"}
     assert rcc_tf(BACKEND, PLAN, {}) == {}
 
 
@@ -53,4 +65,53 @@ def test_a_lone_image_is_its_own_partition() -> None:
 
 def test_on_google_cloud_a_link_is_what_terraform_takes() -> None:
     google = settings(oven="cloud-build", google={"project": "p", "region": "r"})
-    assert images(backend(google), PLAN, PROMOTED)["app"]["link"] == f"projects/p/global/images/{PROMOTED['app'][0]}"
+    assert images(backend(google), PLAN, PROMOTED)["app"]["link"] == f"projects/p/global/images/{PROMOTED['app'].image}"
+
+
+@pytest.fixture
+def library(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
+    """A library where base is promoted and proven, and app has moved to another image, which failed since."""
+    library = LocalLibrary(make_settings())
+    base = next(image for image in PLAN.images if image.family == "base")
+    for name, digest, family, proof in (
+        (base.name, base.digest, "base", Proof.PASSED),
+        ("app-old", "e" * 64, "app", Proof.FAILED),
+    ):
+        file = tmp_path / name
+        file.write_text(name, encoding="utf-8")
+        library.publish(ImageRecord(name, digest, family, "", family, "2029-01-01T00:00:00Z"), file)
+        library.record_test(name, Proof.PASSED, "t")
+        library.promote(name, family)
+        library.record_test(name, proof, "t")
+    return library
+
+
+def test_the_outputs_of_an_up_are_what_the_library_has(
+    library: LocalLibrary, make_settings: Callable[..., Settings]
+) -> None:
+    """Whatever the engine says of promotions that it has skipped."""
+    said = {image.family: image.name for image in PLAN.images}
+    found = promotions(backend(make_settings()), PLAN, said, preview=False)
+    assert found == {"base": PROMOTED["base"], "app": Promotion("app-old", "e" * 64, False)}
+
+
+def test_a_preview_names_what_will_be_promoted_but_not_what_is_skipped(
+    library: LocalLibrary, make_settings: Callable[..., Settings]
+) -> None:
+    chosen = backend(make_settings())
+    said = {"base": PROMOTED["base"].image, "app": PROMOTED["app"].image, "bare": ""}
+    assert promotions(chosen, PLAN, said, preview=True) == {name: PROMOTED[name] for name in ("base", "app")}
+    found = promotions(chosen, PLAN, said | {"app": "app-old"}, preview=True)
+    assert found["app"] == Promotion("app-old", "e" * 64, False)
+
+
+def test_without_the_library_the_outputs_are_those_of_the_state(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(program.pulumi.log, "warn", said.append)
+    unread = LibrarySnapshot(problems=(Problem("library", 1, "it is locked", "", Severity.WARNING),))
+    monkeypatch.setattr(program.snapshot, "read", lambda *_given: unread)
+    found = promotions(backend(make_settings()), PLAN, {"app": PROMOTED["app"].image}, preview=False)
+    assert found == {"app": PROMOTED["app"]}
+    assert said == ["the outputs are those of the stack's state: it is locked"]

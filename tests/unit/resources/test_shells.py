@@ -6,7 +6,7 @@ import base64
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.orders import files as order_files
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.recipe.model import Suite
 from bakery.resources import provider
 from bakery.resources.baked_image import BakedImageProvider
@@ -37,8 +38,21 @@ def test_another_digest_replaces_the_image(key: str) -> None:
     assert (found.changes, found.replaces, found.delete_before_replace) == (True, [key], False)
 
 
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LibrarySnapshot | None]]:
+    """What the plugin sees of the library: the last entry, None if it can't be read."""
+    shown: list[LibrarySnapshot | None] = [LibrarySnapshot()]
+    monkeypatch.setattr(provider._library, "look", lambda _urn: shown[-1])
+    yield shown
+
+
+IMAGE = ImageRecord("a-1", "d" * 64, "a", "", "a", "2029-01-01T00:00:00Z", proof=Proof.PASSED)
+THERE = LibrarySnapshot((IMAGE,), {"a": "a-1"}, {"a-1": "tests-1-and-the-rest"})
+
+
 @pytest.mark.parametrize("key", ["inputs", "urn", "outcome"])
-def test_what_only_informs_changes_nothing(key: str) -> None:
+def test_what_only_informs_changes_nothing(key: str, held: list[LibrarySnapshot | None]) -> None:
+    held.append(THERE)
     found = BakedImageProvider().diff("a-1", BAKED, {**BAKED, key: "other"})
     assert (found.changes, found.replaces) == (False, [])
 
@@ -63,6 +77,69 @@ def test_another_image_updates_the_promotion() -> None:
     olds = {"image": "a-1", "family": "a"}
     found = PromotedImageProvider().diff("a", olds, {**olds, "image": "a-2"})
     assert (found.changes, found.replaces) == (True, [])
+
+
+SAME = {"name": "a-1", "image": "a-1", "tests": "tests-1", "family": "a", "urn": "u"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "lost"),
+    [
+        (THERE, ""),
+        (None, ""),
+        (LibrarySnapshot(), "BakedImage FluidRunTest PromotedImage"),
+        (replace(THERE, families={}), "PromotedImage"),
+        (replace(THERE, families={"a": "a-2"}), "PromotedImage"),
+        (replace(THERE, proven={"a-1": "tests-2"}), "FluidRunTest"),
+        (replace(THERE, images=(replace(IMAGE, proof=Proof.FAILED),)), "FluidRunTest"),
+        (replace(THERE, images=(replace(IMAGE, proof=Proof.UNTESTED),), proven={}), "FluidRunTest"),
+    ],
+    ids=["as it was", "uncertain", "another folder", "given back", "moved", "other tests", "failed since", "new bytes"],
+)
+def test_with_equal_inputs_the_library_decides(
+    seen: LibrarySnapshot | None, lost: str, held: list[LibrarySnapshot | None]
+) -> None:
+    held.append(seen)
+    kinds = {"BakedImage": BakedImageProvider(), "FluidRunTest": FluidRunTestProvider()}
+    found = {name: kind.diff("id", SAME, SAME) for name, kind in kinds.items()}
+    promoted = PromotedImageProvider().diff("a", SAME, SAME)
+    changed = [name for name, one in found.items() if one.changes] + (["PromotedImage"] if promoted.changes else [])
+    assert changed == lost.split()
+    assert [name for name, one in found.items() if one.replaces] == [name for name in found if name in lost]
+    assert promoted.replaces == [], "an update: the engine deletes nothing"
+
+
+def test_the_library_is_read_once_and_again_after_a_change(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+    monkeypatch.setattr(provider, "settings", lambda _urn: make_settings())
+    monkeypatch.setattr(provider.snapshot, "read", lambda *given: reads.append(given) or LibrarySnapshot())
+    looking = provider._Library()
+    assert [looking.look("u"), looking.look("u")] == [LibrarySnapshot()] * 2
+    assert len(reads) == 1
+    looking.forget()
+    looking.look("u")
+    assert len(reads) == 2
+
+
+def test_a_library_that_cannot_be_read_changes_nothing_and_says_so_once(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str]] = []
+
+    class Engine:
+        def warn(self, urn: str, text: str) -> None:
+            said.append((urn, text))
+
+    made = make_settings()
+    (made.state / "library" / "library.sqlite").mkdir(parents=True)
+    monkeypatch.setattr(provider, "settings", lambda _urn: made)
+    monkeypatch.setattr(provider.progress, "engine", Engine)
+    looking = provider._Library()
+    assert [looking.look("u"), looking.look("v")] == [None, None]
+    assert [urn for urn, _ in said] == ["u"]
+    assert "the library can't be read" in said[0][1]
 
 
 @pytest.mark.parametrize("kind", [BakedImageProvider, FluidRunTestProvider, PromotedImageProvider])
