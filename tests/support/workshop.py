@@ -114,8 +114,13 @@ class Workshop:
         """What a preview would do: "BakedImage hpcc" to its operation, unchanged ones left out."""
         done = self.run("preview", "--json", *arguments)
         assert done.code == 0, done.text
+        return self.steps_of(done)
+
+    @staticmethod
+    def steps_of(done: Done) -> dict[str, str]:
+        """The same of a ``preview --json`` that has run."""
         found = {}
-        for step in json.loads(done.text[done.text.index("{") :])["steps"]:
+        for step in json.JSONDecoder().raw_decode(done.text, done.text.index("{"))[0]["steps"]:
             if step["op"] in ("create", "update", "replace", "delete") and ":dynamic/" in step["urn"]:
                 kind, _, name = step["urn"].rpartition("::")
                 found[f"{kind.rpartition(':')[2]} {name}"] = step["op"]

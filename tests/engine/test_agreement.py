@@ -1,0 +1,145 @@
+"""Plan, preview and up agree, whatever happened to the library, the recipes and the state folder before.
+
+Situations are drawn at random, from a seed. ``BAKERY_SITUATIONS=<n>`` runs n of them, ``BAKERY_SEED=<n>`` another walk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bakery.library.base import Proof
+from bakery.preview.model import Action
+from tests.engine.test_reasons import decisions
+from tests.support.every import every
+from tests.support.workshop import Workshop
+
+SITUATIONS = int(os.environ.get("BAKERY_SITUATIONS", "6"))
+SEED = int(os.environ.get("BAKERY_SEED", "17"))
+FAMILIES = ("rcc-debian", "hpcc", "alone")
+STATES = (".bakery", "elsewhere")
+
+
+@dataclass(frozen=True)
+class World:
+    """A stack, and the dice."""
+
+    shop: Workshop
+    dice: random.Random
+
+    def family(self) -> str:
+        return self.dice.choice(FAMILIES)
+
+    def edit(self) -> None:
+        self.shop.write(f"packages/{self.family()}/install.sh", f"#!/bin/bash\necho {self.dice.randrange(3)}\n")
+
+    def edit_a_test(self) -> None:
+        self.shop.write(f"packages/{self.family()}/test/run.sh", f"#!/bin/bash\necho {self.dice.randrange(3)}\n")
+
+    def move_a_family(self) -> None:
+        """Somebody else points a family at an image that it had before."""
+        family = self.family()
+        images = [image.name for image in self.shop.library.images() if image.candidate_for == family]
+        if images:
+            self.shop.library.promote(self.dice.choice(images), family)
+
+    def delete_an_image(self) -> None:
+        images = self.shop.library.images()
+        if images:
+            self.shop.library.image_file(self.dice.choice(images).name).unlink()
+
+    def fail_a_test(self) -> None:
+        """``bakery test`` of a promoted image finds that it fails."""
+        name = self.shop.families().get(self.family(), "")
+        if image := self.shop.library.find(name):
+            self.shop.library.record_test(name, Proof.FAILED, self.shop.library.proofs([image])[name])
+
+    def change_the_state_folder(self) -> None:
+        self.shop.state = next(state for state in STATES if state != self.shop.state)
+
+    def lose_the_records(self) -> None:
+        for file in (self.shop.folder / self.shop.state / "library").glob("library.sqlite*"):
+            file.unlink()
+
+    def nothing(self) -> None:
+        """Leave all as it is."""
+
+
+EVENTS: tuple[Callable[[World], None], ...] = (
+    World.edit,
+    World.edit_a_test,
+    World.move_a_family,
+    World.delete_an_image,
+    World.fail_a_test,
+    World.change_the_state_folder,
+    World.lose_the_records,
+    World.nothing,
+)
+
+
+def happen(world: World, order: list[Callable[[World], None]]) -> list[str]:
+    """Let one to three things happen; each kind has its turn before one comes again."""
+    told = []
+    for _ in range(world.dice.randint(1, 3)):
+        if not order:
+            order += world.dice.sample(EVENTS, len(EVENTS))
+        event = order.pop()
+        event(world)
+        told.append(event.__name__)
+    return told
+
+
+def foreseen(shop: Workshop) -> tuple[set[str], dict[Action, set[str]]]:
+    """The resources that the plan changes, as steps name them, and the families by action."""
+    wanted: dict[Action, set[str]] = {action: set() for action in Action}
+    steps: set[str] = set()
+    kinds = {Action.BAKE: ("BakedImage", "FluidRunTest"), Action.TEST: ("FluidRunTest",)}
+    pointed = shop.families()
+    for decision in decisions(shop):
+        family = decision.image.family
+        wanted[decision.action].add(family)
+        steps |= {f"{kind} {family}" for kind in kinds.get(decision.action, ())}
+        if pointed.get(family) != decision.image.name:
+            steps.add(f"PromotedImage {family}")
+    return steps, wanted
+
+
+def publications(shop: Workshop) -> dict[str, str]:
+    """Image to what each bake of it makes anew."""
+    files = (shop.folder / shop.state / "library/images").glob("*.json")
+    return {file.stem: json.loads(file.read_text(encoding="utf-8"))["publication"] for file in files}
+
+
+def test_plan_preview_and_up_agree(workshop: Workshop) -> None:
+    workshop.recipe("rcc-debian")
+    workshop.recipe("hpcc", parent="rcc-debian")
+    workshop.recipe("alone")
+    workshop.must_up()
+    world, order = World(workshop, random.Random(SEED)), []
+    for number in range(SITUATIONS):
+        told = f"BAKERY_SEED={SEED}, situation {number}: {', '.join(happen(world, order))}"
+        names = {decision.image.family: decision.image.name for decision in decisions(workshop)}
+        steps, wanted = foreseen(workshop)
+        preview = workshop.run("preview", "--json", "--expect-no-changes")
+        assert set(workshop.steps_of(preview)) == steps, told
+        assert (preview.code == 0) is (not steps), told
+        before, ran = publications(workshop), {run.run_id for run in workshop.library.runs()}
+        up = workshop.up()
+        assert up.code == 0, f"{told}\n{up.text}"
+        after = publications(workshop)
+        assert {family for family, name in names.items() if after[name] != before.get(name)} == wanted[Action.BAKE], (
+            told
+        )
+        tested = {run.image for run in workshop.library.runs() if run.run_id not in ran}
+        assert {names[family] for family in wanted[Action.BAKE]} <= tested, told
+        assert tested <= {names[family] for family in wanted[Action.BAKE] | wanted[Action.TEST]}, told
+        assert names.items() <= workshop.families().items(), told
+        again = workshop.up("--expect-no-changes")
+        assert again.code == 0, f"{told}\n{again.text}"
+        assert {decision.action for decision in decisions(workshop)} == {Action.KEEP}, told
+    images = workshop.outputs()["images"]
+    assert {family: images[family]["image"] for family in FAMILIES} == names
+    assert every(images[family]["tested"] for family in FAMILIES)
