@@ -3,12 +3,11 @@
 from typing import NoReturn
 
 import pulumi
-from pulumi.dynamic import CreateResult, ReadResult, Resource
+from pulumi.dynamic import CreateResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
-from bakery.errors import BakeryError, Uncertain
-from bakery.library.base import ImageState
+from bakery.errors import BakeryError
 from bakery.orders import files as order_files
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
@@ -36,18 +35,6 @@ class BakedImageProvider(BakeryProvider):
             bake = backend(stack).oven().bake(order, activity)
         created(props["urn"], order.name, bake.outcome is not BakeOutcome.BAKED)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
-
-    @reports_errors
-    def read(self, id_: str, props: Props) -> ReadResult:
-        """Keep the resource unless the image is certainly gone."""
-        try:
-            image = backend(settings(props["urn"])).library().find(id_)
-        except Uncertain as error:
-            progress.engine().warn(props["urn"], f"cannot check whether the image {id_} exists, so it is kept: {error}")
-            return ReadResult(id_, props)
-        if image is None or image.state is ImageState.DELETED:
-            return ReadResult("", {})
-        return ReadResult(id_, props)
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:

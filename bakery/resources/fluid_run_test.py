@@ -3,11 +3,10 @@
 from datetime import datetime
 
 import pulumi
-from pulumi.dynamic import CreateResult, ReadResult, Resource
+from pulumi.dynamic import CreateResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
-from bakery.errors import Uncertain
 from bakery.library.base import Library, Proof
 from bakery.library.proof import look_up
 from bakery.orders import files as order_files
@@ -35,20 +34,6 @@ class FluidRunTestProvider(BakeryProvider):
         id_ = f"{props['image']}-{props['tests']}"
         created(props["urn"], id_, adopted is not None)
         return CreateResult(id_, {**props, "run": (adopted or _run(props)).run_id})
-
-    @reports_errors
-    def read(self, id_: str, props: Props) -> ReadResult:
-        """Keep the resource unless the image is certainly gone, or has failed its tests since."""
-        try:
-            image = backend(settings(props["urn"])).library().find(props["image"])
-        except Uncertain as error:
-            progress.engine().warn(
-                props["urn"], f"cannot check the tests of {props['image']}, so they are kept: {error}"
-            )
-            return ReadResult(id_, props)
-        if image is None or image.proof is not Proof.PASSED:
-            return ReadResult("", {})
-        return ReadResult(id_, props)
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:

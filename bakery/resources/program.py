@@ -8,7 +8,7 @@ import pulumi
 
 from bakery.backends import backend
 from bakery.backends.base import Backend
-from bakery.library.base import ImageRecord, Proof
+from bakery.library.base import Proof
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.model import ImagePlan, Plan
@@ -22,6 +22,7 @@ from bakery.resources.promoted_image import PromotedImage
 from bakery.settings import Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
+Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,6 @@ def _urn(name: str, *types: str) -> str:
     return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{kinds}::{name}"
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """The image that a family points at; ``tested`` is whether the library has its proof."""
-
-    image: str
-    digest: str
-    tested: bool
-
-
 def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
     """Export the stack's outputs; they are known after the promotion of all images.
 
@@ -151,42 +143,36 @@ def _promoted(resource: PromotedImage) -> pulumi.Output[str]:
 
 def promotions(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Promotion]:
     """Map the families to what they point at; ``images`` are those of the engine's promotions, "" for none."""
-    planned = {image.name: Promotion(image.name, image.digest, image.tests is not None) for image in plan.images}
-    families: Mapping[str, str] = {family: name for family, name in images.items() if name}
-    if preview and planned.keys() >= set(families.values()):
-        return {family: planned[name] for family, name in families.items()}
-    held = snapshot.read(chosen.settings, chosen.existing_library, ())
-    for problem in held.problems:
-        pulumi.log.warn(f"the outputs are those of the stack's state: {problem.message}")
-    if not preview and not held.problems:
-        families = held.families
-    found = {name: _recorded(record, planned.get(name)) for name, record in held.records.items()}
-    known = {**planned, **found}
-    return {family: known[name] for family, name in families.items() if name in known}
-
-
-def _recorded(record: ImageRecord, planned: Promotion | None) -> Promotion:
-    """Return what the library says; Compute Engine keeps only the beginning of the digest."""
-    return Promotion(record.name, planned.digest if planned else record.digest, record.proof is Proof.PASSED)
+    known = {image.name: (image.name, image.digest, image.tests is not None) for image in plan.images}
+    if not preview or not known.keys() >= set(filter(None, images.values())):
+        held = snapshot.read(chosen.settings, chosen.existing_library, ())
+        for problem in held.problems:
+            pulumi.log.warn(f"the outputs are those of the stack's state: {problem.message}")
+        for record in held.images:
+            digest = known.get(record.name, (record.name, record.digest))[1]  # Compute Engine keeps only its beginning
+            known[record.name] = (record.name, digest, record.proof is Proof.PASSED)
+        images = images if preview or held.problems else held.families
+    return {family: known[name] for family, name in images.items() if name in known}
 
 
 def images_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, dict[str, Any]]:
     """Return the output ``images``: for each promoted family the image that it points at."""
     return {
         image.family: {
-            "image": now.image,
-            "digest": now.digest,
-            "link": chosen.image_link(now.image, now.digest),
+            "image": name,
+            "digest": digest,
+            "link": chosen.image_link(name, digest),
             "package": image.package,
             "variant": image.variant,
-            "tested": now.tested,
+            "tested": tested,
         }
         for image in plan.images
-        if (now := promoted.get(image.family)) is not None
+        if image.family in promoted
+        for name, digest, tested in [promoted[image.family]]
     }
 
 
 def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, Any]:
     """Return the output ``rcc_tf``: the variables of an rcc-tf configuration, empty if no image is promoted."""
-    links = {family: chosen.image_link(now.image, now.digest) for family, now in promoted.items()}
+    links = {family: chosen.image_link(name, digest) for family, (name, digest, _) in promoted.items()}
     return variables(plan.images, links, next(iter(chosen.settings.google.zones), ""))

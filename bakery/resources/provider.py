@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import pulumi
-from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
+from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourceProvider
 
 from bakery import settings as stack_settings
 from bakery.backends import backend
@@ -52,7 +52,7 @@ class _Library:
             if self._snapshot is None:
                 self._snapshot = snapshot.read(settings(urn), backend(settings(urn)).existing_library, ())
                 for problem in self._snapshot.problems:
-                    progress.engine().warn(urn, f"the stack is taken as it is: {problem.message}")
+                    progress.engine().warn(urn, f"the resources are kept as they are: {problem.message}")
             return None if self._snapshot.problems else self._snapshot
 
     def forget(self) -> None:
@@ -92,6 +92,11 @@ class BakeryProvider(ResourceProvider):
         if changes:
             _changing.add(_news.get("urn", ""))
         return DiffResult(changes, replaced, None, False)
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Keep the resource unless the library certainly lacks what it stands for."""
+        held = _library.look(props["urn"])
+        return ReadResult(id_, props) if held is None or self.stands(held, props) else ReadResult("", {})
 
     def configure(self, req: ConfigureRequest) -> None:
         """Read the stack's configuration once. The program has reported what is wrong in it."""
@@ -140,7 +145,7 @@ def changed(keys: Iterable[str], olds: Mapping[str, Any], news: Mapping[str, Any
 def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
     """Report errors of the method to the engine as plain messages; unexpected ones are logged with their traceback.
 
-    The method may change the library, so the next diff reads it again.
+    Unless it only reads, the method may change the library, so the next diff reads it again.
     """
 
     @wraps(method)
@@ -154,7 +159,8 @@ def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             plugin.abort_call(unexpected(error))
         finally:
-            _library.forget()
+            if method.__name__ != "read":
+                _library.forget()
 
     return call
 

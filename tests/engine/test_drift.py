@@ -65,9 +65,21 @@ def test_refresh_keeps_what_is_not_certainly_gone(done: Workshop) -> None:
     file.write_bytes(file.read_bytes() + b"x")
     refresh = done.run("refresh", "--yes", "--skip-preview")
     assert refresh.code == 0, refresh.text
-    assert "kept" in refresh
-    assert done.resources("BakedImage")
-    assert f"to bake it again: rm {file}" in done.must_up()
+    assert len(done.resources()) == 3
+    assert f"to bake it again: rm {file}" in done.must_up("--expect-no-changes")
+
+
+def test_nothing_changes_while_the_library_cannot_be_read(done: Workshop) -> None:
+    for file in (done.folder / ".bakery" / "library").glob("library.sqlite*"):
+        file.write_bytes(b"damaged")
+    refresh = done.run("refresh", "--yes", "--skip-preview")
+    assert refresh.code == 0, refresh.text
+    assert "are kept" in refresh
+    assert "cannot read which image hpcc points at" in refresh
+    assert len(done.resources()) == 3
+    up = done.must_up("--expect-no-changes")
+    assert "are kept" in up
+    assert done.outputs()["images"]["hpcc"]["tested"] is True, "as the stack's state has it"
 
 
 def test_refresh_sees_a_family_that_was_moved_and_up_moves_it_back(done: Workshop) -> None:

@@ -13,8 +13,8 @@ from bakery.plan.plan import make
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.resources import program
-from bakery.resources.program import Promotion, promotions
 from bakery.resources.program import images_output as images
+from bakery.resources.program import promotions
 from bakery.resources.program import rcc_tf_output as rcc_tf
 from bakery.settings import Settings
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
@@ -24,19 +24,19 @@ CLUSTER = ClusterShape((Partition("small", 2, machine_type="c2-standard-4"), Par
 GIVEN = recipes(recipe("base"), recipe("app", "base", suite=Suite((JOB,), CLUSTER)), recipe("bare", "base", suite=None))
 PLAN = make(settings(), GIVEN, LOCK)
 BACKEND = backend(settings())
-PROMOTED = {image.family: Promotion(image.name, image.digest, image.tests is not None) for image in PLAN.images}
+PROMOTED = {image.family: (image.name, image.digest, image.tests is not None) for image in PLAN.images}
 
 
 def test_images_name_what_stands_behind_a_family() -> None:
     found = images(BACKEND, PLAN, PROMOTED)
     assert set(found) == {"base", "app", "bare"}
-    assert found["app"]["image"] == PROMOTED["app"].image
+    assert found["app"]["image"] == PROMOTED["app"][0]
     assert found["app"]["link"].endswith(f"{found['app']['digest']}.qcow2")
     assert (found["app"]["tested"], found["bare"]["tested"]) == (True, False)
 
 
 def test_what_is_not_promoted_is_left_out() -> None:
-    assert set(images(BACKEND, PLAN, {"base": Promotion("base-1", "1", True)})) == {"base"}
+    assert set(images(BACKEND, PLAN, {"base": ("base-1", "1", True)})) == {"base"}
     assert rcc_tf(BACKEND, PLAN, {}) == {}
 
 
@@ -65,7 +65,7 @@ def test_a_lone_image_is_its_own_partition() -> None:
 
 def test_on_google_cloud_a_link_is_what_terraform_takes() -> None:
     google = settings(oven="cloud-build", google={"project": "p", "region": "r"})
-    assert images(backend(google), PLAN, PROMOTED)["app"]["link"] == f"projects/p/global/images/{PROMOTED['app'].image}"
+    assert images(backend(google), PLAN, PROMOTED)["app"]["link"] == f"projects/p/global/images/{PROMOTED['app'][0]}"
 
 
 @pytest.fixture
@@ -92,17 +92,17 @@ def test_the_outputs_of_an_up_are_what_the_library_has(
     """Whatever the engine says of promotions that it has skipped."""
     said = {image.family: image.name for image in PLAN.images}
     found = promotions(backend(make_settings()), PLAN, said, preview=False)
-    assert found == {"base": PROMOTED["base"], "app": Promotion("app-old", "e" * 64, False)}
+    assert found == {"base": PROMOTED["base"], "app": ("app-old", "e" * 64, False)}
 
 
 def test_a_preview_names_what_will_be_promoted_but_not_what_is_skipped(
     library: LocalLibrary, make_settings: Callable[..., Settings]
 ) -> None:
     chosen = backend(make_settings())
-    said = {"base": PROMOTED["base"].image, "app": PROMOTED["app"].image, "bare": ""}
+    said = {"base": PROMOTED["base"][0], "app": PROMOTED["app"][0], "bare": ""}
     assert promotions(chosen, PLAN, said, preview=True) == {name: PROMOTED[name] for name in ("base", "app")}
     found = promotions(chosen, PLAN, said | {"app": "app-old"}, preview=True)
-    assert found["app"] == Promotion("app-old", "e" * 64, False)
+    assert found["app"] == ("app-old", "e" * 64, False)
 
 
 def test_without_the_library_the_outputs_are_those_of_the_state(
@@ -112,6 +112,6 @@ def test_without_the_library_the_outputs_are_those_of_the_state(
     monkeypatch.setattr(program.pulumi.log, "warn", said.append)
     unread = LibrarySnapshot(problems=(Problem("library", 1, "it is locked", "", Severity.WARNING),))
     monkeypatch.setattr(program.snapshot, "read", lambda *_given: unread)
-    found = promotions(backend(make_settings()), PLAN, {"app": PROMOTED["app"].image}, preview=False)
+    found = promotions(backend(make_settings()), PLAN, {"app": PROMOTED["app"][0]}, preview=False)
     assert found == {"app": PROMOTED["app"]}
     assert said == ["the outputs are those of the stack's state: it is locked"]

@@ -12,6 +12,7 @@ from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import ImageRecord, Proof, Want
 from bakery.library.local.library import LocalLibrary
 from bakery.resources import baked_image, promoted_image
+from bakery.resources import provider as resource_provider
 from bakery.resources.baked_image import BakedImageProvider
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.settings import Settings
@@ -45,8 +46,9 @@ def library(
 ) -> Iterator[LocalLibrary]:
     """A library with two proven images of a family; the providers use it."""
     stack = make_settings()
-    for module in (promoted_image, baked_image):
+    for module in (promoted_image, baked_image, resource_provider):
         monkeypatch.setattr(module, "settings", lambda _urn: stack)
+    monkeypatch.setattr(resource_provider, "_library", resource_provider._Library())
     library = LocalLibrary(stack)
     for number in (1, 2):
         file = tmp_path / "image"
@@ -162,7 +164,8 @@ def test_an_image_without_proof_is_neither_promoted_nor_wanted(library: LocalLib
     assert [want.image for want in library.wants()] == ["a-1"]
 
 
-def test_other_proofs_alone_are_no_change() -> None:
+def test_other_proofs_alone_are_no_change(library: LocalLibrary) -> None:
     """A state of version 0.1.0 has none, and other tests of the same image have their own resource."""
+    library.promote("a-1", "a")
     assert not provider.diff("a", props(), {**props(), "proofs": {"a-1": "c" * 12}}).changes
     assert not provider.diff("a", {**props(), "token": "t"}, props()).changes
