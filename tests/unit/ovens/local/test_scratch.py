@@ -81,8 +81,12 @@ def test_a_machine_that_was_left_up_is_ended_and_nobody_else(state: StatePaths):
         pass
     work.mkdir()
     # A process whose command line looks like that of the machine of this folder.
-    line = [sys.executable, "-c", "import time; time.sleep(60)", "qemu", str(work)]
-    with subprocess.Popen(line) as machine, subprocess.Popen([*line[:3], "qemu", "/elsewhere"]) as stranger:
+    line = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", "qemu", str(work)]
+    with (
+        subprocess.Popen(line, stdout=subprocess.PIPE) as machine,
+        subprocess.Popen([*line[:3], "qemu", "/elsewhere"]) as stranger,
+    ):
+        assert machine.stdout and machine.stdout.readline(), "until it runs, it has no command line"
         scratch.keep(work, stranger.pid)
         assert scratch.clear(state) == []
         scratch.keep(work, machine.pid)
