@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent
 def main() -> None:
     """Declare the resources that the stack's settings and the recipes describe."""
     sdk_noise.end_quietly()
-    settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT, pulumi.runtime.config.get_config_env())
+    given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
+    settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), ROOT, given, secret)
     recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
     plan = planning.make(settings, recipes, lock_file.read(settings.lock), revision(settings.root))
     for problem in (*plan.problems, *backend(settings).damaged(contents=False)):

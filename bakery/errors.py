@@ -27,13 +27,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from bakery.redaction import redacted
+
 MAKE_ROOM = "make room, for instance: bakery prune"  # the hint for every full disk
 DISK_FULL = "No space left on device"  # strerror(ENOSPC), as programs print it
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, select graphic rendition
 
 
 def printable(text: str) -> str:
-    """Return foreign text made safe for one line of a terminal: control characters and invalid UTF-8 are replaced."""
+    """Return foreign text made safe for a line of a terminal: without secrets, control characters and invalid UTF-8."""
+    text = redacted(text)
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
@@ -112,7 +115,7 @@ class BakeryError(Exception):
             lines.append(f"replay: {self.replay}")
         if self.hint:
             lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
+        return redacted("\n".join(lines))
 
 
 class InputError(BakeryError):

@@ -20,6 +20,7 @@ from shutil import which
 from bakery.errors import CommandFailed, Interrupted, MissingTool, TimedOut
 from bakery.host import proc
 from bakery.progress.activity import Activity
+from bakery.redaction import redacted
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
@@ -72,7 +73,8 @@ class Running:
         with contextlib.ExitStack() as opened:
             source = opened.enter_context(self._process.stdout)
             sink = opened.enter_context(self.log.open("ab", buffering=0)) if self.log else None
-            for raw in source:
+            for foreign in source:
+                raw = redacted(foreign.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
                 if sink:
                     sink = self._kept(sink, raw)
                 line = raw.decode("utf-8", "replace").rstrip()

@@ -10,6 +10,7 @@ from bakery.backends.base import Backend
 from bakery.backends.checks import Check, Condition, find
 from bakery.errors import BakeryError
 from bakery.host import process
+from bakery.redaction import redacted
 from bakery.settings import SpackSettings
 
 
@@ -71,5 +72,5 @@ def check_spack(spack: SpackSettings) -> Check:
         return Check("spack", Condition.WARNING, "no source is set", purpose, fix)
     if "://" not in source and not source.startswith("git@") and not Path(source).expanduser().exists():
         fix = "correct image-bakery:spack.source"
-        return Check("spack", Condition.MISSING, f"{source} does not exist", purpose, fix)
-    return Check("spack", Condition.OK, f"{source} {spack.ref}".strip(), purpose)
+        return Check("spack", Condition.MISSING, redacted(f"{source} does not exist"), purpose, fix)
+    return Check("spack", Condition.OK, redacted(f"{source} {spack.ref}".strip()), purpose)

@@ -12,6 +12,7 @@ from bakery.paths import StatePaths
 from bakery.plan.digest import tests_digest
 from bakery.plan.model import ImagePlan
 from bakery.recipe.image_names import DIGEST_SHOWN
+from bakery.redaction import redacted
 
 
 def bake_file(paths: StatePaths, name: str) -> Path:
@@ -42,7 +43,8 @@ def write(paths: StatePaths, image: ImagePlan) -> None:
 
 def _put(file: Path, order: object) -> None:
     """Replace the file atomically if it changes, as another ``up`` may be reading it. Raises InfrastructureFailed."""
-    content = json.dumps(order, sort_keys=True, separators=(",", ":")).encode()
+    text = json.dumps(order, sort_keys=True, separators=(",", ":"))
+    content = redacted(text).encode()
     with suppress(OSError):
         if file.read_bytes() == content:
             return

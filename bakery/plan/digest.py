@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -69,14 +69,17 @@ def _listed(files: Iterable[SourceFile]) -> list[list[Json]]:
     return sorted([file.path, file.mode, file.sha256] for file in files)
 
 
-def manifest(material: Material) -> dict[str, str]:
-    """Return the material for people: file, option or variable to a short digest or value, in a fixed order."""
+def manifest(material: Material, secrets: Collection[str] = ()) -> dict[str, str]:
+    """Return the material for people: file, option or variable to a short digest or value, in a fixed order.
+
+    A value that contains one of ``secrets`` is shown as its digest.
+    """
     shown = {file.path: _file(file) for file in sorted(material.files)}
     shown["packer.json provisioners"] = sha256(canonical(material.provisioners))[:DIGEST_SHOWN]
     shown |= {f"packer.json {key}": _value(canonical(value)) for key, value in sorted(material.builder.items())}
-    shown |= {f"variable {key}": _value(value) for key, value in sorted(material.variables.items())}
+    shown |= {f"variable {key}": _value(value, secrets) for key, value in sorted(material.variables.items())}
     if material.nonce:
-        shown["nonce"] = _value(material.nonce)
+        shown["nonce"] = _value(material.nonce, secrets)
     return shown
 
 
@@ -95,8 +98,9 @@ def _file(file: SourceFile) -> str:
     return file.sha256[:DIGEST_SHOWN] + (" executable" if file.mode & EXECUTABLE else "")
 
 
-def _value(text: str) -> str:
-    return text if len(text) <= VALUE_SHOWN else sha256(text)[:DIGEST_SHOWN]
+def _value(text: str, secrets: Collection[str] = ()) -> str:
+    hidden = len(text) > VALUE_SHOWN or any(secret in text for secret in secrets)
+    return sha256(text)[:DIGEST_SHOWN] if hidden else text
 
 
 def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict[str, str]]:

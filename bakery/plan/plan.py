@@ -98,7 +98,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         substitutions=substitutions,
         files=material.files,
         labels=labels,
-        inputs=digest.based(base, digest.manifest(material)),
+        inputs=digest.based(base, digest.manifest(material, settings.secrets.values())),
         timeout=recipe.timeout,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},

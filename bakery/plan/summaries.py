@@ -65,7 +65,9 @@ def _encode_package(settings: Settings, package: Package) -> bytes:
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
         node_values = [node.variant, node.family, node.base_family, node.base_project, at, base_at]
         test_values = [tests.digest, tests.inputs] if tests else ["", {}]
-        images.append([node_values, digest.content(material), digest.manifest(material), test_values])
+        images.append(
+            [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
+        )
     return json.dumps(images, separators=(",", ":")).encode()
 
 

@@ -25,8 +25,10 @@ from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_o
 from bakery.paths import StatePaths
 from bakery.preview import snapshot
 from bakery.preview.snapshot import LibrarySnapshot
+from bakery.redaction import redacted, restored
 from bakery.resources import plugin, progress
 from bakery.settings import Settings
+from bakery.settings.files import texts
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 Props = dict[str, Any]
@@ -34,6 +36,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _configured: Settings | None = None
+_texts: dict[str, str] = {}  # of all settings, by path
 _lock = threading.Lock()
 _changing: set[str] = set()  # URNs of the resources that a diff wanted to change
 _made: dict[tuple[str, str], bool] = {}  # see created()
@@ -104,6 +107,8 @@ class BakeryProvider(ResourceProvider):
         with _lock:
             plugin.prepare()
             if _configured is None:
+                values = {key: req.config.get(key) for key in (*stack_settings.KEYS, *stack_settings.GROUPS)}
+                _texts.update(texts(values, values))
                 _configured = stack_settings.from_pulumi(cast(pulumi.Config, req.config), "", Path.cwd())
 
 
@@ -182,7 +187,7 @@ def unexpected(error: Exception) -> InfrastructureFailed:
         with contextlib.suppress(OSError):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
-                file.writelines(traceback.format_exception(error))
+                file.writelines(redacted(line) for line in traceback.format_exception(error))
     return InfrastructureFailed(
         f"internal error: {type(error).__name__}: {error}",
         hint="report this defect of the bakery with its log",
@@ -191,9 +196,9 @@ def unexpected(error: Exception) -> InfrastructureFailed:
 
 
 def read_order(file: Path) -> Any:
-    """Return the JSON of an order that the program wrote. Raises InfrastructureFailed if it can't be read."""
+    """Return the JSON of an order that the program wrote, with its secrets. Raises InfrastructureFailed."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(restored(file.read_text(encoding="utf-8"), _texts))
     except (OSError, ValueError) as error:
         raise InfrastructureFailed(
             f"cannot read the order {file}: {error}", hint="run `pulumi up`, which writes it"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from bakery.errors import BakeryError, InputError, Problem
 
 PROJECT = "image-bakery"
 PROJECT_FILE = "Pulumi.yaml"
+SHORTEST = 4  # characters of a secret; shorter ones would be found everywhere
 Values = Mapping[str, Any]
 Decrypt = Callable[[], Values]
 _COERCED = re.compile(r"[-+]?[1-9]\d*|0|true|false")
@@ -54,18 +56,24 @@ def find(root: Path, stack: str, config_file: str = "") -> StackFiles:
 
 
 def values(files: StackFiles, decrypt: Decrypt) -> tuple[Values, Mapping[str, str]]:
-    """Return the stack's values by key (without the project), and its secrets by path (``spack.source``).
+    """Return the stack's values by key (without the project), and the texts of secret ones by path.
 
     A value is a text, a list or a mapping. ``decrypt`` returns all values of the stack from the engine, by full key; it
     is called only if one is a secret or the stack imports environments. Raises InputError and what ``decrypt`` raises.
     """
     content = _read(files.file)
     given = _mine(files, content.get("config") or {})
-    if not content.get("environment") and not any(_secrets(given, given)):
+    secret = [key for key, value in given.items() if _secure(value)]
+    if not content.get("environment") and not secret:
         _add_shared(files, given)
         return given, {}
     decrypted = _mine(files, decrypt())
-    return decrypted, dict(_secrets(given, decrypted))
+    return decrypted, texts(decrypted, secret)
+
+
+def texts(values: Values, keys: Iterable[str]) -> dict[str, str]:
+    """Return the texts below ``keys`` by path (``spack.source``): the engine says of a whole key that it is secret."""
+    return {path: text for key in keys for path, text in _texts(values.get(key), key)}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -125,10 +133,17 @@ def _add_shared(files: StackFiles, given: dict[str, Any]) -> None:
         at.setdefault(last, json.loads(text.lstrip("+")) if coerced else text)
 
 
-def _secrets(written: Any, decrypted: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield path and value of each secret; the structure of both arguments is the same."""
-    if isinstance(written, dict) and set(written) == {"secure"} and path:
-        yield path, str(decrypted)
-    elif isinstance(written, (dict, list)):
-        for step, child in written.items() if isinstance(written, dict) else enumerate(written):
-            yield from _secrets(child, decrypted[step], f"{path}.{step}".lstrip("."))
+def _secure(value: Any) -> bool:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (isinstance(value, dict) and set(value) == {"secure"}) or any(map(_secure, children))
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, (dict, list)):
+        for step, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(child, f"{path}.{step}")
+    elif isinstance(value, str) and len(value) >= SHORTEST:
+        yield path, value

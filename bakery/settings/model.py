@@ -6,13 +6,14 @@ resources and the command line all read them with :func:`parse`, so they can't d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.errors import InputError, Problem
+from bakery.redaction import hide
 from bakery.settings import files
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings, check_google
@@ -70,7 +71,7 @@ class Settings:
     """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all).
 
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``source`` is the file that the
-    settings were read from without an engine, ``secrets`` are the values of those that are secret, by path.
+    settings were read from without an engine, ``secrets`` are the texts of those that are secret, by path.
     """
 
     stack: str
@@ -202,18 +203,24 @@ def from_file(root: Path, stack: str, config_file: str = "", decrypt: files.Decr
     """
     found = files.find(root, stack, config_file)
     values, secrets = files.values(found, decrypt)
+    hide(secrets)
     return replace(parse(_set(values), found.stack, root, found.file.name), source=found.file, secrets=secrets)
 
 
-def from_pulumi(config: pulumi.Config, stack: str, root: Path, given: Iterable[str] = ()) -> Settings:
+def from_pulumi(
+    config: pulumi.Config, stack: str, root: Path, given: Iterable[str] = (), secret: Collection[str] = ()
+) -> Settings:
     """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call.
 
-    ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors.
+    ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors; ``secret`` are the keys of
+    secret ones.
     """
     mine = f"{getattr(config, 'name', PROJECT)}:"
     keys = {key.removeprefix(mine) for key in given if key.startswith(mine)}
     values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
-    return parse(_set(values), stack, root)
+    secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
+    hide(secrets)
+    return replace(parse(_set(values), stack, root), secrets=secrets)
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:

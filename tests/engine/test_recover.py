@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -60,3 +61,38 @@ def test_program_and_command_use_the_projects_values(workshop: Workshop) -> None
     assert set(workshop.families()) == {"one"}
     plan = bakery(workshop, "plan")
     assert "1 image: 1 kept" in plan.stdout, plan.stdout + plan.stderr
+
+
+def test_a_secret_is_nowhere_but_in_the_image_that_needs_it(workshop: Workshop) -> None:
+    """The program, its plugin and the command use it; state, orders, logs, plan and library hold none of it."""
+    token = "t0ken-of-somebody"
+    package = workshop.recipe("one", tests=False)
+    recipe = json.loads((package / "packer.json").read_text(encoding="utf-8"))
+    recipe["variables"] |= {"spack_source": "", "spack_ref": ""}
+    variables = ["SPACK_SOURCE={{user `spack_source`}}", "SPACK_REF={{user `spack_ref`}}"]
+    recipe["provisioners"][0]["environment_vars"] = variables
+    (package / "packer.json").write_text(json.dumps(recipe), encoding="utf-8")
+    workshop.configure()
+    set_secret = ("config", "set", "--secret", "--path", "image-bakery:spack.source")
+    command = workshop.command(*set_secret, f"https://user:{token}@example.com/spack.git")
+    subprocess.run(command, cwd=workshop.folder, env=workshop.env, check=True, capture_output=True)
+    engine = ("up", "--yes", "--skip-preview", "--stack", "dev", "--non-interactive")
+    texts = []
+    for arguments in (("pulumi", *engine), ("pulumi", "preview", "--diff", *engine[3:]), ("pulumi", "stack", "export")):
+        done = subprocess.run(
+            arguments, cwd=workshop.folder, env=workshop.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        texts += [done.stdout, done.stderr]
+    for words in (("plan", "--json"), ("recover",), ("doctor",), ("bake", "one"), ("library", "--json")):
+        said = bakery(workshop, *words)
+        assert said.returncode == 0, said.stderr
+        texts += [said.stdout, said.stderr]
+    assert '"variable spack_source"' in json.dumps(json.loads(texts[4])["deployment"])
+    assert not [text for text in texts if token in text]
+    files = [file for file in workshop.folder.rglob("*") if file.is_file() and "packages" not in file.parts]
+    files = [file for file in files if file.resolve().is_relative_to(workshop.folder)]
+    assert any("orders" in file.parts for file in files)
+    assert [str(file) for file in files if token.encode() in file.read_bytes()] == []
+    (order,) = (workshop.folder / ".bakery" / "orders").glob("one-*.json")
+    assert json.loads(order.read_text(encoding="utf-8"))["variables"]["spack_source"] == "[secret spack.source]"

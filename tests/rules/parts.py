@@ -6,15 +6,23 @@ are above it in this table, so nothing imports upwards and no two parts import e
 
 from __future__ import annotations
 
-WORDS = ("errors", "codec", "paths", "progress", "yaml_cache")  # small values that every other part may use
+WORDS = (
+    "redaction",
+    "errors",
+    "codec",
+    "paths",
+    "progress",
+    "yaml_cache",
+)  # small values that every other part may use
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
-    "errors": (),
+    "redaction": (),
+    "errors": ("redaction",),
     "codec": (),
     "paths": (),
     "progress": ("errors",),
     "yaml_cache": ("paths",),
-    "settings": ("errors", "paths", "yaml_cache"),
+    "settings": ("redaction", "errors", "paths", "yaml_cache"),
     "host": (*WORDS, "settings"),
     "recipe": (*WORDS, "settings", "host"),
     "lock": (*WORDS, "settings", "host", "recipe"),

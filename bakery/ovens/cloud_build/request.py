@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any
 
+from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.plan import image_labels
 from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.model import Json
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
+from bakery.redaction import redacted
 from bakery.settings import GoogleSettings
 from bakery.settings.google import BAKE, SSH_TAG, Bucket, Duty
 
@@ -98,8 +100,11 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
     """Return the build as JSON, with the API's names.
 
     ``source`` is the object in the sources bucket; ``session`` is a tag that all builds of one process share, so that a
-    single list call watches them all.
+    single list call watches them all. Raises BakeFailed if the order has a secret.
     """
+    if secret := sorted(name for name, value in order.variables.items() if redacted(value) != value):
+        message = f"the secret {', '.join(secret)} would be readable in the build and in the image"
+        raise BakeFailed(message, hint="copy what it names to a bucket, and set its gs:// address without --secret")
     return {
         "queueTtl": f"{QUEUE_SECONDS}s",
         **{key: order.build[key] for key in KEPT if key in order.build},

@@ -18,10 +18,13 @@ from typing import Any
 from bakery.errors import CommandFailed, InfrastructureFailed, InputError, Problem
 from bakery.host import process
 from bakery.host.files import write_atomic
+from bakery.redaction import redacted
 
 HOST = "10.0.2.2"
 SOURCES = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
 MIRROR, CACHE, KEY = "spack_mirror", "spack_cache", "spack_cache_key"
+NEWEST = "refs/bakery/head"  # what a source without a ref is fetched as
+ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")  # as in common/spack-install.sh
 CHUNK = 1 << 20
 PACK_SECONDS = 1800.0  # a folder may contain what Spack installed there
 
@@ -40,14 +43,31 @@ def shared(variables: Mapping[str, str], work: Path) -> Iterator[Mapping[str, st
     that can't be packed.
     """
     paths = {name: path for name in (*SOURCES, MIRROR, CACHE, KEY) if (path := path_of(variables.get(name, "")))}
+    secret = {name: value for name in SOURCES if redacted(value := variables.get(name, "")) != value}
+    paths |= {name: _fetch(work / name, value) for name, value in secret.items() if name not in paths}
     if not paths:
         yield variables
         return
     root = work / "shared"
     root.mkdir(exist_ok=True)
-    names = {name: _put(root, name, path, variables.get(SOURCES.get(name, ""), "")) for name, path in paths.items()}
+    names = {
+        name: _put(root, name, path, variables.get(SOURCES.get(name, "")) or (NEWEST if name in secret else ""))
+        for name, path in paths.items()
+    }
     with _serve(root) as address:
         yield {**variables, **{name: f"{address}/{file}" for name, file in names.items()}}
+
+
+def _fetch(target: Path, address: str) -> Path:
+    """Fetch a source whose address is secret: neither the machine nor its image may have it. Raises CommandFailed."""
+    if address.endswith(ARCHIVES):
+        target = target.with_suffix("".join(Path(address).suffixes[-2:]))
+        command = ["curl", "--fail", "--silent", "--show-error", "--location", "--output", str(target), address]
+    else:
+        process.output(["git", "init", "--quiet", "--bare", str(target)])
+        command = ["git", "-C", str(target), "fetch", "--quiet", address, "+refs/*:refs/*", f"+HEAD:{NEWEST}"]
+    process.output(command, timeout=PACK_SECONDS)
+    return target
 
 
 def _put(root: Path, name: str, path: Path, ref: str) -> str:

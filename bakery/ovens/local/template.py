@@ -15,6 +15,7 @@ from bakery.host import qemu
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local.machine import BakeMachine
 from bakery.recipe.model import Json
+from bakery.redaction import redacted
 
 MARK = "bakery-provisioner"
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
@@ -61,6 +62,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
     declared = template.get("variables") or {}
     variables = {key: value for key, value in order.variables.items() if key in declared}
     known = {**{key: str(value) for key, value in declared.items() if value is not None}, **variables}
+    secret = [name for name, value in variables.items() if redacted(value) != value]  # Packer hides them in its logs
     user = resolve(source.get("ssh_username", "packer"), known)
     disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
@@ -70,6 +72,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
         **{key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")},
         "builders": [_builder(source, name, user, machine)],
         "provisioners": _marked(provisioners),
+        **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }
     return Rendering(

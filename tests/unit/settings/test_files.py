@@ -46,14 +46,18 @@ def test_secrets_are_named_by_their_path_and_decrypted_once(tmp_path: Path) -> N
 
     def decrypt() -> dict[str, Any]:
         calls.append(1)
-        return {"image-bakery:spack": {"source": "plain", "ref": "v1"}, "image-bakery:select": ["a", "b"], "gcp:x": "y"}
+        return {
+            "image-bakery:spack": {"source": "plain", "ref": "v1"},
+            "image-bakery:select": ["a", "bbbb"],
+            "gcp:x": "y",
+        }
 
     stack = (
         "config: {image-bakery:spack: {source: {secure: v1:x}, ref: v1}, image-bakery:select: [a, {secure: v1:y}]}\n"
     )
     given, secrets = read(tmp_path, "", stack, decrypt)
-    assert given == {"spack": {"source": "plain", "ref": "v1"}, "select": ["a", "b"]}
-    assert secrets == {"spack.source": "plain", "select.1": "b"}
+    assert given == {"spack": {"source": "plain", "ref": "v1"}, "select": ["a", "bbbb"]}
+    assert secrets == {"spack.source": "plain", "select.1": "bbbb"}
     assert calls == [1]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bakery import redaction
+from bakery.errors import BakeFailed
 from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build.request import GCLOUD_IMAGE, PACKER, build_request, packer_template
 from bakery.plan.plan import make
@@ -168,3 +170,12 @@ def test_options_of_a_region_are_left_out_of_a_build_of_none() -> None:
     given["options"] = {"pool": pool, "defaultLogsBucketBehavior": "REGIONAL_USER_OWNED_BUCKET", "diskSizeGb": "200"}
     made, _ = request(build=given)
     assert made["options"] == {"diskSizeGb": "200", "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"}
+
+
+def test_a_secret_is_not_put_into_a_build_that_everybody_may_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_marks", {})
+    (image,) = make(settings(), recipes(recipe()), LOCK).images
+    name, value = max(image.variables.items(), key=lambda item: len(item[1]))
+    redaction.hide({"spack.source": value})
+    with pytest.raises(BakeFailed, match=f"the secret .*{name}.* would be readable"):
+        build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "session-1")

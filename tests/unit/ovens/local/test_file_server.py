@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bakery import redaction
 from bakery.errors import InputError
 from bakery.host import process
 from bakery.ovens.local.file_server import HOST, shared
@@ -101,3 +102,28 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     given: Mapping[str, str] = {name: "/nowhere/spack"}
     with pytest.raises(InputError, match=r"/nowhere/spack does not exist"), shared(given, tmp_path):
         pass
+
+
+@pytest.mark.parametrize("ref", ["v1", ""])
+def test_a_secret_address_is_fetched_here_and_the_machine_gets_its_contents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ref: str
+) -> None:
+    address, git = "https://user:t0ken@example.invalid/spack.git", ["git", "-C", str(tmp_path / "spack")]
+    monkeypatch.setattr(redaction, "_marks", {})
+    redaction.hide({"spack.source": address})
+    for name, value in {"COUNT": "1", "KEY_0": f"url.file://{tmp_path}/spack.insteadOf", "VALUE_0": address}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    (tmp_path / "spack").mkdir()
+    (tmp_path / "spack" / "a").write_text("x")
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "a"], [*who, "commit", "-qm", "a"], ["tag", "v1"]):
+        process.output([*git, *command])
+    work = tmp_path / "work"
+    work.mkdir()
+    with shared({"spack_source": address, "spack_ref": ref}, work) as variables:
+        status, body = ask(variables["spack_source"])
+        (tmp_path / "got.tar.gz").write_bytes(body)
+    assert status == 200 and "t0ken" not in variables["spack_source"]
+    with tarfile.open(tmp_path / "got.tar.gz") as got:
+        assert "spack_source/a" in got.getnames()
+    assert b"t0ken" not in b"".join(file.read_bytes() for file in work.rglob("*") if file.is_file())

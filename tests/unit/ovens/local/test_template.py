@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery import redaction
 from bakery.errors import BakeFailed
 from bakery.host.boot_files import BootFiles
 from bakery.ovens.local.machine import BakeMachine
@@ -109,3 +110,10 @@ def test_a_failed_disk_that_is_looked_at_is_written_out_first():
 def test_no_builder_is_the_recipes_fault():
     with pytest.raises(BakeFailed, match="has no builders"):
         rendered(builders=[])
+
+
+def test_packer_hides_a_secret_in_its_logs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(redaction, "_marks", {})
+    name, value = next((name, value) for name, value in render(ORDER, MACHINE, Path("/w")).variables.items() if value)
+    redaction.hide({"spack.cache": value})
+    assert name in render(ORDER, MACHINE, Path("/w")).template["sensitive-variables"]
