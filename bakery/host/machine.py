@@ -7,9 +7,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.errors import InfrastructureFailed
 from bakery.host import process, qemu
 from bakery.host.boot_files import BootFiles
 from bakery.settings import Accelerator
+
+SILENT_SECONDS = 120.0  # with KVM, a machine answers in a tenth of that
+CONSOLE_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,16 @@ class Machine:
         return process.Running(
             self.command(files, accelerator), cwd=self.folder, log=self.folder / f"{self.name}.qemu.log"
         )
+
+
+def check_console(console: Path, accelerator: Accelerator, seconds: float) -> None:
+    """Raise InfrastructureFailed if a machine with KVM has run for two minutes and written nothing to its console."""
+    if accelerator is Accelerator.KVM and seconds > SILENT_SECONDS and not console_lines(console):
+        hint = "KVM does not work here; run: pulumi config set --path image-bakery:local.accelerator tcg"
+        raise InfrastructureFailed(f"the machine has written nothing to its console for {seconds:.0f} s", hint=hint)
+
+
+def console_lines(console: Path) -> tuple[str, ...]:
+    """Return the last lines of a machine's console; none if it does not exist or is empty."""
+    text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-CONSOLE_LINES:]

@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.files import discard
-from bakery.host.machine import Machine
+from bakery.host.machine import Machine, check_console
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -82,12 +83,14 @@ class LocalCluster:
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
         files = boot_files.extract(self.image, self.folder / "boot", activity)
         self._write_seed()
-        accelerator = qemu.accelerator(self.local)
+        self.accelerator, self.started = qemu.accelerator(self.local), time.monotonic()
         for spec in self.specs:
             activity.check()
             mailbox.make_disk(self._out(spec))
-            definition = machine(spec, files.root, accelerator, self.run_id, self.folder, open_shell=self.open_shell)
-            self.running[spec.name] = definition.start(self.image, files, accelerator)
+            definition = machine(
+                spec, files.root, self.accelerator, self.run_id, self.folder, open_shell=self.open_shell
+            )
+            self.running[spec.name] = definition.start(self.image, files, self.accelerator)
 
     def _write_seed(self) -> None:
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
@@ -98,7 +101,8 @@ class LocalCluster:
 
     def status(self) -> AgentStatus:
         """Return the status of the controller's agent, or of another machine's agent that reported an error."""
-        head, *others = (mailbox.to_status(mailbox.read_disk(self._out(spec))) for spec in self.specs)
+        records = [mailbox.read_disk(self._out(spec)) for spec in self.specs]
+        head, *others = map(mailbox.to_status, records)
         if head.ended:
             return head
         if lack := space.lack(self.folder):
@@ -111,6 +115,10 @@ class LocalCluster:
                 raise InfrastructureFailed(
                     f"the machine {name} ended with {code}", tail=tuple(machine.lines), replay=machine.replay
                 )
+        for spec, record in zip(self.specs, records, strict=True):
+            if record is None:
+                seconds = time.monotonic() - self.started
+                check_console(self.folder / f"{spec.name}.console.log", self.accelerator, seconds)
         return head
 
     def _out(self, spec: MachineSpec) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 from bakery import paths
 from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
 from bakery.host import process, qemu, space
+from bakery.host.machine import check_console, console_lines
 from bakery.ovens.local.template import MARK, Rendering
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
@@ -22,8 +23,6 @@ NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 SIGNALLED = 128  # exit codes above it are those of commands that a signal ended
 GONE_LOOKS = 10  # two seconds
-SILENT_SECONDS = 120.0  # without a word on the console; with KVM, a machine answers on ssh in a tenth of that
-CONSOLE_LINES = 20
 DEBUG_LOG = "packer.debug"  # the only place where Packer reports the output of QEMU
 QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
 CONNECTED = re.compile(r"Connected to SSH!")
@@ -173,7 +172,7 @@ def build(call: Call, activity: Activity) -> None:
     running = process.Running(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
     progress.alive = lambda: running.runs(qemu.QEMU)
-    machine = _Machine(progress, running, call.console, silent_allowed=call.accelerator is Accelerator.TCG)
+    machine = _Machine(progress, running, call.console, call.accelerator)
     try:
         while (code := running.poll()) is None:
             activity.sleep(POLL_SECONDS)
@@ -205,13 +204,13 @@ def qemu_words(debug: Path) -> str:
 class _Machine:
     """Detects a machine that Packer will never log in to; Packer itself would wait until the time limit.
 
-    That is one that has ended, or (unless ``silent_allowed``) has written nothing to its console for two minutes.
+    That is one that has ended, or one that KVM does not run.
     """
 
     progress: Progress
     running: process.Running
     console: Path = Path(os.devnull)
-    silent_allowed: bool = True
+    accelerator: Accelerator = Accelerator.TCG
     seen: float = 0.0  # when it ran for the first time
     missed: int = 0
 
@@ -225,17 +224,8 @@ class _Machine:
         if self.missed > GONE_LOOKS:
             message, hint = "the machine ended before it answered on ssh", "check the free memory of this computer"
             raise _failed(InfrastructureFailed, message, self.running, hint, self.console)
-        silent = bool(self.seen) and time.monotonic() - self.seen > SILENT_SECONDS and not console_lines(self.console)
-        if silent and not self.silent_allowed:
-            message = f"the machine has written nothing to its console for {SILENT_SECONDS:.0f} s"
-            hint = "KVM does not work here; run: pulumi config set --path image-bakery:local.accelerator tcg"
-            raise _failed(InfrastructureFailed, message, self.running, hint)
-
-
-def console_lines(console: Path) -> tuple[str, ...]:
-    """Return the last lines of a machine's console; none if it does not exist or is empty."""
-    text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
-    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-CONSOLE_LINES:]
+        if self.seen:
+            check_console(self.console, self.accelerator, time.monotonic() - self.seen)
 
 
 def failure(

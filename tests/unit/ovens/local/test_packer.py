@@ -21,6 +21,7 @@ from bakery.ovens.local.packer import (
 )
 from bakery.ovens.local.template import Rendering
 from bakery.progress.activity import Activity
+from bakery.settings import Accelerator
 
 NAMES = ("file share", "shell install.sh")
 
@@ -237,17 +238,18 @@ def test_a_machine_that_never_answers_shows_its_console(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("text", "silent_allowed", "hopeless"), [("", False, True), ("", True, False), ("x", False, False)]
+    ("text", "accelerator", "hopeless"),
+    [("", Accelerator.KVM, True), ("", Accelerator.TCG, False), ("x", Accelerator.KVM, False)],
 )
 def test_a_machine_with_kvm_that_writes_nothing_for_two_minutes_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, silent_allowed: bool, hopeless: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, accelerator: Accelerator, hopeless: bool
 ):
     console = tmp_path / "console"
     console.write_text(text)
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     watched = Watched(deque(), looks=[True, True, True])
-    machine = _Machine(Progress(Activity(), NAMES), watched, console, silent_allowed)  # type: ignore[arg-type]
+    machine = _Machine(Progress(Activity(), NAMES), watched, console, accelerator)  # type: ignore[arg-type]
     machine.check()
     clock[0] += 119
     machine.check()
@@ -255,7 +257,7 @@ def test_a_machine_with_kvm_that_writes_nothing_for_two_minutes_is_given_up(
     if not hopeless:
         machine.check()
         return
-    with pytest.raises(InfrastructureFailed, match="nothing to its console for 120 s") as told:
+    with pytest.raises(InfrastructureFailed, match="nothing to its console for 121 s") as told:
         machine.check()
     assert "accelerator tcg" in told.value.hint
 
