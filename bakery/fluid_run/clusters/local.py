@@ -70,6 +70,7 @@ class LocalCluster:
         self.folder = StatePaths(clusters.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
         self.running: dict[str, process.Running] = {}
+        self.accelerator, self.started = Accelerator.TCG, 0.0  # known once the machines start
         self._slots = contextlib.ExitStack()
 
     def provision(self, activity: Activity) -> None:
