@@ -12,7 +12,7 @@ from bakery.library.base import Want
 from bakery.library.proof import look_up
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, owner_of, reports_errors, settings
+from bakery.resources.provider import BakeryProvider, Props, library_view, owner_of, reports_errors, settings
 
 
 class PromotedImageProvider(BakeryProvider):
@@ -46,19 +46,18 @@ class PromotedImageProvider(BakeryProvider):
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
         """Return the image that the family points at now, so that the next ``up`` corrects it; keep it if unknown."""
-        token = props.get("token", "")  # a state of version 0.1.0 has none
+        if (held := library_view.look(props["urn"])) is None:
+            return ReadResult(id_, props)
+        image = held.families.get(id_)
+        stack, token = owner_of(props["urn"]), props.get("token", "")  # a state of version 0.1.0 has none
         try:
             library = backend(settings(props["urn"])).library()
-            image = library.families().get(id_)
             if image:
-                library.want(Want(owner_of(props["urn"]), id_, props["image"], token))
+                library.want(Want(stack, id_, props["image"], token))
             else:
-                library.drop_want(owner_of(props["urn"]), id_, token)
-        except Uncertain as error:
-            progress.engine().warn(
-                props["urn"], f"cannot read which image {id_} points at, so the promotion is kept: {error}"
-            )
-            return ReadResult(id_, props)
+                library.drop_want(stack, id_, token)
+        except Uncertain as error:  # the account may only read
+            progress.engine().warn(props["urn"], f"cannot register which image {id_} shall point at: {error}")
         return ReadResult(id_, {**props, "image": image}) if image else ReadResult("", {})
 
     @reports_errors

@@ -64,7 +64,7 @@ class _Library:
             self._snapshot = None
 
 
-_library = _Library()
+library_view = _Library()
 
 
 class BakeryProvider(ResourceProvider):
@@ -90,7 +90,7 @@ class BakeryProvider(ResourceProvider):
         """
         replaced = changed(self.replaces, _olds, _news)
         changes = bool(replaced or changed(self.updates, _olds, _news))
-        if not changes and (held := _library.look(_news["urn"])) and not self.stands(held, _news):
+        if not changes and (held := library_view.look(_news["urn"])) and not self.stands(held, _news):
             changes, replaced = True, [] if self.updates else [*self.replaces[:1]]
         if changes:
             _changing.add(_news.get("urn", ""))
@@ -98,7 +98,7 @@ class BakeryProvider(ResourceProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Keep the resource unless the library certainly lacks what it stands for."""
-        held = _library.look(props["urn"])
+        held = library_view.look(props["urn"])
         return ReadResult(id_, props) if held is None or self.stands(held, props) else ReadResult("", {})
 
     def configure(self, req: ConfigureRequest) -> None:
@@ -165,7 +165,7 @@ def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
             plugin.abort_call(unexpected(error))
         finally:
             if method.__name__ != "read":
-                _library.forget()
+                library_view.forget()
 
     return call
 

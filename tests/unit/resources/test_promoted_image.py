@@ -27,10 +27,12 @@ def props(stack: str = "dev", image: str = "a-1") -> Props:
 
 
 class Told(list[str]):
-    """The statuses that the engine was sent."""
+    """The statuses and warnings that the engine was sent."""
 
     def status(self, _urn: str, text: str) -> None:
         self.append(text)
+
+    warn = status
 
 
 @pytest.fixture
@@ -45,10 +47,11 @@ def library(
     make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
 ) -> Iterator[LocalLibrary]:
     """A library with two proven images of a family; the providers use it."""
-    stack = make_settings()
+    stack, view = make_settings(), resource_provider._Library()
     for module in (promoted_image, baked_image, resource_provider):
         monkeypatch.setattr(module, "settings", lambda _urn: stack)
-    monkeypatch.setattr(resource_provider, "_library", resource_provider._Library())
+    for module in (resource_provider, promoted_image):
+        monkeypatch.setattr(module, "library_view", view)
     library = LocalLibrary(stack)
     for number in (1, 2):
         file = tmp_path / "image"
@@ -169,3 +172,17 @@ def test_other_proofs_alone_are_no_change(library: LocalLibrary) -> None:
     library.promote("a-1", "a")
     assert not provider.diff("a", props(), {**props(), "proofs": {"a-1": "c" * 12}}).changes
     assert not provider.diff("a", {**props(), "token": "t"}, props()).changes
+
+
+def test_a_refresh_without_the_right_to_register_sees_what_it_may_read(
+    library: LocalLibrary, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    """As in the preview of a pull request, by an account that can only read."""
+
+    def refused(*_: object) -> None:
+        raise Uncertain("403 Forbidden")
+
+    library.promote("a-2", "a")
+    monkeypatch.setattr(LocalLibrary, "want", refused)
+    assert provider.read("a", props()).outs == props() | {"image": "a-2"}
+    assert told == ["cannot register which image a shall point at: 403 Forbidden"]

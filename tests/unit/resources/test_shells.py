@@ -42,7 +42,7 @@ def test_another_digest_replaces_the_image(key: str) -> None:
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LibrarySnapshot | None]]:
     """What the plugin sees of the library: the last entry, None if it can't be read."""
     shown: list[LibrarySnapshot | None] = [LibrarySnapshot()]
-    monkeypatch.setattr(provider._library, "look", lambda _urn: shown[-1])
+    monkeypatch.setattr(provider.library_view, "look", lambda _urn: shown[-1])
     yield shown
 
 
