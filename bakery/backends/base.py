@@ -67,9 +67,6 @@ class Backend(Protocol):
     def existing_library(self) -> Library | None:
         """Return the library, or None if it is certain, without asking it, that nothing was ever published."""
 
-    def local_library(self) -> Library | None:
-        """Return the library if its images are files of this machine, which a person may delete; else None."""
-
     def damaged(self, *, contents: bool) -> list[str]:
         """Return a line for each image whose file is damaged; with ``contents`` all of it is read, else its size."""
 

@@ -2,32 +2,31 @@
 
 Only what certainly has no owner is cleared: the lock of a process of this machine that has ended, pending operations of
 a stack that is not locked (every operation here may be repeated), and leftovers of ovens and clusters whose processes
-have ended. A state that the engine wrote and refuses to read (`pulumi up --exclude` of a new resource) is repaired. If
-the library has lost images that the state contains (a deleted file, lost records), the stack is refreshed.
+have ended. A state that the engine wrote and refuses to read (`pulumi up --exclude` of a new resource) is repaired. The
+next ``up`` sees what the library has lost; if its disk does not seem to be mounted, that ``up`` is prevented.
 """
 
 import json
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bakery.backends import backend
-from bakery.backends.base import Backend
 from bakery.errors import BakeryError
 from bakery.host import process
 from bakery.host.engine import stack_settings
 from bakery.operations.file_backend import broken, clear_locks, file_backend, locks, pending, stored
+from bakery.preview.snapshot import expected
 from bakery.settings.files import find
-
-REFRESH_SECONDS = 600.0
 
 
 def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> Iterator[str]:
     """Clear all leftovers of the stack; yield a line for each. ``backend_url`` is Pulumi's.
 
-    Raises BakeryError at the end if an engine still holds the stack's lock: the next one would only fail on it.
+    Raises Uncertain if the disk of the library is not mounted, and BakeryError at the end if an engine still holds the
+    stack's lock: the next one would only fail on it.
     """
     files = find(root, stack, config_file)
     state, free = file_backend(backend_url, files), False
@@ -39,12 +38,17 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
         if free and pending(stored(state)):
             yield from clear_pending(root, files.stack)
     chosen = backend(stack_settings(root, stack, config_file))
+    if state is not None and has_images(stored(state)):
+        expected(chosen.settings, chosen.existing_library)
     yield from chosen.recover()
-    if state is not None and free:
-        yield from refresh_lost(root, chosen, stored(state))
     for lock in locks(state) if state is not None else ():
         text = f"an engine works on stack {stack} already: process {lock.pid} of {lock.host or 'a machine'}"
         raise BakeryError(text, hint="wait until it has ended; if it has certainly ended: pulumi cancel")
+
+
+def has_images(deployment: Mapping[str, Any]) -> bool:
+    """Return whether a deployment has images."""
+    return any(str(resource.get("type")).endswith(":BakedImage") for resource in deployment.get("resources") or ())
 
 
 def left(root: Path, stack: str) -> int:
@@ -70,38 +74,3 @@ def clear_pending(root: Path, stack: str) -> list[str]:
         file.write_text(json.dumps(state), encoding="utf-8")
         process.output(["pulumi", "stack", "import", "--stack", stack, "--file", str(file)], cwd=root)
     return [f"cleared a pending operation, which will be repeated: {name}" for name in names]
-
-
-def refresh_lost(root: Path, backend: Backend, deployment: Mapping[str, Any]) -> list[str]:
-    """Refresh the stack if the library has lost what its state contains, so that the next up makes it again."""
-    library = backend.local_library()
-    if library is None or not deployment.get("resources"):
-        return []
-    if backend.existing_library() is None and lost(deployment, (), {}):
-        folder = backend.settings.state
-        raise BakeryError(
-            f"{folder} has no library, although the stack has images: is the disk of this folder not mounted?",
-            hint=f"mount it; if the library was deleted on purpose: mkdir -p {folder / 'library'}",
-        )
-    gone = lost(deployment, [image.name for image in library.images()], library.families())
-    if gone:
-        stack = backend.settings.stack
-        command = ["pulumi", "refresh", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
-        process.output(command, cwd=root, timeout=REFRESH_SECONDS)
-    return [f"the library has lost {what}, which will be made again" for what in gone]
-
-
-def lost(deployment: Mapping[str, Any], images: Iterable[str], families: Mapping[str, str]) -> list[str]:
-    """Return the images and families of a deployment that do not exist, in a few words each.
-
-    A family that points at another image is not lost: another stack or a person changed it on purpose.
-    """
-    existing = set(images)
-    gone = []
-    for resource in deployment.get("resources") or ():
-        kind, outputs = str(resource.get("type", "")).rpartition(":")[2], resource.get("outputs") or {}
-        if kind == "BakedImage" and outputs.get("name") not in existing:
-            gone.append(f"the image {outputs.get('name')}")
-        elif kind == "PromotedImage" and outputs.get("family") not in families:
-            gone.append(f"the family {outputs.get('family')}")
-    return gone

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError, Problem, Severity
+from bakery.errors import BakeryError, Problem, Severity, Uncertain
 from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide, why_tested
@@ -61,6 +61,20 @@ def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageS
         return replace(snapshot, tests=_tests(settings, planned, snapshot.proven))
     except (BakeryError, ImportError) as error:
         return LibrarySnapshot(problems=(_unknown(error),))
+
+
+def expected(settings: Settings, open_library: OpenLibrary) -> Library | None:
+    """Return the library of a stack that has images; None if the stack's ``state`` is a new folder.
+
+    Raises Uncertain if nothing is in the nearest folder that exists: a mount point without its disk.
+    """
+    library, folder = open_library(), settings.state
+    if library is None and not any(next(path for path in (folder, *folder.parents) if path.exists()).iterdir()):
+        raise Uncertain(
+            f"is a disk not mounted? the stack has images, and there is no library in {folder}",
+            hint=f"mount it; if the library was deleted on purpose: mkdir -p {folder / 'library'}",
+        )
+    return library
 
 
 def _unknown(error: BakeryError | ImportError) -> Problem:

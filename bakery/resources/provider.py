@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
@@ -53,7 +53,9 @@ class _Library:
         """Return the snapshot, or None if the library cannot be read; one warning, about ``urn``, says so."""
         with self._lock:  # also while it is read, so that no read overtakes a change
             if self._snapshot is None:
-                self._snapshot = snapshot.read(settings(urn), backend(settings(urn)).existing_library, ())
+                stack = settings(urn)
+                library = partial(snapshot.expected, stack, backend(stack).existing_library)
+                self._snapshot = snapshot.read(stack, library, ())
                 for problem in self._snapshot.problems:
                     progress.engine().warn(urn, f"the resources are kept as they are: {problem.message}")
             return None if self._snapshot.problems else self._snapshot

@@ -78,7 +78,11 @@ def test_a_secret_is_nowhere_but_in_the_image_that_needs_it(workshop: Workshop) 
     subprocess.run(command, cwd=workshop.folder, env=workshop.env, check=True, capture_output=True)
     engine = ("up", "--yes", "--skip-preview", "--stack", "dev", "--non-interactive")
     texts = []
-    for arguments in (("pulumi", *engine), ("pulumi", "preview", "--diff", *engine[3:]), ("pulumi", "stack", "export")):
+    for arguments in (
+        ("pulumi", *engine),
+        ("pulumi", "preview", "--diff", *engine[3:]),
+        ("pulumi", "stack", "export", *engine[3:]),
+    ):
         done = subprocess.run(
             arguments, cwd=workshop.folder, env=workshop.env, capture_output=True, text=True, check=False
         )

@@ -45,9 +45,6 @@ class GoogleBackend:
         """Return the library: only Compute Engine knows whether it is empty."""
         return self.library()
 
-    def local_library(self) -> None:
-        """Return None: refreshing the stack asks Compute Engine."""
-
     def damaged(self, *, contents: bool) -> list[str]:
         """Find nothing: Compute Engine keeps checksums of its images itself."""
         return []

@@ -46,10 +46,6 @@ class ThisMachine:
         """Return the library, or None if its folder does not exist."""
         return self.library() if self.state.library.is_dir() else None
 
-    def local_library(self) -> LocalLibrary:
-        """Return the library, whose files a person may delete."""
-        return self.library()
-
     def damaged(self, *, contents: bool) -> list[str]:
         """Look at the files of the library's images."""
         from bakery.library.local.repair import damaged

@@ -46,9 +46,6 @@ class OtherBackend:
     def existing_library(self):
         return self.library()
 
-    def local_library(self):
-        return None
-
     def damaged(self, *, contents):
         return []
 

@@ -242,12 +242,14 @@ def checkout(folder: Path, project: str = "image-bakery") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("mount_point", [False, True])
-def test_an_empty_mount_point_is_not_a_library_that_lost_its_images(tmp_path: Path, mount_point: bool) -> None:
+def test_an_empty_mount_point_is_not_a_library_that_lost_its_images(tmp_path: Path) -> None:
     root = checkout(tmp_path)
-    if mount_point:
-        (root / "disk").mkdir()
-    with pytest.raises(BakeryError, match="disk of this folder not mounted") as caught:
+    assert list(recover(root, "dev", f"file://{root}/backend")) == [], (
+        "a new folder: the next up makes the images there"
+    )
+    (root / "disk").mkdir(exist_ok=True)
+    assert list((root / "disk").iterdir()) == []
+    with pytest.raises(BakeryError, match="is a disk not mounted") as caught:
         list(recover(root, "dev", f"file://{root}/backend"))
     assert f"mkdir -p {root}/disk/library" in caught.value.hint
 
