@@ -284,3 +284,16 @@ def test_results_are_counted_from_the_report(tmp_path: Path) -> None:
     assert suite.count(report) == (0, 0, 0)
     report.write_text('<testsuites><testsuite tests="10" failures="2" errors="1" skipped="3"/></testsuites>')
     assert suite.count(report) == (4, 3, 3)
+
+
+def test_a_lost_passphrase_is_told_with_the_way_out_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    for name in ("stack.sh", "lib.sh", "env.sh"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    stack = tmp_path / ".bakery" / "pulumi" / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
+    stack.parent.mkdir(parents=True)
+    stack.write_text("{}")
+    done = subprocess.run([tmp_path / "tools" / "stack.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the passphrase of the dev stack is lost" in done.stderr and f"rm {stack}" in done.stderr
+    assert stack.exists() and not (tmp_path / ".bakery" / "passphrase").exists()
