@@ -85,6 +85,12 @@ class Library(Protocol):
         Their ``inputs`` may be empty; :meth:`find` reads them.
         """
 
+    def sharing(self, digest: str) -> Sequence[ImageRecord]:
+        """Return the images that share the file of this digest, oldest first, for several families.
+
+        Empty where each image has a content of its own.
+        """
+
     def families(self) -> Mapping[str, str]:
         """Map each family to the name of the image it points at: the newest promoted ACTIVE one."""
 

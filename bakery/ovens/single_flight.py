@@ -40,6 +40,7 @@ def bake_once(
 ) -> Bake:
     """Return the image of ``order``; if it is missing, ``bake`` makes its file, which is moved into the library.
 
+    If another family has an image of the same digest, both share its file and nothing is baked.
     ``bake`` gets a scratch folder, where it leaves the file as :data:`scratch.FINISHED`, and an empty log. If the file
     can't be published, the folder is kept, and the next call gets it with the file. If another process bakes the same
     digest, wait for it. If that bake fails or is killed, this process bakes. Raises the errors of ``bake``, and
@@ -55,6 +56,8 @@ def bake_once(
         if image is not None and image.state is not ImageState.DELETED:
             outcome = BakeOutcome.JOINED if waited else BakeOutcome.ADOPTED
             return Bake(order.name, outcome, time.monotonic() - started, log if log.exists() else None)
+        if library.join(record(order, 0)):
+            return Bake(order.name, BakeOutcome.ADOPTED, time.monotonic() - started)
         activity.check()
         began = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bakery.plan.image_labels import DIGEST_IN_LABEL
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Decision
 
@@ -30,31 +31,40 @@ def decide(
     passed test counts for the current tests. ``tests`` maps image names to the manifest of these tests, if known.
     """
     known = {record.name: record for record in images}
+    # An image of the same digest under another name is neither baked nor tested again; a proven one is preferred.
+    # Records of Compute Engine, whose images cannot be shared, have only the beginning of the digest.
+    twins = {record.digest: record for record in sorted(images, key=lambda record: record.proof == "passed")}
     latest = {record.candidate_for: record for record in images}
     fresh: set[str] = set()
     decisions = []
     for image in planned:
-        record = known.get(image.name)
+        own = known.get(image.name)
+        decided = own is not None and (own.proof != "untested" or not image.tests_digest)
+        record = own if decided else twins.get(image.digest, own)
         if record is None:
             before = known.get(families.get(image.family, "")) or latest.get(image.family)
             fresh.add(image.family)
-            decisions.append(Decision(image, Action.BAKE, _why_baked(image, before, fresh)))
+            reasons = _why_baked(image, before, fresh)
+            if same := twins.get(image.digest[:DIGEST_IN_LABEL]):
+                reasons = (f"{same.name} has the same digest, but an image of Compute Engine has one family only",)
+            decisions.append(Decision(image, Action.BAKE, reasons))
         else:
-            promoted = families.get(image.family) == image.name
-            why = why_tested(record, image.tests_digest, (proven or {}).get(image.name, ""))
+            promoted = record is own and families.get(image.family) == image.name
+            why = why_tested(record, image.tests_digest, (proven or {}).get(record.name, ""))
             passed = (tests or {}).get(image.name, {}) if why == OTHER_TESTS else {}
             doubts = (_some(changes(passed, image.tests_inputs)) if passed else ()) or ((why,) if why else ())
-            decisions.append(_existing(image, promoted, doubts))
+            decisions.append(_existing(image, promoted, doubts, record.name))
     return tuple(decisions)
 
 
-def _existing(image: ImageSummary, promoted: bool, doubts: tuple[str, ...]) -> Decision:
-    """Return the decision for an image that the library contains."""
+def _existing(image: ImageSummary, promoted: bool, doubts: tuple[str, ...], name: str) -> Decision:
+    """Return the decision for an image that the library contains, perhaps under another ``name``."""
     if doubts:
         return Decision(image, Action.TEST, doubts)
     if promoted:
         return Decision(image, Action.KEEP)
-    return Decision(image, Action.ADOPT, (f"the library has {image.name} already, {image.family} will point at it",))
+    it = "it" if name == image.name else f"the same content as {image.name}"
+    return Decision(image, Action.ADOPT, (f"the library has {name} already, {image.family} will point at {it}",))
 
 
 def why_tested(image: ImageRecord, tests: str, proven: str) -> str:

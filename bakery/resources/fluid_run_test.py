@@ -80,15 +80,18 @@ def passing_run(library: Library, order: RunOrder) -> RunResult | None:
     """Return the newest run in which the image of ``order`` passed these tests, or None if they have to run.
 
     A run counts if the image still is the one that was tested (it was not baked again since) and if no later run has
-    failed.
+    failed. An image that was never tested is proven by those of the same digest.
     """
     image = library.find(order.image)
-    if image is None or image.proof is not Proof.PASSED:
+    if image is None or image.proof is Proof.FAILED:
         return None
+    proven = [image] if image.proof is Proof.PASSED else library.sharing(image.digest)
     at = datetime.fromisoformat  # texts with and without fractions of a second cannot be compared
     passed = [
         run
-        for run in library.runs(order.image)
-        if run.tests_digest == order.digest and run.verdict is Verdict.PASSED and at(run.started) >= at(image.created)
+        for one in proven
+        if one.proof is Proof.PASSED
+        for run in library.runs(one.name)
+        if run.tests_digest == order.digest and run.verdict is Verdict.PASSED and at(run.started) >= at(one.created)
     ]
     return max(passed, key=lambda run: at(run.started), default=None)

@@ -201,6 +201,29 @@ def test_a_bake_publishes_a_candidate_and_a_second_one_adopts_it(kitchen: Kitche
     assert kitchen.leftovers() == []
 
 
+def test_an_image_of_the_same_digest_is_not_baked_for_another_family(kitchen: Kitchen):
+    first = kitchen.order("good")
+    assert kitchen.bake(first) is BakeOutcome.BAKED
+    name = f"other-{first.digest[:12]}"
+    labels = {**first.labels, "bakery-family": "other"}
+    second = replace(first, name=name, family="other", package="other", labels=labels)
+    phases: list[str] = []
+    shares = bool(kitchen.library.sharing(first.digest))
+    assert shares is not isinstance(kitchen, CloudKitchen)
+    outcome = kitchen.bake(second, Activity(phases.append))
+    assert outcome is (BakeOutcome.ADOPTED if shares else BakeOutcome.BAKED)
+    assert bool([phase for phase in phases if phase.startswith(("baking", "build"))]) is not shares
+    found = kitchen.library.find(name)
+    assert found is not None
+    assert (found.candidate_for, found.family, found.proof, found.inputs) == ("other", "", "untested", first.inputs)
+    assert [image.name for image in kitchen.library.sharing(first.digest)] == [first.name, name] * shares
+    kitchen.library.promote(first.name, "good")
+    kitchen.library.promote(name, "other")
+    assert kitchen.library.families() == {"good": first.name, "other": name}
+    assert kitchen.bake(second) is BakeOutcome.ADOPTED
+    assert kitchen.leftovers() == []
+
+
 def test_two_at_once_bake_once(kitchen: Kitchen):
     wanted = kitchen.order("twice")
     phases: list[str] = []

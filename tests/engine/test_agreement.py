@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bakery.library.base import Proof
+from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action
 from tests.engine.test_reasons import decisions
 from tests.support.every import every
@@ -21,6 +22,7 @@ SITUATIONS = int(os.environ.get("BAKERY_SITUATIONS", "6"))
 SEED = int(os.environ.get("BAKERY_SEED", "17"))
 FAMILIES = ("rcc-debian", "hpcc", "alone")
 STATES = (".bakery", "elsewhere")
+PAIR = {"hpcc": "alone", "alone": "hpcc"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class World:
     def change_the_state_folder(self) -> None:
         self.shop.state = next(state for state in STATES if state != self.shop.state)
 
+    def swap_families(self) -> None:
+        """Two packages make each other's family: the same images under other names."""
+        files = [self.shop.folder / "packages" / name / "packer.json" for name in ("hpcc", "alone")]
+        texts = [file.read_text(encoding="utf-8") for file in files]
+        hpcc = json.loads(texts[0])["variables"]["image_family"]
+        for file, text, family in zip(files, texts, (PAIR[hpcc], hpcc), strict=True):
+            made = json.loads(text)
+            made["variables"] |= {"image_family": family, "image_name": family}
+            file.write_text(json.dumps(made), encoding="utf-8")
+
     def lose_the_records(self) -> None:
         for file in (self.shop.folder / self.shop.state / "library").glob("library.sqlite*"):
             file.unlink()
@@ -75,6 +87,7 @@ EVENTS: tuple[Callable[[World], None], ...] = (
     World.delete_an_image,
     World.fail_a_test,
     World.change_the_state_folder,
+    World.swap_families,
     World.lose_the_records,
     World.nothing,
 )
@@ -92,18 +105,25 @@ def happen(world: World, order: list[Callable[[World], None]]) -> list[str]:
     return told
 
 
-def foreseen(shop: Workshop) -> tuple[set[str], dict[Action, set[str]]]:
-    """The resources that the plan changes, as steps name them, and the families by action."""
+def foreseen(shop: Workshop, made: Mapping[str, ImageSummary]) -> tuple[set[str], dict[Action, set[str]]]:
+    """The resources that the plan changes, as steps name them, and the families by action.
+
+    ``made`` are the images of the last ``up``: an engine also replaces what its state has under another name.
+    """
     wanted: dict[Action, set[str]] = {action: set() for action in Action}
     steps: set[str] = set()
-    kinds = {Action.BAKE: ("BakedImage", "FluidRunTest"), Action.TEST: ("FluidRunTest",)}
     pointed = shop.families()
     for decision in decisions(shop):
-        family = decision.image.family
-        wanted[decision.action].add(family)
-        steps |= {f"{kind} {family}" for kind in kinds.get(decision.action, ())}
-        if pointed.get(family) != decision.image.name:
-            steps.add(f"PromotedImage {family}")
+        image, before = decision.image, made[decision.image.family]
+        wanted[decision.action].add(image.family)
+        renamed = image.name != before.name
+        changed = {
+            "BakedImage": decision.action is Action.BAKE or renamed,
+            "FluidRunTest": decision.action in (Action.BAKE, Action.TEST)
+            or (renamed or image.tests_digest != before.tests_digest),
+            "PromotedImage": pointed.get(image.family) != image.name or renamed,
+        }
+        steps |= {f"{kind} {image.family}" for kind, is_changed in changed.items() if is_changed}
     return steps, wanted
 
 
@@ -119,10 +139,12 @@ def test_plan_preview_and_up_agree(workshop: Workshop) -> None:
     workshop.recipe("alone")
     workshop.must_up()
     world, order = World(workshop, random.Random(SEED)), []
+    made = {decision.image.family: decision.image for decision in decisions(workshop)}
     for number in range(SITUATIONS):
         told = f"BAKERY_SEED={SEED}, situation {number}: {', '.join(happen(world, order))}"
-        names = {decision.image.family: decision.image.name for decision in decisions(workshop)}
-        steps, wanted = foreseen(workshop)
+        steps, wanted = foreseen(workshop, made)
+        made = {decision.image.family: decision.image for decision in decisions(workshop)}
+        names = {family: image.name for family, image in made.items()}
         preview = workshop.run("preview", "--json", "--expect-no-changes")
         assert set(workshop.steps_of(preview)) == steps, told
         assert (preview.code == 0) is (not steps), told

@@ -61,6 +61,10 @@ class ComputeEngineLibrary:
         records = [image_record(image, {}) for image in self._baked()]
         return [record for record in records if record.state is not ImageState.DELETED]
 
+    def sharing(self, digest: str) -> Sequence[ImageRecord]:
+        """Return nothing: an image has one family, so another family has its own image of the same digest."""
+        return ()
+
     def families(self) -> Mapping[str, str]:
         """Map each family to its newest ACTIVE image, as Compute Engine does."""
         active = [record for record in self.images() if record.family and record.state is ImageState.ACTIVE]

@@ -120,7 +120,8 @@ class ImageFiles:
                 if not final.exists():
                     self.sidecar(record.name).unlink(missing_ok=True)
                 raise
-        qcow2.unlink(missing_ok=True)
+        if qcow2 != final:  # else another image of the digest has it too
+            qcow2.unlink(missing_ok=True)
         return sidecar
 
     def remove(self, name: str, digest: str, shared: bool) -> int:

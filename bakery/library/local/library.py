@@ -70,6 +70,13 @@ class LocalLibrary:
         recorded = [self._record(row) for row in live if row["digest"] in sizes]
         return sorted(recorded + adopted, key=lambda image: image.created) if adopted else recorded
 
+    def sharing(self, digest: str) -> Sequence[ImageRecord]:
+        """Return the images that share the file of a digest, oldest first. Raises Uncertain."""
+        with self.database.reading() as connection:
+            query = "SELECT name FROM images WHERE digest = ? AND state != 'DELETED' ORDER BY created, seq"
+            names = [row["name"] for row in connection.execute(query, (digest,)).fetchall()]
+        return [image for name in names if (image := self.find(name)) is not None]
+
     def families(self) -> Mapping[str, str]:
         """Map families to image names; leave out families whose image has no file."""
         sizes, _ = self.files.listing()
@@ -149,6 +156,17 @@ class LocalLibrary:
             with suppress(InfrastructureFailed):
                 write_atomic(self._reserve, os.urandom(RESERVE))  # random, since a file system may compress
         return image
+
+    def join(self, record: ImageRecord) -> bool:
+        """Publish a candidate with the file of another image of the same digest; return whether there is one.
+
+        Raises as :meth:`publish` does.
+        """
+        with self.leases.shared(record.digest):  # until the file is the new image's too
+            exists = bool(self.sharing(record.digest))
+            if exists:
+                self.publish(record, self.files.image(record.digest))
+        return exists
 
     def image_file(self, name: str) -> Path:
         """Return the path of the image's file; raise BakeryError if the image does not exist."""

@@ -146,6 +146,42 @@ def test_an_image_that_is_there_and_proven_is_adopted() -> None:
     assert found.action is Action.ADOPT
 
 
+@pytest.mark.parametrize(
+    ("known", "tests", "action"),
+    [
+        ({}, "same", Action.ADOPT),
+        ({}, "other", Action.TEST),
+        ({"proof": Proof.UNTESTED}, "same", Action.TEST),
+    ],
+    ids=["proven", "by other tests", "untested"],
+)
+def test_an_image_of_the_same_digest_is_not_baked_again(known: dict[str, Any], tests: str, action: Action) -> None:
+    (image,) = plan_of(PARENT).images
+    twin = record(image, **{"name": "before-1", "family": "before", "candidate_for": "before", **known})
+    proven = {"before-1": image.tests_digest if tests == "same" else tests}
+    (found,) = decide([image], [twin], {"before": "before-1"}, proven)
+    assert found.action is action
+    if action is Action.ADOPT:
+        assert found.reasons == (
+            f"the library has before-1 already, base will point at the same content as {image.name}",
+        )
+    (found,) = decide([image], [record(image, family="", proof=Proof.UNTESTED), twin], {}, proven)
+    assert found.action is action, "what was joined and not tested yet"
+    (found,) = decide([image], [twin, record(image, proof=Proof.FAILED)], {"base": image.name}, {})
+    assert found.action is Action.TEST, "it has a verdict of its own"
+
+
+def test_on_compute_engine_another_family_needs_an_image_of_its_own() -> None:
+    (image,) = plan_of(PARENT).images
+    short = image.digest[:32]  # the length of a label
+    twin = record(image, name="before-1", family="before", digest=short)
+    (found,) = decide([image], [twin], {"before": "before-1"})
+    assert found.action is Action.BAKE
+    assert found.reasons == ("before-1 has the same digest, but an image of Compute Engine has one family only",)
+    (found,) = decide([image], [twin, record(image, digest=short, proof=Proof.UNTESTED)], {})
+    assert found.action is Action.TEST
+
+
 def test_unknown_inputs_are_said() -> None:
     before = plan_of(PARENT)
     images, families = library(before, inputs={})
@@ -157,7 +193,7 @@ def test_unknown_inputs_are_said() -> None:
 def test_more_than_twenty_reasons_are_cut_and_the_rest_is_counted(count: int) -> None:
     before = plan_of(PARENT)
     gone = {f"file {index}": "" for index in range(count)}
-    images, _ = library(before, name="base-0", inputs={**before.images[0].inputs, **gone})
+    images, _ = library(before, name="base-0", digest="0" * 64, inputs={**before.images[0].inputs, **gone})
     (found,) = decide(before.images, images, {"base": "base-0"})
     rest = (f"and {count - 20} more",) if count > 20 else ()
     assert found.reasons == (*(f"file {index} is gone" for index in range(20)), *rest)

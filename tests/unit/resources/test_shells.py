@@ -23,7 +23,7 @@ from bakery.preview.snapshot import LibrarySnapshot
 from bakery.recipe.model import Suite
 from bakery.resources import provider
 from bakery.resources.baked_image import BakedImageProvider
-from bakery.resources.fluid_run_test import FluidRunTestProvider, passing_run
+from bakery.resources.fluid_run_test import FluidRunTestProvider, adopt_run, passing_run
 from bakery.resources.program import PREFIX
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.results.model import RunResult, Verdict
@@ -245,6 +245,29 @@ def test_a_passed_run_stands(library: LocalLibrary) -> None:
 )
 def test_other_runs_do_not_stand(library: LocalLibrary, run: RunResult) -> None:
     assert passing_run(proven(library, run), ORDER) is None
+
+
+def twin(library: LocalLibrary) -> RunOrder:
+    """Let another family have the image too; return the order to test that one."""
+    assert library.join(replace(IMAGE, name="b-1", candidate_for="b", created="2031-01-01T00:00:00Z"))
+    return replace(ORDER, image="b-1")
+
+
+def test_a_passed_run_of_the_same_digest_stands_and_is_recorded(library: LocalLibrary) -> None:
+    order = twin(proven(library, RUN))
+    found = adopt_run(library, order)
+    assert found is not None
+    assert found.run_id == "run-1"
+    image = library.find("b-1")
+    assert image is not None
+    assert image.proof is Proof.PASSED
+    assert library.proofs([image]) == {"b-1": "tests-1"}
+
+
+def test_a_verdict_of_its_own_counts_more_than_that_of_the_same_digest(library: LocalLibrary) -> None:
+    order = twin(proven(library, RUN))
+    library.record_test("b-1", Proof.FAILED, "tests-1")
+    assert adopt_run(library, order) is None
 
 
 def test_a_proof_that_was_taken_away_does_not_stand(library: LocalLibrary) -> None:
