@@ -71,11 +71,11 @@ class LocalLibrary:
         return sorted(recorded + adopted, key=lambda image: image.created) if adopted else recorded
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
-        """Return the images that share the file of a digest, oldest first. Raises Uncertain."""
+        """Return the images that share the file of a digest, oldest first, not those of a former file."""
         with self.database.reading() as connection:
-            query = "SELECT name FROM images WHERE digest = ? AND state != 'DELETED' ORDER BY created, seq"
-            names = [row["name"] for row in connection.execute(query, (digest,)).fetchall()]
-        return [image for name in names if (image := self.find(name)) is not None]
+            query = "SELECT * FROM images WHERE digest = ? AND size = ? AND state != 'DELETED' ORDER BY created, seq"
+            found = connection.execute(query, (digest, self.files.size(digest))).fetchall()
+        return [self._record(row) for row in found]
 
     def families(self) -> Mapping[str, str]:
         """Map families to image names; leave out families whose image has no file."""
