@@ -150,6 +150,9 @@ class LocalLibrary:
             if (existing := self.find(record.name)) is not None:
                 qcow2.unlink(missing_ok=True)
                 return existing
+            with self.database.writing() as connection:  # nobody can publish between the look and the change
+                if self.files.size(record.digest) is None:
+                    rows.forget(connection, record.digest, self._clock())
             image = self._insert(self.files.publish(record, qcow2))
         assert image is not None  # the lease prevents a deletion
         if not self._reserve.exists():

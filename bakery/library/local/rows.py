@@ -40,14 +40,29 @@ def file_is_shared(connection: sqlite3.Connection, name: str, digest: str) -> bo
     return connection.execute(query, (digest, name)).fetchone() is not None
 
 
+def forget(connection: sqlite3.Connection, digest: str, at: str) -> None:
+    """Mark all images of a digest whose file is gone as DELETED: a new file was not tested under their names."""
+    query = "SELECT name FROM images WHERE digest = ? AND state != 'DELETED'"
+    for row in connection.execute(query, (digest,)).fetchall():
+        _lose(connection, row["name"], at)
+        connection.execute(
+            "UPDATE images SET state = 'DELETED', family = '', state_since = ? WHERE name = ?", (at, row["name"])
+        )
+
+
+def _lose(connection: sqlite3.Connection, name: str, at: str) -> None:
+    """Take the image from the family that points at it."""
+    for row in connection.execute("SELECT family FROM families WHERE image = ?", (name,)).fetchall():
+        insert_event(connection, row["family"], image="", previous=name, event="lost", at=at)
+    connection.execute("DELETE FROM families WHERE image = ?", (name,))
+
+
 def insert_image(connection: sqlite3.Connection, image: ImageRecord, publication: str, at: str) -> None:
     """Insert a candidate; replace a row of the same name, whose file no longer exists.
 
     A family that points at that row loses its image, because the new file was not tested yet.
     """
-    for family in connection.execute("SELECT family FROM families WHERE image = ?", (image.name,)).fetchall():
-        insert_event(connection, family["family"], image="", previous=image.name, event="lost", at=at)
-    connection.execute("DELETE FROM families WHERE image = ?", (image.name,))
+    _lose(connection, image.name, at)
     values = {
         "name": image.name,
         "digest": image.digest,

@@ -249,6 +249,18 @@ def test_two_images_with_one_digest_share_the_file(kitchen: Kitchen) -> None:
     assert len(list(kitchen.library.files.folder.glob("*.qcow2"))) == 1
 
 
+def test_a_new_file_of_a_digest_proves_nothing_of_the_images_of_the_former_one(kitchen: Kitchen) -> None:
+    one = kitchen.bake("rcc", "one")
+    other = kitchen.library.publish(replace(one, name="twin-1", candidate_for="twin"), kitchen.file("one"))
+    kitchen.library.record_test(other.name, Proof.PASSED, "t")
+    kitchen.library.promote(other.name, "twin")
+    Path(other.location).unlink()
+    again = kitchen.bake("rcc", "one")
+    assert kitchen.library.find(other.name) is None
+    assert "twin" not in kitchen.library.families()
+    assert [image.name for image in kitchen.library.images()] == [again.name]
+
+
 @pytest.mark.parametrize("call", range(1, 5))
 def test_a_full_disk_leaves_nothing_and_keeps_the_baked_file(
     kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, call: int
