@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from bakery.host import proc
 from bakery.settings import Settings, parse
 from tests.support.root import ROOT
 
@@ -27,6 +29,20 @@ os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
 
 # A job in the background ignores Ctrl-C and hands that on to its children; those of the tests are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests run side by side: none ends what a test of another worker has orphaned on purpose.
+ORPHANS, WORKER = proc.orphans, os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def orphans_of_this_worker() -> Iterator[int]:
+    mine = f"PYTEST_XDIST_WORKER={WORKER}".encode()
+    for pid in ORPHANS():
+        with suppress(OSError):
+            if not WORKER or mine in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                yield pid
+
+
+proc.orphans = orphans_of_this_worker
 
 
 def pytest_collection_finish() -> None:

@@ -1,0 +1,13 @@
+"""Providers called outside of the plugin."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def whole_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that a provider reports without an engine cuts the tracebacks of the whole process; undo that."""
+    monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
