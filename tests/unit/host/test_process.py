@@ -208,10 +208,10 @@ def test_a_killed_guard_takes_its_child_along() -> None:
 CALLER = f"""
 import sys, time
 from bakery.host import process
-running = process.Running(["sh", "-c", "sh -c 'sleep 600 & echo $! $$; wait' & wait"], on_line=lambda line: print(line))
+running = process.Running(["sh", "-c", "sh -c 'sleep 600 & echo $! $$; wait' & wait"])
 while not running.lines:
     time.sleep(0.01)
-print(running.pid, flush=True)
+print(running.lines[0], running.pid, sep="\\n", flush=True)
 {LINGERS}
 """
 
