@@ -171,6 +171,11 @@ class CommandFailed(BakeryError):
         super().__init__(message, tail=tail, log=log, replay=replay, hint=hint)
         self.code = code
 
+    def as_infrastructure(self, what: str, hint: str = "") -> InfrastructureFailed:
+        """Return the error for work that no recipe can make fail; ``hint`` is shown if this error has none."""
+        message = f"{what}: {self.message}"
+        return InfrastructureFailed(message, tail=self.tail, log=self.log, replay=self.replay, hint=self.hint or hint)
+
 
 class TimedOut(InfrastructureFailed):
     """A command was stopped because it took too long."""

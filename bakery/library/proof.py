@@ -28,13 +28,13 @@ def missing_proof(required: Mapping[str, str], records: Iterable[ImageRecord], t
 def _doubt(image: ImageRecord | None, tests: str, tested: str) -> str:
     if image is None:
         return "is not in the library"
-    if not tests or (image.proof is Proof.PASSED and _same(tests, tested)):
+    if not tests or (image.proof is Proof.PASSED and same_tests(tests, tested)):
         return ""
     if image.proof is Proof.UNTESTED:
         return "is untested"
-    return "failed its tests" if _same(tests, tested) else "was tested by other tests"
+    return "failed its tests" if same_tests(tests, tested) else "was tested by other tests"
 
 
-def _same(digest: str, other: str) -> bool:
+def same_tests(digest: str, other: str) -> bool:
     """Return whether both are the same digest or its beginning; a library may keep fewer characters than a plan."""
     return bool(other) and (digest.startswith(other) or other.startswith(digest))

@@ -51,9 +51,15 @@ def has_images(deployment: Mapping[str, Any]) -> bool:
     return any(str(resource.get("type")).endswith(":BakedImage") for resource in deployment.get("resources") or ())
 
 
+def exported(root: Path, stack: str) -> dict[str, Any]:
+    """Return the stack's state as the engine exports it."""
+    state: dict[str, Any] = json.loads(process.output(["pulumi", "stack", "export", "--stack", stack], cwd=root))
+    return state
+
+
 def left(root: Path, stack: str) -> int:
     """Return the number of resources that the stack has."""
-    state = json.loads(process.output(["pulumi", "stack", "export", "--stack", stack], cwd=root))
+    state = exported(root, stack)
     resources = state["deployment"].get("resources") or ()
     return sum(not str(resource["type"]).startswith("pulumi:") for resource in resources)
 
@@ -66,7 +72,7 @@ def repair(root: Path, stack: str) -> str:
 
 def clear_pending(root: Path, stack: str) -> list[str]:
     """Remove pending operations from the state. The engine imports the result, which checks it."""
-    state = json.loads(process.output(["pulumi", "stack", "export", "--stack", stack], cwd=root))
+    state = exported(root, stack)
     names = pending(state["deployment"])
     state["deployment"].pop("pending_operations", None)
     with tempfile.TemporaryDirectory() as folder:

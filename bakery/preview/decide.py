@@ -72,13 +72,14 @@ def why_tested(image: ImageRecord, tests: str, proven: str) -> str:
 
     ``tests`` is empty without tests, ``proven`` are the tests of the last verdict, empty if unknown.
     """
-    from bakery.library.base import Proof  # not needed by a plan without the library
+    from bakery.library.base import Proof  # these are not needed by a plan without the library
+    from bakery.library.proof import same_tests
 
     if not tests:
         return ""
     if image.proof is Proof.UNTESTED:
         return "baked, and not tested yet"
-    if not tests.startswith(proven) and not proven.startswith(tests):
+    if proven and not same_tests(tests, proven):
         return OTHER_TESTS
     return "the last Fluid-Run failed" if image.proof is Proof.FAILED else ""
 

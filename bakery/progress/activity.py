@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 
 from bakery.errors import Interrupted
 
+FIRST_PAUSE = 0.5  # seconds
+PART = 10  # of the time that was waited
+
+
+def growing_pause(longest: float, waited: float) -> float:
+    """Return the seconds until the next look at other work: few at first, so that short work is noticed to end."""
+    return min(longest, FIRST_PAUSE + waited / PART)
+
 
 def _silent(_phase: str) -> None:
     """Drop the phase, for work without a watcher."""

@@ -14,7 +14,16 @@ from bakery.ovens.base import BakeOutcome
 from bakery.paths import StatePaths
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, created, read_order, reports_errors, settings, twin
+from bakery.resources.provider import (
+    BakeryProvider,
+    Props,
+    created,
+    library_of,
+    read_order,
+    reports_errors,
+    settings,
+    twin,
+)
 
 
 class BakedImageProvider(BakeryProvider):
@@ -44,7 +53,7 @@ class BakedImageProvider(BakeryProvider):
         """
         if (forced := twin(_props["urn"], _id)) is not None:
             return _refuse(_id, _props["family"]) if forced else None
-        library = backend(settings(_props["urn"])).library()
+        library = library_of(_props["urn"])
         if stacks := sorted({want.stack for want in library.wants() if want.image == _id}):
             progress.engine().status(_props["urn"], f"did not change {_id}: wanted by {', '.join(stacks)}")
         elif library.deprecate(_id):

@@ -14,7 +14,16 @@ from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, created, read_order, reports_errors, settings, twin
+from bakery.resources.provider import (
+    BakeryProvider,
+    Props,
+    created,
+    library_of,
+    read_order,
+    reports_errors,
+    settings,
+    twin,
+)
 from bakery.results.model import RunResult, Verdict
 
 
@@ -30,7 +39,7 @@ class FluidRunTestProvider(BakeryProvider):
     @reports_errors
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this image has passed the same tests before."""
-        adopted = adopt_run(backend(settings(props["urn"])).library(), _order(props))
+        adopted = adopt_run(library_of(props["urn"]), _order(props))
         id_ = f"{props['image']}-{props['tests']}"
         created(props["urn"], id_, adopted is not None)
         return CreateResult(id_, {**props, "run": (adopted or _run(props)).run_id})

@@ -11,7 +11,7 @@ from bakery.backends.base import Backend
 from bakery.library.base import Proof
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
-from bakery.plan.model import ImagePlan, Plan
+from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot
 from bakery.recipe.image_names import DIGEST_SHOWN
@@ -27,16 +27,12 @@ Promotion = tuple[str, str, bool]  # the name and the digest of the image, and w
 
 @dataclass(frozen=True)
 class Declared:
-    """The resources of one image. ``tested`` is None for a recipe without tests.
-
-    ``proofs`` maps the image's ancestors and itself to the digests of their tests, "" for a recipe without tests.
-    """
+    """The resources of one image. ``tested`` is None for a recipe without tests."""
 
     image: ImagePlan
     baked: BakedImage
     tested: FluidRunTest | None
     promoted: PromotedImage
-    proofs: Mapping[str, str]
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
@@ -53,16 +49,29 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     sdk_noise.silence_debug()
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
+    families = {image.family: image for image in plan.images}
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        made[image.name] = _one(image, parent, ready, settings)
+        made[image.name] = _one(image, parent, ready, settings, _proofs(image, families))
     return tuple(made.values())
 
 
-def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resource], settings: Settings) -> Declared:
+def _proofs(image: ImagePlan, images: Mapping[str, ImagePlan]) -> dict[str, str]:
+    """Map the image's ancestors, the oldest first, and itself to the digests of their tests ("" without tests)."""
+    line = reversed([*lineage(image, images)])
+    return {one.name: one.tests.digest[:DIGEST_SHOWN] if one.tests else "" for one in line}
+
+
+def _one(
+    image: ImagePlan,
+    parent: Declared | None,
+    ready: Sequence[pulumi.Resource],
+    settings: Settings,
+    proofs: Mapping[str, str],
+) -> Declared:
     where, consumers = backend(settings).location, settings.google.consumer_members
     baked = BakedImage(
         image.family,
@@ -79,22 +88,20 @@ def _one(image: ImagePlan, parent: Declared | None, ready: Sequence[pulumi.Resou
     tested = _tested(image, baked, where)
     if tested is None:
         pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
-    tests = image.tests.digest[:DIGEST_SHOWN] if image.tests else ""
-    proofs = {**(parent.proofs if parent else {}), image.name: tests}
     waits = [tested or baked, *([parent.promoted] if parent else [])]
     promoted = PromotedImage(
         image.family,
         {
             "family": image.family,
             "image": image.name,
-            "proofs": proofs,
+            "proofs": dict(proofs),
             "urn": _urn(image.family, "BakedImage", "PromotedImage"),
             **where,
             **({"consumers": list(consumers)} if consumers else {}),
         },
         pulumi.ResourceOptions(parent=baked, depends_on=waits),
     )
-    return Declared(image, baked, tested, promoted, proofs)
+    return Declared(image, baked, tested, promoted)
 
 
 def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from bakery.backends import backend
 from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import Want
 from bakery.library.proof import look_up
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, library_view, owner_of, reports_errors, settings
+from bakery.resources.provider import BakeryProvider, Props, library_of, library_view, owner_of, reports_errors
 
 
 class PromotedImageProvider(BakeryProvider):
@@ -40,7 +39,7 @@ class PromotedImageProvider(BakeryProvider):
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
         result = self._promote({**_news, "token": _olds.get("token") or uuid.uuid4().hex}, sorted(gone))
         if owner_of(_olds["urn"]) != owner_of(_news["urn"]):  # the stack was renamed
-            backend(settings(_news["urn"])).library().drop_want(owner_of(_olds["urn"]), _id, result["token"])
+            library_of(_news["urn"]).drop_want(owner_of(_olds["urn"]), _id, result["token"])
         return UpdateResult(result)
 
     @reports_errors
@@ -51,7 +50,7 @@ class PromotedImageProvider(BakeryProvider):
         image = held.families.get(id_)
         stack, token = owner_of(props["urn"]), props.get("token", "")  # a state of version 0.1.0 has none
         try:
-            library = backend(settings(props["urn"])).library()
+            library = library_of(props["urn"])
             if image:
                 library.want(Want(stack, id_, props["image"], token))
             else:
@@ -63,7 +62,7 @@ class PromotedImageProvider(BakeryProvider):
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Withdraw what this stack wants; a family that no stack wants any more points at nothing."""
-        library = backend(settings(_props["urn"])).library()
+        library = library_of(_props["urn"])
         stack = owner_of(_props["urn"])
         # State and library differ after an update that failed, or whose engine was killed before it saved the state.
         ours = {want.image for want in library.wants() if (want.stack, want.family) == (stack, _id)}
@@ -77,7 +76,7 @@ class PromotedImageProvider(BakeryProvider):
 
     @staticmethod
     def _promote(props: Props, gone: Sequence[str]) -> Props:
-        library = backend(settings(props["urn"])).library()
+        library = library_of(props["urn"])
         if missing := look_up(library, props["proofs"]):
             hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
             raise UnprovenImage(f"{props['family']} is not promoted: {missing}", hint=hint)

@@ -22,6 +22,7 @@ from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourcePro
 from bakery import settings as stack_settings
 from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_os_error
+from bakery.library.base import Library
 from bakery.paths import StatePaths
 from bakery.preview import snapshot
 from bakery.preview.snapshot import LibrarySnapshot
@@ -119,6 +120,11 @@ def settings(urn: str) -> Settings:
     if _configured is None:
         raise InfrastructureFailed("the plugin was used before it was configured")
     return replace(_configured, stack=owner_of(urn).partition("/")[2])
+
+
+def library_of(urn: str) -> Library:
+    """Return the library of the stack of a resource."""
+    return backend(settings(urn)).library()
 
 
 def created(urn: str, id_: str, adopted: bool) -> None:

@@ -26,7 +26,7 @@ from bakery.host import locks, process
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
-from bakery.progress.activity import Activity
+from bakery.progress.activity import Activity, growing_pause
 from bakery.results.model import Stage
 from bakery.settings import Settings
 
@@ -35,7 +35,6 @@ QUEUE_SECONDS = 86400.0  # for jobs of other users that are scheduled first
 LEASE_SECONDS = 1800.0
 SILENT_SECONDS = 900.0  # without an answer until the run is given up; less than the lease
 ASK_SECONDS = 10.0  # between two requests, each of which is a connection through IAP
-PATIENCE = 10  # part of the time since the start that may pass between two requests: short runs are noticed to end
 CALL_SECONDS = 300.0
 END_SECONDS = 60  # for the agent to cancel its jobs
 GONE, ALIVE = "gone", "alive"
@@ -110,7 +109,7 @@ class StaticCluster:
         Without a connection the last known status is returned for 15 minutes. Raises InfrastructureFailed after that,
         and if the agent is gone.
         """
-        if time.monotonic() - self._asked < min(self.clusters.ask_seconds, (self._asked - self._started) / PATIENCE):
+        if time.monotonic() - self._asked < growing_pause(self.clusters.ask_seconds, self._asked - self._started):
             return self._known
         try:
             text = process.output(self._ssh(ASK.format(folder=self.remote)), timeout=CALL_SECONDS)

@@ -12,7 +12,7 @@ from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapac
 from bakery.host.google import NO_CAPACITY, RETRY, TIMEOUT_SECONDS, Google, api_errors
 from bakery.host.process import TAIL_LINES
 from bakery.orders.model import BakeOrder
-from bakery.progress.activity import Activity
+from bakery.progress.activity import Activity, growing_pause
 
 Status = cloudbuild_v1.Build.Status
 ENDED = (
@@ -24,8 +24,6 @@ ENDED = (
     Status.EXPIRED,
 )
 LOG_EVERY = 3  # polls of a build between two looks at its log
-FIRST_PAUSE = 0.5  # seconds between the first polls
-PATIENCE = 12  # part of the time since the start that is added to the pause
 UNANSWERED_SECONDS = 900.0  # without any answer of Google, after which a wait gives up
 PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
@@ -84,7 +82,7 @@ class BuildWatch:
             activity.sleep(self._pause())
 
     def _pause(self) -> float:
-        return min(self.poll_seconds, FIRST_PAUSE + (time.monotonic() - self._began) / PATIENCE)
+        return growing_pause(self.poll_seconds, time.monotonic() - self._began)
 
     def tail(self, build: cloudbuild_v1.Build) -> tuple[str, ...]:
         """Return the last lines of a build's log, at most 40; empty if it can't be read."""

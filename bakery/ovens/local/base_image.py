@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import paths
-from bakery.errors import BakeFailed, CommandFailed, InfrastructureFailed, MissingTool
+from bakery.errors import BakeFailed, CommandFailed, MissingTool
 from bakery.host import boot_files, locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard, hidden_beside, sync_to_disk
@@ -175,14 +175,8 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
     try:
         process.run(command, env=environment, log=log, activity=activity)
     except CommandFailed as error:
-        raise InfrastructureFailed(
-            f"the base image {base.family} could not be made: {error.message}",
-            tail=error.tail,
-            log=log,
-            replay=error.replay,
-            hint=error.hint
-            or "if a download failed, check that this machine reaches its Debian mirror (apt-get update)",
-        ) from error
+        hint = "if a download failed, check that this machine reaches its Debian mirror (apt-get update)"
+        raise error.as_infrastructure(f"the base image {base.family} could not be made", hint) from error
 
 
 def clear(bases: Path, now: float) -> None:

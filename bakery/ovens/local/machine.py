@@ -109,13 +109,7 @@ def flatten(disk: Path, base: Path, target: Path, activity: Activity, log: Path)
         process.run(command, log=log, activity=activity)
         process.run(["qemu-img", "check", "-q", str(target)], log=log, activity=activity)
     except CommandFailed as error:
-        raise InfrastructureFailed(
-            f"the image could not be flattened: {error.message}",
-            tail=error.tail,
-            log=log,
-            replay=error.replay,
-            hint=error.hint,
-        ) from error
+        raise error.as_infrastructure("the image could not be flattened") from error
     return target
 
 

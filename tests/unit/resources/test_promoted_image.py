@@ -11,7 +11,7 @@ import pytest
 from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import ImageRecord, Proof, Want
 from bakery.library.local.library import LocalLibrary
-from bakery.resources import baked_image, promoted_image
+from bakery.resources import promoted_image
 from bakery.resources import provider as resource_provider
 from bakery.resources.baked_image import BakedImageProvider
 from bakery.resources.promoted_image import PromotedImageProvider
@@ -48,8 +48,7 @@ def library(
 ) -> Iterator[LocalLibrary]:
     """A library with two proven images of a family; the providers use it."""
     stack, view = make_settings(), resource_provider._Library()
-    for module in (promoted_image, baked_image, resource_provider):
-        monkeypatch.setattr(module, "settings", lambda _urn: stack)
+    monkeypatch.setattr(resource_provider, "settings", lambda _urn: stack)
     for module in (resource_provider, promoted_image):
         monkeypatch.setattr(module, "library_view", view)
     library = LocalLibrary(stack)

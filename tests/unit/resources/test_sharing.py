@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.resources import promoted_image
+from bakery.resources import progress, provider
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.settings import parse
 from tests.fake_google import compute
@@ -32,8 +32,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
             compute.add_image(running.cloud, IMAGES, {"name": name, "labels": labels})
         google = {"project": "p", "region": "us-central1", "endpoint": running.url}
         stack = parse({"oven": "cloud-build", "google": google}, "gcp", Path())
-        monkeypatch.setattr(promoted_image, "settings", lambda _urn: stack)
-        monkeypatch.setattr(promoted_image.progress, "engine", Silent)
+        monkeypatch.setattr(provider, "settings", lambda _urn: stack)
+        monkeypatch.setattr(progress, "engine", Silent)
         yield running
         assert running.cloud.violations == []
 
