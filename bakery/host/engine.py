@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import CommandFailed, InfrastructureFailed
-from bakery.host import process
 from bakery.settings import Settings, from_file
 
 
@@ -17,6 +16,8 @@ def stack_settings(root: Path, stack: str, config_file: str = "") -> Settings:
 
 def configuration(root: Path, stack: str, config_file: str = "") -> dict[str, Any]:
     """Return the stack's whole configuration by full key, decrypted. Raises MissingTool and InfrastructureFailed."""
+    from bakery.host import process  # most stacks have no secrets, and their plans load no processes
+
     program = str(process.find_tool("pulumi", "run: make setup, then source tools/env.sh"))
     command = [program, "config", "--json", "--show-secrets", "--non-interactive", "--stack", stack]
     if config_file:
