@@ -217,20 +217,23 @@ print(running.lines[0], running.pid, sep="\\n", flush=True)
 
 
 def test_what_a_killed_guard_and_its_killed_caller_left_running_is_found_and_ended() -> None:
-    caller = subprocess.Popen([sys.executable, "-c", CALLER], stdout=subprocess.PIPE, text=True)
-    assert caller.stdout
-    with caller.stdout as said:
-        pids, guard_pid = [int(word) for word in said.readline().split()], int(said.readline())
-        process.end_orphans()  # not these: a living guard ends them itself
-        assert [pid for pid in pids if not alive(pid)] == []
-        for pid in (caller.pid, guard_pid):
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: not alive(guard_pid), "the guard's end")
-        assert [pid for pid in pids if not alive(pid)] == []
-        ended = process.end_orphans()
-        assert {f"ended sleep (process {pids[0]}), which a killed process had left running"} <= set(ended)
-        until(lambda: not any(alive(pid) for pid in pids), "the end of all descendants")
-    caller.wait()
+    with subprocess.Popen([sys.executable, "-c", CALLER], stdout=subprocess.PIPE, text=True) as caller:
+        try:
+            said = caller.stdout
+            assert said
+            pids, guard_pid = [int(word) for word in said.readline().split()], int(said.readline())
+            process.end_orphans()  # not these: a living guard ends them itself
+            assert [pid for pid in pids if not alive(pid)] == []
+            os.kill(caller.pid, signal.SIGSTOP)  # or the one that is killed second could end them first
+            for pid in (guard_pid, caller.pid):
+                os.kill(pid, signal.SIGKILL)
+            until(lambda: not alive(guard_pid), "the guard's end")
+            assert [pid for pid in pids if not alive(pid)] == []
+            ended = process.end_orphans()
+            assert {f"ended sleep (process {pids[0]}), which a killed process had left running"} <= set(ended)
+            until(lambda: not any(alive(pid) for pid in pids), "the end of all descendants")
+        finally:
+            caller.kill()
 
 
 def test_a_caller_that_lives_ends_what_its_killed_guard_left() -> None:
