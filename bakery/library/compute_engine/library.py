@@ -6,11 +6,9 @@ manifest of the digest is too long for a label; it is in the artifacts bucket as
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.codec import decode, encode
@@ -18,7 +16,6 @@ from bakery.errors import BakeryError
 from bakery.host.clock import utc_now
 from bakery.host.google import (
     CALLS_AT_ONCE,
-    RETRY,
     STORAGE_RETRY,
     TIMEOUT_SECONDS,
     Google,
@@ -30,15 +27,13 @@ from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.compute_engine import sharing, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
+from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
-
-TRIES = 5  # of a change that conflicts with another writer's
-OPERATION_SECONDS = 300
 
 
 class ComputeEngineLibrary:
@@ -47,11 +42,12 @@ class ComputeEngineLibrary:
     def __init__(self, settings: Settings, google: Google | None = None) -> None:
         self.google = google or Google(settings.google)
         self.project = settings.google.project
+        self._images = ImageRequests(self.google)
         self._artifacts = self.google.storage.bucket(settings.google.bucket(Bucket.ARTIFACTS))
 
     def find(self, name: str) -> ImageRecord | None:
         """Return the image with its manifest; None if it certainly does not exist or its creation failed."""
-        image = self._image(name)
+        image = self._images.get(name)
         if image is None or image.status == "FAILED":
             return None
         return image_record(image, self.manifest(name))
@@ -72,15 +68,15 @@ class ComputeEngineLibrary:
 
     def promote(self, name: str, family: str) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
-        image = self._image(name)
+        image = self._images.get(name)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
         before = [record for record in self._family(family) if record.name != name]
         if image.family != family:
-            self._patch(name, family)
+            self._images.put_into(name, family)
         # A family points at its newest ACTIVE image, so this one becomes ACTIVE before the others are deprecated.
         if image.deprecated.state not in ("", ImageState.ACTIVE):
-            self._set_state(name, ImageState.ACTIVE)
+            self._images.set_state(name, ImageState.ACTIVE)
         for record in before:
             self._deprecate(record.name, name)
         previous = before[-1].name if before else ""
@@ -96,9 +92,9 @@ class ComputeEngineLibrary:
         for record in records:
             if record.name != name:
                 self._deprecate(record.name, "")
-        self._patch(name, "")
+        self._images.put_into(name, "")
         if wants.listed(self._artifacts, family):  # since the first look a stack has found the family as it wants it
-            self._patch(name, family)
+            self._images.put_into(name, family)
             return False
         return True
 
@@ -136,35 +132,20 @@ class ComputeEngineLibrary:
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an image; DELETED deletes its manifest too, and keeps its Fluid-Runs."""
-        current = self._image(image.name)
+        current = self._images.get(image.name)
         if current is None or image_state(current) is not image.state:  # only an ACTIVE image can be a family's
             return None
         if to is not ImageState.DELETED:
-            self._set_state(image.name, to, image.replacement, current.deprecated.deprecated)
+            self._images.set_state(image.name, to, image.replacement, current.deprecated.deprecated)
             return 0
-        with contextlib.suppress(exceptions.NotFound):  # an earlier request succeeded, and its answer was lost
-            self._change(
-                f"delete image {image.name}",
-                lambda: self.google.images.delete(project=self.project, image=image.name, timeout=TIMEOUT_SECONDS),
-                reraise=(exceptions.NotFound,),
-            )
+        self._images.delete(image.name)
         with ignore_missing(f"delete the manifest of {image.name}"):
             self._artifacts.blob(self._manifest(image.name)).delete(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
         return image.size
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Set the labels of verdict and tests; retry if another writer changes the labels at the same time."""
-        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]}
-        for _ in range(TRIES):
-            image = self._image(name)
-            if image is None:
-                raise BakeryError(f"there is no image {name} to record a test of")
-            body = compute_v1.GlobalSetLabelsRequest(
-                label_fingerprint=image.label_fingerprint, labels={**image.labels, **labels}
-            )
-            with contextlib.suppress(exceptions.PreconditionFailed):
-                return self._label(name, body)
-        raise BakeryError(f"another writer keeps changing the labels of {name}", hint="run it again")
+        """Set the labels of verdict and tests."""
+        self._images.label(name, {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]})
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest; empty if the bake stored none."""
@@ -227,69 +208,15 @@ class ComputeEngineLibrary:
         """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""
         sharing.share(self.google, self.project, name, set(members), set(gone))
 
-    def _image(self, name: str) -> compute_v1.Image | None:
-        with ignore_missing(f"look up image {name}"):
-            return self.google.images.get(project=self.project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        return None
-
     def _baked(self) -> list[compute_v1.Image]:
-        return self._list(f"labels.{image_labels.DIGEST_LABEL}:*")
-
-    def _list(self, condition: str) -> list[compute_v1.Image]:
-        request = compute_v1.ListImagesRequest(project=self.project, filter=condition, max_results=500)
-        with api_errors("list images"):
-            try:
-                images = list(self.google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
-            except exceptions.NotFound as error:
-                raise BakeryError(
-                    f"there is no project {self.project}", hint="set image-bakery:google.project"
-                ) from error
-        return sorted(images, key=lambda image: image.creation_timestamp)
+        return self._images.listed(f"labels.{image_labels.DIGEST_LABEL}:*")
 
     def _family(self, family: str) -> list[ImageRecord]:
-        records = [image_record(image, {}) for image in self._list(f"family = {family}")]
+        records = [image_record(image, {}) for image in self._images.listed(f"family = {family}")]
         return [record for record in records if record.state is ImageState.ACTIVE]
 
-    def _patch(self, name: str, family: str) -> None:
-        body = compute_v1.Image(family=family)
-        self._change(
-            f"put image {name} into family {family!r}",
-            lambda: self.google.images.patch(
-                project=self.project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
-            ),
-        )
-
-    def _label(self, name: str, body: compute_v1.GlobalSetLabelsRequest) -> None:
-        self._change(
-            f"label image {name}",
-            lambda: self.google.images.set_labels(
-                project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
-            ),
-            reraise=(exceptions.PreconditionFailed,),
-        )
-
     def _deprecate(self, name: str, replacement: str) -> None:
-        self._set_state(name, ImageState.DEPRECATED, replacement, self.now())
-
-    def _set_state(self, name: str, state: ImageState, replacement: str = "", deprecated: str = "") -> None:
-        """Set the deprecation status. ``deprecated`` is the time of the deprecation; Compute Engine only stores it."""
-        body = compute_v1.DeprecationStatus(state=state.value)
-        if deprecated:
-            body.deprecated = deprecated
-        if replacement:
-            body.replacement = (
-                f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{replacement}"
-            )
-        self._change(
-            f"make image {name} {state}",
-            lambda: self.google.images.deprecate(
-                project=self.project, image=name, deprecation_status_resource=body, timeout=TIMEOUT_SECONDS
-            ),
-        )
-
-    def _change(self, what: str, call: Callable[[], Any], reraise: tuple[type[Exception], ...] = ()) -> None:
-        with api_errors(what, reraise=reraise):
-            RETRY(call)().result(timeout=OPERATION_SECONDS)
+        self._images.set_state(name, ImageState.DEPRECATED, replacement, self.now())
 
     @staticmethod
     def _manifest(name: str) -> str:

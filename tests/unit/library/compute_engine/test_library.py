@@ -112,7 +112,7 @@ def test_a_stack_that_wants_the_family_during_its_release_keeps_it(
     library: ComputeEngineLibrary, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.promote("hpcc-0", "hpcc")
-    patch = library._patch
+    patch = library._images.put_into
 
     def late(name: str, family: str) -> None:
         if not family:
@@ -120,7 +120,7 @@ def test_a_stack_that_wants_the_family_during_its_release_keeps_it(
             library.promote("hpcc-0", "hpcc")  # changes nothing: the family still points at it
         patch(name, family)
 
-    monkeypatch.setattr(library, "_patch", late)
+    monkeypatch.setattr(library._images, "put_into", late)
     assert library.unpromote("hpcc-0", "hpcc") is False
     assert library.families() == {"hpcc": "hpcc-0"}
 
