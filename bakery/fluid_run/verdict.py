@@ -22,10 +22,13 @@ def value_of(metric: Metric, text: str | None) -> float | None:
 
 
 def bounds(metric: Metric) -> tuple[float | None, float | None]:
-    """Return the least and the greatest good value; as in ReFrame, fractions of the reference's absolute value."""
+    """Return the least and the greatest good value.
+
+    Bounds are fractions of the reference's absolute value, and values if it is zero, as in ReFrame since 4.8.
+    """
     if metric.reference is None:
         return None, None
-    size = abs(metric.reference)
+    size = abs(metric.reference) or 1.0
     least = None if metric.lower is None else metric.reference + metric.lower * size
     most = None if metric.upper is None else metric.reference + metric.upper * size
     return least, most

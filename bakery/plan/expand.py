@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bakery.plan.graph import Node
 from bakery.plan.template import builder, source_project
-from bakery.recipe.model import Json, Metric, Recipe, Suite, Variant
+from bakery.recipe.model import Recipe, Suite, Variant
+from bakery.recipe.references import with_references
 from bakery.recipe.templating import (
     FAMILY,
     SOURCE_FAMILY,
@@ -142,26 +143,5 @@ def suite_of_variant(inputs: VariantInputs) -> Suite | None:
     suite = inputs.recipe.suite
     if suite is None:
         return None
-    references = inputs.variant.references
-    jobs = tuple(
-        replace(job, metrics=tuple(_with_reference(one, references.get(job.output_directory)) for one in job.metrics))
-        for job in suite.jobs
-    )
+    jobs = tuple(with_references(job, inputs.variant.references) for job in suite.jobs)
     return Suite(jobs, inputs.variant.cluster or suite.cluster)
-
-
-def _with_reference(metric: Metric, references: Json) -> Metric:
-    """Return the metric with the variant's reference: a number, or a mapping of reference, lower and upper."""
-    given = references.get(metric.name) if isinstance(references, Mapping) else None
-    if isinstance(given, Mapping):
-        return replace(
-            metric,
-            reference=_bound(given, "reference", metric.reference),
-            lower=_bound(given, "lower", metric.lower),
-            upper=_bound(given, "upper", metric.upper),
-        )
-    return metric if given is None else replace(metric, reference=float(given))
-
-
-def _bound(given: Mapping[str, Json], key: str, default: float | None) -> float | None:
-    return float(given[key]) if given.get(key) is not None else default

@@ -30,7 +30,8 @@ class Metric:
     """A figure in a job's output.
 
     ``pattern`` is a regular expression, its first group the figure; the last match counts. ``lower`` and ``upper``
-    are fractions of the reference, as in ReFrame: -0.1 is 10 % below. A metric without reference is only recorded.
+    are fractions of the reference: -0.1 is 10 % below; if the reference is zero they are values, as in ReFrame since
+    4.8. A metric without reference is only recorded.
     """
 
     name: str

@@ -17,6 +17,7 @@ from typing import Any
 from bakery.recipe.check.schema import faults
 from bakery.recipe.model import Metric, SuiteJob
 from bakery.recipe.parse import Document, Where, one_line, quoted
+from bakery.recipe.references import beyond_zero
 from bakery.recipe.templating import in_workspace
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "fluidrun.schema.json"
@@ -26,7 +27,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _LINE = "write a string without line ends and control characters"
 _TEXT = "write a string without control characters"
 _PATH = "write a path inside the results, not outside, without .. and control characters"
-_BOUNDS = "bounds are fractions of the reference: write lower: -0.1 for 10 % below, upper: 0.1 for 10 % above"
+BOUNDS = "bounds are fractions of the reference: write lower: -0.1 for 10 % below, upper: 0.1 for 10 % above"
 _HINTS = {  # by field; a field that the schema rejects
     "tests": "write a mapping for each of the jobs",
     "metrics": "write - name: ... for each",
@@ -42,8 +43,8 @@ _HINTS = {  # by field; a field that the schema rejects
     "unit": _LINE,
     "file": _PATH,
     "reference": "write a number",
-    "lower": _BOUNDS,
-    "upper": _BOUNDS,
+    "lower": BOUNDS,
+    "upper": BOUNDS,
 }
 
 
@@ -133,6 +134,9 @@ def _check_metric(suite: Document, where: Where, metric: Mapping[str, Any]) -> b
     """Not in the schema: the pattern is a regular expression with a group, and bounds have a reference."""
     if metric.get("reference") is None and (metric.get("lower") is not None or metric.get("upper") is not None):
         suite.warn("has bounds and no reference", "give a reference", *where)
+    bound = beyond_zero(Metric("", "", "", **{key: metric.get(key) for key in ("reference", "lower", "upper")}))
+    if bound:
+        suite.error(f"{bound} is {metric[bound]}: beyond zero", BOUNDS, *where, bound)
     try:
         groups = re.compile(metric["pattern"]).groups
     except (re.error, OverflowError, RecursionError) as error:
@@ -140,7 +144,7 @@ def _check_metric(suite: Document, where: Where, metric: Mapping[str, Any]) -> b
         return False
     if not groups:
         suite.error("pattern has no group", "put the figure in parentheses", *where, "pattern")
-    return groups > 0
+    return groups > 0 and not bound
 
 
 def _job(entry: Mapping[str, Any]) -> SuiteJob:

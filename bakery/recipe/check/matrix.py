@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bakery.recipe.check.cluster import from_recipe
-from bakery.recipe.model import ClusterShape, Suite, Variant
+from bakery.recipe.check.fluidrun import BOUNDS
+from bakery.recipe.model import ClusterShape, Json, Suite, Variant
 from bakery.recipe.parse import Document, Where, one_line, quoted
+from bakery.recipe.references import beyond_zero, with_reference
 from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, scalar
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"
@@ -54,6 +56,7 @@ def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
     """Return the variants of the matrix in the order of the axes; without a matrix, one without a name."""
     value = recipe.value
     base = Variant(references=value.get("references") or {}, owners=tuple(value.get("owners") or ()))
+    _check_references(recipe, ("references",), base.references, suite)
     matrix = value.get("matrix")
     if matrix is None:
         return (base,)
@@ -171,10 +174,29 @@ def _over(recipe: Document, variant: Variant, index: int, point: Combination, su
         shape = variant.cluster or (suite.cluster if suite else ClusterShape())
         variant = replace(variant, cluster=_only(recipe, shape, entry["partitions"], where))
     references = dict(variant.references)
-    for directory, metrics in (entry.get("references") or {}).items():
+    given = entry.get("references") or {}
+    _check_references(recipe, (*where, "references"), given, suite)
+    for directory, metrics in given.items():
         references[directory] = {**references.get(directory, {}), **metrics}
     owners = tuple(entry.get("owners") or variant.owners)
     return replace(variant, references=references, owners=owners)
+
+
+def _check_references(recipe: Document, where: Where, references: Json, suite: Suite | None) -> None:
+    """References of a job or a figure that the tests lack, and bounds that lie beyond zero with the new reference."""
+    jobs = {job.output_directory: job for job in suite.jobs} if suite else {}
+    for directory, given in references.items():
+        if directory not in jobs:
+            known = f"output directories: {', '.join(jobs)}" if jobs else "add fluidrun.yaml, or remove the reference"
+            recipe.error(f"no test has output_directory {quoted(directory)}", known, *where, directory)
+            continue
+        metrics = {metric.name: metric for metric in jobs[directory].metrics}
+        for name, value in given.items():
+            if name not in metrics:
+                hint = f"its metrics: {', '.join(metrics) or 'none'}"
+                recipe.error(f"{directory} has no metric {quoted(name)}", hint, *where, directory, name)
+            elif bound := beyond_zero(with_reference(metrics[name], value)):
+                recipe.error(f"{bound} of {name} is beyond zero with this reference", BOUNDS, *where, directory, name)
 
 
 def _only(recipe: Document, shape: ClusterShape, names: list[str], where: Where) -> ClusterShape:

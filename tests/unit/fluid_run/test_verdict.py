@@ -47,6 +47,13 @@ def test_bounds_of_a_negative_reference_keep_their_order() -> None:
     assert verdict.bounds(Metric("t", "x", "", reference=-10.0, lower=-0.1, upper=0.1)) == (-11.0, -9.0)
 
 
+def test_bounds_of_a_zero_reference_are_values() -> None:
+    lost = Metric("lost", r"lost: (\S+)", "", reference=0.0, upper=0.001)
+    assert verdict.bounds(lost) == (None, 0.001)
+    assert [verdict.figure(lost, value).passed for value in (0.0, 0.001, 0.002)] == [True, True, False]
+    assert verdict.bounds(Metric("drift", "x", "", reference=0.0, lower=-2.0, upper=5.0)) == (-2.0, 5.0)
+
+
 def test_a_metric_without_reference_is_only_recorded() -> None:
     assert verdict.figure(Metric("t", "x", ""), 1e9).passed
 

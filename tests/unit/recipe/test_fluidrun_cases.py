@@ -25,7 +25,14 @@ VALID: dict[str, list[Any]] = {
     "batch_options": ["", None, "--nodes=1\n--time=1", "--name='a b'"],
     "time_limit": [1, 86400, 60.0, "1", "86400s", "1440m", "24h", "030m", None],
     "attempts": [1, 10, 2.0],
-    "metrics": [[], None, [METRIC], [{"name": "a", "pattern": "(?P<x>a)", "unit": "", "file": "out/log"}]],
+    "metrics": [
+        [],
+        None,
+        [METRIC],
+        [{"name": "a", "pattern": "(?P<x>a)", "unit": "", "file": "out/log"}],
+        [METRIC | {"reference": 0, "lower": -2, "upper": 5}],
+        [METRIC | {"reference": -1, "lower": -2}],
+    ],
 }
 # Value and a part of the message.
 INVALID: dict[str, list[tuple[Any, str]]] = {
@@ -54,7 +61,7 @@ INVALID: dict[str, list[tuple[Any, str]]] = {
         *(([METRIC | {"file": file}], "outside") for file in (".", "../x", "/x", "~/x")),
         *(([METRIC | {"unit": unit}], "unit is") for unit in (None, "a\nb", 3)),
         ([METRIC | {"reference": "x"}], "write a number"),
-        *(([METRIC | {"reference": 1, "lower": lower}], "lower is") for lower in (0.5, -2, "x")),
+        *(([METRIC | {"reference": 1, "lower": lower}], "lower is") for lower in (0.5, "x")),
         *(([METRIC | {"reference": 1, "upper": upper}], "upper is") for upper in (-0.5, "x")),
     ],
 }
@@ -68,6 +75,8 @@ BEYOND: dict[str, list[tuple[Any, str]]] = {
     ],
     "batch_options": [("--name='a", "close the quotes")],
     "metrics": [
+        ([METRIC | {"reference": 1, "lower": -2}], "beyond zero"),
+        ([METRIC | {"reference": -1, "upper": 2}], "beyond zero"),
         ([METRIC | {"pattern": "(a"}], "invalid regular expression"),
         ([METRIC | {"pattern": "\\(a"}], "pattern has no group"),
         ([METRIC | {"pattern": "[(]a"}], "pattern has no group"),
