@@ -136,7 +136,7 @@ def _check_metric(suite: Document, where: Where, metric: Mapping[str, Any]) -> b
         suite.warn("has bounds and no reference", "give a reference", *where)
     bound = beyond_zero(Metric("", "", "", **{key: metric.get(key) for key in ("reference", "lower", "upper")}))
     if bound:
-        suite.error(f"{bound} is {metric[bound]}: beyond zero", BOUNDS, *where, bound)
+        suite.error(f"{bound} is {metric[bound]}, beyond zero", BOUNDS, *where, bound)
     try:
         groups = re.compile(metric["pattern"]).groups
     except (re.error, OverflowError, RecursionError) as error:
