@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from bakery.recipe.model import Json, Metric, SuiteJob
 
+REFERENCE = ("reference", "lower", "upper")  # the fields of a metric that a mapping of recipe.yaml may give
+
 
 def with_references(job: SuiteJob, references: Json) -> SuiteJob:
     """Return the job with references by output directory and metric in place of those of ``fluidrun.yaml``."""
@@ -16,7 +18,8 @@ def with_reference(metric: Metric, given: Json) -> Metric:
     """Return the metric with another reference; bounds that are not given, or None, stay."""
     if not isinstance(given, Mapping):
         return metric if given is None else replace(metric, reference=float(given))
-    return replace(metric, **{key: float(value) for key, value in given.items() if value is not None})
+    figures: Json = {key: float(value) for key, value in given.items() if value is not None}
+    return replace(metric, **figures)
 
 
 def beyond_zero(metric: Metric) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from bakery.recipe.check.schema import faults
 from bakery.recipe.model import Metric, SuiteJob
 from bakery.recipe.parse import Document, Where, one_line, quoted
-from bakery.recipe.references import beyond_zero
+from bakery.recipe.references import REFERENCE, beyond_zero, with_reference
 from bakery.recipe.templating import in_workspace
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "fluidrun.schema.json"
@@ -134,7 +134,7 @@ def _check_metric(suite: Document, where: Where, metric: Mapping[str, Any]) -> b
     """Not in the schema: the pattern is a regular expression with a group, and bounds have a reference."""
     if metric.get("reference") is None and (metric.get("lower") is not None or metric.get("upper") is not None):
         suite.warn("has bounds and no reference", "give a reference", *where)
-    bound = beyond_zero(Metric("", "", "", **{key: metric.get(key) for key in ("reference", "lower", "upper")}))
+    bound = beyond_zero(with_reference(Metric("", "", ""), {key: metric.get(key) for key in REFERENCE}))
     if bound:
         suite.error(f"{bound} is {metric[bound]}, beyond zero", BOUNDS, *where, bound)
     try:
