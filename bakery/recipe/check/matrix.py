@@ -183,7 +183,7 @@ def _over(recipe: Document, variant: Variant, index: int, point: Combination, su
 
 
 def _check_references(recipe: Document, where: Where, references: Json, suite: Suite | None) -> None:
-    """References of a job or a figure that the tests lack, and bounds that lie beyond zero with the new reference."""
+    """Report references that no figure of the tests uses, and bounds that lie beyond zero with the new reference."""
     jobs = {job.output_directory: job for job in suite.jobs} if suite else {}
     for directory, given in references.items():
         if directory not in jobs:
