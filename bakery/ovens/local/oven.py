@@ -87,7 +87,7 @@ class LocalOven:
             ports=(first, min(first + PORTS, 65535)),
             boot=start.boot,
         )
-        rendering = render(order, machine, work / "workspace", sync_on_error=self.local.keep_failed)
+        rendering = render(order, machine.builder, work / "workspace", sync_on_error=self.local.keep_failed)
         with log.open("a", encoding="utf-8") as sink:
             sink.writelines(f"bakery: {warning}\n" for warning in rendering.warnings)
         make_seed(work, rendering.user)

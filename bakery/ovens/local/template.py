@@ -1,19 +1,16 @@
-"""Renders a recipe's Packer template for QEMU, without I/O; the recipe's provisioners are not changed.
+"""Renders a recipe's Packer template for this computer, without I/O; the recipe's provisioners are not changed.
 
-The result has one builder, of type ``qemu``, with the name of the builder that it replaces, so ``only``, ``except`` and
+The result has one builder, of this computer, with the name of the builder that it replaces, so ``only``, ``except`` and
 ``override`` of provisioners, and ``{{build_name}}``, keep their meaning.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
 from bakery.errors import BakeFailed
-from bakery.host import qemu
 from bakery.orders.model import BakeOrder
-from bakery.ovens.local.machine import BakeMachine
 from bakery.recipe.model import Json
 from bakery.redaction import redacted
 
@@ -22,8 +19,6 @@ LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
 USER = re.compile(r"\{\{\s*user\s+[`\"]([^`\"]+)[`\"]\s*\}\}")
 TEMPLATE_DIR = re.compile(r"\{\{\s*template_dir\s*\}\}")
-# A bake that a crash interrupts is discarded, so nothing is flushed; freed blocks don't reach the image.
-DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 
 
 @dataclass(frozen=True)
@@ -52,10 +47,12 @@ def resolve(text: Json, variables: Mapping[str, str]) -> str:
     return USER.sub(lambda match: str(variables.get(match[1], "")), str(text))
 
 
-def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_error: bool = False) -> Rendering:
-    """Return the template of the order for this machine. Raises BakeFailed if it has no builder.
+def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool = False) -> Rendering:
+    """Return the template of the order. Raises BakeFailed if it has no builder.
 
-    With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can be examined.
+    ``local`` is the builder of this computer, without what the recipe's own decides: its name, its user and how long
+    Packer waits. With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can
+    be examined.
     """
     template = order.template
     source = source_builder(template)
@@ -70,7 +67,7 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
     folder = str((workspace / PurePosixPath(order.template_path)).parent)
     rendered = {
         **{key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")},
-        "builders": [_builder(source, name, user, machine)],
+        "builders": [{"ssh_timeout": "10m", **_kept(source), **local, "name": name, "ssh_username": user}],
         "provisioners": _marked(provisioners),
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
@@ -86,60 +83,8 @@ def render(order: BakeOrder, machine: BakeMachine, workspace: Path, sync_on_erro
     )
 
 
-def _builder(source: Json, name: str, user: str, machine: BakeMachine) -> Json:
-    """Return the ``qemu`` builder: settings that were measured to be fast, everything on the loopback address."""
-    kept = {key: source[key] for key in KEPT if key in source}
-    return {
-        "ssh_timeout": "10m",
-        **kept,
-        "type": "qemu",
-        "name": name,
-        "disk_image": True,
-        "iso_url": f"file://{quote(str(machine.overlay), safe='/$&+,:;=@')}",  # escaped exactly as by Go's net/url
-        "iso_checksum": "none",
-        "format": "qcow2",
-        "output_directory": str(machine.disk.parent),
-        "vm_name": machine.disk.name,
-        "skip_resize_disk": True,
-        "skip_compaction": True,
-        "use_backing_file": False,
-        "headless": True,
-        "boot_wait": "1ms",  # 0 would mean the default of 10 s
-        "accelerator": "none",  # it is in the -machine of qemuargs
-        "communicator": "ssh",
-        "ssh_username": user,
-        "ssh_private_key_file": str(machine.key),
-        "host_port_min": machine.ports[0],
-        "host_port_max": machine.ports[1],
-        "shutdown_command": "sudo -n /bin/sh /run/bakery/finish",
-        "shutdown_timeout": "10m",
-        "qemuargs": _arguments(machine),
-    }
-
-
-def _arguments(machine: BakeMachine) -> list[list[str]]:
-    """Return QEMU's options; each replaces all of Packer's own options of that name."""
-    disk = f"file={qemu.comma(machine.disk)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
-    return [
-        *_pairs(qemu.machine_arguments(machine.accelerator)),
-        ["-smp", str(machine.cores)],
-        ["-m", str(machine.memory_mb)],
-        ["-display", "none"],
-        ["-nodefaults", ""],
-        ["-serial", f"file:{machine.console}"],
-        ["-netdev", "user,id=user.0,ipv6=off,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22"],
-        ["-device", "virtio-net-pci,netdev=user.0"],
-        ["-device", "virtio-rng-pci"],
-        ["-drive", disk],
-        ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is that of a kernel that QEMU loads
-        ["-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"],
-        ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
-        *_pairs(machine.kernel),
-    ]
-
-
-def _pairs(words: Sequence[str]) -> list[list[str]]:
-    return [[words[at], words[at + 1]] for at in range(0, len(words), 2)]
+def _kept(source: Json) -> Json:
+    return {key: source[key] for key in KEPT if key in source}
 
 
 def _startup(source: Json) -> list[Json]:

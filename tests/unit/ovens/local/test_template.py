@@ -29,11 +29,11 @@ ORDER = order("hello")
 
 def rendered(**changes: object) -> object:
     template = {**ORDER.template, **changes}
-    return render(replace(ORDER, template=template), MACHINE, Path("/w,1/workspace"))
+    return render(replace(ORDER, template=template), MACHINE.builder, Path("/w,1/workspace"))
 
 
 def test_the_whole_template_is_as_agreed():
-    found = render(ORDER, MACHINE, Path("/w,1/workspace"))
+    found = render(ORDER, MACHINE.builder, Path("/w,1/workspace"))
     assert found.template == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
@@ -83,13 +83,13 @@ def test_the_templates_folder_is_that_of_the_staged_copy():
 
 
 def test_without_a_kernel_the_boot_loader_runs():
-    found = render(ORDER, replace(MACHINE, boot=None), Path("/w"))
+    found = render(ORDER, replace(MACHINE, boot=None).builder, Path("/w"))
     assert not any(option == "-kernel" for option, _ in found.template["builders"][0]["qemuargs"])
 
 
 def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped():
     """Packer's downloader would cut the path at ``#`` and turn ``%20`` into a space."""
-    found = render(ORDER, replace(MACHINE, work=Path("/it's ü/a=b,c/%20#1 & x?")), Path("/w"))
+    found = render(ORDER, replace(MACHINE, work=Path("/it's ü/a=b,c/%20#1 & x?")).builder, Path("/w"))
     address = found.template["builders"][0]["iso_url"]
     assert address == "file:///it%27s%20%C3%BC/a=b,c/%2520%231%20&%20x%3F/overlay.qcow2"
 
@@ -103,7 +103,7 @@ def test_a_command_that_the_recipe_runs_here_keeps_its_own_way_of_being_run():
 
 
 def test_a_failed_disk_that_is_looked_at_is_written_out_first():
-    found = render(ORDER, MACHINE, Path("/w"), sync_on_error=True)
+    found = render(ORDER, MACHINE.builder, Path("/w"), sync_on_error=True)
     assert found.template["error-cleanup-provisioner"] == {"type": "shell", "inline": ["sync"]}
 
 
@@ -114,6 +114,8 @@ def test_no_builder_is_the_recipes_fault():
 
 def test_packer_hides_a_secret_in_its_logs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(redaction, "_marks", {})
-    name, value = next((name, value) for name, value in render(ORDER, MACHINE, Path("/w")).variables.items() if value)
+    name, value = next(
+        (name, value) for name, value in render(ORDER, MACHINE.builder, Path("/w")).variables.items() if value
+    )
     redaction.hide({"spack.cache": value})
-    assert name in render(ORDER, MACHINE, Path("/w")).template["sensitive-variables"]
+    assert name in render(ORDER, MACHINE.builder, Path("/w")).template["sensitive-variables"]
