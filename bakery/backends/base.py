@@ -92,5 +92,8 @@ class Backend(Protocol):
     def checks(self) -> Iterator[Check]:
         """Check what the back end needs of this machine, without changing anything."""
 
-    def recover(self) -> list[str]:
-        """Clear what killed bakes, test clusters and publications left; return one line for each thing done."""
+    def recover(self, *, dry_run: bool = False) -> list[str]:
+        """Clear what killed bakes, test clusters and publications left; return one line for each thing done.
+
+        With ``dry_run``, return the same lines (without those of :meth:`damaged`) and change nothing.
+        """

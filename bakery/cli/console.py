@@ -1,6 +1,7 @@
 """What the command line prints, and how it ends: errors as text, exit codes, never a traceback.
 
-Exit codes: 0 done, 1 failed, 2 invalid input, 130 interrupted, 141 standard output was closed by its reader.
+Exit codes: 0 done, 1 failed, 2 invalid input, 3 ``bakery drift`` found drift, 130 interrupted, 141 standard output was
+closed by its reader.
 """
 
 import functools
@@ -18,6 +19,7 @@ from bakery.errors import BakeryError, InputError, Interrupted
 
 FAILED = 1
 WRONG_INPUT = 2
+DRIFT = 3
 INTERRUPTED = 130
 NO_READER = 141
 TRACEBACK = "BAKERY_TRACEBACK"

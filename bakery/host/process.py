@@ -165,13 +165,16 @@ def run(
     return tuple(running.lines)
 
 
-def end_orphans() -> list[str]:
-    """End what commands of killed guards left running, and return a line for each process. Nothing can save them."""
+def end_orphans(*, dry_run: bool = False) -> list[str]:
+    """End what commands of killed guards left running, and return a line for each process. Nothing can save them.
+
+    With ``dry_run``, only return the lines.
+    """
     ended = []
     for pid in proc.orphans():
         if state := proc.stat(pid):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, 0 if dry_run else signal.SIGKILL)
                 ended.append(f"ended {state.program} (process {pid}), which a killed process had left running")
     return ended
 

@@ -92,7 +92,10 @@ class Library(Protocol):
         """
 
     def families(self) -> Mapping[str, str]:
-        """Map each family to the name of the image it points at: the newest promoted ACTIVE one."""
+        """Map each family of a known image to the name of the image it points at: the newest promoted ACTIVE one.
+
+        That may be an image of :meth:`strangers`.
+        """
 
     def promote(self, name: str, family: str) -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
@@ -161,6 +164,21 @@ class Library(Protocol):
         """Let ``members`` (as IAM names them) boot from the image, and revoke the access of ``gone``.
 
         The access of all others stays. This does nothing in a library on this machine.
+        """
+
+    def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:
+        """Return those of ``members`` that may not boot from the image, though it was shared with them.
+
+        None in a library on this machine.
+        """
+
+    def relabel(self, name: str, labels: Mapping[str, str]) -> None:
+        """Set these labels of the image and keep its others. Raises BakeryError if the image does not exist."""
+
+    def strangers(self) -> Mapping[str, str]:
+        """Map ACTIVE images without the bakery's labels to the families they are in, oldest first.
+
+        If one is newer than the image that was promoted, its family points at it. Empty where no such images can be.
         """
 
     def now(self) -> str:

@@ -38,7 +38,7 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
         if free and pending(stored(state)):
             yield from clear_pending(root, files.stack)
     chosen = backend(stack_settings(root, stack, config_file))
-    if state is not None and has_images(stored(state)):
+    if state is not None and images_of(stored(state)):
         expected(chosen.settings, chosen.existing_library)
     yield from chosen.recover()
     for lock in locks(state) if state is not None else ():
@@ -46,9 +46,10 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
         raise BakeryError(text, hint="wait until it has ended; if it has certainly ended: pulumi cancel")
 
 
-def has_images(deployment: Mapping[str, Any]) -> bool:
-    """Return whether a deployment has images."""
-    return any(str(resource.get("type")).endswith(":BakedImage") for resource in deployment.get("resources") or ())
+def images_of(deployment: Mapping[str, Any]) -> list[str]:
+    """Return the names of the images that a deployment has."""
+    resources = deployment.get("resources") or ()
+    return [str(one.get("id")) for one in resources if str(one.get("type")).endswith(":BakedImage")]
 
 
 def exported(root: Path, stack: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 import pulumi
-from pulumi.dynamic import CreateResult, Resource
+from pulumi.dynamic import CreateResult, ReadResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
@@ -19,6 +19,7 @@ from bakery.resources.provider import (
     Props,
     created,
     library_of,
+    library_view,
     read_order,
     reports_errors,
     settings,
@@ -42,8 +43,20 @@ class BakedImageProvider(BakeryProvider):
         order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         with progress.activity(props["urn"], order.name) as activity:
             bake = backend(stack).oven().bake(order, activity)
-        created(props["urn"], order.name, bake.outcome is not BakeOutcome.BAKED)
+        if adopted := bake.outcome is not BakeOutcome.BAKED:
+            library_of(props["urn"]).relabel(order.name, props.get("labels") or {})
+        created(props["urn"], order.name, adopted)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
+
+    @reports_errors
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Let the next ``up`` adopt an image whose labels were changed, which restores them."""
+        found = super().read(id_, props)
+        held = library_view.look(props["urn"])
+        labels = props.get("labels") or {}  # a state of version 0.1.0 has none
+        if found.id and held and not labels.items() <= held.records[props["name"]].labels.items():
+            return ReadResult(id_, {**props, "digest": ""})
+        return found
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:

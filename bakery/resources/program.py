@@ -11,6 +11,7 @@ from bakery.backends.base import Backend
 from bakery.library.base import Proof
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
+from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot
@@ -80,6 +81,7 @@ def _one(
             "digest": image.digest[:DIGEST_SHOWN],
             "family": image.family,
             "inputs": dict(image.inputs),
+            "labels": {key: value for key, value in image.labels.items() if key != REVISION_LABEL},
             "urn": _urn(image.family, "BakedImage"),
             **where,
         },

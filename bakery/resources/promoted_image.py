@@ -7,7 +7,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from bakery.errors import Uncertain, UnprovenImage
-from bakery.library.base import Want
+from bakery.library.base import ImageState, Want
 from bakery.library.proof import look_up
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
@@ -44,13 +44,22 @@ class PromotedImageProvider(BakeryProvider):
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Return the image that the family points at now, so that the next ``up`` corrects it; keep it if unknown."""
+        """Return what the family points at and who may use it, so that the next ``up`` corrects it; keep it if unknown.
+
+        If another image of the family is ACTIVE, too, that one counts: it would take the place of a deleted one.
+        """
         if (held := library_view.look(props["urn"])) is None:
             return ReadResult(id_, props)
         image = held.families.get(id_)
+        rivals = (one.name for one in held.images if (one.family, one.state) == (id_, ImageState.ACTIVE))
+        image = image and next((name for name in rivals if name != image), image)
         stack, token = owner_of(props["urn"]), props.get("token", "")  # a state of version 0.1.0 has none
         try:
             library = library_of(props["urn"])
+            consumers = props.get("consumers") or ()
+            if image and consumers:
+                lost = library.unshared(image, consumers)
+                props = {**props, "consumers": [member for member in consumers if member not in lost]}
             if image:
                 library.want(Want(stack, id_, props["image"], token))
             else:

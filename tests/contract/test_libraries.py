@@ -474,3 +474,27 @@ def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
     assert [(step.image.name, step.why) for step in done.kept] == [(names[2], "the fallback of family rcc")]
     assert done.freed > 0
     assert [image.name for image in setup.library.images()] == names[2:]
+
+
+def test_labels_are_set_and_the_others_stay(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    before = setup.library.find(name)
+    assert before is not None
+    setup.library.relabel(name, {"bakery-variant": "gcc"})
+    after = setup.library.find(name)
+    assert after is not None
+    assert after.labels == {**before.labels, "bakery-variant": "gcc"}
+    setup.library.relabel(name, {"bakery-variant": "gcc"})
+    with pytest.raises(BakeryError, match="no image rcc-000000000000 to label"):
+        setup.library.relabel("rcc-000000000000", {"a": "b"})
+
+
+def test_nobody_else_is_in_a_family_of_ours(setup: Setup) -> None:
+    setup.library.promote(setup.bake("rcc", "one"), "rcc")
+    assert dict(setup.library.strangers()) == {}
+
+
+def test_a_promoted_image_is_shared_with_its_consumers(setup: Setup) -> None:
+    name, members = setup.bake("rcc", "one"), ["group:a@example.com", "user:b@example.com"]
+    setup.library.share(name, members)
+    assert list(setup.library.unshared(name, members)) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.engine.conftest import Start
 from tests.engine.test_interruption import recover
 from tests.support import workshop as shop
+from tests.support.root import ROOT
 from tests.support.workshop import Workshop
 
 
@@ -199,3 +201,42 @@ REFERENCES = {
     "PromotedImage": "gASVQAAAAAAAAACMH2Jha2VyeS5yZXNvdXJjZXMucHJvbW90ZWRfaW1hZ2W"
     "UjBVQcm9tb3RlZEltYWdlUHJvdmlkZXKUk5QpgZQu",
 }
+
+
+def drift(workshop: Workshop, code: int) -> str:
+    """What ``bakery drift`` prints, which has to end with that code."""
+    command = [str(ROOT / ".venv/bin/bakery"), "drift", "--stack", workshop.stack]
+    done = subprocess.run(command, cwd=workshop.folder, env=workshop.env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_drift_is_found_and_mended_by_what_it_says(done: Workshop) -> None:
+    first = done.families()["hpcc"]
+    assert drift(done, 0) == "no drift\n"
+    done.write("packages/hpcc/install.sh", "#!/bin/bash\necho second\n")
+    done.must_up()
+    second = done.families()["hpcc"]
+    done.library.promote(first, "hpcc")
+    said = drift(done, 3)
+    assert f"moved: hpcc: points at {first} instead of {second}" in said
+    assert said.endswith("to mend it: pulumi up --stack dev\n")
+    done.must_up()
+    image_file(done, second).unlink()
+    assert f"gone: {second}: is not in the library, and the stack bakery/dev needs it" in drift(done, 3)
+    done.must_up()
+    assert drift(done, 0) == "no drift\n"
+
+
+def test_changed_labels_are_restored_by_refresh_and_up(done: Workshop) -> None:
+    image = done.families()["hpcc"]
+    labels = done.library.images()[0].labels
+    done.library.relabel(image, {"bakery-recipe": "other"})
+    assert f"labels: {image}: has other labels than it was baked with: bakery-recipe is other" in drift(done, 3)
+    assert done.run("refresh", "--yes", "--skip-preview").code == 0
+    assert done.steps() == {"BakedImage hpcc": "replace"}
+    done.must_up()
+    assert done.library.images()[0].labels == labels
+    assert (done.families()["hpcc"], done.bake_logs(), len(done.library.runs())) == (image, 1, 1)
+    assert drift(done, 0) == "no drift\n"
+    done.must_up("--expect-no-changes")

@@ -82,9 +82,9 @@ class GoogleBackend:
         """Require nothing."""
         yield from ()
 
-    def recover(self) -> list[str]:
+    def recover(self, *, dry_run: bool = False) -> list[str]:
         """Delete the machines and disks of builds that were cut short."""
         from bakery.host.google import Google
         from bakery.ovens.cloud_build import machines
 
-        return machines.clear(Google(self.settings.google))
+        return machines.clear(Google(self.settings.google), dry_run=dry_run)

@@ -86,18 +86,18 @@ class ThisMachine:
         """Require nothing."""
         yield from ()
 
-    def recover(self) -> list[str]:
+    def recover(self, *, dry_run: bool = False) -> list[str]:
         """End what killed processes left running, clear scratch folders of bakes and test runs, repair the library."""
         from bakery.fluid_run.clusters.local import clear_leftovers
         from bakery.host import process
         from bakery.library.local.repair import repair
         from bakery.ovens.local import scratch
 
-        cleared = process.end_orphans() + scratch.clear(self.state)
-        folders = clear_leftovers(self.settings)
+        cleared = process.end_orphans(dry_run=dry_run) + scratch.clear(self.state, dry_run=dry_run)
+        folders = clear_leftovers(self.settings, dry_run=dry_run)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()
-        return [*cleared, *(repair(library) if library else ())]
+        return [*cleared, *(repair(library, dry_run=dry_run) if library else ())]
 
 
 def _files(folder: Path | str | None) -> tuple[str, ...]:

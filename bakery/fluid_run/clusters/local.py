@@ -189,14 +189,16 @@ def shell_socket(spec: MachineSpec) -> str:
     return f"{spec.name}.shell"
 
 
-def clear_leftovers(settings: Settings) -> int:
+def clear_leftovers(settings: Settings, *, dry_run: bool = False) -> int:
     """Delete the folders of runs whose process is gone, as are their machines; return the number of folders.
 
-    A run that was killed before it had a result has an empty folder, which is deleted as well.
+    A run that was killed before it had a result has an empty folder, which is deleted as well. ``dry_run`` only counts.
     """
     state = StatePaths(settings.state)
     work = [*state.work.glob(f"{paths.CLUSTER}*"), *state.work.glob(f"{paths.WORKSPACE}*")]
     cleared = [folder for folder in work if locks.deserted(folder)]
+    if dry_run:
+        return len(cleared)
     for folder in cleared:
         discard(folder)
     alive = {folder.name.partition("-")[2] for folder in work} - {folder.name.partition("-")[2] for folder in cleared}

@@ -62,9 +62,17 @@ class ComputeEngineLibrary:
         return ()
 
     def families(self) -> Mapping[str, str]:
-        """Map each family to its newest ACTIVE image, as Compute Engine does."""
-        active = [record for record in self.images() if record.family and record.state is ImageState.ACTIVE]
+        """Map each family of a labelled image to its newest ACTIVE image, as Compute Engine does."""
+        records = [image_record(image, {}) for image in self._images.listed()]
+        mine = {family for record in records if record.digest for family in (record.family, record.candidate_for)}
+        active = [record for record in records if record.family in mine - {""} and record.state is ImageState.ACTIVE]
         return {record.family: record.name for record in active}  # oldest first, so the newest wins
+
+    def strangers(self) -> Mapping[str, str]:
+        """Map ACTIVE images without the label of a digest to their families."""
+        records = [image_record(image, {}) for image in self._images.listed()]
+        unknown = [record for record in records if record.family and not record.digest]
+        return {record.name: record.family for record in unknown if record.state is ImageState.ACTIVE}
 
     def promote(self, name: str, family: str) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
@@ -203,6 +211,14 @@ class ComputeEngineLibrary:
             texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
         runs = sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
         return runs if outputs else [without_outputs(run) for run in runs]
+
+    def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:
+        """Return those of ``members`` that lack ``compute.imageUser`` on this image."""
+        return sharing.unshared(self.google, self.project, name, members)
+
+    def relabel(self, name: str, labels: Mapping[str, str]) -> None:
+        """Set labels of the image."""
+        self._images.label(name, labels)
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""

@@ -1,6 +1,7 @@
 """Sharing of Compute Engine images: one binding of the image's IAM policy; other bindings are not changed."""
 
 import contextlib
+from collections.abc import Iterable
 
 from google.api_core import exceptions
 from google.cloud import compute_v1
@@ -22,15 +23,34 @@ def share(google: Google, project: str, name: str, members: set[str], gone: set[
     raise Uncertain(f"another writer keeps changing the policy of {name}", hint="run it again")
 
 
+def unshared(google: Google, project: str, name: str, members: Iterable[str]) -> list[str]:
+    """Return those of ``members`` that may not use the image. Raises Uncertain, BakeryError."""
+    with api_errors(f"look who may use image {name}"):
+        current = _members(_ours(_policy(google, project, name)))
+        return [member for member in members if member not in current]
+
+
+def _policy(google: Google, project: str, name: str) -> compute_v1.Policy:
+    request = compute_v1.GetIamPolicyImageRequest(
+        project=project, resource=name, options_requested_policy_version=POLICY_VERSION
+    )
+    return google.images.get_iam_policy(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+
+
+def _ours(policy: compute_v1.Policy) -> list[compute_v1.Binding]:
+    """Return the bindings that the bakery changes; it creates none with a condition."""
+    return [one for one in policy.bindings if one.role == IMAGE_USER and not one.condition.expression]
+
+
+def _members(bindings: Iterable[compute_v1.Binding]) -> set[str]:
+    return {member for binding in bindings for member in binding.members}
+
+
 def _share(google: Google, project: str, name: str, members: set[str], gone: set[str]) -> None:
     with api_errors(f"share image {name}", reraise=CONFLICTS):
-        request = compute_v1.GetIamPolicyImageRequest(
-            project=project, resource=name, options_requested_policy_version=POLICY_VERSION
-        )
-        policy = google.images.get_iam_policy(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        # The bakery creates no bindings with a condition.
-        ours = [one for one in policy.bindings if one.role == IMAGE_USER and not one.condition.expression]
-        current = {member for binding in ours for member in binding.members}
+        policy = _policy(google, project, name)
+        ours = _ours(policy)
+        current = _members(ours)
         wanted = (current | members) - (gone - members)
         if wanted == current:
             return

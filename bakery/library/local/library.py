@@ -4,6 +4,7 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 ``leases/``. The file decides whether an image exists: a row without a file is ignored, a file without a row is adopted.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -126,6 +127,24 @@ class LocalLibrary:
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Do nothing: every user who may read the folder can boot from its images."""
+
+    def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:
+        """Return nobody, as :meth:`share` does nothing."""
+        return ()
+
+    def relabel(self, name: str, labels: Mapping[str, str]) -> None:
+        """Set labels of the record; the file of the record keeps those of the publication."""
+        if (image := self.find(name)) is None:
+            raise BakeryError(f"there is no image {name} to label")
+        if labels.items() <= image.labels.items():
+            return
+        with self.database.writing() as connection:
+            text = json.dumps({**image.labels, **labels}, sort_keys=True)
+            connection.execute("UPDATE images SET labels = ? WHERE name = ?", (text, name))
+
+    def strangers(self) -> Mapping[str, str]:
+        """Return nothing: only the library's own images can be in a family."""
+        return {}
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record a verdict; the last one counts. Raises BakeryError if the image does not exist."""

@@ -12,24 +12,26 @@ from bakery.progress.activity import Activity
 QCOW2 = b"QFI\xfb"  # the first bytes of the format; those of the fake oven are JSON
 
 
-def repair(library: LocalLibrary) -> list[str]:
+def repair(library: LocalLibrary, *, dry_run: bool = False) -> list[str]:
     """Make the folder and the records agree; return what was done. Unknown files may belong to the user and stay.
 
-    Safe while other processes publish. Raises Uncertain.
+    With ``dry_run``, return what would be done, and nothing about damaged files; only images that were not recorded are
+    adopted, as every reader does. Safe while other processes publish. Raises Uncertain.
     """
     done = []
     for path in library.files.abandoned():
-        path.unlink(missing_ok=True)
+        if not dry_run:
+            path.unlink(missing_ok=True)
         done.append(f"removed {path.name} of a process that no longer runs")
     _, sidecars = library.files.listing()
     before = {row["name"]: row["state"] for row in _images(library)}
     for name in sorted(sidecars):
-        done += _repair_sidecar(library, name, before.get(name, ""))
+        done += _repair_sidecar(library, name, before.get(name, ""), dry_run=dry_run)
     sizes, _ = library.files.listing()
     known = {row["digest"] for row in _images(library)}
     for digest, size in sorted(sizes.items()):
-        done += _finish_deletion(library, digest, size) if digest in known else []
-    return [*done, *damaged(library)]
+        done += _finish_deletion(library, digest, size, dry_run=dry_run) if digest in known else []
+    return done if dry_run else [*done, *damaged(library)]
 
 
 def damaged(library: LocalLibrary, *, contents: bool = False) -> list[str]:
@@ -66,7 +68,7 @@ def _images(library: LocalLibrary) -> list[sqlite3.Row]:
         return connection.execute("SELECT name, digest, state, size FROM images ORDER BY name").fetchall()
 
 
-def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
+def _repair_sidecar(library: LocalLibrary, name: str, state: str, *, dry_run: bool) -> list[str]:
     """Adopt the image of a sidecar, or remove the sidecar if its image does not exist."""
     sidecar = library.files.read_sidecar(name)
     if sidecar is None:  # of another version, or another process has removed it meanwhile
@@ -75,12 +77,13 @@ def _repair_sidecar(library: LocalLibrary, name: str, state: str) -> list[str]:
         return [f"adopted {name}, which was published but not recorded"]
     with library.leases.exclusive(sidecar.record.digest) as free:
         if free and library.files.size(sidecar.record.digest) is None:
-            library.files.sidecar(name).unlink(missing_ok=True)
+            if not dry_run:
+                library.files.sidecar(name).unlink(missing_ok=True)
             return [f"removed {name}.json, whose image does not exist"]
     return []
 
 
-def _finish_deletion(library: LocalLibrary, digest: str, size: int) -> list[str]:
+def _finish_deletion(library: LocalLibrary, digest: str, size: int, *, dry_run: bool) -> list[str]:
     """Remove the file of a deleted image, and a damaged one whose image is not ACTIVE, since nobody can boot it."""
     if _is_used(library, digest, size):
         return []
@@ -88,7 +91,7 @@ def _finish_deletion(library: LocalLibrary, digest: str, size: int) -> list[str]
         if not free or _is_used(library, digest, size):
             return []
         names = [row["name"] for row in _images(library) if row["digest"] == digest]
-        for name in names:
+        for name in names if not dry_run else ():
             library.files.remove(name, digest, shared=False)
     return [f"removed {digest}.qcow2 of {names[0]}, which was deleted or is damaged and not wanted"]
 

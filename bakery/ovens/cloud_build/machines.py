@@ -27,15 +27,19 @@ def delete(google: Google, build: cloudbuild_v1.Build) -> None:
         delete_instance(google, zone, f"{BAKE}{build.id}", DELETE)
 
 
-def clear(google: Google) -> list[str]:
-    """Delete the disks and machines that ended builds left; return a line for each. Raises BakeryError."""
+def clear(google: Google, *, dry_run: bool = False) -> list[str]:
+    """Delete the disks and machines that ended builds left (not with ``dry_run``); return a line for each.
+
+    Raises BakeryError.
+    """
     done: list[str] = []
     failed: list[BakeryError] = []
     for zone, disk in _disks(google):
         match = _BUILD.fullmatch(disk.name)
         try:
             if match and _ended(google, match[1]):
-                _delete_disk(google, zone, disk)
+                if not dry_run:
+                    _delete_disk(google, zone, disk)
                 done.append(f"deleted what a build that was cut short had left: {disk.name} in {zone}")
         except BakeryError as error:  # the others are deleted nevertheless
             failed.append(error)

@@ -57,16 +57,16 @@ def keep(work: Path, machine: int | None = None) -> None:
     (work / KEPT).write_text(str(machine or ""), encoding="utf-8")
 
 
-def clear(state: StatePaths, name: str = "") -> list[str]:
+def clear(state: StatePaths, name: str = "", *, dry_run: bool = False) -> list[str]:
     """Delete the scratch folders of dead processes, and what failed bakes kept (of image ``name`` only, if given).
 
-    Machines that were left running are ended. Returns a line for each of them.
+    Machines that were left running are ended. Returns a line for each of them; with ``dry_run`` nothing is changed.
     """
     done = []
     for work in sorted(state.work.glob(f"{PREFIX}{name}-????????" if name else f"{PREFIX}*")):
         kept, finished = work / KEPT, work / FINISHED
         if kept.exists():
-            if _end(kept):
+            if _end(kept, dry_run=dry_run):
                 done.append(f"ended the machine that a failed bake had left up ({work.name})")
             elif not name:
                 continue  # only files, which its replay command needs
@@ -76,19 +76,23 @@ def clear(state: StatePaths, name: str = "") -> list[str]:
             continue  # its image waits for its publication
         else:
             done.append(f"cleared what a killed bake had left ({work.name})")
-        discard(work)
+        if not dry_run:
+            discard(work)
     for rest in abandoned(state.work):
-        shutil.rmtree(rest, ignore_errors=True)
+        if not dry_run:
+            shutil.rmtree(rest, ignore_errors=True)
         done.append(f"cleared what a killed process had begun to delete ({rest.name})")
     return done
 
 
-def _end(kept: Path) -> bool:
+def _end(kept: Path, *, dry_run: bool) -> bool:
     """End the machine whose process id is in the file; return whether that process still was the machine."""
     text = kept.read_text(encoding="utf-8").strip()
     if not text or not _is_machine(int(text), kept.parent):
         return False
     with suppress(ProcessLookupError):
+        if dry_run:
+            return True
         os.kill(int(text), signal.SIGTERM)
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline and _is_machine(int(text), kept.parent):

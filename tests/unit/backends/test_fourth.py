@@ -67,7 +67,7 @@ class OtherBackend:
     def checks(self):
         return iter(())
 
-    def recover(self):
+    def recover(self, *, dry_run=False):
         return ["recovered elsewhere"]
 '''
 RUN = """

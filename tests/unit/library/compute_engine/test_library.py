@@ -101,7 +101,7 @@ def test_no_image_of_a_released_family_resolves(library: ComputeEngineLibrary, s
     library.promote("hpcc-0", "hpcc")
     server.cloud.items[f"{IMAGES}/hpcc-1"]["family"] = "hpcc"
     compute.add_image(server.cloud, IMAGES, {"name": "of-somebody", "family": "hpcc"})
-    assert library.families() == {"hpcc": "hpcc-1"}
+    assert library.families() == {"hpcc": "of-somebody"}
     assert library.unpromote("hpcc-1", "hpcc")
     assert library.families() == {}
     with pytest.raises(NotFound):
@@ -214,3 +214,23 @@ def test_a_refusal_is_uncertain_and_never_gone(server: FakeServer, library: Comp
     server.cloud.faults.append(Fault("compute.images.get$", code))
     with pytest.raises(Uncertain):
         library.find("hpcc-0")
+
+
+def test_an_image_of_somebody_else_in_a_family_of_ours_is_seen_and_a_promotion_puts_it_aside(
+    library: ComputeEngineLibrary, server: FakeServer
+) -> None:
+    library.promote("hpcc-0", "hpcc")
+    for name, family in (("mine", "hpcc"), ("theirs", "other")):
+        created = {"creationTimestamp": "2039-01-01T00:00:00Z"}
+        compute.add_image(server.cloud, IMAGES, {"name": name, "family": family, **created})
+    assert library.families() == {"hpcc": "mine"}, "as Compute Engine resolves it; a family without our images is not"
+    assert library.strangers() == {"mine": "hpcc", "theirs": "other"}
+    assert library.promote("hpcc-0", "hpcc") == "mine"
+    assert library.families() == {"hpcc": "hpcc-0"}
+    assert library.strangers() == {"theirs": "other"}
+
+
+def test_a_consumer_that_lost_its_access_is_named(library: ComputeEngineLibrary, server: FakeServer) -> None:
+    library.share("hpcc-0", ["group:a@example.com", "group:b@example.com"])
+    library.share("hpcc-0", [], gone=["group:a@example.com"])
+    assert library.unshared("hpcc-0", ["group:a@example.com", "group:b@example.com"]) == ["group:a@example.com"]

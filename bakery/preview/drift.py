@@ -1,0 +1,158 @@
+"""Drift: how the library differs from what stacks registered and the plan says. A pure comparison, in words.
+
+Only a definite "not found" counts as gone: whoever looks must fail if the library cannot be read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bakery.library.base import ImageRecord, ImageState, Proof, Want
+from bakery.plan.image_labels import DIGEST_LABEL, image_labels
+from bakery.plan.summary import ImageSummary
+
+
+class DriftKind(StrEnum):
+    """What differs."""
+
+    GONE = "gone"  # an image was deleted by hand
+    DAMAGED = "damaged"  # the file of an image
+    MOVED = "moved"  # a family does not point at what its stacks want
+    UNPROVEN = "unproven"  # a family points at an image that has not passed its tests
+    UNTRACKED = "untracked"  # an image in a family that no stack knows of
+    STATE = "state"  # an image is ACTIVE beside the one that its family points at
+    LABELS = "labels"
+    SHARING = "sharing"
+    LEFTOVER = "leftover"  # a machine, a disk, a scratch folder of work that was killed
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference: the image, family or other thing that it is about, what is wrong, and what mends it."""
+
+    kind: DriftKind
+    subject: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was looked up. ``records`` are the images that exist, by name, oldest first.
+
+    ``expected`` maps images that must exist to the stacks that need them. ``strangers`` maps ACTIVE images that have no
+    labels of the bakery to the family they are in. ``planned`` are the images of the plan of ``stack``, by name.
+    ``unshared`` maps images to the consumers that may not boot from them.
+    """
+
+    stack: str
+    records: Mapping[str, ImageRecord] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
+    wants: Sequence[Want] = ()
+    expected: Mapping[str, str] = field(default_factory=dict)
+    strangers: Mapping[str, str] = field(default_factory=dict)
+    planned: Mapping[str, ImageSummary] = field(default_factory=dict)
+    unshared: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def compare(seen: Observed) -> tuple[Drift, ...]:
+    """Return all differences between what was looked up and what should be so."""
+    found = (_gone, _moved, _unproven, _untracked, _labels, _state, _sharing)
+    return tuple(drift for one in found for drift in one(seen))
+
+
+def expected_labels(planned: ImageSummary) -> Mapping[str, str]:
+    """Return the labels of an image, except for the revision: the same digest comes from many."""
+    return image_labels(
+        package=planned.package,
+        variant=planned.variant,
+        family=planned.family,
+        digest=planned.digest,
+        parent=planned.base.name,
+        revision="",
+    )
+
+
+def _up(stack: str, before: str = "") -> str:
+    return f"{before}pulumi up --stack {stack.rpartition('/')[2]}"
+
+
+def _refresh(stack: str) -> str:
+    return _up(stack, f"pulumi refresh --stack {stack.rpartition('/')[2]}, then ")
+
+
+def _gone(seen: Observed) -> Iterator[Drift]:
+    for image, stack in seen.expected.items():
+        if image not in seen.records:
+            text = f"is not in the library, and the stack {stack} needs it"
+            yield Drift(DriftKind.GONE, image, text, f"{_up(stack)} bakes and tests it again")
+
+
+def _moved(seen: Observed) -> Iterator[Drift]:
+    wanted: dict[str, dict[str, str]] = {}
+    for want in seen.wants:
+        wanted.setdefault(want.family, {})[want.image] = want.stack
+    for family, images in wanted.items():
+        now = seen.families.get(family)
+        if now in images or (now is None and not images.keys() & seen.records.keys()):
+            continue  # stacks may want different images; those that are gone are reported as such
+        shown = [f"{image} ({_state_of(seen, image)}, wanted by {stack})" for image, stack in sorted(images.items())]
+        text = f"points at {now or 'no image'} instead of {' or '.join(shown)}"
+        yield Drift(DriftKind.MOVED, family, text, _up(next(iter(images.values()))))
+
+
+def _state_of(seen: Observed, image: str) -> str:
+    return str(seen.records[image].state) if image in seen.records else "gone"
+
+
+def _unproven(seen: Observed) -> Iterator[Drift]:
+    for family, name in seen.families.items():
+        record, planned = seen.records.get(name), seen.planned.get(name)
+        if record is None or record.proof is Proof.PASSED:
+            continue
+        if record.proof is Proof.FAILED or (planned and planned.tests_digest):
+            why = "failed its tests" if record.proof is Proof.FAILED else "is untested"
+            stack = next((want.stack for want in seen.wants if want.image == name), seen.stack)
+            yield Drift(DriftKind.UNPROVEN, family, f"points at {name}, which {why}", f"{_up(stack)} tests it again")
+
+
+def _untracked(seen: Observed) -> Iterator[Drift]:
+    wanted = {want.family for want in seen.wants}
+    mine = {planned.family for planned in seen.planned.values()}
+    for family, name in seen.families.items():
+        if family not in wanted:
+            stack = f"--stack {seen.stack}" if family in mine else "of the stack that promoted it"
+            text = f"points at {name}, which no stack has registered"
+            yield Drift(DriftKind.UNTRACKED, family, text, f"pulumi refresh {stack}, which registers it")
+    for name, family in seen.strangers.items():
+        if seen.families.get(family) != name:
+            text = f"is in the family {family}, and was not made by the bakery"
+            remedy = f"gcloud compute images deprecate {name} --state=DEPRECATED"
+            yield Drift(DriftKind.UNTRACKED, name, text, remedy)
+
+
+def _labels(seen: Observed) -> Iterator[Drift]:
+    for name, record in seen.records.items():
+        planned = seen.planned.get(name)
+        right = expected_labels(planned) if planned else {} if record.digest else {DIGEST_LABEL: ""}
+        wrong = sorted(key for key, value in right.items() if record.labels.get(key) != value)
+        if wrong:
+            stack = seen.expected.get(name, seen.stack)
+            shown = ", ".join(f"{key} is {record.labels.get(key, 'missing')}" for key in wrong)
+            yield Drift(DriftKind.LABELS, name, f"has other labels than it was baked with: {shown}", _refresh(stack))
+
+
+def _state(seen: Observed) -> Iterator[Drift]:
+    for name, record in seen.records.items():
+        now = seen.families.get(record.family)
+        wanted = {want.image: want.stack for want in seen.wants if want.family == record.family}
+        if record.state is ImageState.ACTIVE and now not in (None, name) and name not in wanted:
+            stack = next(iter(wanted.values()), seen.stack)
+            text = f"is ACTIVE, though the family {record.family} points at {now}"
+            yield Drift(DriftKind.STATE, name, text, _refresh(stack))
+
+
+def _sharing(seen: Observed) -> Iterator[Drift]:
+    for name, members in seen.unshared.items():
+        if members:
+            yield Drift(DriftKind.SHARING, name, f"is not shared with {', '.join(members)}", _refresh(seen.stack))
