@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from bakery.library.base import ImageRecord, Library, Proof
 
+ANY_TESTS = "*"  # instead of a digest: the last verdict counts, whatever the tests
+
 
 def look_up(library: Library, required: Mapping[str, str]) -> str:
     """Return what :func:`missing_proof` says of the library's present records. Raises Uncertain."""
@@ -14,9 +16,9 @@ def look_up(library: Library, required: Mapping[str, str]) -> str:
 def missing_proof(required: Mapping[str, str], records: Iterable[ImageRecord], tested: Mapping[str, str]) -> str:
     """Return the first image without proof and what is missing ("a-1 is untested"), or "".
 
-    ``required`` maps images, parents first, to the digest of their tests or its beginning, "" for an image without
-    tests. ``records`` are those that the library has; ``tested`` maps images to the tests of their last verdict, as
-    :meth:`~bakery.library.base.Library.proofs` does.
+    ``required`` maps images, parents first, to the digest of their tests or its beginning, to ANY_TESTS, or to "" for
+    an image without tests. ``records`` are those that the library has; ``tested`` maps images to the tests of their
+    last verdict, as :meth:`~bakery.library.base.Library.proofs` does.
     """
     known = {record.name: record for record in records}
     for name, tests in required.items():
@@ -37,4 +39,4 @@ def _doubt(image: ImageRecord | None, tests: str, tested: str) -> str:
 
 def same_tests(digest: str, other: str) -> bool:
     """Return whether both are the same digest or its beginning; a library may keep fewer characters than a plan."""
-    return bool(other) and (digest.startswith(other) or other.startswith(digest))
+    return digest == ANY_TESTS or (bool(other) and (digest.startswith(other) or other.startswith(digest)))

@@ -10,7 +10,7 @@ from bakery.preview.plan_report import plan_report
 
 
 def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
-    """Delete what retention allows, except images that the plan contains or bakes from; with ``dry_run``, nothing.
+    """Delete what retention allows, except images that the plan contains, bakes from or pins; ``dry_run``: nothing.
 
     Raises InputError if the plan has errors: an image that a broken recipe wants must not be deleted. Raises Uncertain.
     """
@@ -18,6 +18,7 @@ def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
     if errors_among(plan.problems):
         raise InputError(plan.problems)
     planned = {name for decision in plan.decisions for name in (decision.image.name, decision.image.base.name)}
+    planned |= {*backend.settings.pins.values()}
     state = StatePaths(backend.settings.state)
     if state.reserve.exists() and not dry_run and space.lack(state.library):
         state.reserve.unlink()

@@ -20,11 +20,15 @@ DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Acti
 
 @dataclass(frozen=True)
 class Decision:
-    """An image of the plan, the action that will be taken, and the reasons in words."""
+    """An image of the plan, the action that will be taken, and the reasons in words.
+
+    ``pin`` is the image that the settings hold the family at; empty if it follows its recipe.
+    """
 
     image: ImageSummary
     action: Action
     reasons: tuple[str, ...] = ()
+    pin: str = ""
 
     def __str__(self) -> str:
         return f"{DONE[self.action]}: {'; '.join(self.reasons)}" if self.reasons else DONE[self.action]

@@ -13,7 +13,7 @@ from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, image_summaries
 from bakery.plan.summary import ImageSummary
-from bakery.preview import snapshot
+from bakery.preview import pins, snapshot
 from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Decision
 from bakery.recipe.cache import open_cache
@@ -42,7 +42,7 @@ class PlanReport:
 
 
 def plan_report(
-    settings: Settings, library: snapshot.OpenLibrary = lambda: None, *, locked: bool = True, since: str = ""
+    settings: Settings, library: snapshot.OpenLibrary | None = None, *, locked: bool = True, since: str = ""
 ) -> PlanReport:
     """Return the report of the stack's plan, including all errors.
 
@@ -55,9 +55,11 @@ def plan_report(
         cache = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
         images, problems = _planned(settings, cache, locked=locked)
         cache.write()
-    held = snapshot.read(settings, library, images)
+    held = snapshot.read(settings, library or (lambda: None), images)
     before = _of_revision(settings, since) if since else held
-    return PlanReport(before.decide(images), (*problems, *before.problems), held.times, since)
+    wrong = () if library is None or since or held.problems else pins.check(settings, images, held)
+    problems = (*problems, *before.problems, *wrong)
+    return PlanReport(before.decide(images, settings.pins), problems, held.times, since)
 
 
 def _planned(
@@ -101,7 +103,7 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
         )
         for image in images
     )
-    families = {image.family: image.name for image in images}
+    families = {image.family: old.pins.get(image.family, image.name) for image in images}
     proven = {image.name: image.tests_digest for image in images}
     return snapshot.LibrarySnapshot(
         records, families, proven, tests={image.name: image.tests_inputs for image in images}

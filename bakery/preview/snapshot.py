@@ -11,7 +11,7 @@ from bakery.errors import BakeryError, Problem, Severity, Uncertain
 from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide, why_tested
-from bakery.preview.model import Decision
+from bakery.preview.model import Action, Decision
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,9 +46,21 @@ class LibrarySnapshot:
         record = self.records.get(image)
         return record is not None and not why_tested(record, tests, self.proven.get(image, ""))
 
-    def decide(self, planned: Sequence[ImageSummary]) -> tuple[Decision, ...]:
-        """Return a decision for each image of the plan."""
-        return decide(planned, self.images, self.families, self.proven, self.tests)
+    def decide(self, planned: Sequence[ImageSummary], pins: Mapping[str, str]) -> tuple[Decision, ...]:
+        """Return a decision for each image of the plan; ``pins`` maps families to the images they are held at."""
+        decisions = decide(planned, self.images, self.families, self.proven, self.tests)
+        return tuple(self._pinned(one, pin) if (pin := pins.get(one.image.family)) else one for one in decisions)
+
+    def _pinned(self, decision: Decision, pin: str) -> Decision:
+        """Return the decision of an image whose family is held at ``pin``."""
+        image, action, reasons = decision.image, decision.action, decision.reasons
+        now, text = self.families.get(image.family, ""), f"pinned to {pin}"
+        ages = [record.name for record in self.images]
+        if {pin, now} <= {*ages} and ages.index(pin) < ages.index(now):
+            text += f", a roll-back: it is older than {now}"
+        if pin != image.name and action in (Action.KEEP, Action.ADOPT) and self.proves(image.name, image.tests_digest):
+            action, reasons = Action.KEEP if pin == now else Action.ADOPT, ()
+        return replace(decision, action=action, reasons=(text, *reasons), pin=pin)
 
 
 def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:

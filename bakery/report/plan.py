@@ -37,7 +37,7 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
         "base": base | {"project": image.base.project},
         "seconds": times.get(image.family),
         "tests": image.tests_digest,
-    }
+    } | ({"pinned": decision.pin} if decision.pin else {})
 
 
 def problem(entry: Problem) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
     page.add(head)
     page.section(_problem(entry) for entry in errors)
     page.section(_rows(changed, reasons, length), before=("| image | | why |", "|---|---|---|") if changed else ())
-    page.folded(f"{len(kept)} kept", [f"- `{_code(image['name'])}`" for image in kept])
+    page.folded(f"{len(kept)} kept", [_kept(image) for image in kept])
     page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])
     return page
 
@@ -95,6 +95,10 @@ def _rows(images: Sequence[Mapping[str, Any]], most: int, length: int) -> Iterab
         why = "<br>".join([*reasons, *([f"and {left} more"] if left > 0 and most else [])])
         took = f" ({duration(image['seconds'])})" if image["seconds"] and image["action"] == "bake" else ""
         yield f"| `{_code(image['name'])}` | {ACTIONS[image['action']]}{took} | {why} |"
+
+
+def _kept(image: Mapping[str, Any]) -> str:
+    return f"- `{_code(image['name'])}`" + "".join(f"; {_cell(reason)}" for reason in image["reasons"])
 
 
 def _problem(entry: Mapping[str, Any]) -> str:

@@ -8,13 +8,14 @@ import pulumi
 
 from bakery.backends import backend
 from bakery.backends.base import Backend
+from bakery.errors import InputError, Uncertain
 from bakery.library.base import Proof
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.rcc_tf import variables
-from bakery.preview import snapshot
+from bakery.preview import pins, snapshot
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -23,17 +24,22 @@ from bakery.resources.promoted_image import PromotedImage
 from bakery.settings import Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
+Target = tuple[str, Mapping[str, str]]  # the image that a family shall point at, and the tests that prove it
 Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
 @dataclass(frozen=True)
 class Declared:
-    """The resources of one image. ``tested`` is None for a recipe without tests."""
+    """The resources of one image. ``tested`` is None for a recipe without tests.
+
+    ``proving`` are those that the promotion of a child waits for, as its parent has to be proven.
+    """
 
     image: ImagePlan
     baked: BakedImage
     tested: FluidRunTest | None
     promoted: PromotedImage
+    proving: tuple[pulumi.Resource, ...]
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
@@ -45,9 +51,11 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     """Declare the resources of all images, and write the orders unless this is a preview.
 
     A bake depends only on the bake of its parent, and a test only on its bake. A promotion depends on its test and on
-    the promotion of the parent, so that no family points at an image whose base has not passed its tests.
+    the promotion of the parent, so that no family points at an image whose base has not passed its tests. The promotion
+    of a pinned image waits for none of them. Raises InputError for pins that cannot be honoured.
     """
     sdk_noise.silence_debug()
+    pinned = _pinned(settings, plan)
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
     families = {image.family: image for image in plan.images}
@@ -56,8 +64,26 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
         if not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        made[image.name] = _one(image, parent, ready, settings, _proofs(image, families))
+        target = pinned.get(image.family) or (image.name, _proofs(image, families))
+        made[image.name] = _one(image, parent, ready, settings, target)
     return tuple(made.values())
+
+
+def _pinned(settings: Settings, plan: Plan) -> dict[str, Target]:
+    """Return the targets of the families whose pins differ from the plan. Raises InputError, Uncertain."""
+    images = {image.family: image for image in plan.images}
+    if not settings.pins:
+        return {}
+    held = snapshot.read(settings, backend(settings).existing_library, ())
+    if not held.problems and (problems := pins.check(settings, plan.images, held)):
+        raise InputError(problems)
+    if held.problems and not pulumi.runtime.is_dry_run():  # a preview warns later
+        raise Uncertain(f"the pins cannot be checked: {held.problems[0].message}")
+    return {
+        family: (name, pins.proofs(name, images, held))
+        for family, name in settings.pins.items()
+        if name != images[family].name
+    }
 
 
 def _proofs(image: ImagePlan, images: Mapping[str, ImagePlan]) -> dict[str, str]:
@@ -71,7 +97,7 @@ def _one(
     parent: Declared | None,
     ready: Sequence[pulumi.Resource],
     settings: Settings,
-    proofs: Mapping[str, str],
+    target: Target,
 ) -> Declared:
     where, consumers = backend(settings).location, settings.google.consumer_members
     baked = BakedImage(
@@ -90,20 +116,21 @@ def _one(
     tested = _tested(image, baked, where)
     if tested is None:
         pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
-    waits = [tested or baked, *([parent.promoted] if parent else [])]
+    pinned = target[0] != image.name
+    waits = [tested or baked, *(parent.proving if parent else ())]
     promoted = PromotedImage(
         image.family,
         {
             "family": image.family,
-            "image": image.name,
-            "proofs": dict(proofs),
+            "image": target[0],
+            "proofs": dict(target[1]),
             "urn": _urn(image.family, "BakedImage", "PromotedImage"),
             **where,
             **({"consumers": list(consumers)} if consumers else {}),
         },
-        pulumi.ResourceOptions(parent=baked, depends_on=waits),
+        pulumi.ResourceOptions(parent=baked, depends_on=[baked] if pinned else waits),
     )
-    return Declared(image, baked, tested, promoted)
+    return Declared(image, baked, tested, promoted, tuple(waits) if pinned else (promoted,))
 
 
 def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:

@@ -23,7 +23,7 @@ from bakery.settings.reader import Reader
 if TYPE_CHECKING:
     import pulumi
 
-KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "retentionDays")
+KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "pins", "retentionDays")
 GROUPS = ("local", "spack", "google", "fake")
 
 
@@ -70,8 +70,9 @@ class SpackSettings:
 class Settings:
     """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all).
 
-    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``source`` is the file that the
-    settings were read from without an engine, ``secrets`` are the texts of those that are secret, by path.
+    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
+    images that they point at, whatever their recipes say. ``source`` is the file that the settings were read from
+    without an engine, ``secrets`` are the texts of those that are secret, by path.
     """
 
     stack: str
@@ -83,6 +84,7 @@ class Settings:
     lock: Path
     select: tuple[str, ...] = ()
     nonce: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
     retention_days: int = 30
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
@@ -90,6 +92,11 @@ class Settings:
     fake: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = field(default=None, compare=False)
     secrets: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def file(self) -> str:
+        """The name of the stack's file, for problems."""
+        return self.source.name if self.source else f"Pulumi.{self.stack}.yaml"
 
     @property
     def bases(self) -> Place:
@@ -177,6 +184,7 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
         lock=path("lock", "bakery.lock"),
         select=top.words("select"),
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
+        pins=top.texts("pins"),
         retention_days=top.count("retentionDays", 30),
         local=_local(local),
         spack=_spack(spack, root),

@@ -81,6 +81,11 @@ class Reader:
         """Return a mapping."""
         return dict(self.take(key, {}, partial(_structured, dict), "a mapping"))
 
+    def texts(self, key: str) -> Mapping[str, str]:
+        """Return a mapping to strings; a key without a value is not set."""
+        group = self.group(key)
+        return {name: text for name in group.values if (text := group.text(name))}
+
     def group(self, key: str) -> Reader:
         """Return a reader of the mapping below ``key``."""
         return Reader(self.mapping(key), self.where, f"{self.prefix}{key}.", self.problems)

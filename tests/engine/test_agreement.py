@@ -11,9 +11,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bakery.backends import backend
 from bakery.library.base import Proof
-from bakery.plan.summary import ImageSummary
-from bakery.preview.model import Action
+from bakery.preview.model import Action, Decision
+from bakery.preview.plan_report import plan_report
 from tests.engine.test_reasons import decisions
 from tests.support.every import every
 from tests.support.workshop import Workshop
@@ -76,6 +77,16 @@ class World:
         for file in (self.shop.folder / self.shop.state / "library").glob("library.sqlite*"):
             file.unlink()
 
+    def pin(self) -> None:
+        """The settings hold a family at an image, or no longer."""
+        family = self.family()
+        images = [image.name for image in self.shop.library.images() if image.candidate_for == family]
+        self.shop.extra["pins"] = {**self.pins, family: self.dice.choice([*images, ""])}
+
+    @property
+    def pins(self) -> dict[str, str]:
+        return dict(self.shop.extra.get("pins", {}))
+
     def nothing(self) -> None:
         """Leave all as it is."""
 
@@ -89,6 +100,7 @@ EVENTS: tuple[Callable[[World], None], ...] = (
     World.change_the_state_folder,
     World.swap_families,
     World.lose_the_records,
+    World.pin,
     World.nothing,
 )
 
@@ -105,17 +117,35 @@ def happen(world: World, order: list[Callable[[World], None]]) -> list[str]:
     return told
 
 
-def foreseen(shop: Workshop, made: Mapping[str, ImageSummary]) -> tuple[set[str], dict[Action, set[str]]]:
+def refused(world: World) -> list[str]:
+    """Take the pins away that the plan refuses; an ``up`` with them changes nothing."""
+    shop = world.shop
+    report = plan_report(shop.settings, backend(shop.settings).existing_library)
+    wrong = [family for family in world.pins if any(f":pins.{family}: " in one.message for one in report.problems)]
+    if wrong:
+        before, up = shop.families(), shop.up()
+        assert up.code != 0
+        assert every(f":pins.{family}: " in up for family in wrong)
+        assert shop.families() == before
+        shop.extra["pins"] = {family: image for family, image in world.pins.items() if family not in wrong}
+    return [f"refused the pin of {family}" for family in wrong]
+
+
+def target(decision: Decision) -> str:
+    return decision.pin or decision.image.name
+
+
+def foreseen(shop: Workshop, made: Mapping[str, Decision]) -> tuple[set[str], dict[Action, set[str]]]:
     """The resources that the plan changes, as steps name them, and the families by action.
 
-    ``made`` are the images of the last ``up``: an engine also replaces what its state or the library has under another
-    name, though nothing is baked or tested for it.
+    ``made`` are the decisions of the last ``up``: an engine also replaces what its state or the library has
+    under another name, though nothing is baked or tested for it.
     """
     wanted: dict[Action, set[str]] = {action: set() for action in Action}
     steps: set[str] = set()
     pointed, proofs = shop.families(), {image.name: image.proof for image in shop.library.images()}
     for decision in decisions(shop):
-        image, before = decision.image, made[decision.image.family]
+        image, before = decision.image, made[decision.image.family].image
         wanted[decision.action].add(image.family)
         renamed = image.name != before.name
         changed = {
@@ -123,7 +153,7 @@ def foreseen(shop: Workshop, made: Mapping[str, ImageSummary]) -> tuple[set[str]
             "FluidRunTest": decision.action in (Action.BAKE, Action.TEST)
             or proofs.get(image.name, Proof.UNTESTED) is Proof.UNTESTED
             or (renamed or image.tests_digest != before.tests_digest),
-            "PromotedImage": pointed.get(image.family) != image.name or renamed,
+            "PromotedImage": {pointed.get(image.family), target(made[image.family])} != {target(decision)},
         }
         steps |= {f"{kind} {image.family}" for kind, is_changed in changed.items() if is_changed}
     return steps, wanted
@@ -141,12 +171,13 @@ def test_plan_preview_and_up_agree(workshop: Workshop) -> None:
     workshop.recipe("alone")
     workshop.must_up()
     world, order = World(workshop, random.Random(SEED)), []
-    made = {decision.image.family: decision.image for decision in decisions(workshop)}
+    made = {decision.image.family: decision for decision in decisions(workshop)}
     for number in range(SITUATIONS):
-        told = f"BAKERY_SEED={SEED}, situation {number}: {', '.join(happen(world, order))}"
+        told = f"BAKERY_SEED={SEED}, situation {number}: {', '.join([*happen(world, order), *refused(world)])}"
         steps, wanted = foreseen(workshop, made)
-        made = {decision.image.family: decision.image for decision in decisions(workshop)}
-        names = {family: image.name for family, image in made.items()}
+        made = {decision.image.family: decision for decision in decisions(workshop)}
+        names = {family: decision.image.name for family, decision in made.items()}
+        targets = {family: target(decision) for family, decision in made.items()}
         preview = workshop.run("preview", "--json", "--expect-no-changes")
         assert set(workshop.steps_of(preview)) == steps, told
         assert (preview.code == 0) is (not steps), told
@@ -159,10 +190,10 @@ def test_plan_preview_and_up_agree(workshop: Workshop) -> None:
         tested = {run.image for run in workshop.library.runs() if run.run_id not in ran}
         assert {names[family] for family in wanted[Action.BAKE]} <= tested, told
         assert tested <= {names[family] for family in wanted[Action.BAKE] | wanted[Action.TEST]}, told
-        assert names.items() <= workshop.families().items(), told
+        assert targets.items() <= workshop.families().items(), told
         again = workshop.up("--expect-no-changes")
         assert again.code == 0, f"{told}\n{again.text}"
         assert {decision.action for decision in decisions(workshop)} == {Action.KEEP}, told
     images = workshop.outputs()["images"]
-    assert {family: images[family]["image"] for family in FAMILIES} == names
+    assert {family: images[family]["image"] for family in FAMILIES} == targets
     assert every(images[family]["tested"] for family in FAMILIES)

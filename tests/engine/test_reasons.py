@@ -5,12 +5,11 @@ from __future__ import annotations
 from bakery.backends import backend
 from bakery.preview.model import Decision
 from bakery.preview.plan_report import plan_report
-from bakery.settings import from_file
-from tests.support.workshop import STACK, Workshop
+from tests.support.workshop import Workshop
 
 
 def decisions(workshop: Workshop) -> tuple[Decision, ...]:
-    settings = from_file(workshop.folder, STACK)
+    settings = workshop.settings
     report = plan_report(settings, backend(settings).existing_library)
     assert not [problem for problem in report.problems if problem.severity == "error"]
     return report.decisions

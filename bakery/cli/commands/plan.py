@@ -42,7 +42,7 @@ def plan(  # noqa: PLR0917  options, not positions
     if as_json and markdown:
         raise InputError([Problem("--markdown", 1, "can't be combined with --json", "choose one of the two")])
     settings = other_tree(settings_of(stack, every), packages, common)
-    stored = _library_of(settings) if library else lambda: None
+    stored = _library_of(settings) if library else None
     # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
     report = plan_report(settings, stored, locked=packages is None and not every, since=since)
     content = reports.to_json(report)
@@ -76,4 +76,5 @@ def other_tree(settings: Settings, packages: Path | None, common: Path | None) -
         return settings
     folder = packages.resolve() if packages else settings.packages
     beside = next((path for path in (folder / "common", folder.parent / "common") if path.is_dir()), settings.common)
-    return replace(settings, packages=folder, common=common.resolve() if common else beside, select=())
+    common = common.resolve() if common else beside
+    return replace(settings, packages=folder, common=common, select=(), pins={})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,11 @@ def test_the_reserve_comes_back_with_the_next_image_and_a_dry_run_keeps_it(root:
         assert not reserve.exists(), "the disk is small, so it counts as full"
         on(disk, root)
         assert reserve.exists()
+
+
+def test_a_pinned_image_is_kept_before_the_up_that_moves_the_family(root: Path) -> None:
+    settings, image = on(root, root)
+    (step,) = prune(backend(replace(settings, pins={"old": image.name}))).kept
+    assert (step.image.name, step.why) == (image.name, "the plan wants it")
+    (step,) = prune(backend(settings)).moved
+    assert step.image.name == image.name

@@ -45,6 +45,18 @@ def test_the_json_is_as_its_schema_says() -> None:
     jsonschema.validate(reports.to_json(reports.PlanReport(())), SCHEMA)
 
 
+def test_a_pin_is_said_in_every_format() -> None:
+    image = PLAN.images[1]
+    text = "pinned to app-000000000000, a roll-back: it is older than app-1"
+    for action in (Action.KEEP, Action.ADOPT, Action.BAKE):
+        content = reports.to_json(reports.PlanReport((Decision(image, action, (text,), "app-000000000000"),)))
+        jsonschema.validate(content, SCHEMA)
+        assert content["images"][0]["pinned"] == "app-000000000000"
+        assert text in plan_table.render(content)
+        assert text in plan_markdown.render(content)
+    assert "pinned" not in report()["images"][0]
+
+
 @pytest.mark.parametrize("key", ["package", "variant", "family", "name", "digest", "parent", "action", "reasons"])
 def test_the_schema_misses_nothing(key: str) -> None:
     broken = report()

@@ -41,6 +41,7 @@ def test_every_group_is_read() -> None:
             "oven": "cloud-build",
             "select": ["a", "b"],
             "nonce": {"a": 3},
+            "pins": {"a": "a-123456789012", "b": None},
             "retentionDays": 7,
             "local": {"accelerator": "tcg", "cores": 1, "memoryMb": 1024, "diskGb": 5, "slots": 3, "keepFailed": True},
             "spack": {
@@ -64,6 +65,7 @@ def test_every_group_is_read() -> None:
     )
     assert settings.select == ("a", "b")
     assert settings.nonce == {"a": "3"}
+    assert settings.pins == {"a": "a-123456789012"}
     assert settings.retention_days == 7
     assert settings.local.accelerator is Accelerator.TCG
     assert (settings.local.cores, settings.local.memory_mb, settings.local.disk_gb, settings.local.slots) == (
