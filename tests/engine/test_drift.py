@@ -223,7 +223,7 @@ def test_drift_is_found_and_mended_by_what_it_says(done: Workshop) -> None:
     assert said.endswith("to mend it: pulumi up --stack dev\n")
     done.must_up()
     image_file(done, second).unlink()
-    assert f"gone: {second}: is not in the library, and the stack bakery/dev needs it" in drift(done, 3)
+    assert f"gone: {second}: is not in the library, and the stack image-bakery/dev needs it" in drift(done, 3)
     done.must_up()
     assert drift(done, 0) == "no drift\n"
 
