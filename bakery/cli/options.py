@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from bakery.backends.base import Backend
+    from bakery.operations.promote import Change
     from bakery.settings import Settings
 
 DEFAULT_STACK = "dev"
@@ -46,6 +47,17 @@ def settings_of(stack: str, every: bool = False) -> Settings:
         known = ", ".join(sorted(one.name.split(".")[1] for one in file.parent.glob("Pulumi.*.yaml"))) or "none"
         raise InputError([Problem(file.name, 1, "does not exist", f"use another --stack; known: {known}")])
     return replace(settings, select=()) if every else settings
+
+
+def show_change(change: Change, stack: str) -> None:
+    """Print what a command changed in the stack's file, and the plan of the family with it."""
+    from bakery.cli.console import say
+    from bakery.report import plan as reports
+    from bakery.report.plan_table import render
+
+    print(render(reports.to_json(change.report)), end="")
+    for line in (*map(str, change.report.problems), *change.notes, f"to do this: pulumi up --stack {stack}"):
+        say(line)
 
 
 def backend_of(stack: str, every: bool = False) -> Backend:

@@ -1,7 +1,7 @@
 """Bakes images of the plan without the engine: ``bakery bake``, which triggers run too."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -65,11 +65,12 @@ def _packages(settings: Settings, recipes: Recipes, lock: Lock, families: Sequen
     known = {image.family: image.package for image in plan.images}
     unknown = [family for family in dict.fromkeys(families) if family not in known]
     if unknown:
-        raise UnknownFamily([*(_unknown(family, known) for family in unknown), *errors_among(plan.problems)])
+        raise UnknownFamily([*(unknown_family(family, known) for family in unknown), *errors_among(plan.problems)])
     return tuple(sorted({known[family] for family in families}))
 
 
-def _unknown(family: str, known: dict[str, str]) -> Problem:
+def unknown_family(family: str, known: Mapping[str, str]) -> Problem:
+    """Return the problem of a family that no recipe makes; ``known`` maps families to packages."""
     variants = sorted(name for name, package in known.items() if package == family)
     close = variants or difflib.get_close_matches(family, known) or sorted(known)
     hint = f"known: {', '.join(close)}" if close else "add a recipe; see bakery plan --all"

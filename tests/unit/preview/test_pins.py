@@ -64,7 +64,7 @@ def test_every_pin_that_cannot_be_honoured_is_a_problem() -> None:
     missing, other = "app-111111111111", OLD.name
     assert messages(held(OLD_BASE, OLD), apq=OLD.name, app=missing, base=other) == [
         f"Pulumi.dev.yaml:1: error: image-bakery:pins.app: {missing} is not in the library; pin another image "
-        "(see: bakery library), or remove the pin",
+        "(see: bakery library), or remove the pin: bakery promote app",
         "Pulumi.dev.yaml:1: error: image-bakery:pins.apq: the plan has no such family; use one of: app",
         f"Pulumi.dev.yaml:1: error: image-bakery:pins.base: {other} is an image of app; pin an image of base; "
         "see: bakery library",

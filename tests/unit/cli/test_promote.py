@@ -1,0 +1,121 @@
+"""``bakery promote`` and ``bakery rollback`` edit the stack's file, and show what the next up does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bakery.library.base import Proof, Want
+from bakery.library.local.library import LocalLibrary
+from bakery.settings import from_file
+from tests.support.checkout import Checkout
+
+FILE = "Pulumi.dev.yaml"
+
+
+@pytest.fixture
+def library(checkout: Checkout) -> LocalLibrary:
+    return LocalLibrary(from_file(checkout.root, "dev"))
+
+
+@pytest.fixture
+def images(checkout: Checkout, library: LocalLibrary) -> list[str]:
+    """Three images of ``app``, the oldest first; all have passed their tests, the newest is promoted."""
+    checkout.suite("app", "out")
+    for number in range(3):
+        (checkout.root / "packages/app/install.sh").write_text(f"#!/bin/bash\necho {number}\n")
+        assert checkout.run("bake", "app").returncode == 0
+    names = [image.name for image in library.images() if image.candidate_for == "app"]
+    for name in names:
+        library.record_test(name, Proof.PASSED, "a" * 64)
+        library.promote(name, "app")
+    return names
+
+
+def pins(checkout: Checkout) -> dict[str, str]:
+    return dict(from_file(checkout.root, "dev").pins)
+
+
+def test_a_family_goes_back_one_image_at_a_time_and_forward_again(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    checkout.root.joinpath(FILE).write_text("# ours\nconfig:\n  image-bakery:oven: fake # no machines\n")
+    done = checkout.run("rollback", "app")
+    assert (done.returncode, pins(checkout)) == (0, {"app": images[1]}), done.stderr
+    assert f"pinned to {images[1]}, a roll-back: it is older than {images[2]}" in done.stdout
+    assert len([line for line in done.stdout.splitlines() if line.startswith("app-")]) == 1
+    assert f"{FILE}: app is pinned to {images[1]}" in done.stderr
+    assert "to do this: pulumi up --stack dev" in done.stderr
+    library.promote(images[1], "app")  # as that up does
+    assert checkout.run("rollback", "app").returncode == 0
+    assert pins(checkout) == {"app": images[0]}
+    assert checkout.run("promote", "app", images[2][:8]).returncode == 0
+    assert pins(checkout) == {"app": images[2]}
+    done = checkout.run("promote", "app")
+    assert (done.returncode, pins(checkout)) == (0, {}), done.stderr
+    assert f"{FILE}: app follows its recipe" in done.stderr
+    assert checkout.root.joinpath(FILE).read_text() == "# ours\nconfig:\n  image-bakery:oven: fake # no machines\n"
+
+
+def test_rollback_skips_images_without_proof_and_ends_where_there_is_none(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    library.record_test(images[1], Proof.FAILED, "a" * 64)
+    assert checkout.run("rollback", "app").returncode == 0
+    assert pins(checkout) == {"app": images[0]}
+    library.record_test(images[0], Proof.FAILED, "a" * 64)
+    before = checkout.root.joinpath(FILE).read_text()
+    done = checkout.run("rollback", "app")
+    assert done.returncode == 1
+    assert f"no image of app that is older than {images[2]} has passed its tests" in done.stderr
+    done = checkout.run("rollback", "app", "--to", images[1])
+    assert done.returncode == 2
+    assert f"{FILE}:1: error: image-bakery:pins.app: {images[1]} failed its tests" in done.stderr
+    assert checkout.root.joinpath(FILE).read_text() == before
+
+
+def test_a_rollback_of_what_was_never_promoted_or_planned_is_refused(checkout: Checkout) -> None:
+    done = checkout.run("rollback", "app")
+    assert (done.returncode, "app points at no image" in done.stderr) == (1, True)
+    for command in (("rollback", "apq"), ("promote", "apq"), ("promote", "apq", "app-1")):
+        done = checkout.run(*command)
+        assert done.returncode == 2
+        assert "the plan has no image family apq; known: app" in done.stderr
+    done = checkout.run("promote", "app", "app-000000000000")
+    assert (done.returncode, "there is no image app-000000000000" in done.stderr) == (1, True)
+    assert pins(checkout) == {}
+
+
+def test_wrong_pins_of_other_families_are_corrected_one_by_one(checkout: Checkout, images: list[str]) -> None:
+    checkout.settings(oven="fake", pins={"base": images[0], "gone": "gone-1", "app": "app-000000000000"})
+    assert checkout.run("plan").returncode == 2
+    assert checkout.run("promote", "gone").returncode == 0
+    assert checkout.run("promote", "base").returncode == 0
+    assert checkout.run("rollback", "app").returncode == 0
+    assert pins(checkout) == {"app": images[1]}
+    assert checkout.run("plan").returncode == 0
+
+
+def test_the_image_of_the_recipe_is_pinned_before_it_is_baked(checkout: Checkout, images: list[str]) -> None:
+    (checkout.root / "packages/app/install.sh").write_text("#!/bin/bash\necho new\n")
+    planned = json.loads(checkout.run("plan", "--json").stdout)["images"]
+    (coming,) = [image["name"] for image in planned if image["family"] == "app"]
+    assert coming not in images
+    assert checkout.run("promote", "app", coming).returncode == 0
+    assert pins(checkout) == {"app": coming}
+
+
+def test_another_stack_that_wants_the_family_is_named(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    mine = Want("image-bakery/dev", "app", images[2], "t")
+    for want in (mine, replace(mine, stack="image-bakery/test", token="u"), replace(mine, stack="p/other", family="b")):
+        library.want(want)
+    done = checkout.run("rollback", "app")
+    assert done.returncode == 0
+    notes = [line for line in done.stderr.splitlines() if "the stack" in line]
+    assert notes == [
+        f"the stack image-bakery/test wants app at {images[2]}: pin it there too, or its next up moves the family"
+    ]
