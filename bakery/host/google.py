@@ -69,10 +69,19 @@ class Google:
     def _access(self) -> dict[str, Any]:
         return {"credentials": self.credentials, "client_options": self._options}
 
+    def _with_operations(self, client: Any) -> Any:
+        """Let the client ask the endpoint of the settings for its operations too; by itself it asks Google's."""
+        if self.settings.endpoint:
+            client.transport._extended_operations_services |= {
+                "global_operations": compute_v1.GlobalOperationsClient(**self._access),
+                "zone_operations": compute_v1.ZoneOperationsClient(**self._access),
+            }
+        return client
+
     builds = cached_property(lambda self: cloudbuild_v1.CloudBuildClient(transport="rest", **self._access))
-    images = cached_property(lambda self: compute_v1.ImagesClient(**self._access))
-    disks = cached_property(lambda self: compute_v1.DisksClient(**self._access))
-    instances = cached_property(lambda self: compute_v1.InstancesClient(**self._access))
+    images = cached_property(lambda self: self._with_operations(compute_v1.ImagesClient(**self._access)))
+    disks = cached_property(lambda self: self._with_operations(compute_v1.DisksClient(**self._access)))
+    instances = cached_property(lambda self: self._with_operations(compute_v1.InstancesClient(**self._access)))
     machine_types = cached_property(lambda self: compute_v1.MachineTypesClient(**self._access))
     storage = cached_property(lambda self: StorageClient(self.project, **self._access))
     bigquery = cached_property(lambda self: bigquery.Client(self.project, **self._access))

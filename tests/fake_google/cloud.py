@@ -15,10 +15,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from tests.fake_google import discovery
+from tests.fake_google import discovery, words
 from tests.fake_google.discovery import Call
 
 Json = Any
+
+
+# Compute Engine and Cloud Storage have a reason, the APIs of google.rpc a status, BigQuery and IAM both.
+NO_STATUS = ("compute", "storage")
+NO_REASON = (
+    *("artifactregistry", "cloudbuild", "cloudkms", "cloudresourcemanager", "cloudscheduler", "logging", "pubsub"),
+    "serviceusage",
+)
 
 
 class Refusal(Exception):
@@ -33,10 +41,14 @@ class Refusal(Exception):
         names |= {412: "FAILED_PRECONDITION", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
         self.status = status or names.get(code, "UNKNOWN")
 
-    def body(self) -> Json:
-        """The JSON that goes over the wire."""
-        detail = {"message": self.message, "domain": "global", "reason": self.reason}
-        return {"error": {"code": self.code, "message": self.message, "errors": [detail], "status": self.status}}
+    def body(self, product: str = "") -> Json:
+        """The JSON that goes over the wire, in the form of that product's API."""
+        error: dict[str, Json] = {"code": self.code, "message": self.message}
+        if product not in NO_REASON:
+            error["errors"] = [{"message": self.message, "domain": "global", "reason": self.reason}]
+        if product not in NO_STATUS:
+            error["status"] = self.status
+        return {"error": error}
 
 
 @dataclass
@@ -232,13 +244,13 @@ class Cloud:
     def get(self, key: str) -> Json:
         """The item, or the 404 that Google gives."""
         if key not in self.items:
-            raise Refusal(404, f"The resource '{key.partition('/')[2]}' was not found")
+            raise Refusal(404, words.absent(key))
         return self.items[key]
 
     def add(self, key: str, item: Json) -> Json:
         """Store a new item, or the 409 that Google gives."""
         if key in self.items:
-            raise Refusal(409, f"The resource '{key.partition('/')[2]}' already exists", "alreadyExists")
+            raise Refusal(409, *words.taken(key))
         self.items[key] = item
         return item
 

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from tests.fake_google import crud, defaults
+from tests.fake_google import crud, defaults, words
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 
 Json = Any
@@ -67,6 +67,9 @@ def add_image(cloud: Cloud, collection: str, body: Json) -> Json:
         "diskSizeGb": "10",
         "archiveSizeBytes": "1000000",
         "labelFingerprint": "AAAAAAAAAAA=",
+        "sourceType": "RAW",
+        "storageLocations": ["us"],
+        **({"sourceDiskId": cloud.number()} if "sourceDisk" in body else {}),
         **body,
     }
     return cloud.add(f"{collection}/{body['name']}", item)
@@ -88,9 +91,7 @@ def image_of_family(cloud: Cloud, request: Request) -> Answer:
     for image in reversed(cloud.below(collection)):
         if image.get("family") == family and image.get("deprecated", {}).get("state", "ACTIVE") == "ACTIVE":
             return Answer(image)
-    raise Refusal(
-        404, f"The resource 'projects/{request.call.params['project']}/global/images/family/{family}' was not found"
-    )
+    raise Refusal(404, words.absent(request.key))
 
 
 @handles("compute.images.deprecate")
@@ -114,7 +115,32 @@ def set_labels(cloud: Cloud, request: Request) -> Answer:
         raise Refusal(412, "Labels fingerprint either invalid or resource labels have changed", "conditionNotMet")
     item["labels"] = dict(request.body.get("labels", {}))
     item["labelFingerprint"] = f"{cloud.number()[-11:]}="
-    return Answer(crud.operation(cloud, request, "setLabels", key, item))
+    begun = crud.operation(cloud, request, "setLabels", key, item)
+    if request.id == "compute.images.setLabels":  # done with its answer, which no other change was seen to be
+        begun |= {"status": "DONE", "progress": 100, "endTime": begun["startTime"]}
+    return Answer(begun)
+
+
+@handles(
+    *("compute.instances.setMachineType", "compute.instances.setMetadata", "compute.instances.setScheduling"),
+    *("compute.instances.setServiceAccount", "compute.instances.start", "compute.instances.stop"),
+    "compute.subnetworks.setPrivateIpGoogleAccess",
+)
+def set_part(cloud: Cloud, request: Request) -> Answer:
+    """Change one part of an instance or a subnetwork."""
+    key, _, verb = request.key.rpartition("/")
+    item = cloud.get(key)
+    part, body = verb.removeprefix("set")[:1].lower() + verb.removeprefix("set")[1:], dict(request.body or {})
+    match verb:
+        case "stop" | "start":
+            item["status"] = "TERMINATED" if verb == "stop" else "RUNNING"
+        case "setServiceAccount":
+            item["serviceAccounts"] = [body]
+        case "setMetadata" | "setScheduling":
+            item[part] = body
+        case _:
+            item |= body
+    return Answer(crud.operation(cloud, request, verb, key, item))
 
 
 @handles("compute.instances.insert")
@@ -134,9 +160,8 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
         {"networkIP": f"10.0.{number // 250 % 250}.{number % 250 + 2}", "name": f"nic{i}", **nic}
         for i, nic in enumerate(body.get("networkInterfaces", []))
     ]
-    item = cloud.add(
-        key, crud.filled(cloud, request, key, body) | {"status": "RUNNING", "zone": f"{request.base}/zones/{zone}"}
-    )
+    started = {"kind": "compute#instance", "status": "RUNNING", "zone": f"{request.base}/zones/{zone}"}
+    item = cloud.add(key, crud.filled(cloud, request, key, body) | started)
     if cloud.machines:
         cloud.machines.insert(key, item)
     _end_in_time(cloud, key, item)
@@ -145,7 +170,7 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
 
 def _add_disks(cloud: Cloud, key: str, body: Json) -> None:
     """The disks of an instance that is made; whether each goes with it stands in the instance."""
-    for disk in body.get("disks", []):
+    for disk in (disk for disk in body.get("disks", []) if "source" not in disk):
         name = disk.get("initializeParams", {}).get("diskName") or body["name"]
         where = f"{key.rpartition('/instances/')[0]}/disks/{name}"
         cloud.add(where, {"name": name, "id": cloud.number(), "users": [key], "status": "READY"})
@@ -167,7 +192,7 @@ def _remove(cloud: Cloud, key: str) -> None:
         if not disk.get("autoDelete")
     }
     for name, disk in [(name, disk) for name, disk in cloud.items.items() if name.startswith(disks)]:
-        if disk["users"] == [key]:
+        if disk.get("users") == [key]:
             disk["users"] = []
             if disk["name"] not in kept:
                 del cloud.items[name]
@@ -210,7 +235,7 @@ def machine_type(cloud: Cloud, request: Request) -> Answer:
     name = request.call.params["machineType"]
     match = re.fullmatch(r"(?:a2|c2|c2d|c3|e2|n1|n2|n2d)-[a-z]+-(\d+)", name)
     if match is None:
-        raise Refusal(404, f"The resource '{request.call.path}' was not found")
+        raise Refusal(404, words.absent(request.key))
     size = int(match[1])
     return Answer({"kind": "compute#machineType", "name": name, "guestCpus": size, "memoryMb": 4096 * size})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,22 +11,21 @@ from tests.fake_google import defaults, discovery
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 
 Json = Any
-NAME_IN_QUERY: Mapping[str, str] = {
-    "artifactregistry.projects.locations.repositories.create": "repositoryId",
-    "cloudbuild.projects.locations.connections.create": "connectionId",
-    "cloudbuild.projects.locations.connections.repositories.create": "repositoryId",
-}
+Begun = tuple[str, Json, Json]  # an operation: where it is kept, how it begins, what its end changes
+NAMED_BY_PATH = ("artifactregistry", "cloudbuild", "cloudkms", "cloudscheduler", "pubsub", "logging")
+# Query parameters that name what is made, where the body does not.
+NAMES_IN_QUERY = ("repositoryId", "connectionId", "keyRingId", "cryptoKeyId", "schemaId")
 
 
 def name_of(request: Request) -> str:
     """The last part of the key that a new item gets."""
-    body: Json = request.body
-    if request.id in NAME_IN_QUERY:
-        return request.query[NAME_IN_QUERY[request.id]]
+    body: Json = request.body or {}
+    for parameter in request.call.method.query.intersection(NAMES_IN_QUERY) & set(request.query):
+        return request.query[parameter]
     for reference, part in (("tableReference", "tableId"), ("datasetReference", "datasetId")):
         if reference in body:
             return str(body[reference][part])
-    name = body.get("roleId") or body.get("name")
+    name = body.get("roleId") or body.get("projectId") or body.get("name")
     if not name:
         raise Refusal(400, f"{request.id}: a name is required")
     return str(name).rpartition("/")[2]
@@ -57,6 +57,7 @@ def filled(cloud: Cloud, request: Request, key: str, body: Json) -> Json:
         "updated": rfc3339(now),
         "etag": f"etag-{cloud.number()}",
         "fingerprint": "AAAAAAAAAAA=",
+        "selfLinkWithId": f"{request.base}/{path}",
         "labelFingerprint": "AAAAAAAAAAA=",
         "status": "READY",
         "metageneration": "1",
@@ -68,47 +69,75 @@ def filled(cloud: Cloud, request: Request, key: str, body: Json) -> Json:
             f"{request.base}/{path.split('/regions/')[0]}/regions/{path.split('/regions/')[1].split('/')[0]}"
         )
     item = {k: v for k, v in extra.items() if known.get(k, {}).get("type") == "string" and "enum" not in known[k]}
-    item |= body
+    item |= {name: value for name, value in body.items() if value is not None}
     if service == "compute" and "status" in known and "READY" in known["status"].get("enum", []):
         item["status"] = "READY"
-    if service in ("artifactregistry", "cloudbuild", "cloudscheduler", "pubsub", "logging") and "name" in known:
+    if service in NAMED_BY_PATH and "name" in known:
         item["name"] = path.partition("/")[2]
     return item
 
 
-def operation(cloud: Cloud, request: Request, kind: str, target: str, item: Json | None = None) -> Json:
-    """What a method that takes time answers: Compute Engine's Operation, or google.longrunning's."""
-    now = time.time()
+def operation(  # noqa: PLR0917
+    cloud: Cloud, request: Request, kind: str, target: str, item: Json | None = None, failure: Json | None = None
+) -> Json:
+    """What a method that takes time answers: Compute Engine's Operation, or google.longrunning's.
+
+    The answer to the call itself never says that it is done, however short it takes. ``failure`` are the fields that
+    an operation which fails has at its end.
+    """
     if request.call.method.product == "compute":
-        scope = target.rpartition("/")[0].rpartition("/")[0]
-        name = f"operation-{cloud.number()}"
-        op = {
-            "kind": "compute#operation",
-            "id": cloud.number(),
-            "name": name,
-            "operationType": kind,
-            "targetLink": f"{request.base}/{target.partition('/')[2]}",
-            "targetId": (item or {}).get("id", "0"),
-            "status": "RUNNING" if cloud.operation_seconds else "DONE",
-            "progress": 0 if cloud.operation_seconds else 100,
-            "insertTime": rfc3339(now),
-            "startTime": rfc3339(now),
-            "selfLink": f"{request.base}/{scope.partition('/')[2]}/operations/{name}",
-        }
-        if "/zones/" in scope:
-            op["zone"] = f"{request.base}/{scope.partition('/')[2]}"
-        if "/regions/" in scope:
-            op["region"] = f"{request.base}/{scope.partition('/')[2]}"
-        cloud.items[f"{scope}/operations/{name}"] = op
-        if cloud.operation_seconds:
-            cloud.at(now + cloud.operation_seconds, lambda: op.update(status="DONE", progress=100))
-        return op
-    response = (
-        {"@type": "type.googleapis.com/fake", **item}
-        if item
-        else {"@type": "type.googleapis.com/google.protobuf.Empty"}
-    )
-    return {"name": f"operations/{cloud.fresh_id()}", "done": True, "response": response}
+        where, begun, ended = _compute_operation(cloud, request, kind, target, item)
+    else:
+        where, begun, ended = _long_running(cloud, request, target, item)
+    stored = cloud.items[where] = dict(begun)
+    cloud.at(time.time() + cloud.operation_seconds, lambda: stored.update({**ended, **(failure or {})}))
+    return begun
+
+
+def _compute_operation(cloud: Cloud, request: Request, kind: str, target: str, item: Json | None) -> Begun:
+    now = rfc3339(time.time())
+    scope = target.rpartition("/")[0].rpartition("/")[0]
+    name = f"operation-{cloud.number()}"
+    begun = {
+        "kind": "compute#operation",
+        "id": cloud.number(),
+        "name": name,
+        "operationType": kind,
+        "targetLink": f"{request.base}/{target.partition('/')[2]}",
+        "targetId": (item or {}).get("id", "0"),
+        "status": "RUNNING",
+        "progress": 0,
+        "insertTime": now,
+        "startTime": now,
+        "user": "caller@p.iam.gserviceaccount.com",
+        "selfLink": f"{request.base}/{scope.partition('/')[2]}/operations/{name}",
+    }
+    for place in ("zone", "region"):
+        if f"/{place}s/" in scope:
+            begun[place] = f"{request.base}/{scope.partition('/')[2]}"
+    ended = {"status": "DONE", "progress": 100, "endTime": rfc3339(time.time() + cloud.operation_seconds)}
+    return f"{scope}/operations/{name}", begun, ended
+
+
+# What Compute Engine calls the operations of some changes.
+OPERATION_TYPES = {"compute.networks.patch": "updateNetwork", "compute.firewalls.patch": "compute.firewalls.patch"}
+# An operation of these APIs is named like the location that it belongs to; those of the others have no parent.
+LOCAL_OPERATIONS = ("artifactregistry", "cloudbuild")
+
+
+def _long_running(cloud: Cloud, request: Request, target: str, item: Json | None) -> Begun:
+    method, version = request.call.method, request.call.path.split("/")[1]
+    location = re.search(r"projects/[^/]+/locations/[^/]+", target)
+    parent = f"{location[0]}/" if location and method.product in LOCAL_OPERATIONS else ""
+    name = f"{parent}operations/{cloud.fresh_id()}"
+    begun: Json = {"name": name}
+    if method.product in LOCAL_OPERATIONS:
+        kind = f"google.devtools.{method.product}.{version}.OperationMetadata"
+        begun["metadata"] = {"@type": f"type.googleapis.com/{kind}"}
+    response = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+    if item:
+        response = {"@type": "type.googleapis.com/fake", **item}
+    return f"{target.partition('/')[0]}/{version}/{name}", begun, {"done": True, "response": response}
 
 
 def changed(cloud: Cloud, request: Request, kind: str, key: str, item: Json | None) -> Answer:
@@ -152,7 +181,7 @@ def patch(cloud: Cloud, request: Request) -> Answer:
         del item[key]
     if "etag" in item:
         item["etag"] = f"etag-{cloud.number()}"
-    return changed(cloud, request, "patch", request.key, item)
+    return changed(cloud, request, OPERATION_TYPES.get(request.id, "patch"), request.key, item)
 
 
 @handles("cloudscheduler.projects.locations.jobs.pause", "cloudscheduler.projects.locations.jobs.resume")
@@ -173,7 +202,8 @@ def page(cloud: Cloud, request: Request, found: list[Json]) -> Answer:
     name = "items" if "items" in arrays else arrays[0]
     size = int(request.query.get("maxResults") or request.query.get("pageSize") or 500)
     start = int(request.query.get("pageToken") or 0)
-    answer: dict[str, Any] = {name: found[start : start + size]} if found[start : start + size] else {}
+    kind = {"kind": known["kind"]["default"]} if "default" in known.get("kind", {}) else {}
+    answer: dict[str, Any] = kind | {name: found[start : start + size]} if found[start : start + size] else kind
     if start + size < len(found):
         answer["nextPageToken"] = str(start + size)
     return Answer(answer)
@@ -203,14 +233,14 @@ def _policy_version(request: Request) -> int:
 @handles("*.getIamPolicy")
 def get_policy(cloud: Cloud, request: Request) -> Answer:
     """The IAM policy of a resource; a caller that asks for less than version 3 gets conditional grants disguised."""
-    policy = cloud.policies.get(_policy_key(request), {"version": 1, "etag": "BwAAAAAAAAA="})
+    policy = cloud.policies.get(_policy_key(request), {"etag": "BwAAAAAAAAA="})
     if _policy_version(request) >= 3:
         return Answer(policy)
     bindings = [
         {"role": f"{binding['role']}_withcond_1", "members": binding["members"]} if "condition" in binding else binding
         for binding in policy.get("bindings", [])
     ]
-    return Answer(policy | {"version": 1} | ({"bindings": bindings} if bindings else {}))
+    return Answer(policy | ({"bindings": bindings, "version": 1} if bindings else {}))
 
 
 @handles("*.setIamPolicy")
@@ -226,6 +256,7 @@ def set_policy(cloud: Cloud, request: Request) -> Answer:
         raise Refusal(409, "There were concurrent policy changes.", "aborted", "ABORTED")
     if any("condition" in binding for binding in policy.get("bindings", [])) and policy.get("version") != 3:
         raise Refusal(400, "Policies with conditions have to be of version 3.")
+    policy["version"] = 3 if any("condition" in binding for binding in policy.get("bindings", [])) else 1
     policy["etag"] = f"Bw{cloud.number()[-9:]}="
     cloud.policies[key] = policy
     return Answer(policy)

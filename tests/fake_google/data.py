@@ -9,6 +9,7 @@ import re
 import struct
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -26,7 +27,7 @@ def _key(bucket: str, name: str) -> str:
 
 def _check_bucket(cloud: Cloud, bucket: str) -> None:
     if f"storage/storage/v1/b/{bucket}" not in cloud.items:
-        raise Refusal(404, f"The specified bucket does not exist: {bucket}")
+        raise Refusal(404, "The specified bucket does not exist.")
 
 
 def _store(  # noqa: PLR0917
@@ -145,6 +146,14 @@ def delete_dataset(cloud: Cloud, request: Request) -> Answer:
     return Answer(b"", 204)
 
 
+@handles("bigquery.tables.delete")
+def delete_table(cloud: Cloud, request: Request) -> Answer:
+    """Take a table away, its rows too."""
+    crud.delete(cloud, request)
+    cloud.rows.pop(request.key, None)
+    return Answer(b"", 204)
+
+
 @handles("storage.buckets.insert")
 def insert_bucket(cloud: Cloud, request: Request) -> Answer:
     """Make a bucket. Its project's basic roles have grants on it from the start, so its policy is never empty.
@@ -163,6 +172,17 @@ def insert_bucket(cloud: Cloud, request: Request) -> Answer:
     policy = {"kind": "storage#policy", "version": 1, "etag": "CAE=", "bindings": bindings}
     cloud.policies[f"{request.key}/{request.body['name']}"] = policy
     return made
+
+
+@handles("storage.buckets.patch", "storage.buckets.update")
+def patch_bucket(cloud: Cloud, request: Request) -> Answer:
+    """Change a bucket; a lifecycle without rules is none."""
+    answer = crud.patch(cloud, request)
+    item = cloud.get(request.key)
+    item["metageneration"] = str(int(item.get("metageneration", "1")) + 1)
+    if item.get("lifecycle") == {"rule": []}:
+        del item["lifecycle"]
+    return answer
 
 
 @handles("storage.buckets.delete")
@@ -201,7 +221,33 @@ def _dataset(cloud: Cloud, request: Request, item: Json) -> Answer:
 @handles("bigquery.datasets.insert")
 def insert_dataset(cloud: Cloud, request: Request) -> Answer:
     """A dataset; without an access list it gets the usual one."""
-    return _dataset(cloud, request, crud.create(cloud, request).body)
+    made = crud.create(cloud, request).body
+    made["datasetReference"]["projectId"] = request.call.params["projectId"]
+    return _dataset(cloud, request, made)
+
+
+def _without_empty_tags(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_without_empty_tags(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_empty_tags(each) for name, each in value.items() if (name, each) != ("policyTags", {})}
+
+
+@handles("bigquery.tables.update", "bigquery.tables.patch")
+def change_table(cloud: Cloud, request: Request) -> Answer:
+    """Change a table."""
+    return crud.patch(cloud, replace(request, body=_without_empty_tags(request.body)))
+
+
+@handles("bigquery.tables.insert")
+def insert_table(cloud: Cloud, request: Request) -> Answer:
+    """A table; it has the key of its dataset, and no empty policy tags."""
+    made = crud.create(cloud, replace(request, body=_without_empty_tags(request.body))).body
+    key = cloud.items[request.key.rpartition("/tables")[0]].get("defaultEncryptionConfiguration")
+    if key:
+        made.setdefault("encryptionConfiguration", key)
+    return Answer(made)
 
 
 OPTIONAL = {"defaultEncryptionConfiguration", "description", "friendlyName", "labels"}

@@ -14,7 +14,7 @@ Default = Callable[[Json], Json]
 
 NAT = {
     "autoNetworkTier": "PREMIUM",
-    "enableEndpointIndependentMapping": False,
+    "effectiveTcpTimeWaitTimeoutSec": 120,
     "endpointTypes": ["ENDPOINT_TYPE_VM"],
     "type": "PUBLIC",
 }
@@ -26,9 +26,12 @@ def bucket(body: Json) -> Json:
         "location": body.get("location", "US").upper(),
         "locationType": "region" if "-" in body.get("location", "") else "multi-region",
         "storageClass": "STANDARD",
+        "generation": "1767225600000000",
+        **({} if "-" in body.get("location", "") else {"rpo": "DEFAULT"}),
         "softDeletePolicy": {"retentionDurationSeconds": "604800", "effectiveTime": "2026-01-01T00:00:00Z"},
         "iamConfiguration": {
-            "bucketPolicyOnly": body.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {"enabled": False})
+            "bucketPolicyOnly": body.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {"enabled": False}),
+            "publicAccessPrevention": "inherited",
         },
     }
 
@@ -47,13 +50,14 @@ def subnetwork(body: Json) -> Json:
     enabled = body.get("logConfig", {}).get("enable", False)
     return {
         "kind": "compute#subnetwork",
-        "allowSubnetCidrRoutesOverlap": False,
-        "enableFlowLogs": enabled,
+        **({"enableFlowLogs": True} if enabled else {}),
         "gatewayAddress": str(next(ipaddress.ip_network(body["ipCidrRange"]).hosts())),
         "logConfig": log if enabled else {"enable": False},
+        "privateIpGoogleAccess": False,
         "privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS",
         "purpose": "PRIVATE",
         "stackType": "IPV4_ONLY",
+        "state": "READY",
     }
 
 
@@ -62,7 +66,6 @@ def firewall(_body: Json) -> Json:
         "kind": "compute#firewall",
         "direction": "INGRESS",
         "disabled": False,
-        "logConfig": {"enable": False},
         "priority": 1000,
     }
 
@@ -73,22 +76,40 @@ def router(_body: Json) -> Json:
 
 def nats(item: Json) -> None:
     """A router's NATs, which come by a patch of the router."""
-    item["nats"] = [NAT | nat for nat in item.get("nats", [])]
+    if item.get("nats"):
+        item["nats"] = [NAT | nat for nat in item["nats"]]
 
 
-def dataset(_body: Json) -> Json:
-    return {"kind": "bigquery#dataset", "isCaseInsensitive": False, "maxTimeTravelHours": "168", "type": "DEFAULT"}
+def disk(body: Json) -> Json:
+    source = {"sourceImageId": "2443108620951880213"} if "sourceImage" in body else {}
+    return {"kind": "compute#disk", "physicalBlockSizeBytes": "4096", **source}
 
 
-def table(_body: Json) -> Json:
+def dataset(body: Json) -> Json:
+    return {
+        "kind": "bigquery#dataset",
+        "type": "DEFAULT",
+        "location": body.get("location", "US"),
+        "maxTimeTravelHours": "168",
+        "creationTime": "1767225600000",
+        "lastModifiedTime": "1767225600000",
+    }
+
+
+def table(body: Json) -> Json:
+    column = body.get("timePartitioning", {}).get("field")
     return {
         "kind": "bigquery#table",
         "type": "TABLE",
+        **({"partitionDefinition": {"partitionedColumn": [{"field": column}]}} if column else {}),
         "location": "us-central1",
         "creationTime": "1767225600000",
         "lastModifiedTime": "1767225600000",
+        "numActiveLogicalBytes": "0",
         "numBytes": "0",
         "numLongTermBytes": "0",
+        "numLongTermLogicalBytes": "0",
+        "numTotalLogicalBytes": "0",
         "numRows": "0",
     }
 
@@ -105,19 +126,14 @@ def job(body: Json) -> Json:
 def repository(_body: Json) -> Json:
     return {
         "mode": "STANDARD_REPOSITORY",
-        "cleanupPolicyDryRun": False,
         "satisfiesPzi": True,
-        "sizeBytes": "0",
         "registryUri": "us-central1-docker.pkg.dev/p/bakery",
         "vulnerabilityScanningConfig": {
             "enablementState": "SCANNING_DISABLED",
             "enablementStateReason": "API containerscanning.googleapis.com is not enabled.",
+            "lastEnableTime": "2026-01-01T00:00:00Z",
         },
     }
-
-
-def topic(_body: Json) -> Json:
-    return {"state": "ACTIVE"}
 
 
 def trigger(body: Json) -> Json:
@@ -135,11 +151,11 @@ ON_CREATE: Mapping[str, Default] = {
     "compute.subnetworks.insert": subnetwork,
     "compute.firewalls.insert": firewall,
     "compute.routers.insert": router,
+    "compute.disks.insert": disk,
     "bigquery.datasets.insert": dataset,
     "bigquery.tables.insert": table,
     "cloudscheduler.projects.locations.jobs.create": job,
     "artifactregistry.projects.locations.repositories.create": repository,
-    "pubsub.projects.topics.create": topic,
     "cloudbuild.projects.triggers.create": trigger,
     "cloudbuild.projects.locations.triggers.create": trigger,
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.fake_google import crud
+from tests.fake_google import crud, words
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles
 
 Json = Any
+NUMBER = "123456789012"  # of every project
 
 
 @handles("iam.projects.serviceAccounts.create")
@@ -39,19 +40,31 @@ def get_account(cloud: Cloud, request: Request) -> Answer:
     address = request.key.rpartition("/")[2]
     found = [v for k, v in cloud.items.items() if k.startswith("iam/") and k.endswith(f"/serviceAccounts/{address}")]
     if not found:
-        raise Refusal(404, f"Unknown service account: {address}")
+        raise Refusal(404, words.absent(request.key))
     return Answer(found[0])
 
 
-def _service(request: Request, name: str) -> Json:
-    project = request.key.split("/")[3]
-    config = {"name": name}
-    return {
-        "name": f"projects/{project}/services/{name}",
-        "config": config,
-        "state": "ENABLED",
-        "parent": f"projects/{project}",
-    }
+@handles("iam.projects.serviceAccounts.disable", "iam.projects.serviceAccounts.enable")
+def disable_account(cloud: Cloud, request: Request) -> Answer:
+    """Disable an account, or enable it again."""
+    key, _, verb = request.key.rpartition(":")
+    cloud.get(key)["disabled"] = verb == "disable"
+    return Answer({})
+
+
+@handles("iam.projects.serviceAccounts.patch")
+def patch_account(cloud: Cloud, request: Request) -> Answer:
+    """Change what the mask names of an account; the answer has just that and the name."""
+    item = cloud.get(request.key)
+    mask = [re.sub(r"_(\w)", lambda letter: letter[1].upper(), name) for name in request.body["updateMask"].split(",")]
+    changed = {name: request.body["serviceAccount"][name] for name in mask}
+    item |= changed
+    return Answer({**changed, "name": item["name"]})
+
+
+def _service(name: str) -> Json:
+    """A service; the API names projects by their numbers."""
+    return {"name": f"projects/{NUMBER}/services/{name}", "state": "ENABLED", "parent": f"projects/{NUMBER}"}
 
 
 def _collection(request: Request) -> str:
@@ -63,24 +76,40 @@ def enable(cloud: Cloud, request: Request) -> Answer:
     """Enable services."""
     one = request.key.rpartition("/")[2].removesuffix(":enable")
     names = (request.body or {}).get("serviceIds") or [one]
-    services = [_service(request, name) for name in names]
+    services = [_service(name) for name in names]
     for service in services:
         cloud.items[f"{_collection(request)}/{service['name'].rpartition('/')[2]}"] = service
-    return Answer(crud.operation(cloud, request, "enable", request.key, {"services": services}))
+    response = {"services": services} if request.id.endswith("batchEnable") else {"service": services[0]}
+    return Answer(crud.operation(cloud, request, "enable", request.key, response))
 
 
 @handles("serviceusage.services.disable")
 def disable(cloud: Cloud, request: Request) -> Answer:
     """Disable a service."""
-    cloud.items.pop(request.key.removesuffix(":disable"), None)
-    return Answer(crud.operation(cloud, request, "disable", request.key))
+    key = request.key.removesuffix(":disable")
+    cloud.items.pop(key, None)
+    service = _service(key.rpartition("/")[2]) | {"state": "DISABLED"}
+    return Answer(crud.operation(cloud, request, "disable", key, {"service": service}))
+
+
+@handles("serviceusage.services.generateServiceIdentity")
+def service_identity(cloud: Cloud, request: Request) -> Answer:
+    """A service's own account, which is there from now on."""
+    name = request.key.rpartition("/")[2].partition(".")[0]
+    address = f"service-{NUMBER}@gcp-sa-{name}.iam.gserviceaccount.com"
+    if name == "bigquery":
+        address = f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
+    kind = "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity"
+    response = {"@type": kind, "email": address, "uniqueId": cloud.number()}
+    return Answer({"name": f"operations/{cloud.fresh_id()}", "done": True, "response": response})
 
 
 @handles("serviceusage.services.get")
 def get_service(cloud: Cloud, request: Request) -> Answer:
     """A service and whether it is enabled."""
     found = cloud.items.get(request.key)
-    return Answer(found or (_service(request, request.key.rpartition("/")[2]) | {"state": "DISABLED"}))
+    name = request.key.rpartition("/")[2]
+    return Answer(found or {"name": f"projects/{NUMBER}/services/{name}", "state": "DISABLED"})
 
 
 @handles("serviceusage.services.list")
@@ -90,10 +119,12 @@ def list_services(cloud: Cloud, request: Request) -> Answer:
 
 
 @handles("cloudresourcemanager.projects.get")
-def get_project(_cloud: Cloud, request: Request) -> Answer:
+def get_project(cloud: Cloud, request: Request) -> Answer:
     """Any project is there and active."""
     project = request.call.params["projectId"]
-    return Answer({"projectId": project, "projectNumber": "123456789012", "name": project, "lifecycleState": "ACTIVE"})
+    made = {"projectId": project, "name": project, "createTime": "2026-01-01T00:00:00Z"}
+    made |= cloud.items.get(request.key, {})
+    return Answer({**made, "projectNumber": NUMBER, "lifecycleState": "ACTIVE"})
 
 
 @handles("iam.projects.roles.create")

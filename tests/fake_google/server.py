@@ -75,11 +75,13 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         upload = re.match(r"/resumable/([^/?]+)", self.path)
         fault: Fault | None = None
+        product = "storage" if upload else ""
         try:
             if upload:
                 answer = data.resume(self.server.cloud, unquote(upload[1]), self._body(), dict(self.headers.items()))
             else:
                 request = self._request()
+                product = request.call.method.product
                 fault = self.server.cloud.fault(request.id)
                 if fault:
                     time.sleep(fault.delay)
@@ -92,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
                     raise Refusal(403, "; ".join(refused))
                 answer = self.server.cloud.answer(request)
         except Refusal as refusal:
-            answer = Answer(refusal.body(), refusal.code, {"Retry-After": "0"} if refusal.code in (429, 503) else {})
+            headers = {"Retry-After": "0"} if refusal.code in (429, 503) else {}
+            answer = Answer(refusal.body(product), refusal.code, headers)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.server.cloud.violations.append(f"{self.command} {self.path}: {error!r}")
             answer = Answer(Refusal(400, f"the fake could not read this request: {error!r}").body(), 400)
