@@ -104,7 +104,7 @@ def delete_instance(
             project=google.project, zone=zone, instance=name, retry=retry, timeout=TIMEOUT_SECONDS
         )
         if wait_seconds:
-            operation.result(timeout=wait_seconds)  # type: ignore[no-untyped-call]
+            operation.result(timeout=wait_seconds, retry=RETRY)  # type: ignore[no-untyped-call]
 
 
 def no_bucket(name: str) -> InfrastructureFailed:

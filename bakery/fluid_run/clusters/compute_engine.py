@@ -199,7 +199,7 @@ class ComputeEngineCluster:
                     retry=INSERT,
                     timeout=TIMEOUT_SECONDS,
                 )
-                operation.result(timeout=OPERATION_SECONDS)  # type: ignore[no-untyped-call]
+                operation.result(timeout=OPERATION_SECONDS, retry=RETRY)  # type: ignore[no-untyped-call]
         except exceptions.Conflict:
             return  # an earlier request of this run created it
         except BakeryError as error:

@@ -101,4 +101,4 @@ class ImageRequests:
 
     def _change(self, what: str, call: Callable[[], Any], reraise: tuple[type[Exception], ...] = ()) -> None:
         with api_errors(what, reraise=reraise):
-            RETRY(call)().result(timeout=OPERATION_SECONDS)
+            RETRY(call)().result(timeout=OPERATION_SECONDS, retry=RETRY)

@@ -70,4 +70,4 @@ def _delete_disk(google: Google, zone: str, disk: compute_v1.Disk) -> None:
         done = google.disks.delete(
             project=google.project, zone=zone, disk=disk.name, retry=RETRY, timeout=TIMEOUT_SECONDS
         )
-        done.result(timeout=DELETED_SECONDS)  # type: ignore[no-untyped-call]
+        done.result(timeout=DELETED_SECONDS, retry=RETRY)  # type: ignore[no-untyped-call]
