@@ -8,7 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from google.api_core import exceptions, retry
 from google.api_core.client_options import ClientOptions
@@ -45,6 +45,18 @@ RETRY = retry.Retry(
 # Cloud Storage's client has its own kinds of errors.
 STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.25, maximum=30.0, multiplier=2.0)
 
+Client = TypeVar("Client", compute_v1.ImagesClient, compute_v1.DisksClient, compute_v1.InstancesClient)
+
+
+def _with_operations(client: Client, access: dict[str, Any]) -> Client:
+    """Let the client ask the endpoint of the settings for its operations too; by itself it asks Google's."""
+    if access["client_options"]:
+        client.transport._extended_operations_services |= {
+            "global_operations": compute_v1.GlobalOperationsClient(**access),
+            "zone_operations": compute_v1.ZoneOperationsClient(**access),
+        }
+    return client
+
 
 class Google:
     """The clients of one project, each created at its first use. Safe to share among threads."""
@@ -69,19 +81,10 @@ class Google:
     def _access(self) -> dict[str, Any]:
         return {"credentials": self.credentials, "client_options": self._options}
 
-    def _with_operations(self, client: Any) -> Any:
-        """Let the client ask the endpoint of the settings for its operations too; by itself it asks Google's."""
-        if self.settings.endpoint:
-            client.transport._extended_operations_services |= {
-                "global_operations": compute_v1.GlobalOperationsClient(**self._access),
-                "zone_operations": compute_v1.ZoneOperationsClient(**self._access),
-            }
-        return client
-
     builds = cached_property(lambda self: cloudbuild_v1.CloudBuildClient(transport="rest", **self._access))
-    images = cached_property(lambda self: self._with_operations(compute_v1.ImagesClient(**self._access)))
-    disks = cached_property(lambda self: self._with_operations(compute_v1.DisksClient(**self._access)))
-    instances = cached_property(lambda self: self._with_operations(compute_v1.InstancesClient(**self._access)))
+    images = cached_property(lambda self: _with_operations(compute_v1.ImagesClient(**self._access), self._access))
+    disks = cached_property(lambda self: _with_operations(compute_v1.DisksClient(**self._access), self._access))
+    instances = cached_property(lambda self: _with_operations(compute_v1.InstancesClient(**self._access), self._access))
     machine_types = cached_property(lambda self: compute_v1.MachineTypesClient(**self._access))
     storage = cached_property(lambda self: StorageClient(self.project, **self._access))
     bigquery = cached_property(lambda self: bigquery.Client(self.project, **self._access))
