@@ -15,6 +15,12 @@ def cache() -> Path:
     return Path(base) / "image-bakery"
 
 
+def shipped() -> Path:
+    """Return the folder of the shipped ``packages``, ``common`` and ``bakery.lock``: in the wheel, or the checkout."""
+    installed = Path(__file__).parent / "shipped"
+    return installed if installed.is_dir() else Path(__file__).parents[1]
+
+
 @dataclass(frozen=True)
 class StatePaths:
     """The folders below ``state`` (``.bakery`` in the checkout unless the settings say otherwise)."""

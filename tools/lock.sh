@@ -10,9 +10,9 @@ if [[ ! -x $resolver/bin/uv ]]; then
     .venv/bin/python -m venv "$resolver"
     "$resolver/bin/pip" install --quiet 'uv==0.13.9'
 fi
-# --universal: one lock for every platform and Python that pyproject.toml allows. setuptools is what builds the
+# --universal: one lock for every platform and Python that pyproject.toml allows. hatchling is what builds the
 # checkout's own package; locked too, so that the editable install needs no network.
-printf 'setuptools>=77\n' >.bakery/build-requirements.in
+printf 'hatchling>=1.27\n' >.bakery/build-requirements.in
 compile() { # compile FILE OPTION...
     "$resolver/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
         --custom-compile-command 'make lock' --extra gcp --output-file "$1" "${@:2}" \

@@ -24,8 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
     --requirement "$root/requirements.lock" </dev/null ||
     fail "pip could not install the locked dependencies. Replay:" \
         "$venv/bin/python -m pip install --no-deps --require-hashes --requirement $root/requirements.lock"
-# compat: a path instead of an import hook, which every start of Python in .venv would load.
-editable=(install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable "$root")
+editable=(install --no-deps --no-build-isolation --editable "$root")
 "$venv/bin/python" -m pip "${editable[@]}" --quiet </dev/null ||
     fail "pip could not install this checkout. Replay:" "$venv/bin/python -m pip ${editable[*]}"
 # Also if PYTHONDONTWRITEBYTECODE is set, as in many containers: compiling takes each command a second.

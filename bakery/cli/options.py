@@ -22,10 +22,13 @@ Image = Annotated[str, typer.Argument(help="An image's name, the start of it or 
 
 
 def checkout() -> Path:
-    """Return the nearest parent folder with a Pulumi.yaml, else the checkout of this program, else this folder."""
+    """Return the nearest parent folder with a Pulumi.yaml, else the checkout of this program, else this folder.
+
+    The first rule is the engine's.
+    """
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / "Pulumi.yaml").is_file() and (folder / "bakery").is_dir():
+        if (folder / "Pulumi.yaml").is_file():
             return folder
     own = Path(__file__).resolve().parents[2]
     return own if (own / "Pulumi.yaml").is_file() else here

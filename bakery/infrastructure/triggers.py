@@ -13,12 +13,12 @@ from typing import Any
 import pulumi
 from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
 
+from bakery import __version__
 from bakery.infrastructure.component import Component
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.trigger_paths import previewed, watched
 from bakery.settings import LONGEST_BUILD, Duty, GoogleSettings, Settings
 
-BUILDER_TAG = "0.1.0"
 MARGIN_SECONDS = 3600  # of a trigger's build, in addition to the bakes that it waits for
 # A stranger's pull request starts no trigger until a user with write access allows it.
 COMMENT = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
@@ -27,7 +27,7 @@ MOST = 300  # triggers in a project: https://cloud.google.com/build/quotas
 
 def builder_image(google: GoogleSettings) -> str:
     """Return the builder image, in the given or created registry."""
-    return f"{google.region}-docker.pkg.dev/{google.project}/{google.registry_id}/bakery:{BUILDER_TAG}"
+    return f"{google.region}-docker.pkg.dev/{google.project}/{google.registry_id}/bakery:{__version__}"
 
 
 class Triggers(Component):

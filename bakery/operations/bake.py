@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from bakery import paths
 from bakery.errors import (
     BakeryError,
     InputError,
@@ -25,8 +24,8 @@ from bakery.ovens.base import Bake, Oven
 from bakery.plan.model import ImagePlan, lineage
 from bakery.plan.plan import by_family, draft
 from bakery.progress.activity import Activity
-from bakery.recipe.load import load
 from bakery.recipe.model import Recipes
+from bakery.recipe.roots import recipes_of
 from bakery.settings import Settings
 
 LOOK_SECONDS = 0.5
@@ -48,7 +47,7 @@ def planned(settings: Settings, families: Sequence[str], *, locked: bool = True)
     The stack does not have to select them. Raises UnknownFamily, or InputError with every problem of their packages;
     ``locked`` as in :func:`bakery.plan.plan.draft`.
     """
-    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    recipes = recipes_of(settings)
     lock, commit = lock_file.read(settings.lock), revision(settings.root)
     packages = _packages(settings, recipes, lock, families)
     plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked)

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from bakery import paths
 from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InputError, Problem, Uncertain
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, LockedBase, Resolver
 from bakery.plan.plan import external_bases
-from bakery.recipe.load import load
 from bakery.recipe.model import Recipes
+from bakery.recipe.roots import recipes_of
 from bakery.settings import Place, Settings
 
 
@@ -26,7 +25,7 @@ class Relocked:
 def relock(backend: Backend, *, write: bool = True) -> Relocked:
     """Resolve the bases of all selected images and write the lock file. Raises Uncertain if the network fails."""
     settings = backend.settings
-    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    recipes = recipes_of(settings)
     old = lock_file.read(settings.lock)
     result = refreshed(settings, recipes, old, settings.bases, backend.resolver())
     if write and result.changed:

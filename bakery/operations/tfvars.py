@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from bakery import paths
 from bakery.backends import backend
 from bakery.errors import BakeryError, InputError, errors_among
 from bakery.lock import file as lock_file
 from bakery.plan import rcc_tf
 from bakery.plan.plan import draft
-from bakery.recipe.load import load
+from bakery.recipe.roots import recipes_of
 from bakery.settings import Settings
 
 
@@ -18,7 +17,7 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dic
     ``cluster_name`` is left out if empty. Raises InputError for recipes with errors, BakeryError if a family of the
     stack points at no image, and Uncertain if the library cannot be read.
     """
-    recipes = load(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    recipes = recipes_of(settings)
     plan = draft(settings, recipes, lock_file.read(settings.lock), locked=False)
     if errors := errors_among(plan.problems):
         raise InputError(errors)

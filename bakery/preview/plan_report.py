@@ -18,7 +18,8 @@ from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Decision
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
-from bakery.recipe.load import find_packages, gc_paused
+from bakery.recipe.load import gc_paused
+from bakery.recipe.roots import packages_of
 from bakery.settings import Settings
 
 
@@ -66,7 +67,7 @@ def _planned(
     settings: Settings, cache: SummaryCache, *, locked: bool
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
-    packages = find_packages(settings.packages, settings.common, cache=paths.cache(), spack_ref=settings.spack.ref)
+    packages = packages_of(settings)
     must_be_locked = locked and bool(lock.bases.get(settings.bases))
     return image_summaries(settings, packages, lock, cache, locked=must_be_locked, each=fork_map)
 

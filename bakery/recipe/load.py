@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,14 +32,17 @@ def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str
         return find_packages(packages, common, cache, spack_ref).recipes()
 
 
-def find_packages(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Packages:
+def find_packages(
+    packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "", only: Collection[str] | None = None
+) -> Packages:
     """Return all packages below ``packages``, read, hashed and checked: the folders with a ``packer.json``.
 
     ``cache`` is a folder for the results of the checks, by the digest of what was checked; it may be deleted at any
-    time. ``spack_ref`` is the tag or commit of the Spack that bakes. A wrong recipe is a problem, never an exception.
+    time. ``spack_ref`` is the tag or commit of the Spack that bakes; with ``only`` other packages are left out. A wrong
+    recipe is a problem, never an exception.
     """
     with gc_paused():
-        return _Finder(packages, common, cache, spack_ref).find()
+        return _Finder(packages, common, cache, spack_ref, only).find()
 
 
 @contextmanager
@@ -117,7 +120,10 @@ class _Reader(NamedTuple):
 
 
 class _Finder:
-    def __init__(self, packages: Path, common: Path, cache: Path | None, spack_ref: str) -> None:
+    def __init__(
+        self, packages: Path, common: Path, cache: Path | None, spack_ref: str, only: Collection[str] | None
+    ) -> None:
+        self.only = only
         self.packages = Path(os.path.abspath(packages))  # noqa: PTH100 - keeps links as they are shown
         self.common_folder = Path(os.path.abspath(common))  # noqa: PTH100
         self.shown = shown(self.packages)
@@ -156,7 +162,8 @@ class _Finder:
         """Return the names of the packages, sorted. Folders without a template are not packages."""
         try:
             with os.scandir(self.packages) as entries:
-                names = sorted(entry.name for entry in entries if entry.is_dir() and self.is_inside(entry))
+                folders = [entry for entry in entries if self.only is None or entry.name in self.only]
+                names = sorted(entry.name for entry in folders if entry.is_dir() and self.is_inside(entry))
         except OSError as error:
             hint = "set packages to the folder of the recipes"
             self.problems.append(Problem(shown(self.packages), 1, f"cannot be read: {error.strerror}", hint))

@@ -23,7 +23,7 @@ from bakery.settings.reader import Reader
 if TYPE_CHECKING:
     import pulumi
 
-KEYS = ("oven", "packages", "common", "state", "lock", "select", "nonce", "pins", "retentionDays")
+KEYS = ("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "pins", "retentionDays")
 GROUPS = ("local", "spack", "google", "fake")
 
 
@@ -68,7 +68,8 @@ class SpackSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all).
+    """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all), ``shipped`` the
+    packages of the installed bakery that the stack has besides its own.
 
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
     images that they point at, whatever their recipes say. ``source`` is the file that the settings were read from
@@ -83,6 +84,7 @@ class Settings:
     state: Path
     lock: Path
     select: tuple[str, ...] = ()
+    shipped: tuple[str, ...] = ()
     nonce: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     retention_days: int = 30
@@ -161,14 +163,16 @@ def _google(reader: Reader) -> GoogleSettings:
     )
 
 
-def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None = None) -> Settings:
-    """Return the settings from a stack's configuration, whose keys have no ``image-bakery:`` prefix.
+def parse(
+    values: Mapping[str, Any], stack: str, root: Path, where: str | None = None, project: str = PROJECT
+) -> Settings:
+    """Return the settings from a stack's configuration, whose keys have no ``<project>:`` prefix.
 
     ``root`` is the checkout, where relative paths start; ``where`` names the file in problems. Structured values may be
     JSON text, as Pulumi passes them. Raises InputError with every problem.
     """
     problems: list[Problem] = []
-    top = Reader(values, where or f"Pulumi.{stack}.yaml", f"{PROJECT}:", problems)
+    top = Reader(values, where or f"Pulumi.{stack}.yaml", f"{project}:", problems)
 
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
@@ -183,6 +187,7 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
         state=path("state", ".bakery"),
         lock=path("lock", "bakery.lock"),
         select=top.words("select"),
+        shipped=top.words("shipped"),
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
         pins=top.texts("pins"),
         retention_days=top.count("retentionDays", 30),
@@ -195,7 +200,7 @@ def parse(values: Mapping[str, Any], stack: str, root: Path, where: str | None =
     for name in settings.oven.required:
         group, _, key = name.partition(".")
         if not groups[group].text(key):
-            groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{PROJECT}:{name}' ...")
+            groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{project}:{name}' ...")
     for reader in (local, spack, google, top):
         reader.done()
     if problems:
@@ -212,7 +217,8 @@ def from_file(root: Path, stack: str, config_file: str = "", decrypt: files.Decr
     found = files.find(root, stack, config_file)
     values, secrets = files.values(found, decrypt)
     hide(secrets)
-    return replace(parse(_set(values), found.stack, root, found.file.name), source=found.file, secrets=secrets)
+    settings = parse(_set(values), found.stack, root, found.file.name, found.project)
+    return replace(settings, source=found.file, secrets=secrets)
 
 
 def from_pulumi(
@@ -223,12 +229,13 @@ def from_pulumi(
     ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors; ``secret`` are the keys of
     secret ones.
     """
-    mine = f"{getattr(config, 'name', PROJECT)}:"
+    project = getattr(config, "name", PROJECT)
+    mine = f"{project}:"
     keys = {key.removeprefix(mine) for key in given if key.startswith(mine)}
     values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
     secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
     hide(secrets)
-    return replace(parse(_set(values), stack, root), secrets=secrets)
+    return replace(parse(_set(values), stack, root, project=project), secrets=secrets)
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:

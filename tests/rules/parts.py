@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *(*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "backends"),
         *("operations", "report", "cli"),
     ),
-    "__main__": (*WORDS, "settings", "host", "recipe", "lock", "plan", "backends", "resources"),
+    "program": (*WORDS, "settings", "host", "recipe", "lock", "plan", "backends", "resources"),
+    "__main__": ("program",),
 }
 
 

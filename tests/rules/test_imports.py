@@ -13,7 +13,7 @@ from tests.support import source_tree
 from tests.support.every import every
 from tests.support.source_tree import within
 
-ENGINE_PARTS = ("__main__", "bakery.settings", "bakery.infrastructure", "bakery.resources")
+ENGINE_PARTS = ("bakery.program", "bakery.settings", "bakery.infrastructure", "bakery.resources")
 # Sent to test machines, where nothing else of the bakery is.
 AGENT = "bakery.fluid_run.agent"
 IN_MACHINES = (AGENT, "bakery.fluid_run.bootstrap")

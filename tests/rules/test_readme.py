@@ -18,7 +18,7 @@ DOCUMENTS = [
 ]
 # A block fenced as ```sh is checked; one fenced as ```sh run is executed too.
 BLOCK = re.compile(r"(?ms)^```sh( run)?\n(.*?)^```$")
-GNU = {"bq", "git", "cd", "source", ".", "export", "echo", "sudo", "apt-get", "ls", "cat", "rm"}
+GNU = {"pip", "bq", "git", "cd", "source", ".", "export", "echo", "sudo", "apt-get", "ls", "cat", "rm"}
 
 # What the documents use of gcloud, with the options of each command; source: the reference of the Google Cloud CLI.
 GCLOUD = {
@@ -90,7 +90,7 @@ def problem(words: list[str]) -> str:
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
         return next((f"bakery {plain[0]} has no {option}" for option in options if option not in shown), "")
     if program == "pulumi":
-        known = {"up", "preview", "destroy", "config", "stack", "refresh", "plugin", "cancel"}
+        known = {"up", "preview", "destroy", "config", "stack", "refresh", "plugin", "cancel", "login"}
         return "" if plain and plain[0] in known else f"pulumi has no {plain[:1]}"
     if program.startswith(("tools/", ".ci/", ".venv/")):
         return "" if (source_tree.ROOT / program).exists() else f"there is no {program}"

@@ -17,8 +17,8 @@ PATH = re.compile(
     rf"(?<![\w./$}}~-])((?:{'|'.join(map(re.escape, TOP))})/[\w./-]*\w\.(?:md|py|json|sh|yaml|tsv|lock|mod))\b"
 )
 DOCUMENT = re.compile(r"(?<![\w/])(docs/[\w-]+\.md)\b")
-# Tests make recipes of their own, which have paths like ours.
-INVENTED = ("tests/", "benchmarks/")
+# Tests and `bakery init` make recipes of their own, which have paths like ours; a wheel has its own.
+INVENTED = ("tests/", "benchmarks/", "bakery/operations/repository/", "pyproject.toml")
 
 
 def references() -> Iterator[tuple[Path, str]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bakery import __version__
 from bakery.infrastructure.grants import tables
 from bakery.infrastructure.storage import KEEP_DAYS
-from bakery.infrastructure.triggers import BUILDER_TAG
 from bakery.settings import GoogleSettings, from_file
 from bakery.settings.google import DATASET, TABLE, TOPIC, Bucket, Duty, account_id
 from tests.support.root import ROOT
@@ -44,7 +44,7 @@ def test_days_and_names_are_those_of_the_code() -> None:
     assert google.account(Duty.BUILDER) in PAGE
     for name in (TOPIC, f"{DATASET}.{TABLE}"):
         assert f"`{name}`" in PAGE
-    assert f"bakery:{BUILDER_TAG}" in (ROOT / "docs" / "rcc-run.md").read_text()
+    assert f"bakery:{__version__}" in (ROOT / "docs" / "rcc-run.md").read_text()
 
 
 def test_what_the_tutorial_sets_makes_a_stack(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks as runtime_mocks
 
+from bakery import __version__
 from bakery.infrastructure import triggers
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, SSH_ONLY, Grant, On
 from bakery.plan.model import ImagePlan, Plan
@@ -282,7 +283,7 @@ def test_by_age_only_sources_and_logs_go_and_of_the_rest_only_what_was_written_o
 def test_the_image_that_triggers_run_is_never_another_under_the_same_tag(declared: Recorder) -> None:
     (repository,) = declared.of("repository:Repository")
     assert (repository["format"], repository["dockerConfig"]) == ("DOCKER", {"immutableTags": True})
-    image = f"us-central1-docker.pkg.dev/p/{repository['repositoryId']}/bakery:{triggers.BUILDER_TAG}"
+    image = f"us-central1-docker.pkg.dev/p/{repository['repositoryId']}/bakery:{__version__}"
     for trigger in declared.of("trigger:Trigger"):
         assert [step["name"] for step in trigger["build"]["steps"]] == [image]
 

@@ -1,0 +1,20 @@
+"""``bakery init``: a repository of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakery.cli.console import say
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; made if it does not exist.")] = Path(),
+    name: Annotated[str, typer.Option(help="The name of the Pulumi project (default: that of the folder).")] = "",
+) -> None:
+    """Make a repository for your own images, with an example package. Overwrites nothing."""
+    from bakery.operations.init import init as write
+
+    for path in write(folder.resolve(), name):
+        print(path)
+    say("next: pulumi login --local; pulumi stack init dev; bakery plan; pulumi up")

@@ -1,0 +1,43 @@
+"""The Pulumi program: settings -> recipes -> plan -> declare -> export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from bakery.backends import backend
+from bakery.errors import BakeryError
+from bakery.host.revision import revision
+from bakery.lock import file as lock_file
+from bakery.plan import plan as planning
+from bakery.recipe.roots import recipes_of
+from bakery.resources import continue_on_error, preview_reasons, sdk_noise
+from bakery.resources.program import declare, export
+from bakery.settings import from_pulumi
+
+
+def run(root: Path) -> None:
+    """Declare the resources that the stack's settings and the recipes describe, and export the stack's outputs.
+
+    ``root`` is the folder with ``Pulumi.yaml``, where relative paths of the settings start. Raises pulumi.RunError with
+    every problem at once.
+    """
+    try:
+        _run(root)
+    except BakeryError as error:
+        # Show the whole message with every problem, and no traceback: the input is wrong, not the program.
+        raise pulumi.RunError(str(error)) from None
+
+
+def _run(root: Path) -> None:
+    sdk_noise.end_quietly()
+    given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
+    settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
+    plan = planning.make(settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root))
+    for problem in (*plan.problems, *backend(settings).damaged(contents=False)):
+        pulumi.log.warn(str(problem))
+    declared = declare(settings, plan)
+    preview_reasons.log_reasons(settings, declared)
+    export(settings, plan, declared)
+    pulumi.run(lambda: continue_on_error.all_ended([resource for one in declared for resource in one.resources]))

@@ -1,0 +1,103 @@
+"""The installed bakery, far from this checkout: the wheel, a repository made by ``bakery init``, and a stack in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import workshop as shop
+from tests.support.root import ROOT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a virtual environment with the wheel; its dependencies are those of this one."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT],
+        check=True, capture_output=True, cwd=folder,
+    )  # fmt: skip
+    (wheel,) = folder.glob("*.whl")
+    venv = folder / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as content:
+        assert "bakery/shipped/packages/hpcc/packer.json" in content.namelist()
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", venv / "bin" / "python", "install", "--quiet", "--no-deps", wheel],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    # A path in a .pth file is not searched for more of them: this checkout itself can't be imported.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return venv
+
+
+@pytest.fixture
+def run(tmp_path: Path, installed: Path, engine_path: str) -> Run:
+    """Return a function that runs a command in a new folder with only the environment and the engine on PATH."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    path = os.pathsep.join([str(installed / "bin"), engine_path, os.environ["PATH"]])
+    environment = {
+        **shop.environment(folder, tmp_path / "pulumi-home", engine_path),
+        "PATH": path, "VIRTUAL_ENV": str(installed), "PULUMI_BACKEND_URL": f"file://{tmp_path}",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }  # fmt: skip
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_new_repository_goes_from_nothing_to_promoted_images(run: Run, tmp_path: Path) -> None:
+    done = run("bakery", "init")
+    assert done.returncode == 0, done.stderr
+    assert "packages/hello/packer.json" in done.stdout.splitlines()
+    file = tmp_path / "images" / "Pulumi.dev.yaml"
+    settings = yaml.safe_load(file.read_text())
+    assert settings["config"] == {"images:oven": "local", "images:shipped": ["rcc-debian"]}
+    settings["config"]["images:oven"] = "fake"
+    file.write_text(yaml.safe_dump(settings))
+    plan = json.loads(run("bakery", "plan", "--json", "--no-library").stdout)
+    assert [(image["family"], image["base"]["family"]) for image in plan["images"]] == [
+        ("rcc-debian", "debian-12"), ("hello", "rcc-debian"),
+    ]  # fmt: skip
+    for command in (("stack", "init", "dev"), ("up", "--yes", "--stack", "dev")):
+        done = run("pulumi", *command, "--non-interactive")
+        assert done.returncode == 0, done.stdout + done.stderr
+    library = json.loads(run("bakery", "library", "--json").stdout)
+    assert library["families"] == {image["family"]: image["name"] for image in plan["images"]}
+
+
+def test_shipped_packages_have_the_digests_of_the_checkout(run: Run, installed: Path) -> None:
+    (shipped,) = installed.glob("lib/python*/site-packages/bakery/shipped")
+    digests = [
+        {image["name"]: image["digest"] for image in json.loads(plan.stdout)["images"]}
+        for root in (shipped, ROOT)
+        for plan in [run("bakery", "plan", "--json", "--no-library", "--packages", str(root / "packages"))]
+    ]
+    assert digests[0] == digests[1]
+    assert {name.rpartition("-")[0] for name in digests[0]} >= {"rcc-debian", "hpcc", "wrf"}
+
+
+def test_a_package_of_the_repository_overrides_a_shipped_one(run: Run, tmp_path: Path) -> None:
+    assert run("bakery", "init", "--name", "site").returncode == 0
+    before = json.loads(run("bakery", "plan", "--json", "--no-library").stdout)
+    (tmp_path / "images" / "packages" / "hello").rename(tmp_path / "images" / "packages" / "rcc-debian")
+    build = tmp_path / "images" / "packages" / "rcc-debian" / "cloudbuild.yaml"
+    build.write_text(build.read_text().replace("packages/hello", "packages/rcc-debian"))
+    after = json.loads(run("bakery", "plan", "--json", "--no-library").stdout)
+    assert {image["package"] for image in before["images"]} == {"hello", "rcc-debian"}
+    assert {(image["package"], image["family"]) for image in after["images"]} == {("rcc-debian", "hello")}

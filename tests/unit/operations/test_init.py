@@ -1,0 +1,42 @@
+"""``bakery init`` overwrites nothing, and says all that is in its way at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import InputError
+from bakery.operations.init import init
+from bakery.settings import from_file
+
+
+def test_the_files_of_a_new_repository_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("ours\n")
+    written = init(tmp_path, "site-images")
+    assert (tmp_path / "README.md").read_text() == "ours\n"
+    assert "README.md" not in written and ".gitignore" in written
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == sorted(
+        (*written, "README.md")
+    )
+    assert [path for path in written if re.search("@[A-Z]+@", (tmp_path / path).read_text())] == []
+    assert (tmp_path / "packages/hello/install.sh").stat().st_mode & 0o111
+    assert from_file(tmp_path, "dev").shipped == ("rcc-debian",)
+
+
+def test_everything_in_the_way_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    for name in ("Pulumi.yaml", "bakery.lock"):
+        (tmp_path / name).write_text("ours\n")
+    with pytest.raises(InputError) as refused:
+        init(tmp_path, "3")
+    assert [problem.message for problem in refused.value.problems] == [
+        "exists already", "exists already", "the project's name is '3'",
+    ]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Pulumi.yaml", "bakery.lock"]
+
+
+def test_the_name_is_made_from_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "Our Images (2026)"
+    init(folder)
+    assert (folder / "Pulumi.yaml").read_text().startswith("name: our-images-2026\n")
