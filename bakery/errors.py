@@ -9,6 +9,7 @@
   * ParentFailed              the bake did not start, because its parent image does not exist
   * ImageRejected             the image was baked and its Fluid-Run failed
   * UnprovenImage             the promotion needs an image or a passed test that the library does not have
+  * RevokedImage              the image must not be used any more, nor baked again as it was
   * InfrastructureFailed      the machine, network or quota failed: worth another try
     * TimedOut                a command was stopped because it took too long
     * Uncertain               the answer is not known (403, 429, time-out)
@@ -140,6 +141,10 @@ class ImageRejected(BakeryError):
 
 class UnprovenImage(BakeryError):
     """The promotion needs an image or a passed test that the library does not have; the family stays as it is."""
+
+
+class RevokedImage(BakeryError):
+    """The image is revoked: it is neither used nor baked again from the same inputs."""
 
 
 class InfrastructureFailed(BakeryError):

@@ -70,6 +70,21 @@ class Want:
     token: str
 
 
+@dataclass(frozen=True)
+class Revocation:
+    """An image must not be used from the time ``at`` on; the library has at most one for each image and cause.
+
+    ``cause`` is the image that a person revoked: ``image`` itself, or an ancestor of it. ``reason`` is that person's.
+    Times are RFC 3339 in UTC; ``recorded`` is that of the record.
+    """
+
+    image: str
+    cause: str
+    reason: str
+    at: str
+    recorded: str
+
+
 class Library(Protocol):
     """Reads and moves images, and keeps their Fluid-Runs.
 
@@ -103,8 +118,8 @@ class Library(Protocol):
         Returns the name of the image that it took the place of, or "". Raises BakeryError if the image does not exist.
         """
 
-    def unpromote(self, name: str, family: str) -> bool:
-        """Let ``family`` point at nothing, if it still points at ``name`` and no stack wants the family.
+    def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
+        """Let ``family`` point at nothing, if it still points at ``name`` and (unless ``force``) no stack wants it.
 
         Returns whether it was changed. No other image takes the place of ``name``.
         """
@@ -120,6 +135,15 @@ class Library(Protocol):
 
         Returns whether no stack wants the family now.
         """
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Record a revocation, and nothing else; see :mod:`bakery.library.revocation`. The image need not exist."""
+
+    def revocations(self) -> Sequence[Revocation]:
+        """Return all revocations, also those of the future, in any order."""
+
+    def drop_revocations(self, cause: str) -> Sequence[str]:
+        """Withdraw all revocations with this cause; return the names of the images."""
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless a family points at it; return whether it was marked.
@@ -193,5 +217,6 @@ class Library(Protocol):
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an unwanted image to OBSOLETE or DELETED; return the number of bytes freed.
 
-        Returns None, and changes nothing, if the state is not that of ``image`` any more or the image is in use.
+        Returns None, and changes nothing, if the state is not that of ``image`` any more, a family points at the image,
+        or it would be DELETED and is in use.
         """

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from bakery.library.base import ImageRecord, Library, Proof
+from bakery.library.base import ImageRecord, Library, Proof, Revocation
+from bakery.library.revocation import content, in_force
 
 ANY_TESTS = "*"  # instead of a digest: the last verdict counts, whatever the tests
 
@@ -10,18 +11,27 @@ ANY_TESTS = "*"  # instead of a digest: the last verdict counts, whatever the te
 def look_up(library: Library, required: Mapping[str, str]) -> str:
     """Return what :func:`missing_proof` says of the library's present records. Raises Uncertain."""
     records = [record for name in required if (record := library.find(name)) is not None]
-    return missing_proof(required, records, library.proofs(records))
+    revoked = in_force(library.revocations(), library.now())
+    return missing_proof(required, records, library.proofs(records), revoked)
 
 
-def missing_proof(required: Mapping[str, str], records: Iterable[ImageRecord], tested: Mapping[str, str]) -> str:
+def missing_proof(
+    required: Mapping[str, str],
+    records: Iterable[ImageRecord],
+    tested: Mapping[str, str],
+    revoked: Mapping[str, Revocation],
+) -> str:
     """Return the first image without proof and what is missing ("a-1 is untested"), or "".
 
     ``required`` maps images, parents first, to the digest of their tests or its beginning, to ANY_TESTS, or to "" for
     an image without tests. ``records`` are those that the library has; ``tested`` maps images to the tests of their
-    last verdict, as :meth:`~bakery.library.base.Library.proofs` does.
+    last verdict, as :meth:`~bakery.library.base.Library.proofs` does; ``revoked`` is from
+    :func:`~bakery.library.revocation.in_force`.
     """
     known = {record.name: record for record in records}
     for name, tests in required.items():
+        if revocation := revoked.get(content(name)):
+            return f"{name} is revoked: {revocation.reason}"
         if why := _doubt(known.get(name), tests, tested.get(name, "")):
             return f"{name} {why}"
     return ""

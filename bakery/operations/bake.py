@@ -17,6 +17,8 @@ from bakery.errors import (
     from_os_error,
 )
 from bakery.host.revision import revision
+from bakery.library.base import Library
+from bakery.library.revocation import content, in_force, refusal
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.orders.model import bake_order
@@ -74,6 +76,14 @@ def unknown_family(family: str, known: Mapping[str, str]) -> Problem:
     close = variants or difflib.get_close_matches(family, known) or sorted(known)
     hint = f"known: {', '.join(close)}" if close else "add a recipe; see bakery plan --all"
     return Problem("command line", 1, f"the plan has no image family {family}", hint)
+
+
+def refuse_revoked(library: Library | None, images: Sequence[ImagePlan]) -> None:
+    """Raise InputError with each image that the library has a revocation of, and Uncertain."""
+    revoked = in_force(library.revocations(), library.now()) if library is not None else {}
+    errors = [refusal(image.name, revoked[end]) for image in images if (end := content(image.name)) in revoked]
+    if errors:
+        raise InputError(Problem("library", 1, error.message, error.hint) for error in errors)
 
 
 def bake_all(images: Sequence[ImagePlan], oven: Oven, watch: Watch, replay: Callable[[str], str]) -> tuple[Baked, ...]:

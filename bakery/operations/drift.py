@@ -7,6 +7,7 @@ from dataclasses import replace
 from bakery.backends.base import Backend
 from bakery.errors import InputError, errors_among
 from bakery.library.base import ImageRecord, Library
+from bakery.library.revocation import in_force
 from bakery.operations.file_backend import file_backend, stored
 from bakery.operations.recover import images_of
 from bakery.preview.drift import Drift, DriftKind, Observed, compare
@@ -59,6 +60,7 @@ def _observe(library: Library, seen: Observed, owner: str, consumers: tuple[str,
         expected=needed,
         strangers=library.strangers(),
         unshared=unshared,
+        revoked=in_force(library.revocations(), library.now()),
     )
 
 

@@ -11,7 +11,7 @@ from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Decision
 
 if TYPE_CHECKING:
-    from bakery.library.base import ImageRecord
+    from bakery.library.base import ImageRecord, Revocation
 
 OTHER_TESTS = "tests changed"
 REASONS_SHOWN = 20  # of one image; a renamed folder changes hundreds of files
@@ -23,12 +23,15 @@ def decide(
     families: Mapping[str, str],
     proven: Mapping[str, str] | None = None,
     tests: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    revoked: Mapping[str, Revocation] | None = None,
 ) -> tuple[Decision, ...]:
     """Return a decision for each image of the plan, in its order.
 
     ``images`` are those of the library, oldest first; ``families`` maps each family to the image it points at.
     ``proven`` maps image names to the digest (or its beginning) of the tests that the image passed last; without it, a
     passed test counts for the current tests. ``tests`` maps image names to the manifest of these tests, if known.
+    ``revoked`` maps the end of image names to revocations: such an image has to be baked, and is only if it changes.
     """
     known = {record.name: record for record in images}
     # An image of the same digest under another name is neither baked nor tested again; a proven one is preferred.
@@ -41,6 +44,10 @@ def decide(
         own = known.get(image.name)
         decided = own is not None and (own.proof != "untested" or not image.tests_digest)
         record = own if decided else twins.get(image.digest, own)
+        if revocation := (revoked or {}).get(image.name.rpartition("-")[2]):
+            fresh.add(image.family)
+            decisions.append(Decision(image, Action.BAKE, (f"{image.name} is revoked: {revocation.reason}",)))
+            continue
         if record is None:
             before = known.get(families.get(image.family, "")) or latest.get(image.family)
             fresh.add(image.family)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bakery.library.base import ImageRecord, ImageState, Proof, Want
+from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
+from bakery.library.revocation import content, refusal
 from bakery.plan.image_labels import DIGEST_LABEL, image_labels
 from bakery.plan.summary import ImageSummary
 
@@ -19,6 +20,7 @@ class DriftKind(StrEnum):
     DAMAGED = "damaged"  # the file of an image
     MOVED = "moved"  # a family does not point at what its stacks want
     UNPROVEN = "unproven"  # a family points at an image that has not passed its tests
+    REVOKED = "revoked"  # a family points at a revoked image, or a stack wants one
     UNTRACKED = "untracked"  # an image in a family that no stack knows of
     STATE = "state"  # an image is ACTIVE beside the one that its family points at
     LABELS = "labels"
@@ -42,7 +44,8 @@ class Observed:
 
     ``expected`` maps images that must exist to the stacks that need them. ``strangers`` maps ACTIVE images that have no
     labels of the bakery to the family they are in. ``planned`` are the images of the plan of ``stack``, by name.
-    ``unshared`` maps images to the consumers that may not boot from them.
+    ``unshared`` maps images to the consumers that may not boot from them. ``revoked`` are the revocations
+    :func:`~bakery.library.revocation.in_force`.
     """
 
     stack: str
@@ -53,11 +56,12 @@ class Observed:
     strangers: Mapping[str, str] = field(default_factory=dict)
     planned: Mapping[str, ImageSummary] = field(default_factory=dict)
     unshared: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    revoked: Mapping[str, Revocation] = field(default_factory=dict)
 
 
 def compare(seen: Observed) -> tuple[Drift, ...]:
     """Return all differences between what was looked up and what should be so."""
-    found = (_gone, _moved, _unproven, _untracked, _labels, _state, _sharing)
+    found = (_gone, _moved, _revoked, _unproven, _untracked, _labels, _state, _sharing)
     return tuple(drift for one in found for drift in one(seen))
 
 
@@ -91,6 +95,8 @@ def _gone(seen: Observed) -> Iterator[Drift]:
 def _moved(seen: Observed) -> Iterator[Drift]:
     wanted: dict[str, dict[str, str]] = {}
     for want in seen.wants:
+        if content(want.image) in seen.revoked:
+            continue
         wanted.setdefault(want.family, {})[want.image] = want.stack
     for family, images in wanted.items():
         now = seen.families.get(family)
@@ -103,6 +109,18 @@ def _moved(seen: Observed) -> Iterator[Drift]:
 
 def _state_of(seen: Observed, image: str) -> str:
     return str(seen.records[image].state) if image in seen.records else "gone"
+
+
+def _revoked(seen: Observed) -> Iterator[Drift]:
+    for family, name in seen.families.items():
+        if one := seen.revoked.get(content(name)):
+            text = f"points at {name}, which is revoked: {one.reason}"
+            yield Drift(DriftKind.REVOKED, family, text, "bakery prune, which moves it")
+    for want in seen.wants:
+        if one := seen.revoked.get(content(want.image)):
+            error = refusal(want.image, one)
+            text = f"the stack {want.stack} wants {error.message}"
+            yield Drift(DriftKind.REVOKED, want.family, text, f"{error.hint}; then {_up(want.stack)}")
 
 
 def _unproven(seen: Observed) -> Iterator[Drift]:

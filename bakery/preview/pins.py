@@ -39,8 +39,8 @@ def _fault(
         record = held.records.get(image)
         if record is not None and record.candidate_for != family:
             yield f"{image} is an image of {record.candidate_for}", f"pin an image of {family}; see: bakery library"
-        elif missing := missing_proof(proofs(image, planned, held), held.images, held.proven):
-            yield missing, "pin another image (see: bakery library), or remove the pin: bakery promote {family}"
+        elif missing := missing_proof(proofs(image, planned, held), held.images, held.proven, held.revoked):
+            yield missing, f"pin another image (see: bakery library), or remove the pin: bakery promote {family}"
 
 
 def proofs(image: str, planned: Mapping[str, ImageSummary], held: LibrarySnapshot) -> dict[str, str]:

@@ -58,7 +58,9 @@ def plan_report(
         cache.write()
     held = snapshot.read(settings, library or (lambda: None), images)
     before = _of_revision(settings, since) if since else held
-    wrong = () if library is None or since or held.problems else pins.check(settings, images, held)
+    wrong: tuple[Problem, ...] = ()
+    if library is not None and not since and not held.problems:
+        wrong = (*pins.check(settings, images, held), *held.refused(images))
     problems = (*problems, *before.problems, *wrong)
     return PlanReport(before.decide(images, settings.pins), problems, held.times, since)
 

@@ -15,7 +15,7 @@ from bakery.preview.model import Action, Decision
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
-    from bakery.library.base import ImageRecord, Library
+    from bakery.library.base import ImageRecord, Library, Revocation
 
     OpenLibrary = Callable[[], Library | None]  # returns None if nothing was ever published
 
@@ -25,8 +25,8 @@ class LibrarySnapshot:
     """The images, the families, and what a decision needs of them.
 
     ``proven`` maps images to the digest (or its beginning) of the tests they passed, and ``tests`` to the manifests of
-    these tests, if known. ``times`` maps families to the seconds of their last bake. ``problems`` has a warning if the
-    library could not be reached.
+    these tests, if known. ``times`` maps families to the seconds of their last bake. ``revoked`` are the revocations
+    :func:`~bakery.library.revocation.in_force`. ``problems`` has a warning if the library could not be reached.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -35,11 +35,27 @@ class LibrarySnapshot:
     times: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    revoked: Mapping[str, Revocation] = field(default_factory=dict)
 
     @cached_property
     def records(self) -> Mapping[str, ImageRecord]:
         """The images by name."""
         return {record.name: record for record in self.images}
+
+    def revocation(self, image: str) -> Revocation | None:
+        """Return why the image must not be used any more; None if it may be used."""
+        return self.revoked.get(image.rpartition("-")[2])
+
+    def refused(self, planned: Iterable[ImageSummary]) -> tuple[Problem, ...]:
+        """Return a problem for each image of the plan that is revoked: an ``up`` neither uses nor bakes it."""
+        from bakery.library.revocation import refusal  # not needed by a plan without revocations
+
+        return tuple(
+            Problem("library", 1, error.message, error.hint)
+            for image in planned
+            if (revocation := self.revocation(image.name))
+            for error in [refusal(image.name, revocation)]
+        )
 
     def proves(self, image: str, tests: str) -> bool:
         """Return whether the image passed these tests last; ``tests`` is their digest or its beginning."""
@@ -48,7 +64,7 @@ class LibrarySnapshot:
 
     def decide(self, planned: Sequence[ImageSummary], pins: Mapping[str, str]) -> tuple[Decision, ...]:
         """Return a decision for each image of the plan; ``pins`` maps families to the images they are held at."""
-        decisions = decide(planned, self.images, self.families, self.proven, self.tests)
+        decisions = decide(planned, self.images, self.families, self.proven, self.tests, revoked=self.revoked)
         return tuple(self._pinned(one, pin) if (pin := pins.get(one.image.family)) else one for one in decisions)
 
     def _pinned(self, decision: Decision, pin: str) -> Decision:
@@ -100,9 +116,13 @@ def _unknown(error: BakeryError | ImportError) -> Problem:
 
 
 def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
+    from bakery.library.revocation import in_force  # not needed by a plan without the library
+
     images, families = tuple(library.images()), library.families()
     proven = library.proofs(images)
-    return LibrarySnapshot(_completed(library, images, planned, families), families, proven, library.bake_times())
+    revoked = in_force(library.revocations(), library.now())
+    completed = _completed(library, images, planned, families)
+    return LibrarySnapshot(completed, families, proven, library.bake_times(), revoked=revoked)
 
 
 def _tests(

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bakery.codec import encode
-from bakery.library.base import ImageRecord, Library
+from bakery.library.base import ImageRecord, Library, Revocation
+from bakery.library.revocation import content, in_force, utc
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import Figure, JobResult, RunResult
 from bakery.results.trends import job_label, latest, trends
@@ -18,16 +19,27 @@ VERSION = 1
 
 def report(library: Library) -> dict[str, Any]:
     """Return the content of the library, newest runs and images last. Raises Uncertain if the library is unreadable."""
-    return build(library.images(), library.families(), library.runs(outputs=False))
+    recorded, now = library.revocations(), library.now()
+    revoked = {content(one.image): one for one in recorded} | in_force(recorded, now)
+    return build(library.images(), library.families(), library.runs(outputs=False), revoked, now)
 
 
-def build(images: Sequence[ImageRecord], families: Mapping[str, str], runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Return the report of the given records."""
+def build(
+    images: Sequence[ImageRecord],
+    families: Mapping[str, str],
+    runs: Sequence[RunResult],
+    revoked: Mapping[str, Revocation] | None = None,
+    now: str = "",
+) -> dict[str, Any]:
+    """Return the report of the given records at the time ``now``; ``revoked`` is by the end of the images' names."""
     last = latest(runs)
     over_time = trends(runs, {image.name: image.candidate_for for image in images})
     return {
         "version": VERSION,
-        "images": [_image(image, last.get(image.name), families) for image in images],
+        "images": [
+            _image(image, last.get(image.name), families) | _revocation((revoked or {}).get(content(image.name)), now)
+            for image in images
+        ],
         "families": dict(sorted(families.items())),
         "runs": [_run(run) for run in runs],
         "trends": [{**encode(trend), "change": trend.change} for trend in over_time],
@@ -42,6 +54,12 @@ def _image(image: ImageRecord, run: RunResult | None, families: Mapping[str, str
         "verdict": run.verdict.value if run else "",
         "figures": _figures(run.jobs) if run else [],
     }
+
+
+def _revocation(one: Revocation | None, now: str) -> dict[str, Any]:
+    if one is None:
+        return {}
+    return {"revoked": utc(one.at) <= utc(now), "revoke_at": one.at, "revoke_reason": one.reason}
 
 
 def _figures(jobs: Iterable[JobResult]) -> list[dict[str, Any]]:
@@ -98,6 +116,16 @@ def _count(number_of: int, word: str) -> str:
     return f"{number_of} {word if number_of == 1 else plural}"
 
 
+def revocations(images: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each image of a report that is or will be revoked."""
+    return [
+        f"{image['name']} {'is' if image['revoked'] else 'will be'} revoked, "
+        f"{'since' if image['revoked'] else 'at'} {shown_time(image['revoke_at'])}: {image['revoke_reason']}"
+        for image in images
+        if "revoke_at" in image
+    ]
+
+
 def figure_text(figure: Mapping[str, Any]) -> str:
     """Return "HPL 2.53 GFLOPS", with a mark if it failed; a figure without a value was not found in the output."""
     if figure["value"] is None:
@@ -118,6 +146,8 @@ def shown_time(text: str) -> str:
 
 def state_text(image: Mapping[str, Any]) -> str:
     """Return the state of an image in one word; an ACTIVE image that no family points at is a candidate."""
+    if image.get("revoked"):
+        return "revoked"
     if image["state"] != "ACTIVE":
         return str(image["state"])
     return "ACTIVE" if image["promoted"] else "candidate"

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bakery.recipe.image_names import DIGEST_SHOWN
-from bakery.report.library import by_family, figure_text, shown_time, state_text, summary
+from bakery.report.library import by_family, figure_text, revocations, shown_time, state_text, summary
 
 TITLES = ("family", "image", "digest", "state", "tested", "figures")
-COLOURS = {"ACTIVE": "green", "candidate": "cyan", "DEPRECATED": "dim", "OBSOLETE": "dim"}
+COLOURS = {"ACTIVE": "green", "candidate": "cyan", "DEPRECATED": "dim", "OBSOLETE": "dim", "revoked": "red"}
 WORDS = {"passed": "", "failed": " failed", "error": " no verdict"}
 
 
@@ -25,7 +25,8 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         cells = [escape(cell) for cell in _cells(image)]
         cells[3] = f"[{COLOURS[cells[3]]}]{cells[3]}[/]"
         table.add_row(*cells)
-    return Group(*([table] if report["images"] else []), Text(summary(report)))
+    lines = [*revocations(report["images"]), summary(report)]
+    return Group(*([table] if report["images"] else []), *map(Text, lines))
 
 
 def _cells(image: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource
 from bakery.backends import backend
 from bakery.codec import decode
 from bakery.errors import BakeryError
+from bakery.library.revocation import enforce, refusal, revocation_of
 from bakery.orders import files as order_files
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
@@ -33,18 +34,22 @@ class BakedImageProvider(BakeryProvider):
     replaces = ("name", "digest", "project")
 
     def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
-        """Return whether the library has the image."""
-        return _props["name"] in _held.records
+        """Return whether the library has the image, and may use it."""
+        return _props["name"] in _held.records and not _held.revocation(_props["name"])
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
-        """Adopt, join or bake the image of the order that the program wrote."""
+        """Adopt, join or bake the image of the order that the program wrote. Raises RevokedImage."""
         stack = settings(props["urn"])
         order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
+        library = library_of(props["urn"])
+        if revocation := revocation_of(library, order.name):
+            enforce(library)
+            raise refusal(order.name, revocation)
         with progress.activity(props["urn"], order.name) as activity:
             bake = backend(stack).oven().bake(order, activity)
         if adopted := bake.outcome is not BakeOutcome.BAKED:
-            library_of(props["urn"]).relabel(order.name, props.get("labels") or {})
+            library.relabel(order.name, props.get("labels") or {})
         created(props["urn"], order.name, adopted)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
 

@@ -16,7 +16,7 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     if not pulumi.runtime.is_dry_run():
         return
     held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
-    for problem in held.problems:
+    for problem in (*held.problems, *held.refused(one.image for one in declared)):
         pulumi.log.warn(str(problem))
     for one, decision in zip(declared, held.decide([one.image for one in declared], settings.pins), strict=True):
         if decision.action is not Action.KEEP or decision.pin:

@@ -11,10 +11,11 @@ import pytest
 
 from bakery.backends import backend
 from bakery.errors import BakeryError
-from bakery.library.base import ImageRecord, ImageState, Library, Proof, Want
+from bakery.library.base import ImageRecord, ImageState, Library, Proof, Revocation, Want
 from bakery.library.local.library import LocalLibrary
 from bakery.library.proof import look_up
 from bakery.library.retention import prune
+from bakery.library.revocation import Enforced, enforce, revoke
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings
@@ -498,3 +499,78 @@ def test_a_promoted_image_is_shared_with_its_consumers(setup: Setup) -> None:
     name, members = setup.bake("rcc", "one"), ["group:a@example.com", "user:b@example.com"]
     setup.library.share(name, members)
     assert list(setup.library.unshared(name, members)) == []
+
+
+def proven(setup: Setup, family: str, content: str) -> str:
+    name = setup.bake(family, content)
+    setup.library.record_test(name, Proof.PASSED, "tests")
+    return name
+
+
+def test_revocations_are_one_for_each_image_and_cause(setup: Setup) -> None:
+    library = setup.library
+    assert list(library.revocations()) == []
+    first = Revocation("a-1", "a-1", "it doesn't boot ☠", "2030-01-01T00:00:00Z", "2029-01-01T00:00:00Z")
+    child = replace(first, image="b-1")
+    for one in (replace(first, reason="other"), first, child, replace(child, cause="b-1")):
+        library.revoke(one)
+    assert set(library.revocations()) == {first, child, replace(child, cause="b-1")}
+    assert sorted(library.drop_revocations("a-1")) == ["a-1", "b-1"]
+    assert list(library.drop_revocations("a-1")) == []
+    assert [(one.image, one.cause) for one in library.revocations()] == [("b-1", "b-1")]
+
+
+def test_a_revoked_family_goes_back_to_the_newest_proven_image(setup: Setup) -> None:
+    library = setup.library
+    names = [proven(setup, "rcc", word) for word in ("one", "two", "three")]
+    for name in names:
+        library.promote(name, "rcc")
+    failed = setup.bake("rcc", "four")
+    library.record_test(failed, Proof.FAILED, "tests")
+    library.want(Want("p/dev", "rcc", names[2], "t"))
+    revoke(library, names[2], "bad", library.now())
+    assert look_up(library, {names[2]: "tests"}) == f"{names[2]} is revoked: bad"
+    assert enforce(library) == Enforced({"rcc": (names[2], names[1])}, (names[2],))
+    assert dict(library.families()) == {"rcc": names[1]}
+    assert [state(setup, name) for name in names] == [ImageState.DEPRECATED, ImageState.ACTIVE, ImageState.OBSOLETE]
+    assert enforce(library) == Enforced({}, ()), "it is idempotent"
+
+
+def test_a_revoked_family_without_a_proven_image_points_at_nothing_whoever_wants_it(setup: Setup) -> None:
+    library = setup.library
+    setup.bake("rcc", "untested")
+    other, name = proven(setup, "hpcc", "one"), proven(setup, "rcc", "one")
+    library.promote(name, "rcc")
+    library.promote(other, "hpcc")
+    library.want(Want("p/dev", "rcc", name, "t"))
+    assert not library.unpromote(name, "rcc")
+    revoke(library, name, "bad", library.now())
+    assert enforce(library).moved == {"rcc": (name, "")}
+    assert dict(library.families()) == {"hpcc": other}
+    assert state(setup, name) is ImageState.OBSOLETE
+
+
+def test_a_revocation_of_the_future_changes_nothing_yet(setup: Setup) -> None:
+    library, name = setup.library, proven(setup, "rcc", "one")
+    library.promote(name, "rcc")
+    revoke(library, name, "bad", "2999-01-01T00:00:00Z")
+    assert enforce(library) == Enforced({}, ())
+    assert dict(library.families()) == {"rcc": name}
+    assert look_up(library, {name: "tests"}) == ""
+
+
+def test_a_leased_image_can_be_made_obsolete_and_not_deleted(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    with setup.library.lease(name):
+        revoke(setup.library, name, "bad", setup.library.now())
+        assert enforce(setup.library).obsolete == (name,)
+
+
+def test_what_is_no_longer_revoked_is_proven_and_promoted_again(setup: Setup) -> None:
+    library, name = setup.library, proven(setup, "rcc", "one")
+    revoke(library, name, "bad", library.now())
+    enforce(library)
+    assert list(library.drop_revocations(name)) == [name]
+    assert look_up(library, {name: "tests"}) == ""
+    library.promote(name, "rcc")
+    assert state(setup, name) is ImageState.ACTIVE

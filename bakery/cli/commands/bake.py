@@ -19,11 +19,12 @@ def bake(
     promotes it into its family.
     """
     from bakery.cli.board import Board
-    from bakery.operations.bake import bake_all, planned
+    from bakery.operations.bake import bake_all, planned, refuse_revoked
     from bakery.report import bake as reports
 
     backend = backend_of(stack)
     images = planned(backend.settings, families)
+    refuse_revoked(backend.existing_library(), images)
     with cancel_on_signal() as cancelled, Board(cancelled) as board:
         done = bake_all(
             images,

@@ -23,8 +23,8 @@ from bakery.host.google import (
     fetched,
     ignore_missing,
 )
-from bakery.library.base import ImageRecord, ImageState, Proof, Want
-from bakery.library.compute_engine import sharing, wants
+from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
+from bakery.library.compute_engine import revocations, sharing, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ImageRequests
@@ -92,16 +92,19 @@ class ComputeEngineLibrary:
             publish_event(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
         return previous
 
-    def unpromote(self, name: str, family: str) -> bool:
+    def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
         """Deprecate the family's other ACTIVE images and take this one out of it, so that no image resolves."""
         records = self._family(family)
-        if [record.name for record in records if record.digest][-1:] != [name] or wants.listed(self._artifacts, family):
+        if [record.name for record in records if record.digest][-1:] != [name]:
+            return False
+        if not force and wants.listed(self._artifacts, family):
             return False
         for record in records:
             if record.name != name:
                 self._deprecate(record.name, "")
         self._images.put_into(name, "")
-        if wants.listed(self._artifacts, family):  # since the first look a stack has found the family as it wants it
+        # Since the first look a stack may have found the family as it wants it.
+        if not force and wants.listed(self._artifacts, family):
             self._images.put_into(name, family)
             return False
         return True
@@ -117,6 +120,18 @@ class ComputeEngineLibrary:
     def drop_want(self, stack: str, family: str, token: str) -> bool:
         """Withdraw what the stack wants, if the token is right; return whether no stack wants the family now."""
         return wants.drop(self._artifacts, stack, family, token)
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Record a revocation in the artifacts bucket."""
+        revocations.put(self._artifacts, revocation)
+
+    def revocations(self) -> Sequence[Revocation]:
+        """Return all revocations; none if the bucket does not exist."""
+        return revocations.listed(self._artifacts)
+
+    def drop_revocations(self, cause: str) -> Sequence[str]:
+        """Withdraw all revocations with this cause."""
+        return revocations.drop(self._artifacts, cause)
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""

@@ -35,9 +35,9 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
     return before
 
 
-def unpromote(connection: sqlite3.Connection, name: str, family: str, at: str) -> bool:
-    """Let the family point at nothing, if it points at ``name`` and no stack wants the family."""
-    if _pointed_at(connection, family) != name or is_wanted(connection, family):
+def unpromote(connection: sqlite3.Connection, name: str, family: str, at: str, *, force: bool) -> bool:
+    """Let the family point at nothing, if it points at ``name`` and no stack wants the family, unless forced."""
+    if _pointed_at(connection, family) != name or (is_wanted(connection, family) and not force):
         return False
     connection.execute("DELETE FROM families WHERE family = ?", (family,))
     connection.execute("UPDATE images SET family = '' WHERE name = ?", (name,))

@@ -9,12 +9,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.host.clock import utc_now
 from bakery.host.files import write_atomic
-from bakery.library.base import ImageRecord, ImageState, Proof, Want
+from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import RESERVE, Database
 from bakery.library.local.files import ImageFiles, Sidecar
@@ -73,10 +74,8 @@ class LocalLibrary:
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
         """Return the images that share the file of a digest, oldest first, not those of a former file."""
-        with self.database.reading() as connection:
-            query = "SELECT * FROM images WHERE digest = ? AND size = ? AND state != 'DELETED' ORDER BY created, seq"
-            found = connection.execute(query, (digest, self.files.size(digest))).fetchall()
-        return [self._record(row) for row in found]
+        query = "SELECT * FROM images WHERE digest = ? AND size = ? AND state != 'DELETED' ORDER BY created, seq"
+        return [self._record(row) for row in self._select(query, digest, self.files.size(digest))]
 
     def families(self) -> Mapping[str, str]:
         """Map families to image names; leave out families whose image has no file."""
@@ -95,10 +94,10 @@ class LocalLibrary:
         with self.database.writing() as connection:
             return families.promote(connection, name, family, self._clock())
 
-    def unpromote(self, name: str, family: str) -> bool:
-        """Let the family point at nothing, if it still points at ``name`` and no stack wants the family."""
+    def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
+        """Let the family point at nothing, if it still points at ``name`` and no stack wants it, unless forced."""
         with self.database.writing() as connection:
-            return families.unpromote(connection, name, family, self._clock())
+            return families.unpromote(connection, name, family, self._clock(), force=force)
 
     def want(self, want: Want) -> None:
         """Register what a stack wants."""
@@ -108,8 +107,7 @@ class LocalLibrary:
 
     def wants(self) -> Sequence[Want]:
         """Return what all stacks want."""
-        with self.database.reading() as connection:
-            return [Want(*row) for row in connection.execute("SELECT stack, family, image, token FROM wants")]
+        return [Want(*row) for row in self._select("SELECT stack, family, image, token FROM wants")]
 
     def drop_want(self, stack: str, family: str, token: str) -> bool:
         """Withdraw what the stack wants, if the token is right; return whether no stack wants the family now."""
@@ -117,6 +115,23 @@ class LocalLibrary:
             key = (stack, family, token)
             connection.execute("DELETE FROM wants WHERE stack = ? AND family = ? AND token = ?", key)
             return not families.is_wanted(connection, family)
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Record a revocation."""
+        with self.database.writing() as connection:
+            row = asdict(revocation)
+            marks = ", ".join(f":{name}" for name in row)
+            connection.execute(f"INSERT OR REPLACE INTO revocations ({', '.join(row)}) VALUES ({marks})", row)
+
+    def revocations(self) -> Sequence[Revocation]:
+        """Return all revocations."""
+        return [Revocation(**dict(row)) for row in self._select("SELECT * FROM revocations")]
+
+    def drop_revocations(self, cause: str) -> Sequence[str]:
+        """Withdraw all revocations with this cause."""
+        with self.database.writing() as connection:
+            rows = connection.execute("DELETE FROM revocations WHERE cause = ? RETURNING image", (cause,)).fetchall()
+            return [row["image"] for row in rows]
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""
@@ -209,9 +224,8 @@ class LocalLibrary:
 
     def bake_times(self) -> Mapping[str, float]:
         """Map families to the seconds of their last bake, including images that no longer exist."""
-        with self.database.reading() as connection:
-            query = "SELECT candidate_for, bake_seconds FROM images WHERE bake_seconds > 0 ORDER BY seq"
-            return {row["candidate_for"]: row["bake_seconds"] for row in connection.execute(query)}
+        query = "SELECT candidate_for, bake_seconds FROM images WHERE bake_seconds > 0 ORDER BY seq"
+        return {row["candidate_for"]: row["bake_seconds"] for row in self._select(query)}
 
     def record_run(self, result: RunResult) -> None:
         """Store a Fluid-Run, whatever its verdict; replace a stored run of the same ID."""
@@ -226,15 +240,13 @@ class LocalLibrary:
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
         """Map image names to the digest of the tests of the last recorded verdict."""
         names = {image.name for image in images}
-        with self.database.reading() as connection:
-            verdicts = connection.execute("SELECT image, tests_digest FROM proofs ORDER BY id").fetchall()
+        verdicts = self._select("SELECT image, tests_digest FROM proofs ORDER BY id")
         return {row["image"]: row["tests_digest"] for row in verdicts if row["image"] in names}
 
     def deprecated_since(self) -> Mapping[str, str]:
         """Map DEPRECATED and OBSOLETE images to the time of their deprecation (RFC 3339)."""
-        with self.database.reading() as connection:
-            query = "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
-            return {row["name"]: row["state_since"] for row in connection.execute(query)}
+        query = "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
+        return {row["name"]: row["state_since"] for row in self._select(query)}
 
     def now(self) -> str:
         """Return the library's time, RFC 3339 in UTC."""
@@ -245,10 +257,10 @@ class LocalLibrary:
         return {image.name for image in self.images() if self.leases.taken(image.digest)}
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
-        """Move one image and return the bytes freed; None if it is leased or its state has changed."""
+        """Move one image and return the bytes freed; None if its state has changed or a lease forbids its deletion."""
         name, digest = image.name, image.digest
         with self.leases.exclusive(digest) as free:
-            if not free:
+            if not free and to is ImageState.DELETED:
                 return None
             with self.database.writing() as connection:
                 row = rows.image_row(connection, name)
@@ -259,6 +271,10 @@ class LocalLibrary:
             return self.files.remove(name, digest, shared) if to is ImageState.DELETED else 0
 
     # -- implementation
+
+    def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
+        with self.database.reading() as connection:
+            return connection.execute(query, values).fetchall()
 
     def _record(self, row: sqlite3.Row) -> ImageRecord:
         return rows.image_record(row, str(self.files.image(row["digest"])))

@@ -25,6 +25,7 @@ RELEASED = (
     "357841abf7080079d764fa0a2afc39e1f08824647900dff55455ae2f884df549",
     "8e53756d2c15ea7495a5cb68cbf78d891dea59e748b393a1fadcd3628334f71c",
     "53af718ba881d56185642db21ada9cd725f9ff3c02acd1ef2f86cb746a382c31",
+    "6ce604044bdb9829f5484c6ba5c9ab02f19e08745fad0f1ae892881034d671f2",
 )
 VERSIONS = range(1, len(RELEASED) + 1)
 MORE = (*APP_RUNS, Field("energy_joules", "FLOAT64"), Field("turbo", "BOOL"))

@@ -1,0 +1,52 @@
+"""Revokes an image and all that was baked from it: ``bakery revoke``."""
+
+from dataclasses import dataclass
+from datetime import UTC
+
+from bakery.backends.base import Backend
+from bakery.errors import BakeryError, InputError, Problem
+from bakery.library import revocation
+from bakery.library.base import Revocation
+from bakery.library.lookup import pick
+from bakery.library.revocation import Enforced
+
+REASON_LENGTH = 1000  # bytes; the metadata of an object in Cloud Storage have at most 8 KiB
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """The revocations that were recorded, and what was done at once."""
+
+    recorded: tuple[Revocation, ...]
+    enforced: Enforced
+
+
+def revoke(backend: Backend, wanted: str, reason: str, at: str = "") -> Revoked:
+    """Revoke the image that ``wanted`` fits, from ``at`` on (RFC 3339; "" is now), and enforce what is due.
+
+    Raises InputError, Uncertain, and BakeryError if no image or more than one fits.
+    """
+    problems = []
+    if not reason.strip() or len(reason.encode()) > REASON_LENGTH:
+        text = f"a reason has between 1 and {REASON_LENGTH} bytes"
+        problems.append(Problem("--reason", 1, text, "say in one sentence what is wrong with the image"))
+    try:
+        time = revocation.utc(at).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
+    except (ValueError, OverflowError):
+        problems.append(Problem("--at", 1, f"{at!r} is not a time", "write it as 2030-01-31T12:00:00Z"))
+    if problems:
+        raise InputError(problems)
+    library = backend.library()
+    image = pick(wanted, library.images(), library.families())
+    recorded = revocation.revoke(library, image, reason.strip(), time or library.now())
+    return Revoked(recorded, revocation.enforce(library))
+
+
+def undo(backend: Backend, image: str) -> tuple[str, ...]:
+    """Withdraw the revocations that were made by revoking ``image``; return the images that may be used again.
+
+    ``image`` is a whole name, as the image may be deleted by now. Raises BakeryError if it was not revoked.
+    """
+    if dropped := tuple(backend.library().drop_revocations(image)):
+        return dropped
+    raise BakeryError(f"{image} is not revoked", hint="name an image that was revoked itself; see: bakery library")
