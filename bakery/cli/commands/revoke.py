@@ -19,20 +19,13 @@ def revoke(
     The images become OBSOLETE and are never promoted or baked again: `bakery plan` says what to change. With --at, that
     begins at the given time, with the next `bakery revoke`, `bakery prune` or `pulumi up`.
     """
-    from bakery.library.revocation import utc
     from bakery.operations import revoke as operation
-    from bakery.report.revoke import moves
+    from bakery.report.revoke import lines
 
     backend = backend_of(stack)
     if undo:
         for name in operation.undo(backend, image):
             print(f"{name}: may be used again; the next `pulumi up` that wants it promotes it")
         return
-    done = operation.revoke(backend, image, reason, at)
-    for one in done.recorded:
-        origin = f", baked from {one.cause}" if one.image != one.cause else ""
-        later = utc(one.at) > utc(one.recorded)
-        print(f"{one.image}: {f'will be revoked at {one.at}' if later else 'revoked'}{origin}")
-    for line in moves(done.enforced):
+    for line in lines(operation.revoke(backend, image, reason, at)):
         print(line)
-    print("next: change what they are baked from, see `bakery plan`, and run `pulumi up`")
