@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 from bakery import __version__, paths
@@ -11,6 +12,7 @@ from bakery.host.files import write_atomic
 TEMPLATE = Path(__file__).parent / "repository"
 SUFFIX = ".tmpl"  # so that no tool takes the template's files for the bakery's own
 KEPT = frozenset({"README.md", ".gitignore"})  # what a new repository has already
+_PLACE = re.compile(r"@[A-Z]+@")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
@@ -32,8 +34,9 @@ def init(folder: Path, name: str = "") -> tuple[str, ...]:
         problems.append(Problem("command line", 1, f"the project's name is {name!r}", hint))
     if problems:
         raise InputError(problems)
+    values = {"@NAME@": name, "@VERSION@": __version__, "@ENGINE@": metadata.version("pulumi")}
     for path, file in files.items():
-        text = file.read_text(encoding="utf-8").replace("@NAME@", name).replace("@VERSION@", __version__)
+        text = _PLACE.sub(lambda match: values[match[0]], file.read_text(encoding="utf-8"))
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / path, text.encode(), mode=0o777 if path.endswith(".sh") else 0o666)
     shutil.copyfile(lock, folder / lock.name)
@@ -41,6 +44,5 @@ def init(folder: Path, name: str = "") -> tuple[str, ...]:
 
 
 def _target(file: Path) -> str:
-    """Return the path in the repository of a file of the template."""
-    path = file.relative_to(TEMPLATE).as_posix().removesuffix(SUFFIX)
-    return f".{path}" if path == "gitignore" else path
+    """Return the path in the repository of a file of the template, where ``dot_`` stands for a leading dot."""
+    return file.relative_to(TEMPLATE).as_posix().removesuffix(SUFFIX).replace("dot_", ".")
