@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.fake_google import compute, crud, defaults
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
+from tests.fake_google.identity import NUMBER
 
 Json = Any
 DONE = {"SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"}
@@ -163,7 +164,7 @@ def list_builds(cloud: Cloud, request: Request) -> Answer:
 def create_trigger(cloud: Cloud, request: Request) -> Answer:
     """A trigger gets an id, and is found by its id or its name."""
     if any(t.get("name") == request.body.get("name") for t in cloud.below(request.key)):
-        raise Refusal(409, f"trigger {request.body.get('name')} already exists")
+        raise Refusal(409, f"trigger ({NUMBER}, {request.body.get('name')}) already exists")
     identity = cloud.fresh_id()
     path = request.call.path.partition("/v1/")[2]
     body = defaults.added(request.id, dict(request.body))

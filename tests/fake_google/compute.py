@@ -16,12 +16,14 @@ NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 def matches(item: Json, expression: str) -> bool:
     """Google's list filter, as far as the bakery uses it: ``field = value`` joined by AND, in parentheses or not.
 
-    ``eq`` and ``ne`` take a regular expression, which has to match all of the value.
+    ``eq`` and ``ne`` take a regular expression, which has to match all of the value; AND does not join them.
+    Source: https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02.
     """
+    refusal = Refusal(400, f"Invalid value for field 'filter': '{expression}'. Invalid list filter expression.")
     for clause in re.split(r"\s+AND\s+|\)\s*\(", expression.strip("() ")):
         match = re.fullmatch(r"\s*([\w.\-]+)\s*(=|:|!=|eq|ne)\s*\"?(.*?)\"?\s*", clause.strip("() "))
-        if not match:
-            raise Refusal(400, f"Invalid value for field 'filter': '{expression}'")
+        if not match or (match[2] in ("eq", "ne") and " AND " in expression):
+            raise refusal
         value: Any = item
         for part in match[1].split("."):
             value = value.get(part) if isinstance(value, dict) else None

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 import google_crc32c
 
-from tests.fake_google import crud
+from tests.fake_google import crud, words
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 
 Json = Any
@@ -98,9 +98,11 @@ def resume(cloud: Cloud, session: str, content: bytes, headers: Mapping[str, str
 def get_object(cloud: Cloud, request: Request) -> Answer:
     """An object's metadata, or with ``alt=media`` its content, a range of it too."""
     key = _key(request.call.params["bucket"], unquote(request.call.params["object"]))
-    item = cloud.get(key)
     if request.query.get("alt") != "media":
-        return Answer(item)
+        return Answer(cloud.get(key))
+    if key not in cloud.items:  # plain text: https://github.com/firebase/firebase-tools/pull/3647, 2021-08-09
+        return Answer(words.absent(key).encode(), 404, {"Content-Type": "text/html; charset=UTF-8"})
+    item = cloud.items[key]
     content = cloud.media[key]
     headers = {"Content-Type": "application/octet-stream"}
     if "crc32c" in item:
@@ -265,23 +267,32 @@ def patch_dataset(cloud: Cloud, request: Request) -> Answer:
 
 @handles("bigquery.tabledata.insertAll")
 def insert_rows(cloud: Cloud, request: Request) -> Answer:
-    """Append rows; what breaks the table's schema is refused row by row, and insert ids are told apart."""
+    """Append rows, and tell insert ids apart. If one breaks the table's schema, none is taken: the others "stopped".
+
+    Source: https://github.com/fluent-plugins-nursery/fluent-plugin-bigquery/pull/38, 2015-03-19.
+    """
     table_key = request.key.removesuffix("/insertAll")
     table = cloud.get(table_key)
     fields = {field["name"]: field for field in table.get("schema", {}).get("fields", [])}
     errors = []
-    rows = cloud.rows.setdefault(table_key, [])
-    seen = {row.get("insertId") for row in rows}
-    for index, row in enumerate(request.body.get("rows", [])):
-        wrong = [name for name in row["json"] if name not in fields]
-        wrong += [n for n, f in fields.items() if f.get("mode") == "REQUIRED" and row["json"].get(n) is None]
+    given = request.body.get("rows", [])
+    for index, row in enumerate(given):
+        wrong = [(name, f"no such field: {name}.") for name in row["json"] if name not in fields]
+        required = [name for name, field in fields.items() if field.get("mode") == "REQUIRED"]
+        wrong += [("", f"Missing required field: {name}.") for name in required if row["json"].get(name) is None]
         if wrong:
             detail = [
-                {"reason": "invalid", "location": name, "message": f"bad or missing field: {name}"} for name in wrong
+                {"reason": "invalid", "location": place, "debugInfo": "", "message": text} for place, text in wrong
             ]
             errors.append({"index": index, "errors": detail})
-        elif row.get("insertId") is None or row["insertId"] not in seen:
-            rows.append(row)
+    if errors:
+        broken = {error["index"] for error in errors}
+        stopped = [{"reason": "stopped", "location": "", "message": ""}]
+        errors = [{"index": index, "errors": stopped} for index in range(len(given)) if index not in broken] + errors
+    rows = cloud.rows.setdefault(table_key, [])
+    seen = {row.get("insertId") for row in rows}
+    if not errors:
+        rows += [row for row in given if row.get("insertId") is None or row["insertId"] not in seen]
     return Answer({"kind": "bigquery#tableDataInsertAllResponse"} | ({"insertErrors": errors} if errors else {}))
 
 

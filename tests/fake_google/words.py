@@ -60,8 +60,10 @@ ABSENT: Mapping[str, Callable[[str], str]] = {
     "storage": _absent_object,
 }
 OWN_BUCKET = "Your previous request to create the named bucket succeeded and you already own it."
+SCHEDULER = "Job {} already exists."  # https://github.com/hashicorp/terraform-provider-google/issues/16918, 2024-01-08
 TAKEN: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "bigquery": lambda key: (f"Already Exists: {_bigquery(key)}", "duplicate"),
+    "cloudscheduler": lambda key: (SCHEDULER.format(_path(key)), "alreadyExists"),
     "compute": lambda key: (f"The resource '{_path(key)}' already exists", "alreadyExists"),
     "iam": _taken_identity,
     "pubsub": lambda key: (f"Resource already exists in the project (resource={_name(key)}).", "alreadyExists"),

@@ -6,16 +6,20 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from tests.fake_google import compute
 from tests.fake_google.cloud import Cloud
+from tests.fake_google.refusals.quoted import ASSUMED, QUOTED
 from tests.fake_google.server import serve
-from tests.gcp import recordings
+from tests.gcp import methods, recordings
 from tests.gcp.recordings import Difference, Exchange, Replay
 
 REPLAYED = 327  # of 340 exchanges: those whose methods the fake serves. May rise only
+CALLED = 96  # methods that the bakery calls
+MOST_ASSUMED = 15  # of them, those without a recording or a quotation. May fall only
 COMPUTE = "compute/compute/v1/projects"
 OTHER_WORDS = "no method of ours: the fake has one form of 404 for all of Compute Engine"
 NUMBERS = "the request asks for enums as numbers; client libraries take the names that the fake answers, too"
@@ -158,3 +162,25 @@ def test_a_fake_that_answers_another_way_is_seen(lie: str) -> None:
     }[lie]
     assert list(recordings.compared(*google, *google)) == []
     assert len(list(recordings.compared(*google, *fake))) == 1
+
+
+def test_there_is_evidence_for_every_method_that_is_called() -> None:
+    recorded_methods = {exchange.method for exchanges in recorded().values() for exchange in exchanges}
+    called = methods.called()
+    assert len(called) >= CALLED
+    assert {method: who for method, who in called.items() if method not in recorded_methods | set(QUOTED)} == {}
+    assert set(QUOTED) & recorded_methods == set(), "a recording is better evidence"
+    assert set(QUOTED) - set(called) == set(), "nobody calls it"
+
+
+def test_what_is_assumed_does_not_grow() -> None:
+    assert len([method for method, source in QUOTED.items() if source.startswith(ASSUMED)]) <= MOST_ASSUMED
+    dated = re.compile(r"assumed: |.*https://\S+, \d{4}-\d\d-\d\d")
+    assert [method for method, source in QUOTED.items() if not dated.match(source)] == []
+
+
+def test_a_call_that_the_code_begins_to_make_is_seen(tmp_path: Path) -> None:
+    more = "self.google.images.insert(project=p)\ngoogle.storage.bucket(b).blob(n).delete()\n"
+    (tmp_path / "more.py").write_text(more)
+    found = {method for method, _ in methods.by_the_code(tmp_path)}
+    assert found == {"compute.images.insert", "compute.globalOperations.get", "storage.objects.delete"}

@@ -24,4 +24,7 @@ def store_rows(google: Google, table: str, rows: Sequence[Mapping[str, object]],
     except exceptions.NotFound as error:
         raise BakeryError(f"there is no table {table}", hint="create it with pulumi up of a gcp stack") from error
     if refused:
-        raise BakeryError(f"BigQuery refused rows of {run_id}: {refused[0]['errors']}", hint=f"see {table}")
+        # One wrong row stops all others, which come first and say nothing.
+        reasons = [error for row in refused for error in row["errors"] if error["reason"] != "stopped"]
+        shown = "; ".join(dict.fromkeys(f"{error.get('location')}: {error.get('message')}" for error in reasons))
+        raise BakeryError(f"BigQuery refused the rows of {run_id}: {shown or refused}", hint=f"see {table}")

@@ -1,0 +1,103 @@
+"""The methods of Google's APIs that the bakery calls, read from its code and from what pulumi-gcp does for it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.fake_google import discovery
+from tests.gcp import endpoints
+from tests.gcp.kinds import KINDS, POLICIES
+from tests.support.root import ROOT
+
+# Attributes of bakery.host.google.Google, and the published resource behind each.
+CLIENTS: Mapping[str, str] = {
+    "builds": "cloudbuild.projects.builds",
+    "images": "compute.images",
+    "disks": "compute.disks",
+    "instances": "compute.instances",
+    "machine_types": "compute.machineTypes",
+}
+# Calls of client libraries that are named otherwise than the methods they send.
+CALLS: Mapping[str, str] = {
+    "insert_rows_json": "bigquery.tabledata.insertAll",
+    "publish": "pubsub.projects.topics.publish",
+    "list_blobs": "storage.objects.list",
+    "upload_from_string": "storage.objects.insert",
+    "upload_from_file": "storage.objects.insert",
+    "download_as_bytes": "storage.objects.get",
+}
+# What polls for the end of the operations of each client, inside of the library.
+POLLS: Mapping[str, str] = {
+    "images": "compute.globalOperations.get",
+    "disks": "compute.zoneOperations.get",
+    "instances": "compute.zoneOperations.get",
+}
+OF_BLOBS = {"delete": "storage.objects.delete"}
+
+
+def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
+    """Yield each method that a client library is asked for, with the file that asks."""
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for method in _methods(node):
+                yield method, str(file.relative_to(folder.parent))
+
+
+def _methods(node: ast.AST) -> Iterator[str]:
+    if not isinstance(node, ast.Attribute):
+        return
+    if node.attr in CALLS:
+        yield CALLS[node.attr]
+    value = node.value
+    if isinstance(value, ast.Call) and ast.unparse(value.func).endswith(".blob") and node.attr in OF_BLOBS:
+        yield OF_BLOBS[node.attr]
+    if isinstance(value, ast.Attribute) and value.attr in CLIENTS and "google" in ast.unparse(value.value):
+        yield f"{CLIENTS[value.attr]}.{_camel(node.attr.removesuffix('_build').removesuffix('_builds'))}"
+        if value.attr in POLLS:
+            yield POLLS[value.attr]
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
+
+
+def by_the_provider() -> Iterator[tuple[str, str]]:
+    """Yield each method that creates, reads, changes or removes what the stack declares, with the type of resource."""
+    for token, kind in KINDS.items():
+        asked = [("GET", kind.item), (kind.update, kind.item), ("DELETE", kind.item)]
+        asked.append((kind.verb, kind.collection if kind.verb == "POST" else kind.item))
+        for verb, path in asked[:1] + asked[3:] if kind.keep else asked:
+            yield _published(verb, kind.service, path), token
+    for token, (service, path) in POLICIES.items():
+        for verb, end in policy_calls(service):
+            yield _published(verb, service, f"{path}{end}"), token
+
+
+def policy_calls(service: str) -> list[tuple[str, str]]:
+    """How a service's policies are read and written: the verb, and what follows the resource's path."""
+    if service == "storage":
+        return [("GET", "/iam"), ("PUT", "/iam")]
+    if service == "bigQuery":
+        return [("GET", ""), ("PATCH", "")]
+    read = "GET" if service in ("pubsub", "artifactRegistry", "cloudbuildv2") else "POST"
+    return [(read, ":getIamPolicy"), ("POST", ":setIamPolicy")]
+
+
+def _published(verb: str, service: str, path: str) -> str:
+    plain = path.partition("?")[0].replace("{serviceAccountId}", "projects/x/serviceAccounts/x")
+    plain = re.sub(r"\{\w+\}", "x", plain)
+    call = discovery.find(verb, f"/{endpoints.APIS[service]}{plain}")
+    assert call, f"{verb} {service} {plain} is not published"
+    return call.method.id
+
+
+def called() -> Mapping[str, list[str]]:
+    """Every method, with who asks for it."""
+    found: dict[str, list[str]] = {}
+    for method, where in (*by_the_code(), *by_the_provider()):
+        if where not in found.setdefault(method, []):
+            found[method].append(where)
+    return found
