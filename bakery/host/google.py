@@ -85,6 +85,7 @@ class Google:
     images = cached_property(lambda self: _with_operations(compute_v1.ImagesClient(**self._access), self._access))
     disks = cached_property(lambda self: _with_operations(compute_v1.DisksClient(**self._access), self._access))
     instances = cached_property(lambda self: _with_operations(compute_v1.InstancesClient(**self._access), self._access))
+    instance_templates = cached_property(lambda self: compute_v1.InstanceTemplatesClient(**self._access))
     machine_types = cached_property(lambda self: compute_v1.MachineTypesClient(**self._access))
     storage = cached_property(lambda self: StorageClient(self.project, **self._access))
     bigquery = cached_property(lambda self: bigquery.Client(self.project, **self._access))

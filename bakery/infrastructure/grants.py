@@ -77,6 +77,7 @@ BAKER = (
 )
 READER = ("compute.images.get", "compute.images.getFromFamily", "compute.images.list")
 LIBRARIAN = (
+    "compute.disks.list",
     "compute.globalOperations.get",
     "compute.images.delete",
     "compute.images.deprecate",
@@ -87,6 +88,7 @@ LIBRARIAN = (
     "compute.images.setIamPolicy",
     "compute.images.setLabels",
     "compute.images.update",
+    "compute.instanceTemplates.list",
 )
 TESTER = (
     "compute.disks.create",

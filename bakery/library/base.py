@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -211,8 +211,8 @@ class Library(Protocol):
     def deprecated_since(self) -> Mapping[str, str]:
         """Map image names to the time they became DEPRECATED (RFC 3339), if known; OBSOLETE images keep that time."""
 
-    def in_use(self) -> Collection[str]:
-        """Return the names of the images that must not be deleted now because something boots or bakes from them."""
+    def in_use(self) -> Mapping[str, str]:
+        """Map the names of the images that must not be deleted now to what uses them ("something boots from it")."""
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an unwanted image to OBSOLETE or DELETED; return the number of bytes freed.

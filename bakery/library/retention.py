@@ -1,15 +1,17 @@
 """Retention: a pure decision which images are moved to which state, and its application to a library.
 
 An unwanted image passes through Compute Engine's states: DEPRECATED (boots with a warning), OBSOLETE (does not boot,
-can be restored) and DELETED (its file is deleted). It becomes OBSOLETE ``retentionDays`` after it became DEPRECATED,
-and is DELETED at the end of the grace period that follows.
+can be restored) and DELETED (its file is deleted). It becomes OBSOLETE some days after it became DEPRECATED (setting
+``retention``), and is DELETED at the end of the grace period that follows.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bakery.library.base import ImageRecord, ImageState, Library, Proof, Want
+from bakery.library.revocation import content, in_force, utc
+from bakery.settings.retention import EVERY_FAMILY, Retention
 
 GRACE_DAYS = 7
 
@@ -37,28 +39,36 @@ def next_steps(
     pointers: Mapping[str, str],
     deprecated: Mapping[str, str],
     now: datetime,
-    days: int,
+    rules: Mapping[str, Retention],
     *,
-    leased: Collection[str] = (),
-    planned: Collection[str] = (),
+    needed: Mapping[str, str] | None = None,
     wants: Iterable[Want] = (),
+    revoked: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """Return a step for every image that is not ACTIVE, oldest first.
 
     ``pointers`` maps families to images; ``deprecated`` maps images to the time of their deprecation (RFC 3339), and an
-    image without that time is kept; ``leased`` are images in use; ``planned`` are images that a plan needs; ``wants``
-    are those of all stacks.
+    image without that time is kept; ``rules`` are those of the settings; ``needed`` maps images that are in use or
+    planned to the reason; ``wants`` are those of all stacks; ``revoked`` are the contents of revoked images, which are
+    nothing to roll back to.
     An image is deleted only if it is old enough and there is no reason to keep it; a parent is deleted after its
     children.
     """
-    reasons = _reasons(images, pointers, leased, planned, wants)
+    fallbacks = _fallbacks([image for image in images if content(image.name) not in revoked], pointers, rules)
+    reasons = _labelled(images, rules) | fallbacks | _reasons(images, pointers, needed or {}, wants)
     steps = []
     for image in images:
         if image.state in (ImageState.ACTIVE, ImageState.DELETED):
             continue
         reason = reasons.get(image.name, "" if image.name in deprecated else "the time of its deprecation is unknown")
-        steps.append(Step(image, None, reason) if reason else _step(image, now - _utc(deprecated[image.name]), days))
+        days = rule_of(image.candidate_for, rules).days
+        steps.append(Step(image, None, reason) if reason else _step(image, now - utc(deprecated[image.name]), days))
     return tuple(steps)
+
+
+def rule_of(family: str, rules: Mapping[str, Retention]) -> Retention:
+    """Return the rule of a family; ``rules`` has one for EVERY_FAMILY."""
+    return rules.get(family) or rules[EVERY_FAMILY]
 
 
 def _step(image: ImageRecord, age: timedelta, days: int) -> Step:
@@ -76,53 +86,63 @@ def _step(image: ImageRecord, age: timedelta, days: int) -> Step:
 def _reasons(
     images: Sequence[ImageRecord],
     pointers: Mapping[str, str],
-    leased: Collection[str],
-    planned: Collection[str],
+    needed: Mapping[str, str],
     wants: Iterable[Want],
 ) -> dict[str, str]:
     """Map images to the reason why they are kept whatever their age; the strongest reason is assigned last."""
-    reasons = {name: f"the fallback of family {family}" for family, name in _fallbacks(images, pointers).items()}
     # Local images are flattened and boot without their parent; it is kept so that the lineage can be baked again.
-    reasons |= {child.parent: f"parent of {child.name}" for child in images if child.parent}
+    reasons = {child.parent: f"parent of {child.name}" for child in images if child.parent}
     reasons |= {want.image: f"the stack {want.stack} wants it" for want in wants}
-    reasons |= dict.fromkeys(planned, "the plan wants it")
-    reasons |= dict.fromkeys(leased, "something boots from it")
+    reasons |= needed
     reasons |= {name: f"the family {family} points at it" for family, name in pointers.items()}
     return reasons
 
 
-def _fallbacks(images: Sequence[ImageRecord], pointers: Mapping[str, str]) -> dict[str, str]:
-    """Map families to the newest proven image that no family points at: the one to roll back to."""
-    promoted = set(pointers.values())
+def _labelled(images: Sequence[ImageRecord], rules: Mapping[str, Retention]) -> dict[str, str]:
+    """Return the images that the settings keep by their labels."""
+    wanted = {image.name: rule_of(image.candidate_for, rules).labels for image in images}
     return {
-        family: image.name
+        image.name: f"the settings keep {', '.join(f'{key}={value}' for key, value in wanted[image.name].items())}"
         for image in images
-        if image.proof is Proof.PASSED and image.name not in promoted
-        for family in {image.candidate_for, image.family} - {""}
+        if wanted[image.name] and wanted[image.name].items() <= image.labels.items()
     }
 
 
-def _utc(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+def _fallbacks(
+    images: Sequence[ImageRecord], pointers: Mapping[str, str], rules: Mapping[str, Retention]
+) -> dict[str, str]:
+    """Return the newest proven images of each family that no family points at: those to roll back to."""
+    promoted = set(pointers.values())
+    left: dict[str, int] = {}
+    kept: dict[str, str] = {}
+    for image in reversed(images):
+        for family in {image.candidate_for, image.family} - {""}:
+            if image.proof is Proof.PASSED and image.name not in promoted:
+                number = left.setdefault(family, rule_of(family, rules).keep)
+                left[family] -= 1
+                if number > 0:
+                    kept[image.name] = f"the fallback of family {family}"
+    return kept
 
 
-def prune(library: Library, days: int, *, planned: Collection[str] = (), dry_run: bool = False) -> Pruned:
+def prune(
+    library: Library, rules: Mapping[str, Retention], *, planned: Mapping[str, str] | None = None, dry_run: bool = False
+) -> Pruned:
     """Decide about all images of the library and, unless ``dry_run``, apply the steps.
 
-    Raises Uncertain; steps that were applied before stay applied.
+    ``planned`` maps images that a plan needs to the reason. Raises Uncertain; steps that were applied before stay
+    applied.
     """
     images = library.images()
-    now = _utc(library.now())
     steps = next_steps(
         images,
         library.families(),
         library.deprecated_since(),
-        now,
-        days,
-        leased=library.in_use(),
-        planned=planned,
+        utc(library.now()),
+        rules,
+        needed={**(planned or {}), **library.in_use()},
         wants=library.wants(),
+        revoked=in_force(library.revocations(), library.now()),
     )
     moved, kept, freed = [], [], 0
     for step in steps:

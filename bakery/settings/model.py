@@ -14,16 +14,29 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import files
+from bakery.settings import files, retention
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings, check_google
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
+from bakery.settings.retention import EVERY_FAMILY, Retention
 
 if TYPE_CHECKING:
     import pulumi
 
-KEYS = ("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "pins", "retentionDays")
+KEYS = (
+    "oven",
+    "packages",
+    "common",
+    "state",
+    "lock",
+    "select",
+    "shipped",
+    "nonce",
+    "pins",
+    "retentionDays",
+    "retention",
+)
 GROUPS = ("local", "spack", "google", "fake")
 
 
@@ -87,7 +100,7 @@ class Settings:
     shipped: tuple[str, ...] = ()
     nonce: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
-    retention_days: int = 30
+    retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
     google: GoogleSettings = field(default_factory=GoogleSettings)
@@ -190,7 +203,7 @@ def parse(
         shipped=top.words("shipped"),
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
         pins=top.texts("pins"),
-        retention_days=top.count("retentionDays", 30),
+        retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),
         google=_google(google),

@@ -19,9 +19,11 @@ from bakery.library.revocation import Enforced, enforce, revoke
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings
+from bakery.settings.retention import EVERY_FAMILY, Retention
 from tests.fake_google import compute
 from tests.fake_google.server import serve
 
+AT_ONCE = {EVERY_FAMILY: Retention(0)}
 TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
 REQUIRED = {
     "command_group": "bench",
@@ -457,10 +459,10 @@ def test_prune_keeps_what_a_stack_wants_and_says_which(setup: Setup) -> None:
     name = setup.bake("rcc", "one")
     assert setup.library.deprecate(name)
     setup.library.want(Want("p/test", "rcc", name, "t"))
-    done = prune(setup.library, 0)
+    done = prune(setup.library, AT_ONCE)
     assert [(step.image.name, step.why) for step in done.kept] == [(name, "the stack p/test wants it")]
     assert setup.library.drop_want("p/test", "rcc", "t")
-    assert [step.image.name for step in prune(setup.library, 0).moved] == [name]
+    assert [step.image.name for step in prune(setup.library, AT_ONCE).moved] == [name]
 
 
 def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
@@ -468,8 +470,8 @@ def test_prune_deletes_all_that_nobody_wants(setup: Setup) -> None:
     for name in names:
         setup.library.record_test(name, Proof.PASSED, "tests")
         setup.library.promote(name, "rcc")
-    would = prune(setup.library, 0, dry_run=True)
-    done = prune(setup.library, 0)
+    would = prune(setup.library, AT_ONCE, dry_run=True)
+    done = prune(setup.library, AT_ONCE)
     assert done == would
     assert {step.image.name for step in done.moved} == {*names[:2]}
     assert [(step.image.name, step.why) for step in done.kept] == [(names[2], "the fallback of family rcc")]
@@ -574,3 +576,18 @@ def test_what_is_no_longer_revoked_is_proven_and_promoted_again(setup: Setup) ->
     assert look_up(library, {name: "tests"}) == ""
     library.promote(name, "rcc")
     assert state(setup, name) is ImageState.ACTIVE
+
+
+def test_what_is_in_use_is_named_with_its_user(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    assert dict(setup.library.in_use()) == {}
+    with setup.library.lease(name):
+        assert setup.library.in_use().keys() <= {name}
+
+
+def test_prune_keeps_as_many_proven_images_as_the_rule_of_the_family_says(setup: Setup) -> None:
+    names = [proven(setup, "rcc", str(number)) for number in range(4)]
+    for name in names:
+        assert setup.library.deprecate(name)
+    done = prune(setup.library, {**AT_ONCE, "rcc": Retention(0, keep=2)})
+    assert [step.image.name for step in done.kept] == names[2:]

@@ -175,7 +175,7 @@ def test_a_secret_is_decrypted_by_the_engine(here: Path) -> None:
     pulumi("config", "set", "--stack", "dev", "gcp:credentials", "x", "--secret")
     for stack in ("dev", "organization/image-bakery/dev"):
         settings = engine.stack_settings(here, stack)
-        assert (settings.spack.source, settings.spack.ref, settings.retention_days) == (SECRET, "v1.0", 5)
+        assert (settings.spack.source, settings.spack.ref, settings.retention["*"].days) == (SECRET, "v1.0", 5)
         assert settings.secrets == {"spack.source": SECRET, "spack.ref": "v1.0"}, "the engine marks the whole key"
     assert SECRET not in repr(settings.secrets.keys()) + "".join(
         file.read_text(errors="replace") for file in (here / "cache").rglob("*") if file.is_file()

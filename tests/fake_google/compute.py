@@ -175,7 +175,9 @@ def _add_disks(cloud: Cloud, key: str, body: Json) -> None:
     for disk in (disk for disk in body.get("disks", []) if "source" not in disk):
         name = disk.get("initializeParams", {}).get("diskName") or body["name"]
         where = f"{key.rpartition('/instances/')[0]}/disks/{name}"
-        cloud.add(where, {"name": name, "id": cloud.number(), "users": [key], "status": "READY"})
+        source = disk.get("initializeParams", {}).get("sourceImage", "")
+        made_from = {"sourceImage": source} if source and "/family/" not in source else {}
+        cloud.add(where, {"name": name, "id": cloud.number(), "users": [key], "status": "READY"} | made_from)
 
 
 def _end_in_time(cloud: Cloud, key: str, item: Json) -> None:
@@ -261,11 +263,13 @@ def get_zone(_cloud: Cloud, request: Request) -> Answer:
     return Answer({"name": request.call.params["zone"], "status": "UP"})
 
 
-@handles("compute.instances.aggregatedList", "compute.disks.aggregatedList")
+@handles("compute.instances.aggregatedList", "compute.disks.aggregatedList", "compute.instanceTemplates.aggregatedList")
 def aggregated(cloud: Cloud, request: Request) -> Answer:
-    """All instances or disks of a project, zone by zone."""
+    """All instances, disks or templates of a project, zone by zone; templates are global or of a region."""
     project, kind = request.call.params["project"], request.key.rpartition("/")[2]
-    pattern = re.compile(rf"compute/compute/v1/projects/{re.escape(project)}/(zones/[^/]+)/{kind}/[^/]+")
+    pattern = re.compile(
+        rf"compute/compute/v1/projects/{re.escape(project)}/(zones/[^/]+|regions/[^/]+|global)/{kind}/[^/]+"
+    )
     found: dict[str, Json] = {}
     for key, item in cloud.items.items():
         match = pattern.fullmatch(key)

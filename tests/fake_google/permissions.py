@@ -32,6 +32,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "compute.images.patch": ("compute.images.update",),
     "compute.images.setIamPolicy": ("compute.images.setIamPolicy",),
     "compute.images.setLabels": ("compute.images.setLabels",),
+    "compute.instanceTemplates.aggregatedList": ("compute.instanceTemplates.list",),
     "compute.instances.aggregatedList": ("compute.instances.list",),
     "compute.instances.delete": ("compute.instances.delete",),
     "compute.instances.get": ("compute.instances.get",),

@@ -6,7 +6,7 @@ manifest of the digest is too long for a label; it is in the artifacts bucket as
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from google.cloud import compute_v1
@@ -29,6 +29,7 @@ from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
+from bakery.library.compute_engine.uses import uses
 from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
@@ -149,9 +150,9 @@ class ComputeEngineLibrary:
         """Map image names to the date in their deprecation status."""
         return {image.name: image.deprecated.deprecated for image in self._baked() if image.deprecated.deprecated}
 
-    def in_use(self) -> Collection[str]:
-        """Return nothing: a disk that was created from an image does not need the image any more."""
-        return ()
+    def in_use(self) -> Mapping[str, str]:
+        """Return the images that disks were made from and that instance templates name."""
+        return uses(self.google)
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move an image; DELETED deletes its manifest too, and keeps its Fluid-Runs."""

@@ -7,7 +7,7 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -252,9 +252,9 @@ class LocalLibrary:
         """Return the library's time, RFC 3339 in UTC."""
         return self._clock()
 
-    def in_use(self) -> Collection[str]:
-        """Return the names of the images with a lease."""
-        return {image.name for image in self.images() if self.leases.taken(image.digest)}
+    def in_use(self) -> Mapping[str, str]:
+        """Return the images with a lease."""
+        return {one.name: "something boots from it" for one in self.images() if self.leases.taken(one.digest)}
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move one image and return the bytes freed; None if its state has changed or a lease forbids its deletion."""

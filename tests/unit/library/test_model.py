@@ -20,6 +20,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.library.local.repair import repair
 from bakery.library.retention import prune
 from bakery.settings import parse
+from bakery.settings.retention import EVERY_FAMILY, Retention
 
 FAMILIES = ("rcc", "hpcc")
 STACKS = ("p/dev", "p/test")
@@ -166,7 +167,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def prune(self) -> None:
         self.library.images()  # adopts, so that the model's images are all known
-        prune(self.library, DAYS)
+        prune(self.library, {EVERY_FAMILY: Retention(DAYS)})
         kept = {name for family in FAMILIES for name in self.fallback(family)}
         kept |= {want.image for want in self.wants.values()}
         for name, expected in list(self.images.items()):

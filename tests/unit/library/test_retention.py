@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.local.repair import repair
 from bakery.library.retention import Step, next_steps, prune
+from bakery.settings.retention import EVERY_FAMILY, Retention
 from tests.unit.library.conftest import Kitchen
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+RULES = {EVERY_FAMILY: Retention(30)}
 LONG_AGO = "2026-01-01T00:00:00Z"
 DEPRECATED, OBSOLETE, DELETED = ImageState.DEPRECATED, ImageState.OBSOLETE, ImageState.DELETED
 
@@ -27,12 +30,13 @@ def fates(
     *images: ImageRecord,
     pointers: Mapping[str, str] | None = None,
     since: str = LONG_AGO,
-    leased: tuple[str, ...] = (),
-    planned: tuple[str, ...] = (),
-    days: int = 30,
+    needed: Mapping[str, str] | None = None,
+    wants: Sequence[Want] = (),
+    **rule: Any,
 ) -> dict[str, Step]:
     times = {found.name: since for found in images}
-    steps = next_steps(images, pointers or {}, times, NOW, days, leased=leased, planned=planned)
+    rules = {EVERY_FAMILY: Retention(**rule)}
+    steps = next_steps(images, pointers or {}, times, NOW, rules, needed=needed, wants=wants)
     return {step.image.name: step for step in steps}
 
 
@@ -96,7 +100,7 @@ def test_a_retention_of_no_days_lets_it_go_at_once() -> None:
 
 
 def test_an_image_whose_deprecation_nobody_dated_stays() -> None:
-    steps = next_steps([image("a")], {}, {}, NOW, 30)
+    steps = next_steps([image("a")], {}, {}, NOW, RULES)
     assert steps[0].to is None
 
 
@@ -104,8 +108,8 @@ def test_an_image_whose_deprecation_nobody_dated_stays() -> None:
     ("given", "why"),
     [
         ({"pointers": {"rcc": "a"}}, "the family rcc points at it"),
-        ({"leased": ("a",)}, "something boots from it"),
-        ({"planned": ("a",)}, "the plan wants it"),
+        ({"needed": {"a": "the disk d was made from it"}}, "the disk d was made from it"),
+        ({"wants": [Want("p/other", "rcc", "a", "t")]}, "the stack p/other wants it"),
     ],
 )
 def test_what_is_in_use_stays_whatever_its_age(given: dict[str, object], why: str) -> None:
@@ -148,7 +152,7 @@ def unwanted(kitchen: Kitchen, *words: str) -> list[ImageRecord]:
 def test_prune_takes_file_sidecar_and_name_away(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     kept = kitchen.bake("rcc", "two")
-    done = prune(kitchen.library, 30)
+    done = prune(kitchen.library, RULES)
     assert ([step.image.name for step in done.moved], done.freed) == ([old.name], 3)
     assert kitchen.library.find(old.name) is None
     assert [found.name for found in kitchen.library.images()] == [kept.name]
@@ -159,21 +163,21 @@ def test_prune_takes_file_sidecar_and_name_away(kitchen: Kitchen) -> None:
 
 def test_a_dry_run_says_the_same_and_does_nothing(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
-    would = prune(kitchen.library, 30, dry_run=True)
+    would = prune(kitchen.library, RULES, dry_run=True)
     assert kitchen.library.find(old.name) is not None
-    assert would == prune(kitchen.library, 30)
+    assert would == prune(kitchen.library, RULES)
 
 
 def test_prune_walks_through_the_states_of_compute_engine(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     for day, state in (("2026-01-30", DEPRECATED), ("2026-02-01", OBSOLETE), ("2026-02-06", OBSOLETE)):
         kitchen.time = f"{day}T00:00:00.000Z"
-        prune(kitchen.library, 30)
+        prune(kitchen.library, RULES)
         found = kitchen.library.find(old.name)
         assert found is not None
         assert found.state is state
     kitchen.time = "2026-02-07T00:00:00.000Z"
-    prune(kitchen.library, 30)
+    prune(kitchen.library, RULES)
     assert kitchen.library.find(old.name) is None
 
 
@@ -181,13 +185,13 @@ def test_prune_frees_nothing_by_a_step_that_keeps_the_file(kitchen: Kitchen) -> 
     unwanted(kitchen, "one")
     kitchen.time = "2026-02-01T00:00:00.000Z"
     for dry_run in (True, False):
-        done = prune(kitchen.library, 30, dry_run=dry_run)
+        done = prune(kitchen.library, RULES, dry_run=dry_run)
         assert ([step.to for step in done.moved], done.freed) == ([OBSOLETE], 0)
 
 
 def test_what_the_plan_wants_is_kept_and_the_others_go_all_the_same(kitchen: Kitchen) -> None:
     first, wanted, last = unwanted(kitchen, "one", "two", "three")
-    done = prune(kitchen.library, 30, planned=[wanted.name])
+    done = prune(kitchen.library, RULES, planned={wanted.name: "the plan wants it"})
     assert [step.image.name for step in done.kept] == [wanted.name]
     assert [step.image.name for step in done.moved] == [first.name, last.name]
     assert kitchen.library.image_file(wanted.name).exists()
@@ -196,9 +200,9 @@ def test_what_the_plan_wants_is_kept_and_the_others_go_all_the_same(kitchen: Kit
 def test_a_leased_image_is_kept_until_the_lease_ends(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     with kitchen.again().lease(old.name) as file:
-        assert [step.why for step in prune(kitchen.library, 30).kept] == ["something boots from it"]
+        assert [step.why for step in prune(kitchen.library, RULES).kept] == ["something boots from it"]
         assert file.exists()
-    assert len(prune(kitchen.library, 30).moved) == 1
+    assert len(prune(kitchen.library, RULES).moved) == 1
 
 
 def test_an_image_that_came_into_use_after_the_decision_is_kept(
@@ -212,7 +216,7 @@ def test_an_image_that_came_into_use_after_the_decision_is_kept(
         return steps
 
     monkeypatch.setattr("bakery.library.retention.next_steps", promote_meanwhile)
-    done = prune(kitchen.library, 30)
+    done = prune(kitchen.library, RULES)
     assert [(step.image.name, step.why) for step in done.kept] == [(old.name, "it came into use meanwhile")]
     assert [step.image.name for step in done.moved] == [other.name]
     assert kitchen.library.image_file(old.name).exists()
@@ -222,7 +226,7 @@ def test_a_file_that_another_image_shares_stays(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     other = ImageRecord("other-1", old.digest, "some", "", "other", LONG_AGO)
     kitchen.library.publish(other, kitchen.file("one"))
-    prune(kitchen.library, 30)
+    prune(kitchen.library, RULES)
     assert kitchen.library.find(old.name) is None
     assert kitchen.library.image_file("other-1").exists()
 
@@ -233,7 +237,7 @@ def test_a_deletion_that_was_cut_off_is_finished_and_never_adopted(
     (old,) = unwanted(kitchen, "one")
     with monkeypatch.context() as patched:
         patched.setattr(kitchen.library.files, "remove", lambda *_: 0)  # killed before the files went
-        prune(kitchen.library, 30)
+        prune(kitchen.library, RULES)
     assert Path(old.location).exists()
     assert kitchen.again().find(old.name) is None
     assert list(kitchen.again().images()) == []
@@ -243,7 +247,7 @@ def test_a_deletion_that_was_cut_off_is_finished_and_never_adopted(
 
 def test_an_image_is_baked_again_after_its_deletion(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
-    prune(kitchen.library, 30)
+    prune(kitchen.library, RULES)
     again = kitchen.bake("rcc", "one")
     assert (again.name, again.state) == (old.name, ImageState.ACTIVE)
     assert kitchen.library.image_file(old.name).exists()
@@ -252,7 +256,7 @@ def test_an_image_is_baked_again_after_its_deletion(kitchen: Kitchen) -> None:
 def test_an_obsolete_image_that_is_promoted_is_active_again(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     kitchen.time = "2026-02-01T00:00:00.000Z"
-    prune(kitchen.library, 30)
+    prune(kitchen.library, RULES)
     kitchen.library.promote(old.name, "rcc")
     found = kitchen.library.find(old.name)
     assert found is not None
@@ -262,5 +266,37 @@ def test_an_obsolete_image_that_is_promoted_is_active_again(kitchen: Kitchen) ->
 def test_who_works_with_an_image_of_any_library_can_lease_it(kitchen: Kitchen) -> None:
     (old,) = unwanted(kitchen, "one")
     with kitchen.library.lease(old.name):
-        assert prune(kitchen.again(), 30).moved == ()
-    assert len(prune(kitchen.again(), 30).moved) == 1
+        assert prune(kitchen.again(), RULES).moved == ()
+    assert len(prune(kitchen.again(), RULES).moved) == 1
+
+
+def test_the_newest_proven_images_stay_as_many_as_the_settings_say() -> None:
+    images = [image(name, proof=Proof.PASSED) for name in "abcd"]
+    assert [name for name, step in fates(*images, keep=2).items() if step.to is None] == ["c", "d"]
+    assert [name for name, step in fates(*images, keep=0).items() if step.to is None] == []
+    assert [name for name, step in fates(*images, keep=9).items() if step.to is None] == [*"abcd"]
+
+
+def test_a_revoked_image_is_nothing_to_roll_back_to() -> None:
+    images = [image("app-1", proof=Proof.PASSED), image("app-2", proof=Proof.PASSED)]
+    times = {found.name: LONG_AGO for found in images}
+    steps = next_steps(images, {}, times, NOW, RULES, revoked={"2"})
+    assert [step.to for step in steps] == [None, DELETED]
+
+
+def test_images_with_all_labels_of_the_settings_stay() -> None:
+    labels = {"release": "2030", "site": "x"}
+    found = fates(
+        replace(image("a"), labels=labels),
+        replace(image("b"), labels={"release": "2030"}),
+        labels=labels,
+    )
+    assert (found["a"].to, found["a"].why) == (None, "the settings keep release=2030, site=x")
+    assert found["b"].to is DELETED
+
+
+def test_a_family_has_a_rule_of_its_own() -> None:
+    images = [image("a"), replace(image("b"), candidate_for="other")]
+    times = {found.name: "2026-05-01T00:00:00Z" for found in images}
+    steps = next_steps(images, {}, times, NOW, {EVERY_FAMILY: Retention(30), "other": Retention(90)})
+    assert [step.to for step in steps] == [OBSOLETE, None]

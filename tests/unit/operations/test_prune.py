@@ -10,7 +10,7 @@ import pytest
 
 from bakery.backends import backend
 from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
-from bakery.library.base import ImageRecord
+from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.operations.prune import prune
 from bakery.settings import Settings, parse
@@ -65,6 +65,29 @@ def test_the_reserve_comes_back_with_the_next_image_and_a_dry_run_keeps_it(root:
 def test_a_pinned_image_is_kept_before_the_up_that_moves_the_family(root: Path) -> None:
     settings, image = on(root, root)
     (step,) = prune(backend(replace(settings, pins={"old": image.name}))).kept
-    assert (step.image.name, step.why) == (image.name, "the plan wants it")
+    assert (step.image.name, step.why) == (image.name, "the settings pin old to it")
     (step,) = prune(backend(settings)).moved
     assert step.image.name == image.name
+
+
+def test_on_the_fixed_date_all_that_was_baked_before_is_obsolete_even_if_it_is_promoted(root: Path) -> None:
+    settings = parse({"oven": "fake", "retention": {"old": {"obsoleteOn": "2020-06-01"}}}, "dev", root)
+    library = LocalLibrary(settings)
+    for number, (family, created) in enumerate([("old", "2020-05-31"), ("old", "2020-06-02"), ("kept", "2020-05-31")]):
+        baked = root / "baked"
+        baked.write_bytes(b"x")
+        name = f"{family}-{number}"
+        library.publish(ImageRecord(name, str(number) * 64, family, "", family, f"{created}T00:00:00Z"), baked)
+        library.record_test(name, Proof.PASSED, "t")
+    library.promote("old-0", "old")
+    library.promote("kept-2", "kept")
+    prune(backend(settings), dry_run=True)
+    assert library.families() == {"old": "old-0", "kept": "kept-2"}
+    prune(backend(settings))
+    assert library.families() == {"old": "old-1", "kept": "kept-2"}
+    states = {image.name: image.state for image in library.images()}
+    assert states == {"old-0": "OBSOLETE", "old-1": "ACTIVE", "kept-2": "ACTIVE"}
+    (revocation,) = library.revocations()
+    assert (revocation.image, revocation.at) == ("old-0", "2020-06-01T00:00:00Z")
+    assert revocation.reason == "it was baked before 2020-06-01, see retention.old.obsoleteOn"
+    library.database.close()

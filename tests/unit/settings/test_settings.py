@@ -10,6 +10,7 @@ import pytest
 
 from bakery.errors import InputError
 from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, parse
+from bakery.settings.retention import Retention
 from tests.support import root as support
 from tests.support.every import every
 
@@ -66,7 +67,7 @@ def test_every_group_is_read() -> None:
     assert settings.select == ("a", "b")
     assert settings.nonce == {"a": "3"}
     assert settings.pins == {"a": "a-123456789012"}
-    assert settings.retention_days == 7
+    assert settings.retention["*"].days == 7
     assert settings.local.accelerator is Accelerator.TCG
     assert (settings.local.cores, settings.local.memory_mb, settings.local.disk_gb, settings.local.slots) == (
         1,
@@ -89,7 +90,7 @@ def test_every_problem_is_reported_at_once() -> None:
             "oven": "microwave",
             "retentionDays": -1,
             "select": "a, b",
-            "retention": 4,
+            "retantion": 4,
             "local": {"cores": 0, "keepFailed": "perhaps", "acelerator": "kvm"},
             "google": {"zones": "eu"},
         }
@@ -98,7 +99,7 @@ def test_every_problem_is_reported_at_once() -> None:
         "oven is 'microwave'",
         "retentionDays is -1",
         "select is",
-        "unknown key 'image-bakery:retention'",
+        "unknown key 'image-bakery:retantion'",
         "local.cores is 0",
     )
     for part in (
@@ -287,3 +288,29 @@ def test_consumers_are_what_an_iam_policy_takes() -> None:
         "principalSet://cloudresourcemanager.googleapis.com/projects/123456789012/type/ServiceAccount",
         "serviceAccount:ci@their-project.iam.gserviceaccount.com",
     )
+
+
+def test_retention_is_read_by_family_with_the_rule_of_all_as_default() -> None:
+    given = {
+        "retentionDays": 60,
+        "retention": {
+            "*": {"keep": 2},
+            "rcc": {"days": 7, "labels": {"release": 1}, "obsoleteOn": "2030-06-30"},
+            "hpcc": {"obsoleteOn": "2030-06-30T12:00:00+02:00", "keep": "0"},
+        },
+    }
+    assert parse(given, "dev", ROOT).retention == {
+        "*": Retention(60, keep=2),
+        "rcc": Retention(7, keep=2, labels={"release": "1"}, obsolete_on="2030-06-30T00:00:00Z"),
+        "hpcc": Retention(60, keep=0, obsolete_on="2030-06-30T10:00:00Z"),
+    }
+
+
+def test_every_mistake_of_retention_is_told() -> None:
+    found = messages({"retention": {"rcc": {"days": -1, "kep": 2, "obsoleteOn": "soon"}, "hpcc": 5}})
+    assert [message.partition("error: ")[2] for message in found] == [
+        "image-bakery:retention.hpcc is 5; write a mapping",
+        "image-bakery:retention.rcc.days is -1; write a whole number, 0 or more",
+        "image-bakery:retention.rcc.obsoleteOn is 'soon'; write a date as '2030-01-31', or a time",
+        "unknown key 'image-bakery:retention.rcc.kep'; did you mean 'keep'? known: days, keep, labels, obsoleteOn",
+    ]

@@ -17,6 +17,7 @@ from bakery.library.retention import prune
 from bakery.report.library import report
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import parse
+from bakery.settings.retention import EVERY_FAMILY, Retention
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
@@ -82,7 +83,7 @@ def test_what_somebody_deprecated_without_a_date_stays_and_is_told(
     server: FakeServer, library: ComputeEngineLibrary
 ) -> None:
     server.cloud.items[f"{IMAGES}/hpcc-0"]["deprecated"] = {"state": "DEPRECATED"}
-    done = prune(library, 0)
+    done = prune(library, {EVERY_FAMILY: Retention(0)})
     assert [(step.image.name, step.why) for step in done.kept] == [("hpcc-0", "the time of its deprecation is unknown")]
     assert library.find("hpcc-0") is not None
 
@@ -237,3 +238,41 @@ def test_a_consumer_that_lost_its_access_is_named(library: ComputeEngineLibrary,
     library.share("hpcc-0", ["group:a@example.com", "group:b@example.com"])
     library.share("hpcc-0", [], gone=["group:a@example.com"])
     assert library.unshared("hpcc-0", ["group:a@example.com", "group:b@example.com"]) == ["group:a@example.com"]
+
+
+def test_an_image_that_a_disk_or_a_template_uses_is_kept_and_prune_says_which(
+    library: ComputeEngineLibrary, server: FakeServer
+) -> None:
+    compute_root, link = (
+        "compute/compute/v1/projects/p",
+        "https://www.googleapis.com/compute/v1/projects/%s/global/images/%s",
+    )
+    disk = {
+        "kind": "compute#disk",
+        "name": "scratch",
+        "sourceImage": link % ("p", "hpcc-0"),
+        "users": ["zones/z/instances/vm"],
+    }
+    server.cloud.items[f"{compute_root}/zones/us-central1-b/disks/scratch"] = disk
+    boot = {"boot": True, "initializeParams": {"sourceImage": "projects/p/global/images/hpcc-1"}}
+    foreign = {"initializeParams": {"sourceImage": link % ("another", "hpcc-2")}}
+    template = {"kind": "compute#instanceTemplate", "name": "nodes", "properties": {"disks": [foreign, boot]}}
+    server.cloud.items[f"{compute_root}/regions/us-central1/instanceTemplates/nodes"] = template
+    for number in range(3):
+        assert library.deprecate(f"hpcc-{number}")
+    done = prune(library, {EVERY_FAMILY: Retention(0)})
+    assert [(step.image.name, step.why) for step in done.kept] == [
+        ("hpcc-0", "the disk scratch in us-central1-b of the machine vm was made from it"),
+        ("hpcc-1", "the instance template nodes boots from it"),
+    ]
+    assert [step.image.name for step in done.moved] == ["hpcc-2"]
+
+
+def test_nothing_is_pruned_as_long_as_the_uses_cannot_be_seen(
+    library: ComputeEngineLibrary, server: FakeServer
+) -> None:
+    library.deprecate("hpcc-0")
+    server.cloud.faults.append(Fault("compute.instanceTemplates.aggregatedList", 403))
+    with pytest.raises(Uncertain, match="look for instance templates"):
+        prune(library, {EVERY_FAMILY: Retention(0)})
+    assert library.find("hpcc-0") is not None
