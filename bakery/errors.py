@@ -198,6 +198,10 @@ class NoCapacity(InfrastructureFailed):
     """The zone has no machine; the next zone may have one."""
 
 
+class ContainerFailed(InfrastructureFailed):
+    """This computer can't run the container that bakes, or the recipe ended it; a machine may do."""
+
+
 class PortTaken(InfrastructureFailed):
     """Another process took the port that Packer had found free."""
 

@@ -34,6 +34,7 @@ class BakeOrder:
     labels: Mapping[str, str]
     inputs: Mapping[str, str]
     timeout: int
+    isolation: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def bake_order(image: ImagePlan) -> BakeOrder:
         labels=image.labels,
         inputs=image.inputs,
         timeout=image.timeout,
+        isolation=image.isolation,
     )
 
 

@@ -23,7 +23,8 @@ class ImagePlan(ImageSummary):
     """One image of the plan, with all that bakes and tests it.
 
     ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
-    ``files`` the staged workspace; ``timeout`` in seconds.
+    ``files`` the staged workspace; ``timeout`` in seconds; ``isolation`` where it has to be baked, if the
+    recipe says so.
     """
 
     template: Json
@@ -35,6 +36,7 @@ class ImagePlan(ImageSummary):
     labels: Mapping[str, str]
     timeout: int
     tests: SuitePlan | None = None
+    isolation: str = ""
 
 
 def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[ImagePlan]:

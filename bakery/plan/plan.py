@@ -100,6 +100,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         labels=labels,
         inputs=digest.based(base, digest.manifest(material, settings.secrets.values())),
         timeout=recipe.timeout,
+        isolation=recipe.isolation,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
         tests=tests,

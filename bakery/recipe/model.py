@@ -121,8 +121,8 @@ class CheckedPackage:
 
     ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty if there is none); ``substitutions`` its
     defaults as strings; ``timeout`` in seconds. ``family_at`` and ``base_at`` say where its family and its base's are
-    set, as file and line; the plan's problems point there. Files are relative to the package's folder here, and as the
-    user knows them in a recipe.
+    set, as file and line; the plan's problems point there. ``isolation`` is where the image has to be baked, if the
+    recipe says so. Files are relative to the package's folder here, and as the user knows them in a recipe.
     """
 
     usable: bool = True
@@ -136,6 +136,7 @@ class CheckedPackage:
     suite: Suite | None = None
     owners: tuple[str, ...] = ()
     description: str = ""
+    isolation: str = ""
     family_at: tuple[str, int] = ("", 1)
     base_at: tuple[str, int] = ("", 1)
     problems: tuple[Problem, ...] = ()

@@ -48,6 +48,14 @@ class Accelerator(StrEnum):
     TCG = "tcg"
 
 
+class Isolation(StrEnum):
+    """Where the local oven bakes; AUTO takes a container if machines are emulated and the recipe can do with one."""
+
+    AUTO = "auto"
+    MACHINE = "machine"
+    CONTAINER = "container"
+
+
 @dataclass(frozen=True)
 class LocalSettings:
     """The local oven and cluster. ``memory_mb`` and ``cores`` are those of one machine that bakes.
@@ -58,6 +66,7 @@ class LocalSettings:
     """
 
     accelerator: Accelerator = Accelerator.AUTO
+    isolation: Isolation = Isolation.AUTO
     cores: int = 2
     memory_mb: int = 2048
     disk_gb: int = 10
@@ -128,6 +137,7 @@ class Settings:
 def _local(reader: Reader) -> LocalSettings:
     return LocalSettings(
         accelerator=reader.choice("accelerator", Accelerator.AUTO),
+        isolation=reader.choice("isolation", Isolation.AUTO),
         cores=reader.count("cores", 2, 1),
         memory_mb=reader.count("memoryMb", 2048, 512),
         disk_gb=reader.count("diskGb", 10, 2),

@@ -75,7 +75,9 @@ def test_control_c_in_a_bake_leaves_nothing_and_the_next_up_goes_on(checkout: Ch
     assert {name for name in checkout.steps() if name.startswith("BakedImage")} == {"BakedImage hpcc"}
 
     with checkouts.ended(checkout.start("up")) as running:
-        checkouts.wait_for(lambda: any("qemu-system" in line for line in checkout.processes()), SLOT_SECONDS)
+        checkouts.wait_for(
+            lambda: any("container.sh" in line or "qemu-system" in line for line in checkout.processes()), SLOT_SECONDS
+        )
         time.sleep(5)
         began = time.monotonic()
         text = checkouts.interrupt(running)

@@ -35,6 +35,7 @@ PACKAGES = (
     *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
     *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
 )
+OF_BAKES = ("apply.sh", "container.sh", "finish.sh", "sysctl.sh")  # these files are not in a base image
 HOOKS = {"essential": "early", "customize": "customize"}
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
@@ -47,10 +48,10 @@ BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
 @dataclass(frozen=True)
 class Bootable:
-    """A disk image that machines boot from, and its kernel for QEMU."""
+    """A disk image that machines boot from, and its kernel for QEMU if that was extracted before."""
 
     disk: Path
-    boot: BootFiles
+    boot: BootFiles | None = None
 
 
 def release(base: Base) -> str:
@@ -67,7 +68,7 @@ def release(base: Base) -> str:
 
 def key(base: Base, settings: LocalSettings) -> str:
     """Return the digest of a base image's inputs: release, locked identity, packages, size and files."""
-    files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in ("finish.sh", "apply.sh"))
+    files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in OF_BAKES)
     content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
     parts = [
         *(release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS),

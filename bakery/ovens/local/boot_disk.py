@@ -5,12 +5,14 @@ needed. Formats: Intel's DOS partition table; the fields of ``boot.img``, and of
 ``core.img``'s first sector, are in GRUB's include/grub/i386/pc/boot.h. Their defaults fit a core.img at sector 1.
 """
 
+import os
 import struct
 from pathlib import Path
 
 SECTOR = 512
 OFFSET = 1 << 20  # the file system starts here
 BOOT_CODE = 440  # bytes of the first sector that belong to the boot loader
+PARTITION_SIZE = 446 + 12  # where the first entry of the partition table has its number of sectors
 LINUX = 0x83
 ACTIVE = 0x80
 NO_CHS = b"\xfe\xff\xff"
@@ -30,3 +32,14 @@ def make_bootable(raw: Path, boot: bytes, core: bytes, identity: int) -> None:
     with raw.open("r+b") as disk:
         disk.write(label(boot, OFFSET // SECTOR, sectors, identity))
         disk.write(core)
+
+
+def grow(raw: Path, size: int) -> bool:
+    """Make a raw disk image at least ``size`` bytes large with its only partition; return whether it was smaller."""
+    with raw.open("r+b") as disk:
+        if disk.seek(0, os.SEEK_END) >= size:
+            return False
+        disk.truncate(size)
+        disk.seek(PARTITION_SIZE)
+        disk.write(struct.pack("<I", (size - OFFSET) // SECTOR))
+    return True

@@ -15,6 +15,7 @@ from bakery.settings import Accelerator
 
 FILES = Path(__file__).with_name("files")
 DISK_NAME = "disk.qcow2"
+DONE = "bakery-finish: done"
 # A bake that a crash interrupts is discarded, so nothing is flushed; freed blocks don't reach the image.
 DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 
@@ -125,8 +126,8 @@ def make_seed(work: Path, user: str) -> None:
     The seed has the temporary key, a host key, and a bake's first and last script. The host key is created here, since
     an emulated processor is slow; finish.sh removes it from the image.
     """
-    public = _make_key(work / "key")
-    host_public = _make_key(work / "host_key")
+    public = make_key(work / "key")
+    host_public = make_key(work / "host_key")
     files = (
         ("run/bakery/apply", script("apply.sh", user), 0o755),
         ("run/bakery/finish", script("finish.sh", user), 0o755),
@@ -137,7 +138,9 @@ def make_seed(work: Path, user: str) -> None:
     (work / "seed.tar").write_bytes(tar.pack(files))
 
 
-def _make_key(file: Path) -> bytes:
+def make_key(file: Path) -> bytes:
+    """Write a new key pair, and return the public key. Raises MissingTool."""
+    file.unlink(missing_ok=True)
     process.find_tool("ssh-keygen", "run: sudo apt-get install openssh-client")
     process.output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bakery", "-f", str(file)])
     return file.with_suffix(".pub").read_bytes()
@@ -148,19 +151,21 @@ def script(name: str, user: str) -> bytes:
     return (FILES / name).read_text(encoding="utf-8").replace("@USER@", user).encode()
 
 
-def flatten(disk: Path, base: Path, target: Path, activity: Activity, log: Path) -> Path:
-    """Write the content of ``disk``, an overlay on ``base``, into ``target``, check it, and return it.
+def flatten(disks: Sequence[Path], target: Path, activity: Activity, log: Path) -> Path:
+    """Write the content of a disk into ``target``, check it, and return it.
 
-    The same content gives the same file. Raises InfrastructureFailed (disk full, damaged disk) and Interrupted.
+    ``disks`` are a raw disk, or a qcow2 and the qcow2 that it is an overlay on. The same content gives the same file.
+    Raises InfrastructureFailed (disk full, damaged disk) and Interrupted.
     """
     activity.say("flattening")
-    for source in (disk, base):  # what is cut off would be read as zeros, without an error
+    for source in disks[1:] and disks:  # what is cut off would be read as zeros, without an error
         if not is_sound(source, activity):
             raise InfrastructureFailed(
                 f"{source} is damaged or cut off", log=log, hint="check the disk, and run up again"
             )
+    form = "qcow2" if disks[1:] else "raw"
     try:
-        command = ["qemu-img", "convert", "-m", "8", "-O", "qcow2", str(disk), str(target)]
+        command = ["qemu-img", "convert", "-m", "8", "-f", form, "-O", "qcow2", str(disks[0]), str(target)]
         process.run(command, log=log, activity=activity)
         process.run(["qemu-img", "check", "-q", str(target)], log=log, activity=activity)
     except CommandFailed as error:

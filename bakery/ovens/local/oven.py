@@ -1,19 +1,19 @@
-"""The local oven: the recipe's own Packer template in a QEMU machine on this computer."""
+"""The local oven: the recipe's own Packer template, run for a machine or a container of this computer."""
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, PortTaken
+from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
 from bakery.host import boot_files, process, qemu, slots
 from bakery.host.files import sync_to_disk
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
-from bakery.ovens.local import base_image, file_server, packer, scratch
-from bakery.ovens.local.machine import BakeMachine, boot_again, flatten, make_overlay, make_seed
+from bakery.ovens.local import base_image, container, file_server, isolation, packer, scratch
+from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, make_overlay, make_seed
 from bakery.ovens.local.template import Rendering, render
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
@@ -21,15 +21,38 @@ from bakery.plan.template import downloaded_paths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
-from bakery.settings import Settings
+from bakery.settings import Isolation, Settings
 
 ATTEMPTS = 3  # of a bake whose port another process took first
 PORTS = 20
-DONE = "bakery-finish: done"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One bake: its order, the folder ``work`` for its files, its log, and the disk that it starts from."""
+
+    order: BakeOrder
+    activity: Activity
+    work: Path
+    log: Path
+    start: base_image.Bootable
+
+    @property
+    def console(self) -> Path:
+        return self.log.with_suffix(".console")
+
+    @property
+    def flattening(self) -> Path:
+        return self.work / "flattening.qcow2"
+
+    def note(self, line: str) -> None:
+        """Add a line of the bakery's own to the log."""
+        with self.log.open("a", encoding="utf-8") as sink:
+            sink.write(f"bakery: {line}\n")
 
 
 class LocalOven:
-    """Bakes in machines of this computer, as many at the same time as it has slots."""
+    """Bakes in machines and containers of this computer, as many at the same time as it has slots."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -42,8 +65,11 @@ class LocalOven:
         try:
             return bake_once(order, activity, self.state, self.library, self._bake)
         except InfrastructureFailed as error:  # the files of a replay are not kept
-            error.replay = f"bakery bake {order.family} --stack {self.settings.stack}"
+            error.replay = self._replay(order)
             raise
+
+    def _replay(self, order: BakeOrder) -> str:
+        return f"bakery bake {order.family} --stack {self.settings.stack}"
 
     def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
         if not (work / scratch.FINISHED).exists():
@@ -59,50 +85,101 @@ class LocalOven:
         limit = slots.capacity(self.local)
         with (
             slots.take(self.local.cores, self.local.memory_mb, activity, limit),
-            self._base(order, work, activity, log) as start,
+            self._base(order, activity, log) as start,
             file_server.shared(order.variables, work) as variables,
         ):
             served = replace(order, variables=variables)
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    disk = self._run(served, activity, work, start, log)
-                    break
-                except PortTaken:
-                    if attempt == ATTEMPTS:
-                        raise
-            flat = flatten(disk, start.disk, work / "flattening.qcow2", activity, log)
+            flat = self._baked(_Job(served, activity, work, log, start))
             sync_to_disk(flat)  # what is finished survives a power cut
             flat.rename(work / scratch.FINISHED)
 
-    def _run(self, order: BakeOrder, activity: Activity, work: Path, start: base_image.Bootable, log: Path) -> Path:
-        """Call Packer once; return the clean disk."""
-        shutil.rmtree(work / "output", ignore_errors=True)
+    def _baked(self, job: _Job) -> Path:
+        """Bake in a container or in a machine, and in a machine what a container can't do; return the image's file."""
+        choice = isolation.choose(job.order, self.local, qemu.accelerator(self.local))
+        job.note(f"baking in a {choice.isolation}: {choice.reason}")
+        if choice.isolation is Isolation.MACHINE:
+            return _retried(self._in_machine, job)
+        try:
+            return _retried(self._in_container, job)
+        except (BakeFailed, ContainerFailed) as error:
+            reason = "" if choice.fixed else isolation.needs_machine(error)
+            if not reason:
+                error.replay = self._replay(job.order)
+                self._keep_container(job, error)
+                raise
+        job.note(f"baking again, in a machine: {reason}")
+        job.activity.say("baking again, in a machine")
+        return _retried(self._in_machine, job)
+
+    def _in_container(self, job: _Job) -> Path:
+        """Call Packer once for a container; return the image's file."""
+        baker = container.BakeContainer(
+            *(job.work, job.console, self.local.cores, self.local.memory_mb, qemu.free_ports(1)[0])
+        )
+        rendering = self._render(job, baker.builder)
+        container.make_seed(baker, rendering.user)
+        container.make_disk(job.start.disk, baker, self._size(rendering), job.activity, job.log)
+        with container.started(baker, job.activity) as running:
+            call = replace(self._call(job, rendering), alive=lambda: running.poll() is None)
+            try:
+                packer.build(call, job.activity)
+            except (BakeFailed, InfrastructureFailed) as error:
+                if running.poll() is None:
+                    raise
+                raise container.failed("the container ended during the bake", baker, running) from error
+            container.finish(baker, rendering.user, running, job.activity, job.log)
+        return flatten((baker.disk,), job.flattening, job.activity, job.log)
+
+    def _in_machine(self, job: _Job) -> Path:
+        """Call Packer once for a machine; return the image's file."""
+        shutil.rmtree(job.work / "output", ignore_errors=True)
+        machine = self._machine(job)
+        rendering = self._render(job, machine.builder)
+        make_seed(job.work, rendering.user)
+        make_overlay(job.start.disk, machine.overlay, self._size(rendering))
+        try:
+            packer.build(replace(self._call(job, rendering), accelerator=machine.accelerator), job.activity)
+            _check_finished(machine.console, job.log)
+        except BakeFailed as error:
+            self._keep(machine, rendering, error)
+            raise
+        return flatten((machine.disk, job.start.disk), job.flattening, job.activity, job.log)
+
+    def _render(self, job: _Job, builder: Json) -> Rendering:
+        rendering = render(job.order, builder, job.work / "workspace", sync_on_error=self.local.keep_failed)
+        for warning in rendering.warnings:
+            job.note(warning)
+        return rendering
+
+    def _size(self, rendering: Rendering) -> int:
+        return max(rendering.disk_gb, self.local.disk_gb)
+
+    def _call(self, job: _Job, rendering: Rendering) -> packer.Call:
+        files = (job.work, job.work / "workspace", job.log)
+        return packer.Call(rendering, *files, job.order.timeout, self.local.keep_failed, console=job.console)
+
+    def _machine(self, job: _Job) -> BakeMachine:
         first = qemu.free_ports(1)[0]
-        machine = BakeMachine(
-            work=work,
-            console=log.with_suffix(".console"),
+        return BakeMachine(
+            work=job.work,
+            console=job.console,
             accelerator=qemu.accelerator(self.local),
             cores=self.local.cores,
             memory_mb=self.local.memory_mb,
             ports=(first, min(first + PORTS, 65535)),
-            boot=start.boot,
+            boot=job.start.boot or boot_files.extract(job.start.disk, job.work / "boot", job.activity),
         )
-        rendering = render(order, machine.builder, work / "workspace", sync_on_error=self.local.keep_failed)
-        with log.open("a", encoding="utf-8") as sink:
-            sink.writelines(f"bakery: {warning}\n" for warning in rendering.warnings)
-        make_seed(work, rendering.user)
-        make_overlay(start.disk, machine.overlay, max(rendering.disk_gb, self.local.disk_gb))
-        call = packer.Call(
-            *(rendering, work, work / "workspace", log, order.timeout, self.local.keep_failed),
-            *(machine.accelerator, machine.console),
-        )
-        try:
-            packer.build(call, activity)
-            _check_finished(machine.console, log)
-        except BakeFailed as error:
-            self._keep(machine, rendering, error)
-            raise
-        return machine.disk
+
+    def _keep_container(self, job: _Job, error: BakeryError) -> None:
+        """Boot the disk of a failed bake in a machine if the settings ask for it."""
+        if not self.local.keep_failed or not isinstance(error, BakeFailed):
+            return
+        machine = self._machine(job)
+        rendering = self._render(job, machine.builder)
+        make_seed(job.work, rendering.user)
+        machine.disk.parent.mkdir(exist_ok=True)
+        flatten((job.work / container.DISK_NAME,), machine.disk, job.activity, job.log)
+        self._keep(machine, rendering, error)
 
     def _keep(self, machine: BakeMachine, rendering: Rendering, error: BakeryError) -> None:
         """Keep the files that replay a failed bake, and its machine if the settings ask for it."""
@@ -116,7 +193,7 @@ class LocalOven:
         scratch.keep(machine.work, pid)
 
     @contextmanager
-    def _base(self, order: BakeOrder, work: Path, activity: Activity, log: Path) -> Iterator[base_image.Bootable]:
+    def _base(self, order: BakeOrder, activity: Activity, log: Path) -> Iterator[base_image.Bootable]:
         """Yield the disk that the bake starts from, protected from deletion meanwhile. Raises InfrastructureFailed."""
         if order.base.external:
             yield base_image.get(order.base, self.local, activity, log)
@@ -126,7 +203,15 @@ class LocalOven:
                 f"the parent image {order.base.name} is not in the library", hint="run up again; it is baked first"
             )
         with self.library.lease(order.base.name) as disk:
-            yield base_image.Bootable(disk, boot_files.extract(disk, work / "boot", activity))
+            yield base_image.Bootable(disk)
+
+
+def _retried(bake: Callable[[_Job], Path], job: _Job) -> Path:
+    """Return the result of ``bake``, whose port another process may take meanwhile."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(PortTaken):
+            return bake(job)
+    return bake(job)
 
 
 def keep_downloads(template: Json, variables: Mapping[str, str], workspace: Path, folder: Path) -> None:

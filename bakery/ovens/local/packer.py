@@ -140,7 +140,10 @@ def prepare() -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds."""
+    """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds.
+
+    ``alive`` returns whether the container still runs that Packer logs in to; without it, Packer runs a machine.
+    """
 
     rendering: Rendering
     work: Path
@@ -150,6 +153,7 @@ class Call:
     keep_failed: bool = False
     accelerator: Accelerator = Accelerator.TCG
     console: Path = Path(os.devnull)
+    alive: Callable[[], bool] | None = None
 
     def write(self) -> None:
         """Write the template and its variables to the files that the command names."""
@@ -171,7 +175,7 @@ def build(call: Call, activity: Activity) -> None:
     line = command(call.rendering, call.work, call.keep_failed)
     running = process.Running(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
-    progress.alive = lambda: running.runs(qemu.QEMU)
+    progress.alive = call.alive or (lambda: running.runs(qemu.QEMU))
     machine = _Machine(progress, running, call.console, call.accelerator)
     try:
         while (code := running.poll()) is None:
@@ -218,7 +222,7 @@ class _Machine:
         """Raise InfrastructureFailed if it has not run for two seconds, in which Packer may report a better error."""
         if self.progress.connected:
             return
-        running = self.running.runs(qemu.QEMU)
+        running = self.progress.alive()
         self.missed = 0 if running or not self.seen else self.missed + 1
         self.seen = self.seen or (time.monotonic() if running else 0.0)
         if self.missed > GONE_LOOKS:

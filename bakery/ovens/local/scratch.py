@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
-from bakery.host import locks
+from bakery.host import cgroups, locks
 from bakery.host.files import abandoned, discard
 from bakery.paths import StatePaths
 
@@ -18,7 +18,8 @@ PREFIX = "bake-"
 KEPT = "kept"  # in the folder of a failed bake: the process id of its machine, if that still runs
 FINISHED = "flat.qcow2"  # in the folder of a bake that has finished: its image, until it is published
 FINISHED_SECONDS = 7 * 86400.0
-HEAVY = ("output", "packer_cache", "flattening.qcow2", FINISHED)
+HEAVY = ("output", "packer_cache", "disk.raw", "flattening.qcow2", FINISHED)
+CGROUPS = "cgroups"  # in the folder of a container's bake: a list of its control groups
 END_SECONDS = 5.0
 
 
@@ -75,6 +76,7 @@ def clear(state: StatePaths, name: str = "", *, dry_run: bool = False) -> list[s
         elif finished.exists() and time.time() - finished.stat().st_mtime < FINISHED_SECONDS:
             continue  # its image waits for its publication
         else:
+            cgroups.remove(work / CGROUPS)
             done.append(f"cleared what a killed bake had left ({work.name})")
         if not dry_run:
             discard(work)

@@ -6,6 +6,7 @@ import pytest
 
 from bakery.errors import InputError, Problem, Severity
 from bakery.lock.model import Lock
+from bakery.orders.model import bake_order
 from bakery.plan.plan import draft, make
 from bakery.recipe.model import Recipe, Recipes, Variant
 from tests.support.plan_builders import BASE, LOCK, recipe, recipes, settings
@@ -138,3 +139,9 @@ def test_a_plan_without_images_is_refused() -> None:
     """An up with it would give up all families of the stack."""
     with pytest.raises(InputError, match="packages:1: error: no package is left to bake; add a package"):
         plan_of()
+
+
+def test_where_an_image_is_baked_reaches_the_order_and_not_the_digest() -> None:
+    plain, fixed = (plan_of(recipe(isolation=way)).images[0] for way in ("", "machine"))
+    assert (bake_order(plain).isolation, bake_order(fixed).isolation) == ("", "machine")
+    assert plain.digest == fixed.digest

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.errors import InputError
-from bakery.settings import GROUPS, KEYS, Accelerator, OvenKind, Settings, from_file, from_pulumi, parse
+from bakery.settings import GROUPS, KEYS, Accelerator, Isolation, OvenKind, Settings, from_file, from_pulumi, parse
 from bakery.settings.retention import Retention
 from tests.support import root as support
 from tests.support.every import every
@@ -44,7 +44,15 @@ def test_every_group_is_read() -> None:
             "nonce": {"a": 3},
             "pins": {"a": "a-123456789012", "b": None},
             "retentionDays": 7,
-            "local": {"accelerator": "tcg", "cores": 1, "memoryMb": 1024, "diskGb": 5, "slots": 3, "keepFailed": True},
+            "local": {
+                "accelerator": "tcg",
+                "isolation": "machine",
+                "cores": 1,
+                "memoryMb": 1024,
+                "diskGb": 5,
+                "slots": 3,
+                "keepFailed": True,
+            },
             "spack": {
                 "source": "s",
                 "ref": "v1",
@@ -69,6 +77,7 @@ def test_every_group_is_read() -> None:
     assert settings.pins == {"a": "a-123456789012"}
     assert settings.retention["*"].days == 7
     assert settings.local.accelerator is Accelerator.TCG
+    assert settings.local.isolation is Isolation.MACHINE
     assert (settings.local.cores, settings.local.memory_mb, settings.local.disk_gb, settings.local.slots) == (
         1,
         1024,
@@ -124,7 +133,7 @@ def test_a_problem_names_the_file_the_key_and_what_to_write() -> None:
 
 def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
     (message,) = messages({"local": {"core": 2}})
-    assert "known: accelerator, cores, diskGb, keepFailed, memoryMb, mirror, slots" in message
+    assert "known: accelerator, cores, diskGb, isolation, keepFailed, memoryMb, mirror, slots" in message
 
 
 @pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf")])

@@ -1,16 +1,23 @@
 #!/bin/sh
 # The last command of a bake, as root: takes away what must not be in an image and switches the machine off.
-# @USER@ is filled in by the oven. Only the line "bakery-finish: done" on the console says that all of it worked.
+# @USER@ is filled in by the oven. Only the line "bakery-finish: done" on the console (in a container: on the standard
+# output) says that all of it worked.
 set -eu
 user='@USER@'
-trap 'echo "bakery-finish: failed" >/dev/ttyS0; systemctl poweroff --no-block' EXIT
+exec 3>&1
+[ ! -c /dev/ttyS0 ] || exec 3>/dev/ttyS0
+trap 'echo "bakery-finish: failed" >&3; systemctl poweroff --no-block' EXIT
 cd /
 
 # The bake's own.
+made=$(grep -c 'made by the bake' /etc/sudoers.d/zz-bakery 2>/dev/null) || made=${made:-0}
+if cmp -s /run/bakery/sysctl /usr/local/sbin/sysctl; then
+    rm /usr/local/sbin/sysctl
+fi
 rm -f /etc/sudoers.d/zz-bakery /etc/apt/apt.conf.d/zz-bakery /etc/dpkg/dpkg.cfg.d/zz-bakery
 home=$(getent passwd "$user" | cut -d: -f6)
 rm -f "$home/.ssh/authorized_keys" /root/.ssh/authorized_keys
-if [ -e /run/bakery/created-user ]; then
+if [ "$made" -gt 0 ]; then
     userdel --force "$user" 2>/dev/null
     rm -rf "$home"
 fi
@@ -33,9 +40,9 @@ find /tmp /var/tmp -mindepth 1 -delete 2>/dev/null || true
 rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts /root/.lesshst /home/*/.lesshst
 
 # Which kernel the image boots: the oven hands the same one to machines of this image.
-sha256sum /vmlinuz | sed 's/ .*//; s/^/bakery-kernel: /' >/dev/ttyS0
-fstrim / || true
+sha256sum /vmlinuz | sed 's/ .*//; s/^/bakery-kernel: /' >&3
+[ ! -c /dev/ttyS0 ] || fstrim / || true # a container's is trimmed from outside
 sync
 trap - EXIT
-echo 'bakery-finish: done' >/dev/ttyS0
+echo 'bakery-finish: done' >&3
 systemctl poweroff --no-block

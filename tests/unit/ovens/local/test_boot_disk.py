@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.ovens.local import boot_disk
 from bakery.ovens.local.boot_disk import OFFSET, make_bootable
 
 
@@ -28,3 +29,14 @@ def test_a_core_that_would_reach_into_the_file_system_is_refused(tmp_path: Path)
     raw.write_bytes(bytes(OFFSET))
     with pytest.raises(ValueError, match="does not fit"):
         make_bootable(raw, b"", bytes(OFFSET), 0)
+
+
+def test_a_disk_grows_with_its_partition_and_never_shrinks(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(4 << 20))
+    boot_disk.make_bootable(raw, bytes(boot_disk.BOOT_CODE), b"", 1)
+    assert boot_disk.grow(raw, 8 << 20)
+    assert raw.stat().st_size == 8 << 20
+    assert raw.read_bytes()[:512] == boot_disk.label(bytes(boot_disk.BOOT_CODE), 2048, (7 << 20) // 512, 1)
+    assert not boot_disk.grow(raw, 4 << 20)
+    assert raw.stat().st_size == 8 << 20

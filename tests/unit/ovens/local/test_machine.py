@@ -76,9 +76,7 @@ def chain(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_the_same_content_gives_the_same_file(chain: tuple[Path, Path], tmp_path: Path) -> None:
-    flat = [
-        machine.flatten(*chain, tmp_path / f"flat-{n}", Activity(), tmp_path / "log").read_bytes() for n in range(3)
-    ]
+    flat = [machine.flatten(chain, tmp_path / f"flat-{n}", Activity(), tmp_path / "log").read_bytes() for n in range(3)]
     assert len(set(flat)) == 1 and len(flat[0]) > 8 << 20
 
 
@@ -89,5 +87,5 @@ def test_a_source_that_was_cut_short_does_not_go_through_as_zeros(
     process.output(["qemu-io", "-c", "write -P 7 0 4M", str(chain[0])])
     os.truncate(chain[position], 2 << 20)
     with pytest.raises(InfrastructureFailed, match=f"{chain[position]} is damaged or cut off"):
-        machine.flatten(*chain, tmp_path / "flat", Activity(), tmp_path / "log")
+        machine.flatten(chain, tmp_path / "flat", Activity(), tmp_path / "log")
     assert not (tmp_path / "flat").exists()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.ovens.local import oven, scratch
+from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
+from bakery.ovens.local import base_image, container, oven, scratch
 from bakery.ovens.local.machine import BakeMachine
 from bakery.ovens.local.template import Rendering
 from bakery.plan.template import downloaded_paths
@@ -89,3 +89,81 @@ def test_the_replay_of_a_failed_base_image_names_no_folder_that_is_gone(
     with pytest.raises(InfrastructureFailed) as failed:
         oven.LocalOven(parse({}, "test", tmp_path)).bake(wanted, Activity())
     assert failed.value.replay == "bakery bake app --stack test"
+
+
+class Both:
+    """A local oven whose containers and machines only write down that they were asked, and raise what they are told."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, isolation: str = "auto") -> None:
+        self.asked: list[str] = []
+        self.raises: dict[str, list[BakeryError]] = {"container": [], "machine": []}
+        monkeypatch.setattr(container, "lack", lambda: "")
+        values = {"local": {"accelerator": "tcg", "isolation": isolation}}
+        self.oven = oven.LocalOven(parse(values, "test", folder))
+        for way in self.raises:
+            monkeypatch.setattr(self.oven, f"_in_{way}", lambda _job, way=way: self._bake(way))
+        self.log = folder / "log"
+        wanted = order("app", (source(folder, "packages/app/install.sh", "#!/bin/sh\ntrue\n", 0o755),))
+        self.job = oven._Job(wanted, Activity(), folder, self.log, base_image.Bootable(folder / "base"))
+
+    def _bake(self, way: str) -> Path:
+        self.asked.append(way)
+        if self.raises[way]:
+            raise self.raises[way].pop(0)
+        return Path(way)
+
+
+DENIED = BakeFailed("provisioner 1 of 1 failed", tail=("x: mount: /mnt: permission denied.", "exit status 32"))
+
+
+def test_the_log_says_where_an_image_is_baked_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(tmp_path, monkeypatch)
+    assert both.oven._baked(both.job) == Path("container")
+    expected = "bakery: baking in a container: machines are emulated here, and the recipe needs no kernel of its own\n"
+    assert both.log.read_text() == expected
+
+
+@pytest.mark.parametrize("error", [DENIED, ContainerFailed("the container did not start")])
+def test_what_a_container_can_not_do_is_done_in_a_machine_and_the_log_says_why(
+    error: BakeryError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Both(tmp_path, monkeypatch)
+    both.raises["container"] = [error]
+    assert both.oven._baked(both.job) == Path("machine")
+    assert both.asked == ["container", "machine"]
+    reason = error.tail[0] if error.tail else error.message
+    assert both.log.read_text().splitlines()[-1] == f"bakery: baking again, in a machine: {reason}"
+
+
+def test_a_recipe_that_fails_by_itself_is_not_baked_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(tmp_path, monkeypatch)
+    both.raises["container"] = [BakeFailed("failed", tail=("E: no such package",))]
+    with pytest.raises(BakeFailed) as caught:
+        both.oven._baked(both.job)
+    assert (both.asked, caught.value.replay) == (["container"], "bakery bake app --stack test")
+
+
+def test_a_failure_of_this_computer_is_not_a_reason_to_emulate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(tmp_path, monkeypatch)
+    both.raises["container"] = [InfrastructureFailed("a package archive can't be reached", tail=DENIED.tail)]
+    with pytest.raises(InfrastructureFailed):
+        both.oven._baked(both.job)
+    assert both.asked == ["container"]
+
+
+def test_a_container_that_the_settings_ask_for_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(tmp_path, monkeypatch, "container")
+    both.raises["container"] = [DENIED]
+    with pytest.raises(BakeFailed):
+        both.oven._baked(both.job)
+    assert both.asked == ["container"]
+
+
+def test_a_port_that_is_taken_twice_is_tried_three_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(tmp_path, monkeypatch)
+    both.raises["container"] = [PortTaken("taken") for _ in range(oven.ATTEMPTS - 1)]
+    assert both.oven._baked(both.job) == Path("container")
+    both.raises["container"] = [PortTaken("taken") for _ in range(oven.ATTEMPTS)]
+    with pytest.raises(PortTaken):
+        both.oven._baked(both.job)
+    assert both.asked == ["container"] * 2 * oven.ATTEMPTS

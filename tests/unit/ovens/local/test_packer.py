@@ -160,7 +160,7 @@ class Watched(Ended):
 
     looks: list[bool] = field(default_factory=list)
 
-    def runs(self, _program: str) -> bool:
+    def alive(self) -> bool:
         return self.looks.pop(0)
 
 
@@ -168,7 +168,7 @@ def test_a_machine_that_was_killed_before_it_answered_is_noticed():
     watched = Watched(
         deque(["Waiting for SSH to become available..."]), looks=[False, True, *[False] * GONE_LOOKS, False]
     )
-    machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
+    machine = _Machine(Progress(Activity(), NAMES, alive=watched.alive), watched)  # type: ignore[arg-type]
     for _ in range(GONE_LOOKS + 2):
         machine.check()
     with pytest.raises(InfrastructureFailed, match="ended before it answered"):
@@ -177,7 +177,7 @@ def test_a_machine_that_was_killed_before_it_answered_is_noticed():
 
 def test_a_machine_that_is_slow_to_begin_is_waited_for():
     watched = Watched(deque(), looks=[False] * 50)
-    machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
+    machine = _Machine(Progress(Activity(), NAMES, alive=watched.alive), watched)  # type: ignore[arg-type]
     for _ in range(50):
         machine.check()
     assert (watched.looks, machine.missed) == ([], 0)
@@ -199,7 +199,7 @@ def test_an_error_is_made_while_packer_still_talks():
 
     lines.extend((Growing("one"), "two"))
     watched = Watched(lines, looks=[True, *[False] * (GONE_LOOKS + 1)])
-    machine = _Machine(Progress(Activity(), NAMES), watched)  # type: ignore[arg-type]
+    machine = _Machine(Progress(Activity(), NAMES, alive=watched.alive), watched)  # type: ignore[arg-type]
     for _ in range(GONE_LOOKS + 1):
         machine.check()
     with pytest.raises(InfrastructureFailed) as told:

@@ -95,3 +95,13 @@ def test_a_machine_that_was_left_up_is_ended_and_nobody_else(state: StatePaths):
         assert stranger.poll() is None
         stranger.kill()
     assert not work.exists()
+
+
+def test_the_control_groups_of_a_killed_bake_go_too(state: StatePaths, tmp_path: Path) -> None:
+    group = tmp_path / "bakery-1"
+    (group / "payload").mkdir(parents=True)
+    with scratch.folder(state, "a-1") as work:
+        (work / scratch.CGROUPS).write_text(f"{group}\n")
+        dead(work)
+        assert scratch.clear(state) == [f"cleared what a killed bake had left ({work.name})"]
+    assert not group.exists()

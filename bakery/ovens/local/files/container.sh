@@ -1,0 +1,56 @@
+#!/bin/sh
+# Bakes a disk image in a container: container.sh WORK MACHINE CORES MEMORY_MB. Runs as root, and then as the first process
+# of its own namespaces of processes, mounts and network: when it ends or is killed, all of them end, and with them every
+# process, mount and loop device. WORK has disk.raw (with a file system at 1 MiB) and seed/, which apply.sh knows.
+set -eu
+if [ "${5-}" != inside ]; then
+    # A group of its own in each hierarchy, which is all that the container sees of them; the bakery removes those listed.
+    while IFS=: read -r _ kind path; do
+        top=/sys/fs/cgroup/${kind#name=}
+        if [ -z "$kind" ] && [ -d /sys/fs/cgroup/unified ]; then top=/sys/fs/cgroup/unified; fi
+        group=${top%/}${path%/}/$2
+        mkdir "$group"
+        echo "$group" >>"$1/cgroups"
+        for file in cpuset.cpus cpuset.mems; do # an empty set takes no process; only version 1 needs it
+            if [ "$kind" = cpuset ]; then cat "${group%/*}/$file" >"$group/$file"; fi
+        done
+        for limit in "memory.max $(($4 << 20))" "memory.limit_in_bytes $(($4 << 20))" "pids.max 16384"; do
+            if [ -e "$group/${limit% *}" ]; then echo "${limit#* }" >"$group/${limit% *}"; fi
+        done
+        echo $$ >"$group/cgroup.procs"
+    done </proc/self/cgroup
+    exec 9</proc/self/ns/net # the host's
+    exec unshare --fork --kill-child --pid --mount --mount-proc --propagation private --net \
+        /bin/sh "$0" "$@" inside
+fi
+work=$1 machine=$2 cores=$3
+cd "$work"
+
+mkdir -p root
+mount -o loop,offset=1048576,noatime disk.raw root
+
+# The network of a QEMU machine, by the same library: 10.0.2.2 is the host, 10.0.2.3 its name server.
+nsenter --net=/proc/self/fd/9 slirp4netns --configure --mtu=65520 --api-socket=slirp.sock --netns-type=path \
+    "/proc/$$/ns/net" eth0 &
+exec 9>&-
+echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start # root of the container is nobody here, and its sshd wants 22
+
+# What nspawn keeps below /run, it keeps in this mount namespace only.
+mkdir -p /run/systemd/nspawn /run/systemd/nspawn-uid
+mount -t tmpfs -o mode=0755 tmpfs /run/systemd/nspawn
+mount -t tmpfs -o mode=0755 tmpfs /run/systemd/nspawn-uid
+mkdir /run/systemd/nspawn/seed
+mount --bind seed /run/systemd/nspawn/seed # a path without signs that nspawn would read as its own
+
+nspawn() {
+    SYSTEMD_NSPAWN_TMPFS_TMP=0 systemd-nspawn --quiet --settings=no --register=no --keep-unit --machine="$machine" \
+        --directory=root --private-users=pick --private-users-ownership=map --bind-ro=/run/systemd/nspawn/seed:/run/bakery \
+        --hostname=localhost --timezone=off --resolv-conf=off --link-journal=no --suppress-sync=yes \
+        --cpu-affinity="$cores" --console=pipe "$@" </dev/null
+}
+nspawn --as-pid2 /bin/sh /run/bakery/apply
+# Its root is mounted as it should be, and nobody logs in on a console.
+nspawn --boot systemd.mask=systemd-remount-fs.service systemd.mask=console-getty.service
+fstrim root
+umount root
+echo 'bakery-container: done'
