@@ -1,11 +1,11 @@
-"""A local bake against a raw ``packer build`` of the same template; ``--apart``: what each measure saves by itself.
+"""Local bakes in a machine and in a container against a raw ``packer build``; ``--apart``: what each measure saves.
 
 Run: python benchmarks/bake.py [--repeats N] [--apart] [--json FILE]. The recipe installs HPC Challenge and what it
-needs on the Debian base image (made before the clock starts). ``bakery`` is the whole of :meth:`LocalOven.bake`, from
-the order to the image in the library; ``packer`` is only the process, on a template, seed and overlay that were
-prepared before. They take turns; figures are medians of wall seconds. ``--apart`` runs Packer once more each without
-the overlay (a full copy of the base), without the handed-in kernel, without apt's and dpkg's options, and with
-eatmydata around the installation.
+needs on the Debian base image (made before the clock starts). ``machine`` and ``container`` are the whole of
+:meth:`LocalOven.bake`, from the order to the image in the library; ``packer`` is only the process, for a machine, on a
+template, seed and overlay that were prepared before. They take turns; figures are medians of wall seconds. ``--apart``
+runs Packer once more each without the overlay (a full copy of the base), without the handed-in kernel, without apt's
+and dpkg's options, and with eatmydata around the installation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bakery.ovens.local import base_image, machine, packer, template
 from bakery.ovens.local.oven import LocalOven
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import stage
-from bakery.settings import Settings, parse
+from bakery.settings import Isolation, Settings, parse
 from tests.support import bake_orders
 
 INSTALL = (
@@ -45,9 +45,10 @@ def wanted(folder: Path, prefix: str = "") -> BakeOrder:
     return replace(bake_orders.order("bench", (script, share), salt=str(time.time_ns())), timeout=1800)
 
 
-def bakery(settings: Settings, folder: Path) -> float:
+def bakery(settings: Settings, isolation: Isolation, folder: Path) -> float:
     """Seconds of a whole bake."""
     order = wanted(folder)
+    settings = replace(settings, local=replace(settings.local, isolation=isolation))
     began = time.perf_counter()
     LocalOven(settings).bake(order, Activity())
     return time.perf_counter() - began
@@ -69,7 +70,7 @@ def raw(settings: Settings, folder: Path, without: str = "") -> float:
             ports=(qemu.free_ports(1)[0], 65535),
             boot=None if without == "no handed-in kernel" else base.boot,
         )
-        rendering = template.render(order, baker, work / "workspace")
+        rendering = template.render(order, baker.builder, work / "workspace")
         machine.make_seed(work, rendering.user)
         if without == "no apt and dpkg options":
             plain_seed(work, rendering.user)
@@ -109,17 +110,18 @@ def main() -> None:
         settings = parse({"oven": "local"}, "bench", folder)
         base_image.get(bake_orders.DEBIAN, settings.local, Activity(), folder / "base.log")
         qemu.accelerator(settings.local)
-        taken: dict[str, list[float]] = {"packer": [], "bakery": []}
+        taken: dict[str, list[float]] = {"packer": [], "machine": [], "container": []}
         for _ in range(arguments.repeats):
             taken["packer"].append(raw(settings, folder))
-            taken["bakery"].append(bakery(settings, folder))
+            for isolation in (Isolation.MACHINE, Isolation.CONTAINER):
+                taken[isolation].append(bakery(settings, isolation, folder))
         for without in APART if arguments.apart else ():
             taken[without] = [raw(settings, folder, without)]
     medians = {kind: statistics.median(seconds) for kind, seconds in taken.items()}
     floor = medians["packer"]
-    print(
-        f"packer {floor:.1f} s; bakery {medians['bakery']:.1f} s, ratio {medians['bakery'] / floor:.3f} (at most 1.05)"
-    )
+    baked, contained = medians["machine"], medians["container"]
+    print(f"packer {floor:.1f} s; in a machine {baked:.1f} s, ratio {baked / floor:.3f} (at most 1.05)")
+    print(f"in a container {contained:.1f} s, ratio to the machine {contained / baked:.3f} (at most 0.15)")
     for without in APART if arguments.apart else ():
         print(f"packer {without}: {medians[without]:.1f} s ({medians[without] - floor:+.1f} s)")
     if arguments.json:

@@ -15,7 +15,7 @@ from bakery import paths
 from bakery.backends.checks import Check, Condition, find, shown_version
 from bakery.errors import BakeryError
 from bakery.host import qemu
-from bakery.ovens.local import packer
+from bakery.ovens.local import container, packer
 from bakery.settings import Accelerator, LocalSettings, Settings
 
 TOOLS = Path(__file__).with_name("system_tools.tsv")
@@ -38,6 +38,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     if find("packer"):
         yield check_builder()
     yield check_accelerator(settings.local)
+    yield check_containers()
     yield check_disk(settings.state, DISK_PER_IMAGE_GB * max(2, len(settings.select)))
     yield check_disk(paths.cache(), DISK_PER_IMAGE_GB)
     yield check_memory(max(settings.local.memory_mb, 4 * 768) + 512, available_memory_mb())
@@ -83,6 +84,14 @@ def check_accelerator(settings: LocalSettings) -> Check:
         return Check("accelerator", Condition.OK, "tcg, as set in local.accelerator", purpose)
     why, fix = _why_no_kvm(Path("/dev/kvm"))
     return Check("accelerator", Condition.WARNING, f"tcg: {why}", purpose, fix)
+
+
+def check_containers() -> Check:
+    """Check whether images can be baked in containers. What only a bake shows (such as an old kernel) is not seen."""
+    purpose = "bake in a fraction of the time where machines are emulated"
+    if lack := container.lack():
+        return Check("containers", Condition.WARNING, lack, purpose)
+    return Check("containers", Condition.OK, "systemd-nspawn, loop devices, slirp4netns", purpose)
 
 
 def _why_no_kvm(node: Path) -> tuple[str, str]:

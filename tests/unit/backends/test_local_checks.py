@@ -11,6 +11,7 @@ from bakery.backends.checks import Check, Condition, find
 from bakery.backends.local import checks as local_checks
 from bakery.backends.local.checks import Tool
 from bakery.host import qemu
+from bakery.ovens.local import container
 from bakery.settings import Accelerator, LocalSettings
 from tests.support.every import every
 
@@ -111,3 +112,13 @@ def test_emulation_is_a_warning_unless_it_was_asked_for(
 ) -> None:
     monkeypatch.setattr(qemu, "accelerator", lambda _settings: found)
     assert local_checks.check_accelerator(LocalSettings(accelerator=wanted)).condition is condition
+
+
+@pytest.mark.parametrize(("lack", "condition"), [("", Condition.OK), ("only root can", Condition.WARNING)])
+def test_a_computer_that_can_not_bake_in_containers_is_told_why(
+    lack: str, condition: Condition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "lack", lambda: lack)
+    check = local_checks.check_containers()
+    assert check.condition is condition
+    assert lack in check.found

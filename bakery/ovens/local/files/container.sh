@@ -8,6 +8,7 @@ if [ "${5-}" != inside ]; then
     while IFS=: read -r _ kind path; do
         top=/sys/fs/cgroup/${kind#name=}
         if [ -z "$kind" ] && [ -d /sys/fs/cgroup/unified ]; then top=/sys/fs/cgroup/unified; fi
+        if [ ! -d "$top" ]; then continue; fi # the container does not see it either
         group=${top%/}${path%/}/$2
         mkdir "$group"
         echo "$group" >>"$1/cgroups"

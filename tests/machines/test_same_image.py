@@ -1,0 +1,58 @@
+"""An image that was baked in a container is the one that a machine gives: ``rcc-debian``, baked both ways."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bakery.ovens.local import container
+from tests.support import source_tree
+from tests.support.disk_content import manifest
+
+pytestmark = pytest.mark.machines
+MAY_DIFFER = Path(__file__).with_name("may_differ.txt")
+WHOLE = ("/usr/x", "/etc/x", "/opt/x", "/boot/x", "/usr/bin/x", "/etc/ssh/x", "/boot/grub/x")
+
+
+def listed() -> list[str]:
+    lines = MAY_DIFFER.read_text(encoding="utf-8").splitlines()
+    entries = [line.split("  ", 1) for line in lines if not line.startswith("#")]
+    assert entries
+    assert not [entry for entry in entries if len(entry) != 2 or not entry[1].strip()], "each has its reason"
+    return [pattern for pattern, _ in entries]
+
+
+def test_the_list_of_what_may_differ_is_short_and_covers_no_folder_as_a_whole() -> None:
+    assert len(listed()) <= 30
+    assert [(one, path) for one in listed() for path in WHOLE if re.fullmatch(one, path)] == []
+
+
+def bake(isolation: str, folder: Path) -> Path:
+    """Return rcc-debian, baked in a state folder of its own, as ``folder/<digest>.qcow2``."""
+    state = folder / isolation
+    config = folder / f"Pulumi.{isolation}.yaml"
+    settings = {"oven": "local", "state": str(state), "local": f"{{isolation: {isolation}}}"}
+    lines = [f"  image-bakery:{key}: {value}" for key, value in settings.items()]
+    config.write_text("\n".join(["config:", *lines, ""]), encoding="utf-8")
+    command = ["bakery", "--config-file", str(config), "bake", "rcc-debian", "--stack", "dev"]
+    done = subprocess.run(command, cwd=source_tree.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (log,) = (state / "logs").glob("*.log")
+    assert log.read_text(encoding="utf-8").startswith(f"bakery: baking in a {isolation}: as set in local.isolation\n")
+    (image,) = (state / "library/images").glob("*.qcow2")
+    return image
+
+
+@pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-")
+def test_every_file_has_the_same_owner_mode_and_content(tmp_path: Path) -> None:
+    images = [bake(way, tmp_path) for way in ("container", "machine")]
+    assert len({image.name for image in images}) == 1, "the digest does not depend on where it is baked"
+    one, other = (manifest(image) for image in images)
+    assert len(one) > 10_000
+    found = {path: (one.get(path), other.get(path)) for path in one | other if one.get(path) != other.get(path)}
+    unlisted = {path: what for path, what in found.items() if not any(re.fullmatch(line, path) for line in listed())}
+    assert unlisted == {}
+    assert [line for line in listed() if not any(re.fullmatch(line, path) for path in found)] == [], "unused lines"
