@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bakery.plan.graph import Node
 from bakery.plan.template import builder, source_project
@@ -93,18 +93,19 @@ def variant_inputs(recipe: Recipe, settings: Settings, known: Mapping[str, str])
         if name in (recipe.template.get("variables") or {})
     }
     for variant in recipe.variants:
+        own = replace(recipe, template=variant.template) if variant.template else recipe
         substitutions = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
         given = passed(arguments, substitutions, defaults, variant.substitutions)
         filled = {name: substitute(text, known, last=True) for name, text in given.items()}
         variables = resolve({**defaults, **filled})
         yield VariantInputs(
-            recipe=recipe,
+            recipe=own,
             variant=variant,
             arguments=arguments,
             substitutions=substitutions,
             symbolic=resolve({**defaults, **given}),
             variables=variables,
-            node=_node(recipe, variant, substitutions, variables),
+            node=_node(own, variant, substitutions, variables),
         )
 
 

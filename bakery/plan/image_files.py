@@ -8,10 +8,10 @@ digest does not describe.
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
-from bakery.plan.template import builder
+from bakery.plan.template import builder, disk_options
 from bakery.recipe.model import Json, Recipe, SourceFile, Suite
 from bakery.recipe.parse.document import strings
-from bakery.recipe.templating import fill, in_workspace, shell_words
+from bakery.recipe.templating import NOT_FOLLOWED, fill, in_workspace, shell_words
 
 # What a provisioner says that is no file of the workspace: commands, settings, paths on the machine.
 NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
@@ -26,6 +26,12 @@ def image_files(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFil
     named = _named(recipe.template, variables)
     found = {file.path: file for file in recipe.files} if None in named else {}
     return _below(recipe, (path for path in named if path is not None), found)
+
+
+def _not_followed(template: Json, variables: Mapping[str, str]) -> bool:
+    """Whether what reaches the image has an expression of HCL2 that only Packer can evaluate: it may read any file."""
+    parts = strings([template.get("provisioners"), disk_options(template)]) if "hcl2" in template else ()
+    return any(NOT_FOLLOWED in fill(text, variables) for _, text in parts)
 
 
 def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -> tuple[SourceFile, ...]:
@@ -50,6 +56,9 @@ def _named(template: Json, variables: Mapping[str, str]) -> set[str | None]:
         found.update(_paths(taken, variables))
     options = builder(template)
     found.update(_paths([options.get(key) for key in FILE_OPTIONS], variables))
+    found.update(template.get("hcl2", {}).get("files", ()))
+    if _not_followed(template, variables):
+        found.add(None)
     return found
 
 

@@ -18,7 +18,7 @@ from bakery.plan.summary import Base
 from bakery.plan.template import disk_options, location_variables, pinned
 from bakery.recipe import image_names
 from bakery.recipe.model import Recipes
-from bakery.recipe.templating import references
+from bakery.recipe.templating import file_name, references
 from bakery.settings import Settings
 
 
@@ -92,7 +92,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         digest=identity,
         base=base,
         template=pinned(recipe.template, name=name, base=base.name, external=base.external, labels=labels),
-        template_path=f"{recipe.workspace_path}/packer.json",
+        template_path=f"{recipe.workspace_path}/{file_name(recipe.template)}",
         build=recipe.build,
         variables=variables,
         substitutions=substitutions,

@@ -10,6 +10,7 @@ from bakery.settings import Settings
 
 # Of a package's own folder: the template, defaults and matrix. Tests are not baked into an image.
 DECIDING = ("packer.json", "cloudbuild.yaml", "recipe.yaml")
+HCL2 = ("*.pkr.hcl", "*.pkr.json", "*.pkrvars.hcl", "*.pkrvars.json", "cloudbuild.yaml", "recipe.yaml")
 
 
 def watched(image: ImagePlan, images: Mapping[str, ImagePlan], settings: Settings) -> tuple[str, ...]:
@@ -33,7 +34,8 @@ def previewed(settings: Settings) -> tuple[str, ...]:
 
 def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     package = _inside(settings.packages / image.package, settings)
-    yield from (f"{package}/{name}" for name in DECIDING if package)
+    own = (*HCL2, *image.template["hcl2"].get("read", ())) if "hcl2" in image.template else DECIDING
+    yield from (f"{package}/{name}" for name in own if package)
     if uses_whole_package(image.template, image.variables) and package:
         yield f"{package}/**"
     handed = folders(image.template, image.variables, image.files)

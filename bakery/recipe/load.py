@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bakery.recipe.model import Recipe, Recipes, SourceFile
 
 TEMPLATE = "packer.json"
+HCL2 = (".pkr.hcl", ".pkr.json")  # how the names of files of an HCL2 template end
 PARTS = frozenset({"cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"})
-HCL = (".pkr.hcl", ".pkr.json")  # Packer's other languages
 
 
 def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
@@ -35,7 +35,7 @@ def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str
 def find_packages(
     packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "", only: Collection[str] | None = None
 ) -> Packages:
-    """Return all packages below ``packages``, read, hashed and checked: the folders with a ``packer.json``.
+    """Return all packages below ``packages``, read, hashed and checked: the folders with a template.
 
     ``cache`` is a folder for the results of the checks, by the digest of what was checked; it may be deleted at any
     time. ``spack_ref`` is the tag or commit of the Spack that bakes; with ``only`` other packages are left out. A wrong
@@ -170,7 +170,7 @@ class _Finder:
             return ()
         skipped = {".git", self.common_folder.name} if self.common_folder.parent == self.packages else {".git"}
         candidates = [name for name in names if name not in skipped]
-        packages = [name for name in candidates if os.path.lexists(f"{self.packages}/{name}/{TEMPLATE}")]
+        packages = [name for name in candidates if has_template(f"{self.packages}/{name}")]
         for name in sorted(set(candidates).difference(packages)):
             self.warn_without_template(name)
         return tuple(packages)
@@ -178,17 +178,17 @@ class _Finder:
     def warn_without_template(self, name: str) -> None:
         """Warn about a folder without a template if it holds a file that only packages have."""
         with suppress(OSError), os.scandir(f"{self.packages}/{name}") as entries:
-            odd = sorted(entry.name for entry in entries if entry.name in PARTS or entry.name.endswith(HCL))
+            odd = sorted(entry.name for entry in entries if entry.name in PARTS)
             if odd:
-                hint = f"write Packer's template as {TEMPLATE}, or move {odd[0]} elsewhere"
-                message = f"not a package: it has {odd[0]} but no {TEMPLATE}"
+                hint = f"write Packer's template as {TEMPLATE} or *{HCL2[0]}, or move {odd[0]} elsewhere"
+                message = f"not a package: it has {odd[0]} but no {TEMPLATE} and no *{HCL2[0]}"
                 self.problems.append(Problem(shown(self.packages / name), 1, message, hint, Severity.WARNING))
 
     def is_inside(self, entry: os.DirEntry[str]) -> bool:
         """Return whether a package's folder is inside the tree; a template behind a link out of it is a problem."""
         if not entry.is_symlink() or inside(os.path.realpath(entry.path), self.roots):
             return True
-        if os.path.lexists(f"{entry.path}/{TEMPLATE}"):
+        if has_template(entry.path):
             hint = "copy the folder, or link inside the tree"
             self.problems.append(Problem(shown(Path(entry.path)), 1, "links out of the tree", hint))
         return False
@@ -235,6 +235,15 @@ class _Finder:
         digest = digest_of(folder.key, self.common.digest)
         reader = _Reader(folder, title, digest, entry, self.common, tuple(problems))
         return Package(folder.name, digest, title, reader.recipe)
+
+
+def has_template(folder: str) -> bool:
+    """Return whether a folder has a Packer template, as JSON or HCL2."""
+    if os.path.lexists(f"{folder}/{TEMPLATE}"):
+        return True
+    with suppress(OSError), os.scandir(folder) as entries:
+        return any(entry.name.endswith(HCL2) for entry in entries)
+    return False
 
 
 def _source_files(tree: Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:

@@ -105,7 +105,7 @@ class Variant:
     """One point of a recipe's matrix. ``name`` is empty for a recipe without matrix.
 
     ``substitutions`` override those of ``cloudbuild.yaml``; ``cluster`` and ``references`` (by a job's output directory
-    and metric name) those of the suite.
+    and metric name) those of the suite. ``template`` is its own if the variables of an HCL2 template shape it.
     """
 
     name: str = ""
@@ -113,16 +113,18 @@ class Variant:
     cluster: ClusterShape | None = None
     references: Mapping[str, Json] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
+    template: Json = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedPackage:
     """The result of the checks of one package. One that is not ``usable`` has no recipe, only problems.
 
-    ``template`` is ``packer.json``; ``build`` is ``cloudbuild.yaml`` (empty if there is none); ``substitutions`` its
-    defaults as strings; ``timeout`` in seconds. ``family_at`` and ``base_at`` say where its family and its base's are
-    set, as file and line; the plan's problems point there. ``isolation`` is where the image has to be baked, if the
-    recipe says so. Files are relative to the package's folder here, and as the user knows them in a recipe.
+    ``template`` is ``packer.json``, or what an HCL2 template says in the same form; ``build`` is ``cloudbuild.yaml``
+    (empty if there is none); ``substitutions`` its defaults as strings; ``timeout`` in seconds. ``family_at`` and
+    ``base_at`` say where its family and its base's are set, as file and line; the plan's problems point there.
+    ``isolation`` is where the image has to be baked, if the recipe says so. Files are relative to the package's folder
+    here, and as the user knows them in a recipe.
     """
 
     usable: bool = True

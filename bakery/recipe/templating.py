@@ -21,6 +21,8 @@ _SHELL = frozenset("'\"\\#")  # without these characters, words are what is betw
 _WORKSPACE = re.compile(r"^\$\{?WORKSPACE\}?/")
 FAMILY = "_IMAGE_FAMILY"
 SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
+HCL2 = (".pkr.hcl", ".pkr.json")  # how the names of the files of an HCL2 template end
+NOT_FOLLOWED = "{{hcl "  # in a template model, before an expression of HCL2 that only Packer can evaluate
 DEPTH = 8  # of variables in variables' defaults, and of dynamic substitutions
 
 
@@ -95,7 +97,7 @@ def is_packer(step: Json) -> bool:
 
 
 def _builds(words: Sequence[str]) -> bool:
-    return "build" in words and any(word.endswith("packer.json") or word == "-var" for word in words)
+    return "build" in words and any(word.endswith(("packer.json", *HCL2)) or word == "-var" for word in words)
 
 
 def arguments(step: Json) -> list[str]:
@@ -167,6 +169,11 @@ def declared(template: Json) -> dict[str, str]:
     """Return the template's variables with their defaults; one without a default (``null``) is ""."""
     given: dict[str, Any] = template.get("variables") or {}
     return {str(name): "" if value is None else scalar(value) for name, value in given.items()}
+
+
+def file_name(template: Json) -> str:
+    """Return the name of the file in which a template is baked: HCL2's is written as one file."""
+    return "bakery.pkr.json" if "hcl2" in template else "packer.json"
 
 
 def scalar(value: Json) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import hashlib
 import json
+import posixpath
 import threading
 import time
 import uuid
@@ -35,6 +36,7 @@ from bakery.ovens.cloud_build.request import build_request, packer_template
 from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import checked
+from bakery.recipe.templating import HCL2
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
 
@@ -261,9 +263,17 @@ def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Buil
 def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
     """Return the staged workspace as a tar.gz that is identical for identical content.
 
-    Raises InputError if a file has changed since the plan read it.
+    The template replaces the recipe's own, which may have several files in HCL2. Raises InputError if a file has
+    changed since the plan read it.
     """
     contents = checked(sorted(order.files))
-    files = [(file.path, content, file.mode) for file, content in contents if file.path != order.template_path]
+    files = [(file.path, content, file.mode) for file, content in contents if not _is_template(file.path, order)]
     files.append((order.template_path, json.dumps(template, indent=2).encode(), 0o644))
     return gzip.compress(tar.pack(files), mtime=0)
+
+
+def _is_template(path: str, order: BakeOrder) -> bool:
+    folder, name = posixpath.split(order.template_path)
+    return path == order.template_path or (
+        name.endswith(HCL2) and path.endswith(HCL2) and posixpath.dirname(path) == folder
+    )

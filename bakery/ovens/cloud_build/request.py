@@ -8,7 +8,9 @@ plugin's reference.
 """
 
 import json
+import posixpath
 import re
+import shlex
 from collections.abc import Mapping, Set
 from typing import Any
 
@@ -16,6 +18,7 @@ from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.plan import image_labels
 from bakery.plan.template import GOOGLE, downloaded_paths
+from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
 from bakery.redaction import redacted
@@ -42,6 +45,7 @@ PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, befo
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _VERSION = re.compile(r"[:@][^/]*$")
+_HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
@@ -58,7 +62,8 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
     declared = order.template.get("variables") or {}
     variables = {name: order.variables.get(name, default) for name, default in declared.items()}
     variables["bakery_build"] = f"{{{{env `{BUILD_ID}`}}}}"
-    return {**order.template, "variables": variables, "builders": builders}
+    template = {**order.template, "variables": variables, "builders": builders}
+    return to_pkr_json(template) if "hcl2" in template else template
 
 
 def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
@@ -158,12 +163,14 @@ def _steps(order: BakeOrder) -> list[Json]:
     """Return the recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
+    if "hcl2" in order.template:
+        given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
     gone = {str(step.get("id")) for step in given if _tests(step)}
     kept = [_waiting(step, gone) for step in given if not _tests(step)]
     steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # the recipe installs its own Packer
-    return [_fetch(), *(_after_fetch(step) for step in steps)]
+    return [_fetch(order.template), *(_after_fetch(step) for step in steps)]
 
 
 def _tests(step: Json) -> bool:
@@ -204,9 +211,23 @@ def _named(step: Json) -> Json:
     return {**step, "env": [*(step.get("env") or []), f"{BUILD_ID}=$BUILD_ID"]}
 
 
-def _fetch() -> Json:
-    """Return the step that copies Packer and installs its plugin for the steps that bake."""
+def _with_template(step: Json, name: str) -> Json:
+    """Return a step in which every file of an HCL2 template is the one that replaces them."""
+    args = step.get("args")
+    changed = {"args": [_HCL2.sub(name, str(arg)) for arg in args] if isinstance(args, list) else args}
+    if isinstance(args, str):
+        changed["args"] = _HCL2.sub(name, args)
+    if isinstance(step.get("script"), str):
+        changed["script"] = _HCL2.sub(name, step["script"])
+    return {**step, **{key: value for key, value in changed.items() if value is not None}}
+
+
+def _fetch(template: Json) -> Json:
+    """Return the step that copies Packer and installs the plugins for the steps that bake."""
     script = f'mkdir -p {TOOLS}; cp "$$(command -v packer)" {PACKER}; packer plugins install {PLUGIN} {PLUGIN_VERSION}'
+    for plugin in other_plugins(template).values():
+        words = [plugin["source"], *([plugin["version"]] if plugin.get("version") else [])]
+        script += f"; packer plugins install {shlex.join(words)}"
     return {
         "id": FETCH,
         "name": PACKER_IMAGE,

@@ -88,7 +88,8 @@ def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
     return [
         *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}"),
         *(["-on-error=abort"] if keep_failed else []),
-        *(f"-var-file={work / 'variables.json'}", str(work / "packer.json")),
+        *([] if rendering.hcl2 else [f"-var-file={work / 'variables.json'}"]),
+        str(work / rendering.file),
     ]
 
 
@@ -159,7 +160,7 @@ class Call:
         """Write the template and its variables to the files that the command names."""
         (self.work / "tmp").mkdir(exist_ok=True)
         (self.work / "packer.config").write_text("{}", encoding="utf-8")
-        files = {"packer.json": self.rendering.template, "variables.json": dict(self.rendering.variables)}
+        files = {self.rendering.file: self.rendering.template, "variables.json": dict(self.rendering.variables)}
         for name, content in files.items():
             (self.work / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
+from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.redaction import redacted
 
@@ -32,6 +33,12 @@ class Rendering:
     disk_gb: int
     provisioners: tuple[str, ...]
     warnings: tuple[str, ...]
+    hcl2: bool = False  # else JSON
+
+    @property
+    def file(self) -> str:
+        """Return the name of the file: Packer tells the language by its end."""
+        return "packer.pkr.json" if self.hcl2 else "packer.json"
 
 
 def source_builder(template: Json) -> Json:
@@ -72,15 +79,25 @@ def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool =
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }
+    rendered = _map(rendered, lambda text: TEMPLATE_DIR.sub(lambda _: folder, text))
+    hcl2 = "hcl2" in template and not is_followed(rendered)
     return Rendering(
-        template=_map(rendered, lambda text: TEMPLATE_DIR.sub(lambda _: folder, text)),
+        template=_as_hcl2(rendered, variables) if hcl2 else {k: v for k, v in rendered.items() if k != "hcl2"},
+        hcl2=hcl2,
         variables=variables,
-        builder=name,
+        builder=f"{local['type']}.{name}" if hcl2 else name,
         user=user,
         disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
         warnings=("post-processors are not run by the local oven",) if template.get("post-processors") else (),
     )
+
+
+def _as_hcl2(rendered: Json, variables: Mapping[str, str]) -> Json:
+    """Return a template with expressions that only HCL2 has; Packer 1.6 knows no plugins and no clean-up there."""
+    kept = {key: value for key, value in rendered.items() if key != "error-cleanup-provisioner"}
+    extras = {key: value for key, value in rendered["hcl2"].items() if key != "plugins"}
+    return to_pkr_json({**kept, "hcl2": extras, "variables": {**rendered["variables"], **variables}})
 
 
 def _kept(source: Json) -> Json:

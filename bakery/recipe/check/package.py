@@ -4,10 +4,11 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 
 from bakery.recipe.check import cloud_build, cluster, fluidrun, matrix, packer_template, spack_environment
+from bakery.recipe.check.hcl2_template import find_hcl2
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.model import CheckedPackage, ClusterShape, Suite, Variant
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
@@ -70,13 +71,19 @@ class PackageCheck:
     def run(self) -> CheckedPackage:
         """Read and check all files of the package."""
         self.workspace_path = self.default_path
-        found = self._read(TEMPLATE, json.parse_json)
-        if TEMPLATE not in self.paths:
+        hcl2 = None if TEMPLATE in self.paths else find_hcl2(self.contents, self.paths, self.common, self.findings)
+        found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
+        if TEMPLATE not in self.paths and not hcl2:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
         template = found or Document({}, Findings(TEMPLATE))  # its findings are discarded
-        packer_template.check(template)
         build = self._build()
         self.arguments = packer_arguments(build.value) if build is not None else {}
+        if hcl2 is None:
+            packer_template.check(template)
+        elif found is not None:
+            self._set_paths(template, build)
+            hcl2.staged = (self.workspace_path, self.common_path)
+            template = hcl2.document(self._variables(template, build))
         self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
         if self.usable:
             self._set_paths(template, build)
@@ -88,11 +95,14 @@ class PackageCheck:
             suite = Suite(suite.jobs, shape) if suite and shape else suite
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
+            if hcl2:
+                values = [self._variables(template, build, one) for one in variants]
+                variants = hcl2.variants(variants, values, template)
             self._taken(extra, template, variants)
             self._files(template, build, variants)
         self._partitions(suite, variants)
-        trusted = template if self.usable else None
-        spack_environment.check(trusted, self.contents, self.installer, self.spack_ref, self.findings)
+        checked = template if self.usable else None
+        spack_environment.check(checked, self.contents, self.installer, self.spack_ref, self.findings)
         if not _NAME.fullmatch(self.name):
             hint = "use letters, digits, . _ and -: the name is part of paths and labels"
             self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", hint)
@@ -247,7 +257,8 @@ class PackageCheck:
             variables = self._variables(template, build, variant)
             if variables not in checked:
                 checked.append(variables)
-                packer_template.check_files(template, variables, self._exists)
+                own = replace(template, value=variant.template) if variant.template else template
+                packer_template.check_files(own, variables, self._exists)
 
     def _set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
         """Where a substitution is set, or the variable that stands for it; else the builder's own key."""
@@ -255,7 +266,7 @@ class PackageCheck:
             return BUILD, build.line("substitutions", substitution)
         variables = template.value.get("variables")
         is_variable = isinstance(variables, dict) and variable in variables
-        return TEMPLATE, template.line(*(("variables",) if is_variable else ("builders", 0)), variable)
+        return template.place(*(("variables",) if is_variable else ("builders", 0)), variable)
 
 
 def _ends(values: Mapping[str, str], named: Callable[[str], list[str]], document: Document, key: str) -> bool:

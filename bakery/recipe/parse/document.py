@@ -21,33 +21,40 @@ class Document:
     """``value`` as json.loads gives it; ``find_line`` gives the line of a key or list entry, if it is there.
 
     Lines are only looked for when one is asked for: most files have nothing wrong. ``find_text`` gives the text, as it
-    was written, of a YAML scalar that is not a string (``1.10`` is the number 1.1).
+    was written, of a YAML scalar that is not a string (``1.10`` is the number 1.1). ``find_file`` names the file of a
+    value where a document consists of several.
     """
 
     value: Any
     findings: Findings
     find_line: Callable[[Where], int | None] = lambda _where: None
     find_text: Callable[[Where], str] = lambda _where: ""
+    find_file: Callable[[Where], str] = lambda _where: ""
 
     def line(self, *where: str | int) -> int:
         """Return the line of a value, or of the nearest enclosing value that has one."""
+        return self.place(*where)[1]
+
+    def place(self, *where: str | int) -> tuple[str, int]:
+        """Return the file and line of a value, or of the nearest enclosing value that has one."""
         for length in range(len(where), 0, -1):
             found = self.find_line(where[:length])
             if found:
-                return found
-        return 1
+                return self.find_file(where[:length]) or self.findings.file, found
+        return self.findings.file, 1
 
     def error(self, message: str, hint: str, *where: str | int) -> None:
         """Report an error at that place."""
-        self.findings.error(self.line(*where), message, hint)
+        self.note(Severity.ERROR, message, hint, *where)
 
     def warn(self, message: str, hint: str, *where: str | int) -> None:
         """Report a warning at that place."""
-        self.findings.warn(self.line(*where), message, hint)
+        self.note(Severity.WARNING, message, hint, *where)
 
     def note(self, severity: Severity, message: str, hint: str, *where: str | int) -> None:
         """Report a problem of this severity at that place."""
-        self.findings.note(self.line(*where), message, hint, severity)
+        file, line = self.place(*where)
+        self.findings.at(file).note(line, message, hint, severity)
 
     @cached_property
     def strings(self) -> tuple[tuple[Where, str], ...]:

@@ -118,3 +118,10 @@ def test_every_file_of_the_checkouts_own_images_is_watched(own: tuple[Settings, 
         strangers = [path for path in patterns if path.startswith("packages/")]
         assert {path.split("/")[1] for path in strangers} == {one.package for one in line}
         assert not matches(f"packages/{image.package}/fluidrun.yaml", patterns)
+
+
+def test_of_an_hcl2_template_all_its_files_and_those_that_functions_read() -> None:
+    given = {**template(), "hcl2": {"types": {}, "read": ["text/motd"]}}
+    found = globs("app", recipe(template=given))
+    assert {"packages/app/*.pkr.hcl", "packages/app/*.pkrvars.json", "packages/app/text/motd"} <= found
+    assert "packages/app/packer.json" not in found

@@ -235,11 +235,11 @@ def key(number: int) -> str:
     return f"{number:064}"
 
 
-@pytest.mark.parametrize(("file", "said"), [("image.pkr.hcl", 1), ("cloudbuild.yaml", 1), ("README.md", 0)])
+@pytest.mark.parametrize(("file", "said"), [("recipe.yaml", 1), ("cloudbuild.yaml", 1), ("README.md", 0)])
 def test_a_folder_that_looks_like_a_package_and_is_none(tmp_path: Path, file: str, said: int) -> None:
     recipe_tree.write(tmp_path)
     recipe_tree.put(tmp_path / "packages/other" / file, "x")
     recipes = recipe_tree.loaded(tmp_path)
     assert [recipe.name for recipe in recipes.recipes] == ["app"]
-    expected = [f"not a package: it has {file} but no packer.json"] * said
+    expected = [f"not a package: it has {file} but no packer.json and no *.pkr.hcl"] * said
     assert [(problem.severity, problem.message) for problem in recipes.problems] == [("warning", m) for m in expected]

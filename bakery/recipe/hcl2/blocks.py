@@ -1,0 +1,148 @@
+"""The blocks of a source and of a build as JSON: ``dynamic`` expanded, ``only``, ``except`` and ``override`` done.
+
+Sources: hcl2template/types.build.go and types.build.provisioners.go; HCL's dynamic block extension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from bakery.recipe.hcl2.evaluate import Bound, Evaluator
+from bakery.recipe.hcl2.values import Invalid, NotFollowed, Unfollowed, Value, to_json, to_text
+from bakery.recipe.model import Json
+from bakery.recipe.parse import Findings, Where
+from bakery.recipe.parse import hcl_nodes as nodes
+
+IN_BAKE = "is only known in the bake", "write a value, or a variable with one"
+
+
+class Source(Protocol):
+    """The source that is baked."""
+
+    @property
+    def title(self) -> str:
+        """Type and name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    @property
+    def file(self) -> str:
+        """The file of the build."""
+
+
+class BlockReader:
+    """Evaluates blocks, and notes the file and line of each option in ``lines``."""
+
+    def __init__(self, evaluator: Evaluator, findings: Findings, lines: dict[Where, tuple[str, int]]) -> None:
+        self.evaluator = evaluator
+        self.findings = findings
+        self.lines = lines
+
+    def value(self, attribute: nodes.Attribute, file: str, bound: Bound) -> Value:
+        """Return the value of an attribute; None with an error if it has none."""
+        try:
+            return self.evaluator.evaluate(attribute.expression, bound)
+        except Invalid as error:
+            self.findings.at(error.file or file).error(*error.args)
+        except NotFollowed:
+            message, hint = IN_BAKE
+            self.findings.at(file).error(attribute.line, f"{attribute.name} {message}", hint)
+        return None
+
+    def resolved(self, attribute: nodes.Attribute, file: str, bound: Bound) -> Value:
+        """Return the value of an attribute that decides something; None with an error if only the bake knows it."""
+        try:
+            return self.evaluator.resolve(self.value(attribute, file, bound))
+        except NotFollowed:
+            message, hint = IN_BAKE
+            self.findings.at(file).error(attribute.line, f"{attribute.name} {message}", hint)
+        return None
+
+    def options(self, block: nodes.Block, file: str, where: Where, bound: Bound) -> dict[str, Json]:
+        """Return attributes and nested blocks as a JSON template has them; null is the same as nothing."""
+        self.lines[where] = (file, block.line)
+        made: dict[str, Json] = {}
+        for name, attribute in block.body.attributes.items():
+            self.lines[*where, name] = (file, attribute.line)
+            value = self.value(attribute, file, bound)
+            if value is not None:
+                made[name] = to_json(value)
+        for inner in self.expanded(block.body.blocks, file, bound):
+            place = (*where, inner.type)
+            self.lines.setdefault(place, (file, inner.line))
+            entries = made.setdefault(inner.type, [])
+            if isinstance(entries, list):
+                entries.append(self.options(inner, file, (*place, len(entries)), self.inside(inner, bound)))
+        return made
+
+    def inside(self, block: nodes.Block, bound: Bound) -> Bound:
+        """Return the names that are known in a block: those around it, and its iterator."""
+        return {**bound, **(block.bound if isinstance(block, _Copy) else {})}
+
+    def expanded(self, blocks: Sequence[nodes.Block], file: str, bound: Bound) -> Iterator[nodes.Block]:
+        """Yield the blocks, each ``dynamic`` one as often as its ``for_each`` says."""
+        for block in blocks:
+            if block.type != "dynamic":
+                yield block
+            elif len(block.labels) == 1:
+                yield from self.copies(block, file, bound)
+
+    def copies(self, block: nodes.Block, file: str, bound: Bound) -> Iterator[nodes.Block]:
+        """Yield the blocks that a ``dynamic`` block stands for."""
+        attributes = block.body.attributes
+        content = next(block.body.of("content"), None)
+        if "for_each" not in attributes or content is None:
+            self.findings.at(file).error(block.line, "dynamic needs for_each and content", "add both")
+            return
+        iterator = block.labels[0]
+        if "iterator" in attributes:
+            iterator = attributes["iterator"].expression.text
+        collection = self.value(attributes["for_each"], file, bound)
+        if not isinstance(collection, (list, dict)):
+            line = attributes["for_each"].line
+            if isinstance(collection, Unfollowed):
+                message, hint = IN_BAKE
+                self.findings.at(file).error(line, f"for_each {message}", hint)
+            elif collection is not None:
+                self.findings.at(file).error(line, "for_each is not a collection", "write a list or a map")
+            return
+        pairs = sorted(collection.items()) if isinstance(collection, dict) else enumerate(collection)
+        for key, value in pairs:
+            own = {iterator: {"key": key, "value": value}}
+            labels = self.resolved(attributes["labels"], file, {**bound, **own}) if "labels" in attributes else []
+            names = tuple(to_text(label, block.line) for label in labels or ())
+            yield _Copy(block.labels[0], names, block.line, content.body, own)
+
+    def name_of(self, build: nodes.Block) -> str:
+        """Return the name of a build, or ""."""
+        attribute = build.body.attributes.get("name")
+        value = self.evaluator.evaluate(attribute.expression, {}) if attribute else ""
+        return value if isinstance(value, str) else to_text(value, build.line)
+
+    def step(self, block: nodes.Block, source: Source, where: Where, bound: Bound) -> list[Json]:
+        """Return a provisioner or post-processor for this source; [] if it is for others."""
+        if len(block.labels) != 1:
+            hint = f'write {block.type} "shell" {{'
+            self.findings.at(source.file).error(block.line, f"{block.type} has {len(block.labels)} labels", hint)
+            return []
+        options = self.options(block, source.file, where, self.inside(block, bound))
+        only, leave = options.pop("only", None), options.pop("except", None)
+        override = options.pop("override", None)
+        options.pop("name", None)
+        if (only and source.title not in only) or (leave and source.title in leave):
+            return []
+        own = override.get(source.name) if isinstance(override, dict) else None
+        return [{"type": block.labels[0], **options, **(own if isinstance(own, dict) else {})}]
+
+
+class _Copy(nodes.Block):
+    """A block that ``dynamic`` made; ``bound`` is its iterator."""
+
+    def __init__(self, kind: str, labels: tuple[str, ...], line: int, body: nodes.Body, bound: Bound) -> None:
+        super().__init__(kind, labels, line, body)
+        object.__setattr__(self, "bound", bound)
+
+    bound: Bound

@@ -1,0 +1,248 @@
+"""An HCL2 module with the values of its variables as the model of a template that ``packer.json`` gives, too.
+
+The model has the one builder that is baked (the first ``googlecompute`` source of a build, else the first ``qemu``
+one) and its provisioners: those of the other sources are left out, ``only``, ``except``, ``override``, ``dynamic`` and
+``for_each`` are done. Key ``hcl2`` holds what :mod:`bakery.recipe.hcl2.render` needs to write it as HCL again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bakery.recipe.hcl2.blocks import BlockReader
+from bakery.recipe.hcl2.choose import Chosen, builder_name, choose
+from bakery.recipe.hcl2.encoding import as_json
+from bakery.recipe.hcl2.evaluate import Bound, Evaluator
+from bakery.recipe.hcl2.module import InputVariable, Module
+from bakery.recipe.hcl2.types import SCALARS, convert
+from bakery.recipe.hcl2.values import (
+    SEQUENCE,
+    Invalid,
+    NotFollowed,
+    Unfollowed,
+    Value,
+    marker,
+    number_text,
+    to_json,
+)
+from bakery.recipe.model import Json
+from bakery.recipe.parse import Document, Where
+from bakery.recipe.parse import hcl_nodes as nodes
+from bakery.recipe.parse.hcl import parse_expression
+from bakery.recipe.templating import NOT_FOLLOWED, substitutions_in
+
+# Variables that the settings of a stack set, which are not known when a package is checked.
+_SPACK = "source ref packages_source packages_ref cache cache_key mirror"
+FROM_SETTINGS = frozenset(f"spack_{name}" for name in _SPACK.split())
+NAMES = ("image_name", "image_family", "image_description", "image_labels", "instance_name", "labels")
+_BUILD_VALUES = """
+ID Host Port User Password ConnType PackerRunUUID PackerHTTPAddr PackerHTTPIP PackerHTTPPort SSHPublicKey SSHPrivateKey
+WinRMPassword SourceImageName
+"""
+BUILD_VALUES = tuple(_BUILD_VALUES.split())
+
+
+class Template:
+    """Makes the template model of a module for the values of its variables."""
+
+    def __init__(self, module: Module, read: Callable[[str], bytes | None]) -> None:
+        self.module = module
+        self.read = read
+        self.lines: dict[Where, tuple[str, int]] = {}
+        for name, variable in module.variables.items():
+            self.lines["variables", name] = variable.at
+
+    def variables(self) -> dict[str, str | None]:
+        """Return the variables as a JSON template declares them: their values as text, None for one without."""
+        return {name: self.default(name, variable) for name, variable in self.module.variables.items()}
+
+    def default(self, name: str, variable: InputVariable) -> str | None:
+        """Return a variable's value without arguments: that of a var file, or the default."""
+        (file, line), expression = self.module.values.get(name, (variable.at, variable.default))
+        if expression is None:
+            return None
+        try:
+            value = _constant(expression, self.read)
+            return written(convert(value, variable.type, line))
+        except Invalid as error:
+            self.module.findings.at(file).error(*error.args)
+        except NotFollowed:
+            return marker(expression.text)
+        return ""
+
+    def document(self, given: Mapping[str, str]) -> Document:
+        """Return the template with these values of its variables."""
+        values = {name: self.value(name, variable, given) for name, variable in self.module.variables.items()}
+        kept = frozenset(
+            name
+            for name, value in values.items()
+            if isinstance(value, (str, int, float))
+            or (isinstance(value, Unfollowed) and self.module.variables[name].type.kind in (*SCALARS, "any"))
+        )
+        evaluator = Evaluator(values, kept, self.module.locals, frozenset(self.module.data), self.read)
+        self.validate(evaluator)
+        model: dict[str, Json] = {"variables": self.variables()}
+        chosen = choose(self.module, evaluator)
+        if chosen is not None:
+            model |= self.model(chosen, evaluator)
+        model["hcl2"] = self.extras(model)
+        if evaluator.files:
+            model["hcl2"]["files"] = sorted(evaluator.files)
+        hidden = [name for name, variable in self.module.variables.items() if variable.sensitive]
+        model |= {"sensitive-variables": hidden} if hidden else {}
+        document = self.document_of(model)
+        self.report(document)
+        return document
+
+    def document_of(self, model: Json) -> Document:
+        """Return a model with the places of its parts."""
+        return Document(model, self.module.findings, self._line, find_file=self._file)
+
+    def _line(self, where: Where) -> int | None:
+        return self.lines[where][1] if where in self.lines else None
+
+    def _file(self, where: Where) -> str:
+        return self.lines[where][0] if where in self.lines else ""
+
+    def value(self, name: str, variable: InputVariable, given: Mapping[str, str]) -> Value:
+        """Return the typed value of a variable. One that only a build knows is not followed."""
+        text = given.get(name)
+        unknown = Unfollowed(f"var.{name}")
+        if text is None or NOT_FOLLOWED in text or substitutions_in(text) or name in FROM_SETTINGS:
+            return unknown
+        (file, line), _ = self.module.values.get(name, (variable.at, None))
+        try:
+            if text == "" and self.default(name, variable) == "" and _is_null(variable, self.module.values.get(name)):
+                return None
+            if variable.type.kind in ("string", "number") or (variable.type.kind == "any" and not _is_code(text)):
+                return convert(text, variable.type, line)
+            expression = parse_expression(text, line)
+            if expression is None:
+                raise Invalid(line, f"variable {name} is {text[:40]!r}", f"write a value of type {variable.type_text}")
+            return convert(_constant(expression, self.read), variable.type, line)
+        except Invalid as error:
+            self.module.findings.at(file).error(*error.args)
+        except NotFollowed:
+            pass
+        return unknown
+
+    def validate(self, evaluator: Evaluator) -> None:
+        """Report the values that a variable's own rules refuse."""
+        for name, variable in self.module.variables.items():
+            file, _ = variable.at
+            findings = self.module.findings.at(file)
+            for block in variable.validations:
+                condition = block.body.attributes.get("condition")
+                text = block.body.attributes.get("error_message")
+                if condition is None or text is None:
+                    findings.error(block.line, "validation needs condition and error_message", "add both")
+                    continue
+                try:
+                    if evaluator.resolved(condition.expression, {}) is False:
+                        message = str(getattr(text.expression, "value", text.expression.text))
+                        findings.error(block.line, f"variable {name} has an invalid value: {message}", "change it")
+                except Invalid as error:
+                    self.module.findings.at(error.file or file).error(*error.args)
+                except NotFollowed:
+                    continue
+
+    def model(self, chosen: Chosen, evaluator: Evaluator) -> dict[str, Json]:
+        """Return builder, provisioners and post-processors."""
+        source_file, source = self.module.sources[chosen.type, chosen.name]
+        name = builder_name(chosen, evaluator)
+        reader = BlockReader(evaluator, self.module.findings, self.lines)
+        options = reader.options(source, source_file, ("builders", 0), {})
+        if chosen.own is not None:
+            options |= reader.options(chosen.own, chosen.file, ("builders", 0), {})
+        options.pop("name", None)
+        build = {key: f"{{{{build `{key}`}}}}" for key in BUILD_VALUES} | {"name": reader.name_of(chosen.build)}
+        bound: Bound = {"source": {"type": chosen.type, "name": name}, "build": build}
+        provisioners: list[Json] = []
+        cleanup: list[Json] = []
+        after: list[Json] = []
+        for block in reader.expanded(chosen.build.body.blocks, chosen.file, bound):
+            if block.type == "provisioner":
+                provisioners += reader.step(block, chosen, ("provisioners", len(provisioners)), bound)
+            elif block.type == "error-cleanup-provisioner":
+                cleanup += reader.step(block, chosen, ("error-cleanup-provisioner",), bound)
+            elif block.type == "post-processor":
+                after += reader.step(block, chosen, ("post-processors", len(after)), bound)
+            elif block.type == "post-processors":
+                place = ("post-processors", len(after))
+                inner = [reader.step(one, chosen, (*place, n), bound) for n, one in enumerate(block.body.blocks)]
+                after.append([one for steps in inner for one in steps])
+        made: dict[str, Json] = {"builders": [{"type": chosen.type, "name": name, **options}]}
+        made["provisioners"] = provisioners
+        made |= {"error-cleanup-provisioner": cleanup[0]} if cleanup else {}
+        return made | ({"post-processors": after} if after else {})
+
+    def extras(self, model: Mapping[str, Json]) -> Json:
+        """Return what is needed to write the model as HCL: types, and for unfollowed expressions what they name."""
+        types = {name: variable.type_text for name, variable in self.module.variables.items()}
+        made: dict[str, Any] = {"types": types}
+        null = [name for name, one in self.module.variables.items() if _is_null(one, self.module.values.get(name))]
+        made |= {"null": null} if null else {}
+        plugins = {name: _plain(plugin.expression) for name, plugin in self.module.plugins.items()}
+        made |= {"plugins": plugins} if plugins else {}
+        if NOT_FOLLOWED in as_json({key: value for key, value in model.items() if key != "variables"}):
+            made["locals"] = {name: attribute.expression.text for name, (_, attribute) in self.module.locals.items()}
+            made["data"] = [[*key, source_of(block.body)] for key, block in self.module.data.items()]
+        return made
+
+    def report(self, document: Document) -> None:
+        """Report once what is only known in the bake, and variables that nothing uses."""
+        for name in self.module.variables:
+            if name not in self.module.mentioned:
+                document.warn(f"variable {name} is not used", "remove it, or use it", "variables", name)
+        options = document.value.get("builders", [{}])[0]
+        for where, text in document.strings:
+            named = where[0] == "builders" and where[2] in NAMES and where[2] in options
+            if where[0] in ("builders", "provisioners") and NOT_FOLLOWED in text and not named:
+                what = text[text.index(NOT_FOLLOWED) + len(NOT_FOLLOWED) :].partition("}}")[0][:60]
+                message = f"{what} is only known in the bake, so all files of the package count"
+                document.warn(message, "write a value that the plan can follow, or leave it so", *where)
+                return
+
+
+def written(value: Value) -> str:
+    """Return a variable's value as the text that ``-var`` takes: for lists and objects an expression."""
+    if isinstance(value, (list, dict)):
+        return SEQUENCE.sub(r"\1\1{", as_json(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else value if isinstance(value, str) else number_text(value)
+
+
+def source_of(body: nodes.Body) -> Json:
+    """Return a body whose values are left to Packer, in HCL's JSON syntax."""
+    made: dict[str, Any] = {name: f"${{{one.expression.text}}}" for name, one in body.attributes.items()}
+    for block in body.blocks:
+        inner: Any = source_of(block.body)
+        for label in reversed(block.labels):
+            inner = {label: inner}
+        made.setdefault(block.type, []).append(inner)
+    return made
+
+
+def _plain(expression: nodes.Expression) -> Json:
+    try:
+        return to_json(_constant(expression, lambda _path: None))
+    except (Invalid, NotFollowed):
+        return {}
+
+
+def _constant(expression: nodes.Expression, read: Callable[[str], bytes | None]) -> Value:
+    """Return the value of an expression without names, as of a default. Raises Invalid and NotFollowed."""
+    evaluator = Evaluator({}, frozenset(), {}, frozenset(), read)
+    return evaluator.resolve(evaluator.evaluate(expression, {"*": None}))
+
+
+def _is_code(text: str) -> bool:
+    """Whether the text of a variable without a type is a list or an object, which the default has as JSON."""
+    return text.startswith(("[", "{")) and not text.startswith("{{")
+
+
+def _is_null(variable: InputVariable, value: tuple[Any, nodes.Expression] | None) -> bool:
+    expression = value[1] if value else variable.default
+    return isinstance(expression, nodes.Literal) and expression.value is None

@@ -1,0 +1,55 @@
+"""The variables that expressions refer to: kept as references where that is enough, else by their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bakery.recipe.hcl2.values import ROOT, Invalid, NotFollowed, Unfollowed, Value, Variable, to_text
+from bakery.recipe.templating import NOT_FOLLOWED
+
+_USER = re.compile(r"\{\{user `([^`]+)`\}\}")
+_BAKE = (ROOT, NOT_FOLLOWED, "{{build `")  # what only the bake knows
+
+
+@dataclass
+class Variables:
+    """``variables`` are the values, ``kept`` those that may stay references."""
+
+    variables: Mapping[str, Value]
+    kept: frozenset[str]
+
+    def resolve(self, value: Value) -> Value:
+        """Return a value with all variables filled in. Raises NotFollowed."""
+        if isinstance(value, Variable):
+            return self.demand(value.name)
+        if isinstance(value, Unfollowed):
+            raise NotFollowed
+        if isinstance(value, list):
+            return [self.resolve(entry) for entry in value]
+        if isinstance(value, dict):
+            return {key: self.resolve(entry) for key, entry in value.items()}
+        if isinstance(value, str) and "{{" in value:
+            if any(sign in value for sign in _BAKE):
+                raise NotFollowed
+            return _USER.sub(lambda match: to_text(self.demand(match[1]), 0), value)
+        return value
+
+    def shape(self, value: Value) -> Value:
+        """Return a value whose lists and objects are known; texts in them may have references."""
+        if isinstance(value, Unfollowed):
+            raise NotFollowed
+        return value
+
+    def demand(self, name: str) -> Value:
+        """Return a variable's value, which decides something. Raises NotFollowed if only a build knows it."""
+        return self.resolve(self.variables[name])
+
+    def variable(self, name: str, line: int) -> Value:
+        """Return a variable: a reference if that can be filled in later."""
+        if name not in self.variables:
+            raise Invalid(line, f"var.{name} is an undeclared variable", f'declare it: variable "{name}" {{}}')
+        if name in self.kept:
+            return Variable(name)
+        return self.variables[name]

@@ -1,0 +1,118 @@
+"""What Cloud Build is given for an HCL2 template: one file in HCL's JSON syntax instead of the recipe's own."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from bakery.lock.model import Lock
+from bakery.orders.model import BakeOrder, bake_order
+from bakery.ovens.cloud_build.oven import archive
+from bakery.ovens.cloud_build.request import build_request, packer_template
+from bakery.plan.plan import draft
+from bakery.settings import parse
+from tests.support import hcl2_tree, recipe_tree
+
+SETTINGS = parse({"oven": "fake", "google": {"project": "p", "region": "us-central1"}}, "test", Path("/checkout"))
+ZONE = "us-central1-a"
+PLUGINS = """packer {
+  required_plugins {
+    googlecompute = {
+      source  = "github.com/hashicorp/googlecompute"
+      version = "~> 1.0"
+    }
+    ansible = {
+      source  = "github.com/hashicorp/ansible"
+      version = ">= 1.1, < 2"
+    }
+  }
+}
+"""
+TYPED = """
+variable "tags" {
+  type    = list(string)
+  default = ["${"a"}", "$${b}"]
+}
+variable "key" {
+  type      = string
+  default   = null
+  sensitive = true
+}
+"""
+
+
+def order(root: Path, before: str = "", **files: str) -> BakeOrder:
+    body = 'provisioner "shell" {\n inline = concat(var.tags, [timestamp(), var.key == null ? "" : var.key])\n}\n}\n'
+    text = hcl2_tree.SOURCE + TYPED + hcl2_tree.BUILD.rstrip().removesuffix("}") + body
+    recipe_tree.write(root, hcl2_tree.changed({"app.pkr.hcl": before + text, **files}))
+    (image,) = draft(SETTINGS, recipe_tree.loaded(root), Lock(), locked=False).images
+    return bake_order(image)
+
+
+def written(given: BakeOrder) -> Any:
+    return packer_template(given, SETTINGS.google, ZONE)
+
+
+def test_the_plans_decisions_are_in_the_source_and_in_the_defaults(tmp_path: Path) -> None:
+    given = order(tmp_path)
+    made = written(given)
+    options = made["source"]["googlecompute"]["app"]
+    assert options["image_name"] == given.name
+    assert options["source_image"] == given.base.name
+    assert options["instance_name"].endswith("${var.bakery_build}")
+    assert made["variable"]["bakery_build"]["default"] == '${env("BAKERY_BUILD")}'
+    assert made["variable"]["image_name"] == {"type": "string", "default": given.name}
+    assert made["variable"]["tags"] == {"type": "list(string)", "default": ["a", "$${b}"]}
+    assert made["variable"]["key"] == {"type": "string", "default": None, "sensitive": True}
+    (build,) = made["build"]
+    assert build["sources"] == ["source.googlecompute.app"]
+    assert build["provisioner"][-1]["shell"]["inline"] == ["a", "$${b}", "${timestamp()}", ""]
+    assert build["provisioner"][0]["file"]["source"] == "${var.common_path}/etc"
+
+
+def test_the_archive_holds_one_template(tmp_path: Path) -> None:
+    given = order(tmp_path)
+    content = archive(given, written(given))
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as tar:
+        names = tar.getnames()
+    assert "packages/app/bakery.pkr.json" in names
+    assert [name for name in names if name.endswith(".pkr.hcl")] == []
+    assert "packages/app/install.sh" in names
+
+
+def test_steps_name_the_one_template_and_fetch_other_plugins(tmp_path: Path) -> None:
+    given = order(tmp_path, PLUGINS)
+    made = build_request(given, SETTINGS.google, ZONE, "x.tar.gz", "session-1")
+    fetch, step = made["steps"]
+    assert "packer plugins install github.com/hashicorp/ansible '>= 1.1, < 2'" in fetch["args"][-1]
+    assert fetch["args"][-1].count("googlecompute") == 1
+    assert step["args"][-1] == "${_PKG_PATH}/bakery.pkr.json"
+    assert written(given)["packer"]["required_plugins"].keys() == {"ansible"}
+
+
+def test_a_recipe_without_a_build_file_builds_the_one_template(tmp_path: Path) -> None:
+    given = order(tmp_path, **{"cloudbuild.yaml": "timeout: 60s\n"})
+    made = build_request(given, SETTINGS.google, ZONE, "x.tar.gz", "session-1")
+    assert made["steps"][-1]["args"] == ["build", "packages/app/bakery.pkr.json"]
+
+
+def test_packer_reads_what_is_written(tmp_path: Path) -> None:
+    """With the null builder, since the plugin of the other one is not here."""
+    made = written(order(tmp_path))
+    made["source"] = {"null": {"app": {"communicator": "none"}}}
+    made["build"][0]["sources"] = ["source.null.app"]
+    made["build"][0]["provisioner"] = [
+        {"shell-local": {"inline": ["echo '<${var.tags[1]}>' ${var.bakery_build} ${var.install_root}"]}}
+    ]
+    file = tmp_path / "x.pkr.json"
+    file.write_text(json.dumps(made))
+    environment = {**os.environ, "CHECKPOINT_DISABLE": "1", "BAKERY_BUILD": "b-1"}
+    done = subprocess.run(["packer", "build", file], check=False, env=environment, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "<${b}> b-1 /opt" in done.stdout
