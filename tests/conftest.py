@@ -13,6 +13,7 @@ import pytest
 
 from bakery.host import proc
 from bakery.settings import Settings, parse
+from tests.support.chaos import points
 from tests.support.root import ROOT
 
 # Modules stay, and so do the tests: looking for garbage among them takes a quarter of a worker's start, and time later.
@@ -43,6 +44,10 @@ def orphans_of_this_worker() -> Iterator[int]:
 
 
 proc.orphans = orphans_of_this_worker
+
+
+def pytest_report_header() -> str:
+    return f"tests/engine/test_chaos.py: to repeat its points, make chaos SEED={points.seed()}"
 
 
 def pytest_collection_finish() -> None:

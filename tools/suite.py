@@ -25,6 +25,7 @@ STAGES = {
     "fast": ("-m", "not engine and not machines and not spack", *WORKERS, "--timeout=600"),
     "engine": ("-m", "engine and not machines", *WORKERS, "--timeout=1200"),
     "machines": ("-m", "machines and not spack", "--timeout=3600"),
+    "chaos": ("tests/engine/test_chaos.py", "-rs", *WORKERS, "--timeout=1200"),
     "spack": ("-m", "spack"),
     "gcp": ("-m", "gcp"),
 }

@@ -5,6 +5,7 @@ It implements the whole protocol (one bake per digest, atomic publishing, cancel
     fake:
       seconds: 0.5              # of each bake
       phases: [booting, baking] # shown in equal parts of that time
+      command: [sleep, "2"]     # runs at the end of each bake, as Packer does
       bakes:                    # by package; both keys are optional
         hpcc: {seconds: 2, fail: bake}  # or: infrastructure
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeFailed, InfrastructureFailed
+from bakery.host import process
 from bakery.host.files import write_atomic
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
@@ -55,6 +57,8 @@ class FakeOven:
             with log.open("a", encoding="utf-8") as sink:
                 sink.write(f"fake: {phase}\n")
             activity.sleep(seconds / len(phases))
+        if command := self.settings.fake.get("command"):
+            process.run(command, cwd=self.settings.root, log=log, activity=activity)
         self._fail(order, script, log)
         write_atomic(work / FINISHED, json.dumps({"image": order.name, "digest": order.digest}).encode())
 
