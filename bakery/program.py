@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pulumi
 
-from bakery.backends import backend
 from bakery.errors import BakeryError
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
@@ -35,7 +34,7 @@ def _run(root: Path) -> None:
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
     plan = planning.make(settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root))
-    for problem in (*plan.problems, *backend(settings).damaged(contents=False)):
+    for problem in (*plan.problems, *preview_reasons.damaged(settings)):
         pulumi.log.warn(str(problem))
     declared = declare(settings, plan)
     preview_reasons.log_reasons(settings, declared)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from bakery.host.files import write_atomic
 from bakery.settings.files import StackFiles
 
 ATTRIBUTES = ".attrs"  # the suffix of the file that the backend's storage keeps beside every file
@@ -115,20 +116,64 @@ def clear_locks(state: StackState, here: str, sleep: Callable[[float], None] = t
 
 def stored(state: StackState) -> dict[str, Any]:
     """Return the deployment of a stack as stored, without an engine; empty if it is missing or damaged."""
+    latest = (_checkpoint(_file(state)) or {}).get("latest")
+    return latest if isinstance(latest, dict) else {}
+
+
+def restore(state: StackState) -> list[str]:
+    """Replace a damaged state by its newest copy that can be read, or by an empty one; return what was done.
+
+    On a full disk the engine's storage renames a file that it could write only in part: the state, then its copy. What
+    an older state lacks, the next ``up`` adopts.
+    """
+    file = _file(state)
+    if not file.exists() or _checkpoint(file) is not None:
+        return []
+    folder = state.backend / ".pulumi"
+    copies = [file.with_name(f"{file.name}.bak")]
+    for kept in ("backups", "history"):
+        copies += (folder / kept / state.project / state.stack).glob(f"{state.stack}[.-]*{''.join(file.suffixes)}")
+    copies = [copy for copy in copies if copy.exists() and _checkpoint(copy) is not None]
+    newest = max(copies, key=lambda copy: copy.stat().st_mtime, default=None)
+    empty = {"version": 3, "checkpoint": {"stack": f"organization/{state.project}/{state.stack}", "latest": None}}
+    content = json.dumps(empty).encode()
+    if newest is not None:
+        content = newest.read_bytes()
+    elif file.suffix == ".gz":
+        content = gzip.compress(content)
+    write_atomic(file, content, sync=True)
+    source = f"restored it from {newest.name}" if newest else "the next up adopts what exists"
+    return [f"the state of stack {state.stack} was damaged, as by a full disk: {source}"]
+
+
+def _file(state: StackState) -> Path:
     folder = state.backend / ".pulumi" / "stacks" / state.project
     plain, packed = folder / f"{state.stack}.json", folder / f"{state.stack}.json.gz"
+    return packed if packed.exists() else plain
+
+
+def _checkpoint(file: Path) -> dict[str, Any] | None:
+    """Return the checkpoint in a file; None if it is damaged, empty if it can't be read."""
     try:
-        data = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
-        latest = json.loads(data)["checkpoint"]["latest"]
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        data = file.read_bytes()
+    except OSError:
         return {}
-    return latest if isinstance(latest, dict) else {}
+    try:
+        checkpoint = json.loads(gzip.decompress(data) if ".gz" in file.suffixes else data)["checkpoint"]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        return None
+    return checkpoint if isinstance(checkpoint, dict) else None
 
 
 def pending(deployment: dict[str, Any]) -> list[str]:
     """Return the names of the operations of a deployment that did not end."""
-    entries = deployment.get("pending_operations") or ()
-    return [f"{entry['type']} {_kind_and_name(entry['resource']['urn'])}" for entry in entries]
+    return [operation_name(entry) for entry in deployment.get("pending_operations") or ()]
+
+
+def operation_name(operation: Mapping[str, Any]) -> str:
+    """Return the words for a pending operation: ``creating BakedImage hpcc``."""
+    types, _, name = operation["resource"]["urn"].rpartition("::")
+    return f"{operation['type']} {types.rpartition(':')[2]} {name}"
 
 
 def broken(deployment: Mapping[str, Any]) -> bool:
@@ -142,8 +187,3 @@ def broken(deployment: Mapping[str, Any]) -> bool:
             return True
         seen.add(resource["urn"])
     return False
-
-
-def _kind_and_name(urn: str) -> str:
-    types, _, name = urn.rpartition("::")
-    return f"{types.rpartition(':')[2]} {name}"

@@ -1,25 +1,39 @@
 """Clears what killed processes left, before the next ``pulumi up``: ``bakery recover``.
 
 Only what certainly has no owner is cleared: the lock of a process of this machine that has ended, pending operations of
-a stack that is not locked (every operation here may be repeated), and leftovers of ovens and clusters whose processes
-have ended. A state that the engine wrote and refuses to read (`pulumi up --exclude` of a new resource) is repaired. The
-next ``up`` sees what the library has lost; if its disk does not seem to be mounted, that ``up`` is prevented.
+a stack that is not locked, and leftovers of ovens and clusters whose processes have ended. Every operation here may be
+repeated; what one has done already is added to the state. A state that the engine wrote and refuses to read (`pulumi up
+--exclude` of a new resource) is repaired; one that a full disk cut short is restored from its newest copy. The next
+``up`` sees what the library has lost; if its disk does not seem to be mounted, that ``up`` is prevented.
 """
 
 import json
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bakery.backends import backend
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, Uncertain
 from bakery.host import process
 from bakery.host.engine import stack_settings
-from bakery.operations.file_backend import broken, clear_locks, file_backend, locks, pending, stored
+from bakery.library.base import Library
+from bakery.operations.file_backend import (
+    broken,
+    clear_locks,
+    file_backend,
+    locks,
+    operation_name,
+    pending,
+    restore,
+    stored,
+)
 from bakery.preview.snapshot import expected
 from bakery.settings.files import find
+
+Props = dict[str, Any]
 
 
 def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> Iterator[str]:
@@ -33,11 +47,13 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
     if state is not None:
         done, free = clear_locks(state, socket.gethostname())
         yield from done
+        yield from restore(state) if free else ()
         if free and broken(stored(state)):
             yield repair(root, files.stack)
-        if free and pending(stored(state)):
-            yield from clear_pending(root, files.stack)
     chosen = backend(stack_settings(root, stack, config_file))
+    if state is not None and free and pending(stored(state)):
+        owner = f"{files.project}/{files.stack}"
+        yield from clear_pending(root, files.stack, lambda one: finished(one, chosen.existing_library(), owner))
     if state is not None and images_of(stored(state)):
         expected(chosen.settings, chosen.existing_library)
     yield from chosen.recover()
@@ -71,13 +87,44 @@ def repair(root: Path, stack: str) -> str:
     return "repaired the state, in which resources refer to others that were never made"
 
 
-def clear_pending(root: Path, stack: str) -> list[str]:
-    """Remove pending operations from the state. The engine imports the result, which checks it."""
-    state = exported(root, stack)
-    names = pending(state["deployment"])
-    state["deployment"].pop("pending_operations", None)
+def clear_pending(root: Path, stack: str, made: Callable[[Props], Props | None]) -> list[str]:
+    """Remove pending operations from the state; add the resources that they have ``made``, see :func:`finished`.
+
+    The engine imports the result, which checks it.
+    """
+    state, lines = exported(root, stack), []
+    deployment = state["deployment"]
+    for operation in deployment.pop("pending_operations"):
+        urns = {resource["urn"] for resource in deployment.get("resources") or ()}
+        resource = None if operation["resource"]["urn"] in urns else made(operation)
+        more = {"resources": [*(deployment.get("resources") or ()), resource]}
+        if resource and not broken(more):
+            deployment |= more
+            lines.append(f"recorded what an engine that was killed had done: {operation_name(operation)}")
+        else:
+            lines.append(f"cleared a pending operation, which will be repeated: {operation_name(operation)}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "state.json"
         file.write_text(json.dumps(state), encoding="utf-8")
         process.output(["pulumi", "stack", "import", "--stack", stack, "--file", str(file)], cwd=root)
-    return [f"cleared a pending operation, which will be repeated: {name}" for name in names]
+    return lines
+
+
+def finished(operation: Props, library: Library | None, owner: str) -> Props | None:
+    """Return the resource that a pending operation has created in the library, as the engine would have stored it.
+
+    If the stack (``owner``) were destroyed before the operation is repeated, it would never give back what it wants.
+    """
+    resource, values = operation["resource"], operation["resource"].get("inputs") or {}
+    outputs: Props | None = None
+    with suppress(Uncertain):
+        if operation["type"] != "creating" or library is None:
+            return None
+        if resource["type"].endswith(":BakedImage") and library.find(str(values.get("name"))):
+            outputs = {"id": values["name"], "outcome": "baked"}
+        elif resource["type"].endswith(":PromotedImage"):
+            mine = [want for want in library.wants() if (want.stack, want.family) == (owner, values.get("family"))]
+            outputs = next(({"id": want.family, "image": want.image, "token": want.token} for want in mine), None)
+    if outputs is None:
+        return None
+    return {**resource, "id": outputs.pop("id"), "outputs": {**values, **outputs}}

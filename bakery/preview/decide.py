@@ -25,6 +25,7 @@ def decide(
     tests: Mapping[str, Mapping[str, str]] | None = None,
     *,
     revoked: Mapping[str, Revocation] | None = None,
+    shared: bool = False,
 ) -> tuple[Decision, ...]:
     """Return a decision for each image of the plan, in its order.
 
@@ -32,6 +33,7 @@ def decide(
     ``proven`` maps image names to the digest (or its beginning) of the tests that the image passed last; without it, a
     passed test counts for the current tests. ``tests`` maps image names to the manifest of these tests, if known.
     ``revoked`` maps the end of image names to revocations: such an image has to be baked, and is only if it changes.
+    With ``shared``, images of the same digest share a file, which is baked once.
     """
     known = {record.name: record for record in images}
     # An image of the same digest under another name is neither baked nor tested again; a proven one is preferred.
@@ -39,6 +41,7 @@ def decide(
     twins = {record.digest: record for record in sorted(images, key=lambda record: record.proof == "passed")}
     latest = {record.candidate_for: record for record in images}
     fresh: set[str] = set()
+    baked: dict[str, str] = {}  # digests of images that are baked, and their names
     decisions = []
     for image in planned:
         own = known.get(image.name)
@@ -48,7 +51,12 @@ def decide(
             fresh.add(image.family)
             decisions.append(Decision(image, Action.BAKE, (f"{image.name} is revoked: {revocation.reason}",)))
             continue
-        if record is None:
+        if record is None and shared and image.digest in baked:
+            fresh.add(image.family)
+            action = Action.TEST if image.tests_digest else Action.ADOPT
+            decisions.append(Decision(image, action, (f"{baked[image.digest]}, which is baked, has the same digest",)))
+        elif record is None:
+            baked[image.digest] = image.name
             before = known.get(families.get(image.family, "")) or latest.get(image.family)
             fresh.add(image.family)
             reasons = _why_baked(image, before, fresh)

@@ -18,6 +18,11 @@ class Action(StrEnum):
 DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Action.TEST: "tested only"}  # for people
 
 
+def given_up(family: str, image: str) -> str:
+    """Return the words for a family that will point at nothing, and now points at ``image``."""
+    return f"{family} will point at nothing (now: {image}): no package of the plan makes it"
+
+
 @dataclass(frozen=True)
 class Decision:
     """An image of the plan, the action that will be taken, and the reasons in words.

@@ -28,13 +28,14 @@ class PlanReport:
     """What will be done with each image, the problems, and the expected time.
 
     ``times`` maps families to the seconds of their last bake. ``since`` is the revision that the plan was compared
-    with; empty if that was the library.
+    with; empty if that was the library. ``given_up`` maps families that will point at nothing to their present images.
     """
 
     decisions: tuple[Decision, ...]
     problems: tuple[Problem, ...] = ()
     times: Mapping[str, float] = field(default_factory=dict)
     since: str = ""
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def forecast(self) -> Forecast:
@@ -43,14 +44,19 @@ class PlanReport:
 
 
 def plan_report(
-    settings: Settings, library: snapshot.OpenLibrary | None = None, *, locked: bool = True, since: str = ""
+    settings: Settings,
+    library: snapshot.OpenLibrary | None = None,
+    *,
+    locked: bool = True,
+    since: str = "",
+    project: str = "",
 ) -> PlanReport:
     """Return the report of the stack's plan, including all errors.
 
     ``locked`` as in :func:`bakery.plan.plan.draft`, but it does not apply if no base image was ever locked. Without
     ``library``, or if it can't be reached, every image counts as new. With ``since``, a git revision, the plan is
     compared with the images of that revision as if all of them existed and had passed their tests; the library then
-    only provides the bake times.
+    only provides the bake times. ``project`` is that of the stack if this is its own plan, not one of other packages.
     """
     with gc_paused():
         cache = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
@@ -62,7 +68,8 @@ def plan_report(
     if library is not None and not since and not held.problems:
         wrong = (*pins.check(settings, images, held), *held.refused(images))
     problems = (*problems, *before.problems, *wrong)
-    return PlanReport(before.decide(images, settings.pins), problems, held.times, since)
+    given_up = held.given_up(f"{project}/{settings.stack}", images) if project and not since else {}
+    return PlanReport(before.decide(images, settings.pins), problems, held.times, since, given_up)
 
 
 def _planned(

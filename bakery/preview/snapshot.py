@@ -15,7 +15,7 @@ from bakery.preview.model import Action, Decision
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
-    from bakery.library.base import ImageRecord, Library, Revocation
+    from bakery.library.base import ImageRecord, Library, Revocation, Want
 
     OpenLibrary = Callable[[], Library | None]  # returns None if nothing was ever published
 
@@ -27,6 +27,7 @@ class LibrarySnapshot:
     ``proven`` maps images to the digest (or its beginning) of the tests they passed, and ``tests`` to the manifests of
     these tests, if known. ``times`` maps families to the seconds of their last bake. ``revoked`` are the revocations
     :func:`~bakery.library.revocation.in_force`. ``problems`` has a warning if the library could not be reached.
+    ``wants`` are those of all stacks; see :func:`decide` for ``shared``.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -36,6 +37,8 @@ class LibrarySnapshot:
     problems: tuple[Problem, ...] = ()
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     revoked: Mapping[str, Revocation] = field(default_factory=dict)
+    wants: tuple[Want, ...] = ()
+    shared: bool = False
 
     @cached_property
     def records(self) -> Mapping[str, ImageRecord]:
@@ -64,8 +67,19 @@ class LibrarySnapshot:
 
     def decide(self, planned: Sequence[ImageSummary], pins: Mapping[str, str]) -> tuple[Decision, ...]:
         """Return a decision for each image of the plan; ``pins`` maps families to the images they are held at."""
-        decisions = decide(planned, self.images, self.families, self.proven, self.tests, revoked=self.revoked)
+        decisions = decide(
+            planned, self.images, self.families, self.proven, self.tests, revoked=self.revoked, shared=self.shared
+        )
         return tuple(self._pinned(one, pin) if (pin := pins.get(one.image.family)) else one for one in decisions)
+
+    def given_up(self, stack: str, planned: Iterable[ImageSummary]) -> dict[str, str]:
+        """Map families that an ``up`` of the stack lets point at nothing to the images they point at now.
+
+        The stack (``<project>/<stack>``) had them made, its plan has no image for them, and no other stack wants them.
+        """
+        kept = {image.family for image in planned} | {want.family for want in self.wants if want.stack != stack}
+        mine = {want.family: want.image for want in self.wants if want.family not in kept}
+        return {family: image for family, image in sorted(mine.items()) if self.families.get(family) == image}
 
     def _pinned(self, decision: Decision, pin: str) -> Decision:
         """Return the decision of an image whose family is held at ``pin``."""
@@ -84,9 +98,9 @@ def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageS
     try:
         library = open_library()
         if library is None:
-            return LibrarySnapshot()
+            return LibrarySnapshot(shared=settings.shares_files)
         snapshot = _read(library, planned)
-        return replace(snapshot, tests=_tests(settings, planned, snapshot.proven))
+        return replace(snapshot, shared=settings.shares_files, tests=_tests(settings, planned, snapshot.proven))
     except (BakeryError, ImportError) as error:
         return LibrarySnapshot(problems=(_unknown(error),))
 
@@ -121,8 +135,8 @@ def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     images, families = tuple(library.images()), library.families()
     proven = library.proofs(images)
     revoked = in_force(library.revocations(), library.now())
-    completed = _completed(library, images, planned, families)
-    return LibrarySnapshot(completed, families, proven, library.bake_times(), revoked=revoked)
+    records, times = _completed(library, images, planned, families), library.bake_times()
+    return LibrarySnapshot(records, families, proven, times, revoked=revoked, wants=tuple(library.wants()))
 
 
 def _tests(

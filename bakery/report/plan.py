@@ -19,6 +19,7 @@ def to_json(report: PlanReport) -> dict[str, Any]:
         "images": [_image(decision, report.times) for decision in report.decisions],
         "problems": [problem(entry) for entry in report.problems],
         "forecast": encode(report.forecast),
+        "given_up": dict(report.given_up),
     } | ({"since": report.since} if report.since else {})
 
 
@@ -55,6 +56,8 @@ def summary(report: Mapping[str, Any]) -> str:
     """Return one line with the number of images and of actions."""
     count = {word: sum(image["action"] == action for image in report["images"]) for action, word in ACTIONS.items()}
     parts = [f"{count[word]} {word}" for word in ("baked", "tested only", "adopted", "kept") if count[word]]
+    if gone := len(report.get("given_up", ())):
+        parts.append(f"{gone} famil{'y' if gone == 1 else 'ies'} given up")
     total = len(report["images"])
     since = f" (compared with {report['since']})" if "since" in report else ""
     return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do") + since

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bakery.preview.model import given_up
 from bakery.report.plan import ACTIONS, duration, summary, timing
 
 LIMIT = 65_536  # characters of a comment on GitHub
@@ -37,6 +38,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
     page = _Page(limit)
     page.add(head)
     page.section(_problem(entry) for entry in errors)
+    page.section(f"- {_cell(given_up(*entry))}" for entry in report.get("given_up", {}).items())
     page.section(_rows(changed, reasons, length), before=("| image | | why |", "|---|---|---|") if changed else ())
     page.folded(f"{len(kept)} kept", [_kept(image) for image in kept])
     page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bakery.errors import printable
+from bakery.preview.model import given_up
 from bakery.report.plan import ACTIONS, duration, summary, timing
 
 TITLES = ("image", "from", "", "last bake", "why")
@@ -22,6 +23,7 @@ def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
     for action, cells in rows:
         line = _line(cells, widths)
         lines.append(f"\033[{COLOURS[action]}m{line}\033[0m" if colour else line)
+    lines += [printable(given_up(*entry)) for entry in report.get("given_up", {}).items()]
     lines += [line for line in (summary(report), timing(report)) if line]
     return "\n".join(lines) + "\n"
 

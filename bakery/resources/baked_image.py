@@ -25,6 +25,7 @@ from bakery.resources.provider import (
     reports_errors,
     settings,
     twin,
+    wants,
 )
 
 
@@ -72,7 +73,8 @@ class BakedImageProvider(BakeryProvider):
         if (forced := twin(_props["urn"], _id)) is not None:
             return _refuse(_id, _props["family"]) if forced else None
         library = library_of(_props["urn"])
-        if stacks := sorted({want.stack for want in library.wants() if want.image == _id}):
+        wanted = any(want.image == _id for want in wants.listed(library))  # if so, look again: they may have changed
+        if wanted and (stacks := sorted({want.stack for want in library.wants() if want.image == _id})):
             progress.engine().status(_props["urn"], f"did not change {_id}: wanted by {', '.join(stacks)}")
         elif library.deprecate(_id):
             progress.engine().status(_props["urn"], f"deprecated {_id}; its file is kept until retention deletes it")

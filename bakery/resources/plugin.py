@@ -7,9 +7,11 @@ parallel, Ctrl-C waits, or a message is longer. All changes were measured with t
 ``tests/engine`` tests them.
 """
 
+import ctypes
 import gc
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -33,9 +35,18 @@ _lock = threading.Lock()
 @cache
 def prepare() -> None:
     """Remove the limits of the plugin, once per process. Only the plugin calls this (``configure``, which locks)."""
+    ignore_interrupts()
     raise_worker_limit(WORKERS)
     intercept_cancel(getattr(sys.modules.get("__main__"), "DynamicResourceProviderServicer", None))
     watch_engine(0, leave)
+
+
+def ignore_interrupts() -> bool:
+    """Ignore SIGINT, at which the SDK drops all running calls: the engine gets it too, and sends Cancel.
+
+    Python changes signals in its main thread only, which is the SDK's; signal(2) of the C library works in any thread.
+    """
+    return ctypes.CDLL(None).signal(signal.SIGINT, ctypes.c_void_p(signal.SIG_IGN)) != -1
 
 
 def raise_worker_limit(workers: int) -> int:

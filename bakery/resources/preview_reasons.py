@@ -5,10 +5,19 @@ from collections.abc import Sequence
 import pulumi
 
 from bakery.backends import backend
+from bakery.errors import Uncertain
 from bakery.preview import snapshot
-from bakery.preview.model import Action, Decision
+from bakery.preview.model import Action, Decision, given_up
 from bakery.resources.program import Declared
 from bakery.settings import Settings
+
+
+def damaged(settings: Settings) -> list[str]:
+    """Return a line for each damaged image, or one if the library can't be read: the resources are then kept."""
+    try:
+        return backend(settings).damaged(contents=False)
+    except Uncertain as error:
+        return [f"the library can't be read: {error}"]
 
 
 def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
@@ -18,6 +27,9 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
     for problem in (*held.problems, *held.refused(one.image for one in declared)):
         pulumi.log.warn(str(problem))
+    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    for family, image in held.given_up(stack, [one.image for one in declared]).items():
+        pulumi.log.info(given_up(family, image))
     for one, decision in zip(declared, held.decide([one.image for one in declared], settings.pins), strict=True):
         if decision.action is not Action.KEEP or decision.pin:
             pulumi.log.info(str(decision), _resource(one, decision))

@@ -11,7 +11,7 @@ from bakery.library.base import ImageState, Want
 from bakery.library.proof import look_up
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, library_of, library_view, owner_of, reports_errors
+from bakery.resources.provider import BakeryProvider, Props, library_of, library_view, owner_of, reports_errors, wants
 
 
 class PromotedImageProvider(BakeryProvider):
@@ -39,7 +39,7 @@ class PromotedImageProvider(BakeryProvider):
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
         result = self._promote({**_news, "token": _olds.get("token") or uuid.uuid4().hex}, sorted(gone))
         if owner_of(_olds["urn"]) != owner_of(_news["urn"]):  # the stack was renamed
-            library_of(_news["urn"]).drop_want(owner_of(_olds["urn"]), _id, result["token"])
+            wants.drop(library_of(_news["urn"]), owner_of(_olds["urn"]), _id, result["token"])
         return UpdateResult(result)
 
     @reports_errors
@@ -61,9 +61,9 @@ class PromotedImageProvider(BakeryProvider):
                 lost = library.unshared(image, consumers)
                 props = {**props, "consumers": [member for member in consumers if member not in lost]}
             if image:
-                library.want(Want(stack, id_, props["image"], token))
+                wants.put(library, Want(stack, id_, props["image"], token))
             else:
-                library.drop_want(stack, id_, token)
+                wants.drop(library, stack, id_, token)
         except Uncertain as error:  # the account may only read
             progress.engine().warn(props["urn"], f"cannot register which image {id_} shall point at: {error}")
         return ReadResult(id_, {**props, "image": image}) if image else ReadResult("", {})
@@ -74,13 +74,13 @@ class PromotedImageProvider(BakeryProvider):
         library = library_of(_props["urn"])
         stack = owner_of(_props["urn"])
         # State and library differ after an update that failed, or whose engine was killed before it saved the state.
-        ours = {want.image for want in library.wants() if (want.stack, want.family) == (stack, _id)}
-        if library.drop_want(stack, _id, _props.get("token", "")):
+        ours = {want.image for want in wants.listed(library) if (want.stack, want.family) == (stack, _id)}
+        if wants.drop(library, stack, _id, _props.get("token", "")):
             done = any(library.unpromote(image, _id) for image in {*ours, _props["image"]})
             text = f"{_id} now points at no image" if done else f"did not change {_id}: it points at another image"
         else:
-            stacks = sorted(want.stack for want in library.wants() if want.family == _id)
-            text = f"did not change {_id}: wanted by {', '.join(stacks)}"
+            stacks = sorted(want.stack for want in wants.listed(library) if want.family == _id)
+            text = f"did not change {_id}: wanted by {', '.join(stacks) or 'another stack'}"
         progress.engine().status(_props["urn"], text)
 
     @staticmethod
@@ -89,7 +89,7 @@ class PromotedImageProvider(BakeryProvider):
         if missing := look_up(library, props["proofs"]):
             hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
             raise UnprovenImage(f"{props['family']} is not promoted: {missing}", hint=hint)
-        library.want(Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
+        wants.put(library, Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
         previous = library.promote(props["image"], props["family"])
         if gone or props.get("consumers"):
             library.share(props["image"], props.get("consumers") or (), gone)

@@ -128,6 +128,11 @@ class Settings:
         return self.oven.bases
 
     @property
+    def shares_files(self) -> bool:
+        """Whether images of the same digest share a file: those of a library on this machine do."""
+        return self.bases is Place.LOCAL
+
+    @property
     def spack_cache(self) -> str:
         """The address of the cache of built Spack packages; empty if there is none."""
         bucket = self.oven.spack_bucket
@@ -209,7 +214,7 @@ def parse(
         common=path("common", "common"),
         state=path("state", ".bakery"),
         lock=path("lock", "bakery.lock"),
-        select=top.words("select"),
+        select=top.words("select", least=1),
         shipped=top.words("shipped"),
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
         pins=top.texts("pins"),

@@ -69,13 +69,18 @@ class Reader:
         chosen: Choice = self.take(key, default, kind, "one of " + ", ".join(kind))
         return chosen
 
-    def words(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings."""
+    def words(self, key: str, least: int = 0) -> tuple[str, ...]:
+        """Return a list of strings, ``least`` or more if it is set."""
 
         def strings(value: Any) -> tuple[str, ...]:
-            return tuple(_text(entry) for entry in _structured(list, value))
+            entries = tuple(_text(entry) for entry in _structured(list, value))
+            if len(entries) < least:
+                raise ValueError
+            return entries
 
-        return tuple(self.take(key, (), strings, "a list of strings"))
+        return tuple(
+            self.take(key, (), strings, f"a list of {least} or more strings" if least else "a list of strings")
+        )
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """Return a mapping."""

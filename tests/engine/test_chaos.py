@@ -5,6 +5,7 @@ Each CI run strikes 15 points, ``make chaos`` 200; see :mod:`tests.support.chaos
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from tests.support.chaos.scene import (
 from tests.support.chaos.strike import shifted_clock, strike
 
 TRIES = 5
+OWN_FRAME = re.compile(r'File ".*/bakery/')  # Python's own, of one that is interrupted while it starts, can't be helped
 NewScene = Callable[[bool], Scene]
 
 
@@ -79,7 +81,7 @@ def hit(scene: Scene, point: Point, until_the_end: ExitStack, tmp_path: Path) ->
     finally:
         scene.wait(lambda: make.poll() is not None and not scene.processes(), END_SECONDS)
     scene.preload = {}
-    assert "Traceback" not in scene.output(), scene.output()
+    assert not OWN_FRAME.search(scene.output()), scene.output()
     for disk in disks.values():
         (disk / "fill").unlink(missing_ok=True)
 

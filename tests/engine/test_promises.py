@@ -193,7 +193,9 @@ def test_a_package_that_leaves_select_leaves_no_family_behind(pair: Workshop) ->
     pair.must_up()
     pair.extra["select"] = ["base"]
     assert pair.steps() == {f"{kind} child": "delete" for kind in ("BakedImage", "FluidRunTest", "PromotedImage")}
+    assert f"child will point at nothing (now: {pair.families()['child']})" in pair.preview()
     pair.must_up()
+    assert "child will point at nothing" not in pair.preview()
     assert set(pair.families()) == {"base"}
     assert pair.library.find(first).state == "DEPRECATED"  # type: ignore[union-attr]
 

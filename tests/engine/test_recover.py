@@ -32,6 +32,27 @@ def test_a_state_that_the_engine_made_invalid_is_repaired(workshop: Workshop, ex
     assert workshop.bake_logs() == 2
 
 
+def test_a_first_promotion_whose_engine_was_killed_is_given_back_by_a_destroy(workshop: Workshop) -> None:
+    """The library was changed, the state was not: recover records it, so that nobody wants the family for ever."""
+    workshop.recipe("one")
+    workshop.must_up()
+    exported = json.loads(workshop.run("stack", "export").text)
+    deployment = exported["deployment"]
+    (made,) = [one for one in deployment["resources"] if one["type"].endswith(":PromotedImage")]
+    deployment["resources"].remove(made)
+    unsaved = {key: value for key, value in made.items() if key not in ("id", "outputs")}
+    deployment["pending_operations"] = [{"resource": unsaved, "type": "creating"}]
+    file = workshop.folder / "state.json"
+    file.write_text(json.dumps(exported), encoding="utf-8")
+    assert workshop.run("stack", "import", "--file", str(file)).code == 0
+    said = bakery(workshop, "recover").stdout
+    assert said == "recorded what an engine that was killed had done: creating PromotedImage one\n"
+    assert workshop.pending() == []
+    assert workshop.steps() == {}
+    assert workshop.run("destroy", "--yes", "--skip-preview").code == 0
+    assert (workshop.families(), list(workshop.library.wants())) == ({}, [])
+
+
 def test_what_a_destroy_left_is_counted(workshop: Workshop) -> None:
     workshop.recipe("one")
     workshop.must_up()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.backends.base import ImageLogs, RunLogs
+from bakery.errors import Uncertain
 from bakery.paths import StatePaths
 from bakery.settings import Settings
 
@@ -97,7 +98,10 @@ class ThisMachine:
         folders = clear_leftovers(self.settings, dry_run=dry_run)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()
-        return [*cleared, *(repair(library, dry_run=dry_run) if library else ())]
+        try:
+            return [*cleared, *(repair(library, dry_run=dry_run) if library else ())]
+        except Uncertain as error:  # what needs the library reports it again
+            return [*cleared, f"the library was not repaired: {error}"]
 
 
 def _files(folder: Path | str | None) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from bakery.cli.console import WRONG_INPUT, print_json, say
-from bakery.cli.options import DEFAULT_STACK, AsJson, Every, Stack, settings_of
+from bakery.cli.options import CONFIG_FILE, DEFAULT_STACK, AsJson, Every, Stack, checkout, settings_of
 from bakery.errors import InputError, Problem
+from bakery.settings.files import find
 
 if TYPE_CHECKING:
     from bakery.preview.snapshot import OpenLibrary
@@ -43,8 +44,10 @@ def plan(  # noqa: PLR0917  options, not positions
         raise InputError([Problem("--markdown", 1, "can't be combined with --json", "choose one of the two")])
     settings = other_tree(settings_of(stack, every), packages, common)
     stored = _library_of(settings) if library else None
+    own = packages is None and common is None
+    project = find(checkout(), stack, os.environ.get(CONFIG_FILE, "")).project if own else ""
     # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
-    report = plan_report(settings, stored, locked=packages is None and not every, since=since)
+    report = plan_report(settings, stored, locked=packages is None and not every, since=since, project=project)
     content = reports.to_json(report)
     wrong = any(problem["severity"] == "error" for problem in content["problems"])
     if as_json:

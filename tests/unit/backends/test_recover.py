@@ -82,6 +82,18 @@ def test_the_empty_folder_of_a_killed_run_goes_and_that_of_a_living_one_stays(se
     assert sorted(run.name for run in state.runs.iterdir()) == ["app-0-done", "app-0-living", "app-0-new"]
 
 
+def test_a_library_that_cannot_be_read_is_told_after_what_was_cleared(settings: Settings) -> None:
+    state = StatePaths(settings.state)
+    (state.work / "bake-app-0123456789ab-01234567").mkdir(parents=True)
+    dead_process(state.work / "bake-app-0123456789ab-01234567")
+    state.library.mkdir()
+    (state.library / "library.sqlite").write_bytes(b"damaged")
+    cleared, told = backend(settings).recover()
+    assert cleared.startswith("cleared what a killed bake had left")
+    assert told.startswith("the library was not repaired: ") and "is damaged" in told
+    assert "hint: move it away" in told
+
+
 def test_the_scratch_of_a_killed_fake_bake_is_cleared(tmp_path: Path) -> None:
     values = {"oven": "fake", "fake": {"seconds": 60}}
     wanted = order("slow", (source(tmp_path, "packages/slow/install.sh", "true\n", 0o755),))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery.errors import BakeryError, InputError
+from bakery.library.base import ImageRecord, Want
+from bakery.library.local.library import LocalLibrary
 from bakery.operations import file_backend
 from bakery.operations.file_backend import StackState
-from bakery.operations.recover import recover
+from bakery.operations.recover import finished, recover
+from bakery.settings import Settings
 
 HERE = "this-machine"
 DEAD = 4194304 + 7  # above the largest process id there is
@@ -196,6 +201,52 @@ def test_a_damaged_state_is_the_engines_to_tell(tmp_path: Path, spoil: Callable[
     assert file_backend.stored(state(tmp_path)) == {}
 
 
+CHECKPOINT = '{"version": 3, "checkpoint": {"latest": {"resources": []}}}'
+COPIES = (
+    "stacks/image-bakery/dev.json.bak",
+    "backups/image-bakery/dev/dev.1.json",
+    "backups/image-bakery/dev/dev.2.json",
+)
+COPIES += ("history/image-bakery/dev/dev-3.checkpoint.json",)
+
+
+@pytest.mark.parametrize("intact", [*range(len(COPIES)), None])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_state_that_a_full_disk_cut_short_is_restored(tmp_path: Path, intact: int | None, suffix: str) -> None:
+    folder = tmp_path / ".pulumi"
+
+    def write(path: str, text: str, at: int) -> Path:
+        head, point, bak = path.partition(".bak")
+        file = folder / f"{head}{suffix}{point}{bak}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        data = text.encode()
+        file.write_bytes(gzip.compress(data) if suffix and text else data)
+        os.utime(file, (at, at))
+        return file
+
+    damaged = write("stacks/image-bakery/dev.json", CHECKPOINT[:20], 0)
+    for number, path in enumerate(COPIES):
+        write(path, CHECKPOINT if number == intact else CHECKPOINT[:9], number)
+        if number == 1 and intact == 2:
+            write(path, CHECKPOINT.replace("3", "2"), number)  # an older one, which can be read too
+    (told,) = file_backend.restore(state(tmp_path))
+    assert (" from " in told) is (intact is not None)
+    data = damaged.read_bytes()
+    restored = json.loads(gzip.decompress(data) if suffix else data)
+    if intact is None:
+        assert restored["checkpoint"] == {"stack": "organization/image-bakery/dev", "latest": None}
+    else:
+        assert restored == json.loads(CHECKPOINT)
+    assert file_backend.restore(state(tmp_path)) == []
+
+
+def test_no_state_and_one_that_cannot_be_opened_are_left_alone(tmp_path: Path) -> None:
+    assert file_backend.restore(state(tmp_path)) == []
+    folder = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
+    folder.mkdir(parents=True)
+    assert file_backend.restore(state(tmp_path)) == []
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"checkpoint": {}}', '{"checkpoint": {"latest": null}}'])
 def test_a_damaged_state_has_nothing_pending(tmp_path: Path, text: str) -> None:
     file = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
@@ -272,3 +323,52 @@ def test_a_stack_is_found_by_its_full_name_and_its_project(tmp_path: Path, stack
 def test_a_stack_of_another_project_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a stack of another project"):
         list(recover(checkout(tmp_path), "organization/other/dev", f"file://{tmp_path}/backend"))
+
+
+# -- operations that were cut short
+
+
+def operation(kind: str, what: str = "creating") -> dict[str, Any]:
+    values = {"name": "a-1", "family": "a", "image": "a-1"}
+    resource = {"urn": f"urn:pulumi:dev::p::t:{kind}::a", "type": f"t:{kind}", "inputs": values, "custom": True}
+    return {"type": what, "resource": resource}
+
+
+@pytest.fixture
+def library(make_settings: Callable[..., Settings], tmp_path: Path) -> LocalLibrary:
+    """A library with an image that one stack wants."""
+    made = LocalLibrary(make_settings())
+    (tmp_path / "image").write_text("1", encoding="utf-8")
+    made.publish(ImageRecord("a-1", "1" * 64, "a", "", "a", "2029-01-01T00:00:00Z"), tmp_path / "image")
+    made.want(Want("p/dev", "a", "a-1", "t"))
+    return made
+
+
+def test_what_an_operation_has_done_becomes_a_resource(library: LocalLibrary) -> None:
+    baked = finished(operation("BakedImage"), library, "p/dev")
+    assert baked is not None and (baked["id"], baked["custom"]) == ("a-1", True)
+    assert baked["outputs"]["outcome"] == "baked"
+    promoted = finished(operation("PromotedImage"), library, "p/dev")
+    assert promoted is not None and promoted["id"] == "a"
+    assert promoted["outputs"]["token"] == "t"
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "owner"),
+    [
+        ("FluidRunTest", "creating", "p/dev"),
+        ("PromotedImage", "updating", "p/dev"),
+        ("PromotedImage", "creating", "p/other"),
+    ],
+)
+def test_other_operations_are_repeated(library: LocalLibrary, kind: str, what: str, owner: str) -> None:
+    assert finished(operation(kind, what), library, owner) is None
+
+
+def test_an_operation_without_its_image_is_repeated(library: LocalLibrary) -> None:
+    library.image_file("a-1").unlink()
+    assert finished(operation("BakedImage"), library, "p/dev") is None
+    assert finished(operation("BakedImage"), None, "p/dev") is None
+    library.database.close()
+    library.database.file.write_bytes(b"damaged")
+    assert finished(operation("PromotedImage"), library, "p/dev") is None

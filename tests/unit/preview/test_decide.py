@@ -171,6 +171,20 @@ def test_an_image_of_the_same_digest_is_not_baked_again(known: dict[str, Any], t
     assert found.action is Action.TEST, "it has a verdict of its own"
 
 
+@pytest.mark.parametrize(("tested", "action"), [(True, Action.TEST), (False, Action.ADOPT)])
+def test_a_digest_that_is_twice_in_the_plan_is_baked_once_where_images_share_a_file(
+    tested: bool, action: Action
+) -> None:
+    (image,) = plan_of(PARENT).images
+    first, second = (replace(image, family=name, name=f"{name}-1") for name in ("one", "two"))
+    if not tested:
+        first, second = replace(first, tests=None, tests_digest=""), replace(second, tests=None, tests_digest="")
+    decided = decide([first, second], [], {}, shared=True)
+    assert actions(decided) == [Action.BAKE, action]
+    assert decided[1].reasons == ("one-1, which is baked, has the same digest",)
+    assert actions(decide([first, second], [], {})) == [Action.BAKE, Action.BAKE], "on Compute Engine"
+
+
 def test_on_compute_engine_another_family_needs_an_image_of_its_own() -> None:
     (image,) = plan_of(PARENT).images
     short = image.digest[:32]  # the length of a label

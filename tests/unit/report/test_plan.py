@@ -57,6 +57,17 @@ def test_a_pin_is_said_in_every_format() -> None:
     assert "pinned" not in report()["images"][0]
 
 
+def test_a_family_that_is_given_up_is_said_in_every_format() -> None:
+    content = report(given_up={"old": "old-0123"})
+    jsonschema.validate(content, SCHEMA)
+    assert content["given_up"] == {"old": "old-0123"}
+    text = "old will point at nothing (now: old-0123): no package of the plan makes it"
+    assert text in plan_table.render(content)
+    assert text in plan_markdown.render(content)
+    assert reports.summary(content) == "2 images: 2 baked, 1 family given up"
+    assert reports.summary(report(given_up={"a": "a-1", "b": "b-1"})).endswith("2 families given up")
+
+
 @pytest.mark.parametrize("key", ["package", "variant", "family", "name", "digest", "parent", "action", "reasons"])
 def test_the_schema_misses_nothing(key: str) -> None:
     broken = report()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,20 @@ from bakery.resources import plugin
 def clean() -> Iterator[None]:
     yield
     plugin.cancelled.clear()
+
+
+def test_ctrl_c_for_the_plugin_is_left_to_the_engine() -> None:
+    """Even if a thread asks for it, which Python does not allow; what the plugin starts can be interrupted."""
+    text = (
+        "import os, signal, subprocess, threading\n"
+        "from bakery.resources import plugin\n"
+        "thread = threading.Thread(target=plugin.ignore_interrupts)\n"
+        "thread.start(); thread.join()\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "print('alive')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
 
 
 def test_a_widened_pool_runs_more_calls_at_once() -> None:

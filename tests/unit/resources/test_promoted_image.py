@@ -127,6 +127,29 @@ def test_a_deletion_says_which_stacks_still_want_the_family(library: LocalLibrar
     assert told == [f"did not change {what}: wanted by bakery/live, bakery/test" for what in ("a", "a-1")]
 
 
+def test_all_deletions_of_a_plugin_list_the_wants_once(
+    library: LocalLibrary, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outs = created(props())
+    looks: list[int] = []
+    listed = LocalLibrary.wants
+    monkeypatch.setattr(LocalLibrary, "wants", lambda self: looks.append(1) or listed(self))
+    provider.delete("a", outs)
+    for image in ("a-1", "a-2"):
+        BakedImageProvider().delete(image, props())
+    assert told[1:] == [f"deprecated {image}; its file is kept until retention deletes it" for image in ("a-1", "a-2")]
+    assert looks == [1]
+
+
+def test_an_image_that_other_stacks_gave_back_meanwhile_is_deprecated(library: LocalLibrary, told: Told) -> None:
+    mine, others = created(props()), created(props("test"))
+    provider.delete("a", mine)
+    library.drop_want("bakery/test", "a", others["token"])
+    library.unpromote("a-1", "a")
+    BakedImageProvider().delete("a-1", props())
+    assert told[-1] == "deprecated a-1; its file is kept until retention deletes it"
+
+
 def test_a_state_of_an_older_version_has_no_token_and_gets_one_with_the_next_image(library: LocalLibrary) -> None:
     library.promote("a-1", "a")
     old = {key: value for key, value in props().items() if key != "proofs"}

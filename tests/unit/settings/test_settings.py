@@ -121,6 +121,14 @@ def test_every_problem_is_reported_at_once() -> None:
     assert len(found) == 8
 
 
+@pytest.mark.parametrize("given", [[], "[]"])
+def test_an_empty_select_is_refused(given: object) -> None:
+    """It would not mean "nothing", which would give up all families, and must not mean "all"."""
+    (message,) = messages({"select": given})
+    assert message.startswith("Pulumi.dev.yaml:1: error: image-bakery:select is ")
+    assert message.endswith("; write a list of 1 or more strings")
+
+
 def test_a_problem_is_reported_once_however_often_its_value_is_read() -> None:
     assert len(messages({"google": {"consumers": "[1", "accounts": 3}})) == 2
 
