@@ -42,9 +42,8 @@ def reach(scene: Scene, point: Point, make: int) -> sqlite3.Connection | None:
     """Wait for the moment of the point; a connection that is returned keeps the library from being changed."""
     if point.phase == "plan":
         until(make, lambda: bool(named(make, "engine")))
-        name = point.target if point.target not in ("make", "all", *FAULTS) else "engine"
-        until(make, lambda: bool(named(make, name)))
-        time.sleep(point.share)
+        time.sleep(point.share * 1.5)
+        until(make, lambda: bool(named(make, point.target)))
     elif point.phase == "promote":
         return about_to_promote(scene, point, make)
     elif point.phase in ("bake", "test"):
@@ -129,7 +128,11 @@ def until(make: int, true: Callable[[], bool], pause: float = 0.005) -> None:
 
 
 def full(scene: Scene, point: Point) -> None:
-    fill(scene.state if point.target == "disk of the library" else scene.backend.parent)
+    """Fill the disk, and in half of the cases make room while all goes on."""
+    file = fill(scene.state if point.target == "disk of the library" else scene.backend.parent)
+    if not point.slow:
+        time.sleep(6 * point.share)
+        file.unlink()
 
 
 def locked(scene: Scene, point: Point) -> None:
