@@ -14,7 +14,7 @@ ENV := . tools/env.sh
 # would leave pending operations. The trap keeps the shell waiting.
 PULUMI := trap : TERM HUP; python -I -S bakery/host/guard.py --foreground pulumi
 
-.PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench fuzz chaos clean
+.PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench fuzz chaos chaos-machines clean
 
 help: ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -95,8 +95,12 @@ chaos: setup ## strike running `make up`s at 200 random points; SEED=<n>: the sa
 	@$(ENV)
 	python tools/suite.py chaos $(ARGS)
 
+chaos-machines: setup ## strike real bakes and tests at 12 points; takes hours
+	@$(ENV)
+	python tools/suite.py chaos-machines $(ARGS)
+
 export CHAOS_SEED := $(SEED)
-export CHAOS_POINTS := $(or $(POINT),$(if $(findstring chaos,$(MAKECMDGOALS)),0-199))
+export CHAOS_POINTS := $(or $(POINT),$(if $(filter chaos,$(MAKECMDGOALS)),0-199))
 
 clean: ## delete .venv and caches; keep state, images and results in .bakery/
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .bakery/lock-venv .bakery/engine.version

@@ -26,6 +26,7 @@ STAGES = {
     "engine": ("-m", "engine and not machines", *WORKERS, "--timeout=1200"),
     "machines": ("-m", "machines and not spack", "--timeout=3600"),
     "chaos": ("tests/engine/test_chaos.py", "-rs", *WORKERS, "--timeout=1200"),
+    "chaos-machines": ("tests/machines/strikes.py", "-rs"),
     "spack": ("-m", "spack"),
     "gcp": ("-m", "gcp"),
 }
