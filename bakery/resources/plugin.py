@@ -41,12 +41,12 @@ def prepare() -> None:
     watch_engine(0, leave)
 
 
-def ignore_interrupts() -> bool:
+def ignore_interrupts() -> None:
     """Ignore SIGINT, at which the SDK drops all running calls: the engine gets it too, and sends Cancel.
 
     Python changes signals in its main thread only, which is the SDK's; signal(2) of the C library works in any thread.
     """
-    return ctypes.CDLL(None).signal(signal.SIGINT, ctypes.c_void_p(signal.SIG_IGN)) != -1
+    ctypes.CDLL(None).signal(signal.SIGINT, ctypes.c_void_p(signal.SIG_IGN))
 
 
 def raise_worker_limit(workers: int) -> int:
