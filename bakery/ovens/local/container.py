@@ -136,8 +136,7 @@ def started(container: BakeContainer, activity: Activity) -> Iterator[process.Ru
     container.console.write_text("", encoding="utf-8")
     running = process.Running(container.command, cwd=container.work, log=container.console)
     try:
-        _wait_for(api.exists, container, running, activity)
-        _forward(api, container.port)
+        _wait_for(partial(_forward, api, container.port), container, running, activity)
         _wait_for(partial(_answers, container.port), container, running, activity)
         yield running
     finally:
@@ -168,8 +167,11 @@ def _answers(port: int) -> bool:
     return False
 
 
-def _forward(api: Path, port: int) -> None:
-    """Let a port of the loopback address lead to the container's ssh. Raises PortTaken."""
+def _forward(api: Path, port: int) -> bool:
+    """Let a port of the loopback address lead to the container's ssh; return False if the network is not there yet.
+
+    Raises PortTaken.
+    """
     arguments = {"proto": "tcp", "host_addr": "127.0.0.1", "host_port": port, "guest_addr": GUEST, "guest_port": 22}
     folder = os.open(api.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:  # by its folder's descriptor, since the path of a socket must be short
@@ -177,10 +179,13 @@ def _forward(api: Path, port: int) -> None:
             asked.connect(f"/proc/self/fd/{folder}/{api.name}")
             asked.sendall(json.dumps({"execute": "add_hostfwd", "arguments": arguments}).encode())
             answer = json.loads(asked.recv(4096) or b"{}")
+    except (FileNotFoundError, ConnectionError):
+        return False
     finally:
         os.close(folder)
     if "error" in answer:
         raise PortTaken("the port of the container was taken meanwhile", hint="try again")
+    return True
 
 
 def finish(container: BakeContainer, user: str, running: process.Running, activity: Activity, log: Path) -> None:

@@ -144,10 +144,17 @@ def test_a_port_that_is_taken_is_an_error_of_its_own(answer: dict[str, object], 
             with pytest.raises(PortTaken):
                 container._forward(folder / "slirp.sock", 4000)
         else:
-            container._forward(folder / "slirp.sock", 4000)
+            assert container._forward(folder / "slirp.sock", 4000)
         thread.join()
     arguments = asked[0]["arguments"]  # type: ignore[index]
     assert (arguments["host_addr"], arguments["host_port"], arguments["guest_port"]) == ("127.0.0.1", 4000, 22)
+
+
+def test_a_network_that_does_not_listen_yet_is_waited_for(tmp_path: Path) -> None:
+    assert not container._forward(tmp_path / "slirp.sock", 4000)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "slirp.sock"))
+        assert not container._forward(tmp_path / "slirp.sock", 4000)
 
 
 def test_a_container_that_does_not_start_is_for_a_machine_and_leaves_no_groups(
