@@ -27,6 +27,8 @@ BEGIN_SECONDS = 1800  # until the phase begins: the machine of an emulated proce
 END_SECONDS = 120
 FAMILY = "hpcc"
 EDITED = {"bake": f"packages/{FAMILY}/install.sh", "test": f"packages/{FAMILY}/test/run.sh"}
+GUESTS = {"packer": ("packer",), "guest": ("qemu-system", "systemd-nspawn")}  # programs, by what they stand for
+SECONDS = {"bake": 3, "test": 20}  # a container bakes in few seconds
 LEFT_BY_PHASE = {"bake": "bake-*", "test": "run-*"}
 
 
@@ -49,8 +51,8 @@ STRIKES = [
     Strike("plugin", "SIGTERM", "test"),
     Strike("packer", "SIGKILL", "bake"),
     Strike("packer", "SIGINT", "bake"),
-    Strike("qemu", "SIGKILL", "bake"),
-    Strike("qemu", "SIGTERM", "test"),
+    Strike("guest", "SIGKILL", "bake"),
+    Strike("guest", "SIGTERM", "test"),
     Strike("guard of a command", "SIGKILL", "test"),
     Strike("make", "SIGTERM", "bake"),
     Strike("all", "SIGTERM", "bake"),
@@ -69,8 +71,8 @@ def named(make: int, target: str) -> list[int]:
     programs = {pid: Path(line.partition(" ")[0]).name for pid, line in lines.items()}
     if target == "guard of a command":
         return [pid for pid, line in lines.items() if "guard.py" in line and "--foreground" not in line]
-    if target in ("packer", "qemu"):
-        return [pid for pid, program in programs.items() if program.startswith(target)]
+    if target in GUESTS:
+        return [pid for pid, program in programs.items() if program.startswith(GUESTS[target])]
     return [pid for pid, line in lines.items() if WORDS[target](line)]
 
 
@@ -81,11 +83,11 @@ def test_whatever_is_struck_the_next_make_up_goes_on(point: Strike, checkout: Ch
     checkout.edit(EDITED[point.phase], f"# {point}")
     with checkouts.ended(checkout.start("up")) as running:
         phase = LEFT_BY_PHASE[point.phase]
-        wanted = ["qemu", point.target]
+        wanted = ["guest", point.target]
         checkouts.wait_for(
             lambda: any(work.glob(phase)) and every(named(running.pid, name) for name in wanted), BEGIN_SECONDS
         )
-        time.sleep(dice.random() * 20)
+        time.sleep(dice.random() * SECONDS[point.phase])
         targets = named(running.pid, point.target)
         assert targets and any(work.glob(phase)), "the process did not live in the phase: the point does not count"
         for pid in targets:

@@ -5,13 +5,12 @@ kernel's state needs a machine. What a look at its scripts does not show is reco
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bakery.errors import BakeryError, ContainerFailed, InfrastructureFailed
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local import container
-from bakery.recipe.model import Json, SourceFile
 from bakery.recipe.parse.document import strings
 from bakery.settings import Accelerator, Isolation, LocalSettings
 
@@ -67,7 +66,7 @@ def choose(order: BakeOrder, settings: LocalSettings, accelerator: Accelerator) 
 
 def needs_kernel(order: BakeOrder) -> str:
     """Return what in the recipe's scripts needs a kernel of its own, as ``file:line: words``; empty if nothing does."""
-    for name, lines in _scripts(order.template, order.files):
+    for name, lines in _scripts(order):
         for number, line in enumerate(lines, start=1):
             code = _COMMENT.sub("", line)
             for what, pattern in _NEEDED.items():
@@ -76,19 +75,19 @@ def needs_kernel(order: BakeOrder) -> str:
     return ""
 
 
-def _scripts(template: Json, files: Iterable[SourceFile]) -> Iterator[tuple[str, list[str]]]:
+def _scripts(order: BakeOrder) -> Iterator[tuple[str, list[str]]]:
     """Yield the shell scripts of a recipe, and the commands in its template, by name."""
-    for file in files:
+    for file in order.files:
         content = file.source.read_bytes()
         if content.startswith(b"#!") or file.path.endswith(".sh"):
             yield file.path, content.decode("utf-8", "replace").splitlines()
-    for provisioner in template.get("provisioners") or []:
+    for provisioner in order.template.get("provisioners") or []:
         if provisioner.get("type") == "shell":
-            yield "packer.json", [text for _, text in strings(provisioner.get("inline") or [])]
+            yield order.template_path, [text for _, text in strings(provisioner.get("inline") or [])]
 
 
 def needs_machine(error: BakeryError) -> str:
     """Return what in a failed container bake may work in a machine; empty if nothing points to it."""
     if isinstance(error, ContainerFailed):
-        return error.message
+        return ": ".join((error.message, *error.tail[-1:]))
     return next((line.strip() for line in reversed(error.tail) if _DENIED.search(line)), "")

@@ -98,7 +98,10 @@ def test_a_script_that_only_sounds_so_is_baked_in_a_container(line: str, tmp_pat
 def test_the_commands_in_a_template_count_and_data_does_not(tmp_path: Path) -> None:
     plain = wanted(tmp_path)
     inline = {**plain.template, "provisioners": [{"type": "shell", "inline": ["true", "modprobe nbd"]}]}
-    assert choose(replace(plain, template=inline)).reason == "packer.json:2 needs kernel modules: modprobe nbd"
+    assert (
+        choose(replace(plain, template=inline)).reason
+        == "packages/app/packer.json:2 needs kernel modules: modprobe nbd"
+    )
     data = (source(tmp_path, "packages/app/share/notes", "modprobe nbd\n"),)
     assert choose(replace(plain, files=data)).isolation is Isolation.CONTAINER
 
