@@ -139,3 +139,5 @@ def test_a_failure_of_the_recipe_itself_is_not_repeated() -> None:
 
 def test_a_container_that_did_not_run_is_a_reason() -> None:
     assert isolation.needs_machine(ContainerFailed("the container did not start")) == "the container did not start"
+    told = ContainerFailed("the container did not start", tail=("one", "mount: unknown file system"))
+    assert isolation.needs_machine(told) == "the container did not start: mount: unknown file system"
