@@ -143,6 +143,15 @@ def test_a_recipe_that_kills_all_it_can_only_fails_itself(oven: LocalOven, plant
     assert list(oven.state.work.iterdir()) == []
 
 
+def test_what_a_container_denies_is_baked_in_a_machine(tmp_path: Path) -> None:
+    local = {**VALUES["local"], "isolation": "auto", "accelerator": "tcg"}
+    script = "#!/bin/sh\nset -e\n/usr/sbin/sysctl -w vm.swappiness=11\n"
+    done = LocalOven(parse({"local": local}, "test", tmp_path)).bake(recipe(tmp_path, script), Activity())
+    notes = [line for line in Path(str(done.log)).read_text().splitlines() if line.startswith("bakery: baking")]
+    assert [note.split(": ")[1] for note in notes] == ["baking in a container", "baking again, in a machine"]
+    assert "sysctl" in notes[1]
+
+
 CHILD = """
 import json, sys
 from pathlib import Path
