@@ -13,6 +13,7 @@
   * InfrastructureFailed      the machine, network or quota failed: worth another try
     * TimedOut                a command was stopped because it took too long
     * Uncertain               the answer is not known (403, 429, time-out)
+      * AccessRefused         a role is missing, or it was granted moments ago
     * NoCapacity              the zone has no machine; the next zone may have one
     * PortTaken               another process took the port first
     * StateChanged            what the bake relied on has changed; look again
@@ -161,6 +162,10 @@ def from_os_error(error: OSError) -> InfrastructureFailed:
 
 class Uncertain(InfrastructureFailed):
     """The answer is not known (403, 429, time-out): no conclusion may be drawn from it."""
+
+
+class AccessRefused(Uncertain):
+    """A role is missing or a service is off, or it was granted or enabled moments ago and does not work yet."""
 
 
 class Interrupted(BakeryError):

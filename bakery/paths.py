@@ -53,6 +53,11 @@ class StatePaths:
         return self.state / "logs"
 
     @property
+    def grants(self) -> Path:
+        """When the program first saw each grant of a gcp stack; see :mod:`bakery.host.propagation`."""
+        return self.state / "grants.json"
+
+    @property
     def work(self) -> Path:
         """Scratch folders of running work; ``bakery recover`` deletes those of killed processes."""
         return self.state / "work"

@@ -32,10 +32,12 @@ class AgentStatus:
 class Cluster(Protocol):
     """One ephemeral cluster. The runner calls the methods in this order, and ``tear_down`` whatever happens.
 
-    ``queue_seconds`` is how long the jobs may wait for nodes that the run shares with other users.
+    ``queue_seconds`` is how long the jobs may wait for nodes that the run shares with other users, ``poll_seconds`` the
+    longest pause between two looks at the status.
     """
 
     queue_seconds: float
+    poll_seconds: float
 
     def provision(self, activity: Activity) -> None:
         """Create and start the machines. Raises InfrastructureFailed."""

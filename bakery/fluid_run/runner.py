@@ -20,7 +20,7 @@ from bakery.host.files import discard
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
-from bakery.progress.activity import Activity
+from bakery.progress.activity import Activity, growing_pause
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
 from bakery.results.json import store_run
@@ -29,7 +29,6 @@ from bakery.results.model import JobResult, RunResult, Stage, Verdict
 TRIES = 2  # the number of clusters for one run if the infrastructure fails
 START_SECONDS = 900.0  # until a machine must report; above the limit of the agents, for machines that never report
 UNANSWERED_SECONDS = 900.0  # without an answer about the status before the run is given up
-POLL_SECONDS = 0.25
 
 
 def _nothing(_given: object) -> None:
@@ -188,7 +187,7 @@ class _Run:
                 if time.monotonic() - answered > UNANSWERED_SECONDS:
                     raise
                 self.activity.say(f"testing: the run continues, but its status is unknown: {error.message}")
-                self.activity.sleep(POLL_SECONDS)
+                self.activity.sleep(growing_pause(cluster.poll_seconds, time.monotonic() - began))
                 continue
             answered = time.monotonic()
             if status.ended or status.error:
@@ -200,7 +199,7 @@ class _Run:
             if silent or waited > limit:
                 what = "no machine reported anything" if silent else "the jobs did not end"
                 raise InfrastructureFailed(f"{what} within {waited:.0f} s")
-            self.activity.sleep(POLL_SECONDS)
+            self.activity.sleep(growing_pause(cluster.poll_seconds, waited))
 
     def _judge_jobs(self, results: Mapping[str, Json]) -> tuple[JobResult, ...]:
         judged = []

@@ -5,13 +5,13 @@ application default ones without key files. The client library renews them, so a
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
 from google.api_core import exceptions, retry
 from google.api_core.client_options import ClientOptions
+from google.api_core.extended_operation import ExtendedOperation
 from google.auth import default
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
@@ -25,6 +25,7 @@ from google.pubsub_v1 import PublisherClient
 from requests.exceptions import RequestException
 
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.host.google_errors import Cause, cause_of, refusal
 from bakery.settings import GoogleSettings
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -36,12 +37,16 @@ CONNECTION_ERRORS = (
     *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),
     *(DataCorruption, InvalidResponse, TransportError),
 )
-# Error codes and messages of a zone that has no machine of the wanted kind; quotas are another matter.
-NO_CAPACITY = re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources|resource_availability|stockout")
-TRANSIENT = (exceptions.TooManyRequests, exceptions.ServerError, *CONNECTION_ERRORS)
-RETRY = retry.Retry(
-    predicate=retry.if_exception_type(*TRANSIENT), initial=0.25, maximum=30.0, multiplier=2.0, timeout=120.0
-)
+
+
+def transient(error: Exception) -> bool:
+    """Return whether the same request may be answered later; a zone without capacity stays so for some time."""
+    cause = cause_of(error)
+    broken = isinstance(error, (exceptions.ServerError, *CONNECTION_ERRORS))
+    return cause is Cause.RATE or (broken and cause is not Cause.CAPACITY)
+
+
+RETRY = retry.Retry(predicate=transient, initial=0.25, maximum=30.0, multiplier=2.0, timeout=120.0)
 # Cloud Storage's client has its own kinds of errors.
 STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.25, maximum=30.0, multiplier=2.0)
 
@@ -108,7 +113,16 @@ def delete_instance(
             project=google.project, zone=zone, instance=name, retry=retry, timeout=TIMEOUT_SECONDS
         )
         if wait_seconds:
-            operation.result(timeout=wait_seconds, retry=RETRY)  # type: ignore[no-untyped-call]
+            finish(operation, wait_seconds)
+
+
+def finish(operation: ExtendedOperation, seconds: float) -> None:
+    """Wait for the end of an operation of Compute Engine. Raises GoogleAPICallError, also without a status of HTTP."""
+    operation.result(timeout=seconds, retry=RETRY)  # type: ignore[no-untyped-call]
+    errors = getattr(operation, "error", None)
+    if errors and errors.errors:
+        failed = exceptions.GoogleAPICallError("the operation failed", errors=errors.errors)  # type: ignore[no-untyped-call]
+        raise failed
 
 
 def no_bucket(name: str) -> InfrastructureFailed:
@@ -123,21 +137,19 @@ def api_errors(what: str, hint: str = "", reraise: tuple[type[Exception], ...] =
 
     ``reraise`` are the errors that the caller handles: :class:`google.api_core.exceptions.NotFound`, the only one that
     means "does not exist", and others. Of the rest, 401, 403, 429, 5xx and a broken connection become Uncertain, a
-    conflict with another change becomes InfrastructureFailed, and every other refusal becomes BakeryError.
+    conflict with another change or a quota becomes InfrastructureFailed, a zone without machines becomes NoCapacity,
+    and every other refusal, as one by a policy of the organisation, becomes BakeryError.
     """
     try:
         yield
     except reraise:
         raise
-    except (exceptions.Conflict, exceptions.PreconditionFailed) as error:
-        hint = hint or "another process changed it at the same time; run it again"
-        raise InfrastructureFailed(f"{what}: {error.message}", hint=hint) from error
-    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        hint = hint or "the account lacks a role; see docs/google.md"
-        raise Uncertain(f"{what}: {error.message}", hint=hint) from error
+    except exceptions.RetryError as error:
+        cause = error.cause
+        answer = cause if isinstance(cause, exceptions.GoogleAPICallError) else None
+        raise refusal(what, answer, hint) if answer else Uncertain(f"{what}: {error}", hint=hint) from error
     except exceptions.GoogleAPICallError as error:
-        kind = Uncertain if isinstance(error, TRANSIENT) else BakeryError
-        raise kind(f"{what}: {error.message}", hint=hint) from error
+        raise refusal(what, error, hint) from error
     except CONNECTION_ERRORS as error:
         raise Uncertain(f"{what}: {error}", hint=hint or "try again; nothing was changed") from error
     except GoogleAuthError as error:

@@ -1,6 +1,7 @@
 """All components of a bakery on Google Cloud, and the services that they need."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pulumi
 from pulumi_gcp import projects
@@ -46,8 +47,15 @@ class Services(Component):
         return {}
 
 
-def declare(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ...]:
-    """Declare the bakery of a stack; return the components that must exist before the first bake."""
+class Declared(NamedTuple):
+    """The components that must exist before the first bake, and a text for each grant when all of them were granted."""
+
+    ready: tuple[pulumi.Resource, ...]
+    grants: pulumi.Output[list[str]]
+
+
+def declare(settings: Settings, plan: Plan) -> Declared:
+    """Declare the bakery of a stack."""
     google = settings.google
     after = Services("services", google).enabled
     storage = Storage("storage", google, after)
@@ -55,4 +63,4 @@ def declare(settings: Settings, plan: Plan) -> tuple[pulumi.Resource, ...]:
     results = Results("results", google, after)
     grants = Grants("grants", google, after, accounts=accounts, storage=storage, results=results)
     Triggers("triggers", settings, plan, [*after, grants])
-    return (Network("network", google, after), storage, accounts, results, grants)
+    return Declared((Network("network", google, after), storage, accounts, results, grants), grants.known)

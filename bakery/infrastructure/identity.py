@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsub, serviceaccount, storage
@@ -45,7 +46,10 @@ class Accounts(Component):
 
 
 class Grants(Component):
-    """All grants of the table, each as a separate resource that does not affect other grants on the same target."""
+    """All grants of the table, each as a separate resource that does not affect other grants on the same target.
+
+    ``known`` has a text for each, when all of them were granted.
+    """
 
     def __init__(
         self,
@@ -63,8 +67,10 @@ class Grants(Component):
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
         """Declare the custom roles and the grants."""
         self.roles = {role: self._custom_role(name, role) for role in CUSTOM_ROLES}
-        for grant in GRANTS:
-            self._grant(f"{name}-{_slug(grant)}", grant)
+        made = [self._grant(f"{name}-{_slug(grant)}", grant) for grant in GRANTS]
+        # The ID of a grant names it; the etag of the policy is another one if the grant was made again.
+        texts = [pulumi.Output.format("{0} {1}", one.id, one.etag) for one in made if one]
+        self.known: pulumi.Output[list[str]] = pulumi.Output.all(*texts)
         return {}
 
     def _custom_role(self, name: str, role: str) -> projects.IAMCustomRole:
@@ -78,19 +84,20 @@ class Grants(Component):
             opts=self.below(),
         )
 
-    def _grant(self, name: str, grant: Grant) -> None:
+    def _grant(self, name: str, grant: Grant) -> Any:
         role: pulumi.Input[str] = self.roles[grant.role].name if grant.role in self.roles else grant.role
         member = pulumi.Output.format("serviceAccount:{0}", self.emails[grant.duty])
         project, opts = self.google.project, self.below()
+        made: Any = None  # each kind has an ID and an etag, and no class in common that has both
         if grant.on is On.PROJECT:
-            projects.IAMMember(
+            made = projects.IAMMember(
                 name, project=project, role=role, member=member, condition=self._on_project(grant), opts=opts
             )
         elif grant.on is On.ACCOUNT and isinstance(grant.target, Duty):
             path = pulumi.Output.format("projects/{0}/serviceAccounts/{1}", project, self.emails[grant.target])
-            serviceaccount.IAMMember(name, service_account_id=path, role=role, member=member, opts=opts)
+            made = serviceaccount.IAMMember(name, service_account_id=path, role=role, member=member, opts=opts)
         elif grant.on is On.BUCKET and isinstance(grant.target, Bucket):
-            storage.BucketIAMMember(
+            made = storage.BucketIAMMember(
                 name,
                 bucket=self.storage.buckets[grant.target],
                 role=role,
@@ -99,13 +106,15 @@ class Grants(Component):
                 opts=opts,
             )
         elif grant.on is On.DATASET:
-            bigquery.DatasetIamMember(
+            made = bigquery.DatasetIamMember(
                 name, project=project, dataset_id=self.results.dataset, role=role, member=member, opts=opts
             )
         elif grant.on is On.TOPIC:
-            pubsub.TopicIAMMember(name, project=project, topic=self.results.topic, role=role, member=member, opts=opts)
+            made = pubsub.TopicIAMMember(
+                name, project=project, topic=self.results.topic, role=role, member=member, opts=opts
+            )
         elif grant.on is On.REPOSITORY:
-            artifactregistry.RepositoryIamMember(
+            made = artifactregistry.RepositoryIamMember(
                 name,
                 project=project,
                 location=self.google.region,
@@ -115,7 +124,7 @@ class Grants(Component):
                 opts=opts,
             )
         elif connection := self.google.connection:
-            cloudbuildv2.ConnectionIAMMember(
+            made = cloudbuildv2.ConnectionIAMMember(
                 name,
                 project=connection.project,
                 location=connection.location,
@@ -124,6 +133,7 @@ class Grants(Component):
                 member=member,
                 opts=opts,
             )
+        return made
 
     @staticmethod
     def _on_project(grant: Grant) -> projects.IAMMemberConditionArgs | None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from tests.fake_google import discovery, words
+from tests.fake_google.conditions import Conditions
 from tests.fake_google.discovery import Call
 
 Json = Any
@@ -117,6 +118,7 @@ class Hypervisor(Protocol):
 
 Handler = Callable[["Cloud", Request], Answer]
 HANDLERS: dict[str, Handler] = {}
+CONSULTED: list[Callable[[Cloud, Request], Answer | None]] = []  # asked before a handler: tests/fake_google/refusals
 
 
 def handles(*methods: str) -> Callable[[Handler], Handler]:
@@ -157,6 +159,7 @@ class Cloud:
         self.quotas: dict[str, int] = {}  # pattern on the method's id to calls a minute
         self.numbers = iter(range(10**15, 10**16))
         self.machines: Hypervisor | None = None  # what boots the instances for real, if anything
+        self.conditions = Conditions()
         self.tokens: dict[str, tuple[str, tuple[str, ...]]] = {}  # issued to machines: account and scopes
         self.bearers: dict[str, set[str]] = {}  # methods by the account whose token they were called with
 
@@ -229,7 +232,8 @@ class Cloud:
             handler = HANDLERS.get(method.id) or HANDLERS.get("*." + method.id.rsplit(".", 1)[1])
             if handler is None:
                 raise Refusal(501, f"the fake has no {method.id}")
-            answer = handler(self, request)
+            refused = next((told for consult in CONSULTED if (told := consult(self, request))), None)
+            answer = refused or handler(self, request)
             if answer.checked and method.response and isinstance(answer.body, dict):
                 broken = document.problems(method.response, answer.body)
                 if broken:

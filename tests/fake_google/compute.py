@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 from tests.fake_google import crud, defaults, words
@@ -83,6 +84,15 @@ def patch_router(cloud: Cloud, request: Request) -> Answer:
     answer = crud.patch(cloud, request)
     defaults.nats(cloud.get(request.key))
     return answer
+
+
+@handles("compute.images.patch")
+def patch_image(cloud: Cloud, request: Request) -> Answer:
+    """Change an image; an empty family takes it out of its family, or does nothing, as the conditions say."""
+    if request.body.get("family") == "":
+        kept = {"family": cloud.get(request.key).get("family")} if cloud.conditions.keeps_family else {"family": None}
+        request = replace(request, body={**request.body, **kept})
+    return crud.patch(cloud, request)
 
 
 @handles("compute.images.getFromFamily")

@@ -13,7 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.fake_google import builds, compute, crud, data, identity, permissions  # noqa: F401  they register their handlers
+from tests.fake_google import (  # noqa: F401  they register their handlers
+    builds,
+    compute,
+    crud,
+    data,
+    identity,
+    permissions,
+    refusals,
+)
 from tests.fake_google.cloud import Answer, Cloud, Fault, Refusal, Request
 from tests.fake_google.discovery import find
 

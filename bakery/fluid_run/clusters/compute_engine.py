@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from google.api_core import exceptions
@@ -37,33 +38,28 @@ from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import Machine, sized
 from bakery.host.google import (
     CALLS_AT_ONCE,
-    NO_CAPACITY,
     RETRY,
+    STORAGE_RETRY,
     TIMEOUT_SECONDS,
-    TRANSIENT,
     Google,
     api_errors,
     delete_instance,
     fetched,
+    finish,
+    ignore_missing,
     no_bucket,
 )
+from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
+from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape
 from bakery.settings import Bucket, Settings
 
 OPERATION_SECONDS = 300
+SECURE_BOOT_POLICY = "constraints/compute.requireShieldedVm"
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
-
-
-def _lacks_capacity(error: Exception) -> bool:
-    """Return whether another zone may have the machine; quotas count as they may be per region."""
-    return bool(NO_CAPACITY.search(str(error))) or "QUOTA_EXCEEDED" in str(error)
-
-
-# A zone without capacity stays so for some time. A second request after one that arrived is a Conflict, which is fine.
-INSERT = RETRY.with_predicate(lambda error: isinstance(error, TRANSIENT) and not _lacks_capacity(error))
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ class ComputeEngineCluster:
     """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
 
     queue_seconds = 0.0
+    poll_seconds = 10.0
 
     def __init__(
         self, clusters: ComputeEngineClusters, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path
@@ -99,6 +96,9 @@ class ComputeEngineCluster:
         self.prefix = f"runs/{run_id}"
         self._own = f"labels.{RUN_LABEL} = {token(run_id)}"
         self._bucket = self.google.storage.bucket(self.settings.bucket(Bucket.ARTIFACTS))
+        self._grants = StatePaths(clusters.settings.state).grants
+        self._read: dict[str, int] = {}  # generations of the status files that were read, by machine
+        self._said: dict[str, AgentStatus] = {}
 
     def provision(self, activity: Activity) -> None:
         """Create all machines in the first zone that has capacity. Raises InfrastructureFailed."""
@@ -108,7 +108,7 @@ class ComputeEngineCluster:
             try:
                 self.specs = machines(self._shape())
                 activity.say(f"testing: making {len(self.specs)} machines in {zone}")
-                self._insert_all(activity)
+                patiently(self._grants, activity, partial(self._insert_all, activity))
                 break
             except NoCapacity as error:
                 self._delete_all()
@@ -119,6 +119,7 @@ class ComputeEngineCluster:
 
     def status(self) -> AgentStatus:
         """Return the status of the controller's agent, or of another machine's agent that reported an error."""
+        self._read_statuses()
         head = self._status(self.specs[0])
         if head.ended:
             return head
@@ -189,23 +190,26 @@ class ComputeEngineCluster:
         run = RunContext(
             self.settings, self.order, self.run_id, self.prefix, self.zone, image, open_shell=self.open_shell
         )
-        body = instance(run, spec)
+        try:
+            self._create(instance(run, spec))
+        except BakeryError as error:
+            if SECURE_BOOT_POLICY not in error.message:
+                raise
+            self._create(instance(replace(run, secure_boot=True), spec))
+
+    def _create(self, body: compute_v1.Instance) -> None:
         try:
             with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
                 operation = self.google.instances.insert(
                     project=self.google.project,
                     zone=self.zone,
                     instance_resource=body,
-                    retry=INSERT,
+                    retry=RETRY,
                     timeout=TIMEOUT_SECONDS,
                 )
-                operation.result(timeout=OPERATION_SECONDS, retry=RETRY)  # type: ignore[no-untyped-call]
+                finish(operation, OPERATION_SECONDS)
         except exceptions.Conflict:
             return  # an earlier request of this run created it
-        except BakeryError as error:
-            if _lacks_capacity(error):
-                raise NoCapacity(error.message) from error
-            raise
 
     def _instances(self) -> Sequence[compute_v1.Instance]:
         request = compute_v1.ListInstancesRequest(project=self.google.project, zone=self.zone, filter=self._own)
@@ -231,9 +235,18 @@ class ComputeEngineCluster:
             except exceptions.NotFound as error:
                 raise no_bucket(self._bucket.name) from error
 
+    def _read_statuses(self) -> None:
+        """Read the status files that changed: one list call tells which."""
+        with ignore_missing("look for the status of the run"):
+            for blob in self.google.storage.list_blobs(self._bucket, prefix=f"{self.prefix}/", retry=STORAGE_RETRY):
+                machine, _, file = blob.name.removeprefix(f"{self.prefix}/").partition("/")
+                if file == "status.json" and self._read.get(machine) != blob.generation:
+                    content = self._object(f"{machine}/status.json")
+                    self._said[machine] = mailbox.to_status(json.loads(content) if content else None)
+                    self._read[machine] = blob.generation
+
     def _status(self, spec: MachineSpec) -> AgentStatus:
-        content = self._object(f"{spec.name}/status.json")
-        return mailbox.to_status(json.loads(content) if content else None)
+        return self._said.get(spec.name) or mailbox.to_status(None)
 
     def _object(self, name: str) -> bytes:
         return fetched(self._bucket.blob(f"{self.prefix}/{name}"), f"read {name} of the run") or b""

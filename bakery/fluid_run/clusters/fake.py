@@ -61,6 +61,7 @@ class FakeCluster:
     folder: Path
     run_id: str
     queue_seconds: float = 0.0
+    poll_seconds: float = 0.25
     began: float = 0.0
     up: bool = False
 

@@ -19,6 +19,7 @@ MARGIN_SECONDS = 1800  # after start and run until Compute Engine itself deletes
 DEFAULT_MACHINE = "e2-standard-2"
 RUN_LABEL = "bakery-run"
 NAME_LENGTH = 63
+_ENDS = re.compile(r"a\d\w*|g\d\w*|h\d\w*|ct\w+|tpu\w*")  # with GPUs or TPUs in them, or for tightly coupled work
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
@@ -27,7 +28,8 @@ class RunContext:
     """What all machines of a run have in common.
 
     ``image`` is a self link or its path, ``prefix`` is that of the run in the bucket. With ``open_shell`` the machines
-    are reachable by ssh through IAP.
+    are reachable by ssh through IAP. ``secure_boot`` is for projects whose policy requires it: a kernel that no
+    distribution has signed, as Lustre's, does not boot with it.
     """
 
     google: GoogleSettings
@@ -37,6 +39,7 @@ class RunContext:
     zone: str
     image: str
     open_shell: bool = False
+    secure_boot: bool = False
 
     @property
     def shape(self) -> ClusterShape:
@@ -59,8 +62,14 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
         labels={RUN_LABEL: token(run.run_id), "bakery": "test"},
         tags=compute_v1.Tags(items=[TEST_TAG, *([SSH_TAG] if run.open_shell else [])]),
         service_accounts=[compute_v1.ServiceAccount(email=run.google.account(Duty.TEST), scopes=[SCOPE])],
-        shielded_instance_config=compute_v1.ShieldedInstanceConfig(enable_vtpm=True, enable_integrity_monitoring=True),
-        scheduling=_scheduling(partition, int(START_SECONDS + deadline_seconds(run.order) + MARGIN_SECONDS)),
+        shielded_instance_config=compute_v1.ShieldedInstanceConfig(
+            enable_secure_boot=run.secure_boot, enable_vtpm=True, enable_integrity_monitoring=True
+        ),
+        scheduling=_scheduling(
+            partition,
+            machine_type(run.shape, partition, spec),
+            int(START_SECONDS + deadline_seconds(run.order) + MARGIN_SECONDS),
+        ),
     )
     if partition and partition.gpu_count:
         kind = f"zones/{run.zone}/acceleratorTypes/{partition.gpu_type}"
@@ -113,14 +122,28 @@ def _metadata(run: RunContext, spec: MachineSpec) -> dict[str, str]:
     }
 
 
-def _scheduling(partition: Partition | None, deadline: int) -> compute_v1.Scheduling:
+def host_maintenance(machine: str, *, spot: bool, accelerators: int) -> str | None:
+    """Return what happens to the machine when its host needs maintenance; None leaves it to Compute Engine.
+
+    E2 can only migrate. Spot machines, accelerators, bare metal and some series can only end. Of Z3, the size decides.
+    Source: https://docs.cloud.google.com/compute/docs/instances/setting-vm-host-options, "Limitations", 2026-11-29.
+    """
+    series = machine.partition("-")[0]
+    if spot or accelerators or machine.endswith("-metal") or _ENDS.fullmatch(series):
+        return "TERMINATE"
+    return None if series.startswith("z") else "MIGRATE"
+
+
+def _scheduling(partition: Partition | None, machine: str, deadline: int) -> compute_v1.Scheduling:
     spot = partition is not None and partition.preemptible
-    preemptible: dict[str, Any] = {"preemptible": True} if spot else {}
+    maintenance = host_maintenance(machine, spot=spot, accelerators=partition.gpu_count if partition else 0)
+    more: dict[str, Any] = {"preemptible": True} if spot else {}
+    if maintenance:
+        more["on_host_maintenance"] = maintenance
     return compute_v1.Scheduling(
         max_run_duration=compute_v1.Duration(seconds=deadline),
         instance_termination_action="DELETE",
-        on_host_maintenance="TERMINATE",
         automatic_restart=False,
         provisioning_model="SPOT" if spot else "STANDARD",
-        **preemptible,
+        **more,
     )

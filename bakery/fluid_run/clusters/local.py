@@ -59,6 +59,7 @@ class LocalCluster:
     """One ephemeral cluster; see the protocol in :mod:`bakery.fluid_run.base`."""
 
     queue_seconds = 0.0
+    poll_seconds = 0.25
 
     def __init__(self, clusters: LocalClusters, run_id: str, image: Path, order: RunOrder, workspace: Path) -> None:
         self.local = clusters.settings.local

@@ -8,7 +8,7 @@ from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, ignore_missing
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
 from bakery.library.base import ImageState
 
 TRIES = 5  # of a change that conflicts with another writer's
@@ -101,4 +101,4 @@ class ImageRequests:
 
     def _change(self, what: str, call: Callable[[], Any], reraise: tuple[type[Exception], ...] = ()) -> None:
         with api_errors(what, reraise=reraise):
-            RETRY(call)().result(timeout=OPERATION_SECONDS, retry=RETRY)
+            RETRY(lambda: finish(call(), OPERATION_SECONDS))()

@@ -108,6 +108,9 @@ class ComputeEngineLibrary:
         if not force and wants.listed(self._artifacts, family):
             self._images.put_into(name, family)
             return False
+        image = self._images.get(name)
+        if image is not None and image.family:  # nobody has seen Compute Engine take an image out of its family
+            self._deprecate(name, "")
         return True
 
     def want(self, want: Want) -> None:

@@ -11,7 +11,7 @@ from google.cloud import compute_v1
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, ignore_missing
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish, ignore_missing
 from bakery.ovens.cloud_build.watch import ENDED
 from bakery.settings.google import BAKE
 
@@ -70,4 +70,4 @@ def _delete_disk(google: Google, zone: str, disk: compute_v1.Disk) -> None:
         done = google.disks.delete(
             project=google.project, zone=zone, disk=disk.name, retry=RETRY, timeout=TIMEOUT_SECONDS
         )
-        done.result(timeout=DELETED_SECONDS, retry=RETRY)  # type: ignore[no-untyped-call]
+        finish(done, DELETED_SECONDS)

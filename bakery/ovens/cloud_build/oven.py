@@ -16,6 +16,7 @@ from google.cloud.devtools import cloudbuild_v1
 from google.protobuf.json_format import ParseError
 
 from bakery.errors import (
+    AccessRefused,
     BakeFailed,
     BakeryError,
     InfrastructureFailed,
@@ -26,6 +27,7 @@ from bakery.errors import (
 )
 from bakery.host import tar
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, no_bucket
+from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.library import ComputeEngineLibrary
@@ -34,6 +36,7 @@ from bakery.ovens.base import Bake, BakeOutcome
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.ovens.cloud_build.request import build_request, packer_template
 from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
+from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import checked
 from bakery.recipe.templating import HCL2
@@ -53,6 +56,7 @@ class CloudBuildOven:
         self.settings = settings
         self.google = google or Google(settings.google)
         self.library = ComputeEngineLibrary(settings, self.google)
+        self._grants = StatePaths(settings.state).grants
         self.session = f"session-{uuid.uuid4().hex[:12]}"
         self.watch = BuildWatch(self.google, self.session, poll_seconds)
         self._first = threading.Lock()  # the first bake takes it and keeps it
@@ -62,8 +66,10 @@ class CloudBuildOven:
         began = time.monotonic()
         for left in reversed(range(TRIES)):
             try:
-                outcome, build = self._try(order, activity)
+                outcome, build = patiently(self._grants, activity, lambda: self._try(order, activity))
                 break
+            except AccessRefused as error:
+                raise self._publish_failure(error, order) from error
             except StateChanged as error:
                 if not left:
                     raise
@@ -92,9 +98,8 @@ class CloudBuildOven:
                 return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
             except NoCapacity as error:
                 if number == len(zones):
-                    none = InfrastructureFailed(
-                        f"no zone of {', '.join(zones)} has capacity for {order.name}", tail=error.tail, log=error.log
-                    )
+                    text = f"no zone of {', '.join(zones)} has capacity for {order.name}: {error.message}"
+                    none = InfrastructureFailed(text, tail=error.tail, log=error.log)
                     raise self._publish_failure(none, order) from error
                 activity.say(f"{zone} has no capacity, trying {zones[number]}")
         raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")

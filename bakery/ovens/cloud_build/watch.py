@@ -8,8 +8,17 @@ from typing import Any
 
 from google.cloud.devtools import cloudbuild_v1
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity, StateChanged, Uncertain
-from bakery.host.google import NO_CAPACITY, RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.errors import (
+    AccessRefused,
+    BakeFailed,
+    BakeryError,
+    InfrastructureFailed,
+    NoCapacity,
+    StateChanged,
+    Uncertain,
+)
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google_errors import Cause, cause_of_text, hint_of
 from bakery.host.process import TAIL_LINES
 from bakery.orders.model import BakeOrder
 from bakery.progress.activity import Activity, growing_pause
@@ -31,7 +40,7 @@ INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 Kind = cloudbuild_v1.Build.FailureInfo.FailureType
 ACCESS = (Kind.FETCH_SOURCE_FAILED, Kind.LOGGING_FAILURE)
 REFUSED = re.compile(r"\bgoogleapi: Error 403\b")
-GRANTS = "see docs/google.md, Identities; new grants take some minutes to work, then run pulumi up again"
+GRANTS = "see docs/google.md, Identities; new grants take some minutes to work"
 # Faults of the infrastructure in Packer's words (of an operation, only its message), which no recipe can prevent.
 SURROUNDINGS = re.compile(
     r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
@@ -134,8 +143,9 @@ def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], s
         "log": build.log_url,
         "replay": f"bakery bake {order.family} --stack {stack}",
     }
-    if NO_CAPACITY.search(text):
-        return NoCapacity("no capacity", **details)
+    why = next((line.strip() for line in reversed(tail) if cause_of_text(line) is not Cause.OTHER), "")
+    if cause_of_text(why) is Cause.CAPACITY:
+        return NoCapacity(why, **details)
     # The messages of Packer without -force, and of Compute Engine when two images are created at the same time.
     if re.search(rf"\b{re.escape(order.name)}'? already exists", text):
         return StateChanged(f"{order.name} was created by another bake meanwhile, looking again", **details)
@@ -143,8 +153,15 @@ def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], s
         return InfrastructureFailed(f"the build of {order.name} was cancelled by another user or process", **details)
     detail = build.failure_info.detail or build.status_detail
     message = f"the build of {order.name} ended as {Status(build.status).name}" + (f": {detail}" if detail else "")
-    if build.status in INFRASTRUCTURE or SURROUNDINGS.search(text):
-        return InfrastructureFailed(message, **details)
-    if build.failure_info.type_ in ACCESS or REFUSED.search(text):
-        return InfrastructureFailed(message, hint=GRANTS, **details)
+    if hint := _access(build, text, why):
+        return AccessRefused(message, hint=hint, **details)
+    if why or build.status in INFRASTRUCTURE or SURROUNDINGS.search(text):
+        return InfrastructureFailed(message, hint=hint_of(cause_of_text(why), why), **details)
     return BakeFailed(message, **details)
+
+
+def _access(build: cloudbuild_v1.Build, text: str, why: str) -> str:
+    """Return what to do if the build lacked access; "" if it failed for another reason, such as those in ``why``."""
+    if cause_of_text(why) in (Cause.ACCESS, Cause.SERVICE):
+        return hint_of(cause_of_text(why), why)
+    return GRANTS if not why and (build.failure_info.type_ in ACCESS or REFUSED.search(text)) else ""

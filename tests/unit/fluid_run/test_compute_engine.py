@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity, Uncertain
+from bakery.fluid_run.clusters import run_spec
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
+from bakery.fluid_run.clusters.instance import host_maintenance
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
+from bakery.recipe.load import load
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.results.model import Stage
 from bakery.settings import parse
@@ -25,6 +28,9 @@ from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
 from tests.support.every import every
+from tests.support.root import ROOT
+
+PACKAGES = sorted(folder.parent.name for folder in (ROOT / "packages").glob("*/fluidrun.yaml"))
 
 OBJECT = "storage/storage/v1/b/p-bakery-artifacts/o/runs/r1"
 INSTANCES = "compute/compute/v1/projects/p/zones/us-central1-a/instances"
@@ -180,6 +186,18 @@ def test_status_is_the_controllers_unless_another_machine_broke(server: FakeServ
     assert made.status().error == "no munge"
 
 
+def test_a_look_at_the_status_is_one_list_of_each_kind(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    say(made, "controller", stage="run", jobs_done=1, jobs_total=2)
+    made.status()
+    server.cloud.calls.clear()
+    assert made.status().jobs_done == 1
+    assert [method for _, method, _ in server.cloud.calls] == ["storage.objects.list", "compute.instances.list"]
+    say(made, "controller", stage="run", jobs_done=2, jobs_total=2)
+    assert made.status().jobs_done == 2
+
+
 def test_a_machine_that_is_gone_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
     made = cluster(server, tmp_path)
     made.provision(Activity())
@@ -211,6 +229,83 @@ def test_tear_down_leaves_nothing_and_may_be_called_twice(server: FakeServer, tm
     assert machines(server) == {}
     assert not [key for key in server.cloud.items if key.endswith("seed.tar")]
     made.tear_down()
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_google_takes_every_machine_of_our_packages(server: FakeServer, tmp_path: Path, name: str) -> None:
+    made = cluster(server, tmp_path)
+    (suite,) = [one.suite for one in load(ROOT / "packages", ROOT / "common").recipes if one.name == name]
+    assert suite is not None
+    made.order = replace(made.order, suite=suite)
+    made.specs = run_spec.machines(suite.cluster)
+    made.provision(Activity())
+    assert len(machines(server)) >= 2
+    assert made.zone == "us-central1-a"
+
+
+@pytest.mark.parametrize(
+    ("machine", "spot", "accelerators", "maintenance"),
+    [
+        ("e2-standard-2", False, 0, "MIGRATE"),
+        ("e2-standard-2", True, 0, "TERMINATE"),
+        ("n2-standard-4", False, 0, "MIGRATE"),
+        ("c2-standard-60", False, 0, "MIGRATE"),
+        ("c3-highcpu-176", False, 0, "MIGRATE"),
+        ("c3-highcpu-192-metal", False, 0, "TERMINATE"),
+        ("n1-standard-8", False, 2, "TERMINATE"),
+        ("a2-highgpu-1g", False, 0, "TERMINATE"),
+        ("g2-standard-4", False, 0, "TERMINATE"),
+        ("h3-standard-88", False, 0, "TERMINATE"),
+        ("h4d-standard-192", False, 0, "TERMINATE"),
+        ("z3-highmem-88", False, 0, None),
+        ("z3-highmem-88", True, 0, "TERMINATE"),
+    ],
+)
+def test_what_happens_when_the_host_needs_maintenance(
+    machine: str, spot: bool, accelerators: int, maintenance: str | None
+) -> None:
+    assert host_maintenance(machine, spot=spot, accelerators=accelerators) == maintenance
+
+
+def test_goes_to_the_next_zone_after_a_stock_out_that_an_operation_reports(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.stockouts = {"us-central1-a", "us-central1-b"}
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    assert made.zone == "us-central1-c"
+    server.cloud.conditions.stockouts |= {"us-central1-c", "us-central1-f"}
+    with pytest.raises(InfrastructureFailed, match=r"no zone of .* has capacity: .*ZONE_RESOURCE_POOL_EXHAUSTED"):
+        cluster(server, tmp_path, run_id="r2").provision(Activity())
+
+
+def test_a_quota_is_told_as_such_and_no_other_zone_is_tried(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.quota = {"us-central1": 2}
+    made = cluster(server, tmp_path)
+    with pytest.raises(InfrastructureFailed, match=r"QUOTA_EXCEEDED: Quota 'CPUS' exceeded") as told:
+        made.provision(Activity())
+    assert made.zone == "us-central1-a"
+    assert "quota" in told.value.hint and "role" not in told.value.hint
+    assert not isinstance(told.value, NoCapacity | Uncertain)
+
+
+def test_a_policy_that_wants_secure_boot_gets_it(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.policies = {"compute.requireShieldedVm", "compute.requireOsLogin"}
+    cluster(server, tmp_path).provision(Activity())
+    assert every(machine["shieldedInstanceConfig"]["enableSecureBoot"] for machine in machines(server).values())  # type: ignore[index]
+
+
+def test_another_policy_is_named_and_says_what_to_do(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.policies = {"compute.trustedImageProjects"}
+    made = cluster(server, tmp_path)
+    made.image = replace(made.image, location="projects/elsewhere/global/images/hpcc-1")
+    with pytest.raises(BakeryError, match="elsewhere") as told:
+        made.provision(Activity())
+    assert "policy compute.trustedImageProjects" in told.value.hint
+
+
+def test_a_rate_limit_is_a_403_and_the_request_is_repeated(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.rate = {"compute.instances.insert", "compute.instances.list"}
+    cluster(server, tmp_path).provision(Activity())
+    assert len(machines(server)) == 4
 
 
 def test_goes_to_the_next_zone_without_capacity(server: FakeServer, tmp_path: Path) -> None:

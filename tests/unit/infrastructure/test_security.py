@@ -110,7 +110,7 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
-        return pulumi.Output.all(*[component.urn for component in declare(given, plan)])
+        return pulumi.Output.all(*[component.urn for component in declare(given, plan).ready])
 
     program()
     yield recorder

@@ -19,7 +19,7 @@ from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import parse
 from bakery.settings.retention import EVERY_FAMILY, Retention
 from tests.fake_google import compute
-from tests.fake_google.cloud import Fault
+from tests.fake_google.cloud import CONSULTED, Answer, Cloud, Fault, Request
 from tests.fake_google.server import FakeServer, serve
 
 IMAGES = "compute/compute/v1/projects/p/global/images"
@@ -56,6 +56,45 @@ def test_promotion_patches_and_never_replaces(server: FakeServer, library: Compu
     old = library.find("hpcc-0")
     assert old is not None
     assert (old.state, old.replacement) == ("DEPRECATED", "hpcc-1")
+
+
+def test_a_promotion_waits_when_compute_engine_has_enough_of_it(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    """The operation ends with an error that has its code and text only in its list."""
+    library.promote("hpcc-0", "hpcc")
+    server.cloud.conditions.busy = {"compute.images.patch", "compute.images.deprecate"}
+    assert library.promote("hpcc-1", "hpcc") == "hpcc-0"
+    assert server.cloud.conditions.busy == set()
+    assert library.families() == {"hpcc": "hpcc-1"}
+
+
+def test_an_operation_that_fails_is_told_with_code_and_text(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    answer = {"error": {"errors": [{"code": "RESOURCE_IN_USE", "message": "the image is in use"}]}}
+    answer |= {"httpErrorStatusCode": 400, "httpErrorMessage": "BAD REQUEST", "kind": "compute#operation"}
+    answer |= {"status": "DONE", "name": "operation-1"}
+
+    def broken(_cloud: Cloud, request: Request) -> Answer | None:
+        return Answer(answer) if request.id == "compute.images.patch" else None
+
+    CONSULTED.append(broken)
+    try:
+        with pytest.raises(BakeryError, match=r"put image .*: RESOURCE_IN_USE: the image is in use"):
+            library.promote("hpcc-0", "hpcc")
+    finally:
+        CONSULTED.remove(broken)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_released_family_points_at_nothing_whatever_an_empty_family_means(
+    server: FakeServer, library: ComputeEngineLibrary, keeps: bool
+) -> None:
+    library.promote("hpcc-0", "hpcc")
+    server.cloud.conditions.keeps_family = keeps
+    assert library.unpromote("hpcc-0", "hpcc")
+    assert library.families() == {}
+    library.promote("hpcc-0", "hpcc")
+    assert library.families() == {"hpcc": "hpcc-0"}
 
 
 def test_the_manifest_goes_with_its_image_and_the_results_stay(

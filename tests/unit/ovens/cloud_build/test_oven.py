@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, InputError, Interrupted, Uncertain
+from bakery.host import propagation
 from bakery.host.google import Google
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import watch
 from bakery.ovens.cloud_build.oven import CloudBuildOven, archive
 from bakery.ovens.cloud_build.request import build_request, packer_template
+from bakery.paths import StatePaths
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 from bakery.recipe.model import SourceFile
@@ -30,6 +33,7 @@ from tests.fake_google import builds, compute, tokens
 from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer, serve
+from tests.support.clock import Clock
 from tests.support.every import every
 
 TEMPLATE = {
@@ -175,7 +179,25 @@ def test_a_grant_that_is_missing_or_too_young_is_no_fault_of_the_recipe(
     builds.script(server.cloud, lambda _build: course)
     with pytest.raises(InfrastructureFailed) as caught:
         oven(server).bake(order(tmp_path), Activity())
-    assert "some minutes to work, then run pulumi up again" in caught.value.hint
+    assert "some minutes to work" in caught.value.hint
+    assert calls(server, "builds.create") == 1, "no grant is young"
+
+
+def test_a_bake_waits_for_grants_of_the_same_up(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(propagation, "time", SimpleNamespace(time=clock))
+    refused = Course(status="FAILURE", detail="failed to fetch the source: 403", failure="FETCH_SOURCE_FAILED")
+    builds.script(server.cloud, lambda _build: refused if clock.passed < 120 else Course())
+    given = replace(settings(server), state=tmp_path / "state")
+    baking = CloudBuildOven(given, Google(given.google), poll_seconds=0.05)
+    propagation.note(StatePaths(given.state).grants, ["bakery-bake may read the sources"])
+    said: list[str] = []
+    assert baking.bake(order(tmp_path), clock.activity(said.append)).outcome is BakeOutcome.BAKED
+    assert any("waiting until new grants take effect" in phase for phase in said)
+    assert 120 <= clock.passed < 240
+    assert calls(server, "builds.create") <= 5
 
 
 def events(server: FakeServer) -> list[tuple[str, str]]:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from google.cloud.devtools import cloudbuild_v1
 
+from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity
 from bakery.ovens.cloud_build import watch
+from tests.support import bake_orders
 
 
 def test_bytes_that_are_no_text_leave_no_gap_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +22,49 @@ def test_bytes_that_are_no_text_leave_no_gap_in_a_log(monkeypatch: pytest.Monkey
     assert phase == "Creating instance"
     written += b"==> gce: Waiting for SSH to become available...\n"
     assert follower._follow(build, position, phase) == (len(written), "Waiting for SSH")
+
+
+def failure(*log: str) -> BakeryError:
+    """The error of a build with this log, whose steps failed."""
+    build = cloudbuild_v1.Build(status=watch.Status.FAILURE)
+    return watch.failure(build, bake_orders.order("hpcc"), log, "gcp")
+
+
+PACKER = "==> googlecompute: Error creating instance: "
+LACKING = f"{PACKER}googleapi: Error 404: The resource 'projects/p/zones/z/machineTypes/n4-standard-2' was not found"
+OTHER_LACKING = (
+    f"{PACKER}googleapi: Error 400: Machine type with name 'n4-standard-2' does not exist in zone 'z'., invalid"
+)
+STOCK_OUT = f"{PACKER}The zone 'projects/p/zones/z' does not have enough resources available to fulfill the request."
+SHIELDED = f"{PACKER}googleapi: Error 412: Constraint constraints/compute.requireShieldedVm violated for project p."
+LOCATION = (
+    "==> Error waiting for image: Location us violates constraint constraints/gcp.resourceLocations on the resource"
+)
+LOGIN = f"{PACKER}googleapi: Error 412: Constraint constraints/compute.requireOsLogin violated for project p."
+
+
+@pytest.mark.parametrize("line", [LACKING, OTHER_LACKING, STOCK_OUT])
+def test_a_machine_that_the_zone_lacks_may_be_in_the_next_one(line: str) -> None:
+    error = failure("packer: ready", line, "==> Wait completed")
+    assert isinstance(error, NoCapacity)
+    assert error.message == line
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        (SHIELDED, "policy compute.requireShieldedVm refuses it: bake from a base with Secure Boot"),
+        (LOCATION, "policy gcp.resourceLocations refuses it: set image-bakery:google.region"),
+        (LOGIN, "policy compute.requireOsLogin refuses it: set image-bakery:google.osLogin to true"),
+        (f"{PACKER}Quota 'CPUS' exceeded.  Limit: 8.0 in region us-east1.", "ask for more quota of the region"),
+        (f"{PACKER}googleapi: Error 403: Quota exceeded for quota group, rateLimitExceeded", "too many requests"),
+    ],
+)
+def test_what_a_project_refuses_is_not_the_recipes_fault(line: str, hint: str) -> None:
+    error = failure("packer: ready", line)
+    assert isinstance(error, InfrastructureFailed) and not isinstance(error, NoCapacity)
+    assert hint in error.hint
+
+
+def test_a_recipe_that_fails_is_told_as_such() -> None:
+    assert isinstance(failure("make: *** [all] Error 2"), BakeFailed)

@@ -1,0 +1,26 @@
+"""What may be switched on in the fake: the zones, quotas and policies that a project finds and cannot choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Conditions:
+    """The conditions of a project; without any of them nothing is refused that is well-formed."""
+
+    stockouts: set[str] = field(default_factory=set)  # zones
+    lacking: set[tuple[str, str]] = field(default_factory=set)  # zone and machine type
+    quota: Mapping[str, int] = field(default_factory=dict)  # machines of a region
+    policies: set[str] = field(default_factory=set)  # constraints of the organisation that are enforced
+    locations: set[str] = field(default_factory=set)  # regions that gcp.resourceLocations allows
+    trusted: set[str] = field(default_factory=set)  # projects whose images compute.trustedImageProjects allows
+    connected: dict[str, set[str]] = field(default_factory=dict)  # locations of first-generation repositories
+    no_builds: set[str] = field(default_factory=set)  # regions where the project may not build
+    deleted_roles: dict[str, float] = field(default_factory=dict)  # custom roles and when they were deleted
+    keeps_family: bool = False  # whether images.patch passes over an empty family: nobody has seen what Google does
+    busy: set[str] = field(default_factory=set)  # methods whose next operation comes too soon after another
+    rate: set[str] = field(default_factory=set)  # methods over their limit, once each
+    grant_seconds: float = 0.0  # until a grant takes effect
+    service_seconds: float = 0.0  # until an enabled service works

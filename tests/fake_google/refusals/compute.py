@@ -1,0 +1,328 @@
+"""What Compute Engine refuses: machines that cannot be, zones without them, quotas and rate limits."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.fake_google.cloud import Cloud, Request
+from tests.fake_google.refusals.rule import Example, Rule
+
+Json = Any
+INSERT = ("compute.instances.insert",)
+PATH = "/compute/v1/projects/p/zones/us-central1-a/instances"
+MAINTENANCE = "https://docs.cloud.google.com/compute/docs/instances/setting-vm-host-options, read 2026-11-29"
+DISCOVERY = "discovery document compute v1"
+RUN_TIME = "https://cloud.google.com/compute/docs/instances/limit-vm-runtime"
+# Disk types that a series refuses: it takes Hyperdisk, or only solid-state disks.
+NO_DISKS = {"c3": {"pd-standard"}, "h3": {"pd-standard", "pd-ssd"}, "n4": {"pd-standard", "pd-balanced", "pd-ssd"}}
+METADATA_BYTES = 262_144
+
+
+def _machine(request: Request) -> str:
+    return str(request.body.get("machineType", "")).rpartition("/")[2]
+
+
+def _scheduling(request: Request) -> Json:
+    return request.body.get("scheduling", {})
+
+
+def _spot(request: Request) -> bool:
+    return bool(_scheduling(request).get("preemptible")) or _scheduling(request).get("provisioningModel") == "SPOT"
+
+
+def _maintenance(request: Request) -> str:
+    return str(_scheduling(request).get("onHostMaintenance") or ("TERMINATE" if _spot(request) else "MIGRATE"))
+
+
+def _e2_terminates(_cloud: Cloud, request: Request) -> str:
+    broken = _machine(request).startswith("e2-") and _maintenance(request) == "TERMINATE" and not _spot(request)
+    return "e2 instances do not support onHostMaintenance=TERMINATE unless they are preemptible." if broken else ""
+
+
+def _accelerator_migrates(_cloud: Cloud, request: Request) -> str:
+    has = request.body.get("guestAccelerators") or re.match(r"a\d|g\d", _machine(request))
+    broken = has and _maintenance(request) != "TERMINATE"
+    return "Instances with guest accelerators do not support live migration." if broken else ""
+
+
+def _stays_migrates(_cloud: Cloud, request: Request) -> str:
+    broken = re.match(r"h4d-|.*-metal$", _machine(request)) and _maintenance(request) != "TERMINATE"
+    return f"{_machine(request)} instances do not support onHostMaintenance=MIGRATE." if broken else ""
+
+
+def _z3_terminates(_cloud: Cloud, request: Request) -> str:
+    broken = _machine(request).startswith("z3-") and _scheduling(request).get("onHostMaintenance") == "TERMINATE"
+    return "z3 instances do not support onHostMaintenance=TERMINATE." if broken and not _spot(request) else ""
+
+
+def _preemptible(wrong: str) -> str:
+    start = "Invalid value for field 'resource.scheduling.preemptible': 'true'. Scheduling must have preemptible be"
+    return f"{start} false when {wrong}."
+
+
+def _spot_migrates(_cloud: Cloud, request: Request) -> str:
+    broken = _spot(request) and _maintenance(request) != "TERMINATE"
+    return _preemptible("OnHostMaintenance isn't TERMINATE") if broken else ""
+
+
+def _spot_restarts(_cloud: Cloud, request: Request) -> str:
+    broken = _spot(request) and _scheduling(request).get("automaticRestart")
+    return _preemptible("AutomaticRestart is true") if broken else ""
+
+
+def _no_such_machine(cloud: Cloud, request: Request) -> str:
+    zone, machine = request.call.params["zone"], _machine(request)
+    if (zone, machine) not in cloud.conditions.lacking:
+        return ""
+    field = f"Invalid value for field 'resource.machineType': '{request.body['machineType']}'."
+    return f"{field} Machine type with name '{machine}' does not exist in zone '{zone}'."
+
+
+def _no_such_type(cloud: Cloud, request: Request) -> str:
+    zone, machine = request.call.params["zone"], request.call.params["machineType"]
+    path = f"projects/{request.call.params['project']}/zones/{zone}/machineTypes/{machine}"
+    return f"The resource '{path}' was not found" if (zone, machine) in cloud.conditions.lacking else ""
+
+
+def _wrong_disk(_cloud: Cloud, request: Request) -> str:
+    refused = NO_DISKS.get(_machine(request).partition("-")[0], set())
+    for disk in request.body.get("disks", []):
+        kind = str(disk.get("initializeParams", {}).get("diskType", "")).rpartition("/")[2]
+        if kind in refused:
+            return f"[{kind}, {_machine(request)}] features are not compatible for creating instance."
+    return ""
+
+
+def _name(_cloud: Cloud, request: Request) -> str:
+    name, form = request.body.get("name", ""), "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
+    wrong = f"Invalid value for field 'resource.name': '{name}'. Must be a match of regex '{form}'"
+    return "" if re.fullmatch(form, name) else wrong
+
+
+def _label(_cloud: Cloud, request: Request) -> str:
+    for key, value in (request.body.get("labels") or {}).items():
+        if not re.fullmatch(r"[a-z][-_a-z0-9]{0,62}", key) or not re.fullmatch(r"[-_a-z0-9]{0,63}", value):
+            return f"Invalid value for field 'resource.labels': ''. Label value '{value}' violates format constraints."
+    return ""
+
+
+def _metadata(_cloud: Cloud, request: Request) -> str:
+    for item in request.body.get("metadata", {}).get("items", []):
+        if len(item.get("value", "").encode()) > METADATA_BYTES:
+            return f"Value for field 'metadata.items.value' is too large: maximum size {METADATA_BYTES} character(s)"
+    return ""
+
+
+def _end(_cloud: Cloud, request: Request) -> str:
+    limit = _scheduling(request).get("maxRunDuration")
+    if limit is None:
+        action = _scheduling(request).get("instanceTerminationAction")
+        return "instanceTerminationAction needs Spot or a run time." if action and not _spot(request) else ""
+    seconds = int(limit["seconds"])
+    return "" if 30 <= seconds <= 120 * 86400 else f"maxRunDuration is {seconds} s; it has to be 30 s to 120 days."
+
+
+def _rate(cloud: Cloud, request: Request) -> str:
+    if request.id not in cloud.conditions.rate:
+        return ""
+    cloud.conditions.rate.discard(request.id)
+    limit = "limit 'Read requests per 100 seconds' of service 'compute.googleapis.com'"
+    return f"Quota exceeded for quota group 'ReadGroup' and {limit} for consumer 'project_number:1'."
+
+
+def _stockout(cloud: Cloud, request: Request) -> str:
+    zone = request.call.params["zone"]
+    where = f"The zone 'projects/{request.call.params['project']}/zones/{zone}' does not have enough resources"
+    wanted = "available to fulfill the request.  '(resource type:compute)'."
+    return f"{where} {wanted}" if zone in cloud.conditions.stockouts else ""
+
+
+def _quota(cloud: Cloud, request: Request) -> str:
+    region = request.call.params["zone"].rpartition("-")[0]
+    limit = cloud.conditions.quota.get(region)
+    here = f"compute/compute/v1/projects/{request.call.params['project']}/zones/{region}-"
+    running = sum(1 for key in cloud.items if key.startswith(here) and "/instances/" in key)
+    full = limit is not None and running >= limit
+    return f"Quota 'CPUS' exceeded.  Limit: {limit}.0 in region {region}." if full else ""
+
+
+def _too_frequent(cloud: Cloud, request: Request) -> str:
+    if request.id not in cloud.conditions.busy:
+        return ""
+    cloud.conditions.busy.discard(request.id)
+    resource = request.call.path.partition("/v1/")[2]
+    return f"Operation rate exceeded for resource '{resource}'. Too frequent operations from the source resource."
+
+
+RULES = (
+    Rule(
+        "operation-rate",
+        "operations of one resource that follow each other too fast end with an error",
+        "https://github.com/googleapis/python-compute/issues/279, 2022-05-04; "
+        "https://github.com/kubernetes-sigs/gcp-compute-persistent-disk-csi-driver/pull/1847, 2024-10-22",
+        ("compute.images.patch", "compute.images.deprecate", "compute.images.setLabels", "compute.images.delete"),
+        _too_frequent,
+        Example(
+            "PATCH",
+            "/compute/v1/projects/p/global/images/i",
+            {"family": "f"},
+            switch={"busy": {"compute.images.patch"}},
+        ),
+        status=403,
+        operation="RESOURCE_OPERATION_RATE_EXCEEDED",
+    ),
+    Rule(
+        "e2-terminates",
+        "an E2 machine that is not preemptible can't have the policy TERMINATE",
+        "https://github.com/jenkinsci/google-compute-engine-plugin/issues/215, 2021-01-21",
+        INSERT,
+        _e2_terminates,
+        Example("POST", PATH, {"scheduling": {"onHostMaintenance": "TERMINATE"}}),
+        reason="badRequest",
+    ),
+    Rule(
+        "accelerator-migrates",
+        "a machine with accelerators needs the policy TERMINATE, which is not the default",
+        "https://github.com/GoogleCloudPlatform/python-docs-samples/pull/10272, 2023-06-19",
+        INSERT,
+        _accelerator_migrates,
+        Example("POST", PATH, {"guestAccelerators": [{"acceleratorCount": 1}], "machineType": "n1-standard-1"}),
+    ),
+    Rule(
+        "series-that-stay",
+        "H4D and bare metal can't migrate",
+        MAINTENANCE + "; the text of the refusal is not known",
+        INSERT,
+        _stays_migrates,
+        Example("POST", PATH, {"machineType": "zones/z/machineTypes/c3-highcpu-192-metal"}),
+        assumed=True,
+    ),
+    Rule(
+        "z3-terminates",
+        "the policy of Z3 can't be set to TERMINATE",
+        "https://docs.cloud.google.com/compute/docs/instances/host-maintenance-overview, 2026-11-29; text not known",
+        INSERT,
+        _z3_terminates,
+        Example("POST", PATH, {"machineType": "z3-highmem-8", "scheduling": {"onHostMaintenance": "TERMINATE"}}),
+        assumed=True,
+    ),
+    Rule(
+        "spot-migrates",
+        "a preemptible machine can only have the policy TERMINATE",
+        "https://github.com/travis-ci/worker/pull/487, 2018-08-23",
+        INSERT,
+        _spot_migrates,
+        Example("POST", PATH, {"scheduling": {"preemptible": True, "onHostMaintenance": "MIGRATE"}}),
+    ),
+    Rule(
+        "spot-restarts",
+        "a preemptible machine can't restart by itself",
+        "https://github.com/elasticluster/elasticluster/issues/568, 2018-06-24",
+        INSERT,
+        _spot_restarts,
+        Example("POST", PATH, {"scheduling": {"preemptible": True, "automaticRestart": True}}),
+    ),
+    Rule(
+        "machine-type-of-another-zone",
+        "not every zone has every machine type",
+        "https://github.com/gruntwork-io/terratest/issues/1132, 2022-05-28",
+        INSERT,
+        _no_such_machine,
+        Example("POST", PATH, switch={"lacking": {("us-central1-a", "e2-standard-2")}}),
+    ),
+    Rule(
+        "unknown-machine-type",
+        "a machine type that a zone lacks is not found there",
+        "shared recordings: the form of Compute Engine's 404",
+        ("compute.machineTypes.get",),
+        _no_such_type,
+        Example(
+            "GET",
+            "/compute/v1/projects/p/zones/us-central1-a/machineTypes/e2-standard-2",
+            switch={"lacking": {("us-central1-a", "e2-standard-2")}},
+        ),
+        status=404,
+        reason="notFound",
+    ),
+    Rule(
+        "disk-type-of-another-series",
+        "a series does not take every type of disk",
+        "https://github.com/DataBiosphere/dsub/issues/301, 2024-12-29; "
+        "https://github.com/GoogleCloudPlatform/cluster-toolkit/pull/1601, 2023-07-18",
+        INSERT,
+        _wrong_disk,
+        Example(
+            "POST",
+            PATH,
+            {"machineType": "n4-standard-2", "disks": [{"initializeParams": {"diskType": "diskTypes/pd-standard"}}]},
+        ),
+    ),
+    Rule(
+        "name-of-a-machine",
+        "a name follows RFC 1035",
+        DISCOVERY + ", Instance.name",
+        INSERT,
+        _name,
+        Example("POST", PATH, {"name": "Upper"}),
+    ),
+    Rule(
+        "label",
+        "labels have at most 63 lower-case letters, digits, hyphens and underscores",
+        "https://cloud.google.com/compute/docs/labeling-resources#requirements; the text is not known",
+        (*INSERT, "compute.images.setLabels", "compute.images.insert"),
+        _label,
+        Example("POST", PATH, {"labels": {"bakery": "Upper"}}),
+        assumed=True,
+    ),
+    Rule(
+        "metadata-size",
+        "a value of the metadata has at most 256 KiB",
+        "https://cloud.google.com/compute/docs/metadata/setting-custom-metadata#limitations",
+        INSERT,
+        _metadata,
+        Example("POST", PATH, {"metadata": {"items": [{"key": "k", "value": "x" * (METADATA_BYTES + 1)}]}}),
+        assumed=True,
+    ),
+    Rule(
+        "run-time",
+        "a machine that ends by itself does so after 30 s to 120 days",
+        RUN_TIME + "; the text is not known",
+        INSERT,
+        _end,
+        Example("POST", PATH, {"scheduling": {"maxRunDuration": {"seconds": "5"}}}),
+        assumed=True,
+    ),
+    Rule(
+        "rate-limit",
+        "too many requests to Compute Engine are a 403, not a 429",
+        "https://github.com/hashicorp/terraform-provider-google/issues/8360, 2021-02-01; .../issues/9207, 2021-05-20",
+        ("compute.instances.list", "compute.images.list", "compute.images.get", *INSERT),
+        _rate,
+        Example("GET", PATH, switch={"rate": {"compute.instances.list"}}),
+        status=403,
+        reason="rateLimitExceeded",
+    ),
+    Rule(
+        "stock-out",
+        "a zone without free machines says so when the operation ends",
+        "https://github.com/CCExtractor/sample-platform/issues/901, 2024-06-26; "
+        "https://github.com/scylladb/scylla-cluster-tests/issues/12477, 2025-11-09 (503 SERVICE UNAVAILABLE)",
+        INSERT,
+        _stockout,
+        Example("POST", PATH, switch={"stockouts": {"us-central1-a"}}),
+        status=503,
+        operation="ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
+    ),
+    Rule(
+        "quota",
+        "the quota of a region is checked when the operation runs",
+        "https://github.com/GoogleCloudPlatform/pubsec-declarative-toolkit/issues/625, 2023-10-27; "
+        "https://github.com/GoogleCloudPlatform/ai-on-gke/issues/849, 2024-10-16 (code QUOTA_EXCEEDED)",
+        INSERT,
+        _quota,
+        Example("POST", PATH, switch={"quota": {"us-central1": 0}}),
+        status=403,
+        operation="QUOTA_EXCEEDED",
+    ),
+)
