@@ -59,11 +59,11 @@ HTTP_WORDS = {400: "BAD REQUEST", 403: "FORBIDDEN", 412: "PRECONDITION FAILED", 
 def failed(cloud: Cloud, request: Request, code: str, text: str, status: int) -> Json:
     """An operation that ends with an error, as Compute Engine answers most of what it finds out only later."""
     name = (request.body or {}).get("name", "")
-    target = f"{request.key}/{name}" if name else request.key
+    verb = request.id.rpartition(".")[2]
+    target = f"{request.key}/{name}" if name else request.key.removesuffix(f"/{verb}")
     failure = {
         "error": {"errors": [{"code": code, "message": text}]},
         "httpErrorStatusCode": status,
         "httpErrorMessage": HTTP_WORDS[status],
     }
-    kind = "insert" if name else request.id.rpartition(".")[2]
-    return crud.operation(cloud, request, kind, target, failure=failure)
+    return crud.operation(cloud, request, "insert" if name else verb, target, failure=failure)
