@@ -1,7 +1,6 @@
 """All components of a bakery on Google Cloud, and the services that they need."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 import pulumi
 from pulumi_gcp import projects
@@ -15,6 +14,7 @@ from bakery.infrastructure.triggers import Triggers
 from bakery.plan.model import Plan
 from bakery.settings import Settings
 
+Granted = Callable[[list[str]], None]
 SERVICES = (
     "artifactregistry",
     "bigquery",
@@ -22,10 +22,13 @@ SERVICES = (
     "cloudscheduler",
     "compute",
     "iam",
+    "iamcredentials",  # with sts: for programs that log in through workload identity federation
     "iap",
     "logging",
+    "oslogin",
     "pubsub",
     "storage",
+    "sts",
 )
 
 
@@ -47,15 +50,11 @@ class Services(Component):
         return {}
 
 
-class Declared(NamedTuple):
-    """The components that must exist before the first bake, and a text for each grant when all of them were granted."""
+def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Resource, ...]:
+    """Declare the bakery of a stack; return the components that must exist before the first bake.
 
-    ready: tuple[pulumi.Resource, ...]
-    grants: pulumi.Output[list[str]]
-
-
-def declare(settings: Settings, plan: Plan) -> Declared:
-    """Declare the bakery of a stack."""
+    ``granted`` is called with a text for each grant when all of them were granted, not in a preview.
+    """
     google = settings.google
     after = Services("services", google).enabled
     storage = Storage("storage", google, after)
@@ -63,4 +62,6 @@ def declare(settings: Settings, plan: Plan) -> Declared:
     results = Results("results", google, after)
     grants = Grants("grants", google, after, accounts=accounts, storage=storage, results=results)
     Triggers("triggers", settings, plan, [*after, grants])
-    return Declared((Network("network", google, after), storage, accounts, results, grants), grants.known)
+    if not pulumi.runtime.is_dry_run():
+        grants.known.apply(granted)
+    return (Network("network", google, after), storage, accounts, results, grants)

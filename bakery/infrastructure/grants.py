@@ -43,6 +43,7 @@ class Grant:
 
 
 SSH_ONLY = Condition("only ssh", "destination.port == 22")
+OS_LOGIN = "roles/compute.osAdminLogin"  # only granted with google.osLogin
 RUNS_ONLY = Condition("only results", 'resource.name.startsWith("projects/_/buckets/{bucket}/objects/runs/")')
 
 # Custom roles: exactly the permissions that Packer's googlecompute, the library and the test clusters use.
@@ -122,6 +123,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.BUILDER, "roles/logging.logWriter", On.PROJECT, "writes its own log"),
     Grant(Duty.BAKE, "bakeryBaker", On.PROJECT, "Packer makes a machine, and an image of its disk"),
     Grant(Duty.BAKE, "roles/iap.tunnelResourceAccessor", On.PROJECT, "Packer's ssh goes through IAP", None, SSH_ONLY),
+    Grant(Duty.BAKE, OS_LOGIN, On.PROJECT, "Packer logs in through OS Login; only with `google.osLogin`"),
     Grant(Duty.BAKE, "roles/iam.serviceAccountUser", On.ACCOUNT, "gives the machine its account", Duty.MACHINE),
     Grant(Duty.BAKE, "roles/storage.objectViewer", On.BUCKET, "reads the source of the build", Bucket.SOURCES),
     Grant(Duty.BAKE, "roles/storage.objectUser", On.BUCKET, "Cloud Build writes the log", Bucket.LOGS),

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsub, serviceaccount, storage
 
 from bakery.infrastructure.component import Component
-from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, Grant, On
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, Grant, On
 from bakery.infrastructure.results import Results
 from bakery.infrastructure.storage import Storage
 from bakery.settings import Bucket, Duty, GoogleSettings, account_id
@@ -67,7 +67,8 @@ class Grants(Component):
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
         """Declare the custom roles and the grants."""
         self.roles = {role: self._custom_role(name, role) for role in CUSTOM_ROLES}
-        made = [self._grant(f"{name}-{_slug(grant)}", grant) for grant in GRANTS]
+        wanted = [grant for grant in GRANTS if grant.role != OS_LOGIN or self.google.os_login]
+        made = [self._grant(f"{name}-{_slug(grant)}", grant) for grant in wanted]
         # The ID of a grant names it; the etag of the policy is another one if the grant was made again.
         texts = [pulumi.Output.format("{0} {1}", one.id, one.etag) for one in made if one]
         self.known: pulumi.Output[list[str]] = pulumi.Output.all(*texts)
@@ -78,7 +79,7 @@ class Grants(Component):
         return projects.IAMCustomRole(
             f"{name}-{role}",
             project=self.google.project,
-            role_id=role,
+            role_id=f"{role}{self.google.role_suffix}",
             title=title,
             permissions=list(permissions),
             opts=self.below(),

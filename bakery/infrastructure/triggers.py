@@ -27,7 +27,8 @@ MOST = 300  # triggers in a project: https://cloud.google.com/build/quotas
 
 def builder_image(google: GoogleSettings) -> str:
     """Return the builder image, in the given or created registry."""
-    return f"{google.region}-docker.pkg.dev/{google.project}/{google.registry_id}/bakery:{__version__}"
+    project = google.project.replace(":", "/")  # that of a domain, as example.com:p
+    return f"{google.region}-docker.pkg.dev/{project}/{google.registry_id}/bakery:{__version__}"
 
 
 class Triggers(Component):
@@ -51,6 +52,8 @@ class Triggers(Component):
             images = {image.family: image for image in self.plan.images}
             self.triggers = [self._image(name, image, images) for image in self.plan.images]
             self.triggers += [self._preview(name), self._schedule(name)]
+            if pulumi.runtime.is_dry_run() and not self.google.connection:
+                pulumi.log.info(_connected(self.google), self)
         if len(self.triggers) > MOST:
             text = f"{len(self.triggers)} triggers are needed, and Cloud Build allows {MOST} for a project; leave"
             pulumi.log.warn(f"{text} google.repository empty and let CI run pulumi up, or select packages", self)
@@ -172,4 +175,12 @@ def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
 
 def _location(google: GoogleSettings) -> str:
     """Return the region of the triggers: a second-generation repository works only with those of its own region."""
-    return google.connection.location if google.connection else google.region
+    return google.connection.location if google.connection else google.triggers_region or google.region
+
+
+def _connected(google: GoogleSettings) -> str:
+    """Return what has to be done for triggers of a GitHub repository before they can be created."""
+    place = _location(google)
+    console = f"https://console.cloud.google.com/cloud-build/triggers;region={place}/connect?project={google.project}"
+    where = f"the triggers need {google.repository} to be connected in {place}: {console}"
+    return f"{where}; if it is connected elsewhere, or if Cloud Build has no quota there, set google.triggersRegion"

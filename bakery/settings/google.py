@@ -49,6 +49,8 @@ FORMS: Mapping[str, tuple[str, str]] = {
         rf"[^/\s]+/[^/\s]+|{SECOND_GENERATION}",
         "owner/name, or projects/P/locations/L/connections/C/repositories/R",
     ),
+    "triggersRegion": (r"[a-z]+(?:-[a-z]+)*\d*", "a region, as us-central1, or global"),
+    "roleSuffix": (r"[A-Za-z0-9_.]{0,40}", "letters, digits, dots and underscores"),
     "registry": (r"[a-z](?:[-a-z0-9]*[a-z0-9])?", "the id of an Artifact Registry repository"),
     "table": (r"\w+\.[-\w]+", "DATASET.TABLE"),
     "topic": (r"[A-Za-z][-\w.~+%]{2,254}", "the name of a Pub/Sub topic"),
@@ -116,6 +118,9 @@ class GoogleSettings:
     kms_key: str = ""
     repository: str = ""
     branch: str = "main"
+    triggers_region: str = ""
+    role_suffix: str = ""
+    os_login: bool = False
     consumers: tuple[str, ...] = ()
     schedule: str = "0 4 * * 1"
     endpoint: str = ""
@@ -127,12 +132,17 @@ class GoogleSettings:
         return Connection(**match.groupdict()) if match else None
 
     def bucket(self, purpose: Bucket) -> str:
-        """Return the name of a bucket. Bucket names are global, so a default one contains the project."""
-        return self.buckets.get(purpose) or f"{self.project}-bakery-{purpose}"
+        """Return the name of a bucket. Bucket names are global, so a default one contains the project.
+
+        That of a domain (``example.com:p``) has characters that a bucket's name can't have.
+        """
+        return self.buckets.get(purpose) or f"{re.sub('[:.]', '-', self.project)}-bakery-{purpose}"
 
     def account(self, duty: Duty) -> str:
         """Return the e-mail address of a service account."""
-        return self.accounts.get(duty) or f"{account_id(duty)}@{self.project}.iam.gserviceaccount.com"
+        domain, _, project = self.project.rpartition(":")
+        name = f"{project}.{domain}" if domain else project
+        return self.accounts.get(duty) or f"{account_id(duty)}@{name}.iam.gserviceaccount.com"
 
     @property
     def subnetwork_path(self) -> str:

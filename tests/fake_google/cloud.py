@@ -160,6 +160,8 @@ class Cloud:
         self.numbers = iter(range(10**15, 10**16))
         self.machines: Hypervisor | None = None  # what boots the instances for real, if anything
         self.conditions = Conditions()
+        self.clock: Callable[[], float] = time.time  # of what takes days or minutes: grants, services, deleted roles
+        self.archived: dict[str, list[Json]] = {}  # versions of objects that were replaced or deleted
         self.tokens: dict[str, tuple[str, tuple[str, ...]]] = {}  # issued to machines: account and scopes
         self.bearers: dict[str, set[str]] = {}  # methods by the account whose token they were called with
 

@@ -22,5 +22,6 @@ class Conditions:
     keeps_family: bool = False  # whether images.patch passes over an empty family: nobody has seen what Google does
     busy: set[str] = field(default_factory=set)  # methods whose next operation comes too soon after another
     rate: set[str] = field(default_factory=set)  # methods over their limit, once each
+    caller: str = "bakery-deploy"  # who calls through the bakery's own clients
     grant_seconds: float = 0.0  # until a grant takes effect
     service_seconds: float = 0.0  # until an enabled service works

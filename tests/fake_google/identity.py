@@ -125,28 +125,3 @@ def get_project(cloud: Cloud, request: Request) -> Answer:
     made = {"projectId": project, "name": project, "createTime": "2026-01-01T00:00:00Z"}
     made |= cloud.items.get(request.key, {})
     return Answer({**made, "projectNumber": NUMBER, "lifecycleState": "ACTIVE"})
-
-
-@handles("iam.projects.roles.create")
-def create_role(cloud: Cloud, request: Request) -> Answer:
-    """A custom role."""
-    identity = request.body["roleId"]
-    path = f"{request.call.params['parent']}/roles/{identity}"
-    item = {**request.body.get("role", {}), "name": path, "etag": "BwAAAAAAAAA="}
-    return Answer(cloud.add(f"{request.key}/{identity}", item))
-
-
-@handles("iam.projects.roles.patch")
-def patch_role(cloud: Cloud, request: Request) -> Answer:
-    """Change a custom role."""
-    item = cloud.get(request.key)
-    item |= request.body.get("role", request.body)
-    return Answer(item)
-
-
-@handles("iam.projects.roles.delete")
-def delete_role(cloud: Cloud, request: Request) -> Answer:
-    """A role that is deleted stays for a week, as deleted; here it goes at once, so that it can be made again."""
-    item = dict(cloud.get(request.key))
-    del cloud.items[request.key]
-    return Answer({**item, "deleted": True})

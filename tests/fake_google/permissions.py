@@ -1,23 +1,48 @@
-"""The permissions that Compute Engine asks for, method by method, held against the bakery's custom roles.
+"""The permissions that Google asks for, method by method, held against the roles of the account that really calls.
 
-Its own client libraries call as ``bakery-deploy`` does in CI, Packer's plugin as ``bakery-bake``. Whoever else calls
-(pulumi-gcp as a project's owner, the agents of test machines) is not looked at here.
-Source: Compute Engine's "IAM permissions" of its API's methods.
+Packer's plugin calls as ``bakery-bake``, a test machine as ``bakery-test`` (its token says so), and the bakery's own
+clients as ``cloud.conditions.caller``: ``bakery-deploy`` in CI, ``bakery-trigger`` in a trigger, or the account of an
+rcc-run step. pulumi-gcp calls as a project's owner and is not looked at here.
+Sources: the "IAM permissions" of each API's methods, and IAM's reference of roles; of a role only what is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 
-from bakery.infrastructure.grants import BAKER, LIBRARIAN, TESTER
-from tests.fake_google.cloud import Request
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, Grant, On
+from bakery.settings.google import Bucket, Duty
+from tests.fake_google.cloud import Cloud, Request
 
+ACT_AS = "iam.serviceAccounts.actAs"
+OBJECT_VIEWER = ("storage.objects.get", "storage.objects.list")
+OBJECT_USER = (*OBJECT_VIEWER, "storage.objects.create", "storage.objects.delete", "storage.objects.update")
+ROLES: Mapping[str, tuple[str, ...]] = {
+    **{name: permissions for name, (_, permissions) in CUSTOM_ROLES.items()},
+    "roles/artifactregistry.reader": ("artifactregistry.repositories.downloadArtifacts",),
+    "roles/artifactregistry.writer": ("artifactregistry.repositories.uploadArtifacts",),
+    "roles/bigquery.dataEditor": ("bigquery.tables.get", "bigquery.tables.updateData"),
+    "roles/cloudbuild.builds.editor": (
+        *("cloudbuild.builds.create", "cloudbuild.builds.get", "cloudbuild.builds.list", "cloudbuild.builds.update"),
+    ),
+    "roles/iam.serviceAccountUser": (ACT_AS,),
+    "roles/pubsub.publisher": ("pubsub.topics.publish",),
+    "roles/storage.objectViewer": OBJECT_VIEWER,
+    "roles/storage.objectUser": OBJECT_USER,
+    "roles/storage.legacyBucketReader": ("storage.buckets.get", "storage.objects.list"),
+}
 NEW_MACHINE = (
     *("compute.instances.create", "compute.disks.create", "compute.images.useReadOnly", "compute.subnetworks.use"),
     *("compute.instances.setMetadata", "compute.instances.setTags", "compute.instances.setLabels"),
     "compute.instances.setServiceAccount",
 )
 NEEDED: Mapping[str, tuple[str, ...]] = {
+    "bigquery.tabledata.insertAll": ("bigquery.tables.updateData",),
+    "cloudbuild.projects.builds.cancel": ("cloudbuild.builds.update",),
+    "cloudbuild.projects.builds.create": ("cloudbuild.builds.create",),
+    "cloudbuild.projects.builds.get": ("cloudbuild.builds.get",),
+    "cloudbuild.projects.builds.list": ("cloudbuild.builds.list",),
     "compute.disks.aggregatedList": ("compute.disks.list",),
     "compute.disks.delete": ("compute.disks.delete",),
     "compute.globalOperations.get": ("compute.globalOperations.get",),
@@ -45,21 +70,93 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "compute.zoneOperations.get": ("compute.zoneOperations.get",),
     "compute.zoneOperations.wait": ("compute.zoneOperations.get",),
     "compute.zones.get": ("compute.zones.get",),
+    "pubsub.projects.topics.publish": ("pubsub.topics.publish",),
+    "storage.objects.delete": ("storage.objects.delete",),
+    "storage.objects.get": ("storage.objects.get",),
+    "storage.objects.insert": ("storage.objects.create",),
+    "storage.objects.list": ("storage.objects.list",),
 }
+# The account of a build with a step of rcc-run: docs/rcc-run.md, "Permissions of the step's account".
+STEP = "the step's account"
+STEP_GRANTS = (
+    Grant(Duty.DEPLOY, "bakeryTester", On.PROJECT, ""),
+    Grant(Duty.DEPLOY, "bakeryReader", On.PROJECT, ""),
+    Grant(Duty.DEPLOY, "roles/iam.serviceAccountUser", On.ACCOUNT, "", Duty.TEST),
+    Grant(Duty.DEPLOY, "roles/storage.objectUser", On.BUCKET, "", Bucket.ARTIFACTS),
+    Grant(Duty.DEPLOY, "roles/artifactregistry.reader", On.REPOSITORY, ""),
+    Grant(Duty.DEPLOY, "roles/bigquery.dataEditor", On.DATASET, ""),
+)
+# What an account asks for without having it, and does without: methods by account.
+DONE_WITHOUT = {"bakery-trigger": ("compute.disks.aggregatedList", "compute.instances.delete")}
 
 
-def missing(request: Request) -> list[str]:
-    """What the caller's custom roles do not hold of what this request needs."""
-    method = request.id
+def grants_of(account: str) -> tuple[Grant, ...]:
+    """The grants of an account of the bakery, or of an rcc-run step's."""
+    return STEP_GRANTS if account == STEP else tuple(one for one in GRANTS if account == f"bakery-{one.duty}")
+
+
+def holders(method: str) -> list[str]:
+    """The accounts that have all permissions of a method on some resource."""
+    accounts = [*(f"bakery-{duty}" for duty in Duty), STEP]
+    return [account for account in accounts if all(_granting(account, one) for one in NEEDED[method])]
+
+
+def _granting(account: str, permission: str) -> list[Grant]:
+    return [grant for grant in grants_of(account) if permission in ROLES.get(grant.role, ())]
+
+
+def caller(cloud: Cloud, request: Request) -> str:
+    """The account that calls; "" for one that is not looked at."""
+    token = request.headers.get("authorization", "").rpartition(" ")[2]
+    owner = cloud.tokens.get(token, ("", ()))[0].partition("@")[0]
+    if owner.startswith("bakery-"):
+        return owner
     agent = f"{request.headers.get('user-agent', '')} {request.headers.get('x-goog-api-client', '')}"
-    if "Packer/" in agent:
-        account, held = "bakery-bake", set(BAKER)
-    elif "gl-python/" in agent:
-        account, held = "bakery-deploy", {*LIBRARIAN, *TESTER}
-    else:
+    return "bakery-bake" if "Packer/" in agent else cloud.conditions.caller if "gl-python/" in agent else ""
+
+
+def missing(cloud: Cloud, request: Request) -> list[str]:
+    """What the caller's roles do not hold of what this request needs."""
+    account = caller(cloud, request)
+    if not account or (request.id not in NEEDED and request.call.method.product != "compute"):
         return []
-    if not method.startswith("compute."):
-        return []
-    if method not in NEEDED:
+    if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
-    return [f"needs {permission}, which {account} has not" for permission in NEEDED[method] if permission not in held]
+    needed = [(permission, _allows(request, permission)) for permission in NEEDED[request.id]]
+    lacking = [name for name, allows in needed if not any(map(allows, _granting(account, name)))]
+    lacking += [f"{ACT_AS} on {target}" for target in _acts_as(request) if not _may_act(account, target)]
+    return [f"needs {name}, which {account} has not" for name in lacking]
+
+
+def done_without(cloud: Cloud, request: Request) -> bool:
+    """Whether the caller tries this without having the role, and goes on when it is refused."""
+    return request.id in DONE_WITHOUT.get(caller(cloud, request), ())
+
+
+def _allows(request: Request, permission: str) -> Callable[[Grant], bool]:
+    """Whether a grant is on the resource of the request, and its condition holds."""
+    if not permission.startswith("storage."):
+        return lambda _grant: True
+    bucket = re.search(r"bakery-(\S+)$", request.call.params["bucket"])
+    name = str(request.call.params.get("object") or request.query.get("name") or (request.body or {}).get("name", ""))
+
+    def allows(grant: Grant) -> bool:
+        here = bucket is None or grant.target == bucket[1]
+        return here and (grant.condition != RUNS_ONLY or name.startswith("runs/"))
+
+    return allows
+
+
+def _acts_as(request: Request) -> Iterator[str]:
+    """The duties of the accounts that the request gives to a machine or a build."""
+    body = request.body or {}
+    emails = [one.get("email", "") for one in body.get("serviceAccounts", [])] if isinstance(body, dict) else []
+    if request.id == "cloudbuild.projects.builds.create":
+        emails.append(str(body.get("serviceAccount", "")).rpartition("/")[2])
+    for email in emails:
+        if match := re.match(r"bakery-(\w+)@", email):
+            yield match[1]
+
+
+def _may_act(account: str, duty: str) -> bool:
+    return any(grant.target == duty for grant in _granting(account, ACT_AS))

@@ -118,6 +118,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return f"{token} {props['role']} {props['member']}", {**props, "etag": "x"}
         if token == "gcp:compute/routerNat:RouterNat":
             return self._nat(props, add=True)
+        if token == "gcp:projects/iAMCustomRole:IAMCustomRole" and self._undeleted(props):
+            return KINDS[token].item.format(**props), {**props, **_outputs({}, props)}
         kind = KINDS[token]
         path = kind.collection if kind.verb == "POST" else kind.item
         answer = self.api.call(kind.service, kind.verb, path.format(**props), kind.body(props))
@@ -126,6 +128,21 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         there = self.api.call(kind.service, "GET", kind.item.format(**outputs))
         outputs |= {"selfLink": there.get("selfLink", ""), "email": there.get("email")}
         return kind.item.format(**outputs), outputs
+
+    def _undeleted(self, props: dict[str, Any]) -> bool:
+        """Undelete and change a role that was deleted within seven days, as the real provider does; else False."""
+        kind = KINDS["gcp:projects/iAMCustomRole:IAMCustomRole"]
+        path = kind.item.format(**props)
+        try:
+            if not self.api.call(kind.service, "GET", path).get("deleted"):
+                return False
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return False
+            raise
+        self.api.call(kind.service, "POST", f"{path}:undelete", {})
+        self.api.call(kind.service, kind.update, path, (kind.change or kind.body)(props))
+        return True
 
     def _nat(self, props: dict[str, Any], add: bool) -> tuple[str, dict[str, Any]]:
         path = "projects/{project}/regions/{region}/routers/{router}".format(**props)
@@ -148,7 +165,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 there = self._has_grant(token, props)
             else:
                 kind = KINDS.get(token)
-                there = kind is None or bool(self.api.call(kind.service, "GET", kind.item.format(**props)))
+                item = {} if kind is None else self.api.call(kind.service, "GET", kind.item.format(**props))
+                there = kind is None or bool(item and not item.get("deleted"))
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 context.abort(grpc.StatusCode.UNKNOWN, str(error))

@@ -24,6 +24,7 @@ GNU = {"pip", "bq", "git", "cd", "source", ".", "export", "echo", "sudo", "apt-g
 GCLOUD = {
     "auth login": (),
     "auth application-default login": (),
+    "auth application-default set-quota-project": (),
     "config set": (),
     "services enable": (),
     "builds submit": ("config", "substitutions", "service-account", "gcs-source-staging-dir"),

@@ -68,17 +68,13 @@ class GoogleBackend:
 
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare services, accounts, buckets, network and triggers."""
-        import pulumi
+        from functools import partial
 
         from bakery.host import propagation
         from bakery.infrastructure.bakery import declare
         from bakery.paths import StatePaths
 
-        declared = declare(self.settings, plan)
-        if not pulumi.runtime.is_dry_run():
-            file = StatePaths(self.settings.state).grants
-            declared.grants.apply(lambda grants: propagation.note(file, grants))
-        return declared.ready
+        return declare(self.settings, plan, partial(propagation.note, StatePaths(self.settings.state).grants))
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""

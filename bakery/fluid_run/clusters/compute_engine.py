@@ -145,10 +145,13 @@ class ComputeEngineCluster:
         return [f"{spec.name}: gcloud compute ssh {self._name(spec)} {options}" for spec in self.specs]
 
     def tear_down(self) -> None:
-        """Delete all machines of the run in every zone, and the seed, which has the cluster's key."""
+        """Delete all machines of the run in every zone, and all versions of the seed, which has the cluster's key."""
         self._delete_all()
-        with contextlib.suppress(BakeryError), api_errors("delete the seed"):
-            self._bucket.blob(f"{self.prefix}/seed.tar").delete(timeout=TIMEOUT_SECONDS)
+        seed = f"{self.prefix}/seed.tar"
+        with contextlib.suppress(BakeryError), ignore_missing("delete the seed"):
+            # A version is deleted for good if its generation is given: the bucket keeps the others for a while.
+            for blob in self.google.storage.list_blobs(self._bucket, prefix=seed, versions=True, retry=STORAGE_RETRY):
+                blob.delete(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
 
     def _name(self, spec: MachineSpec) -> str:
         return machine_name(self.run_id, spec)

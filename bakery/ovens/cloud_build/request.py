@@ -82,7 +82,9 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "labels": {**builder.get("labels", {}), "bakery": "bake"},
         "tags": sorted({*builder.get("tags", []), SSH_TAG}),
         "service_account_email": google.account(Duty.MACHINE),
-        "metadata": {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})},
+        **_login(builder, google),
+        # Else images are stored in a multi-region, which a policy on locations or a key of one region may refuse.
+        "image_storage_locations": builder.get("image_storage_locations") or [zone.rpartition("-")[0]],
         "omit_external_ip": True,
         "use_internal_ip": True,
         "use_iap": True,
@@ -90,6 +92,14 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
     key = {"kmsKeyName": google.kms_key}
     encrypted = {"disk_encryption_key": key, "image_encryption_key": key} if google.kms_key else {}
     return kept | decided | encrypted
+
+
+def _login(builder: Mapping[str, Any], google: GoogleSettings) -> Json:
+    """Return how Packer logs in to the machine. Metadata for that does not reach the image, nor its digest."""
+    metadata = {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})}
+    if google.os_login:
+        return {"metadata": {**metadata, "enable-oslogin": "TRUE"}, "use_os_login": True}
+    return {"metadata": metadata}
 
 
 def _deadline(order: BakeOrder) -> Json:

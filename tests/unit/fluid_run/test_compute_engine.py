@@ -308,6 +308,19 @@ def test_a_rate_limit_is_a_403_and_the_request_is_repeated(server: FakeServer, t
     assert len(machines(server)) == 4
 
 
+def test_the_clusters_key_leaves_no_old_version(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"]["versioning"] = {"enabled": True}
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    made._send_seed()  # as a second version
+    assert len(server.cloud.archived[f"{OBJECT}/seed.tar"]) == 1
+    mail(made, "controller/status.json", b"{}")
+    made.tear_down()
+    assert f"{OBJECT}/seed.tar" not in server.cloud.items
+    assert server.cloud.archived[f"{OBJECT}/seed.tar"] == []
+    assert f"{OBJECT}/controller/status.json" in server.cloud.items
+
+
 def test_goes_to_the_next_zone_without_capacity(server: FakeServer, tmp_path: Path) -> None:
     server.cloud.faults.append(Fault("instances.insert", 503, times=1, reason="ZONE_RESOURCE_POOL_EXHAUSTED"))
     made = cluster(server, tmp_path)

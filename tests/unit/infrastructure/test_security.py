@@ -14,7 +14,7 @@ from pulumi.runtime import mocks as runtime_mocks
 
 from bakery import __version__
 from bakery.infrastructure import triggers
-from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, SSH_ONLY, Grant, On
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, RUNS_ONLY, SSH_ONLY, Grant, On
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.summary import Base
 from bakery.recipe.model import SourceFile
@@ -106,13 +106,16 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     from bakery.infrastructure.bakery import declare
 
     recorder = Recorder()
+    noted: list[list[str]] = []
     pulumi.runtime.set_mocks(recorder, project="image-bakery", stack="gcp", preview=False)
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
-        return pulumi.Output.all(*[component.urn for component in declare(given, plan).ready])
+        return pulumi.Output.all(*[component.urn for component in declare(given, plan, noted.append)])
 
     program()
+    granted = [name for typ, name, _ in recorder.made if typ.lower().endswith("iammember")]
+    assert [len(texts) for texts in noted] == [len(granted)]
     yield recorder
 
 
@@ -140,7 +143,7 @@ def test_no_primitive_role_and_nobody_unknown(declared: Recorder) -> None:
         for typ, _, inputs in declared.made
         if "iamMember" in typ.lower() or "IamMember" in typ or "IAMMember" in typ
     ]
-    assert len(members) == len([grant for grant in GRANTS if grant.on is not On.CONNECTION])
+    assert len(members) == len([one for one in GRANTS if one.on is not On.CONNECTION and one.role != OS_LOGIN])
     for member in members:
         assert member["role"] not in PRIMITIVE
         assert not member["role"].endswith(("admin", "Admin")), member
@@ -162,9 +165,12 @@ def _place(grant: Grant) -> str:
 SECOND = "projects/p/locations/europe-west1/connections/c/repositories/r"
 
 
+@pytest.mark.parametrize("os_login", [False, True])
 @pytest.mark.parametrize("repository", ["o/r", SECOND], ids=["github", "second-generation"])
-def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condition(repository: str) -> None:
-    (declared,) = _declared(settings(repository=repository))
+def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condition(
+    repository: str, os_login: bool
+) -> None:
+    (declared,) = _declared(settings(repository=repository, osLogin=os_login))
     found = [
         (on, member[place], member["role"], member["member"], member.get("condition", {}).get("expression", ""))
         for on, (kind, place) in MEMBERS.items()
@@ -179,7 +185,7 @@ def test_each_grant_of_the_table_is_declared_on_its_own_resource_with_its_condit
             ONLY[grant.condition],
         )
         for grant in GRANTS
-        if grant.on is not On.CONNECTION or repository == SECOND
+        if (grant.on is not On.CONNECTION or repository == SECOND) and (grant.role != OS_LOGIN or os_login)
     ]
     assert sorted(found) == sorted(wanted)
 
@@ -468,3 +474,17 @@ def test_what_is_given_is_not_made() -> None:
     assert {grant["member"] for grant in log_grants if grant["role"] == "roles/storage.objectUser"} == {
         "serviceAccount:my-bake@p.iam.gserviceaccount.com"
     }
+
+
+def test_triggers_of_a_github_repository_are_where_it_is_connected() -> None:
+    for given, place in (({}, "us-central1"), ({"triggersRegion": "global"}, "global")):
+        (declared,) = _declared(settings(**given))
+        assert {trigger["location"] for trigger in declared.of("trigger:Trigger")} == {place}
+    (declared,) = _declared(settings(repository=SECOND, triggersRegion="global"))
+    assert {trigger["location"] for trigger in declared.of("trigger:Trigger")} == {"europe-west1"}
+
+
+def test_custom_roles_can_have_other_names() -> None:
+    (declared,) = _declared(settings(roleSuffix="2"))
+    found = {role["roleId"] for role in declared.of("iAMCustomRole:IAMCustomRole")}
+    assert found == {f"{name}2" for name in CUSTOM_ROLES}

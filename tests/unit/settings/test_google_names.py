@@ -56,3 +56,10 @@ def test_a_region_has_the_zones_that_google_has_there() -> None:
         "us-east1": ("us-east1-b", "us-east1-c", "us-east1-d"),
     }
     assert GoogleSettings(region="us-east1", zones=("us-east1-d",)).bake_zones == ("us-east1-d",)
+
+
+def test_the_project_of_a_domain_gives_legal_names() -> None:
+    google = GoogleSettings(project="example.com:p", region="r1")
+    assert google.bucket(Bucket.LOGS) == "example-com-p-bakery-logs"
+    assert google.account(Duty.BAKE) == "bakery-bake@p.example.com.iam.gserviceaccount.com"
+    assert builder_image(google).startswith("r1-docker.pkg.dev/example.com/p/bakery/")

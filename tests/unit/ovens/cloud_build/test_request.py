@@ -179,3 +179,22 @@ def test_a_secret_is_not_put_into_a_build_that_everybody_may_read(monkeypatch: p
     redaction.hide({"spack.source": value})
     with pytest.raises(BakeFailed, match=f"the secret .*{name}.* would be readable"):
         build_request(bake_order(image), GOOGLE, "us-central1-a", "x.tar.gz", "session-1")
+
+
+def test_images_are_stored_in_the_region_of_the_machine() -> None:
+    """In the multi-region that Google chooses a policy on locations, or a key of one region, may refuse them."""
+    (image,) = make(settings(), recipes(recipe()), LOCK).images
+    (builder,) = packer_template(bake_order(image), GOOGLE, "europe-west4-a")["builders"]
+    assert builder["image_storage_locations"] == ["europe-west4"]
+
+
+def test_os_login_changes_how_packer_logs_in_and_no_digest() -> None:
+    (image,) = make(settings(), recipes(recipe()), LOCK).images
+    order = bake_order(image)
+    with_login = replace(GOOGLE, os_login=True)
+    (builder,) = packer_template(order, with_login, "us-central1-a")["builders"]
+    (plain,) = packer_template(order, GOOGLE, "us-central1-a")["builders"]
+    assert builder["use_os_login"] and builder["metadata"]["enable-oslogin"] == "TRUE"
+    assert "use_os_login" not in plain and plain["metadata"]["enable-oslogin"] == "false"
+    (again,) = make(replace(settings(), google=with_login), recipes(recipe()), LOCK).images
+    assert again.digest == image.digest

@@ -1,0 +1,127 @@
+"""Each account that calls Google has the roles for its calls, and no other account's roles help it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import AccessRefused, BakeryError
+from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+from bakery.host.google import Google
+from bakery.library.base import Proof, Want
+from bakery.library.compute_engine.bigquery import store_rows
+from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.ovens.base import BakeOutcome
+from bakery.ovens.cloud_build.oven import CloudBuildOven
+from bakery.progress.activity import Activity
+from bakery.rcc_run.run import look_up
+from bakery.settings import Settings, parse
+from bakery.settings.google import Duty
+from tests.fake_google import agents, calls, compute, discovery, permissions
+from tests.fake_google.server import FakeServer, serve
+from tests.support import bake_orders, clusters
+from tests.support.root import ROOT
+
+IMAGE = "app-0123456789ab"
+TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
+PRODUCTS = ("bigquery", "cloudbuild", "compute", "pubsub", "storage")
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serve() as running:
+        items = running.cloud.items
+        for bucket in ("sources", "logs", "artifacts"):
+            items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+        items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        items[TABLE] = {"schema": {"fields": [{"name": "job", "type": "STRING"}]}}
+        image = {"name": IMAGE, "labels": {"bakery-digest": "d", "bakery-family": "app"}}
+        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", image)
+        yield running
+
+
+def settings(server: FakeServer, folder: Path) -> Settings:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    return replace(parse({"oven": "cloud-build", "google": google}, "gcp", folder), state=folder / "state")
+
+
+def use(server: FakeServer, given: Settings, folder: Path) -> None:
+    """Look an image up, test it on a cluster, store the rows: all that an rcc-run step does."""
+    agents.obey(server.cloud)
+    google = Google(given.google)
+    image = look_up(f"projects/p/global/images/{IMAGE}", google)
+    workspace = clusters.workspace(folder / "workspace")
+    cluster = ComputeEngineClusters(given, google).cluster("r1", image, clusters.order(IMAGE), workspace)
+    try:
+        cluster.provision(Activity())
+        assert cluster.status().ended
+        cluster.collect(folder / "results")
+    finally:
+        cluster.tear_down()
+    store_rows(google, given.google.table_id, [{"job": "a"}], "r1")
+
+
+def test_a_step_of_rcc_run_needs_what_its_page_says(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.caller = permissions.STEP
+    use(server, settings(server, tmp_path), tmp_path)
+    assert server.cloud.violations == []
+    page = (ROOT / "docs" / "rcc-run.md").read_text(encoding="utf-8").partition("## Permissions of the step")[2]
+    for grant in permissions.STEP_GRANTS:
+        assert f"`{grant.role}`" in page
+
+
+@pytest.mark.parametrize("lost", permissions.STEP_GRANTS[:4], ids=lambda grant: str(grant.role))
+def test_no_role_of_a_step_is_granted_for_nothing(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: permissions.Grant
+) -> None:
+    left = tuple(grant for grant in permissions.STEP_GRANTS if grant != lost)
+    monkeypatch.setattr(permissions, "STEP_GRANTS", left)
+    server.cloud.conditions.caller = permissions.STEP
+    with pytest.raises(BakeryError, match="has not"):
+        use(server, settings(server, tmp_path), tmp_path)
+
+
+def test_deploy_bakes_tests_promotes_shares_and_withdraws(server: FakeServer, tmp_path: Path) -> None:
+    given = settings(server, tmp_path)
+    made = CloudBuildOven(given, poll_seconds=0.05).bake(bake_orders.order("hpcc"), Activity())
+    assert made.outcome is BakeOutcome.BAKED
+    use(server, given, tmp_path)
+    library = ComputeEngineLibrary(given)
+    library.record_test(made.name, Proof.PASSED, "t")
+    library.promote(made.name, "hpcc")
+    library.share(made.name, ["group:a@example.com"])
+    library.want(Want("a/b", "hpcc", made.name, "t"))
+    assert library.drop_want("a/b", "hpcc", "t")
+    library.unpromote(made.name, "hpcc")
+    library.deprecate(made.name)
+    assert server.cloud.violations == []
+
+
+def test_a_trigger_bakes_and_may_not_promote(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.conditions.caller = "bakery-trigger"
+    given = settings(server, tmp_path)
+    made = CloudBuildOven(given, poll_seconds=0.05).bake(bake_orders.order("hpcc"), Activity())
+    assert made.outcome is BakeOutcome.BAKED
+    assert server.cloud.violations == []
+    with pytest.raises(AccessRefused, match=r"compute\.images\.update, which bakery-trigger has not"):
+        ComputeEngineLibrary(given).promote(made.name, "hpcc")
+
+
+def test_every_method_is_one_that_google_publishes_and_that_an_account_may_call() -> None:
+    published = {method.id for product in PRODUCTS for method in discovery.api(product).methods}
+    assert set(permissions.NEEDED) <= published
+    assert [method for method in permissions.NEEDED if not permissions.holders(method)] == []
+    assert {grant.duty for grant in permissions.GRANTS} == set(Duty)
+
+
+def test_the_table_of_calls_is_that_of_the_page() -> None:
+    page = (ROOT / "docs" / "google.md").read_text(encoding="utf-8")
+    match = re.search(r"<!-- rendered by tests\.fake_google\.calls\.table -->\n(.*?)<!-- end -->", page, re.DOTALL)
+    assert match is not None
+    assert match[1] == calls.table(), "render it again: python -c 'from tests.fake_google.calls import table; ...'"
+    named = {*calls.HELD_BY.values(), calls.PACKERS}
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
