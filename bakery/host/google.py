@@ -5,6 +5,7 @@ application default ones without key files. The client library renews them, so a
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from bakery.settings import GoogleSettings
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
+_log = logging.getLogger(__name__)
 CALLS_AT_ONCE = 8  # of one client, which keeps at most ten connections
 # Broken connections, including the one that renews credentials.
 CONNECTION_ERRORS = (
@@ -47,6 +49,17 @@ def transient(error: Exception) -> bool:
 
 
 RETRY = retry.Retry(predicate=transient, initial=0.25, maximum=30.0, multiplier=2.0, timeout=120.0)
+
+
+def _enabled_recently(error: Exception) -> bool:
+    """Return whether to try again, also if the service is not enabled: it works some minutes after it was."""
+    if cause_of(error) is Cause.SERVICE:
+        _log.warning("waiting for a service that may have been enabled moments ago: %s", error)
+    return transient(error) or cause_of(error) is Cause.SERVICE
+
+
+# For the first request to a project.
+PATIENT = retry.Retry(predicate=_enabled_recently, initial=5.0, maximum=30.0, multiplier=2.0, timeout=180.0)
 # Cloud Storage's client has its own kinds of errors.
 STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.25, maximum=30.0, multiplier=2.0)
 

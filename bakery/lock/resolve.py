@@ -51,15 +51,15 @@ class ComputeEngineFamilies:
         """
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
-        from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+        from bakery.host.google import PATIENT, TIMEOUT_SECONDS, Google, api_errors
 
         with api_errors(f"look up image family {project}/{family}"):
             images = Google(self.settings).images
             try:
-                image = images.get_from_family(project=project, family=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                image = images.get_from_family(project=project, family=family, retry=PATIENT, timeout=TIMEOUT_SECONDS)
             except NotFound:
                 try:
-                    image = images.get(project=project, image=family, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                    image = images.get(project=project, image=family, retry=PATIENT, timeout=TIMEOUT_SECONDS)
                 except NotFound as error:
                     message = f"Compute Engine has no image family and no image {project}/{family}"
                     hint = "fix _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"

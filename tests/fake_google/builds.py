@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fake_google import compute, crud, defaults
+from tests.fake_google import baking, compute, crud, defaults, grants
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 from tests.fake_google.identity import NUMBER
 
@@ -99,6 +99,11 @@ def create_build(cloud: Cloud, request: Request) -> Answer:
     cloud.items[f"cloudbuild/v1/projects/{project}/builds/{identity}"] = build
     choose: Script = cloud.items.get("course", lambda _build: Course())
     course = choose(build)
+    if line := baking.refused(cloud, build):
+        course = Course(status="FAILURE", log=(*course.log, line), detail="step exited with 1", makes_image=False)
+    if roles := grants.lacking(cloud, build):
+        detail = f"could not fetch the source: 403, {build['serviceAccount']} lacks {', '.join(roles)}"
+        course = Course(status="FAILURE", failure="FETCH_SOURCE_FAILED", detail=detail, makes_image=False)
     now = time.time()
     steps = max(len(course.log), 1)
     cloud.at(now + course.queued, lambda: _start(cloud, build))

@@ -37,7 +37,31 @@ def _deleted_role(cloud: Cloud, request: Request) -> str:
     return f"You can't create a role_id ({name}) which has been marked for deletion." if gone else ""
 
 
+def _service_off(cloud: Cloud, request: Request) -> str:
+    product, conditions = request.call.method.product, cloud.conditions
+    if not conditions.service_seconds or product in ("serviceusage", "cloudresourcemanager"):
+        return ""
+    since = conditions.enabled.get(f"{product}.googleapis.com")
+    if since is not None and cloud.clock() - since >= conditions.service_seconds:
+        return ""
+    console = f"https://console.developers.google.com/apis/api/{product}.googleapis.com/overview?project=1"
+    wait = "If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry."
+    return (
+        f"{product} API has not been used in project 1 before or it is disabled. Enable it by visiting {console} {wait}"
+    )
+
+
 RULES = (
+    Rule(
+        "service-off",
+        "a service works some time after it was enabled, and not before",
+        "recordings of errors: Cloud KMS, 403; the reason accessNotConfigured is assumed",
+        ("cloudbuild.projects.locations.triggers.list", "*"),
+        _service_off,
+        Example("GET", "/v1/projects/p/locations/us-central1/triggers", switch={"service_seconds": 60.0}),
+        status=403,
+        reason="accessNotConfigured",
+    ),
     Rule(
         "repository-not-connected",
         "a first-generation repository is connected in a region, and triggers lie in the same one",

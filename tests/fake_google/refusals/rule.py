@@ -44,7 +44,7 @@ class Rule:
 
     def concerns(self, request: Request) -> bool:
         """Whether the rule is about this method."""
-        return request.id in self.methods
+        return request.id in self.methods or "*" in self.methods
 
     def refuse(self, cloud: Cloud, request: Request, text: str) -> Answer:
         """The failed operation, or the error raised as a Refusal."""

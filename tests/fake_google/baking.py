@@ -1,0 +1,55 @@
+"""What an organisation's policies say to the machine and the image of a build's Packer template.
+
+The template is read from the uploaded source, as Packer would; the refusals come in Packer's words.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+from tests.fake_google.cloud import Cloud
+
+Json = Any
+MACHINE = "==> googlecompute: Error creating instance: googleapi: Error 412: Constraint constraints"
+IMAGE = "==> googlecompute: Error waiting for image: googleapi: Error 412: Location"
+
+
+def refused(cloud: Cloud, build: Json) -> str:
+    """The line of the log with which the build of this source ends; "" if no policy refuses it."""
+    if not cloud.conditions.policies:
+        return ""
+    lines = [line for builder in _builders(cloud, build) for line in _refusals(cloud, builder, build["projectId"])]
+    return lines[0] if lines else ""
+
+
+def _builders(cloud: Cloud, build: Json) -> Iterator[Json]:
+    source = build["source"]["storageSource"]
+    content = cloud.media[f"storage/storage/v1/b/{source['bucket']}/o/{source['object']}"]
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for member in tar.getmembers():
+            file = tar.extractfile(member)
+            if member.name.endswith("packer.json") and file is not None:
+                yield from json.load(file)["builders"]
+
+
+def _refusals(cloud: Cloud, builder: Json, project: str) -> Iterator[str]:
+    conditions = cloud.conditions
+    on = conditions.policies
+    violated = f"violated for project projects/{project}."
+    if "compute.requireShieldedVm" in on and not builder.get("enable_secure_boot"):
+        yield f"{MACHINE}/compute.requireShieldedVm {violated} Secure Boot is not enabled., conditionNotMet"
+    login = str(builder.get("metadata", {}).get("enable-oslogin", "")).lower()
+    if "compute.requireOsLogin" in on and (login != "true" or not builder.get("use_os_login")):
+        yield f"{MACHINE}/compute.requireOsLogin {violated}, conditionNotMet"
+    if "compute.vmExternalIpAccess" in on and not builder.get("omit_external_ip"):
+        yield f"{MACHINE}/compute.vmExternalIpAccess {violated}, conditionNotMet"
+    untrusted = set(builder["source_image_project_id"]) - conditions.trusted - {project}
+    if "compute.trustedImageProjects" in on and untrusted:
+        yield f"{MACHINE}/compute.trustedImageProjects {violated} {untrusted}, conditionNotMet"
+    if "gcp.resourceLocations" in on:
+        for place in set(builder.get("image_storage_locations") or ["us"]) - conditions.locations:
+            yield f"{IMAGE} {place} violates constraint constraints/gcp.resourceLocations on it., conditionNotMet"
