@@ -75,7 +75,7 @@ def hit(scene: Scene, point: Point, until_the_end: ExitStack, tmp_path: Path) ->
         scene.preload = shifted_clock(tmp_path)
     if not point.fresh and point.phase != "destroy":
         scene.shop.write("packages/base/install.sh", "#!/bin/bash\necho changed\n")
-    make = scene.start("destroy" if point.phase == "destroy" else "up")
+    make = scene.begin("destroy" if point.phase == "destroy" else "up")
     try:
         strike(scene, point, make.pid)
     finally:
@@ -108,14 +108,14 @@ def converges(scene: Scene, point: Point) -> None:
 
 def goes_on(scene: Scene, point: Point) -> None:
     """Run ``make up``; a damaged database is first moved away, as the message says."""
-    code, text = scene.run("up")
+    code, text = scene.make("up")
     if code != 0 and point.blow == "torn":
         assert "is damaged" in text, text
         assert f"{scene.database.parent}/damaged/" in text.replace("\n", ""), text
         (scene.database.parent / "damaged").mkdir()
         for file in scene.database.parent.glob(f"{scene.database.name}*"):
             file.rename(scene.database.parent / "damaged" / file.name)
-        code, text = scene.run("up")
+        code, text = scene.make("up")
     assert code == 0, text
     assert "Traceback" not in text, text
 

@@ -70,7 +70,7 @@ class Scene:
 
     # -- commands
 
-    def start(self, target: str) -> subprocess.Popen[bytes]:
+    def begin(self, target: str) -> subprocess.Popen[bytes]:
         """Start ``make``; its output goes to a file, since nobody reads a pipe while it runs."""
         env = {name: value for name, value in self.shop.env.items() if not name.startswith(("MAKE", "MFLAGS"))}
         with (self.shop.folder / "output").open("wb") as output:
@@ -84,14 +84,14 @@ class Scene:
                 start_new_session=True,
             )
 
-    def run(self, target: str) -> tuple[int, str]:
+    def make(self, target: str) -> tuple[int, str]:
         """Run ``make`` to its end and watch the families meanwhile; return its exit code and its output."""
-        running = self.start(target)
+        running = self.begin(target)
         self.wait(lambda: running.poll() is not None, END_SECONDS)
         return running.wait(), self.output()
 
     def must(self, target: str) -> str:
-        code, text = self.run(target)
+        code, text = self.make(target)
         assert code == 0, text
         return text
 
