@@ -17,6 +17,7 @@ from typing import Any
 from tests.support import source_tree
 
 TIMEOUT = 2400
+HCL2 = Path(__file__).with_name("hcl2")
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,22 @@ def plain() -> dict[str, str]:
     return {**kept, "PATH": path}
 
 
+def use_hcl2(package: Path) -> None:
+    """Give the package ``hpcc`` its template in HCL2, which says the same as its ``packer.json``."""
+    (package / "packer.json").unlink()
+    for file in HCL2.iterdir():
+        shutil.copy(file, package)
+    build = package / "cloudbuild.yaml"
+    build.write_text(build.read_text(encoding="utf-8").replace("packer.json", "hpcc.pkr.hcl"), encoding="utf-8")
+
+
 def copy(folder: Path) -> Checkout:
-    """Copy all tracked files, as they are now."""
+    """Copy all tracked files, as they are now; one of the two packages that are baked has an HCL2 template."""
     for path in source_tree.tracked():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source_tree.ROOT / path, target, follow_symlinks=False)
+    use_hcl2(folder / "packages/hpcc")
     stack = folder / "Pulumi.dev.yaml"
     lines = stack.read_text(encoding="utf-8").splitlines(keepends=True)
     stack.write_text("".join(line for line in lines if not line.startswith("encryptionsalt:")), encoding="utf-8")

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from bakery.host import process
+from bakery.lock.model import Lock
+from bakery.plan.plan import by_family, draft
 from bakery.recipe.load import load
 from bakery.recipe.model import Recipe
+from bakery.settings import parse
+from tests.machines.make_checkout import use_hcl2
 from tests.support.root import ROOT
 
 PACKAGES = sorted(folder.name for folder in (ROOT / "packages").iterdir() if (folder / "packer.json").exists())
@@ -63,6 +67,18 @@ def test_the_arguments_are_the_templates_variables(name: str, recipes: dict[str,
 @pytest.mark.parametrize("name", PACKAGES)
 def test_spack_environments_only_where_they_belong(name: str) -> None:
     assert (ROOT / "packages" / name / "env" / "spack.yaml").exists() == (name in WITH_SPACK)
+
+
+def test_the_hcl2_template_of_the_machine_tests_says_the_same(tmp_path: Path) -> None:
+    for name in ("packages", "common"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
+    use_hcl2(tmp_path / "packages/hpcc")
+    settings = parse({"oven": "fake"}, "test", tmp_path)
+    trees = [load(root / "packages", root / "common") for root in (ROOT, tmp_path)]
+    as_json, as_hcl2 = (by_family(draft(settings, tree, Lock(), locked=False))["hpcc"] for tree in trees)
+    assert as_hcl2.template["hcl2"]
+    assert (as_hcl2.inputs, as_hcl2.digest) == (as_json.inputs, as_json.digest)
+    assert [str(problem) for problem in trees[1].problems] == []
 
 
 def test_openfoam_is_a_matrix(recipes: dict[str, Recipe]) -> None:

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from tests.support import recipe_tree
-from tests.support.mutation import FILES, mutated, survive
+from tests.support.mutation import FILES, HCL2, mutated, survive
 
 
 def main() -> int:
@@ -24,12 +24,15 @@ def main() -> int:
     chosen = parser.parse_args()
     end = time.monotonic() + chosen.seconds
     with tempfile.TemporaryDirectory() as folder:
-        recipe_tree.write(Path(folder), FILES)
+        json, hcl2 = Path(folder) / "json", Path(folder) / "hcl2"
+        recipe_tree.write(json, FILES)
+        recipe_tree.write(hcl2, {"packer.json": None, **HCL2})
         seed = chosen.seed
         while time.monotonic() < end:
-            path, content = mutated(seed)
+            second = bool(seed % 2)
+            path, content = mutated(seed, second)
             try:
-                survive(Path(folder), path, content)
+                survive(hcl2 if second else json, path, content, HCL2 if second else FILES)
             except Exception:
                 traceback.print_exc()
                 print(f"seed {seed}: {path}\n{content!r}")

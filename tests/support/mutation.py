@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,57 @@ from bakery.preview.plan_report import PlanReport
 from bakery.report.plan import to_json
 from bakery.report.plan_markdown import render
 from bakery.settings import parse
-from tests.support import recipe_tree
+from tests.support import hcl2_tree, recipe_tree
 from tests.unit.recipe.test_load import MATRIX
 
 TFVARS = 'login_node_count = 0\npartitions = [\n  { name = "debug", zone = "<zone>" }\n]\n'
 FILES = {**recipe_tree.files(), "recipe.yaml": MATRIX, "test/rcc.auto.tfvars": TFVARS}
+MORE = """variable "names" {
+  type    = list(object({ name = string, size = optional(number, 3) }))
+  default = [{ name = "a" }]
+  validation {
+    condition     = length(var.names) > 0 && can(regex("^[a-z]+$", var.names[0].name))
+    error_message = "Write names."
+  }
+}
+data "http" "x" {
+  url = "https://example.org/${var.compiler}"
+}
+locals {
+  text = <<-EOT
+    #!/bin/bash
+    %{ for one in var.names ~}
+    echo ${one.name} ${one.size + 1}
+    %{ endfor ~}
+  EOT
+  late = upper("${timestamp()}-${data.http.x.body}")
+  sums = { for key, one in var.names : one.name => format("%s-%d", var.target_arch, key)... if one.size != null }
+  more = try(merge(local.sums, { x = var.install_root == "/opt" ? 1 : null }), [])[*]
+}
+build {
+  name = "more"
+  source "googlecompute.app" {
+    disk_size         = 20
+    image_description = local.late
+  }
+  provisioner "shell" {
+    only     = ["googlecompute.app"]
+    inline   = concat([local.text, jsonencode(local.sums)], split(",", "a,b"))
+    override = { app = { inline = [build.ID, source.name, path.root] } }
+  }
+  post-processor "manifest" {}
+}
+"""
+JSON2 = {"variable": {"more": {"type": "string", "default": "x"}}, "locals": {"other": "${upper(var.more)}"}}
+HCL2 = {
+    **hcl2_tree.files(),
+    "a.auto.pkrvars.hcl": 'compiler = "clang"\nnames    = [{ name = "b", size = 1 }]\n',
+    "more.pkr.hcl": MORE,
+    "other.pkr.json": json.dumps(JSON2, indent=2),
+}
 F, B = "fluidrun.yaml", "cloudbuild.yaml"
 TARGETS = [path for path in FILES if not path.endswith(".sh")]
+HCL2_TARGETS = [path for path in HCL2 if ".pkr" in path]
 PIECES = (
     "{", "}", "[", "]", '"', "'", ":", ",", "\n", "\t", "\0", "&a", "*a", "<<: *a", "!!x", "- ", "null", "1e999", "{{",
     "..", "/", "$", "${_", "@X@", "-1", "true", "\ufeff", "\udc80", "é", "\u2028", "{{user `x`}}", "? ", "| ", "#", "~",
@@ -36,15 +80,16 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def mutated(seed: int) -> tuple[str, bytes]:
+def mutated(seed: int, hcl2: bool = False) -> tuple[str, bytes]:
     """A file and its spoilt content: every third one is well written and holds something else than it should."""
     chance = random.Random(seed)
-    path = chance.choice(TARGETS)
-    text = FILES[path]
+    files = HCL2 if hcl2 else FILES
+    path = chance.choice(HCL2_TARGETS if hcl2 else TARGETS)
+    text = files[path]
     if seed % 3 == 0 and (path.endswith(".json") or path in (F, B, "recipe.yaml")):
         return path, retyped(path, text, chance).encode()
     for _ in range(chance.randint(1, 4)):
-        text = chance.choice((cut, insert, replace, double_line, drop_line, swap))(text, chance)
+        text = chance.choice((cut, insert, replace, double_line, drop_line, swap))(text, chance, files)
     content = text.encode("utf-8", "surrogateescape")
     if chance.random() < 0.1:
         at = chance.randrange(len(content) + 1)
@@ -79,41 +124,41 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from _places(held)
 
 
-def cut(text: str, chance: random.Random) -> str:
+def cut(text: str, chance: random.Random, _: Mapping[str, str]) -> str:
     begin, end = sorted(chance.randrange(len(text) + 1) for _ in range(2))
     return text[:begin] + text[min(end, begin + 40) :]
 
 
-def insert(text: str, chance: random.Random) -> str:
+def insert(text: str, chance: random.Random, _: Mapping[str, str]) -> str:
     at = chance.randrange(len(text) + 1)
     return text[:at] + chance.choice(PIECES) * chance.choice((1, 1, 1, 90)) + text[at:]
 
 
-def replace(text: str, chance: random.Random) -> str:
+def replace(text: str, chance: random.Random, _: Mapping[str, str]) -> str:
     words = text.split() or [text]
     word = chance.choice(words)
     return text.replace(word, chance.choice((*PIECES, *words)), 1)
 
 
-def double_line(text: str, chance: random.Random) -> str:
+def double_line(text: str, chance: random.Random, _: Mapping[str, str]) -> str:
     lines = text.splitlines(keepends=True) or [""]
     at = chance.randrange(len(lines))
     return "".join([*lines[: at + 1], *lines[at:]])
 
 
-def drop_line(text: str, chance: random.Random) -> str:
+def drop_line(text: str, chance: random.Random, _: Mapping[str, str]) -> str:
     lines = text.splitlines(keepends=True) or [""]
     del lines[chance.randrange(len(lines))]
     return "".join(lines)
 
 
-def swap(text: str, chance: random.Random) -> str:
-    other = FILES[chance.choice(TARGETS)]
+def swap(text: str, chance: random.Random, files: Mapping[str, str]) -> str:
+    other = files[chance.choice([path for path in files if not path.endswith(".sh")])]
     at = chance.randrange(len(text) + 1)
     return text[:at] + other[chance.randrange(len(other)) :][:60]
 
 
-def survive(root: Path, path: str, content: bytes) -> int:
+def survive(root: Path, path: str, content: bytes, files: Mapping[str, str] = FILES) -> int:
     """Load and plan the package with this file; returns how many problems there are, each with file and line."""
     file = root / "packages" / recipe_tree.NAME / path
     file.write_bytes(content)
@@ -129,5 +174,5 @@ def survive(root: Path, path: str, content: bytes) -> int:
         assert 1 <= problem.line <= (lines if problem.file.endswith(path) else 10_000)
         assert "\n" not in str(problem)
     assert recipes.recipes or any(problem.severity is Severity.ERROR for problem in recipes.problems)
-    file.write_bytes(FILES[path].encode())
+    file.write_bytes(files[path].encode())
     return len(recipes.problems)
