@@ -36,6 +36,8 @@ class Material:
 
     ``files`` are those that reach the image; ``provisioners`` and ``builder`` are parts of the template whose variables
     are not filled in; ``variables`` are those that both refer to. ``nonce`` is a setting that forces a new bake.
+    ``whole`` is what can't be followed exactly, by what it comes from. The values of ``sensitive`` variables are shown
+    nowhere.
     """
 
     files: tuple[SourceFile, ...] = ()
@@ -43,6 +45,8 @@ class Material:
     builder: Mapping[str, Json] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     nonce: str = ""
+    whole: Mapping[str, Json] = field(default_factory=dict)
+    sensitive: frozenset[str] = frozenset()
 
 
 def canonical(value: Json) -> str:
@@ -57,7 +61,10 @@ def sha256(text: str) -> str:
 
 def content(material: Material) -> str:
     """Return the content digest: the SHA-256 of the material, in hex."""
-    return sha256(canonical([FORMAT, "content", vars(material) | {"files": _listed(material.files)}]))
+    counted = {key: value for key, value in vars(material).items() if key != "sensitive"}
+    if not material.whole:
+        del counted["whole"]
+    return sha256(canonical([FORMAT, "content", counted | {"files": _listed(material.files)}]))
 
 
 def digest(base: Base, content: str) -> str:
@@ -72,12 +79,16 @@ def _listed(files: Iterable[SourceFile]) -> list[list[Json]]:
 def manifest(material: Material, secrets: Collection[str] = ()) -> dict[str, str]:
     """Return the material for people: file, option or variable to a short digest or value, in a fixed order.
 
-    A value that contains one of ``secrets`` is shown as its digest.
+    A value that contains one of ``secrets`` is shown as its digest, one of a sensitive variable not at all.
     """
+    hidden = [value for name, value in material.variables.items() if name in material.sensitive and value]
     shown = {file.path: _file(file) for file in sorted(material.files)}
     shown["packer.json provisioners"] = sha256(canonical(material.provisioners))[:DIGEST_SHOWN]
     shown |= {f"packer.json {key}": _value(canonical(value)) for key, value in sorted(material.builder.items())}
-    shown |= {f"variable {key}": _value(value, secrets) for key, value in sorted(material.variables.items())}
+    shown |= {key: sha256(canonical(value))[:DIGEST_SHOWN] for key, value in sorted(material.whole.items())}
+    for key, value in sorted(material.variables.items()):
+        concealed = key in material.sensitive or any(secret in value for secret in hidden)
+        shown[f"variable {key}"] = "set" if concealed else _value(value, secrets)
     if material.nonce:
         shown["nonce"] = _value(material.nonce, secrets)
     return shown

@@ -1,24 +1,27 @@
 """Expands recipes: one variant for each image, with its variables filled in and its family."""
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bakery.plan.graph import Node
-from bakery.plan.template import builder, source_project
-from bakery.recipe.model import Recipe, Suite, Variant
+from bakery.plan.template import GOOGLE, builder, builder_name, for_builder, public_project, source_project
+from bakery.recipe.expressions import fill
+from bakery.recipe.model import Json, Recipe, Suite, Variant
+from bakery.recipe.packer_call import BuildCalls, build_calls, steps
 from bakery.recipe.references import with_references
+from bakery.recipe.substitutions import dynamic, substitute
 from bakery.recipe.templating import (
     FAMILY,
     SOURCE_FAMILY,
+    SOURCE_PROJECT,
     declared,
-    dynamic,
-    fill,
+    environment,
     only_reference,
-    packer_arguments,
     passed,
+    references,
     resolve,
-    substitute,
 )
 from bakery.settings import Settings
 
@@ -28,19 +31,23 @@ _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True)
 class VariantInputs:
-    """One variant of a recipe.
+    """One variant of a recipe, for one builder: the template of ``recipe`` has no other.
 
-    ``arguments`` are Packer's arguments in ``cloudbuild.yaml``, not filled in. ``symbolic`` are the Packer variables in
-    which Cloud Build's built-in names (``$PROJECT_ID``) are kept, so that no digest depends on who builds; in
-    ``variables`` these are filled in, too.
+    ``provisioners`` are those of the whole template. ``arguments`` are Packer's arguments in ``cloudbuild.yaml``, not
+    filled in. ``symbolic`` are the Packer variables in which Cloud Build's built-in names (``$PROJECT_ID``) are kept,
+    so that no digest depends on who builds; in ``variables`` these are filled in, too. ``variable_files`` are the paths
+    of Packer's ``-var-file``. ``whole`` is what the bakery can't follow, and so counts as a whole.
     """
 
     recipe: Recipe
+    provisioners: Json
     variant: Variant
     arguments: Mapping[str, str]
     substitutions: Mapping[str, str]
     symbolic: Mapping[str, str]
     variables: Mapping[str, str]
+    variable_files: tuple[str, ...]
+    whole: Mapping[str, Json]
     node: Node
 
 
@@ -85,28 +92,97 @@ def counted(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def variant_inputs(recipe: Recipe, settings: Settings, known: Mapping[str, str]) -> Iterator[VariantInputs]:
-    """Yield the inputs of every variant, in the recipe's order; ``known`` are the built-in substitutions."""
-    arguments = packer_arguments(recipe.build)
-    defaults = declared(recipe.template) | {
-        name: value
-        for name, value in spack_variables(settings).items()
-        if name in (recipe.template.get("variables") or {})
-    }
+    """Yield the inputs of every variant, in the recipe's order; ``known`` are the built-in substitutions.
+
+    Several googlecompute builders are variants, too.
+    """
+    build = build_calls(recipe.build, recipe.name)
     for variant in recipe.variants:
         own = replace(recipe, template=variant.template) if variant.template else recipe
+        builders = _builders(own.template, build)
+        expand = _Expansion(build, settings, known, own.template.get("provisioners") or [])
+        made = [expand.inputs(_reduced(own, one), variant) for one in builders]
+        families = {inputs.node.family for inputs in made}
+        for inputs, one in zip(made, builders, strict=True):
+            yield inputs if len(made) == 1 else _of_builder(inputs, builder_name(one), len(families) == len(made))
+
+
+def _builders(template: Json, build: BuildCalls) -> list[Mapping[str, Json]]:
+    """Return the builders that make an image each: the googlecompute ones that the build does not leave out."""
+    if "hcl2" in template:
+        return [builder(template)]
+    entries = [entry for entry in template.get("builders") or [] if entry.get("type") == GOOGLE]
+    only = {name for call in build.calls for name in call.only}
+    left_out = {name for call in build.calls for name in call.exclude}
+    wanted = [one for one in entries if (not only or builder_name(one) in only) and builder_name(one) not in left_out]
+    return wanted or entries[:1] or [builder(template)]
+
+
+def _reduced(recipe: Recipe, options: Mapping[str, Json]) -> Recipe:
+    if not options or "hcl2" in recipe.template:  # HCL2's model is that of one builder
+        return recipe
+    return replace(recipe, template=for_builder(recipe.template, options))
+
+
+def _of_builder(inputs: VariantInputs, name: str, own_family: bool) -> VariantInputs:
+    """Return the inputs of one of several builders; its name tells them apart if their families do not."""
+    node = inputs.node
+    suffix = _NOT_FAMILY.sub("-", name.lower()).strip("-")
+    family = node.family if own_family or not node.family else f"{node.family}-{suffix}"
+    node = node._replace(variant="-".join(filter(None, (node.variant, name))), family=family)
+    return replace(inputs, node=node, whole={**inputs.whole, "packer.json builder": name})
+
+
+@dataclass(frozen=True)
+class _Expansion:
+    """What all variants of a recipe share; ``provisioners`` are those of the whole template."""
+
+    build: BuildCalls
+    settings: Settings
+    known: Mapping[str, str]
+    provisioners: Json
+
+    def inputs(self, recipe: Recipe, variant: Variant) -> VariantInputs:
+        names = recipe.template.get("variables") or {}
+        spack = {name: value for name, value in spack_variables(self.settings).items() if name in names}
+        defaults = declared(recipe.template) | spack
         substitutions = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
-        given = passed(arguments, substitutions, defaults, variant.substitutions)
-        filled = {name: substitute(text, known, last=True) for name, text in given.items()}
-        variables = resolve({**defaults, **filled})
-        yield VariantInputs(
-            recipe=own,
+        files = tuple(posixpath.normpath(substitute(path, substitutions)) for path in self.build.files)
+        arguments = self.arguments(recipe, files)
+        wanted = defaults.keys() | references([recipe.template, self.provisioners])
+        given = passed(arguments, substitutions, wanted, variant.substitutions)
+        filled = {name: substitute(text, self.known, last=True) for name, text in given.items()}
+        env = {name: substitute(text, substitutions) for name, text in self.build.environment.items()}
+        functions = environment(env, self.build.secrets)
+        variables = resolve({**defaults, **filled}, functions)
+        return VariantInputs(
+            recipe=recipe,
+            provisioners=self.provisioners,
             variant=variant,
             arguments=arguments,
             substitutions=substitutions,
-            symbolic=resolve({**defaults, **given}),
+            symbolic=resolve({**defaults, **given}, functions),
             variables=variables,
-            node=_node(own, variant, substitutions, variables),
+            variable_files=files,
+            whole=_whole(recipe, self.build, substitutions),
+            node=_node(recipe, variant, substitutions, variables),
         )
+
+    def arguments(self, recipe: Recipe, files: Iterable[str]) -> dict[str, str]:
+        """Return what is passed to Packer, unfilled; ``-var`` wins over a file, and the last file over the others."""
+        values = {name: text for path in files for name, text in recipe.variable_files.get(path, {}).items()}
+        return {name: text.replace("$", "$$") for name, text in values.items()} | self.build.variables
+
+
+def _whole(recipe: Recipe, build: BuildCalls, substitutions: Mapping[str, str]) -> dict[str, Json]:
+    """Return the steps of the build that can't be followed, with all that they may read."""
+    if not build.whole:
+        return {}
+    listed = steps(recipe.build)
+    options = recipe.build.get("options") or {}
+    read = {key: options[key] for key in ("env", "secretEnv") if key in options}
+    content = {"steps": [listed[index] for index in build.whole], "substitutions": dict(substitutions), "options": read}
+    return {"cloudbuild.yaml": content}
 
 
 def _node(recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], variables: Mapping[str, str]) -> Node:
@@ -115,12 +191,14 @@ def _node(recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], va
     if variant.name and FAMILY not in variant.substitutions and family:
         family = f"{family}-{_NOT_FAMILY.sub('-', variant.name.lower()).strip('-')}"
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
+    base = base or substitutions.get(SOURCE_FAMILY, "")
+    project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "")
     return Node(
         package=recipe.name,
         variant=variant.name,
         family=family,
-        base_family=base or substitutions.get(SOURCE_FAMILY, ""),
-        base_project=fill(source_project(options), variables),
+        base_family=base,
+        base_project=project or public_project(base),
         at=recipe.family_at,
         base_at=recipe.base_at,
     )

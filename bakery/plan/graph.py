@@ -50,13 +50,13 @@ def build(nodes: Sequence[Node], broken: Collection[str] = ()) -> Graph:
     bad: set[int] = set()
     for index, node in enumerate(nodes):
         first = by_family.setdefault(node.family, index)
-        if first != index:
+        if first != index and node.family:
             problems.append(_double(node, nodes[first]))
             bad.add(index)
     parents: dict[int, int] = {}
     guessed = 0
     for index, node in enumerate(nodes):
-        if node.base_family in by_family:
+        if node.base_family and node.base_family in by_family:
             parents[index] = by_family[node.base_family]
         elif node.base_family in broken:
             bad.add(index)
@@ -115,7 +115,9 @@ def _unknown(node: Node, families: Mapping[str, int]) -> Problem:
 
     close = difflib.get_close_matches(node.base_family, families, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    hint += "for an external image set _SOURCE_IMAGE_PROJECT, too"
+    hint += (
+        "for an external image set _SOURCE_IMAGE_PROJECT in cloudbuild.yaml or source_image_project_id in packer.json"
+    )
     return Problem(*node.base_at, f"parent {node.base_family} of {node.title} is not the family of a recipe", hint)
 
 

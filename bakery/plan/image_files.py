@@ -9,23 +9,30 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from bakery.plan.template import builder, disk_options
+from bakery.recipe.expressions import Function, fill
 from bakery.recipe.model import Json, Recipe, SourceFile, Suite
 from bakery.recipe.parse.document import strings
-from bakery.recipe.templating import NOT_FOLLOWED, fill, in_workspace, shell_words
+from bakery.recipe.provisioners import after, takes_package, template_functions
+from bakery.recipe.shell import shell_words
+from bakery.recipe.templating import NOT_FOLLOWED, in_workspace
 
 # What a provisioner says that is no file of the workspace: commands, settings, paths on the machine.
 NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
-# These run on the machine that bakes and may read any file of the recipe.
-RUNS_HERE = frozenset({"shell-local"})
 DOWNLOAD = "download"
 FILE_OPTIONS = ("startup_script_file", "metadata_files")
+PATHS = ("script", "scripts", "source", "sources")
+SCRIPTS = ("script", "scripts")
 
 
-def image_files(recipe: Recipe, variables: Mapping[str, str]) -> tuple[SourceFile, ...]:
-    """Return the files that reach the image, sorted by path; ``variables`` are Packer's, filled in."""
-    named = _named(recipe.template, variables)
+def image_files(recipe: Recipe, variables: Mapping[str, str], more: Iterable[str] = ()) -> tuple[SourceFile, ...]:
+    """Return the files that reach the image, sorted by path; ``variables`` are Packer's, filled in.
+
+    ``more`` are paths of files that the command line names.
+    """
+    named = _named(recipe.template, variables, recipe.workspace_path)
     found = {file.path: file for file in recipe.files} if None in named else {}
-    return _below(recipe, (path for path in named if path is not None), found)
+    paths = [path for path in named if path is not None]
+    return _below(recipe, (*paths, *more), found)
 
 
 def _not_followed(template: Json, variables: Mapping[str, str]) -> bool:
@@ -44,41 +51,48 @@ def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -
     return tuple([found[path] for path in sorted(found)])
 
 
-def _named(template: Json, variables: Mapping[str, str]) -> set[str | None]:
-    """Every text of the template that may be a path; None stands for the whole package."""
+def _named(template: Json, variables: Mapping[str, str], folder: str) -> set[str | None]:
+    """Every text of the template that may be a path; None stands for the whole package, staged at ``folder``."""
     found: set[str | None] = set()
+    functions = template_functions(folder)
+    common = posixpath.normpath(variables.get("common_path") or "common")
     for entry in template.get("provisioners") or []:
         if not isinstance(entry, Mapping) or entry.get("direction") == DOWNLOAD:
             continue
-        if entry.get("type") in RUNS_HERE:
-            found.add(None)
         taken = {key: value for key, value in entry.items() if key not in NO_FILES}
-        found.update(_paths(taken, variables))
+        found.update(_paths(taken, variables, functions))
+        unknown = any("{{" in path for key in PATHS for path in _paths(entry.get(key), variables, functions))
+        if takes_package(entry) or unknown:
+            found.add(None)
+            named = (fill(text, variables, functions) for _, text in strings(entry))
+            if unknown or any(f"{common}/" in text for text in named):
+                found.add(common)
     options = builder(template)
-    found.update(_paths([options.get(key) for key in FILE_OPTIONS], variables))
+    scripts = [entry.get(key) for entry in after(template) for key in SCRIPTS]
+    found.update(_paths([*(options.get(key) for key in FILE_OPTIONS), *scripts], variables, functions))
     found.update(template.get("hcl2", {}).get("files", ()))
     if _not_followed(template, variables):
         found.add(None)
     return found
 
 
-def _paths(value: Json, variables: Mapping[str, str]) -> Iterator[str]:
+def _paths(value: Json, variables: Mapping[str, str], functions: Mapping[str, Function]) -> Iterator[str]:
     for _, text in strings(value):
-        path = fill(text, variables)
+        path = fill(text, variables, functions)
         if path and "\n" not in path and not path.startswith("/"):
             yield path
 
 
-def folders(template: Json, variables: Mapping[str, str], files: Iterable[SourceFile]) -> tuple[str, ...]:
+def folders(template: Json, variables: Mapping[str, str], files: Iterable[SourceFile], folder: str) -> tuple[str, ...]:
     """Return the workspace paths of the folders that the template uploads whole; ``files`` are those of the image."""
-    named = {posixpath.normpath(path) for path in _named(template, variables) if path is not None}
+    named = {posixpath.normpath(path) for path in _named(template, variables, folder) if path is not None}
     paths = [file.path for file in files]
     return tuple(sorted(path for path in named if any(one.startswith(path + "/") for one in paths)))
 
 
-def uses_whole_package(template: Json, variables: Mapping[str, str]) -> bool:
+def uses_whole_package(template: Json, variables: Mapping[str, str], folder: str) -> bool:
     """Whether any file of the package may reach the image, as a provisioner runs on the machine that bakes."""
-    return None in _named(template, variables)
+    return None in _named(template, variables, folder)
 
 
 def test_files(recipe: Recipe, suite: Suite) -> tuple[SourceFile, ...]:

@@ -15,8 +15,9 @@ from bakery.plan.image_labels import image_labels
 from bakery.plan.link import Bases, UnlinkedImage, link, select
 from bakery.plan.model import ImagePlan, Plan, SuitePlan
 from bakery.plan.summary import Base
-from bakery.plan.template import disk_options, location_variables, pinned
+from bakery.plan.template import disk_options, location_variables, other_parts, pinned
 from bakery.recipe import image_names
+from bakery.recipe.expressions import ALL
 from bakery.recipe.model import Recipes
 from bakery.recipe.templating import file_name, references
 from bakery.settings import Settings
@@ -56,15 +57,18 @@ def unlinked_images(settings: Settings, recipes: Recipes, revision: str = "") ->
 def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material:
     """Return what the digest of a variant's image covers, except its base."""
     template = inputs.recipe.template
-    provisioners = template.get("provisioners") or []
     options = disk_options(template)
-    used = (references(provisioners) | references(options)) - location_variables(template)
+    whole = {**inputs.whole, **other_parts(template)}
+    named = references(inputs.provisioners) | references(options) | references(whole)
+    used = (inputs.symbolic.keys() if ALL in named else named) - location_variables(template)
     return digest.Material(
-        files=image_files(inputs.recipe, inputs.variables),
-        provisioners=provisioners,
+        files=image_files(inputs.recipe, inputs.variables, inputs.variable_files),
+        provisioners=inputs.provisioners,
         builder=options,
         variables=counted({name: value for name, value in inputs.symbolic.items() if name in used}),
         nonce=settings.nonce.get(inputs.node.family) or settings.nonce.get(inputs.recipe.name, ""),
+        whole=whole,
+        sensitive=frozenset(template.get("sensitive-variables") or ()),
     )
 
 

@@ -3,11 +3,14 @@
 Field names from the reference of Packer's googlecompute builder.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from bakery.recipe.expressions import fill, mentions
 from bakery.recipe.model import Json
-from bakery.recipe.templating import declared, fill, only_reference, references, resolve
+from bakery.recipe.parse.document import strings
+from bakery.recipe.templating import declared, only_reference, references, resolve
 
 GOOGLE = "googlecompute"
 # What shapes the disk or what runs on it. All other options say where and on what machine to bake, what things are
@@ -24,6 +27,20 @@ SHAPING = (
     "wrap_startup_script",
 )
 WHERE = ("project_id", "zone", "region", "subnetwork", "network", "network_project_id", "machine_type", "disk_type")
+# The machine that bakes, how to reach it, and what becomes of the image afterwards. An option that is in none of these
+# lists counts.
+_OF_THE_BAKE = """
+access_token account_file address accelerator_count accelerator_type communicator credentials_file credentials_json
+custom_endpoints delete_at deprecate_at disable_default_service_account disk_encryption_key disk_name
+enable_integrity_monitoring enable_nested_virtualization enable_secure_boot enable_vtpm host_keys iap_ext iap_hashbang
+iap_localhost_port iap_tunnel_launch_wait image_encryption_key image_labels image_project_id image_storage_locations
+impersonate_service_account instance_termination_action labels max_run_duration_in_seconds min_cpu_platform name
+node_affinity obsolete_at omit_external_ip on_host_maintenance pause_before_connecting preemptible quota_project
+scopes service_account_email skip_create_image state_timeout tags type universe_domain use_iap use_internal_ip
+use_os_login vault_gcp_oauth_engine wait_to_add_ssh_keys
+"""
+OF_THE_BAKE = frozenset(_OF_THE_BAKE.split())
+CONNECTION = ("ssh_", "winrm_", "windows_", "temporary_key_pair_")
 # The base image counts by its identity, so its names don't.
 NAMES = (
     "image_name",
@@ -33,6 +50,27 @@ NAMES = (
     "source_image",
     "source_image_family",
     "source_image_project_id",
+)
+OTHER_PARTS = ("error-cleanup-provisioner", "post-processors")
+# Public projects by the beginning of their families' names. Source: "Operating system details" of Compute Engine's
+# documentation, and the plugin's driver_gce.go, both of 2025.
+PUBLIC: tuple[tuple[str, str], ...] = (
+    (r"almalinux-\d", "almalinux-cloud"),
+    (r"centos-(stream-)?\d", "centos-cloud"),
+    (r"cos-(\d|stable|beta|dev|arm64)", "cos-cloud"),
+    (r"debian-\d", "debian-cloud"),
+    (r"fedora-cloud-\d", "fedora-cloud"),
+    (r"fedora-coreos-", "fedora-coreos-cloud"),
+    (r"hpc-(centos|rocky-linux|rhel)-\d", "cloud-hpc-image-public"),
+    (r"opensuse-leap", "opensuse-cloud"),
+    (r"rhel-\d+-sap", "rhel-sap-cloud"),
+    (r"rhel-\d", "rhel-cloud"),
+    (r"rocky-linux-\d", "rocky-linux-cloud"),
+    (r"sles-\d+-sp\d+-sap", "suse-sap-cloud"),
+    (r"sles-\d", "suse-cloud"),
+    (r"ubuntu-pro-", "ubuntu-os-pro-cloud"),
+    (r"ubuntu-(minimal-|accelerator-)?\d", "ubuntu-os-cloud"),
+    (r"windows-\d", "windows-cloud"),
 )
 # Where bakes take the same bytes from: a mirror or a cache never decides what they are.
 TRANSPORT = frozenset({"spack_cache", "spack_cache_key", "spack_mirror"})
@@ -46,9 +84,64 @@ def builder(template: Json) -> Mapping[str, Json]:
 
 
 def disk_options(template: Json) -> dict[str, Json]:
-    """Return the builder's options that determine the disk, as the template has them."""
+    """Return the builder's options that determine the disk, as the template has them, and those that are not known."""
     options = builder(template)
-    return {key: options[key] for key in SHAPING if key in options}
+    known = {*WHERE, *NAMES, *OF_THE_BAKE}
+    unknown = [key for key in options if key not in known and not key.startswith(CONNECTION)]
+    counted = (*SHAPING, *unknown) if options.get("type") == GOOGLE else SHAPING
+    return {key: options[key] for key in counted if key in options}
+
+
+def builder_name(options: Mapping[str, Json]) -> str:
+    """Return the name that ``only``, ``except`` and ``override`` know a builder by; variables in it are kept."""
+    return str(options.get("name") or options.get("type") or "")
+
+
+def for_builder(template: Json, options: Mapping[str, Json]) -> Json:
+    """Return the template with this builder alone.
+
+    What other builders would run goes with them, and what names this one (``only``, ``except``, ``override``) is
+    applied: Packer refuses the name of a builder that is not there.
+    """
+    name = builder_name(options)
+    made = {**template, "builders": [options]}
+    if "provisioners" in template:
+        made["provisioners"] = _applied(template["provisioners"], name)
+    if "post-processors" in template:
+        chains = (entry if isinstance(entry, list) else [entry] for entry in template["post-processors"] or [])
+        made["post-processors"] = [left for chain in chains if (left := _applied(chain, name))]
+    cleanup = template.get("error-cleanup-provisioner")
+    if isinstance(cleanup, Mapping):
+        made["error-cleanup-provisioner"] = _overridden(cleanup, name)
+    return made
+
+
+def _applied(entries: Json, name: str) -> list[Json]:
+    kept = [entry for entry in entries or [] if not isinstance(entry, Mapping) or not _skips(entry, name)]
+    return [_overridden(entry, name) if isinstance(entry, Mapping) else entry for entry in kept]
+
+
+def _skips(entry: Mapping[str, Json], name: str) -> bool:
+    if entry.get("only"):
+        return name not in entry["only"]
+    return name in (entry.get("except") or ())
+
+
+def _overridden(entry: Mapping[str, Json], name: str) -> Json:
+    override = entry.get("override")
+    own = override.get(name) if isinstance(override, Mapping) else None
+    kept = {key: value for key, value in entry.items() if key not in ("only", "except", "override")}
+    return {**kept, **(own if isinstance(own, Mapping) else {})}
+
+
+def other_parts(template: Json) -> dict[str, Json]:
+    """Return what Packer runs besides the provisioners, and the names of the builder if a provisioner reads them."""
+    parts = {f"packer.json {key}": template[key] for key in OTHER_PARTS if template.get(key)}
+    texts = [text for _, text in strings([template.get("provisioners"), *parts.values()])]
+    for name in ("build_name", "build_type"):
+        if any(mentions(text, name) for text in texts):
+            parts["packer.json builder"] = {key: builder(template).get(key) for key in ("name", "type")}
+    return parts
 
 
 def location_variables(template: Json) -> frozenset[str]:
@@ -67,6 +160,14 @@ def source_project(options: Mapping[str, Json]) -> str:
     """Return the base image's project in the template. Packer takes one or a list, of which the first counts."""
     given = options.get("source_image_project_id") or ""
     return str(given[0] if isinstance(given, list) and given else given or "")
+
+
+def public_project(family: str) -> str:
+    """Return the public project of an image family; "" if none is known.
+
+    Without ``source_image_project_id`` the plugin looks in its own project and then in the public ones.
+    """
+    return next((project for pattern, project in PUBLIC if re.match(pattern, family)), "")
 
 
 def downloaded_paths(template: Json, variables: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which paths of the repository can change an image: what its trigger watches."""
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -36,9 +37,10 @@ def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     package = _inside(settings.packages / image.package, settings)
     own = (*HCL2, *image.template["hcl2"].get("read", ())) if "hcl2" in image.template else DECIDING
     yield from (f"{package}/{name}" for name in own if package)
-    if uses_whole_package(image.template, image.variables) and package:
+    staged = posixpath.dirname(image.template_path)
+    if uses_whole_package(image.template, image.variables, staged) and package:
         yield f"{package}/**"
-    handed = folders(image.template, image.variables, image.files)
+    handed = folders(image.template, image.variables, image.files, staged)
     for file in image.files:
         above = [path for path in handed if file.path.startswith(path + "/")]
         yield (_folder(file, min(above, key=len), settings) if above else "") or _inside(file.source, settings)

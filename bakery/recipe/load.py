@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -62,7 +63,7 @@ def gc_paused() -> Iterator[None]:
 
 
 class _Common(NamedTuple):
-    """``common/``. The checks of a package depend on ``seen``: the paths and the installer's relevant lines."""
+    """``common/``. The checks of a package depend on ``seen``: paths, JSON, and the installer's relevant lines."""
 
     tree: Tree
     digest: str
@@ -155,7 +156,8 @@ class _Finder:
             self.problems.append(Problem(shown(self.common_folder), 1, "not a folder", hint, Severity.WARNING))
         self.problems += _under(shown(self.common_folder), tree.problems)
         installer = relevant_lines(tree.contents.get(INSTALLER, b""))
-        seen = digest_of(digest_of("\n".join(installer)), *sorted(tree.files))
+        values = [hashlib.sha256(content).hexdigest() for _, content in sorted(_json(tree).items())]
+        seen = digest_of(digest_of("\n".join(installer)), digest_of(*values), *sorted(tree.files))
         return _Common(tree, tree.digest(), seen, installer, {})
 
     def names(self) -> tuple[str, ...]:
@@ -219,6 +221,7 @@ class _Finder:
             default_path=self.workspace_path(folder.name),
             spack_ref=self.spack_ref,
             installer=parse_installer(self.common.installer),
+            common_contents=_json(self.common.tree),
         )
         return to_bytes(check.run(), tree.digests())
 
@@ -235,6 +238,11 @@ class _Finder:
         digest = digest_of(folder.key, self.common.digest)
         reader = _Reader(folder, title, digest, entry, self.common, tuple(problems))
         return Package(folder.name, digest, title, reader.recipe)
+
+
+def _json(tree: Tree) -> dict[str, bytes]:
+    """Return the contents of a tree's JSON files, which may hold variables for Packer."""
+    return {path: content for path, content in tree.contents.items() if path.endswith(".json")}
 
 
 def has_template(folder: str) -> bool:

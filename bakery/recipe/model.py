@@ -121,10 +121,11 @@ class CheckedPackage:
     """The result of the checks of one package. One that is not ``usable`` has no recipe, only problems.
 
     ``template`` is ``packer.json``, or what an HCL2 template says in the same form; ``build`` is ``cloudbuild.yaml``
-    (empty if there is none); ``substitutions`` its defaults as strings; ``timeout`` in seconds. ``family_at`` and
-    ``base_at`` say where its family and its base's are set, as file and line; the plan's problems point there.
-    ``isolation`` is where the image has to be baked, if the recipe says so. Files are relative to the package's folder
-    here, and as the user knows them in a recipe.
+    (empty if there is none); ``substitutions`` its defaults as strings; ``timeout`` in seconds; ``variable_files`` the
+    values of the files that ``-var-file`` names, by path in the workspace. ``family_at`` and ``base_at`` say where its
+    family and its base's are set, as file and line; the plan's problems point there. ``isolation`` is where the image
+    has to be baked, if the recipe says so. Files are relative to the package's folder here, and as the user knows them
+    in a recipe.
     """
 
     usable: bool = True
@@ -134,6 +135,7 @@ class CheckedPackage:
     build: Json
     substitutions: Mapping[str, str]
     timeout: int
+    variable_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     variants: tuple[Variant, ...] = (Variant(),)
     suite: Suite | None = None
     owners: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from bakery.plan import image_labels
 from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
+from bakery.recipe.packer_call import build_calls, image, tests
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
 from bakery.redaction import redacted
 from bakery.settings import GoogleSettings
@@ -38,13 +39,11 @@ BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits in the queue of a busy project; Cloud Build's default is an hour
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
-TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")  # the last is the builder image of docs/rcc-run.md
 DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan decides them
 BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: the machine is named after the build
 PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, before Compute Engine deletes it
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
-_VERSION = re.compile(r"[:@][^/]*$")
 _HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
@@ -170,26 +169,22 @@ def _defaults(order: BakeOrder) -> dict[str, str]:
 
 
 def _steps(order: BakeOrder) -> list[Json]:
-    """Return the recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``."""
+    """Return the recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``.
+
+    Steps that bake other packages are removed: those have builds of their own.
+    """
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
+    others = build_calls(order.build, order.package).others
     if "hcl2" in order.template:
         given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
-    gone = {str(step.get("id")) for step in given if _tests(step)}
-    kept = [_waiting(step, gone) for step in given if not _tests(step)]
+    removed = [tests(step) or index in others for index, step in enumerate(given)]
+    gone = {str(step.get("id")) for step, remove in zip(given, removed, strict=True) if remove}
+    kept = [_waiting(step, gone) for step, remove in zip(given, removed, strict=True) if not remove]
     steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # the recipe installs its own Packer
     return [_fetch(order.template), *(_after_fetch(step) for step in steps)]
-
-
-def _tests(step: Json) -> bool:
-    return _image(step).rpartition("/")[2] in TEST_IMAGES
-
-
-def _image(step: Json) -> str:
-    """Return the image that runs a step, without its tag or digest."""
-    return _VERSION.sub("", str(step.get("name", "")))
 
 
 def _waiting(step: Json, gone: Set[str]) -> Json:
@@ -207,7 +202,7 @@ def _packer(step: Json) -> Json:
         if isinstance(step.get(key), str):
             changed[key] = _FORCE.sub("", step[key])
     env = list(PLUGIN_ENV)
-    if _image(step).endswith("hashicorp/packer"):
+    if image(step).endswith("hashicorp/packer"):
         changed["name"] = GCLOUD_IMAGE
         env.append(f"PATH={PATH}")
         if "script" not in step:

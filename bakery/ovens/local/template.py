@@ -4,22 +4,24 @@ The result has one builder, of this computer, with the name of the builder that 
 ``override`` of provisioners, and ``{{build_name}}``, keep their meaning.
 """
 
-import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
+from bakery.recipe.expressions import fill, replaced
 from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
+from bakery.recipe.templating import references
 from bakery.redaction import redacted
 
 MARK = "bakery-provisioner"
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
-USER = re.compile(r"\{\{\s*user\s+[`\"]([^`\"]+)[`\"]\s*\}\}")
-TEMPLATE_DIR = re.compile(r"\{\{\s*template_dir\s*\}\}")
+STARTUP = "startup-script"  # the metadata that Compute Engine runs as root
+AS_ROOT = "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}'"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def source_builder(template: Json) -> Json:
 
 def resolve(text: Json, variables: Mapping[str, str]) -> str:
     """Return a value of the template with its ``{{user}}`` variables replaced."""
-    return USER.sub(lambda match: str(variables.get(match[1], "")), str(text))
+    return fill(str(text), defaultdict(str, variables))
 
 
 def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool = False) -> Rendering:
@@ -64,9 +66,11 @@ def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool =
     template = order.template
     source = source_builder(template)
     declared = template.get("variables") or {}
-    variables = {key: value for key, value in order.variables.items() if key in declared}
+    wanted = declared.keys() | references(template)
+    variables = {key: value for key, value in order.variables.items() if key in wanted}
     known = {**{key: str(value) for key, value in declared.items() if value is not None}, **variables}
-    secret = [name for name, value in variables.items() if redacted(value) != value]  # Packer hides them in its logs
+    own = template.get("sensitive-variables") or []  # Packer hides them in its logs
+    secret = [*own, *(name for name, value in variables.items() if redacted(value) != value and name not in own)]
     user = resolve(source.get("ssh_username", "packer"), known)
     disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
@@ -79,13 +83,13 @@ def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool =
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }
-    rendered = _map(rendered, lambda text: TEMPLATE_DIR.sub(lambda _: folder, text))
+    rendered = _map(rendered, lambda text: replaced(text, "template_dir", folder))
     hcl2 = "hcl2" in template and not is_followed(rendered)
     return Rendering(
         template=_as_hcl2(rendered, variables) if hcl2 else {k: v for k, v in rendered.items() if k != "hcl2"},
         hcl2=hcl2,
         variables=variables,
-        builder=f"{local['type']}.{name}" if hcl2 else name,
+        builder=f"{local['type']}.{name}" if hcl2 else resolve(name, known),
         user=user,
         disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
@@ -105,16 +109,19 @@ def _kept(source: Json) -> Json:
 
 
 def _startup(source: Json) -> list[Json]:
-    """Return ``startup_script_file`` as a provisioner: Compute Engine runs it as root, and Packer waits for it."""
-    if "startup_script_file" not in source:
-        return []
-    return [
-        {
-            "type": "shell",
-            "script": source["startup_script_file"],
-            "execute_command": "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}'",
-        }
-    ]
+    """Return the startup script as a provisioner: Compute Engine runs it as root.
+
+    Packer waits for a ``startup_script_file``. Of a script in the metadata it does not know the result.
+    """
+    if "startup_script_file" in source:
+        return [{"type": "shell", "script": source["startup_script_file"], "execute_command": AS_ROOT}]
+    unwatched = {"type": "shell", "execute_command": f"{AS_ROOT} || true"}
+    if STARTUP in (source.get("metadata_files") or {}):
+        return [{**unwatched, "script": source["metadata_files"][STARTUP]}]
+    if text := (source.get("metadata") or {}).get(STARTUP):
+        shebang, _, rest = text.partition("\n") if text.startswith("#!") else ("#!/bin/sh", "", text)
+        return [{**unwatched, "inline_shebang": shebang.removeprefix("#!").strip(), "inline": rest.splitlines()}]
+    return []
 
 
 def _marked(provisioners: list[Json]) -> list[Json]:

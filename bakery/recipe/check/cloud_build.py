@@ -6,8 +6,11 @@ Source: Cloud Build, "Build configuration file schema" and "Substituting variabl
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from bakery.recipe.parse import Document, Where, quoted
-from bakery.recipe.templating import arguments, is_packer, substitutions_in
+from bakery.recipe.check import build_schema
+from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.parse import Document, Where, listed, quoted
+from bakery.recipe.substitutions import substitutions_in
+from bakery.recipe.templating import arguments, is_packer
 from bakery.settings.google import LONGEST_BUILD
 
 _BUILT_IN = """
@@ -47,7 +50,9 @@ def timeout(build: Document) -> int:
 
 
 def check(build: Document, values: Mapping[str, str]) -> None:
-    """Check the file alone: it has steps, and every substitution is set and used."""
+    """Check the file alone: Cloud Build takes it, it has steps, and every substitution is set and used."""
+    build_schema.check(build)
+    _ids(build)
     steps = build.entries("steps", "steps")
     if not any(is_packer(step) for _, step in steps):
         hint = "add one, or remove the file: then packer.json's own values count"
@@ -68,23 +73,47 @@ def check(build: Document, values: Mapping[str, str]) -> None:
             build.warn(f"substitution {name} is not used", "remove it, or use it in a step", "substitutions", name)
 
 
-def check_arguments(build: Document, passed: Iterable[str], declared: Collection[str]) -> None:
-    """``-var`` arguments of variables that the template has not."""
+def _ids(build: Document) -> None:
+    """Check the ids of the steps, and that every step waits for steps that exist."""
+    known: dict[str, int] = {}
+    for index, step in build.entries("steps", "steps"):
+        name = step.get("id")
+        if isinstance(name, str) and name and known.setdefault(name, index) != index:
+            build.error(f"duplicate id {name}: Cloud Build refuses the build", "give each step its own", "steps", index)
+    for index, step in build.entries("steps", "steps"):
+        for number, name in enumerate(listed(step.get("waitFor"))):
+            if name != "-" and name not in known:
+                hint = f"use one of {', '.join(known)}, or -" if known else "give that step this id, or write -"
+                build.error(f"waits for {quoted(name)}, which no step is", hint, "steps", index, "waitFor", number)
+
+
+def notes(build: Document, calls: BuildCalls) -> None:
+    """Say which steps can't be followed and so count as a whole."""
+    for index, reason in calls.whole.items():
+        what = f"step {index + 1} {reason}: the step and all substitutions count as a whole"
+        build.warn(what, "pass plain substitutions with -var to be exact", "steps", index)
+
+
+def check_arguments(build: Document, passed: Iterable[str], used: Collection[str]) -> None:
+    """``-var`` arguments of variables that the template neither declares nor uses."""
     for name in passed:
-        if name not in declared:
-            where = _find(build, ("steps",), rf"(^|[\s=\"']){re.escape(name)}=")
-            hint = "fix the name, or declare it: Packer ignores it"
+        if name not in used:
+            where = find(build, ("steps",), rf"(^|[\s=\"']){re.escape(name)}=")
+            hint = "fix the name, or declare it: nothing uses it"
             build.warn(f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
 
 
-def _find(build: Document, above: Where, pattern: str) -> Where:
+def find(build: Document, above: Where, pattern: str) -> Where:
     """Return the place of the first text below ``above`` that matches; else ``above``."""
     return next((w for w, text in build.strings if w[: len(above)] == above and re.search(pattern, text)), above)
 
 
-def options(build: Document, prefix: str) -> Iterator[tuple[Where, str]]:
-    """Yield the values of an option of all steps (``--ci-file=``), with their places."""
+def options(build: Document, name: str) -> Iterator[tuple[Where, str]]:
+    """Yield the values of an option of all steps (``--ci-file=x``, ``--ci-file x``), with their places."""
     for index, step in build.entries("steps", "steps"):
-        for word in arguments(step):
-            if word.startswith(prefix):
-                yield _find(build, ("steps", index), re.escape(word)), word[len(prefix) :].strip("\"'")
+        words = arguments(step)
+        for number, word in enumerate(words):
+            option, equals, value = word.partition("=")
+            if option.lstrip("-") == name and word.startswith("-"):
+                value = value if equals else next(iter(words[number + 1 :]), "")
+                yield find(build, ("steps", index), re.escape(word)), value.strip("\"'")

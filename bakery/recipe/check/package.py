@@ -3,31 +3,38 @@
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from graphlib import CycleError, TopologicalSorter
 
-from bakery.recipe.check import cloud_build, cluster, fluidrun, matrix, packer_template, spack_environment
+from bakery.recipe.check import (
+    build_schema,
+    cloud_build,
+    cluster,
+    fluidrun,
+    matrix,
+    named_files,
+    packer_template,
+    spack_environment,
+)
+from bakery.recipe.check.growth import ends
 from bakery.recipe.check.hcl2_template import find_hcl2
 from bakery.recipe.check.spack_installer import Installer
+from bakery.recipe.expressions import reference_list
 from bakery.recipe.model import CheckedPackage, ClusterShape, Suite, Variant
+from bakery.recipe.packer_call import BuildCalls, build_calls
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
+from bakery.recipe.substitutions import dynamic, substitute, substitutions_in
 from bakery.recipe.templating import (
     FAMILY,
-    REFERENCE,
     SOURCE_FAMILY,
+    SOURCE_PROJECT,
     declared,
-    dynamic,
-    packer_arguments,
+    environment,
     passed,
+    references,
     resolve,
-    substitute,
-    substitutions_in,
 )
 
-TEMPLATE, BUILD, SUITE, RECIPE = "packer.json", "cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"
-TFVARS = "test/rcc.auto.tfvars"
-LONGEST = 1 << 16  # characters of a value that is filled in
+TEMPLATE, BUILD, RECIPE = "packer.json", "cloudbuild.yaml", "recipe.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -46,9 +53,11 @@ class PackageCheck:
     default_path: str
     spack_ref: str
     installer: Installer  # common/spack-install.sh
+    common_contents: Mapping[str, bytes] = field(default_factory=dict)  # of the JSON files of common/
     findings: Findings = field(default_factory=Findings)
     values: Mapping[str, str] = field(default_factory=dict)
-    arguments: Mapping[str, str] = field(default_factory=dict)  # of Packer, as cloudbuild.yaml has them
+    calls: BuildCalls = field(default_factory=BuildCalls)  # of Packer, as cloudbuild.yaml has them
+    variable_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     workspace_path: str = ""
     common_path: str = "common"
     tests: Document | None = None
@@ -75,11 +84,15 @@ class PackageCheck:
         found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
         if TEMPLATE not in self.paths and not hcl2:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
-        template = found or Document({}, Findings(TEMPLATE))  # its findings are discarded
+        template = packer_template.lower_case(found) if found else Document({}, Findings(TEMPLATE))  # discarded
         build = self._build()
-        self.arguments = packer_arguments(build.value) if build is not None else {}
+        self.calls = build_calls(build.value, self.name) if build is not None else BuildCalls()
+        if build is not None:
+            cloud_build.notes(build, self.calls)
         if hcl2 is None:
-            packer_template.check(template)
+            files = self._workspace()
+            self.variable_files = named_files.variable_files(build, self.calls, self.values, files, self.findings)
+            packer_template.check(template, self._given())
         elif found is not None:
             self._set_paths(template, build)
             hcl2.staged = (self.workspace_path, self.common_path)
@@ -87,7 +100,7 @@ class PackageCheck:
         self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
         if self.usable:
             self._set_paths(template, build)
-        suite = self._suite()
+        suite = self._suite(build)
         extra = self._read(RECIPE, yaml.parse_yaml)
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and matrix.valid(extra):
@@ -115,6 +128,7 @@ class PackageCheck:
             build=build.value if build is not None and isinstance(build.value.get("steps"), list) else {},
             substitutions=self.values,
             timeout=cloud_build.timeout(build) if build is not None else cloud_build.TIMEOUT,
+            variable_files=self.variable_files,
             variants=variants,
             suite=suite,
             owners=tuple(str(owner) for owner in listed(value.get("owners"))),
@@ -136,9 +150,10 @@ class PackageCheck:
                 hint = f"add {BUILD} to set them, and how long a build may take"
                 self.findings.at(BUILD).warn(1, "missing: packer.json's own values count", hint)
             return None
+        build = build_schema.camel_case(build)
         self.values = cloud_build.substitutions(build)
         cloud_build.check(build, self.values)
-        self._named_suites(build, self.values)
+        named_files.check_suites(build, self.values, self.paths, needed=True)
         return build
 
     def _other_build(self, name: str) -> None:
@@ -148,31 +163,36 @@ class PackageCheck:
             texts = (
                 {key: text for key, text in values.items() if isinstance(text, str)} if isinstance(values, dict) else {}
             )
-            self._named_suites(other, texts)
+            named_files.check_suites(other, texts, self.paths, needed=False)
 
-    def _named_suites(self, build: Document, values: Mapping[str, str]) -> None:
-        """Files that a Fluid-Run step names and that are not there; the tests run from fluidrun.yaml all the same."""
-        names = {posixpath.basename(path) for path in self.paths}
-        for prefix, instead in (("--ci-file=", SUITE), ("--rcc-tfvars=", TFVARS)):
-            for where, path in cloud_build.options(build, prefix):
-                filled = posixpath.normpath(substitute(path, values))
-                if "$" not in filled and posixpath.basename(filled) not in names:
-                    there = instead in self.paths
-                    hint = f"write {instead}, which the bakery reads" if there else f"add {instead}"
-                    build.warn(f"{quoted(filled)} does not exist", hint, *where)
+    def _workspace(self) -> dict[str, bytes]:
+        """Return the small files by their paths in the workspace; of ``common/`` those that may hold variables."""
+        own = {f"{self.workspace_path}/{path}": content for path, content in self.contents.items()}
+        return own | {f"{self.common_path}/{path}": content for path, content in self.common_contents.items()}
+
+    def _given(self) -> dict[str, str]:
+        """Return the variables that Packer is given, unfilled; "" where only the build knows the value."""
+        values = {name: text for file in self.variable_files.values() for name, text in file.items()}
+        unknown = [name for call in self.calls.calls for name in call.unknown]
+        return dict.fromkeys(unknown, "") | values | self.calls.variables
 
     def _values_end(self, template: Document, build: Document | None) -> bool:
         """Whether variables and substitutions come to an end when they are filled in."""
-        right = _ends(declared(template.value), REFERENCE.findall, template, "variables")
+        right = ends(declared(template.value), reference_list, template, "variables")
         if build is not None:
-            right &= _ends(self.values, substitutions_in, build, "substitutions")
+            right &= ends(self.values, substitutions_in, build, "substitutions")
         return right
 
     def _variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
         """Return the Packer variables of a variant; an unset one keeps the template's default."""
         values = dynamic(build and build.value, {**self.values, **variant.substitutions})
         default = declared(template.value)
-        return resolve({**default, **passed(self.arguments, values, default, variant.substitutions)})
+        wanted = default.keys() | references(template.value)
+        files = {name: text for file in self.variable_files.values() for name, text in file.items()}
+        arguments = {name: text.replace("$", "$$") for name, text in files.items()} | self.calls.variables
+        env = {name: substitute(text, values) for name, text in self.calls.environment.items()}
+        given = passed(arguments, values, wanted, variant.substitutions)
+        return resolve({**default, **given}, environment(env, self.calls.secrets))
 
     def _set_paths(self, template: Document, build: Document | None) -> None:
         """Where the folder and ``common/`` are staged: what pkg_path and common_path say."""
@@ -214,13 +234,16 @@ class PackageCheck:
                 return True
         return False
 
-    def _suite(self) -> Suite | None:
-        """Return the tests, with the cluster of ``test/rcc.auto.tfvars``."""
+    def _suite(self, build: Document | None) -> Suite | None:
+        """Return the tests, with the cluster of ``test/rcc.auto.tfvars``, or of the files that the build names."""
         shape = None
-        if TFVARS in self.paths:
-            given = self._read(TFVARS, tfvars.parse_tfvars)
+        suite_file, tfvars_file = (
+            named_files.named_file(build, self.values, self.paths, option) for option, _ in named_files.OPTIONS
+        )
+        if tfvars_file in self.paths:
+            given = self._read(tfvars_file, tfvars.parse_tfvars)
             shape = cluster.from_tfvars(given) if given is not None else None
-        self.tests = self._read(SUITE, yaml.parse_yaml)
+        self.tests = self._read(suite_file, yaml.parse_yaml)
         if self.tests is None:
             return None
         return Suite(fluidrun.jobs(self.tests, self._exists), shape or ClusterShape())
@@ -234,7 +257,7 @@ class PackageCheck:
         for index, entry in enumerate(listed(self.tests.value.get("tests"))):
             name = entry.get("partition") if isinstance(entry, dict) else None
             if isinstance(name, str) and name and name not in known:
-                hint = f"the cluster has {', '.join(known)}; partitions are defined in {TFVARS} or {RECIPE}"
+                hint = f"the cluster has {', '.join(known)}; partitions are defined in {named_files.TFVARS} or {RECIPE}"
                 self.tests.error(f"no cluster has partition {name}", hint, "tests", index, "partition")
 
     def _taken(self, extra: Document | None, template: Document, variants: Iterable[Variant]) -> None:
@@ -242,7 +265,7 @@ class PackageCheck:
         if extra is None:
             return
         variables = {f"_{name.upper()}" for name in declared(template.value)}
-        known = {*self.values, *variables, FAMILY, SOURCE_FAMILY}
+        known = {*self.values, *variables, FAMILY, SOURCE_FAMILY, SOURCE_PROJECT}
         for name in dict.fromkeys(key for variant in variants for key in variant.substitutions):
             if name not in known:
                 hint = f"add it to the substitutions of {BUILD}, or declare the variable in {TEMPLATE}"
@@ -250,15 +273,16 @@ class PackageCheck:
 
     def _files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
         if build is not None:
-            cloud_build.check_arguments(build, self.arguments, declared(template.value))
-        packer_template.check_required(template, self.arguments)
+            used = declared(template.value).keys() | references(template.value)
+            cloud_build.check_arguments(build, self.calls.variables, used)
+        packer_template.check_required(template, self._given())
         checked: list[dict[str, str]] = []
         for variant in variants:
             variables = self._variables(template, build, variant)
             if variables not in checked:
                 checked.append(variables)
                 own = replace(template, value=variant.template) if variant.template else template
-                packer_template.check_files(own, variables, self._exists)
+                packer_template.check_files(own, variables, self._exists, self.workspace_path)
 
     def _set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
         """Where a substitution is set, or the variable that stands for it; else the builder's own key."""
@@ -267,23 +291,3 @@ class PackageCheck:
         variables = template.value.get("variables")
         is_variable = isinstance(variables, dict) and variable in variables
         return template.place(*(("variables",) if is_variable else ("builders", 0)), variable)
-
-
-def _ends(values: Mapping[str, str], named: Callable[[str], list[str]], document: Document, key: str) -> bool:
-    """Whether no value refers to itself or grows beyond all bounds. ``named`` returns the names that a value uses."""
-    references = {name: [other for other in named(text) if other in values] for name, text in values.items()}
-    if not any(references.values()):
-        return True
-    sorter = TopologicalSorter(references)
-    with suppress(CycleError):  # it still yields everything that is not in a loop or behind one
-        sorter.prepare()
-    lengths: dict[str, int] = {}  # upper bounds
-    while ready := sorter.get_ready():
-        lengths |= {name: len(values[name]) + sum(lengths[other] for other in references[name]) for name in ready}
-        sorter.done(*ready)
-    for name in values:
-        if name not in lengths:
-            document.error(f"{name} refers to itself", "write the value", key, name)
-        elif lengths[name] > LONGEST:
-            document.error(f"{name} grows to {lengths[name]} characters", f"keep it below {LONGEST}", key, name)
-    return len(lengths) == len(values) and max(lengths.values()) <= LONGEST

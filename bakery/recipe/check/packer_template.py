@@ -6,53 +6,128 @@ provisioners, and of the googlecompute builder.
 
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from bakery.recipe.parse import Document, Where, listed, quoted
-from bakery.recipe.templating import REFERENCE, fill
+from bakery.recipe.expressions import ALL, fill, references
+from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
+from bakery.recipe.provisioners import takes_package, template_functions
 
 _KEYS = """
-builders description min_packer_version post-processors provisioners variables sensitive-variables
+builders comments description min_packer_version post-processors provisioners push variables sensitive-variables
 error-cleanup-provisioner
 """
 _ROOT = frozenset(_KEYS.split())
 # Options whose values are files of the workspace, for all provisioners alike; `direction: download` is the other way.
 _FILES = ("script", "source", "playbook_file", "requirements_file", "galaxy_file", "manifest_file", "playbook_dir")
 _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths")
-_BUILDER = ("startup_script_file",)
+_BUILDER = ("startup_script_file", "metadata_files")
 _PARTS: tuple[tuple[str, Any], ...] = (("variables", {}), ("builders", []), ("provisioners", []))
+_CHOICES = ("only", "except")
+GOOGLE = "googlecompute"
 
 
-def check(template: Document) -> None:
-    """Check the template alone: its shape and its variables."""
-    for key in template.value:
-        if key not in _ROOT and not key.startswith("_"):
+def lower_case(template: Document) -> Document:
+    """Return the template with the root keys that Packer knows in lower case: it reads them in any."""
+    origins = {key.lower(): key for key in template.value if key.lower() in _ROOT and key != key.lower()}
+    if not origins:
+        return template
+    value = {key.lower() if key.lower() in origins else key: entry for key, entry in template.value.items()}
+
+    def origin(where: Where) -> Where:
+        return (origins.get(str(where[0]), where[0]), *where[1:]) if where else where
+
+    return replace(template, value=value, find_line=lambda where: template.find_line(origin(where)))
+
+
+def check(template: Document, given: Collection[str] = ()) -> None:
+    """Check the template alone: its shape and its variables; ``given`` are those that the build passes."""
+    for key, value in template.value.items():
+        if key.startswith("_"):
+            if not isinstance(value, str):
+                template.error(f"comment {key} is {quoted(value)}", "write a string: Packer refuses others", key)
+        elif key not in _ROOT:
             template.error(f"unknown key {key}", "remove it; a comment's key begins with _", key)
     builders = template.entries("builders", "builders")
     if not builders:
         template.error("has no builder", 'add one of the type "googlecompute"', "builders")
     for key, entries in (("builders", builders), ("provisioners", template.entries("provisioners", "provisioners"))):
         for index, entry in entries:
-            if not isinstance(entry.get("type"), str):
-                template.error(f"{key} {index + 1} has no type", "write its type", key, index)
-    _variables(template)
+            _entry(template, entry, f"{key} {index + 1}", (key, index))
+    _builder_names(template, builders)
+    _variables(template, given)
 
 
-def _variables(template: Document) -> None:
+def _entry(template: Document, entry: Mapping[str, Any], title: str, where: Where) -> None:
+    if not isinstance(entry.get("type"), str):
+        template.error(f"{title} has no type", "write its type", *where)
+    for key in entry:
+        if key.startswith("_"):
+            hint = "move the comment to the top of the file, below a key that begins with _"
+            template.error(f"{title} has the unknown key {key}", hint, *where, key)
+
+
+def _builder_names(template: Document, builders: list[tuple[int, dict[str, Any]]]) -> None:
+    """Check that builders have different names, and that only names of builders are named elsewhere."""
+    names: dict[str, int] = {}
+    for index, entry in builders:
+        name = str(entry.get("name") or entry.get("type") or "")
+        if names.setdefault(name, index) != index:
+            template.error(f"duplicate builder {name}", "give each builder a name of its own", "builders", index)
+    for where, entry in _choosers(template):
+        if entry.get("only") and entry.get("except"):
+            template.error("has both only and except", "keep one of them: Packer refuses both", *where, "except")
+        for key in (*_CHOICES, "override"):
+            for name in entry.get(key) or () if isinstance(entry.get(key), (list, dict)) else ():
+                if name not in names:
+                    hint = f"use one of: {', '.join(names)}"
+                    template.error(f"{key} names the builder {quoted(name)}, which does not exist", hint, *where, key)
+
+
+def _choosers(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
+    """Yield what may be for some builders only, with its place."""
+    for index, entry in template.entries("provisioners", "provisioners"):
+        yield ("provisioners", index), entry
+    for index, chain in enumerate(listed(template.value.get("post-processors"))):
+        for number, entry in enumerate(chain if isinstance(chain, list) else [chain]):
+            where: Where = ("post-processors", index, number) if isinstance(chain, list) else ("post-processors", index)
+            if isinstance(entry, dict):
+                if not isinstance(entry.get("type"), str):
+                    template.error("a post-processor has no type", "write its type", *where)
+                yield where, entry
+            elif not isinstance(entry, str):
+                template.error(f"a post-processor is {quoted(entry)}", "write its type, or a mapping", *where)
+
+
+def _variables(template: Document, given: Collection[str]) -> None:
     declared = template.group("variables")
     for name, value in declared.items():
-        if isinstance(value, (dict, list)):
+        if value is not None and not isinstance(value, str):
             template.error(f"variable {name} is {quoted(value)}", "write a string", "variables", name)
     used: set[str] = set()
     for where, text in template.strings:
-        for name in REFERENCE.findall(text) if "{{" in text else ():
+        for name in sorted(references(text)):
             used.add(name)
-            if name not in declared:
+            if name not in declared and name not in given and name != ALL:
                 hint = f'declare it below variables: "{name}": ""'
                 template.error(f"{{{{user `{name}`}}}} is an undeclared variable", hint, *where)
     for name in declared:
-        if name not in used:
+        if name not in used and ALL not in used:
             template.warn(f"variable {name} is not used", "remove it, or use it", "variables", name)
+
+
+def variable_file(content: bytes, findings: Findings) -> dict[str, str] | None:
+    """Return the values of a file for ``-var-file``, or None with an error."""
+    document = json.parse_json(content, findings)
+    if document is None or not isinstance(document.value, dict):
+        if document is not None:
+            document.error(f"is {quoted(document.value)}", "write a mapping of variables")
+        return None
+    for name, value in document.value.items():
+        if value is not None and not isinstance(value, str):
+            document.error(f"variable {name} is {quoted(value)}", "write a string: Packer refuses others", name)
+    return {name: value if isinstance(value, str) else "" for name, value in document.value.items()}
 
 
 def check_required(template: Document, given: Mapping[str, str]) -> None:
@@ -64,40 +139,77 @@ def check_required(template: Document, given: Mapping[str, str]) -> None:
 
 
 def named(template: Document) -> Iterator[tuple[Where, str]]:
-    """Every file that the template names, as written, with its place."""
+    """Every file that the template names for its googlecompute builder, as written, with its place."""
+    builders = template.entries("builders", "builders")
+    google = [(index, entry) for index, entry in builders if entry.get("type") == GOOGLE]
+    names = {str(entry.get("name") or entry.get("type")) for _, entry in google or builders}
     for index, entry in template.entries("provisioners", "provisioners"):
-        if entry.get("direction") == "download" or entry.get("generated") is True:
+        if entry.get("direction") == "download" or entry.get("generated") is True or _skipped(entry, names):
             continue
-        for key in _FILES:
-            if key in entry:
-                yield ("provisioners", index, key), entry[key]
-        for key in _LISTS:
-            found = entry.get(key)
-            for number, text in enumerate(found if isinstance(found, list) else []):
-                yield ("provisioners", index, key, number), text
-    for index, entry in template.entries("builders", "builders"):
+        override = entry.get("override")
+        own = {key: value for key, value in override.items() if key in names} if isinstance(override, dict) else {}
+        overrides = [value for value in own.values() if isinstance(value, dict)]
+        replaced = {key for value in overrides for key in value} if len(names) == 1 else set()
+        yield from _named(("provisioners", index), {key: value for key, value in entry.items() if key not in replaced})
+        for name, value in own.items():
+            yield from _named(("provisioners", index, "override", name), value if isinstance(value, dict) else {})
+    cleanup = template.value.get("error-cleanup-provisioner")
+    yield from _named(("error-cleanup-provisioner",), cleanup if isinstance(cleanup, dict) else {})
+    for where, entry in _choosers(template):
+        if where[0] == "post-processors" and not _skipped(entry, names):
+            yield from _named(where, {key: value for key, value in entry.items() if key in ("script", "scripts")})
+    for index, entry in google or builders:
         for key in _BUILDER:
-            if key in entry:
-                yield ("builders", index, key), entry[key]
+            value = entry.get(key, {})
+            if isinstance(value, dict):
+                yield from ((("builders", index, key, name), path) for name, path in value.items())
+            else:
+                yield ("builders", index, key), value
 
 
-def check_files(template: Document, variables: Mapping[str, str], exists: Callable[[str], bool]) -> None:
-    """Check that the named files exist in the workspace; ``exists`` takes a workspace path of a file or folder."""
+def _skipped(entry: Mapping[str, Any], names: Collection[str]) -> bool:
+    if isinstance(entry.get("only"), list) and entry["only"]:
+        return not set(names).intersection(map(str, entry["only"]))
+    return isinstance(entry.get("except"), list) and set(names) <= set(map(str, entry["except"]))
+
+
+def _named(where: Where, entry: Mapping[str, Any]) -> Iterator[tuple[Where, Any]]:
+    for key in _FILES:
+        if key in entry:
+            yield (*where, key), entry[key]
+    for key in _LISTS:
+        found = entry.get(key)
+        for number, text in enumerate(found if isinstance(found, list) else []):
+            yield (*where, key, number), text
+
+
+def check_files(template: Document, variables: Mapping[str, str], exists: Callable[[str], bool], folder: str) -> None:
+    """Check that the named files exist in the workspace; ``exists`` takes a workspace path of a file or folder.
+
+    The package is staged at ``folder``. Provisioners that may read any file of it are named in a warning.
+    """
+    filled = partial(fill, variables=variables, functions=template_functions(folder))
     for where, text in named(template):
-        _check_file(template, where, text, variables, exists)
+        _check_file(template, where, text, filled, exists)
+    for index, entry in template.entries("provisioners", "provisioners"):
+        if takes_package(entry):
+            what = f"the provisioner {quoted(entry.get('type'))} may read any file: the whole package counts"
+            template.warn(what, "use shell or file where that is too much", "provisioners", index)
+            break
 
 
 def _check_file(
-    template: Document, where: Where, text: Any, variables: Mapping[str, str], exists: Callable[[str], bool]
+    template: Document, where: Where, text: Any, filled: Callable[[str], str], exists: Callable[[str], bool]
 ) -> None:
     if not isinstance(text, str):
         template.error(f"{where[-1]} is {quoted(text)}", "write a path", *where)
         return
-    path = fill(text, variables)
+    path = filled(text)
     key = next(str(part) for part in reversed(where) if isinstance(part, str))
     if "{{" in path or "$" in path:
-        hint = "use pkg_path or common_path, so that a change of the file causes a new bake"
-        template.warn(f"{key} {quoted(path)} is only known in the bake", hint, *where)
+        hint = "use pkg_path or common_path to name one file"
+        what = f"{key} {quoted(path)} is only known in the bake: the whole package counts"
+        template.warn(what, hint, *where)
     elif path.startswith(("/", "~", "\\")) or path[1:2] == ":":
         hint = "put the file into the package: files outside it are not in the digest"
         template.error(f"{key} {quoted(path)} is outside the package and common", hint, *where)

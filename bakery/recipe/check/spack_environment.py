@@ -1,7 +1,8 @@
 """A package's Spack environments: placeholders that nothing fills, and what the pinned Spack rejects.
 
 Sources: Spack's ``lib/spack/spack/schema/env.py`` and ``merged.py`` of 0.18 to 1.2 (no other key than these;
-``concretization`` is gone since 0.19) and ``schema/config.py`` (``install_tree`` as a string is gone since 1.1).
+``concretization`` is gone since 0.19) and ``schema/config.py`` (``install_tree`` as a string is gone since 1.1);
+``::``, ``+:`` and ``-:`` say how a value is merged (spack#10550, spack#11602).
 """
 
 import difflib
@@ -108,15 +109,26 @@ def _accepted(document: Document, spack: tuple[int, ...], named: str, severity: 
         return
     environment = document.value["spack"]
     for key in environment:
-        first, end = _TAKEN.get(key, ((100,), (100,)))
+        first, end = _TAKEN.get(_plain(key), ((100,), (100,)))
         if not first <= spack < end:
             hint = _instead(key, environment, end)
             document.note(severity, f"{key}: is rejected by {named} Spack", hint, "spack", key)
-    config = environment.get("config")
-    if isinstance(config, dict) and isinstance(config.get("install_tree"), str) and spack >= (1, 1):
-        hint = "write install_tree: {root: ...}, or pin Spack 1.0 or older"
-        where = ("spack", "config", "install_tree")
-        document.note(severity, f"install_tree as a string is rejected by {named} Spack", hint, *where)
+    for section, value in environment.items() if spack >= (1, 1) else ():
+        for key in _install_trees(section, value):
+            hint = "write install_tree: {root: ...}, or pin Spack 1.0 or older"
+            what = f"install_tree as a string is rejected by {named} Spack"
+            document.note(severity, what, hint, "spack", section, key)
+
+
+def _plain(key: str) -> str:
+    """Return a key without the sign that tells how Spack merges its value (``view::``, ``specs+:``)."""
+    return key.removesuffix(":").removesuffix("+").removesuffix("-")
+
+
+def _install_trees(section: str, value: Any) -> list[str]:
+    """Return the keys of a section that give Spack's install tree as a string."""
+    given = value.items() if _plain(section) == "config" and isinstance(value, dict) else ()
+    return [key for key, entry in given if _plain(key) == "install_tree" and isinstance(entry, str)]
 
 
 def _instead(key: str, environment: Mapping[str, Any], end: tuple[int, ...]) -> str:

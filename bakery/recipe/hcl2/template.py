@@ -30,7 +30,8 @@ from bakery.recipe.model import Json
 from bakery.recipe.parse import Document, Where
 from bakery.recipe.parse import hcl_nodes as nodes
 from bakery.recipe.parse.hcl import parse_expression
-from bakery.recipe.templating import NOT_FOLLOWED, substitutions_in
+from bakery.recipe.substitutions import substitutions_in
+from bakery.recipe.templating import NOT_FOLLOWED
 
 # Variables that the settings of a stack set, which are not known when a package is checked.
 _SPACK = "source ref packages_source packages_ref cache cache_key mirror"

@@ -44,7 +44,7 @@ def parse_json(content: bytes, findings: Findings) -> Document | None:
         return None
     scan = cache(lambda: _Scan(written))
     for where in scan().repeated if twice else []:
-        findings.warn(scan().lines[where], f"duplicate key {where[-1]}", "keep one: the last counts")
+        findings.error(scan().lines[where], f"duplicate key {where[-1]}", "keep one: Packer refuses both")
     if "\\u" in written and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         findings.error(1, "holds half of a surrogate pair (\\ud800 to \\udfff)", "write the character itself")
         return None

@@ -1,11 +1,13 @@
 """Terraform's ``.tfvars`` files with positions: names and literal values, nothing else, as Terraform allows there.
 
-Source: HCL native syntax specification, "Body" and "Literal values", "Collection values"; comments ``#``, ``//``,
-``/* */``. Our own since the HCL parsers for Python build a grammar for two seconds and give no lines.
+Source: HCL native syntax specification, "Body", "Literal values", "Collection values", "Template Expressions"
+(heredocs); comments ``#``, ``//``, ``/* */``. Our own since the HCL parsers for Python build a grammar for two seconds
+and give no lines.
 """
 
 import json
 import re
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,7 @@ _TOKEN = re.compile(
     |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d][\w-]*)|(?P<sign>[=:,\[\]{}])""",
     re.VERBOSE | re.DOTALL,
 )
+_HEREDOC = re.compile(r"<<(-?)([^\W\d][\w-]*)[ \t]*\r?\n(.*?)^[ \t]*\2(?=[ \t]*\r?$)", re.DOTALL | re.MULTILINE)
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -65,6 +68,8 @@ class _Parser:
             raise _Wrong(line, found)
         if kind == "string":
             return _string(found, line)
+        if kind == "heredoc":
+            return found
         if kind == "number":
             return float(found) if re.search("[.eE]", found) else int(found)
         if found == "[":
@@ -125,6 +130,11 @@ def _tokens(written: str) -> list[tuple[str, str, int]]:
     made: list[tuple[str, str, int]] = []
     at, line = 0, 1
     while at < len(written):
+        if heredoc := _HEREDOC.match(written, at):
+            made.append(("heredoc", _heredoc(heredoc), line))
+            line += heredoc[0].count("\n")
+            at = heredoc.end()
+            continue
         match = _TOKEN.match(written, at)
         if match is None:
             raise _Wrong(line, written[at])
@@ -133,6 +143,12 @@ def _tokens(written: str) -> list[tuple[str, str, int]]:
         line += match[0].count("\n")
         at = match.end()
     return [*made, ("end", "end of file", line)]
+
+
+def _heredoc(match: re.Match[str]) -> str:
+    """Return the text of a heredoc; one that begins with ``<<-`` loses the indentation that all its lines share."""
+    text = match[3].replace("\r\n", "\n").replace("$${", "${").replace("%%{", "%{")
+    return textwrap.dedent(text) if match[1] else text
 
 
 def _string(written: str, line: int) -> str:

@@ -2,16 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.recipe.templating import (
-    dynamic,
-    fill,
-    only_reference,
-    packer_arguments,
-    passed,
-    references,
-    resolve,
-    substitute,
-)
+from bakery.recipe.expressions import fill
+from bakery.recipe.substitutions import dynamic, substitute
+from bakery.recipe.templating import only_reference, packer_arguments, passed, references, resolve
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build.request import GCLOUD_IMAGE, PACKER, build_request, packer_template
 from bakery.plan.plan import make
 from bakery.recipe.model import Variant
-from bakery.recipe.templating import packer_arguments, substitute
+from bakery.recipe.substitutions import substitute
+from bakery.recipe.templating import packer_arguments
 from tests.support.every import every
 from tests.support.plan_builders import LOCK, build, recipe, recipes, settings
 

@@ -1,0 +1,259 @@
+"""How the steps of ``cloudbuild.yaml`` call Packer, and which of them only the build itself can follow.
+
+Sources: Cloud Build, "Build configuration file schema" (``args``, ``script``, ``dir``, ``env``); Go's package ``flag``
+(``--var`` is ``-var``, a boolean takes no next word); Packer's ``command/meta.go`` (``-var`` wins over ``-var-file``,
+and the last file over the ones before it).
+"""
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bakery.recipe.model import Json
+from bakery.recipe.shell import NO_BAKE, commands, harmless, runs, shell_words
+from bakery.recipe.substitutions import SUBSTITUTION, UNDEFINED, substitute
+
+TEMPLATES = ("packer.json", ".pkr.hcl", ".pkr.json")
+# Steps that run in these images test an image; the last is the builder image of docs/rcc-run.md.
+TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")
+_SHELLS = frozenset(("sh", "bash", "dash", "ash"))
+_WITHOUT_VALUE = frozenset(("debug", "force", "machine-readable", "timestamp-ui", "color", "parallel"))
+_VERSION = re.compile(r"[:@][^/]*$")
+_ASSIGNED = re.compile(r"(?:^|[\s;&])([A-Za-z_]\w*)=((?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|])*)")
+_NAMED = re.compile(r"\$\{?(\w+)")
+_VARIABLE = re.compile(r"\$\$(?:\{(\w+)\}|(\w+))")
+
+
+@dataclass(frozen=True)
+class PackerCall:
+    """One call of ``packer build``. The texts are not filled in; ``$$`` begins a variable of the shell.
+
+    ``template`` is the path from the workspace, ``environment`` what ``env`` sets, ``secrets`` the names that
+    ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed; ``unknown`` are the variables
+    whose values only the shell knows.
+    """
+
+    template: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class BuildCalls:
+    """What a build says of one package: its ``calls``, and the steps that count as a whole, by index, and why."""
+
+    calls: tuple[PackerCall, ...] = ()
+    whole: Mapping[int, str] = field(default_factory=dict)
+    others: frozenset[int] = frozenset()  # steps that only build other packages' templates
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variable to unfilled value of all calls; that of the last one counts."""
+        return {name: text for call in self.calls for name, text in call.variables.items()}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The variable files of all calls."""
+        return tuple(dict.fromkeys(path for call in self.calls for path in call.files))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the calls, unfilled."""
+        return {name: text for call in self.calls for name, text in call.environment.items()}
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names in the environment whose values Cloud Build takes from Secret Manager."""
+        return frozenset(name for call in self.calls for name in call.secrets)
+
+
+def steps(build: Json) -> list[Mapping[str, Json]]:
+    """Return the steps of a build; what is not a mapping is an empty step."""
+    found = build.get("steps") if isinstance(build, Mapping) else None
+    return [step if isinstance(step, Mapping) else {} for step in found] if isinstance(found, list) else []
+
+
+def build_calls(build: Json, package: str) -> BuildCalls:
+    """Return what the build says of the template of ``package``.
+
+    If no step names that template, every call counts: people name it in ways that only a shell understands.
+    """
+    values = build.get("substitutions") if isinstance(build, Mapping) else None
+    known = {name: str(value) for name, value in values.items()} if isinstance(values, Mapping) else {}
+    listed = [(index, call) for index, step in enumerate(steps(build)) for call in calls(step, build)]
+    chosen = [(index, call) for index, call in listed if _is_of(call, package, known)] or listed
+    indices = {index for index, _ in chosen}
+    whole = {index: reason for index in sorted(indices) if (reason := _doubt(index, chosen))}
+    bakes = {index for index, _ in listed}
+    for index, step in enumerate(steps(build)[: max(indices, default=-1) + 1]):
+        if index not in bakes and _may_change_files(step):
+            whole[index] = "may change the files of the bake"
+    return BuildCalls(tuple(call for _, call in chosen), dict(sorted(whole.items())), frozenset(bakes - indices))
+
+
+def _is_of(call: PackerCall, package: str, values: Mapping[str, str]) -> bool:
+    path = posixpath.normpath(substitute(call.template, values)) if call.template else ""
+    folder = posixpath.dirname(path) if path.endswith((".json", ".hcl")) else path
+    return posixpath.basename(folder) in (package, "", ".") or "$" in folder
+
+
+def _doubt(index: int, chosen: Sequence[tuple[int, PackerCall]]) -> str:
+    texts = [text for other, call in chosen if other == index for text in (*call.variables.values(), *call.files)]
+    if not all(call.exact for other, call in chosen if other == index):
+        return "computes in a shell what it passes to Packer"
+    if any(match[3] and UNDEFINED.search(_tried(match)) for text in texts for match in SUBSTITUTION.finditer(text)):
+        return "has an expansion that the bakery does not know"
+    return ""
+
+
+def _tried(match: re.Match[str]) -> str:
+    """Return an expansion of a made-up value: what is still an expansion then is none that is known."""
+    return substitute(match[0], dict.fromkeys((match[3],), "x"))
+
+
+def image(step: Json) -> str:
+    """Return the image that runs a step, without its tag or digest."""
+    return _VERSION.sub("", str(step.get("name", "")))
+
+
+def tests(step: Json) -> bool:
+    """Whether a step tests an image: the bakery does that itself."""
+    return image(step).rpartition("/")[2] in TEST_IMAGES
+
+
+def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
+    """Yield the calls of ``packer build`` in a step. ``build`` has the environment of all steps."""
+    if not isinstance(step, Mapping):
+        return
+    environment, secrets = _environment(step, build)
+    text = _shell_text(step, environment)
+    if text is None:
+        words = [str(word) for word in step.get("args") or []]
+        if "build" in words and _is_packer(step, words):
+            yield _parsed(words[words.index("build") + 1 :], step, environment, secrets)
+        return
+    assigned = environment | {match[1]: match[2].strip("\"'") for match in _ASSIGNED.finditer(text)}
+    parts = commands(text)
+    exact = all(map(harmless, parts)) and _maps_substitutions(step, build)
+    for part in parts:
+        words = shell_words(part)
+        if runs(words, "build"):
+            passed = [_from_shell(word, assigned) for word in words[words.index("build") + 1 :]]
+            call = _parsed(passed, step, environment, secrets)
+            unknown = frozenset(name for name, value in call.variables.items() if _computed(value))
+            known = {name: value for name, value in call.variables.items() if name not in unknown}
+            yield replace(call, variables=known, unknown=unknown, exact=exact and not _computed(part))
+
+
+def _is_packer(step: Json, words: Sequence[str]) -> bool:
+    names = (image(step).rpartition("/")[2], str(step.get("entrypoint") or "").rpartition("/")[2])
+    if any("packer" in name for name in names):
+        return True
+    return any(word.endswith(TEMPLATES) or re.match(r"--?var\b", word) for word in words)
+
+
+def _maps_substitutions(step: Json, build: Json) -> bool:
+    """Whether the shell's ``$_NAME`` is the substitution: in ``args`` it always is, in a ``script`` only if asked."""
+    options = build.get("options") if isinstance(build, Mapping) else None
+    holders = (step, options if isinstance(options, Mapping) else {})
+    return "script" not in step or any(one.get("automapSubstitutions") for one in holders)
+
+
+def _environment(step: Json, build: Json) -> tuple[dict[str, str], frozenset[str]]:
+    options = build.get("options") if isinstance(build, Mapping) else None
+    holders = [one for one in (options, step) if isinstance(one, Mapping)]
+    entries = [str(entry) for one in holders for entry in one.get("env") or () if isinstance(one.get("env"), list)]
+    secrets = [str(name) for one in holders for name in one.get("secretEnv") or ()]
+    return {name: value for name, equals, value in (entry.partition("=") for entry in entries) if equals}, frozenset(
+        secrets
+    )
+
+
+def _shell_text(step: Json, environment: Mapping[str, str]) -> str | None:
+    """Return the commands of a step that runs a shell, with ``$$`` for the shell's own variables; else None."""
+    script = step.get("script")
+    if isinstance(script, str):  # Cloud Build fills in nothing there
+        own = _NAMED.sub(lambda m: m[0] if m[1][0] == "_" and m[1] not in environment else f"${m[0]}", script)
+        return _joined(own)
+    given = step.get("args")
+    if isinstance(given, str):
+        return _joined(given)
+    words = [str(word) for word in given] if isinstance(given, list) else []
+    shell = {str(step.get("entrypoint") or "").rpartition("/")[2], *(word.rpartition("/")[2] for word in words[:1])}
+    texts = [word for word in words if "packer build" in word or (shell & _SHELLS and (" " in word or "\n" in word))]
+    if shell & _SHELLS and not texts:
+        return _joined(" ".join(words))
+    return _joined("\n".join(texts)) if texts else None
+
+
+def _joined(text: str) -> str:
+    return re.sub(r"\\\r?\n", " ", text)
+
+
+def _computed(text: str) -> bool:
+    """Whether a shell expands something in a command that Cloud Build has not filled in before."""
+    return "`" in text or "$" in SUBSTITUTION.sub(lambda match: "$" if match[0] == "$$" else "", text)
+
+
+def _from_shell(word: str, assigned: Mapping[str, str]) -> str:
+    """Return a word with the shell's variables that are set in plain sight; the rest is kept."""
+    for _ in range(4):
+        before, word = word, _VARIABLE.sub(lambda match: assigned.get(match[1] or match[2], match[0]), word)
+        if word == before:
+            break
+    return word
+
+
+def _may_change_files(step: Json) -> bool:
+    """Whether a step that bakes nothing may prepare what another one bakes."""
+    if tests(step):
+        return False
+    text = _shell_text(step, {})
+    words = [str(word) for word in step.get("args") or []] if isinstance(step.get("args"), list) else []
+    if "plugins install" in (text or ""):  # it fetches Packer
+        return False
+    if text is not None:
+        return not all(map(harmless, commands(text)))
+    if image(step).endswith("packer") and set(words[:1]) <= NO_BAKE:
+        return False
+    command = [*([str(step["entrypoint"])] if step.get("entrypoint") else []), *words]
+    return not harmless(shlex.join(command)) if command else bool(step)
+
+
+def _parsed(words: Sequence[str], step: Json, environment: Mapping[str, str], secrets: frozenset[str]) -> PackerCall:
+    """Return the call with these arguments after ``build``."""
+    variables: dict[str, str] = {}
+    lists: dict[str, list[str]] = {"var-file": [], "only": [], "except": []}
+    template = ""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0).rstrip(";") if template == "" else rest.pop(0)
+        if not word.startswith("-"):
+            template = template or word
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        if not equals and name not in _WITHOUT_VALUE:
+            value = rest.pop(0) if rest else ""
+        if name == "var":
+            variable, has_value, text = value.partition("=")
+            variables |= {variable.strip(): text} if has_value else {}
+        elif name in lists:
+            lists[name] += [value] if name == "var-file" else value.split(",")
+    folder = str(step.get("dir") or "")
+    return PackerCall(
+        template=posixpath.join(folder, template) if template else "",
+        variables=variables,
+        files=tuple(posixpath.join(folder, path) for path in lists["var-file"]),
+        only=tuple(lists["only"]),
+        exclude=tuple(lists["except"]),
+        environment=environment,
+        secrets=secrets,
+    )

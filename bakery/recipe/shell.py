@@ -1,0 +1,62 @@
+"""What can be told of a shell's commands without a shell.
+
+Source: POSIX, "Shell Command Language": tokens, assignments, lists of commands.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+# Commands that change no file that a bake reads.
+_HARMLESS_WORDS = """
+: [ cat cd date do done echo else env exit export false fi hostname id if ls printf pwd set sleep test then time true
+type umask uname unset which
+"""
+_HARMLESS = frozenset(_HARMLESS_WORDS.split())
+NO_BAKE = frozenset(
+    ["console", "fix", "fmt", "hcl2_upgrade", "help", "init", "inspect", "plugins", "validate", "version"]
+)
+_QUOTES = frozenset("'\"\\#")  # without these characters, words are what is between blanks
+_COMMANDS = re.compile(r"\n|;|&&|\|\|?|(?<![<>&])&(?!&)")
+_WRITES = re.compile(r">(?!\s*/dev/null\b|&\d)")
+
+
+def commands(text: str) -> list[str]:
+    """Return the commands of a text, as far as quotes do not hide their ends."""
+    return _COMMANDS.split(text)
+
+
+def shell_words(text: str) -> list[str]:
+    """Return the words of a command as a shell splits them, without comments."""
+    if _QUOTES.isdisjoint(text):
+        return text.split()
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:  # an unclosed quote: the recipe's checks say so, here it is no argument
+        return text.split()
+
+
+def _program(words: Sequence[str]) -> list[str]:
+    """Return the words of a command after the assignments before it."""
+    at = next((at for at, word in enumerate(words) if not re.match(r"[A-Za-z_]\w*=", word)), len(words))
+    return [word.strip("(){}") for word in words[at:]]
+
+
+def runs(words: Sequence[str], command: str) -> bool:
+    """Whether the words call Packer with a command (``build``)."""
+    program = _program(words)
+    names = [word.rpartition("/")[2] for word in program]
+    return "packer" in names and names[names.index("packer") + 1 : names.index("packer") + 2] == [command]
+
+
+def harmless(command: str) -> bool:
+    """Whether a command changes no file that a bake reads."""
+    if _WRITES.search(command):
+        return False
+    program = _program(shell_words(command))
+    while program and program[0] in ("if", "then", "else", "do", "!", "time", "exec"):
+        program = program[1:]
+    if not program or not program[0]:
+        return True
+    name = program[0].rpartition("/")[2]
+    return name in _HARMLESS or runs(program, "build") or any(runs(program, command) for command in NO_BAKE)
