@@ -86,12 +86,8 @@ class PackageCheck:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
         template = packer_template.lower_case(found) if found else Document({}, Findings(TEMPLATE))  # discarded
         build = self._build()
-        self.calls = build_calls(build.value, self.name) if build is not None else BuildCalls()
-        if build is not None:
-            cloud_build.notes(build, self.calls)
         if hcl2 is None:
-            files = self._workspace()
-            self.variable_files = named_files.variable_files(build, self.calls, self.values, files, self.findings)
+            self._read_variable_files(build)
             packer_template.check(template, self._given())
         elif found is not None:
             self._set_paths(template, build)
@@ -154,6 +150,8 @@ class PackageCheck:
         self.values = cloud_build.substitutions(build)
         cloud_build.check(build, self.values)
         named_files.check_suites(build, self.values, self.paths, needed=True)
+        self.calls = build_calls(build.value, self.name)
+        cloud_build.notes(build, self.calls)
         return build
 
     def _other_build(self, name: str) -> None:
@@ -165,10 +163,11 @@ class PackageCheck:
             )
             named_files.check_suites(other, texts, self.paths, needed=False)
 
-    def _workspace(self) -> dict[str, bytes]:
-        """Return the small files by their paths in the workspace; of ``common/`` those that may hold variables."""
-        own = {f"{self.workspace_path}/{path}": content for path, content in self.contents.items()}
-        return own | {f"{self.common_path}/{path}": content for path, content in self.common_contents.items()}
+    def _read_variable_files(self, build: Document | None) -> None:
+        """Read the files that ``-var-file`` names, of the package or of ``common/``."""
+        files = {f"{self.workspace_path}/{path}": content for path, content in self.contents.items()}
+        files |= {f"{self.common_path}/{path}": content for path, content in self.common_contents.items()}
+        self.variable_files = named_files.variable_files(build, self.calls, self.values, files, self.findings)
 
     def _given(self) -> dict[str, str]:
         """Return the variables that Packer is given, unfilled; "" where only the build knows the value."""
