@@ -1,8 +1,9 @@
 """Read, check and plan 1,000 recipes of 10 small files, against ``sha256sum`` over the same files.
 
-Run: python benchmarks/plan_1000.py [--recipes N] [--json FILE]. Every measurement is a process of its own, from the
-start of the interpreter to the printed plan; ``cold`` has no cache, ``warm`` has, ``edited`` has one file changed in
-place with its old size and time. Figures are medians, seconds and MB; ratios are of the same run.
+Run: python benchmarks/plan_1000.py [--recipes N] [--hcl2 N] [--json FILE]. With ``--hcl2``, so many of the recipes have
+HCL2 templates of two files, with locals and ``for_each``. Every measurement is a process of its own, from the start of
+the interpreter to the printed plan; ``cold`` has no cache, ``warm`` has, ``edited`` has one file changed in place with
+its old size and time. Figures are medians, seconds and MB; ratios are of the same run.
 """
 
 from __future__ import annotations
@@ -41,6 +42,49 @@ VARIABLES = {
 }
 
 
+HCL2 = """locals {
+  folders  = ["${var.common_path}/etc", "${var.pkg_path}/${var.env_file}", "${var.pkg_path}/share"]
+  scripts  = { a = "${var.common_path}/spack-install.sh", b = "${var.pkg_path}/install.sh" }
+  settings = [for name, value in { ARCH = var.target_arch, COMPILER = var.compiler } : "${name}=${value}"]
+}
+
+source "googlecompute" "image" {
+  project_id              = var.project_id
+  source_image_family     = var.source_image_family
+  source_image_project_id = [var.source_image_project]
+  machine_type            = var.machine_type
+  disk_size               = 50
+  zone                    = var.zone
+  subnetwork              = var.subnet
+  image_family            = var.image_family
+  image_name              = var.image_name
+  ssh_username            = "packer"
+}
+
+build {
+  sources = ["source.googlecompute.image"]
+
+  dynamic "provisioner" {
+    labels   = ["file"]
+    for_each = local.folders
+    content {
+      source      = provisioner.value
+      destination = "/tmp/"
+    }
+  }
+
+  dynamic "provisioner" {
+    labels   = ["shell"]
+    for_each = local.scripts
+    content {
+      script           = provisioner.value
+      environment_vars = concat(["INSTALL_ROOT=${var.install_root}"], local.settings)
+    }
+  }
+}
+"""
+
+
 def template(name: str) -> dict[str, Any]:
     environment = [
         "INSTALL_ROOT={{user `install_root`}}",
@@ -72,6 +116,15 @@ def template(name: str) -> dict[str, Any]:
     }
 
 
+def hcl2_template(name: str) -> dict[str, str]:
+    """The same template in HCL2: two files."""
+    values = {**VARIABLES, "image_name": name, "image_family": name, "pkg_path": f"packages/{name}"}
+    declared = "".join(
+        f'variable "{key}" {{\n  type    = string\n  default = "{value}"\n}}\n' for key, value in values.items()
+    )
+    return {"variables.pkr.hcl": declared, "image.pkr.hcl": HCL2}
+
+
 def build(name: str, parent: str) -> str:
     values = {**VARIABLES, "image_name": name, "image_family": name, "pkg_path": f"packages/{name}"}
     values |= {"source_image_family": parent} if parent else {}
@@ -84,16 +137,17 @@ def build(name: str, parent: str) -> str:
     return f'steps:\n{step}         "${{_PKG_PATH}}/packer.json"]\n\nsubstitutions:\n{lines}\n\ntimeout: 7200s\n'
 
 
-def recipe(name: str, parent: str) -> dict[str, str]:
-    """The ten files of a package."""
+def recipe(name: str, parent: str, hcl2: bool = False) -> dict[str, str]:
+    """The files of a package: ten, or eleven with HCL2."""
     job = (
         f"- command_group: {name}\n  execution_command: packages/{name}/test/run.sh\n  output_directory: {name}/%s\n"
         "  partition: debug\n  batch_options: '--nodes=2 --time=10'\n  metrics:\n"
         "  - name: speed\n    pattern: 'speed=(\\S+)'\n    unit: Gflop/s\n    reference: 2\n    lower: -0.1\n"
     )
+    build_file = build(name, parent)
     return {
-        "packer.json": json.dumps(template(name), indent=2),
-        "cloudbuild.yaml": build(name, parent),
+        **(hcl2_template(name) if hcl2 else {"packer.json": json.dumps(template(name), indent=2)}),
+        "cloudbuild.yaml": build_file.replace("packer.json", "image.pkr.hcl") if hcl2 else build_file,
         "fluidrun.yaml": "tests:\n" + job % "smoke" + job % "benchmark",
         "install.sh": f"#!/bin/bash\nset -euo pipefail\necho {name}\n" + "# what it does, and why\n" * 30,
         "env/spack.yaml": f"spack:\n  view: @INSTALL_ROOT@/view\n  specs:\n  - {name} % @COMPILER@ arch=@ARCH@\n",
@@ -105,12 +159,15 @@ def recipe(name: str, parent: str) -> dict[str, str]:
     }
 
 
-def write(root: Path, count: int) -> list[Path]:
-    """``count`` packages, each tenth from an image from outside, the others from it; and a small ``common/``."""
+def write(root: Path, count: int, hcl2: int) -> list[Path]:
+    """``count`` packages, each tenth from an image from outside, the others from it; and a small ``common/``.
+
+    The last ``hcl2`` packages have HCL2 templates.
+    """
     made = []
     for number in range(count):
         name, parent = f"package-{number:05}", f"package-{number // 10 * 10:05}"
-        for path, text in recipe(name, parent if number % 10 else "").items():
+        for path, text in recipe(name, parent if number % 10 else "", number >= count - hcl2).items():
             made.append(root / "packages" / name / path)
             made[-1].parent.mkdir(parents=True, exist_ok=True)
             made[-1].write_text(text)
@@ -177,10 +234,10 @@ def sha256sum(files: list[Path]) -> float:
     return time.perf_counter() - begin
 
 
-def measure(count: int) -> dict[str, Any]:
+def measure(count: int, hcl2: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        files = write(root, count)
+        files = write(root, count, hcl2)
         colds = [cold(root) for _ in range(3)]
         warms, edits, sums = [], [], []
         for _ in range(REPEATS):
@@ -192,19 +249,20 @@ def measure(count: int) -> dict[str, Any]:
         base = statistics.median(sums)
         figures = {"cold": median(colds), "warm": median(warms), "edited": median(edits)}
         ratios = {f"{key} / sha256sum": round(figures[key]["seconds"] / base, 2) for key in ("warm", "edited")}
-        return {"recipes": count, "sha256sum": round(base, 3), **figures, **ratios}
+        return {"recipes": count, "hcl2": hcl2, "sha256sum": round(base, 3), **figures, **ratios}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipes", type=int, default=1000)
+    parser.add_argument("--hcl2", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.work:
         work(chosen.work)
         return
-    text = json.dumps(measure(chosen.recipes), indent=2)
+    text = json.dumps(measure(chosen.recipes, chosen.hcl2), indent=2)
     print(text)
     if chosen.json:
         chosen.json.write_text(text + "\n")
