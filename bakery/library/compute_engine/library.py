@@ -7,7 +7,6 @@ manifest of the digest is too long for a label; it is in the artifacts bucket as
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from google.cloud import compute_v1
 
@@ -15,7 +14,6 @@ from bakery.codec import decode, encode
 from bakery.errors import BakeryError
 from bakery.host.clock import utc_now
 from bakery.host.google import (
-    CALLS_AT_ONCE,
     STORAGE_RETRY,
     TIMEOUT_SECONDS,
     Google,
@@ -24,7 +22,7 @@ from bakery.host.google import (
     ignore_missing,
 )
 from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
-from bakery.library.compute_engine import revocations, sharing, wants
+from bakery.library.compute_engine import revocations, sharing, stored_runs, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ImageRequests
@@ -222,13 +220,8 @@ class ComputeEngineLibrary:
 
     def runs(self, image: str | None = None, *, outputs: bool = True) -> Sequence[RunResult]:
         """Return the Fluid-Runs of an image (None: of all images), oldest first; none if the bucket does not exist."""
-        prefix = f"results/{image}/" if image else "results/"
-        blobs = []
-        with ignore_missing("list the results of Fluid-Runs"):
-            blobs = list(self.google.storage.list_blobs(self._artifacts, prefix=prefix, retry=STORAGE_RETRY))
-        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-            texts = list(pool.map(lambda blob: fetched(blob, "read the results of a Fluid-Run"), blobs))
-        runs = sorted((decode(RunResult, json.loads(text)) for text in texts if text), key=lambda run: run.started)
+        texts = stored_runs.read(self._artifacts, f"results/{image}/" if image else "results/")
+        runs = sorted((decode(RunResult, json.loads(text)) for text in texts), key=lambda run: run.started)
         return runs if outputs else [without_outputs(run) for run in runs]
 
     def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:

@@ -111,6 +111,22 @@ def test_the_manifest_goes_with_its_image_and_the_results_stay(
     assert [found.run_id for found in library.runs("hpcc-0")] == ["run-1"]
 
 
+def test_a_result_is_read_once_and_a_damaged_copy_is_not_used(
+    server: FakeServer, library: ComputeEngineLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library.record_run(run())
+    first = library.runs()
+    server.cloud.calls.clear()
+    assert library.runs() == first != []
+    assert [method for _, method, _ in server.cloud.calls] == ["storage.objects.list"]
+    (kept,) = (tmp_path / "image-bakery" / "results").iterdir()
+    kept.write_bytes(b"{}")
+    assert library.runs() == first
+    library.record_run(replace(run(), verdict=Verdict.FAILED))
+    assert [found.verdict for found in library.runs()] == [Verdict.FAILED], "another generation"
+
+
 def test_an_image_without_a_manifest_can_be_deleted(library: ComputeEngineLibrary) -> None:
     assert library.deprecate("hpcc-0")
     image = library.find("hpcc-0")
