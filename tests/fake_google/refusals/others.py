@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.fake_google import roles
 from tests.fake_google.cloud import Cloud, Request
 from tests.fake_google.refusals.rule import Example, Rule
 
@@ -32,6 +33,7 @@ def _no_builds_here(cloud: Cloud, request: Request) -> str:
 
 
 def _deleted_role(cloud: Cloud, request: Request) -> str:
+    roles.forget(cloud)
     name = request.body["roleId"]
     gone = f"{request.key}/{name}" in cloud.conditions.deleted_roles
     return f"You can't create a role_id ({name}) which has been marked for deletion." if gone else ""
@@ -101,7 +103,7 @@ RULES = (
             "POST",
             "/v1/projects/p/roles",
             {"roleId": "bakeryBaker"},
-            {"deleted_roles": {"iam/v1/projects/p/roles/bakeryBaker": 0.0}},
+            {"deleted_roles": {"iam/v1/projects/p/roles/bakeryBaker": 1e12}},
         ),
         reason="failedPrecondition",
     ),
