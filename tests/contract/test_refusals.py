@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.fake_google import compute
 from tests.fake_google.refusals import RULES
 from tests.fake_google.refusals.rule import Rule
 from tests.fake_google.server import FakeServer, serve
@@ -30,6 +31,8 @@ MACHINE = {
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
     with serve() as running:
+        large = {"name": "large", "diskSizeGb": "50"}
+        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", large)
         yield running
 
 

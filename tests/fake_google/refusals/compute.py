@@ -94,6 +94,18 @@ def _wrong_disk(_cloud: Cloud, request: Request) -> str:
     return ""
 
 
+def _small_disk(cloud: Cloud, request: Request) -> str:
+    for number, disk in enumerate(request.body.get("disks", [])):
+        params = disk.get("initializeParams", {})
+        image = re.search(r"projects/[^/]+/global/images/[^/]+$", params.get("sourceImage", ""))
+        item = cloud.items.get(f"compute/compute/v1/{image[0]}", {}) if image else {}
+        size, least = int(params.get("diskSizeGb") or 0), int(item.get("diskSizeGb", 0))
+        if 0 < size < least:
+            field = f"Invalid value for field 'resource.disks[{number}].initializeParams.diskSizeGb': '{size}'."
+            return f"{field} Requested disk size cannot be smaller than the image size ({least} GB)"
+    return ""
+
+
 def _name(_cloud: Cloud, request: Request) -> str:
     name, form = request.body.get("name", ""), "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
     wrong = f"Invalid value for field 'resource.name': '{name}'. Must be a match of regex '{form}'"
@@ -256,6 +268,18 @@ RULES = (
             "POST",
             PATH,
             {"machineType": "n4-standard-2", "disks": [{"initializeParams": {"diskType": "diskTypes/pd-standard"}}]},
+        ),
+    ),
+    Rule(
+        "disk-smaller-than-its-image",
+        "a disk is at least as large as the image that it is made from",
+        "https://github.com/ComputeCanada/magic_castle/pull/81, 2020-05-19",
+        INSERT,
+        _small_disk,
+        Example(
+            "POST",
+            PATH,
+            {"disks": [{"initializeParams": {"sourceImage": "projects/p/global/images/large", "diskSizeGb": "10"}}]},
         ),
     ),
     Rule(
