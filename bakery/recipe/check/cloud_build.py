@@ -6,6 +6,7 @@ Source: Cloud Build, "Build configuration file schema" and "Substituting variabl
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from bakery.errors import Severity
 from bakery.recipe.check import build_schema
 from bakery.recipe.packer_call import BuildCalls
 from bakery.recipe.parse import Document, Where, listed, quoted
@@ -94,13 +95,14 @@ def notes(build: Document, calls: BuildCalls) -> None:
         build.warn(what, "pass plain substitutions with -var to be exact", "steps", index)
 
 
-def check_arguments(build: Document, passed: Iterable[str], used: Collection[str]) -> None:
-    """``-var`` arguments of variables that the template neither declares nor uses."""
+def check_arguments(build: Document, passed: Iterable[str], used: Collection[str], *, fatal: bool) -> None:
+    """``-var`` arguments of variables that the template neither declares nor uses; in HCL2 these are ``fatal``."""
     for name in passed:
         if name not in used:
             where = find(build, ("steps",), rf"(^|[\s=\"']){re.escape(name)}=")
             hint = "fix the name, or declare it: nothing uses it"
-            build.warn(f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
+            severity = Severity.ERROR if fatal else Severity.WARNING
+            build.note(severity, f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
 
 
 def find(build: Document, above: Where, pattern: str) -> Where:

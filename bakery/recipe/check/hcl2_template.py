@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bakery.recipe.model import Variant
-from bakery.recipe.parse import Document, Findings
+from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.parse import Document, Findings, quoted
+from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import HCL2
 
 if TYPE_CHECKING:
@@ -58,6 +60,23 @@ class Hcl2Template:
             return None
         template = self._template(self.module)
         return template.document_of({"variables": template.variables()})
+
+    def take_call(self, calls: BuildCalls, values: Mapping[str, str]) -> None:
+        """Take what the command lines say besides ``-var``: ``-var-file``, ``-only`` and ``-except``."""
+        from bakery.recipe.hcl2.module import take_values
+
+        if self.module is None:
+            return
+        self.module.only = tuple(one for call in calls.calls for one in call.only)
+        self.module.left_out = tuple(one for call in calls.calls for one in call.exclude)
+        for path in calls.files:
+            clean = posixpath.normpath(substitute(path, values))
+            name = clean.removeprefix(f"{self.staged[0]}/")
+            if name in self.contents:
+                take_values(self.module, name, self.contents[name])
+            elif "$" not in clean:
+                hint = "put it into the package, or remove -var-file"
+                self.module.findings.at("cloudbuild.yaml").error(1, f"{quoted(clean)} does not exist", hint)
 
     def document(self, values: Mapping[str, str]) -> Document:
         """Return the template for these values of its variables."""

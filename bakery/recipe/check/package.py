@@ -92,7 +92,8 @@ class PackageCheck:
         elif found is not None:
             self._set_paths(template, build)
             hcl2.staged = (self.workspace_path, self.common_path)
-            template = hcl2.document(self._variables(template, build))
+            hcl2.take_call(self.calls, self.values)
+            template = hcl2.document(self._variables(hcl2.declarations() or template, build))
         self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
         if self.usable:
             self._set_paths(template, build)
@@ -273,7 +274,7 @@ class PackageCheck:
     def _files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
         if build is not None:
             used = declared(template.value).keys() | references(template.value)
-            cloud_build.check_arguments(build, self.calls.variables, used)
+            cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         packer_template.check_required(template, self._given())
         checked: list[dict[str, str]] = []
         for variant in variants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from bakery.errors import Severity
 from bakery.recipe.hcl2.evaluate import Evaluator
@@ -35,8 +36,9 @@ def choose(module: Module, evaluator: Evaluator) -> Chosen | None:
     """Return the first googlecompute source of a build, else the first qemu one; without any, None with an error."""
     before = len(module.findings.problems)
     found = [one for file, build in module.builds for one in _uses(module, file, build, evaluator)]
+    wanted = [one for one in found if _matches(one, module.only or ("*",)) and not _matches(one, module.left_out)]
     for kind in BUILDERS:
-        for one in found:
+        for one in wanted:
             if one.type == kind:
                 return one
     if any(problem.severity is Severity.ERROR for problem in module.findings.problems[before:]):
@@ -49,6 +51,11 @@ def choose(module: Module, evaluator: Evaluator) -> Chosen | None:
     else:
         module.findings.error(1, "has no build block", hint)
     return None
+
+
+def _matches(one: Chosen, patterns: tuple[str, ...]) -> bool:
+    """Whether ``-only`` or ``-except`` names a source: as TYPE.NAME, or with the name of its build before it."""
+    return any(fnmatchcase(one.title, pattern) or pattern.endswith(f".{one.title}") for pattern in patterns)
 
 
 def _uses(module: Module, file: str, build: nodes.Block, evaluator: Evaluator) -> Iterator[Chosen]:

@@ -68,6 +68,8 @@ class Module:
     sources: dict[tuple[str, str], tuple[str, nodes.Block]] = field(default_factory=dict)
     builds: list[tuple[str, nodes.Block]] = field(default_factory=list)
     plugins: dict[str, nodes.Attribute] = field(default_factory=dict)
+    only: tuple[str, ...] = ()  # patterns of sources, as those of -only and -except
+    left_out: tuple[str, ...] = ()
     mentioned: set[str] = field(default_factory=set)  # variables that any file names
 
 
