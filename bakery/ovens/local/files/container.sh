@@ -5,6 +5,8 @@
 set -eu
 if [ "${5-}" != inside ]; then
     # A group of its own in each hierarchy, which is all that the container sees of them; the bakery removes those listed.
+    # Its share of the processors is that of as many processes as it has processors, as a machine's.
+    count=$(echo "$3" | tr , '\n' | wc -l)
     while IFS=: read -r _ kind path; do
         top=/sys/fs/cgroup/${kind#name=}
         if [ -z "$kind" ] && [ -d /sys/fs/cgroup/unified ]; then top=/sys/fs/cgroup/unified; fi
@@ -15,7 +17,8 @@ if [ "${5-}" != inside ]; then
         for file in cpuset.cpus cpuset.mems; do # an empty set takes no process; only version 1 needs it
             if [ "$kind" = cpuset ]; then cat "${group%/*}/$file" >"$group/$file"; fi
         done
-        for limit in "memory.max $(($4 << 20))" "memory.limit_in_bytes $(($4 << 20))" "pids.max 16384"; do
+        for limit in "memory.max $(($4 << 20))" "memory.limit_in_bytes $(($4 << 20))" "pids.max 16384" \
+            "cpu.shares $((count * 1024))" "cpu.weight $((count * 100))"; do
             if [ -e "$group/${limit% *}" ]; then echo "${limit#* }" >"$group/${limit% *}"; fi
         done
         echo $$ >"$group/cgroup.procs"
