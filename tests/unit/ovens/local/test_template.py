@@ -119,3 +119,20 @@ def test_packer_hides_a_secret_in_its_logs(monkeypatch: pytest.MonkeyPatch):
     )
     redaction.hide({"spack.cache": value})
     assert name in render(ORDER, MACHINE.builder, Path("/w")).template["sensitive-variables"]
+
+
+def test_a_startup_script_of_the_metadata_runs_as_root_and_its_end_does_not_matter():
+    file = rendered(builders=[{"type": "googlecompute", "metadata_files": {"startup-script": "start.sh", "x": "y"}}])
+    first = file.template["provisioners"][1]
+    assert (first["script"], first["execute_command"][-7:]) == ("start.sh", "|| true")
+    text = rendered(builders=[{"type": "googlecompute", "metadata": {"startup-script": "#!/usr/bin/env bash\na\nb\n"}}])
+    second = text.template["provisioners"][1]
+    assert (second["inline_shebang"], second["inline"]) == ("/usr/bin/env bash", ["a", "b"])
+    assert "sudo" in second["execute_command"]
+
+
+def test_functions_of_the_templates_folder_are_filled_in_wherever_they_stand():
+    provisioners = [{"type": "file", "source": "{{- template_dir -}}/a", "destination": "{{template_dir | lower}}"}]
+    found = rendered(provisioners=provisioners).template["provisioners"][1]
+    folder = "/w,1/workspace/packages/hello"
+    assert (found["source"], found["destination"]) == (f"{{{{- `{folder}` -}}}}/a", f"{{{{`{folder}` | lower}}}}")
