@@ -339,7 +339,11 @@ def test_a_killed_process_leaves_no_lock_and_the_next_one_bakes(kitchen: Kitchen
 def test_a_machine_that_is_not_replaced_by_a_container_keeps_the_promises(
     promise: Callable[[Kitchen], None], tmp_path: Path
 ) -> None:
-    promise(Kitchen("local", tmp_path / "it's a, b %20 #1 é", "machine"))
+    kitchen = Kitchen("local", tmp_path / "it's a, b %20 #1 é", "machine")
+    promise(kitchen)
+    logs = [log.read_text(encoding="utf-8") for log in StatePaths(kitchen.settings.state).logs.glob("*.log")]
+    assert logs
+    assert [log for log in logs if "bakery: baking in a machine: as set in local.isolation\n" not in log] == []
 
 
 def test_forty_bakes_at_once_with_the_fake_oven(tmp_path: Path):
