@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from bakery.recipe.expressions import fill, mentions
+from bakery.recipe.hcl2.render import other_plugins
 from bakery.recipe.model import Json
 from bakery.recipe.parse.document import strings
 from bakery.recipe.templating import declared, only_reference, references, resolve
@@ -89,7 +90,8 @@ def disk_options(template: Json) -> dict[str, Json]:
     known = {*WHERE, *NAMES, *OF_THE_BAKE}
     unknown = [key for key in options if key not in known and not key.startswith(CONNECTION)]
     counted = (*SHAPING, *unknown) if options.get("type") == GOOGLE else SHAPING
-    return {key: options[key] for key in counted if key in options}
+    plugins = other_plugins(template)  # provisioners are plugins, too
+    return {key: options[key] for key in counted if key in options} | ({"required_plugins": plugins} if plugins else {})
 
 
 def builder_name(options: Mapping[str, Json]) -> str:

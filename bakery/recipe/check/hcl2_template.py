@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bakery.recipe.hcl2.module import Module
     from bakery.recipe.hcl2.template import Template
 
+FROM_ENVIRONMENT = "PKR_VAR_"  # Packer sets variables of HCL2 from such names, too
+
 
 def find_hcl2(
     contents: Mapping[str, bytes], paths: Collection[str], common: Collection[str], findings: Findings
@@ -69,6 +71,11 @@ class Hcl2Template:
             return
         self.module.only = tuple(one for call in calls.calls for one in call.only)
         self.module.left_out = tuple(one for call in calls.calls for one in call.exclude)
+        for name in sorted({*calls.environment, *calls.secrets}):
+            if name.startswith(FROM_ENVIRONMENT):
+                hint = f"pass -var {name.removeprefix(FROM_ENVIRONMENT)}=..., which the plan reads"
+                message = f"{name} sets a variable in the environment"
+                self.module.findings.at("cloudbuild.yaml").error(1, message, hint)
         for path in calls.files:
             clean = posixpath.normpath(substitute(path, values))
             name = clean.removeprefix(f"{self.staged[0]}/")

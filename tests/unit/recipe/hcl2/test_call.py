@@ -54,3 +54,28 @@ def test_an_argument_of_an_undeclared_variable_is_an_error(tmp_path: Path) -> No
     recipe_tree.write(tmp_path, given('"-only=googlecompute.app", "-var", "nope=1"'))
     errors = [one.message for one in recipe_tree.loaded(tmp_path).problems if one.severity == "error"]
     assert errors == ["-var nope=... sets an undeclared variable of packer.json"]
+
+
+def test_a_variable_in_the_environment_is_refused(tmp_path: Path) -> None:
+    changed = given('"-only=googlecompute.app"')
+    build = str(changed["cloudbuild.yaml"]).replace("  args:", "  env: [PKR_VAR_one=x]\n  args:")
+    recipe_tree.write(tmp_path, {**changed, "cloudbuild.yaml": build})
+    errors = [one.message for one in recipe_tree.loaded(tmp_path).problems if one.severity == "error"]
+    assert errors == ["PKR_VAR_one sets a variable in the environment"]
+
+
+PLUGINS = """packer {
+  required_plugins {
+    ansible = {
+      source  = "github.com/hashicorp/ansible"
+      version = "%s"
+    }
+  }
+}
+"""
+
+
+def test_the_version_of_a_provisioners_plugin_is_in_the_digest(tmp_path: Path) -> None:
+    words = '"-only=googlecompute.app"'
+    digests = {image(tmp_path, words, **{"p.pkr.hcl": PLUGINS % text}).digest for text in ("1.0.0", "1.1.0", "1.0.0")}
+    assert len(digests) == 2
