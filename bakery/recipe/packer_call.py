@@ -136,7 +136,8 @@ def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
     environment, secrets = _environment(step, build)
     text = _shell_text(step, environment)
     if text is None:
-        words = [str(word) for word in step.get("args") or []]
+        given = step.get("args")
+        words = [str(word) for word in given] if isinstance(given, list) else []
         if "build" in words and _is_packer(step, words):
             yield _parsed(words[words.index("build") + 1 :], step, environment, secrets)
         return

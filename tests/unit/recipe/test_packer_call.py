@@ -87,3 +87,8 @@ def test_a_step_that_may_change_files_counts_as_a_whole(before: dict[str, Any], 
 
 def test_docker_build_is_not_packer_build() -> None:
     assert not list(calls({"name": "gcr.io/cloud-builders/docker", "args": ["build", "-t", "x", "."]}))
+
+
+@pytest.mark.parametrize("args", [True, 3, {"a": 1}])
+def test_arguments_of_another_type_are_none(args: object) -> None:
+    assert build_calls({"steps": [{"name": "hashicorp/packer", "args": args}]}, "app").calls == ()
