@@ -79,6 +79,13 @@ class Backend(Protocol):
     def image_link(self, name: str, digest: str) -> str:
         """Return the path or address that consumers boot the image from."""
 
+    def store_output(self, path: str, text: str) -> bool:
+        """Store a file for consumers below ``outputs/`` of the state folder or the artifacts bucket, if it changed.
+
+        Earlier versions stay, see :mod:`bakery.host.versions`. Returns whether it was written. Raises
+        InfrastructureFailed, BakeryError.
+        """
+
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare the infrastructure of the plan in the running Pulumi program; return the resources bakes wait for."""
 

@@ -172,6 +172,9 @@ class Library(Protocol):
         ``outputs=False`` leaves out the jobs' stdout and stderr.
         """
 
+    def last_run(self, image: str) -> RunResult | None:
+        """Return the newest Fluid-Run of an image without the jobs' stdout and stderr; None if it was never tested."""
+
     def bake_times(self) -> Mapping[str, float]:
         """Map families to the seconds of their last bake, including images that no longer exist.
 

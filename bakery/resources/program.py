@@ -1,5 +1,6 @@
 """The resources that the Pulumi program declares for a plan, in the order of the graph, and the stack's outputs."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,8 @@ import pulumi
 
 from bakery.backends import backend
 from bakery.backends.base import Backend
-from bakery.errors import InputError, Uncertain
+from bakery.backends.promoted import details
+from bakery.errors import BakeryError, InputError, Uncertain
 from bakery.library.base import Proof
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
@@ -16,6 +18,7 @@ from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.rcc_tf import variables
 from bakery.preview import pins, snapshot
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -164,11 +167,37 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> No
     They are what the library has then, whatever the engine failed to do or skipped (``--target``). A preview, and an
     ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped.
     """
-    chosen = backend(settings)
+    chosen, preview = backend(settings), pulumi.runtime.is_dry_run()
+    owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     known = pulumi.Output.all(**{one.image.family: _promoted(one.promoted) for one in declared})
-    promoted = known.apply(lambda images: promotions(chosen, plan, images, preview=pulumi.runtime.is_dry_run()))
-    pulumi.export("images", promoted.apply(lambda images: images_output(chosen, plan, images)))
-    pulumi.export("rcc_tf", promoted.apply(lambda images: rcc_tf_output(chosen, plan, images)))
+    made = known.apply(lambda images: outputs(chosen, plan, images, preview=preview))
+    if not preview:
+        made = made.apply(lambda found: _stored(chosen, owner, found))
+    for name in ("images", "rcc_tf"):
+        pulumi.export(name, made[name])
+
+
+def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, dict[str, Any]]:
+    """Return the outputs by name; ``images`` are those of the engine's promotions by family, "" for none."""
+    held = snapshot.read(chosen.settings, chosen.existing_library, ())
+    promoted = promotions(held, plan, images, preview=preview)
+    known = [held.records[name] for name, _, _ in promoted.values() if name in held.records]
+    try:
+        told = {} if held.problems else details(chosen, known)
+    except BakeryError as error:
+        pulumi.log.warn(f"the output images lacks details: {error.message}")
+        told = {}
+    return {"images": images_output(chosen, plan, promoted, told), "rcc_tf": rcc_tf_output(chosen, plan, promoted)}
+
+
+def _stored(chosen: Backend, owner: str, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Store the variables of rcc-tf where consumers find them; return the outputs."""
+    if found["rcc_tf"]:
+        try:
+            chosen.store_output(f"{owner}/images.auto.tfvars.json", json.dumps(found["rcc_tf"], indent=2) + "\n")
+        except (BakeryError, OSError) as error:
+            pulumi.log.warn(f"images.auto.tfvars.json is not up to date: {error}")
+    return found
 
 
 def _promoted(resource: PromotedImage) -> pulumi.Output[str]:
@@ -177,11 +206,10 @@ def _promoted(resource: PromotedImage) -> pulumi.Output[str]:
     return image.recover(lambda _error: "")
 
 
-def promotions(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Promotion]:
+def promotions(held: LibrarySnapshot, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Promotion]:
     """Map the families to what they point at; ``images`` are those of the engine's promotions, "" for none."""
     known = {image.name: (image.name, image.digest, image.tests is not None) for image in plan.images}
     if not preview or not known.keys() >= set(filter(None, images.values())):
-        held = snapshot.read(chosen.settings, chosen.existing_library, ())
         for problem in held.problems:
             pulumi.log.warn(f"the outputs are those of the stack's state: {problem.message}")
         for record in held.images:
@@ -191,8 +219,10 @@ def promotions(chosen: Backend, plan: Plan, images: Mapping[str, str], *, previe
     return {family: known[name] for family, name in images.items() if name in known}
 
 
-def images_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, dict[str, Any]]:
-    """Return the output ``images``: for each promoted family the image that it points at."""
+def images_output(
+    chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion], told: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return the output ``images``: for each promoted family the image that it points at; ``told`` are its details."""
     return {
         image.family: {
             "image": name,
@@ -201,6 +231,7 @@ def images_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]
             "package": image.package,
             "variant": image.variant,
             "tested": tested,
+            **told.get(name, {"name": name}),
         }
         for image in plan.images
         if image.family in promoted

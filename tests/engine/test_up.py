@@ -170,3 +170,24 @@ def test_a_changed_suite_counts_as_a_changed_test(done: Workshop) -> None:
     jobs["tests"][0]["batch_options"] = "--time=5"
     done.write("packages/hpcc/fluidrun.yaml", json.dumps(jobs))
     assert done.steps() == {"FluidRunTest hpcc": "replace"}
+
+
+def test_consumers_are_told_everything_and_the_variables_are_kept_as_versions(workshop: Workshop) -> None:
+    workshop.recipe("hpcc")
+    workshop.must_up()
+    first = workshop.outputs()
+    (run,) = workshop.library.runs()
+    told = first["images"]["hpcc"]
+    assert told["name"] == told["image"] == workshop.families()["hpcc"]
+    assert (told["tested_at"], told["state"], told["revoked"], told["revoke_at"]) == (run.started, "ACTIVE", False, "")
+    assert told["self_link"] == told["link"]
+    folder = workshop.folder / ".bakery/outputs/image-bakery/dev"
+    assert json.loads((folder / "images.auto.tfvars.json").read_text()) == first["rcc_tf"]
+    workshop.must_up("--expect-no-changes")
+    assert "Outputs:" not in workshop.preview().text
+    assert len(list((folder / "versions").iterdir())) == 1
+    workshop.write("packages/hpcc/install.sh", "#!/bin/bash\necho second\n")
+    workshop.must_up()
+    assert json.loads((folder / "images.auto.tfvars.json").read_text()) == workshop.outputs()["rcc_tf"]
+    versions = [json.loads(file.read_text()) for file in (folder / "versions").iterdir()]
+    assert len(versions) == 2 and first["rcc_tf"] in versions

@@ -30,6 +30,7 @@ GCLOUD = {
     "builds submit": ("config", "substitutions", "service-account", "gcs-source-staging-dir"),
     "pubsub subscriptions create": ("topic", "message-filter"),
     "beta services identity create": ("service", "project"),
+    "storage cp": (),
     "storage rm": ("recursive", "all-versions"),
     "storage service-agent": ("project", "authorize-cmek"),
     "projects describe": ("format",),

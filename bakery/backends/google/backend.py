@@ -66,6 +66,22 @@ class GoogleBackend:
         """Return the image's name as Compute Engine and Terraform take it."""
         return f"projects/{self.settings.google.project}/global/images/{name}"
 
+    def store_output(self, path: str, text: str) -> bool:
+        """Store an object below ``outputs/`` of the artifacts bucket."""
+        from bakery.host import google, versions
+        from bakery.settings.google import Bucket
+
+        client = google.Google(self.settings.google)
+        bucket = client.storage.bucket(self.settings.google.bucket(Bucket.ARTIFACTS))
+
+        def write(name: str, data: bytes) -> None:
+            with google.api_errors(f"store gs://{bucket.name}/{name}"):
+                bucket.blob(name).upload_from_string(data, "application/json", retry=google.STORAGE_RETRY)
+
+        return versions.store(
+            f"outputs/{path}", text.encode(), lambda name: google.fetched(bucket.blob(name), f"read {name}"), write
+        )
+
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare services, accounts, buckets, network and triggers."""
         from functools import partial

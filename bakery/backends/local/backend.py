@@ -64,6 +64,19 @@ class ThisMachine:
         """Return the path of the image file."""
         return str(self.state.library / "images" / f"{digest}.qcow2")
 
+    def store_output(self, path: str, text: str) -> bool:
+        """Store a file below ``<state>/outputs``."""
+        from bakery.host import versions
+        from bakery.host.files import write_atomic
+
+        def read(name: str) -> bytes | None:
+            file = self.settings.state / name
+            return file.read_bytes() if file.is_file() else None
+
+        return versions.store(
+            f"outputs/{path}", text.encode(), read, lambda name, data: write_atomic(self.settings.state / name, data)
+        )
+
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare nothing."""
         return ()

@@ -224,6 +224,15 @@ class ComputeEngineLibrary:
         runs = sorted((decode(RunResult, json.loads(text)) for text in texts), key=lambda run: run.started)
         return runs if outputs else [without_outputs(run) for run in runs]
 
+    def last_run(self, image: str) -> RunResult | None:
+        """Return the newest Fluid-Run of an image; None if it has none or the bucket does not exist."""
+        with ignore_missing(f"look for the last Fluid-Run of {image}"):
+            blobs = self.google.storage.list_blobs(self._artifacts, prefix=f"results/{image}/", retry=STORAGE_RETRY)
+            newest = max(blobs, key=lambda blob: blob.time_created, default=None)
+            if newest is not None and (text := fetched(newest, "read the results of a Fluid-Run")):
+                return without_outputs(decode(RunResult, json.loads(text)))
+        return None
+
     def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:
         """Return those of ``members`` that lack ``compute.imageUser`` on this image."""
         return sharing.unshared(self.google, self.project, name, members)

@@ -38,8 +38,6 @@ class LocalLibrary:
         self._reserve = StatePaths(settings.state).reserve
         self._clock = clock
 
-    # -- the protocol
-
     def find(self, name: str) -> ImageRecord | None:
         """Return the image; None if it was never published, its file does not exist, or it is DELETED.
 
@@ -237,6 +235,10 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return runs.select_runs(connection, image, outputs)
 
+    def last_run(self, image: str) -> RunResult | None:
+        """Return the newest Fluid-Run of an image."""
+        return next(reversed(self.runs(image, outputs=False)), None)
+
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
         """Map image names to the digest of the tests of the last recorded verdict."""
         names = {image.name for image in images}
@@ -269,8 +271,6 @@ class LocalLibrary:
                 families.set_state(connection, name, to, image.replacement, row["state_since"])
                 shared = rows.file_is_shared(connection, name, digest)
             return self.files.remove(name, digest, shared) if to is ImageState.DELETED else 0
-
-    # -- implementation
 
     def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
         with self.database.reading() as connection:

@@ -10,7 +10,7 @@ from bakery.errors import Problem, Severity
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.plan.plan import make
-from bakery.preview.snapshot import LibrarySnapshot
+from bakery.preview.snapshot import LibrarySnapshot, read
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.resources import program
 from bakery.resources.program import images_output as images
@@ -28,7 +28,7 @@ PROMOTED = {image.family: (image.name, image.digest, image.tests is not None) fo
 
 
 def test_images_name_what_stands_behind_a_family() -> None:
-    found = images(BACKEND, PLAN, PROMOTED)
+    found = images(BACKEND, PLAN, PROMOTED, {})
     assert set(found) == {"base", "app", "bare"}
     assert found["app"]["image"] == PROMOTED["app"][0]
     assert found["app"]["link"].endswith(f"{found['app']['digest']}.qcow2")
@@ -36,13 +36,13 @@ def test_images_name_what_stands_behind_a_family() -> None:
 
 
 def test_what_is_not_promoted_is_left_out() -> None:
-    assert set(images(BACKEND, PLAN, {"base": ("base-1", "1", True)})) == {"base"}
+    assert set(images(BACKEND, PLAN, {"base": ("base-1", "1", True)}, {})) == {"base"}
     assert rcc_tf(BACKEND, PLAN, {}) == {}
 
 
 def test_rcc_tf_boots_controller_and_login_from_the_root_and_partitions_from_the_others() -> None:
     found = rcc_tf(BACKEND, PLAN, PROMOTED)
-    links = {family: entry["link"] for family, entry in images(BACKEND, PLAN, PROMOTED).items()}
+    links = {family: entry["link"] for family, entry in images(BACKEND, PLAN, PROMOTED, {}).items()}
     assert found["controller_image"] == found["login_image"] == links["base"]
     assert {entry["name"]: entry["image"] for entry in found["partitions"]} == {
         "app-small": links["app"],
@@ -65,7 +65,14 @@ def test_a_lone_image_is_its_own_partition() -> None:
 
 def test_on_google_cloud_a_link_is_what_terraform_takes() -> None:
     google = settings(oven="cloud-build", google={"project": "p", "region": "r"})
-    assert images(backend(google), PLAN, PROMOTED)["app"]["link"] == f"projects/p/global/images/{PROMOTED['app'][0]}"
+    assert (
+        images(backend(google), PLAN, PROMOTED, {})["app"]["link"] == f"projects/p/global/images/{PROMOTED['app'][0]}"
+    )
+
+
+def held(stack: Settings) -> LibrarySnapshot:
+    """What the library has."""
+    return read(stack, backend(stack).existing_library, ())
 
 
 @pytest.fixture
@@ -91,27 +98,24 @@ def test_the_outputs_of_an_up_are_what_the_library_has(
 ) -> None:
     """Whatever the engine says of promotions that it has skipped."""
     said = {image.family: image.name for image in PLAN.images}
-    found = promotions(backend(make_settings()), PLAN, said, preview=False)
+    found = promotions(held(make_settings()), PLAN, said, preview=False)
     assert found == {"base": PROMOTED["base"], "app": ("app-old", "e" * 64, False)}
 
 
 def test_a_preview_names_what_will_be_promoted_but_not_what_is_skipped(
     library: LocalLibrary, make_settings: Callable[..., Settings]
 ) -> None:
-    chosen = backend(make_settings())
+    chosen = held(make_settings())
     said = {"base": PROMOTED["base"][0], "app": PROMOTED["app"][0], "bare": ""}
     assert promotions(chosen, PLAN, said, preview=True) == {name: PROMOTED[name] for name in ("base", "app")}
     found = promotions(chosen, PLAN, said | {"app": "app-old"}, preview=True)
     assert found["app"] == ("app-old", "e" * 64, False)
 
 
-def test_without_the_library_the_outputs_are_those_of_the_state(
-    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_library_the_outputs_are_those_of_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(program.pulumi.log, "warn", said.append)
     unread = LibrarySnapshot(problems=(Problem("library", 1, "it is locked", "", Severity.WARNING),))
-    monkeypatch.setattr(program.snapshot, "read", lambda *_given: unread)
-    found = promotions(backend(make_settings()), PLAN, {"app": PROMOTED["app"][0]}, preview=False)
+    found = promotions(unread, PLAN, {"app": PROMOTED["app"][0]}, preview=False)
     assert found == {"app": PROMOTED["app"]}
     assert said == ["the outputs are those of the stack's state: it is locked"]

@@ -1,0 +1,66 @@
+"""What consumers are told about a promoted image: the values of the output ``images`` and of ``bakery image``."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bakery.backends.base import Backend
+from bakery.library.base import ImageRecord, Revocation
+from bakery.library.revocation import content, in_force
+from bakery.results.model import RunResult
+from bakery.results.trends import job_label
+
+CALLS_AT_ONCE = 8
+
+
+def details(chosen: Backend, records: Iterable[ImageRecord]) -> dict[str, dict[str, Any]]:
+    """Map the images to their details. Raises Uncertain."""
+    records = tuple(records)
+    library = chosen.existing_library()
+    if library is None or not records:
+        return {}
+    recorded = library.revocations()
+    due = in_force(recorded, library.now())
+    revoked = {content(one.image): one for one in recorded} | due
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+        runs = pool.map(lambda record: library.last_run(record.name), records)
+        return {
+            record.name: describe(
+                chosen, record, run, revoked.get(content(record.name)), in_use=content(record.name) not in due
+            )
+            for record, run in zip(records, runs, strict=True)
+        }
+
+
+def describe(
+    chosen: Backend, record: ImageRecord, run: RunResult | None, revocation: Revocation | None, *, in_use: bool
+) -> dict[str, Any]:
+    """Return the details of an image. Times are RFC 3339 in UTC, "" for none.
+
+    ``instance_image`` is the form of Cluster Toolkit's modules, empty for images that are no project's.
+    """
+    project = chosen.location.get("project")
+    return {
+        "name": record.name,
+        "self_link": record.location,
+        "state": record.state.value,
+        "tested_at": run.started if run else "",
+        "figures": _figures(run) if run else [],
+        "revoked": not in_use,
+        "revoke_at": revocation.at if revocation else "",
+        "instance_image": {"name": record.name, "project": project} if project else {},
+    }
+
+
+def _figures(run: RunResult) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "job": job_label(job, number),
+            "name": figure.metric.name,
+            "value": figure.value,
+            "unit": figure.metric.unit,
+            "passed": figure.passed,
+        }
+        for number, job in enumerate(run.jobs)
+        for figure in job.figures
+    ]
