@@ -1,6 +1,6 @@
 """Drift: how the library differs from what stacks registered and the plan says. A pure comparison, in words.
 
-Only a definite "not found" counts as gone: whoever looks must fail if the library cannot be read.
+Only a definite "not found" counts as gone: looking must fail if the library cannot be read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

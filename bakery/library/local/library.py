@@ -142,7 +142,7 @@ class LocalLibrary:
         """Do nothing: every user who may read the folder can boot from its images."""
 
     def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:
-        """Return nobody, as :meth:`share` does nothing."""
+        """Return no members, as :meth:`share` does nothing."""
         return ()
 
     def relabel(self, name: str, labels: Mapping[str, str]) -> None:
