@@ -208,6 +208,11 @@ class _Finder:
         """Return the path in the workspace where a package is staged unless its template names another one."""
         return name if self.common_folder.parent == self.packages else f"{self.packages.name}/{name}"
 
+    def other_paths(self, folder: _Folder) -> tuple[str, ...]:
+        """Return the ends of the path of a package's folder: a checkout may begin at any folder above it."""
+        parts = Path(folder.tree.folder).parts[1:]
+        return tuple("/".join(parts[at:]) for at in range(len(parts) - 1, max(len(parts) - 7, -1), -1))
+
     def check(self, folder: _Folder) -> bytes:
         """Return the result of a package's checks for the cache. It runs in another process when there are many."""
         from bakery.recipe.check.package import PackageCheck
@@ -222,6 +227,7 @@ class _Finder:
             spack_ref=self.spack_ref,
             installer=parse_installer(self.common.installer),
             common_contents=_json(self.common.tree),
+            other_paths=self.other_paths(folder),
         )
         return to_bytes(check.run(), tree.digests())
 

@@ -54,6 +54,7 @@ class PackageCheck:
     spack_ref: str
     installer: Installer  # common/spack-install.sh
     common_contents: Mapping[str, bytes] = field(default_factory=dict)  # of the JSON files of common/
+    other_paths: Collection[str] = ()  # where templates without pkg_path may see the folder, too
     findings: Findings = field(default_factory=Findings)
     values: Mapping[str, str] = field(default_factory=dict)
     calls: BuildCalls = field(default_factory=BuildCalls)  # of Packer, as cloudbuild.yaml has them
@@ -201,6 +202,9 @@ class PackageCheck:
         written = str(declared(template.value).get("pkg_path") or "")
         self.common_path = self._staged(template, variables.get("common_path"), ("variables", "common_path"), "common")
         self.workspace_path = self._staged(template, variables.get("pkg_path"), where, self.workspace_path)
+        if not variables.get("pkg_path"):
+            folders = (self.workspace_path, *self.other_paths)
+            self.workspace_path = packer_template.seen_at(template, variables, folders, self.paths)
         for path in dict.fromkeys((written, self.workspace_path)):
             if path and "{{" not in path and posixpath.basename(path) != self.name:
                 self._misnamed(template, path)

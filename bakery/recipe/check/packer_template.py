@@ -5,7 +5,7 @@ provisioners, and of the googlecompute builder.
 """
 
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -165,6 +165,20 @@ def named(template: Document) -> Iterator[tuple[Where, str]]:
                 yield from ((("builders", index, key, name), path) for name, path in value.items())
             else:
                 yield ("builders", index, key), value
+
+
+def seen_at(template: Document, variables: Mapping[str, str], folders: Sequence[str], paths: Collection[str]) -> str:
+    """Return the first of ``folders`` that a named path begins with, if the package has it; else the first one.
+
+    Paths start at the checkout, wherever that begins; ``paths`` are the package's files.
+    """
+    named_texts = [fill(text, variables) for _, text in named(template) if isinstance(text, str)]
+    texts = [posixpath.normpath(text) for text in named_texts if text]
+    for folder in folders:
+        below = [text.removeprefix(f"{folder}/") for text in texts if text.startswith(f"{folder}/")]
+        if any(path in paths or any(one.startswith(f"{path}/") for one in paths) for path in below):
+            return folder
+    return folders[0]
 
 
 def _skipped(entry: Mapping[str, Any], names: Collection[str]) -> bool:

@@ -427,3 +427,12 @@ def test_without_any_base_the_error_says_where_to_write_it(roots: tuple[Path, Pa
     assert "names no base image; set _SOURCE_IMAGE_FAMILY in cloudbuild.yaml" in found
     assert "has no image family" in found
     assert "baked from each other" not in found
+
+
+@pytest.mark.parametrize("folder", ["app", "packages/app", "one/packages/app", "./app"])
+def test_paths_may_start_at_any_folder_above(roots: tuple[Path, Path], folder: str) -> None:
+    own = {name: value for name, value in VARIABLES.items() if name != "pkg_path"}
+    made = template(variables=own, provisioners=[{**INSTALL, "script": f"{folder}/install.sh"}])
+    report = plan(roots[0], made)
+    assert digest(report)
+    assert f"{folder.removeprefix('./')}/install.sh" in report.decisions[0].image.inputs
