@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from packaging.requirements import Requirement
 
-from bakery.settings import GoogleSettings, LocalSettings, Settings, SpackSettings
+from bakery.settings import GROUPS, KEYS, GoogleSettings, LocalSettings, SpackSettings
 from tests.support import source_tree
 
 # Written in pieces, so that this file passes its own test.
@@ -103,17 +103,14 @@ def test_the_pinned_engine_is_the_sdks_version() -> None:
     assert pinned[1] == locked()["pulumi"]
 
 
-READ = ("source", "secrets")  # where the settings were read from, and which are secret
-
-
 def setting_keys() -> set[str]:
-    """Every key a stack may set, dotted, from the dataclasses: ``memory_mb`` is ``memoryMb`` in YAML."""
+    """Every key a stack may set, dotted; those of groups are from the dataclasses: ``memory_mb`` is ``memoryMb``."""
 
     def camel(name: str) -> str:
         return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
     groups = {"local": LocalSettings, "spack": SpackSettings, "google": GoogleSettings}
-    keys = {camel(field.name) for field in dataclasses.fields(Settings)} - {"stack", "root", *groups, *READ}
+    keys = {*KEYS, *GROUPS} - {*groups}
     return keys | {f"{group}.{camel(f.name)}" for group, kind in groups.items() for f in dataclasses.fields(kind)}
 
 
