@@ -31,8 +31,8 @@ def value(kind: Any, random: Random, depth: int = 0) -> Any:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return value(random.choice(get_args(kind)), random, depth)
-    if origin is tuple:
-        return tuple(value(get_args(kind)[0], random, depth + 1) for _ in range(size(random, depth)))
+    if origin in (tuple, frozenset):
+        return origin(value(get_args(kind)[0], random, depth + 1) for _ in range(size(random, depth)))
     if origin is not None and issubclass(origin, Mapping):
         keys, held = get_args(kind)
         return {value(keys, random, depth): value(held, random, depth + 1) for _ in range(size(random, depth))}
