@@ -1,4 +1,4 @@
-"""Pins of the stack's settings: ``bakery promote`` and ``bakery rollback``.
+"""Pins and approvals of the stack's settings: ``bakery promote``, ``bakery rollback`` and ``bakery approve``.
 
 They change only the stack's file, so that a review can come before the ``up`` that moves the family.
 """
@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bakery.backends.base import Backend
-from bakery.errors import BakeryError, InputError, UnknownFamily, errors_among
+from bakery.errors import BakeryError, InputError, Problem, UnknownFamily, errors_among
 from bakery.host.files import write_atomic
 from bakery.library.base import Library
 from bakery.library.lookup import pick
+from bakery.library.proof import look_up
 from bakery.operations.bake import unknown_family
 from bakery.plan.summary import ImageSummary
-from bakery.preview import pins
 from bakery.preview.plan_report import PlanReport, plan_report
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.settings import Settings
+from bakery.preview.targets import needs_approval, proofs
+from bakery.settings import PROJECT, Settings
 from bakery.settings.edit import with_entry
 
 
@@ -34,13 +35,11 @@ def promote(backend: Backend, family: str, image: str = "") -> Change:
     Raises InputError for a pin that an ``up`` would refuse, and for a plan with errors; BakeryError if no image fits or
     the file cannot be changed; Uncertain.
     """
-    library, planned = backend.library(), _planned(backend.settings)
-    if family not in planned and (image or family not in backend.settings.pins):
-        raise UnknownFamily([unknown_family(family, {name: one.package for name, one in planned.items()})])
+    library = backend.library()
+    planned = _planned(backend.settings, "" if family in backend.settings.pins and not image else family)
     if image:
-        images = [one for one in library.images() if one.candidate_for == family]
-        image = pick(image, images, library.families(), [planned[family].name])
-    return _change(backend, library, family, image)
+        image = _fitting(library, family, image, planned[family].name)
+    return _change(backend, library, "pins", family, image)
 
 
 def roll_back(backend: Backend, family: str, to: str = "") -> Change:
@@ -50,47 +49,75 @@ def roll_back(backend: Backend, family: str, to: str = "") -> Change:
     """
     if to:
         return promote(backend, family, to)
-    library, planned = backend.library(), _planned(backend.settings)
-    if family not in planned:
-        raise UnknownFamily([unknown_family(family, {name: one.package for name, one in planned.items()})])
+    library, planned = backend.library(), _planned(backend.settings, family)
     images, families = tuple(library.images()), library.families()
     if family not in families:
         raise BakeryError(f"{family} points at no image, so there is none to go back from", hint="run: pulumi up")
-    held, now = LibrarySnapshot(images, families, library.proofs(images)), families[family]
+    held, now = LibrarySnapshot(images), families[family]
     names = [image.name for image in images if image.candidate_for == family or image.name == now]
     for name in reversed(names[: names.index(now)]):
-        if not pins.check(_with(backend.settings, family, name), [*planned.values()], held):
-            return _change(backend, library, family, name)
+        if not look_up(library, proofs(name, planned, held)):
+            return _change(backend, library, "pins", family, name)
     hint = "see: bakery library; `bakery test IMAGE` tests an image again"
     raise BakeryError(f"no image of {family} that is older than {now} has passed its tests", hint=hint)
 
 
-def _planned(settings: Settings) -> Mapping[str, ImageSummary]:
+def approve(backend: Backend, family: str, image: str = "") -> Change:
+    """Approve an image of the family, as :func:`promote` finds it; without, that of the recipe.
+
+    Raises BakeryError if it has not passed its tests yet, and what :func:`promote` raises.
+    """
+    library, planned = backend.library(), _planned(backend.settings, family)
+    if not needs_approval(backend.settings, family):
+        message, hint = f"{family} needs no approval", f"add a pattern of it to {PROJECT}:approval"
+        raise InputError([Problem(backend.settings.file, 1, message, hint)])
+    image = _fitting(library, family, image) if image else planned[family].name
+    required = proofs(image, planned, LibrarySnapshot(tuple(library.images())))
+    if missing := look_up(library, required):
+        raise BakeryError(f"{family} cannot be approved: {missing}", hint="run `pulumi up`, which bakes and tests it")
+    return _change(backend, library, "approved", family, image)
+
+
+def _planned(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]:
+    """Return the plan's images by family. Raises InputError, and UnknownFamily if it has not this one."""
     report = plan_report(settings)
     if errors := errors_among(report.problems):
         raise InputError(errors)
-    return {decision.image.family: decision.image for decision in report.decisions}
+    planned = {decision.image.family: decision.image for decision in report.decisions}
+    if family and family not in planned:
+        raise UnknownFamily([unknown_family(family, {name: one.package for name, one in planned.items()})])
+    return planned
 
 
-def _with(settings: Settings, family: str, image: str) -> Settings:
-    """Return the settings with this pin only: others may be wrong, and are corrected one by one."""
+def _fitting(library: Library, family: str, image: str, *others: str) -> str:
+    """Return the image of the family that fits the beginning of a name or digest. Raises BakeryError."""
+    images = [one for one in library.images() if one.candidate_for == family]
+    return pick(image, images, library.families(), others)
+
+
+def _with(settings: Settings, setting: str, family: str, image: str) -> Settings:
+    """Return the settings with this entry and without pins of other families, which are corrected one by one."""
+    if setting == "approved":
+        pins = {key: pin for key, pin in settings.pins.items() if key == family}
+        return replace(settings, pins=pins, approved={**settings.approved, family: image})
     return replace(settings, pins={family: image} if image else {})
 
 
-def _change(backend: Backend, library: Library, family: str, image: str) -> Change:
+def _change(backend: Backend, library: Library, setting: str, family: str, image: str) -> Change:
     settings = backend.settings
-    report = plan_report(_with(settings, family, image), lambda: library)
-    if errors := errors_among(report.problems):
+    report = plan_report(_with(settings, setting, family, image), lambda: library)
+    if errors := errors_among(one for one in report.problems if one.file == settings.file):
         raise InputError(errors)
     file = settings.source
     assert file is not None  # the command reads settings from a file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
-    write_atomic(file, with_entry(before, "pins", settings.pins, family, image).encode())
+    write_atomic(file, with_entry(before, setting, getattr(settings, setting), family, image).encode())
     others = [
         f"the stack {want.stack} wants {family} at {want.image}: pin it there too, or its next up moves the family"
         for want in library.wants()
         if want.family == family and want.image != image and want.stack.partition("/")[2] != settings.stack
     ]
     ours = tuple(one for one in report.decisions if one.image.family == family)
-    done = f"{file.name}: {family} {f'is pinned to {image}' if image else 'follows its recipe'}"
+    done = f"{image} is approved" if setting == "approved" else f"{family} is pinned to {image}"
+    done = f"{file.name}: {done if image else f'{family} follows its recipe'}"
     return Change(replace(report, decisions=ours), (done, *others))

@@ -16,7 +16,7 @@ from bakery.settings.retention import Retention
 def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
     """Enforce revocations that are due, and delete what retention allows; with ``dry_run``, change nothing.
 
-    Images that the plan contains, bakes from or pins are kept.
+    Images that the plan contains, bakes from, pins or approves are kept.
     Raises InputError if the plan has errors: an image that a broken recipe wants must not be deleted. Raises Uncertain.
     """
     plan = plan_report(backend.settings)
@@ -24,6 +24,7 @@ def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
         raise InputError(plan.problems)
     planned = {name: "the plan wants it" for one in plan.decisions for name in (one.image.name, one.image.base.name)}
     planned |= {image: f"the settings pin {family} to it" for family, image in backend.settings.pins.items()}
+    planned |= {image: f"it is approved for {family}" for family, image in backend.settings.approved.items()}
     state = StatePaths(backend.settings.state)
     if state.reserve.exists() and not dry_run and space.lack(state.library):
         state.reserve.unlink()

@@ -24,16 +24,28 @@ def given_up(family: str, image: str) -> str:
 
 
 @dataclass(frozen=True)
+class Target:
+    """The image that a family shall point at instead of its recipe's ("" for none), and why in words.
+
+    ``waits`` is whether the recipe's image waits for an approval; otherwise the family is pinned.
+    """
+
+    image: str
+    why: str
+    waits: bool = False
+
+
+@dataclass(frozen=True)
 class Decision:
     """An image of the plan, the action that will be taken, and the reasons in words.
 
-    ``pin`` is the image that the settings hold the family at; empty if it follows its recipe.
+    ``target`` is what the family shall point at; None if it follows its recipe.
     """
 
     image: ImageSummary
     action: Action
     reasons: tuple[str, ...] = ()
-    pin: str = ""
+    target: Target | None = None
 
     def __str__(self) -> str:
         return f"{DONE[self.action]}: {'; '.join(self.reasons)}" if self.reasons else DONE[self.action]

@@ -13,9 +13,10 @@ from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, image_summaries
 from bakery.plan.summary import ImageSummary
-from bakery.preview import pins, snapshot
+from bakery.preview import snapshot
 from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Decision
+from bakery.preview.targets import check, targets
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.load import gc_paused
@@ -66,10 +67,10 @@ def plan_report(
     before = _of_revision(settings, since) if since else held
     wrong: tuple[Problem, ...] = ()
     if library is not None and not since and not held.problems:
-        wrong = (*pins.check(settings, images, held), *held.refused(images))
+        wrong = (*check(settings, images, held), *held.refused(images))
     problems = (*problems, *before.problems, *wrong)
     given_up = held.given_up(f"{project}/{settings.stack}", images) if project and not since else {}
-    return PlanReport(before.decide(images, settings.pins), problems, held.times, since, given_up)
+    return PlanReport(before.decide(images, targets(settings, images, before)), problems, held.times, since, given_up)
 
 
 def _planned(

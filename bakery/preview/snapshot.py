@@ -11,7 +11,7 @@ from bakery.errors import BakeryError, Problem, Severity, Uncertain
 from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide, why_tested
-from bakery.preview.model import Action, Decision
+from bakery.preview.model import Action, Decision, Target
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class LibrarySnapshot:
         record = self.records.get(image)
         return record is not None and not why_tested(record, tests, self.proven.get(image, ""))
 
-    def decide(self, planned: Sequence[ImageSummary], pins: Mapping[str, str]) -> tuple[Decision, ...]:
-        """Return a decision for each image of the plan; ``pins`` maps families to the images they are held at."""
+    def decide(self, planned: Sequence[ImageSummary], held: Mapping[str, Target]) -> tuple[Decision, ...]:
+        """Return a decision for each image of the plan; ``held`` are the families that do not follow their recipes."""
         decisions = decide(
             planned, self.images, self.families, self.proven, self.tests, revoked=self.revoked, shared=self.shared
         )
-        return tuple(self._pinned(one, pin) if (pin := pins.get(one.image.family)) else one for one in decisions)
+        return tuple(self._held(one, held[one.image.family]) if one.image.family in held else one for one in decisions)
 
     def given_up(self, stack: str, planned: Iterable[ImageSummary]) -> dict[str, str]:
         """Map families that an ``up`` of the stack lets point at nothing to the images they point at now.
@@ -81,16 +81,16 @@ class LibrarySnapshot:
         mine = {want.family: want.image for want in self.wants if want.family not in kept}
         return {family: image for family, image in sorted(mine.items()) if self.families.get(family) == image}
 
-    def _pinned(self, decision: Decision, pin: str) -> Decision:
-        """Return the decision of an image whose family is held at ``pin``."""
+    def _held(self, decision: Decision, target: Target) -> Decision:
+        """Return the decision for an image whose family does not follow its recipe."""
         image, action, reasons = decision.image, decision.action, decision.reasons
-        now, text = self.families.get(image.family, ""), f"pinned to {pin}"
-        ages = [record.name for record in self.images]
-        if {pin, now} <= {*ages} and ages.index(pin) < ages.index(now):
-            text += f", a roll-back: it is older than {now}"
-        if pin != image.name and action in (Action.KEEP, Action.ADOPT) and self.proves(image.name, image.tests_digest):
-            action, reasons = Action.KEEP if pin == now else Action.ADOPT, ()
-        return replace(decision, action=action, reasons=(text, *reasons), pin=pin)
+        now, ages = self.families.get(image.family, ""), [record.name for record in self.images]
+        own = target.image == image.name
+        if not own and action in (Action.KEEP, Action.ADOPT) and self.proves(image.name, image.tests_digest):
+            action, reasons = Action.KEEP if target.image == now else Action.ADOPT, ()
+        if {target.image, now} <= {*ages} and ages.index(target.image) < ages.index(now):
+            reasons = (f"a roll-back: {target.image} is older than {now}", *reasons)
+        return replace(decision, action=action, reasons=(target.why, *reasons), target=target)
 
 
 def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:

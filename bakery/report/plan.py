@@ -5,7 +5,7 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.preview.model import DONE, Decision
+from bakery.preview.model import DONE, Decision, Target
 from bakery.preview.plan_report import PlanReport
 
 VERSION = 1
@@ -38,7 +38,11 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
         "base": base | {"project": image.base.project},
         "seconds": times.get(image.family),
         "tests": image.tests_digest,
-    } | ({"pinned": decision.pin} if decision.pin else {})
+    } | (_target(decision.target) if decision.target else {})
+
+
+def _target(target: Target) -> dict[str, str]:
+    return {"waits": "approval"} if target.waits else {"pinned": target.image}
 
 
 def problem(entry: Problem) -> dict[str, Any]:

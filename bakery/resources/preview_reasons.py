@@ -8,6 +8,7 @@ from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.preview import snapshot
 from bakery.preview.model import Action, Decision, given_up
+from bakery.preview.targets import targets
 from bakery.resources.program import Declared
 from bakery.settings import Settings
 
@@ -21,7 +22,7 @@ def damaged(settings: Settings) -> list[str]:
 
 
 def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
-    """Log why each image is not kept, and each pin, in a preview only; an ``up`` shows what it does."""
+    """Log why each image is not kept or not promoted, in a preview only; an ``up`` shows what it does."""
     if not pulumi.runtime.is_dry_run():
         return
     held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
@@ -30,12 +31,14 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     for family, image in held.given_up(stack, [one.image for one in declared]).items():
         pulumi.log.info(given_up(family, image))
-    for one, decision in zip(declared, held.decide([one.image for one in declared], settings.pins), strict=True):
-        if decision.action is not Action.KEEP or decision.pin:
+    planned = [one.image for one in declared]
+    for one, decision in zip(declared, held.decide(planned, targets(settings, planned, held)), strict=True):
+        if decision.action is not Action.KEEP or decision.target:
             pulumi.log.info(str(decision), _resource(one, decision))
 
 
 def _resource(one: Declared, decision: Decision) -> pulumi.Resource:
     if decision.action is Action.TEST and one.tested is not None:
         return one.tested
-    return one.promoted if decision.action in (Action.ADOPT, Action.KEEP) else one.baked
+    unbaked = decision.action in (Action.ADOPT, Action.KEEP)
+    return one.promoted if unbaked and one.promoted is not None else one.baked

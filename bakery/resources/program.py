@@ -16,9 +16,12 @@ from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
+from bakery.plan.plan import by_family
 from bakery.plan.rcc_tf import variables
-from bakery.preview import pins, snapshot
+from bakery.preview import snapshot
+from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
+from bakery.preview.targets import check, proofs, targets
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -27,27 +30,28 @@ from bakery.resources.promoted_image import PromotedImage
 from bakery.settings import Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
-Target = tuple[str, Mapping[str, str]]  # the image that a family shall point at, and the tests that prove it
+Held = tuple[Target, Mapping[str, str]]  # what a family shall point at instead of its recipe's image, with its proofs
 Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
 @dataclass(frozen=True)
 class Declared:
-    """The resources of one image. ``tested`` is None for a recipe without tests.
+    """The resources of one image.
 
-    ``proving`` are those that the promotion of a child waits for, as its parent has to be proven.
+    ``tested`` is None for a recipe without tests, ``promoted`` if the family waits for an approval and points at
+    nothing. ``proving`` are those that the promotion of a child waits for, as its parent has to be proven.
     """
 
     image: ImagePlan
     baked: BakedImage
     tested: FluidRunTest | None
-    promoted: PromotedImage
+    promoted: PromotedImage | None
     proving: tuple[pulumi.Resource, ...]
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
         """Return the resources in the order in which they are created."""
-        return (self.baked, *([self.tested] if self.tested else []), self.promoted)
+        return tuple(one for one in (self.baked, self.tested, self.promoted) if one is not None)
 
 
 def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
@@ -55,37 +59,38 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
 
     A bake depends only on the bake of its parent, and a test only on its bake. A promotion depends on its test and on
     the promotion of the parent, so that no family points at an image whose base has not passed its tests. The promotion
-    of a pinned image waits for none of them. Raises InputError for pins that cannot be honoured.
+    of another image (a pin, or the last approved one) waits for none of them. Raises InputError for pins that cannot be
+    honoured.
     """
     sdk_noise.silence_debug()
-    pinned = _pinned(settings, plan)
+    held = _held(settings, plan)
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
-    families = {image.family: image for image in plan.images}
+    families = by_family(plan)
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        target = pinned.get(image.family) or (image.name, _proofs(image, families))
-        made[image.name] = _one(image, parent, ready, settings, target)
+        own = _proofs(image, families)
+        made[image.name] = _one(image, parent, ready, settings, held.get(image.family, own))
     return tuple(made.values())
 
 
-def _pinned(settings: Settings, plan: Plan) -> dict[str, Target]:
-    """Return the targets of the families whose pins differ from the plan. Raises InputError, Uncertain."""
-    images = {image.family: image for image in plan.images}
-    if not settings.pins:
+def _held(settings: Settings, plan: Plan) -> dict[str, Held]:
+    """Map the families that do not follow their recipes to targets with proofs. Raises InputError, Uncertain."""
+    if not (settings.pins or settings.approval):
         return {}
     held = snapshot.read(settings, backend(settings).existing_library, ())
-    if not held.problems and (problems := pins.check(settings, plan.images, held)):
+    if not held.problems and (problems := check(settings, plan.images, held)):
         raise InputError(problems)
-    if held.problems and not pulumi.runtime.is_dry_run():  # a preview warns later
-        raise Uncertain(f"the pins cannot be checked: {held.problems[0].message}")
+    if held.problems and not (pulumi.runtime.is_dry_run() and not settings.approval):
+        raise Uncertain(f"it cannot be known which images families point at: {held.problems[0].message}")
+    images = by_family(plan)
     return {
-        family: (name, pins.proofs(name, images, held))
-        for family, name in settings.pins.items()
-        if name != images[family].name
+        family: (target, proofs(target.image, images, held) if target.image else {})
+        for family, target in targets(settings, plan.images, held).items()
+        if target.image != images[family].name
     }
 
 
@@ -100,9 +105,10 @@ def _one(
     parent: Declared | None,
     ready: Sequence[pulumi.Resource],
     settings: Settings,
-    target: Target,
+    wanted: Held | Mapping[str, str],
 ) -> Declared:
-    where, consumers = backend(settings).location, settings.google.consumer_members
+    """Declare the resources of an image; ``wanted`` is another target of its family, or the proofs of this image."""
+    where = backend(settings).location
     baked = BakedImage(
         image.family,
         {
@@ -119,21 +125,15 @@ def _one(
     tested = _tested(image, baked, where)
     if tested is None:
         pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
-    pinned = target[0] != image.name
-    waits = [tested or baked, *(parent.proving if parent else ())]
-    promoted = PromotedImage(
-        image.family,
-        {
-            "family": image.family,
-            "image": target[0],
-            "proofs": dict(target[1]),
-            "urn": _urn(image.family, "BakedImage", "PromotedImage"),
-            **where,
-            **({"consumers": list(consumers)} if consumers else {}),
-        },
-        pulumi.ResourceOptions(parent=baked, depends_on=[baked] if pinned else waits),
-    )
-    return Declared(image, baked, tested, promoted, tuple(waits) if pinned else (promoted,))
+    waits = (tested or baked, *(parent.proving if parent else ()))
+    if not isinstance(wanted, tuple):
+        promoted = _promotion(baked, image.family, (image.name, wanted), settings, waits)
+        return Declared(image, baked, tested, promoted, (promoted,))
+    target, proofs = wanted
+    if target.waits and not pulumi.runtime.is_dry_run():  # a preview shows the decision
+        pulumi.log.info(f"{image.name} {target.why}", baked)
+    stays = _promotion(baked, image.family, (target.image, proofs), settings, [baked]) if target.image else None
+    return Declared(image, baked, tested, stays, waits)
 
 
 def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:
@@ -150,6 +150,26 @@ def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> Fl
         },
         pulumi.ResourceOptions(parent=baked, depends_on=[baked]),
     )
+
+
+def _promotion(
+    baked: BakedImage,
+    family: str,
+    wanted: tuple[str, Mapping[str, str]],
+    settings: Settings,
+    waits: Sequence[pulumi.Resource],
+) -> PromotedImage:
+    """Declare the promotion of an image; ``wanted`` is its name and its proofs."""
+    consumers = settings.google.consumer_members
+    props = {
+        "family": family,
+        "image": wanted[0],
+        "proofs": dict(wanted[1]),
+        "urn": _urn(family, "BakedImage", "PromotedImage"),
+        **backend(settings).location,
+        **({"consumers": list(consumers)} if consumers else {}),
+    }
+    return PromotedImage(family, props, pulumi.ResourceOptions(parent=baked, depends_on=waits))
 
 
 def _urn(name: str, *types: str) -> str:
@@ -169,7 +189,8 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> No
     """
     chosen, preview = backend(settings), pulumi.runtime.is_dry_run()
     owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    known = pulumi.Output.all(**{one.image.family: _promoted(one.promoted) for one in declared})
+    promoted = {one.image.family: _promoted(one.promoted) for one in declared if one.promoted is not None}
+    known = pulumi.Output.all(**promoted) if promoted else pulumi.Output.from_input({})
     made = known.apply(lambda images: outputs(chosen, plan, images, preview=preview))
     if not preview:
         made = made.apply(lambda found: _stored(chosen, owner, found))

@@ -34,6 +34,8 @@ KEYS = (
     "shipped",
     "nonce",
     "pins",
+    "approval",
+    "approved",
     "retentionDays",
     "retention",
 )
@@ -94,8 +96,9 @@ class Settings:
     packages of the installed bakery that the stack has besides its own.
 
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
-    images that they point at, whatever their recipes say. ``source`` is the file that the settings were read from
-    without an engine, ``secrets`` are the texts of those that are secret, by path.
+    images that they point at, whatever their recipes say. ``approval`` are patterns of families whose images have to be
+    ``approved``, which maps families to images. ``source`` is the file that the settings were read from without an
+    engine, ``secrets`` are the texts of those that are secret, by path.
     """
 
     stack: str
@@ -109,6 +112,8 @@ class Settings:
     shipped: tuple[str, ...] = ()
     nonce: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
+    approval: tuple[str, ...] = ()
+    approved: Mapping[str, str] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
@@ -221,6 +226,8 @@ def parse(
         shipped=top.words("shipped"),
         nonce={key: str(value) for key, value in top.mapping("nonce").items()},
         pins=top.texts("pins"),
+        approval=top.words("approval"),
+        approved=top.texts("approved"),
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),

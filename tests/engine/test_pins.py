@@ -32,7 +32,7 @@ def test_a_pin_takes_the_family_back_and_without_it_the_family_goes_forward_agai
     pair.must_up()
     second, baked = pair.families()["child"], pair.bake_logs()
     pair.extra["pins"] = {"child": first}
-    text = f"adopted: pinned to {first}, a roll-back: it is older than {second}"
+    text = f"adopted: pinned to {first}; a roll-back: {first} is older than {second}"
     assert [str(one) for one in decisions(pair)] == ["kept", text]
     assert text in pair.preview()
     assert pair.steps() == {"PromotedImage child": "update"}

@@ -44,7 +44,8 @@ def test_a_family_goes_back_one_image_at_a_time_and_forward_again(
     checkout.root.joinpath(FILE).write_text("# ours\nconfig:\n  image-bakery:oven: fake # no machines\n")
     done = checkout.run("rollback", "app")
     assert (done.returncode, pins(checkout)) == (0, {"app": images[1]}), done.stderr
-    assert f"pinned to {images[1]}, a roll-back: it is older than {images[2]}" in done.stdout
+    assert f"pinned to {images[1]}\n" in done.stdout
+    assert f" a roll-back: {images[1]} is older than {images[2]}\n" in done.stdout
     assert len([line for line in done.stdout.splitlines() if line.startswith("app-")]) == 1
     assert f"{FILE}: app is pinned to {images[1]}" in done.stderr
     assert "to do this: pulumi up --stack dev" in done.stderr
@@ -119,3 +120,31 @@ def test_another_stack_that_wants_the_family_is_named(
     assert notes == [
         f"the stack image-bakery/test wants app at {images[2]}: pin it there too, or its next up moves the family"
     ]
+
+
+def test_a_candidate_is_approved_when_it_has_passed_its_tests(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    def approved() -> dict[str, str]:
+        return dict(from_file(checkout.root, "dev").approved)
+
+    done = checkout.run("approve", "app")
+    assert done.returncode == 2
+    assert f"{FILE}:1: error: app needs no approval; add a pattern of it to image-bakery:approval" in done.stderr
+    checkout.settings(oven="fake", approval=["a*"])
+    (checkout.root / "packages/app/install.sh").write_text("#!/bin/bash\necho new\n")
+    done = checkout.run("approve", "app")
+    assert (done.returncode, "is not in the library" in done.stderr, approved()) == (1, True, {})
+    assert checkout.run("bake", "app").returncode == 0
+    done = checkout.run("approve", "app")
+    assert (done.returncode, "is untested" in done.stderr, approved()) == (1, True, {})
+    *_, new = library.images()
+    planned = json.loads(checkout.run("plan", "--json").stdout)["images"]
+    (mine,) = [image for image in planned if image["family"] == "app"]
+    library.record_test(new.name, Proof.PASSED, mine["tests"])
+    done = checkout.run("plan")
+    assert (done.returncode, "waits for approval: bakery approve app" in done.stdout) == (0, True)
+    done = checkout.run("approve", "app")
+    assert (done.returncode, approved()) == (0, {"app": new.name}), done.stderr
+    assert f"{FILE}: {new.name} is approved" in done.stderr
+    assert "waits" not in done.stdout and "adopted" in done.stdout

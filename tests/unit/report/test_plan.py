@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bakery.errors import Problem, Severity
 from bakery.plan.plan import make
 from bakery.preview.decide import decide
-from bakery.preview.model import Action, Decision
+from bakery.preview.model import Action, Decision, Target
 from bakery.report import plan as reports
 from bakery.report import plan_markdown, plan_table
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
@@ -45,16 +45,19 @@ def test_the_json_is_as_its_schema_says() -> None:
     jsonschema.validate(reports.to_json(reports.PlanReport(())), SCHEMA)
 
 
-def test_a_pin_is_said_in_every_format() -> None:
-    image = PLAN.images[1]
-    text = "pinned to app-000000000000, a roll-back: it is older than app-1"
-    for action in (Action.KEEP, Action.ADOPT, Action.BAKE):
-        content = reports.to_json(reports.PlanReport((Decision(image, action, (text,), "app-000000000000"),)))
-        jsonschema.validate(content, SCHEMA)
-        assert content["images"][0]["pinned"] == "app-000000000000"
-        assert text in plan_table.render(content)
-        assert text in plan_markdown.render(content)
-    assert "pinned" not in report()["images"][0]
+PINNED = (Target("app-1", "pinned to app-1"), "pinned")
+WAITS = (Target("", "waits for approval", waits=True), "waits")
+
+
+@pytest.mark.parametrize("action", [Action.KEEP, Action.ADOPT, Action.BAKE])
+@pytest.mark.parametrize(("target", "key"), [PINNED, WAITS], ids=["pin", "approval"])
+def test_a_pin_and_an_approval_are_said_in_every_format(action: Action, target: Target, key: str) -> None:
+    content = reports.to_json(reports.PlanReport((Decision(PLAN.images[1], action, (target.why,), target),)))
+    jsonschema.validate(content, SCHEMA)
+    assert content["images"][0].keys() & {"pinned", "waits"} == {key}
+    assert target.why in plan_table.render(content)
+    assert target.why in plan_markdown.render(content)
+    assert not report()["images"][0].keys() & {"pinned", "waits"}
 
 
 def test_a_family_that_is_given_up_is_said_in_every_format() -> None:

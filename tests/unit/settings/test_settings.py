@@ -43,6 +43,8 @@ def test_every_group_is_read() -> None:
             "select": ["a", "b"],
             "nonce": {"a": 3},
             "pins": {"a": "a-123456789012", "b": None},
+            "approval": ["a*"],
+            "approved": {"a": "a-1"},
             "retentionDays": 7,
             "local": {
                 "accelerator": "tcg",
@@ -75,6 +77,7 @@ def test_every_group_is_read() -> None:
     assert settings.select == ("a", "b")
     assert settings.nonce == {"a": "3"}
     assert settings.pins == {"a": "a-123456789012"}
+    assert (settings.approval, settings.approved) == (("a*",), {"a": "a-1"})
     assert settings.retention["*"].days == 7
     assert settings.local.accelerator is Accelerator.TCG
     assert settings.local.isolation is Isolation.MACHINE

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.proof import ANY_TESTS
 from bakery.plan.model import Plan
-from bakery.preview import pins
-from bakery.preview.model import Action, Decision
+from bakery.preview.model import Action, Decision, Target
 from bakery.preview.snapshot import LibrarySnapshot
+from bakery.preview.targets import check, proofs, targets
 from tests.support.plan_builders import settings
 from tests.unit.preview.test_decide import CHILD, PARENT, library, plan_of, record
 
@@ -28,19 +29,23 @@ def held(*images: ImageRecord, now: ImageRecord | None = None) -> LibrarySnapsho
 
 
 def messages(snapshot: LibrarySnapshot, plan: Plan = PLAN, **pinned: str) -> list[str]:
-    return [str(problem) for problem in pins.check(settings(pins=pinned), plan.images, snapshot)]
+    return [str(problem) for problem in check(settings(pins=pinned), plan.images, snapshot)]
+
+
+def decide(snapshot: LibrarySnapshot, plan: Plan = PLAN, **values: Any) -> tuple[Decision, ...]:
+    return snapshot.decide(plan.images, targets(settings(**values), plan.images, snapshot))
 
 
 def decided(snapshot: LibrarySnapshot, pin: str) -> Decision:
-    return snapshot.decide(PLAN.images, {"app": pin})[1]
+    return decide(snapshot, pins={"app": pin})[1]
 
 
 def test_a_family_goes_back_by_a_pin_and_stays_there() -> None:
     back = decided(held(OLD), OLD.name)
-    assert (back.action, back.pin) == (Action.ADOPT, OLD.name)
-    assert back.reasons == (f"pinned to {OLD.name}, a roll-back: it is older than {APP.name}",)
+    assert (back.action, back.target) == (Action.ADOPT, Target(OLD.name, f"pinned to {OLD.name}"))
+    assert back.reasons == (f"pinned to {OLD.name}", f"a roll-back: {OLD.name} is older than {APP.name}")
     assert decided(held(OLD, now=OLD), OLD.name).action is Action.KEEP
-    assert held(OLD, now=OLD).decide(PLAN.images, {})[1].action is Action.ADOPT, "forward again"
+    assert decide(held(OLD, now=OLD))[1].action is Action.ADOPT, "forward again"
 
 
 def test_a_pin_to_a_newer_image_is_no_roll_back() -> None:
@@ -96,7 +101,59 @@ def test_an_obsolete_image_can_be_pinned_and_one_of_the_plan_need_not_exist() ->
 
 def test_the_proofs_of_a_pin_are_those_of_the_ancestors_that_exist_the_oldest_first() -> None:
     planned = {image.family: image for image in PLAN.images}
-    found = pins.proofs(OLD.name, planned, held(replace(OLD_BASE, parent="debian-12-20300101"), OLD))
+    found = proofs(OLD.name, planned, held(replace(OLD_BASE, parent="debian-12-20300101"), OLD))
     assert [*found.items()] == [(OLD_BASE.name, ANY_TESTS), (OLD.name, ANY_TESTS)]
     loop = replace(OLD, parent=OLD.name)
-    assert pins.proofs(OLD.name, planned, held(loop)) == {OLD.name: ANY_TESTS}
+    assert proofs(OLD.name, planned, held(loop)) == {OLD.name: ANY_TESTS}
+
+
+def waiting(snapshot: LibrarySnapshot, plan: Plan = PLAN, **approved: str) -> Decision:
+    return decide(snapshot, plan, approval=["ap*"], approved=approved)[1]
+
+
+def test_a_proven_image_waits_for_its_approval_and_the_family_stays() -> None:
+    decision = waiting(held(OLD, now=OLD))
+    assert decision.target == Target(OLD.name, "waits for approval: bakery approve app", waits=True)
+    assert (decision.action, decision.reasons) == (Action.KEEP, ("waits for approval: bakery approve app",))
+    assert waiting(held(OLD, now=OLD), app=APP.name).action is Action.ADOPT
+    assert decide(held(OLD, now=OLD), approval=["ap*"])[0].target is None, "it needs none"
+
+
+def test_the_first_image_of_a_family_waits_too() -> None:
+    records, _ = library(PLAN)
+    snapshot = LibrarySnapshot(tuple(records), {}, {image.name: image.tests_digest for image in PLAN.images})
+    decision = waiting(snapshot)
+    assert (decision.action, decision.target and decision.target.image) == (Action.KEEP, "")
+
+
+def test_an_image_is_baked_and_tested_before_it_is_approved() -> None:
+    decision = waiting(LibrarySnapshot((OLD,), {"app": OLD.name}))
+    assert (decision.action, decision.reasons[0]) == (Action.BAKE, "waits for approval: bakery approve app")
+
+
+def test_the_image_that_was_approved_last_counts_not_where_somebody_moved_the_family() -> None:
+    other = replace(OLD, name="app-111111111111")
+    for snapshot in (held(OLD, other, now=other), LibrarySnapshot((OLD, other), {"app": other.name})):
+        target = waiting(snapshot, app=OLD.name).target
+        assert target and target.image == OLD.name
+    failed = replace(OLD, proof=Proof.FAILED)
+    for snapshot in (held(failed, other, now=other), held(other, now=other)):
+        target = waiting(snapshot, app=OLD.name).target
+        assert target and target.image == other.name, "without proof, or gone: the family stays where it is"
+
+
+def test_an_image_that_was_promoted_before_approvals_were_asked_for_stays() -> None:
+    assert waiting(held()).target is None
+    assert waiting(held()).action is Action.KEEP
+
+
+def test_a_pin_counts_more_than_an_approval() -> None:
+    decision = decide(held(OLD), approval=["*"], pins={"app": OLD.name}, approved={"app": APP.name})[1]
+    assert decision.target == Target(OLD.name, f"pinned to {OLD.name}")
+
+
+def test_a_pattern_of_approvals_that_fits_nothing_is_a_problem() -> None:
+    (problem,) = check(settings(approval=["app*", "hpc"]), PLAN.images, held())
+    assert str(problem) == (
+        "Pulumi.dev.yaml:1: error: image-bakery:approval: no family of the plan fits 'hpc'; use * or one of: app, base"
+    )

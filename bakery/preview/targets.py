@@ -1,30 +1,64 @@
-"""Pins: families that the settings hold at an image, whatever their recipes say.
+"""Targets: families that do not follow their recipes, because they are pinned or wait for an approval.
 
-A pin moves only what consumers see. The recipe's own image is still baked and tested, and children are baked from it.
+That moves only what consumers see. The recipe's own image is still baked and tested, and children are baked from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
+from bakery.preview.model import Target
 from bakery.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
     from bakery.preview.snapshot import LibrarySnapshot
 
 
-def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> tuple[Problem, ...]:
-    """Return a problem for each pin that an ``up`` cannot honour. ``held`` is a library that could be read."""
+def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> dict[str, Target]:
+    """Map the families of the plan that have a pin or wait for an approval to their targets.
+
+    A family that waits stays at the image that was approved last or, if that is not in the library, where it points.
+    """
     families = {image.family: image for image in planned}
-    return tuple(
-        Problem(settings.file, 1, f"{PROJECT}:pins.{family}: {fault}", hint)
+    found: dict[str, Target] = {}
+    for family, image in families.items():
+        if pin := settings.pins.get(family):
+            found[family] = Target(pin, f"pinned to {pin}")
+        elif needs_approval(settings, family) and (approved := settings.approved.get(family, "")) != image.name:
+            usable = approved and not [*_fault(family, approved, families, held)]
+            stays = approved if usable else held.families.get(family, "")
+            if stays != image.name:
+                found[family] = Target(stays, f"waits for approval: bakery approve {family}", waits=True)
+    return found
+
+
+def needs_approval(settings: Settings, family: str) -> bool:
+    """Return whether an image of the family is promoted only after its approval."""
+    return any(fnmatchcase(family, pattern) for pattern in settings.approval)
+
+
+def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> tuple[Problem, ...]:
+    """Return a problem for each pin that an ``up`` cannot honour, and for patterns of approvals that fit no family.
+
+    ``held`` is a library that could be read.
+    """
+    families = {image.family: image for image in planned}
+    faults = [
+        (f"pins.{family}: {fault}", hint)
         for family, image in sorted(settings.pins.items())
         for fault, hint in _fault(family, image, families, held)
-    )
+    ]
+    faults += [
+        (f"approval: no family of the plan fits {pattern!r}", f"use * or one of: {', '.join(sorted(families))}")
+        for pattern in settings.approval
+        if not any(fnmatchcase(family, pattern) for family in families)
+    ]
+    return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
 
 
 def _fault(
@@ -44,7 +78,7 @@ def _fault(
 
 
 def proofs(image: str, planned: Mapping[str, ImageSummary], held: LibrarySnapshot) -> dict[str, str]:
-    """Map a pinned image and those of its ancestors that still exist, the oldest first, to the tests that prove them.
+    """Map an image of the library and those of its ancestors that still exist, the oldest first, to their proofs.
 
     Its tests were those of another time, so the last verdict counts, whatever the tests. ``planned`` are the plan's
     images by family: an image whose recipe has no tests needs no verdict, unless it has one.
