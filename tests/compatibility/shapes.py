@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 PROVIDER = "__provider"
-LATER = {"proofs", "token"}  # what a promotion has since: states without it are as good
+LATER = {"proofs", "token", "labels"}  # what promotions and images have since: states without it are as good
+# What the output ``images`` has since for each family: programs that read the rest are not concerned.
+LATER_OUTPUTS = {
+    *("name", "self_link", "state", "tested_at", "figures", "revoked", "revoke_at", "instance_image"),
+}
 DYNAMIC = "pulumi-python:dynamic/"
 TEXT = 0x8C  # pickle's SHORT_BINUNICODE: one byte of length, then the text
 
@@ -16,7 +20,9 @@ def shape(state: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """URN to what is public of that resource, and the names of the stack's outputs; ``folder`` is the checkout."""
     resources = [one for one in state["deployment"]["resources"] if one["type"].startswith(DYNAMIC)]
     (stack,) = [one for one in state["deployment"]["resources"] if one["type"] == "pulumi:pulumi:Stack"]
-    outputs = stack["outputs"]
+    outputs = {**stack["outputs"], "images": {}}
+    for family, image in stack["outputs"].get("images", {}).items():
+        outputs["images"][family] = {key: value for key, value in image.items() if key not in LATER_OUTPUTS}
     return {
         "stack": stack["urn"],
         "resources": {one["urn"]: _resource(one) for one in resources},

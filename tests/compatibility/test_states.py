@@ -75,14 +75,15 @@ def recorded_shape(stack: str) -> dict[str, Any]:
 
 
 def orders(folder: Path, made_at: str) -> dict[str, Any]:
-    """File name to order, without the git commit of the checkout that wrote it."""
+    """File name to order, without the git commit of the checkout that wrote it, and without later fields."""
     texts = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.json"))}
     return {name: without_commit(json.loads(text.replace(made_at, "<checkout>"))) for name, text in texts.items()}
 
 
 def without_commit(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_commit(entry) for key, entry in value.items() if key not in ("bakery-revision", "git_sha")}
+        left_out = ("bakery-revision", "git_sha", "isolation")
+        return {key: without_commit(entry) for key, entry in value.items() if key not in left_out}
     return [without_commit(entry) for entry in value] if isinstance(value, list) else value
 
 

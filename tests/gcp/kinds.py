@@ -93,6 +93,11 @@ def account(props: Props) -> Props:
     return {"accountId": props["accountId"], "serviceAccount": pick(props, "displayName", "description")}
 
 
+def account_change(created: Props) -> Props:
+    """PatchServiceAccountRequest: only what the mask names is changed."""
+    return {"serviceAccount": created["serviceAccount"], "updateMask": ",".join(created["serviceAccount"])}
+
+
 def role(props: Props) -> Props:
     return {"roleId": props["roleId"], "role": pick(props, "title", includedPermissions="permissions")}
 
@@ -131,9 +136,15 @@ KINDS: Mapping[str, Kind] = {
         lambda _: {},
         keep=True,
     ),
-    "gcp:serviceaccount/account:Account": Kind("iam", ACCOUNTS, ACCOUNTS + "/{email}", account),
+    "gcp:serviceaccount/account:Account": Kind(
+        "iam", ACCOUNTS, ACCOUNTS + "/{email}", account, change=lambda props: account_change(account(props))
+    ),
     "gcp:projects/iAMCustomRole:IAMCustomRole": Kind(
-        "iam", "projects/{project}/roles", "projects/{project}/roles/{roleId}", role
+        "iam",
+        "projects/{project}/roles",
+        "projects/{project}/roles/{roleId}",
+        role,
+        change=lambda props: role(props)["role"],
     ),
     "gcp:storage/bucket:Bucket": Kind(
         "storage", "b?project={project}", "b/{name}", bucket, change=lambda props: {"encryption": None, **bucket(props)}
