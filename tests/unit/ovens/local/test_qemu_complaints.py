@@ -24,7 +24,7 @@ def refused(folder: Path, *, memory_mb: int = 64, port: int = 0) -> Infrastructu
     machine = BakeMachine(folder, folder / "console", Accelerator.TCG, 1, memory_mb, (50000, 65535))
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", str(machine.overlay), "1M"])
     (folder / "workspace").mkdir()
-    rendering = template.render(bake_orders.order("none"), machine, folder / "workspace")
+    rendering = template.render(bake_orders.order("none"), machine.builder, folder / "workspace")
     rendering.template["provisioners"] = []
     arguments = rendering.template["builders"][0]["qemuargs"]
     for argument in arguments:
@@ -49,7 +49,7 @@ def test_a_port_that_another_process_took_is_told_apart_so_that_it_is_tried_agai
 
 
 def test_what_is_not_kept_is_not_replayed_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    settings = parse({"oven": "local", "local": {"accelerator": "tcg"}}, "dev", tmp_path)
+    settings = parse({"oven": "local", "local": {"accelerator": "tcg", "isolation": "machine"}}, "dev", tmp_path)
     monkeypatch.setattr(qemu, "machine_arguments", lambda _accelerator: ["-machine", "abacus"])
     files = (
         bake_orders.source(tmp_path, "packages/none/install.sh", "true\n", 0o755),
