@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -109,6 +112,21 @@ def test_a_trigger_bakes_and_may_not_promote(server: FakeServer, tmp_path: Path)
     assert server.cloud.violations == []
     with pytest.raises(AccessRefused, match=r"compute\.images\.update, which bakery-trigger has not"):
         ComputeEngineLibrary(given).promote(made.name, "hpcc")
+
+
+@pytest.mark.parametrize(("name", "status"), [("runs/r1/seed.tar", 404), ("workspaces/w1.tar", 403)])
+def test_a_test_machine_reads_what_is_of_runs_and_nothing_else(server: FakeServer, name: str, status: int) -> None:
+    """As the machines ask: with an escaped name, and a token of the machine's account."""
+    server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
+    server.cloud.tokens["t"] = (
+        "bakery-test@p.iam.gserviceaccount.com",
+        ("https://www.googleapis.com/auth/cloud-platform",),
+    )
+    url = f"{server.url}/storage/v1/b/p-bakery-artifacts/o/{quote(name, safe='')}?alt=media"
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(url, headers={"Authorization": "Bearer t"}), timeout=10)
+    with refused.value:
+        assert refused.value.code == status
 
 
 def test_every_method_is_one_that_google_publishes_and_that_an_account_may_call() -> None:

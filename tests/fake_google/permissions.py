@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import unquote
 
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, Grant, On
 from bakery.settings.google import Bucket, Duty
@@ -138,7 +139,8 @@ def _allows(request: Request, permission: str) -> Callable[[Grant], bool]:
     if not permission.startswith("storage."):
         return lambda _grant: True
     bucket = re.search(r"bakery-(\S+)$", request.call.params["bucket"])
-    name = str(request.call.params.get("object") or request.query.get("name") or (request.body or {}).get("name", ""))
+    written = unquote(request.call.params.get("object", ""))  # as it is in the path: runs%2F...
+    name = str(written or request.query.get("name") or (request.body or {}).get("name", ""))
 
     def allows(grant: Grant) -> bool:
         here = bucket is None or grant.target == bucket[1]
