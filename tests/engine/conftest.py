@@ -56,3 +56,20 @@ def start(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, engine_path:
 def workshop(start: Start) -> Workshop:
     """Return an empty stack; tests add recipes."""
     return start("empty", lambda _made: None)
+
+
+@pytest.fixture
+def pair(start: Start) -> Workshop:
+    """A parent with a child, both promoted."""
+
+    def prepare(workshop: Workshop) -> None:
+        workshop.recipe("base")
+        workshop.recipe("child", parent="base")
+        workshop.must_up()
+
+    return start("pair", prepare)
+
+
+def edit(workshop: Workshop, name: str, text: str = "edited") -> None:
+    """Give a recipe another script."""
+    workshop.write(f"packages/{name}/install.sh", f"#!/bin/bash\necho {text}\n")

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bakery.library.base import Proof
-from tests.engine.conftest import Start
+from tests.engine.conftest import edit
 from tests.engine.test_reasons import decisions
 from tests.support.workshop import Workshop
-
-
-@pytest.fixture
-def pair(start: Start) -> Workshop:
-    """A parent with a child, both promoted."""
-
-    def prepare(workshop: Workshop) -> None:
-        workshop.recipe("base")
-        workshop.recipe("child", parent="base")
-        workshop.must_up()
-
-    return start("pair", prepare)
-
-
-def edit(workshop: Workshop, name: str, text: str = "edited") -> None:
-    workshop.write(f"packages/{name}/install.sh", f"#!/bin/bash\necho {text}\n")
 
 
 def test_a_pin_takes_the_family_back_and_without_it_the_family_goes_forward_again(pair: Workshop) -> None:

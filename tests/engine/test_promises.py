@@ -5,31 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from bakery.library.base import Proof
-from tests.engine.conftest import Start
+from tests.engine.conftest import edit
 from tests.support import workshop as shop
 from tests.support.promotions import history
 from tests.support.workshop import Workshop
 
 STACK = "image-bakery/dev"
-
-
-@pytest.fixture
-def pair(start: Start) -> Workshop:
-    """A parent with a child, both promoted."""
-
-    def prepare(workshop: Workshop) -> None:
-        workshop.recipe("base")
-        workshop.recipe("child", parent="base")
-        workshop.must_up()
-
-    return start("pair", prepare)
-
-
-def edit(workshop: Workshop, name: str, text: str = "edited") -> None:
-    workshop.write(f"packages/{name}/install.sh", f"#!/bin/bash\necho {text}\n")
 
 
 def urn(workshop: Workshop, kind: str, name: str) -> str:
