@@ -14,6 +14,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.passed = 0.0
+        self.pauses: list[float] = []
+        """Of :meth:`activity`; what else moves the clock on, such as polls, depends on how fast the machine is."""
 
     def __call__(self) -> float:
         return BEGIN + self.passed
@@ -28,6 +30,7 @@ class Clock:
 
         class Quick(Activity):
             def sleep(self, seconds: float) -> None:
+                clock.pauses.append(seconds)
                 clock.pass_(seconds)
                 self.check()
 
