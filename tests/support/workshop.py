@@ -21,6 +21,7 @@ from bakery.settings import Settings, from_file
 from tests.support.root import ROOT
 
 STACK = "dev"
+QUICK_PIP = ROOT / "tests/support/quick_pip"
 TIMEOUT = 300
 
 
@@ -232,7 +233,7 @@ def environment(folder: Path, home: Path, engine_path: str) -> dict[str, str]:
         "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE": "",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # As in tools/env.sh. Without it the engine also starts pip before each command, to list plugins.
+        "PYTHONPATH": str(QUICK_PIP),  # the engine starts pip in each command, to list plugins
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_PARALLEL": "64",
         "PULUMI_CONTINUE_ON_ERROR": "true",
