@@ -222,5 +222,6 @@ def suite_of_variant(inputs: VariantInputs) -> Suite | None:
     suite = inputs.recipe.suite
     if suite is None:
         return None
-    jobs = tuple(with_references(job, inputs.variant.references) for job in suite.jobs)
+    given = inputs.variant.references
+    jobs = tuple(with_references(job, given) for job in suite.jobs) if given else suite.jobs
     return Suite(jobs, inputs.variant.cluster or suite.cluster)

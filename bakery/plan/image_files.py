@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from bakery.plan.template import builder, disk_options
 from bakery.recipe.expressions import Function, fill
 from bakery.recipe.model import Json, Recipe, SourceFile, Suite
-from bakery.recipe.parse.document import strings
+from bakery.recipe.parse.document import texts
 from bakery.recipe.provisioners import after, takes_package, template_functions
 from bakery.recipe.shell import shell_words
 from bakery.recipe.templating import NOT_FOLLOWED, in_workspace
@@ -37,8 +37,8 @@ def image_files(recipe: Recipe, variables: Mapping[str, str], more: Iterable[str
 
 def _not_followed(template: Json, variables: Mapping[str, str]) -> bool:
     """Whether what reaches the image has an expression of HCL2 that only Packer can evaluate: it may read any file."""
-    parts = strings([template.get("provisioners"), disk_options(template)]) if "hcl2" in template else ()
-    return any(NOT_FOLLOWED in fill(text, variables) for _, text in parts)
+    parts = texts([template.get("provisioners"), disk_options(template)]) if "hcl2" in template else ()
+    return any(NOT_FOLLOWED in fill(text, variables) for text in parts)
 
 
 def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -> tuple[SourceFile, ...]:
@@ -61,10 +61,10 @@ def _named(template: Json, variables: Mapping[str, str], folder: str) -> set[str
             continue
         taken = {key: value for key, value in entry.items() if key not in NO_FILES}
         found.update(_paths(taken, variables, functions))
-        unknown = any("{{" in path for key in PATHS for path in _paths(entry.get(key), variables, functions))
+        unknown = any("{{" in path for path in _paths([entry.get(key) for key in PATHS], variables, functions))
         if takes_package(entry) or unknown:
             found.add(None)
-            named = (fill(text, variables, functions) for _, text in strings(entry))
+            named = (fill(text, variables, functions) for text in texts(entry))
             if unknown or any(f"{common}/" in text for text in named):
                 found.add(common)
     options = builder(template)
@@ -77,7 +77,7 @@ def _named(template: Json, variables: Mapping[str, str], folder: str) -> set[str
 
 
 def _paths(value: Json, variables: Mapping[str, str], functions: Mapping[str, Function]) -> Iterator[str]:
-    for _, text in strings(value):
+    for text in texts(value):
         path = fill(text, variables, functions)
         if path and "\n" not in path and not path.startswith("/"):
             yield path

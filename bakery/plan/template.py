@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from bakery.recipe.expressions import fill, mentions
 from bakery.recipe.hcl2.render import other_plugins
 from bakery.recipe.model import Json
-from bakery.recipe.parse.document import strings
+from bakery.recipe.parse.document import texts
 from bakery.recipe.templating import declared, only_reference, references, resolve
 
 GOOGLE = "googlecompute"
@@ -139,9 +139,9 @@ def _overridden(entry: Mapping[str, Json], name: str) -> Json:
 def other_parts(template: Json) -> dict[str, Json]:
     """Return what Packer runs besides the provisioners, and the names of the builder if a provisioner reads them."""
     parts = {f"packer.json {key}": template[key] for key in OTHER_PARTS if template.get(key)}
-    texts = [text for _, text in strings([template.get("provisioners"), *parts.values()])]
+    found = [text for text in texts([template.get("provisioners"), *parts.values()]) if "build_" in text]
     for name in ("build_name", "build_type"):
-        if any(mentions(text, name) for text in texts):
+        if any(mentions(text, name) for text in found):
             parts["packer.json builder"] = {key: builder(template).get(key) for key in ("name", "type")}
     return parts
 
@@ -153,7 +153,7 @@ def location_variables(template: Json) -> frozenset[str]:
     not make the compiler a name.
     """
     options = builder(template)
-    where = {name for key in WHERE if key in options for name in references(options[key])}
+    where = references([options[key] for key in WHERE if key in options])
     names = {only_reference(options[key]) for key in NAMES if key in options}
     return frozenset((where | names | TRANSPORT) - {""})
 

@@ -9,6 +9,7 @@ machine that bakes (``timestamp``, ``uuid``, ``vault``) stays as text, and so do
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 _STRING = r'"(?:\\.|[^"\\\n])*"|`[^`]*`'
 _ACTION = re.compile(rf'\{{\{{(-(?=\s))?((?:{_STRING}|(?!\}}\}})[^"`])*?)((?<=\s)-)?\}}\}}', re.DOTALL)
@@ -19,6 +20,7 @@ ALL = "*"  # stands for every variable: the name is computed
 
 Value = str | int
 Function = Callable[..., Value]
+_Tokens = tuple[tuple[str, str], ...]  # kind and text
 
 
 def _split(text: str, separator: str, index: int) -> str:
@@ -44,26 +46,42 @@ class _Unknown(Exception):
     """The expression can't be evaluated before the bake."""
 
 
-def reference_list(text: str) -> list[str]:
+def reference_list(text: str) -> tuple[str, ...]:
     """Return the variables that a text refers to, each as often as it does; ``ALL`` stands for a computed name."""
-    return [name for match in _ACTION.finditer(text) for name in _names(match[2])] if "{{" in text else []
+    return _references(text) if "{{" in text else ()
 
 
-def references(text: str) -> set[str]:
+@lru_cache(4096)  # here and below: recipes use the same expressions again and again
+def _references(text: str) -> tuple[str, ...]:
+    return tuple(name for match in _actions(text) for name in _names(match[2]))
+
+
+@lru_cache(4096)
+def _actions(text: str) -> tuple[re.Match[str], ...]:
+    return tuple(_ACTION.finditer(text))
+
+
+def references(text: str) -> frozenset[str]:
     """Return the variables that a text refers to, as :func:`reference_list`."""
-    return set(reference_list(text))
+    return frozenset(reference_list(text))
 
 
 def only_reference(text: str) -> str:
     """Return the variable that a text consists of; "" if it is not exactly one."""
     match = _ACTION.fullmatch(text.strip())
-    tokens = _tokens(match[2]) if match else []
+    return _variable(match[2]) if match else ""
+
+
+@lru_cache(4096)
+def _variable(body: str) -> str:
+    """Return the variable that an action consists of; "" if it is another one."""
+    tokens = _tokens(body)
     return _literal(tokens[1][1]) if len(tokens) == 2 and tokens[0][1] == "user" and tokens[1][0] == "string" else ""
 
 
 def mentions(text: str, function: str) -> bool:
     """Whether an expression of the text calls a function."""
-    found = (match[2] for match in _ACTION.finditer(text)) if function in text else ()
+    found = (match[2] for match in _actions(text)) if function in text else ()
     return any(token == ("name", function) for body in found for token in _tokens(body))
 
 
@@ -74,12 +92,13 @@ def fill(text: str, variables: Mapping[str, str], functions: Mapping[str, Functi
     """
     if "{{" not in text:
         return text
-    known: dict[str, Function] = {**_PURE, "user": lambda name: variables[name], **(functions or {})}
+    known: dict[str, Function] = {**_PURE, "user": variables.__getitem__, **(functions or {})}
     made: list[str] = []
     at, trim = 0, False
-    for match in _ACTION.finditer(text):
+    for match in _actions(text):
         try:
-            value = str(_evaluate(match[2], known))
+            name = _variable(match[2])
+            value = variables[name] if name else str(_evaluate(match[2], known))
         except (_Unknown, KeyError, IndexError, TypeError, ValueError, AttributeError):
             value = match[0]
             left = right = False
@@ -112,8 +131,9 @@ def _spaced(body: str) -> Iterator[tuple[str, str, str]]:
         yield kind, match[int(match.lastindex or 5)], match[0]
 
 
-def _tokens(body: str) -> list[tuple[str, str]]:
-    return [(kind, text) for kind, text, _ in _spaced(body)]
+@lru_cache(4096)
+def _tokens(body: str) -> _Tokens:
+    return tuple((kind, text) for kind, text, _ in _spaced(body))
 
 
 def _literal(token: str) -> str:
@@ -141,9 +161,6 @@ def _evaluate(body: str, functions: Mapping[str, Function]) -> Value:
     if rest:
         raise _Unknown
     return value
-
-
-_Tokens = list[tuple[str, str]]
 
 
 def _pipeline(tokens: _Tokens, functions: Mapping[str, Function]) -> tuple[Value, _Tokens]:

@@ -65,7 +65,7 @@ class _Fork(Generic[Done]):
         """Return the results, computed here if the child sent none, so that an error is raised in this process."""
         if self.pid:
             with os.fdopen(self.reading, "rb", closefd=False) as answer, suppress(EOFError, ValueError, TypeError):
-                results: list[Done] = marshal.load(answer)
+                results: list[Done] = marshal.loads(answer.read())  # load() reads value by value
                 return results
         return self.work()
 

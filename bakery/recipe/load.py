@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.errors import Problem, Severity
 from bakery.recipe.cache import digest_of, open_cache
-from bakery.recipe.check.entry import Entry, from_bytes, to_bytes
+from bakery.recipe.check.entry import Entry, from_bytes, problems_from_json, problems_to_json, to_bytes
 from bakery.recipe.check.spack_installer import INSTALLER, parse_installer, relevant_lines
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.packages import Package, Packages
 from bakery.recipe.tree import Tree, inside, read_tree
 
 if TYPE_CHECKING:
-    from bakery.recipe.model import Recipe, Recipes, SourceFile
+    from bakery.recipe.model import Json, Recipe, Recipes, SourceFile
+
+    # A package's key (the digest of all that its checks depend on), their result unless the cache has it, and its tree:
+    # files, targets, problems.
+    _Read = tuple[str, bytes, dict[str, int], dict[str, str], list[list[Json]]]
 
 TEMPLATE = "packer.json"
 HCL2 = (".pkr.hcl", ".pkr.json")  # how the names of files of an HCL2 template end
@@ -68,7 +72,7 @@ class _Common(NamedTuple):
     tree: Tree
     digest: str
     seen: str
-    installer: Sequence[str]
+    installer: tuple[str, ...]
     staged_files: dict[str, tuple[SourceFile, ...]]  # by the path where it is staged; filled on demand
 
     def staged(self, path: str) -> tuple[SourceFile, ...]:
@@ -77,22 +81,11 @@ class _Common(NamedTuple):
         return self.staged_files[path]
 
 
-class _Folder(NamedTuple):
-    """A package's folder as it was read.
-
-    ``key`` is the digest of all that its checks depend on, ``stored`` their result in the cache.
-    """
-
-    name: str
-    tree: Tree
-    key: str
-    stored: bytes | None
-
-
 class _Reader(NamedTuple):
     """Builds a package's recipe on demand."""
 
-    folder: _Folder
+    name: str
+    tree: Tree  # without contents
     shown: str
     digest: str
     entry: Entry
@@ -107,9 +100,9 @@ class _Reader(NamedTuple):
         return Recipe(
             **vars(checked)
             | {
-                "name": self.folder.name,
-                "folder": Path(self.folder.tree.folder),
-                "files": _source_files(self.folder.tree, self.entry.digests, checked.workspace_path),
+                "name": self.name,
+                "folder": Path(self.tree.folder),
+                "files": _source_files(self.tree, self.entry.digests, checked.workspace_path),
                 "common": self.common.staged(checked.common_path),
                 "family_at": (f"{self.shown}/{family_file}", family_line),
                 "base_at": (f"{self.shown}/{base_file}", base_line),
@@ -136,13 +129,8 @@ class _Finder:
         self.common = self.read_common()
 
     def find(self) -> Packages:
-        folders = [self.read_folder(name) for name in self.names()]
-        unknown = [folder for folder in folders if folder.stored is None]
-        results = fork_map(self.check, unknown)
-        fresh = {folder.key: result for folder, result in zip(unknown, results, strict=True)}
-        for key, result in fresh.items():
-            self.cache.put(key, result)
-        packages = [self.package(folder, folder.stored or fresh[folder.key]) for folder in folders]
+        names = self.names()
+        packages = [self.package(name, read) for name, read in zip(names, fork_map(self.read, names), strict=True)]
         self.cache.write()
         usable = tuple(package for package in packages if package is not None)
         return Packages(usable, tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
@@ -195,55 +183,60 @@ class _Finder:
             self.problems.append(Problem(shown(Path(entry.path)), 1, "links out of the tree", hint))
         return False
 
-    def read_folder(self, name: str) -> _Folder:
-        """Read and hash a package's folder. The contents are kept only if the package is still to be checked."""
+    def read(self, name: str) -> _Read:
+        """Read and hash a package's folder, and check it if the cache does not have the result.
+
+        It returns plain values, since it runs in another process when there are many packages.
+        """
         tree = read_tree(f"{self.packages}/{name}", self.roots)
         key = digest_of(name, self.workspace_path(name), self.common.seen, self.spack_ref, tree.digest())
-        stored = self.cache.get(key)
-        if stored is not None:
-            tree.contents.clear()
-        return _Folder(name, tree, key, stored)
+        fresh = b"" if self.cache.get(key) else self.check(name, tree)
+        return key, fresh, tree.files, tree.targets, problems_to_json(tree.problems)
 
     def workspace_path(self, name: str) -> str:
         """Return the path in the workspace where a package is staged unless its template names another one."""
         return name if self.common_folder.parent == self.packages else f"{self.packages.name}/{name}"
 
-    def other_paths(self, folder: _Folder) -> tuple[str, ...]:
+    def other_paths(self, folder: str) -> tuple[str, ...]:
         """Return the ends of the path of a package's folder: a checkout may begin at any folder above it."""
-        parts = Path(folder.tree.folder).parts[1:]
+        parts = folder.split("/")[1:]
         return tuple("/".join(parts[at:]) for at in range(len(parts) - 1, max(len(parts) - 7, -1), -1))
 
-    def check(self, folder: _Folder) -> bytes:
-        """Return the result of a package's checks for the cache. It runs in another process when there are many."""
-        from bakery.recipe.check.package import PackageCheck
+    def check(self, name: str, tree: Tree) -> bytes:
+        """Return the result of a package's checks for the cache."""
+        from bakery.recipe.check.package import PackageCheck  # not needed for a plan without changes
 
-        tree = folder.tree
         check = PackageCheck(
-            name=folder.name,
+            name=name,
             contents=tree.contents,
             paths=tree.files.keys(),
             common=self.common.tree.files.keys(),
-            default_path=self.workspace_path(folder.name),
+            default_path=self.workspace_path(name),
             spack_ref=self.spack_ref,
             installer=parse_installer(self.common.installer),
             common_contents=_json(self.common.tree),
-            other_paths=self.other_paths(folder),
+            other_paths=self.other_paths(tree.folder),
         )
         return to_bytes(check.run(), tree.digests())
 
-    def package(self, folder: _Folder, result: bytes) -> Package | None:
+    def package(self, name: str, read: _Read) -> Package | None:
         """Return a package, or None when its errors leave nothing to plan with."""
-        folder.tree.contents.clear()
-        entry = from_bytes(result)
-        title = folder.name if self.shown == "." else f"{self.shown}/{folder.name}"
-        problems = _under(title, (*folder.tree.problems, *entry.problems))
+        key, fresh, files, targets, found = read
+        if fresh:
+            self.cache.put(key, fresh)
+        content = fresh or self.cache.get(key)
+        assert content, "what the cache does not have was checked"
+        entry = from_bytes(content)
+        title = name if self.shown == "." else f"{self.shown}/{name}"
+        problems = _under(title, (*problems_from_json(found), *entry.problems))
         self.problems += problems
         if not entry.usable:
-            self.broken |= {folder.name, *entry.families}
+            self.broken |= {name, *entry.families}
             return None
-        digest = digest_of(folder.key, self.common.digest)
-        reader = _Reader(folder, title, digest, entry, self.common, tuple(problems))
-        return Package(folder.name, digest, title, reader.recipe)
+        digest = digest_of(key, self.common.digest)
+        tree = Tree(f"{self.packages}/{name}", files, targets)
+        reader = _Reader(name, tree, title, digest, entry, self.common, tuple(problems))
+        return Package(name, digest, title, reader.recipe)
 
 
 def _json(tree: Tree) -> dict[str, bytes]:

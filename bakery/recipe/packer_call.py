@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from bakery.recipe.model import Json
 from bakery.recipe.shell import NO_BAKE, commands, harmless, runs, shell_words
-from bakery.recipe.substitutions import SUBSTITUTION, UNDEFINED, substitute
+from bakery.recipe.substitutions import SUBSTITUTION, has_unknown, substitute
 
 TEMPLATES = ("packer.json", ".pkr.hcl", ".pkr.json")
 # Steps that run in these images test an image; the last is the builder image of docs/rcc-run.md.
@@ -77,8 +77,8 @@ class BuildCalls:
 
 def steps(build: Json) -> list[Mapping[str, Json]]:
     """Return the steps of a build; what is not a mapping is an empty step."""
-    found = build.get("steps") if isinstance(build, Mapping) else None
-    return [step if isinstance(step, Mapping) else {} for step in found] if isinstance(found, list) else []
+    found = build.get("steps") if isinstance(build, dict) else None
+    return [step if isinstance(step, dict) else {} for step in found] if isinstance(found, list) else []
 
 
 def build_calls(build: Json, package: str) -> BuildCalls:
@@ -86,8 +86,8 @@ def build_calls(build: Json, package: str) -> BuildCalls:
 
     If no step names that template, every call counts: people name it in ways that only a shell understands.
     """
-    values = build.get("substitutions") if isinstance(build, Mapping) else None
-    known = {name: str(value) for name, value in values.items()} if isinstance(values, Mapping) else {}
+    values = build.get("substitutions") if isinstance(build, dict) else None
+    known = {name: str(value) for name, value in values.items()} if isinstance(values, dict) else {}
     listed = [(index, call) for index, step in enumerate(steps(build)) for call in calls(step, build)]
     chosen = [(index, call) for index, call in listed if _is_of(call, package, known)] or listed
     indices = {index for index, _ in chosen}
@@ -109,14 +109,9 @@ def _doubt(index: int, chosen: Sequence[tuple[int, PackerCall]]) -> str:
     texts = [text for other, call in chosen if other == index for text in (*call.variables.values(), *call.files)]
     if not all(call.exact for other, call in chosen if other == index):
         return "computes in a shell what it passes to Packer"
-    if any(match[3] and UNDEFINED.search(_tried(match)) for text in texts for match in SUBSTITUTION.finditer(text)):
+    if any(map(has_unknown, texts)):
         return "has an expansion that the bakery does not know"
     return ""
-
-
-def _tried(match: re.Match[str]) -> str:
-    """Return an expansion of a made-up value: what is still an expansion then is none that is known."""
-    return substitute(match[0], dict.fromkeys((match[3],), "x"))
 
 
 def image(step: Json) -> str:
@@ -131,7 +126,7 @@ def tests(step: Json) -> bool:
 
 def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
     """Yield the calls of ``packer build`` in a step. ``build`` has the environment of all steps."""
-    if not isinstance(step, Mapping):
+    if not isinstance(step, dict):
         return
     environment, secrets = _environment(step, build)
     text = _shell_text(step, environment)
@@ -163,14 +158,14 @@ def _is_packer(step: Json, words: Sequence[str]) -> bool:
 
 def _maps_substitutions(step: Json, build: Json) -> bool:
     """Whether the shell's ``$_NAME`` is the substitution: in ``args`` it always is, in a ``script`` only if asked."""
-    options = build.get("options") if isinstance(build, Mapping) else None
-    holders = (step, options if isinstance(options, Mapping) else {})
+    options = build.get("options") if isinstance(build, dict) else None
+    holders = (step, options if isinstance(options, dict) else {})
     return "script" not in step or any(one.get("automapSubstitutions") for one in holders)
 
 
 def _environment(step: Json, build: Json) -> tuple[dict[str, str], frozenset[str]]:
-    options = build.get("options") if isinstance(build, Mapping) else None
-    holders = [one for one in (options, step) if isinstance(one, Mapping)]
+    options = build.get("options") if isinstance(build, dict) else None
+    holders = [one for one in (options, step) if isinstance(one, dict)]
     entries = [str(entry) for one in holders for entry in one.get("env") or () if isinstance(one.get("env"), list)]
     secrets = [str(name) for one in holders for name in one.get("secretEnv") or ()]
     return {name: value for name, equals, value in (entry.partition("=") for entry in entries) if equals}, frozenset(
@@ -234,15 +229,15 @@ def _parsed(words: Sequence[str], step: Json, environment: Mapping[str, str], se
     variables: dict[str, str] = {}
     lists: dict[str, list[str]] = {"var-file": [], "only": [], "except": []}
     template = ""
-    rest = list(words)
-    while rest:
-        word = rest.pop(0).rstrip(";") if template == "" else rest.pop(0)
+    rest = iter(words)
+    for given in rest:
+        word = given if template else given.rstrip(";")
         if not word.startswith("-"):
             template = template or word
             continue
         name, equals, value = word.lstrip("-").partition("=")
         if not equals and name not in _WITHOUT_VALUE:
-            value = rest.pop(0) if rest else ""
+            value = next(rest, "")
         if name == "var":
             variable, has_value, text = value.partition("=")
             variables |= {variable.strip(): text} if has_value else {}

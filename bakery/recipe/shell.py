@@ -16,7 +16,7 @@ _HARMLESS = frozenset(_HARMLESS_WORDS.split())
 NO_BAKE = frozenset(
     ["console", "fix", "fmt", "hcl2_upgrade", "help", "init", "inspect", "plugins", "validate", "version"]
 )
-_QUOTES = frozenset("'\"\\#")  # without these characters, words are what is between blanks
+_QUOTES = frozenset("'\"\\#")
 _COMMANDS = re.compile(r"\n|;|&&|\|\|?|(?<![<>&])&(?!&)")
 _WRITES = re.compile(r">(?!\s*/dev/null\b|&\d)")
 
@@ -26,9 +26,14 @@ def commands(text: str) -> list[str]:
     return _COMMANDS.split(text)
 
 
+def has_quotes(text: str) -> bool:
+    """Return whether words of a text may be something else than what is between blanks."""
+    return not _QUOTES.isdisjoint(text)
+
+
 def shell_words(text: str) -> list[str]:
     """Return the words of a command as a shell splits them, without comments."""
-    if _QUOTES.isdisjoint(text):
+    if not has_quotes(text):
         return text.split()
     try:
         return shlex.split(text, comments=True)

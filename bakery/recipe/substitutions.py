@@ -8,6 +8,7 @@ Expansion".
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from bakery.recipe.model import Json
 
@@ -45,13 +46,25 @@ def substitute(text: str, values: Mapping[str, str], *, last: bool = False) -> s
     return SUBSTITUTION.sub(filled, text) if "$" in text else text
 
 
-def substitutions_in(text: str) -> list[str]:
+def substitutions_in(text: str) -> tuple[str, ...]:
     """Return the names of the substitutions that a text uses."""
+    return _substitutions_in(text) if "$" in text else ()
+
+
+@lru_cache(4096)  # here and below: recipes pass the same arguments again and again
+def _substitutions_in(text: str) -> tuple[str, ...]:
     found: list[str] = []
-    for match in SUBSTITUTION.finditer(text) if "$" in text else ():
+    for match in SUBSTITUTION.finditer(text):
         found += [name for name in match.group(1, 2, 3) if name]
-        found += substitutions_in(match[4]) if match[4] else []
-    return found
+        found += substitutions_in(match[4]) if match[4] else ()
+    return tuple(found)
+
+
+@lru_cache(4096)
+def has_unknown(text: str) -> bool:
+    """Return whether a text has an expansion of a user's substitution that is not known here."""
+    matches = (match for match in SUBSTITUTION.finditer(text) if match[3])
+    return any(UNDEFINED.search(substitute(match[0], {match[3]: "x"})) for match in matches)
 
 
 def dynamic(build: Json, values: Mapping[str, str]) -> dict[str, str]:

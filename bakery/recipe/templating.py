@@ -12,7 +12,7 @@ from bakery.recipe import expressions
 from bakery.recipe.expressions import fill
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import calls, steps
-from bakery.recipe.parse.document import strings
+from bakery.recipe.parse.document import texts
 from bakery.recipe.shell import shell_words
 from bakery.recipe.substitutions import UNDEFINED, substitute, substitutions_in
 
@@ -26,7 +26,7 @@ NOT_FOLLOWED = "{{hcl "  # in a template model, before an expression of HCL2 tha
 
 def references(value: Json) -> set[str]:
     """Return the user variables that a part of a template refers to; ``ALL`` among them stands for every variable."""
-    return {name for _, text in strings(value) for name in expressions.references(text)}
+    return {name for text in texts(value) for name in expressions.reference_list(text)}
 
 
 def only_reference(value: Json) -> str:
@@ -111,7 +111,10 @@ def in_workspace(path: str) -> str:
 def declared(template: Json) -> dict[str, str]:
     """Return the template's variables with their defaults; one without a default (``null``) is ""."""
     given: dict[str, Any] = template.get("variables") or {}
-    return {str(name): "" if value is None else scalar(value) for name, value in given.items()}
+    return {
+        name: value if isinstance(value, str) else "" if value is None else scalar(value)
+        for name, value in given.items()
+    }
 
 
 def file_name(template: Json) -> str:

@@ -11,7 +11,7 @@ from bakery.recipe.check import build_schema
 from bakery.recipe.packer_call import BuildCalls
 from bakery.recipe.parse import Document, Where, listed, quoted
 from bakery.recipe.substitutions import substitutions_in
-from bakery.recipe.templating import arguments, is_packer
+from bakery.recipe.templating import arguments
 from bakery.settings.google import LONGEST_BUILD
 
 _BUILT_IN = """
@@ -50,12 +50,12 @@ def timeout(build: Document) -> int:
     return int(match[1])
 
 
-def check(build: Document, values: Mapping[str, str]) -> None:
+def check(build: Document, values: Mapping[str, str], calls: BuildCalls) -> None:
     """Check the file alone: Cloud Build takes it, it has steps, and every substitution is set and used."""
     build_schema.check(build)
     _ids(build)
     steps = build.entries("steps", "steps")
-    if not any(is_packer(step) for _, step in steps):
+    if not calls.calls:
         hint = "add one, or remove the file: then packer.json's own values count"
         build.warn("has no step that runs packer build", hint, "steps")
     for index, step in steps:
@@ -112,6 +112,8 @@ def find(build: Document, above: Where, pattern: str) -> Where:
 
 def options(build: Document, name: str) -> Iterator[tuple[Where, str]]:
     """Yield the values of an option of all steps (``--ci-file=x``, ``--ci-file x``), with their places."""
+    if not any(name in text for _, text in build.strings):
+        return
     for index, step in build.entries("steps", "steps"):
         words = arguments(step)
         for number, word in enumerate(words):

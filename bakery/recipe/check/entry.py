@@ -7,7 +7,7 @@ files, are parsed only when a recipe is built from them. JSON can hold only valu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from bakery.errors import Problem, Severity
 
 if TYPE_CHECKING:
-    from bakery.recipe.model import CheckedPackage
+    from bakery.recipe.model import CheckedPackage, Json
 
 BORDER = b"\t"  # between the parts; JSON writes this character as \t
+_encoder = json.JSONEncoder(separators=(",", ":"), default=vars)
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,24 @@ def to_bytes(checked: CheckedPackage, digests: Mapping[str, str]) -> bytes:
 
     given = (checked.substitutions, *(variant.substitutions for variant in checked.variants))
     families = [values[FAMILY] for values in given if FAMILY in values]
-    problems = [[p.file, p.line, p.message, p.hint, p.severity.value] for p in checked.problems]
+    problems = problems_to_json(checked.problems)
     fields = {name: value for name, value in vars(checked).items() if name != "problems"}
     parts = ([checked.usable, families, problems], fields, digests)
-    return BORDER.join(json.dumps(part, separators=(",", ":"), default=vars).encode() for part in parts)
+    return BORDER.join(_encoder.encode(part).encode() for part in parts)
 
 
 def from_bytes(content: bytes) -> Entry:
     """Decode the output of :func:`to_bytes`."""
     head, checked, digests = content.split(BORDER)
     usable, families, problems = json.loads(head.decode())
-    found = tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in problems)
-    return Entry(usable, tuple(families), found, checked, digests)
+    return Entry(usable, tuple(families), problems_from_json(problems), checked, digests)
+
+
+def problems_to_json(problems: Iterable[Problem]) -> list[list[Json]]:
+    """Return problems as plain values."""
+    return [[p.file, p.line, p.message, p.hint, p.severity.value] for p in problems]
+
+
+def problems_from_json(values: Iterable[list[Json]]) -> tuple[Problem, ...]:
+    """Return the problems of :func:`problems_to_json`."""
+    return tuple(Problem(f, line, m, h, Severity(s)) for f, line, m, h, s in values)

@@ -18,6 +18,7 @@ from bakery.recipe.check.schema import faults
 from bakery.recipe.model import Metric, SuiteJob
 from bakery.recipe.parse import Document, Where, one_line, quoted
 from bakery.recipe.references import REFERENCE, beyond_zero, with_reference
+from bakery.recipe.shell import has_quotes
 from bakery.recipe.templating import in_workspace
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "fluidrun.schema.json"
@@ -124,7 +125,7 @@ def _check_command(suite: Document, where: Where, entry: Mapping[str, Any], exis
 def _words(suite: Document, where: Where, text: str) -> list[str] | None:
     """Return a command's words as a shell splits them. Not in the schema: None with an error for an unclosed quote."""
     try:
-        return shlex.split(text)
+        return shlex.split(text) if has_quotes(text) else text.split()
     except ValueError as error:
         suite.error(f"{where[-1]}: {one_line(error)}", "close the quotes", *where)
         return None

@@ -1,6 +1,6 @@
 """Values that refer to others: whether filling them in comes to an end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
@@ -9,7 +9,7 @@ from bakery.recipe.parse import Document
 LONGEST = 1 << 16  # characters of a value that is filled in
 
 
-def ends(values: Mapping[str, str], named: Callable[[str], list[str]], document: Document, key: str) -> bool:
+def ends(values: Mapping[str, str], named: Callable[[str], Sequence[str]], document: Document, key: str) -> bool:
     """Whether no value refers to itself or grows beyond all bounds. ``named`` returns the names that a value uses."""
     references = {name: [other for other in named(text) if other in values] for name, text in values.items()}
     if not any(references.values()):

@@ -57,6 +57,7 @@ class PackageCheck:
     other_paths: Collection[str] = ()  # where templates without pkg_path may see the folder, too
     findings: Findings = field(default_factory=Findings)
     values: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)  # without those of variants
     calls: BuildCalls = field(default_factory=BuildCalls)  # of Packer, as cloudbuild.yaml has them
     variable_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     workspace_path: str = ""
@@ -140,7 +141,7 @@ class PackageCheck:
     def _build(self) -> Document | None:
         """``cloudbuild.yaml``, checked on its own; other build files (``cloudbuild.benchmark.yaml``) only warn."""
         for name in sorted(self.paths):
-            if re.fullmatch(r"cloudbuild\..+\.ya?ml", name):
+            if name.startswith("cloudbuild.") and re.fullmatch(r"cloudbuild\..+\.ya?ml", name):
                 self._other_build(name)
         build = self._read(BUILD, yaml.parse_yaml)
         if build is None:
@@ -150,9 +151,9 @@ class PackageCheck:
             return None
         build = build_schema.camel_case(build)
         self.values = cloud_build.substitutions(build)
-        cloud_build.check(build, self.values)
-        named_files.check_suites(build, self.values, self.paths, needed=True)
         self.calls = build_calls(build.value, self.name)
+        cloud_build.check(build, self.values, self.calls)
+        named_files.check_suites(build, self.values, self.paths, needed=True)
         cloud_build.notes(build, self.calls)
         return build
 
@@ -197,7 +198,7 @@ class PackageCheck:
 
     def _set_paths(self, template: Document, build: Document | None) -> None:
         """Where the folder and ``common/`` are staged: what pkg_path and common_path say."""
-        variables = self._variables(template, build)
+        self.variables = variables = self._variables(template, build)
         where = ("variables", "pkg_path")
         written = str(declared(template.value).get("pkg_path") or "")
         self.common_path = self._staged(template, variables.get("common_path"), ("variables", "common_path"), "common")
@@ -280,9 +281,9 @@ class PackageCheck:
             used = declared(template.value).keys() | references(template.value)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         packer_template.check_required(template, self._given())
-        checked: list[dict[str, str]] = []
+        checked: list[Mapping[str, str]] = []
         for variant in variants:
-            variables = self._variables(template, build, variant)
+            variables = self._variables(template, build, variant) if variant.substitutions else self.variables
             if variables not in checked:
                 checked.append(variables)
                 own = replace(template, value=variant.template) if variant.template else template

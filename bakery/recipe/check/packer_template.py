@@ -107,7 +107,7 @@ def _variables(template: Document, given: Collection[str]) -> None:
             template.error(f"variable {name} is {quoted(value)}", "write a string", "variables", name)
     used: set[str] = set()
     for where, text in template.strings:
-        for name in sorted(references(text)):
+        for name in sorted(references(text)) if "{{" in text else ():
             used.add(name)
             if name not in declared and name not in given and name != ALL:
                 hint = f'declare it below variables: "{name}": ""'

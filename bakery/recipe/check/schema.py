@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def faults(schema: Json, value: Json, where: Where = ()) -> Iterator[tuple[Where, Any, str]]:
     """Yield place and value of everything that the schema rejects, and the key of a required value that is missing."""
     types = schema["type"]
-    if not any(_is(name, value) for name in ([types] if isinstance(types, str) else types)):
+    if not (_is(types, value) if isinstance(types, str) else any(_is(name, value) for name in types)):
         yield where, value, ""
     elif isinstance(value, dict):
         yield from ((where, value, key) for key in schema.get("required", ()) if key not in value)
@@ -38,7 +38,7 @@ def faults(schema: Json, value: Json, where: Where = ()) -> Iterator[tuple[Where
         for index, entry in enumerate(value):
             yield from faults(schema["items"], entry, (*where, index))
     elif isinstance(value, str):
-        if re.search(schema.get("pattern", ""), value) is None:
+        if "pattern" in schema and re.search(schema["pattern"], value) is None:
             yield where, value, ""
     elif value is not None and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         yield where, value, ""

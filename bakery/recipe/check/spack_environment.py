@@ -54,17 +54,18 @@ def check(
     Without a ``template`` it is not known what provisioners set, and that is not checked.
     """
     found = [name for name in sorted(contents) if posixpath.basename(name) == "spack.yaml"]
-    given = _given(template) if template and found else set(PLACEHOLDERS)
+    runs = _runs(template) if template and found else []
+    given = _given(template, runs) if template and found else set(PLACEHOLDERS)
     own = declared(template.value).get("spack_ref") if template else None
     # A template with spack_ref bakes with that Spack; what another installer accepts is not known.
     severity = Severity.WARNING if own is None else Severity.ERROR
     for name in found:
         filled = given.union(installer.settles)
         _check(contents[name], findings.at(name), spack_ref or own or "", filled, severity)
-    if template is None or not found:
+    if template is None:
         return
     missing = [name for name in installer.needs if name not in given]
-    for where in _runs(template):
+    for where in runs:
         for name in missing:  # _SYSTEM_COMPILER is often forgotten
             hint = f"pass _{name} of cloudbuild.yaml on to environment_vars"
             template.warn(f"{INSTALLER} needs {name}, which is not set", hint, *where)
@@ -76,10 +77,10 @@ def _runs(template: Document) -> list[Where]:
     return [where for where, path in named if isinstance(path, str) and posixpath.basename(path) == INSTALLER]
 
 
-def _given(template: Document) -> set[str]:
+def _given(template: Document, runs: Collection[Where]) -> set[str]:
     """Return the variables that the installer's provisioners set; those of all provisioners if it has another name."""
-    runs = {where[1] for where in _runs(template) if where[0] == "provisioners"}
-    return packer_template.environment(template, runs or None)
+    own = {where[1] for where in runs if where[0] == "provisioners"}
+    return packer_template.environment(template, own or None)
 
 
 def _check(content: bytes, findings: Findings, ref: str, given: Collection[str], rejected: Severity) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 INSTALLER = "spack-install.sh"
@@ -19,13 +20,14 @@ class Installer(NamedTuple):
     settles: tuple[str, ...] = ()
 
 
-def relevant_lines(script: bytes) -> list[str]:
+def relevant_lines(script: bytes) -> tuple[str, ...]:
     """Return the lines that name a placeholder's variable: the rest of the script does not affect the checks."""
     lines = script.decode(errors="replace").splitlines()
-    return [line for line in lines if any(name in line for name in PLACEHOLDERS)]
+    return tuple(line for line in lines if any(name in line for name in PLACEHOLDERS))
 
 
-def parse_installer(lines: Sequence[str]) -> Installer:
+@cache
+def parse_installer(lines: tuple[str, ...]) -> Installer:
     """Return the variables that the script with these relevant lines needs and settles, without running it."""
     settles = tuple(name for name in PLACEHOLDERS if _settles(lines, name))
     needs = tuple(name for name in PLACEHOLDERS if name not in settles and _needs(lines, name))

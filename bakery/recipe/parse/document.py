@@ -104,6 +104,22 @@ def strings(value: Any) -> Iterator[tuple[Where, str]]:
             stack += [((*where, index), found[index]) for index in range(len(found) - 1, -1, -1)]
 
 
+def texts(value: Any) -> list[str]:
+    """Return every string in a value, in file order. Places take three times as long, see :func:`strings`."""
+    made: list[str] = []
+    stack = [value]
+    while stack:
+        found = stack.pop()
+        kind = type(found)
+        if kind is str:
+            made.append(found)
+        elif kind is dict:
+            stack += reversed(found.values())
+        elif kind is list:
+            stack += reversed(found)
+    return made
+
+
 def text(content: bytes, findings: Findings) -> str | None:
     """Return a file's text, or None with an error. A byte-order mark is a warning."""
     if len(content) > LARGEST:

@@ -24,6 +24,9 @@ _typed = yaml.constructor.SafeConstructor()
 class _Loader(Loader):
     # Looks at every scalar: recipes say the same few hundred words again and again.
     resolve = staticmethod(lru_cache(4096)(yaml.resolver.Resolver().resolve))
+    # Asked at every node for resolvers by path, which recipes do not have.
+    descend_resolver = staticmethod(lambda current_node, current_index: None)
+    ascend_resolver = staticmethod(lambda: None)
 
 
 class _Refused(Exception):

@@ -50,4 +50,4 @@ def test_an_expansion_that_is_not_known_stays(text: str) -> None:
 
 def test_a_default_may_be_another_substitution() -> None:
     assert substitute("${_A:-${_B}}!", {"_B": "b"}) == "b!"
-    assert substitutions_in("${_A:-${_B}} $_C $$_D ${_E}") == ["_A", "_B", "_C", "_E"]
+    assert substitutions_in("${_A:-${_B}} $_C $$_D ${_E}") == ("_A", "_B", "_C", "_E")
