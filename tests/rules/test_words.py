@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,14 @@ def strings_of(name: str, path: Path) -> Iterator[tuple[str, int]]:
             yield node.value, node.lineno
 
 
-def user_texts() -> Iterator[tuple[str, int, str]]:
-    """File, line and text of everything that users read: messages, help, schemas, set-up, documents."""
+@cache
+def user_texts() -> tuple[tuple[str, int, str], ...]:
+    """File, line and text of everything that users read."""
+    return tuple(found_texts())
+
+
+def found_texts() -> Iterator[tuple[str, int, str]]:
+    """The same, as it is found: messages, help, schemas, set-up, documents."""
     for name, path in source_tree.modules().items():
         yield from ((str(path), line, text) for text, line in strings_of(name, path))
     for path in source_tree.tracked():
@@ -86,7 +93,7 @@ def user_texts() -> Iterator[tuple[str, int, str]]:
 
 
 def test_the_texts_of_users_are_collected() -> None:
-    texts = list(user_texts())
+    texts = user_texts()
     files = {file for file, _, _ in texts}
     assert {"README.md", "Makefile", "docs/recipe.md", "bakery/errors.py", "tools/venv.sh"} <= files
     assert any("did not end within" in text for _, _, text in texts)
