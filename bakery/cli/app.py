@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bakery import __version__
 from bakery.cli import commands
 from bakery.cli.console import INTERRUPTED, ensure_standard_streams, exit_codes, say
 from bakery.cli.options import CONFIG_FILE
@@ -29,10 +30,19 @@ def make_app(called: str = "") -> typer.Typer:
     return app
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"image-bakery {__version__}")
+        raise typer.Exit
+
+
 def _bakery(
     config_file: Annotated[
         str, typer.Option(help="Read the settings from this file, as pulumi's --config-file.", envvar=CONFIG_FILE)
     ] = "",
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Bake, test and promote the VM images of Slurm clusters."""
     if config_file:

@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import bakery
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, Place
 from tests.support.checkout import COMMAND, ROOT, Checkout, make
@@ -35,6 +36,11 @@ def test_plan_json_is_as_its_schema_says(checkout: Checkout) -> None:
         ("app", "base", "bake"),
     ]
     assert not (checkout.root / ".bakery").exists(), "a plan changes nothing"
+
+
+def test_the_version_is_printed_anywhere(tmp_path: Path) -> None:
+    done = Checkout(tmp_path).run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"image-bakery {bakery.__version__}\n", "")
 
 
 def test_plan_as_table_and_as_comment(checkout: Checkout) -> None:
