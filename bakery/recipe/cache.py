@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -28,32 +28,32 @@ CODE_FILES = (".py", ".json")
 class PackageCache:
     """The entries of a file. :meth:`write` keeps those that were read with :meth:`get` or added with :meth:`put`."""
 
-    def __init__(self, file: Path | None, head: bytes, lines: Mapping[bytes, bytes]) -> None:
+    def __init__(self, file: Path | None, code: str) -> None:
+        """Read the entries that the same ``code`` wrote to ``file``; without a file nothing is stored."""
         self._file = file
-        self._head = head
-        self._seed = zlib.crc32(head)
-        self._lines = lines
-        self._used: dict[bytes, bytes] = {}
+        self._head = f"{FORMAT} {code}".encode()
+        self._seed = zlib.crc32(self._head)
+        self._data = b""
+        self._places: dict[bytes, slice] = {}  # of the lines in the data: copies of all lines cost more than the rest
+        self._used: dict[bytes, slice | bytes] = {}
+        with suppress(OSError):
+            self._data = file.read_bytes() if file else b""
+        if self._data.startswith(self._head + b"\n"):
+            start = len(self._head) + 1
+            while (end := self._data.find(b"\n", start)) >= 0:
+                self._places[self._data[start : start + 64]] = slice(start, end)
+                start = end + 1
 
-    @classmethod
-    def from_file(cls, file: Path | None, code: str) -> PackageCache:
-        """Return the entries that the same ``code`` wrote to ``file``; without a file nothing is stored."""
-        head = f"{FORMAT} {code}".encode()
-        if file is None:
-            return cls(None, head, {})
-        try:
-            first, *rest = file.read_bytes().split(b"\n")
-        except OSError:
-            return cls(file, head, {})
-        return cls(file, head, {line[:64]: line for line in rest if line} if first == head else {})
-
-    def get(self, key: str) -> bytes | None:
-        """Return the content of a key (64 characters), or None when it is missing or damaged."""
-        line = self._lines.get(key.encode())
-        if line is None or line[65:73] != self._checksum(line[74:]):
+    def get(self, key: str, *, verify: bool = True) -> bytes | None:
+        """Return the content of a key (64 characters), or None when it is missing or, if it is verified, damaged."""
+        place = self._places.get(key.encode())
+        if place is None:
             return None
-        self._used[line[:64]] = line
-        return line[74:]
+        content = self._data[place.start + 74 : place.stop]
+        if verify and self._data[place.start + 65 : place.start + 73] != self._checksum(content):
+            return None
+        self._used[key.encode()] = place
+        return content
 
     def put(self, key: str, content: bytes) -> None:
         """Store a content that contains no line end."""
@@ -64,10 +64,10 @@ class PackageCache:
         """Append the new entries, or write the whole file when many are old. A failure only slows the next run."""
         if self._file is None:
             return
-        fresh = [line for key, line in self._used.items() if self._lines.get(key) is not line]
-        old = len(self._lines) + len(fresh) - len(self._used)
+        fresh = [line for line in self._used.values() if isinstance(line, bytes)]
+        old = len(self._places) + len(fresh) - len(self._used)
         try:
-            if self._lines and old <= len(self._used) // 4:
+            if self._places and old <= len(self._used) // 4:
                 self._append(fresh)
             else:
                 self._replace()
@@ -85,7 +85,8 @@ class PackageCache:
 
         if not self._file.exists():
             _remove_old(self._file)
-        write_atomic(self._file, b"\n".join((self._head, *self._used.values(), b"")))
+        lines = (line if isinstance(line, bytes) else self._data[line] for line in self._used.values())
+        write_atomic(self._file, b"\n".join((self._head, *lines, b"")))
 
     def _checksum(self, content: bytes) -> bytes:
         """Return a checksum that covers the head too: entries appended by another version of the code are ignored."""
@@ -95,7 +96,7 @@ class PackageCache:
 def open_cache(folder: Path | None, name: str, packages: Path) -> PackageCache:
     """Return the cache ``name`` of the tree ``packages``, a file in ``folder``; it is valid for the same code only."""
     file = folder and folder / f"{name}-{digest_of(os.path.realpath(packages))[:12]}"
-    return PackageCache.from_file(file, _code_digest())
+    return PackageCache(file, _code_digest())
 
 
 def digest_of(*parts: str) -> str:

@@ -130,7 +130,9 @@ class _Finder:
 
     def find(self) -> Packages:
         names = self.names()
-        packages = [self.package(name, read) for name, read in zip(names, fork_map(self.read, names), strict=True)]
+        found = fork_map(self.read, names)
+        entries = from_bytes([self.content(key, fresh) for key, fresh, *_ in found])
+        packages = list(map(self.package, names, found, entries))
         self.cache.write()
         usable = tuple(package for package in packages if package is not None)
         return Packages(usable, tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
@@ -219,14 +221,17 @@ class _Finder:
         )
         return to_bytes(check.run(), tree.digests())
 
-    def package(self, name: str, read: _Read) -> Package | None:
-        """Return a package, or None when its errors leave nothing to plan with."""
-        key, fresh, files, targets, found = read
+    def content(self, key: str, fresh: bytes) -> bytes:
+        """Return what is stored of a package, which :meth:`read` has found there, or its new result."""
         if fresh:
             self.cache.put(key, fresh)
-        content = fresh or self.cache.get(key)
+        content = fresh or self.cache.get(key, verify=False)
         assert content, "what the cache does not have was checked"
-        entry = from_bytes(content)
+        return content
+
+    def package(self, name: str, read: _Read, entry: Entry) -> Package | None:
+        """Return a package, or None when its errors leave nothing to plan with."""
+        key, _, files, targets, found = read
         title = name if self.shown == "." else f"{self.shown}/{name}"
         problems = _under(title, (*problems_from_json(found), *entry.problems))
         self.problems += problems

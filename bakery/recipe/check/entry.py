@@ -7,7 +7,7 @@ files, are parsed only when a recipe is built from them. JSON can hold only valu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,25 +23,24 @@ _encoder = json.JSONEncoder(separators=(",", ":"), default=vars)
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored package: whether a plan can use it, the families that it sets, its problems, and the unparsed parts."""
+    """A stored package: whether a plan can use it, the families that it sets, its problems, and all of it, unparsed."""
 
     usable: bool
     families: tuple[str, ...]
     problems: tuple[Problem, ...]
-    checked_json: bytes
-    digests_json: bytes
+    content: bytes
 
     @cached_property
     def checked(self) -> CheckedPackage:
         """The checked package."""
         from bakery.recipe.check.checked_package import checked_from_json
 
-        return checked_from_json(json.loads(self.checked_json), self.problems)
+        return checked_from_json(json.loads(self.content.split(BORDER)[1]), self.problems)
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """The package's files: path below its folder to SHA-256 of the content, in hex."""
-        digests: dict[str, str] = json.loads(self.digests_json)
+        digests: dict[str, str] = json.loads(self.content.split(BORDER)[2])
         return digests
 
 
@@ -57,11 +56,14 @@ def to_bytes(checked: CheckedPackage, digests: Mapping[str, str]) -> bytes:
     return BORDER.join(_encoder.encode(part).encode() for part in parts)
 
 
-def from_bytes(content: bytes) -> Entry:
-    """Decode the output of :func:`to_bytes`."""
-    head, checked, digests = content.split(BORDER)
-    usable, families, problems = json.loads(head.decode())
-    return Entry(usable, tuple(families), problems_from_json(problems), checked, digests)
+def from_bytes(contents: Sequence[bytes]) -> list[Entry]:
+    """Decode outputs of :func:`to_bytes`."""
+    # One list of all heads: one call of the parser takes a tenth of the time of a thousand calls.
+    heads = json.loads(b"[%b]" % b",".join(content[: content.index(BORDER)] for content in contents))
+    return [
+        Entry(usable, tuple(families), problems_from_json(problems), content)
+        for (usable, families, problems), content in zip(heads, contents, strict=True)
+    ]
 
 
 def problems_to_json(problems: Iterable[Problem]) -> list[list[Json]]:

@@ -181,22 +181,22 @@ def test_the_matrix(tmp_path: Path) -> None:
 
 def test_the_memory_grows_by_what_is_new_and_is_written_anew_when_it_is_old(tmp_path: Path) -> None:
     file = tmp_path / "memory"
-    memory = PackageCache.from_file(file, "code")
+    memory = PackageCache(file, "code")
     for number in range(10):
         memory.put(key(number), b"x%d" % number)
     memory.write()
-    memory = PackageCache.from_file(file, "code")
+    memory = PackageCache(file, "code")
     assert [memory.get(key(number)) for number in range(9)] == [b"x%d" % number for number in range(9)]
     memory.put(key(10), b"new")
     before = file.read_bytes()
     memory.write()
     assert file.read_bytes().startswith(before)  # one of eleven is old
-    memory = PackageCache.from_file(file, "code")
+    memory = PackageCache(file, "code")
     assert memory.get(key(10)) == b"new"
     memory.write()
     assert len(file.read_bytes().splitlines()) == 2
-    assert PackageCache.from_file(file, "code").get(key(10)) == b"new"
-    assert PackageCache.from_file(file, "other code").get(key(10)) is None
+    assert PackageCache(file, "code").get(key(10)) == b"new"
+    assert PackageCache(file, "other code").get(key(10)) is None
 
 
 def test_memories_of_trees_that_are_long_gone_are_swept(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_memories_of_trees_that_are_long_gone_are_swept(tmp_path: Path) -> None:
     for name, days in ages.items():
         (tmp_path / name).write_bytes(b"")
         os.utime(tmp_path / name, (time.time() - days * 86400,) * 2)
-    memory = PackageCache.from_file(tmp_path / "recipes-new", "code")
+    memory = PackageCache(tmp_path / "recipes-new", "code")
     memory.put(key(0), b"new")
     memory.write()
     left = {file.name for file in tmp_path.iterdir()}
@@ -212,18 +212,18 @@ def test_memories_of_trees_that_are_long_gone_are_swept(tmp_path: Path) -> None:
 
 
 def test_what_other_code_adds_is_not_believed(tmp_path: Path) -> None:
-    first = PackageCache.from_file(tmp_path / "memory", "old")
+    first = PackageCache(tmp_path / "memory", "old")
     first.put(key(0), b"old")
     first.write()
-    late = PackageCache.from_file(tmp_path / "memory", "old")
+    late = PackageCache(tmp_path / "memory", "old")
     late.get(key(0))
     late.put(key(1), b"from old code")
     (tmp_path / "memory").unlink()
-    new = PackageCache.from_file(tmp_path / "memory", "new")
+    new = PackageCache(tmp_path / "memory", "new")
     new.put(key(0), b"new")
     new.write()
     late.write()
-    both = PackageCache.from_file(tmp_path / "memory", "new")
+    both = PackageCache(tmp_path / "memory", "new")
     assert (both.get(key(0)), both.get(key(1))) == (b"new", None)
 
 
