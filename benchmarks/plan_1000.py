@@ -1,9 +1,10 @@
 """Read, check and plan 1,000 recipes of 10 small files, against ``sha256sum`` over the same files.
 
 Run: python benchmarks/plan_1000.py [--recipes N] [--hcl2 N] [--json FILE]. With ``--hcl2``, so many of the recipes have
-HCL2 templates of two files, with locals and ``for_each``. Every measurement is a process of its own, from the start of
-the interpreter to the printed plan; ``cold`` has no cache, ``warm`` has, ``edited`` has one file changed in place with
-its old size and time. Figures are medians, seconds and MB; ratios are of the same run.
+HCL2 templates of two files, with locals and ``for_each``. Every measurement is a process of its own
+(``plan_once.py``), from the start of the interpreter to the printed plan; ``cold`` has no cache, ``warm`` has,
+``edited`` has one file changed in place with its old size and time. Figures are medians, seconds and MB; ratios are of
+the same run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -20,8 +20,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 REPEATS = 5
 VARIABLES = {
@@ -177,32 +175,10 @@ def write(root: Path, count: int, hcl2: int) -> list[Path]:
     return made
 
 
-def work(root: Path) -> None:
-    """One measurement: the plan as ``bakery plan`` makes it, and how it went."""
-    begin = time.perf_counter()
-    from bakery.preview.plan_report import plan_report
-    from bakery.report.plan import to_json
-    from bakery.settings import parse
-
-    ready = time.perf_counter()
-    os.environ["XDG_CACHE_HOME"] = str(root / "cache")
-    report = to_json(plan_report(parse({"oven": "fake"}, "bench", root)))
-    done = time.perf_counter()
-    wrong = [problem for problem in report["problems"] if problem["severity"] == "error"]
-    assert not wrong, wrong[:5]
-    figures = {
-        "images": len(report["images"]),
-        "digests": [image["digest"] for image in report["images"]],
-        "import": ready - begin,
-        "plan": done - ready,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-    print(json.dumps(figures))
-
-
 def run(root: Path) -> dict[str, Any]:
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, __file__, "--work", str(root)], check=True, stdout=subprocess.PIPE)
+    command = [sys.executable, str(Path(__file__).with_name("plan_once.py")), str(root)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     figures: dict[str, Any] = json.loads(done.stdout)
     return {"seconds": time.perf_counter() - begin, **figures}
 
@@ -257,11 +233,7 @@ def main() -> None:
     parser.add_argument("--recipes", type=int, default=1000)
     parser.add_argument("--hcl2", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.work:
-        work(chosen.work)
-        return
     text = json.dumps(measure(chosen.recipes, chosen.hcl2), indent=2)
     print(text)
     if chosen.json:

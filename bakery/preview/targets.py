@@ -6,7 +6,6 @@ That moves only what consumers see. The recipe's own image is still baked and te
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -67,6 +66,8 @@ def _fault(
     from bakery.library.proof import missing_proof  # not needed by a plan without pins
 
     if family not in planned:
+        from difflib import get_close_matches  # needed for this error only
+
         close = get_close_matches(family, planned) or sorted(planned)
         yield "the plan has no such family", f"use one of: {', '.join(close)}"
     elif image != planned[family].name:  # an image of the plan is baked and tested if it has to be

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
@@ -98,6 +97,8 @@ class Reader:
     def done(self) -> None:
         """Note every key that was not read."""
         for key in sorted(set(self.values) - self.seen):
+            from difflib import get_close_matches  # needed for this error only
+
             close = get_close_matches(key, self.seen, n=1)
             meant = f"did you mean {close[0]!r}? " if close else ""
             self._note(f"unknown key '{self.prefix}{key}'", f"{meant}known: {', '.join(sorted(self.seen))}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from bakery.settings.reader import Reader
 
@@ -44,5 +43,7 @@ def _rule(reader: Reader, default: Retention) -> Retention:
 
 
 def _time(value: object) -> str:
+    from datetime import UTC, datetime  # most stacks have no such rule
+
     time = datetime.fromisoformat(str(value))
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
