@@ -48,6 +48,11 @@ class StatePaths:
         return self.state / "runs"
 
     @property
+    def layers(self) -> Path:
+        """Disks of bakes after some of their provisioners, for later bakes; see :mod:`bakery.ovens.local.layers`."""
+        return self.state / "layers"
+
+    @property
     def logs(self) -> Path:
         """One log per bake."""
         return self.state / "logs"

@@ -99,6 +99,12 @@ class Backend(Protocol):
     def checks(self) -> Iterator[Check]:
         """Check what the back end needs of this machine, without changing anything."""
 
+    def prune_layers(self, *, dry_run: bool = False) -> int:
+        """Delete layers of bakes that are not used any more, least used first; return the bytes freed.
+
+        With ``dry_run``, only return them.
+        """
+
     def recover(self, *, dry_run: bool = False) -> list[str]:
         """Clear what killed bakes, test clusters and publications left; return one line for each thing done.
 

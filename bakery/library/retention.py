@@ -27,11 +27,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Pruned:
-    """The steps that a prune applied (or would apply), those that keep an image as it is, and the bytes freed."""
+    """The steps that a prune applied (or would apply), those that keep an image as it is, and the bytes freed.
+
+    ``layers`` are the bytes of the deleted layers of bakes.
+    """
 
     moved: tuple[Step, ...]
     kept: tuple[Step, ...]
     freed: int
+    layers: int = 0
 
 
 def next_steps(

@@ -1,6 +1,7 @@
-"""Deletes images that are no longer wanted: ``bakery prune``."""
+"""Deletes images and layers that are no longer wanted: ``bakery prune``."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bakery.backends.base import Backend
 from bakery.errors import InputError, errors_among
@@ -16,6 +17,7 @@ from bakery.settings.retention import Retention
 def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
     """Enforce revocations that are due, and delete what retention allows; with ``dry_run``, change nothing.
 
+    Layers of bakes that are too old, or beyond their budget, are deleted as well.
     Images that the plan contains, bakes from, pins or approves are kept.
     Raises InputError if the plan has errors: an image that a broken recipe wants must not be deleted. Raises Uncertain.
     """
@@ -32,7 +34,8 @@ def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
     if not dry_run:
         expire(library, rules)
         revocation.enforce(library)
-    return retention.prune(library, rules, planned=planned, dry_run=dry_run)
+    done = retention.prune(library, rules, planned=planned, dry_run=dry_run)
+    return replace(done, layers=backend.prune_layers(dry_run=dry_run))
 
 
 def expire(library: Library, rules: Mapping[str, Retention]) -> None:

@@ -35,6 +35,7 @@ class BakeOrder:
     inputs: Mapping[str, str]
     timeout: int
     isolation: str = ""
+    layers: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def bake_order(image: ImagePlan) -> BakeOrder:
         inputs=image.inputs,
         timeout=image.timeout,
         isolation=image.isolation,
+        layers=image.layers,
     )
 
 

@@ -90,6 +90,16 @@ def folders(template: Json, variables: Mapping[str, str], files: Iterable[Source
     return tuple(sorted(path for path in named if any(one.startswith(path + "/") for one in paths)))
 
 
+def handed_over(
+    provisioners: Iterable[Json], variables: Mapping[str, str], folder: str, files: Iterable[SourceFile]
+) -> tuple[SourceFile, ...]:
+    """Return those of an image's ``files`` that these provisioners hand over; ``folder`` is that of the template."""
+    named = _named({"provisioners": [*provisioners]}, variables, folder)
+    paths = {posixpath.normpath(path) for path in named if path is not None}
+    below = tuple(path + "/" for path in paths)
+    return tuple(file for file in files if None in named or file.path in paths or file.path.startswith(below))
+
+
 def uses_whole_package(template: Json, variables: Mapping[str, str], folder: str) -> bool:
     """Whether any file of the package may reach the image, as a provisioner runs on the machine that bakes."""
     return None in _named(template, variables, folder)

@@ -24,7 +24,7 @@ class ImagePlan(ImageSummary):
 
     ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
     ``files`` the staged workspace; ``timeout`` in seconds; ``isolation`` where it has to be baked, if the
-    recipe says so.
+    recipe says so; ``layers`` whether its steps may be kept for the next bake.
     """
 
     template: Json
@@ -37,6 +37,7 @@ class ImagePlan(ImageSummary):
     timeout: int
     tests: SuitePlan | None = None
     isolation: str = ""
+    layers: bool = True
 
 
 def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[ImagePlan]:

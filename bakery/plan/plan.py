@@ -105,6 +105,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         inputs=digest.based(base, digest.manifest(material, settings.secrets.values())),
         timeout=recipe.timeout,
         isolation=recipe.isolation,
+        layers=recipe.layers,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
         tests=tests,

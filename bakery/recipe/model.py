@@ -124,8 +124,8 @@ class CheckedPackage:
     (empty if there is none); ``substitutions`` its defaults as strings; ``timeout`` in seconds; ``variable_files`` the
     values of the files that ``-var-file`` names, by path in the workspace. ``family_at`` and ``base_at`` say where its
     family and its base's are set, as file and line; the plan's problems point there. ``isolation`` is where the image
-    has to be baked, if the recipe says so. Files are relative to the package's folder here, and as the user knows them
-    in a recipe.
+    has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake. Files are
+    relative to the package's folder here, and as the user knows them in a recipe.
     """
 
     usable: bool = True
@@ -141,6 +141,7 @@ class CheckedPackage:
     owners: tuple[str, ...] = ()
     description: str = ""
     isolation: str = ""
+    layers: bool = True
     family_at: tuple[str, int] = ("", 1)
     base_at: tuple[str, int] = ("", 1)
     problems: tuple[Problem, ...] = ()

@@ -59,6 +59,14 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True)
+class LayerSettings:
+    """Layers of bakes: ``budget_gb`` GiB for all of them (0: none are made or used), each is used for ``days`` days."""
+
+    budget_gb: int = 10
+    days: int = 7
+
+
+@dataclass(frozen=True)
 class LocalSettings:
     """The local oven and cluster. ``memory_mb`` and ``cores`` are those of one machine that bakes.
 
@@ -75,6 +83,7 @@ class LocalSettings:
     slots: int = 0
     keep_failed: bool = False
     mirror: str = ""
+    layers: LayerSettings = LayerSettings()
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,12 @@ class Settings:
         return self.spack.cache or (f"gs://{self.google.bucket(bucket)}" if bucket else "")
 
 
+def _layers(reader: Reader) -> LayerSettings:
+    settings = LayerSettings(budget_gb=reader.count("budgetGb", 10), days=reader.count("days", 7, 1))
+    reader.done()
+    return settings
+
+
 def _local(reader: Reader) -> LocalSettings:
     return LocalSettings(
         accelerator=reader.choice("accelerator", Accelerator.AUTO),
@@ -154,6 +169,7 @@ def _local(reader: Reader) -> LocalSettings:
         slots=reader.count("slots", 0),
         keep_failed=reader.flag("keepFailed", False),
         mirror=reader.text("mirror"),
+        layers=_layers(reader.group("layers")),
     )
 
 

@@ -102,6 +102,10 @@ class GoogleBackend:
         """Require nothing."""
         yield from ()
 
+    def prune_layers(self, *, dry_run: bool = False) -> int:
+        """Delete nothing: Cloud Build keeps no layers."""
+        return 0
+
     def recover(self, *, dry_run: bool = False) -> list[str]:
         """Delete the machines and disks of builds that were cut short."""
         from bakery.host.google import Google

@@ -100,14 +100,21 @@ class ThisMachine:
         """Require nothing."""
         yield from ()
 
+    def prune_layers(self, *, dry_run: bool = False) -> int:
+        """Delete layers below the state folder."""
+        from bakery.ovens.local import layers
+
+        return layers.layers(self.state, self.settings.local.layers).prune(dry_run=dry_run)
+
     def recover(self, *, dry_run: bool = False) -> list[str]:
         """End what killed processes left running, clear scratch folders of bakes and test runs, repair the library."""
         from bakery.fluid_run.clusters.local import clear_leftovers
         from bakery.host import process
         from bakery.library.local.repair import repair
-        from bakery.ovens.local import scratch
+        from bakery.ovens.local import layers, scratch
 
         cleared = process.end_orphans(dry_run=dry_run) + scratch.clear(self.state, dry_run=dry_run)
+        cleared += layers.clear(self.state, dry_run=dry_run)
         folders = clear_leftovers(self.settings, dry_run=dry_run)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()

@@ -12,18 +12,22 @@ def bake(
     families: Annotated[list[str], typer.Argument(help="Image families of the plan.", metavar="FAMILY...")],
     stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
+    no_layers: Annotated[bool, typer.Option("--no-layers", help="Neither begin from a layer nor take one.")] = False,
 ) -> None:
     """Bake the images of these families and the images they are based on.
 
     Existing images are adopted and running bakes are joined. A baked image is a candidate: `pulumi up` tests it and
     promotes it into its family.
     """
+    from dataclasses import replace
+
     from bakery.cli.board import Board
     from bakery.operations.bake import bake_all, planned, refuse_revoked
     from bakery.report import bake as reports
 
     backend = backend_of(stack)
     images = planned(backend.settings, families)
+    images = tuple(replace(image, layers=False) for image in images) if no_layers else images
     refuse_revoked(backend.existing_library(), images)
     with cancel_on_signal() as cancelled, Board(cancelled) as board:
         done = bake_all(

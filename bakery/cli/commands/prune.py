@@ -12,7 +12,10 @@ def prune(
     stack: Stack = DEFAULT_STACK,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; print what would be deleted.")] = False,
 ) -> None:
-    """Delete images that were deprecated longer ago than the stack's retentionDays and that nothing uses."""
+    """Delete images that were deprecated longer ago than the stack's retentionDays and that nothing uses.
+
+    Layers of bakes that are too old, or the least used ones beyond their budget, are deleted as well.
+    """
     from bakery.operations.prune import prune as prune_library
 
     backend = backend_of(stack)
@@ -21,4 +24,6 @@ def prune(
     done = prune_library(backend, dry_run=dry_run)
     for step in (*done.moved, *done.kept):
         print(f"{step.image.name}: {step.to or 'kept'}: {step.why}")
-    print(f"{done.freed / 1e9:.1f} GB {'would be' if dry_run else 'are'} free")
+    if done.layers:
+        print(f"layers of bakes: DELETED: {done.layers / 1e9:.1f} GB, too old or least used")
+    print(f"{(done.freed + done.layers) / 1e9:.1f} GB {'would be' if dry_run else 'are'} free")

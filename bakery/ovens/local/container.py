@@ -34,6 +34,9 @@ FINISH_SECONDS = 600.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
 UNMOUNTED = "bakery-container: done"
+SAME = "bakery-border: "
+STILL, CONTROL = "still", "control"
+TMP = b"d /tmp 1777 root root\n"  # for tmpfiles.d: a start deletes nothing there, as what provisioners copied to it
 
 
 def lack() -> str:
@@ -94,8 +97,8 @@ def make_seed(container: BakeContainer, user: str) -> None:
     """Write the folder ``seed``, which the container sees as /run/bakery, and the key pair ``key``."""
     seed = container.work / "seed"
     seed.mkdir(exist_ok=True)
-    files = {name: script(f"{name}.sh", user) for name in ("apply", "finish", "sysctl")}
-    for name, content in {**files, "key.pub": make_key(container.key)}.items():
+    files = {name: script(f"{name}.sh", user) for name in ("apply", "finish", "sysctl", "border")}
+    for name, content in {**files, "key.pub": make_key(container.key), "tmp.conf": TMP}.items():
         (seed / name).write_bytes(content)
         (seed / name).chmod(0o644)  # root of the container is another user here
     seed.chmod(0o755)
@@ -145,12 +148,16 @@ def started(container: BakeContainer, activity: Activity) -> Iterator[process.Ru
 
 
 def _wait_for(
-    happened: Callable[[], bool], container: BakeContainer, running: process.Running, activity: Activity
+    happened: Callable[[], bool],
+    container: BakeContainer,
+    running: process.Running,
+    activity: Activity,
+    message: str = "the container did not start",
 ) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
     while not happened():
         if running.poll() is not None or time.monotonic() > deadline:
-            raise failed("the container did not start", container, running)
+            raise failed(message, container, running)
         activity.sleep(POLL_SECONDS)
 
 
@@ -188,18 +195,60 @@ def _forward(api: Path, port: int) -> bool:
     return True
 
 
+@contextmanager
+def stopped(container: BakeContainer, running: process.Running, activity: Activity) -> Iterator[None]:
+    """Stop all processes of the container inside the block, in which its disk has all that they wrote.
+
+    Raises ContainerFailed and Interrupted.
+    """
+    still = container.work / STILL
+    try:
+        _tell(container, "stop")
+        _wait_for(still.exists, container, running, activity, "the container could not be stopped")
+        yield
+    finally:
+        _tell(container, "go")
+    _wait_for(lambda: not still.exists(), container, running, activity, "the container does not continue")
+
+
+def _tell(container: BakeContainer, word: str) -> None:
+    """Write a word to the container's script. Raises ContainerFailed if nobody reads it."""
+    try:
+        control = os.open(container.work / CONTROL, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ContainerFailed(f"the container does not listen: {error.strerror}", log=container.console) from error
+    os.write(control, f"{word}\n".encode())
+    os.close(control)
+
+
+def unlike(container: BakeContainer, user: str, activity: Activity, log: Path) -> str:
+    """Return what would be other than it is if the container were started again from its disk; empty if nothing is.
+
+    Raises Interrupted and TimedOut.
+    """
+    ssh = _run(container, user, "border", log)
+    ssh.wait(activity, STOP_SECONDS)
+    said = next((line.removeprefix(SAME) for line in ssh.lines if line.startswith(SAME)), "it can't be examined")
+    return "" if said == "same" else said
+
+
+def _run(container: BakeContainer, user: str, name: str, log: Path) -> process.Running:
+    """Run one of the scripts in the container as root."""
+    trust = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR")
+    command = [
+        *("ssh", "-i", container.key.name, "-p", str(container.port), *(word for one in trust for word in ("-o", one))),
+        *(f"{user}@127.0.0.1", f"sudo -n /bin/sh /run/bakery/{name}"),
+    ]
+    return process.Running(command, cwd=container.work, log=log)  # ssh would read signs in the path of the key
+
+
 def finish(container: BakeContainer, user: str, running: process.Running, activity: Activity, log: Path) -> None:
     """Clean the image, shut the container down, and wait until the disk is unmounted.
 
     Raises BakeFailed if the recipe broke what that needs, and Interrupted.
     """
     activity.say("cleaning up and shutting down")
-    trust = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR")
-    command = [
-        *("ssh", "-i", container.key.name, "-p", str(container.port), *(word for one in trust for word in ("-o", one))),
-        *(f"{user}@127.0.0.1", "sudo -n /bin/sh /run/bakery/finish"),
-    ]
-    ssh = process.Running(command, cwd=container.work, log=log)  # which would read signs in the path of the key
+    ssh = _run(container, user, "finish", log)
     ssh.wait(activity, FINISH_SECONDS)  # its exit code says little: the connection may be cut by the shutdown
     if DONE not in ssh.lines:
         hint = "the recipe may have broken sudo, apt or systemd; set local.keepFailed to look into the machine"

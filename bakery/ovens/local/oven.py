@@ -3,7 +3,8 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
@@ -12,15 +13,18 @@ from bakery.host.files import sync_to_disk
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
-from bakery.ovens.local import base_image, container, file_server, isolation, packer, scratch
+from bakery.ovens.local import base_image, container, file_server, isolation, layers, packer, scratch
+from bakery.ovens.local.layer_names import LayerNames, layer_names
+from bakery.ovens.local.layering import Layering
 from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, make_overlay, make_seed
-from bakery.ovens.local.template import Rendering, render
+from bakery.ovens.local.template import Rendering, named, render, steps
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
 from bakery.plan.template import downloaded_paths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
+from bakery.recipe.templating import declared
 from bakery.settings import Isolation, Settings
 
 ATTEMPTS = 3  # of a bake whose port another process took first
@@ -29,13 +33,17 @@ PORTS = 20
 
 @dataclass(frozen=True)
 class _Job:
-    """One bake: its order, the folder ``work`` for its files, its log, and the disk that it starts from."""
+    """One bake: its order, the folder ``work`` for its files, its log, and the disk that it starts from.
+
+    ``variables`` are those that were ordered; the order's own name what is served during this bake only.
+    """
 
     order: BakeOrder
     activity: Activity
     work: Path
     log: Path
     start: base_image.Bootable
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def console(self) -> Path:
@@ -89,7 +97,7 @@ class LocalOven:
             file_server.shared(order.variables, work) as variables,
         ):
             served = replace(order, variables=variables)
-            flat = self._baked(_Job(served, activity, work, log, start))
+            flat = self._baked(_Job(served, activity, work, log, start, order.variables))
             sync_to_disk(flat)  # what is finished survives a power cut
             flat.rename(work / scratch.FINISHED)
 
@@ -116,22 +124,47 @@ class LocalOven:
         baker = container.BakeContainer(
             *(job.work, job.console, self.local.cores, self.local.memory_mb, qemu.free_ports(1)[0])
         )
-        rendering = self._render(job, baker.builder)
+        layered = self._layered(job)
+        rendering = self._render(job, baker.builder, borders=layered)
         container.make_seed(baker, rendering.user)
-        container.make_disk(job.start.disk, baker, self._size(rendering), job.activity, job.log)
-        with container.started(baker, job.activity) as running:
-            call = replace(self._call(job, rendering), alive=lambda: running.poll() is None)
-            try:
-                packer.build(call, job.activity)
-            except (BakeFailed, InfrastructureFailed) as error:
-                if running.poll() is None:
+        layering = self._layering(job, baker, rendering, layered=layered)
+        with layering.publisher:
+            if done := layering.begin():
+                job.note(_reused(job.order, rendering, done))
+            else:
+                container.make_disk(job.start.disk, baker, self._size(rendering), job.activity, job.log)
+            with container.started(baker, job.activity) as running:
+                call = self._call(job, rendering.after(done) if done else rendering)
+                border = partial(layering.take, running) if layered else None
+                try:
+                    packer.build(replace(call, alive=lambda: running.poll() is None, border=border), job.activity)
+                except (BakeFailed, InfrastructureFailed) as error:
+                    if running.poll() is not None:
+                        raise container.failed("the container ended during the bake", baker, running) from error
+                    if done and not error.hint:
+                        error.hint = f"it began from a layer; to bake all of it: {self._replay(job.order)} --no-layers"
                     raise
-                raise container.failed("the container ended during the bake", baker, running) from error
-            container.finish(baker, rendering.user, running, job.activity, job.log)
-        return flatten((baker.disk,), job.flattening, job.activity, job.log)
+                layering.take(running, len(rendering.provisioners))
+                container.finish(baker, rendering.user, running, job.activity, job.log)
+            return flatten((baker.disk,), job.flattening, job.activity, job.log)
+
+    def _layered(self, job: _Job) -> bool:
+        return job.order.layers and self.local.layers.budget_gb > 0
+
+    def _layering(self, job: _Job, baker: container.BakeContainer, rendering: Rendering, *, layered: bool) -> Layering:
+        """Return the bake's layers: none if it is not ``layered``, or if only Packer can evaluate its template."""
+        found = LayerNames()
+        if layered and not rendering.hcl2:
+            found = layer_names(replace(job.order, variables=job.variables), job.start.disk, self._size(rendering))
+        if found.end:
+            job.note(f"no layers from provisioner {len(found.names) + 1} on: {found.end}")
+        store = layers.layers(self.state, self.local.layers)
+        return Layering(store, found, baker, rendering.user, job.activity, job.log, job.note)
 
     def _in_machine(self, job: _Job) -> Path:
         """Call Packer once for a machine; return the image's file."""
+        if self._layered(job):
+            job.note("no layers: only bakes in containers have them")
         shutil.rmtree(job.work / "output", ignore_errors=True)
         machine = self._machine(job)
         rendering = self._render(job, machine.builder)
@@ -145,8 +178,8 @@ class LocalOven:
             raise
         return flatten((machine.disk, job.start.disk), job.flattening, job.activity, job.log)
 
-    def _render(self, job: _Job, builder: Json) -> Rendering:
-        rendering = render(job.order, builder, job.work / "workspace", sync_on_error=self.local.keep_failed)
+    def _render(self, job: _Job, builder: Json, *, borders: bool = False) -> Rendering:
+        rendering = render(job.order, builder, job.work / "workspace", self.local.keep_failed, borders)
         for warning in rendering.warnings:
             job.note(warning)
         return rendering
@@ -204,6 +237,13 @@ class LocalOven:
             )
         with self.library.lease(order.base.name) as disk:
             yield base_image.Bootable(disk)
+
+
+def _reused(order: BakeOrder, rendering: Rendering, done: int) -> str:
+    """Return the message of a bake that begins from a layer of ``done`` provisioners."""
+    left = [named(step, {**declared(order.template), **order.variables}) for step in steps(order.template)[done:]]
+    words = f"{done} of {len(rendering.provisioners)} provisioners reused"
+    return f"{words}, from {left[0]} on" if left else words
 
 
 def _retried(bake: Callable[[_Job], Path], job: _Job) -> Path:

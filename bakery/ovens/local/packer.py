@@ -13,7 +13,7 @@ from bakery import paths
 from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
 from bakery.host import process, qemu, space
 from bakery.host.machine import check_console, console_lines
-from bakery.ovens.local.template import MARK, Rendering
+from bakery.ovens.local.template import BORDER, MARK, Rendering
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
@@ -21,6 +21,7 @@ HINT = "run: sudo apt-get install packer"
 INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
+BORDER_SECONDS = 0.05  # the same where provisioners wait
 SIGNALLED = 128  # exit codes above it are those of commands that a signal ended
 GONE_LOOKS = 10  # two seconds
 DEBUG_LOG = "packer.debug"  # the only place where Packer reports the output of QEMU
@@ -144,6 +145,7 @@ class Call:
     """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds.
 
     ``alive`` returns whether the container still runs that Packer logs in to; without it, Packer runs a machine.
+    ``border`` is called before each provisioner, which waits for it, with the number of those that are done.
     """
 
     rendering: Rendering
@@ -155,14 +157,24 @@ class Call:
     accelerator: Accelerator = Accelerator.TCG
     console: Path = Path(os.devnull)
     alive: Callable[[], bool] | None = None
+    border: Callable[[int], None] | None = None
 
     def write(self) -> None:
         """Write the template and its variables to the files that the command names."""
         (self.work / "tmp").mkdir(exist_ok=True)
+        for passed in self.work.glob(f"{BORDER}*"):
+            passed.unlink()
         (self.work / "packer.config").write_text("{}", encoding="utf-8")
         files = {self.rendering.file: self.rendering.template, "variables.json": dict(self.rendering.variables)}
         for name, content in files.items():
             (self.work / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def cross(self, number: int) -> None:
+        """Let the provisioner of that number begin."""
+        file = self.work / f"{BORDER}{number}"
+        if self.border and number and not file.exists():
+            self.border(number - 1)
+            file.touch()
 
 
 def build(call: Call, activity: Activity) -> None:
@@ -180,7 +192,8 @@ def build(call: Call, activity: Activity) -> None:
     machine = _Machine(progress, running, call.console, call.accelerator)
     try:
         while (code := running.poll()) is None:
-            activity.sleep(POLL_SECONDS)
+            activity.sleep(BORDER_SECONDS if call.border else POLL_SECONDS)
+            call.cross(progress.current)
             if time.monotonic() > deadline:
                 message = f"the bake took longer than {call.timeout} s"
                 raise _failed(BakeFailed, message, running, "raise the timeout in cloudbuild.yaml")

@@ -6,7 +6,7 @@ The result has one builder, of this computer, with the name of the builder that 
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
@@ -18,9 +18,11 @@ from bakery.recipe.templating import references
 from bakery.redaction import redacted
 
 MARK = "bakery-provisioner"
+BORDER = "border-"  # in the bake's folder: the file that lets the provisioner of that number begin
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
 STARTUP = "startup-script"  # the metadata that Compute Engine runs as root
+OF_ALL_SCRIPTS = {"max_retries", "override", "pause_after", "pause_before", "timeout"}  # of a shell provisioner
 AS_ROOT = "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}'"
 
 
@@ -36,6 +38,11 @@ class Rendering:
     provisioners: tuple[str, ...]
     warnings: tuple[str, ...]
     hcl2: bool = False  # else JSON
+
+    def after(self, done: int) -> "Rendering":
+        """Return the template without its first ``done`` provisioners; JSON only."""
+        left = self.template["provisioners"][2 * done :]
+        return replace(self, template={**self.template, "provisioners": left})
 
     @property
     def file(self) -> str:
@@ -56,12 +63,30 @@ def resolve(text: Json, variables: Mapping[str, str]) -> str:
     return fill(str(text), defaultdict(str, variables))
 
 
-def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool = False) -> Rendering:
+def steps(template: Json) -> list[Json]:
+    """Return what a bake runs, in order: the builder's startup script, and the provisioners.
+
+    A shell provisioner with several scripts is one for each, which Packer runs in the same way.
+    """
+    steps = [*_startup(source_builder(template)), *(template.get("provisioners") or [])]
+    return [one for step in steps for one in _one_by_one(step)]
+
+
+def _one_by_one(step: Json) -> list[Json]:
+    scripts = step.get("scripts")
+    if step.get("type") != "shell" or not isinstance(scripts, list) or step.keys() & OF_ALL_SCRIPTS:
+        return [step]
+    return [{**step, "scripts": [script]} for script in scripts]
+
+
+def render(
+    order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool = False, borders: bool = False
+) -> Rendering:
     """Return the template of the order. Raises BakeFailed if it has no builder.
 
     ``local`` is the builder of this computer, without what the recipe's own decides: its name, its user and how long
     Packer waits. With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can
-    be examined.
+    be examined. With ``borders`` each provisioner waits for the file ``border-<number>`` in the folder above.
     """
     template = order.template
     source = source_builder(template)
@@ -74,12 +99,12 @@ def render(order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool =
     user = resolve(source.get("ssh_username", "packer"), known)
     disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
-    provisioners = [*_startup(source), *(template.get("provisioners") or [])]
+    provisioners = steps(template)
     folder = str((workspace / PurePosixPath(order.template_path)).parent)
     rendered = {
         **{key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")},
         "builders": [{"ssh_timeout": "10m", **_kept(source), **local, "name": name, "ssh_username": user}],
-        "provisioners": _marked(provisioners),
+        "provisioners": _marked(provisioners, borders),
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }
@@ -124,12 +149,13 @@ def _startup(source: Json) -> list[Json]:
     return []
 
 
-def _marked(provisioners: list[Json]) -> list[Json]:
+def _marked(provisioners: list[Json], borders: bool) -> list[Json]:
     """Add a line of output before each provisioner, from which the progress is read."""
     total = len(provisioners)
     marked: list[Json] = []
     for number, provisioner in enumerate(provisioners, start=1):
-        marked += [{"type": "shell-local", "inline": [f"echo {MARK} {number}/{total}"]}, provisioner]
+        wait = [f"until [ -e ../{BORDER}{number} ]; do sleep 0.05; done"] if borders else []
+        marked += [{"type": "shell-local", "inline": [f"echo {MARK} {number}/{total}", *wait]}, provisioner]
     return [{"execute_command": LOCALLY, **one} if one.get("type") == "shell-local" else one for one in marked]
 
 
@@ -138,6 +164,12 @@ def _words(provisioner: Json) -> str:
     scripts = provisioner.get("scripts") or [provisioner.get("script") or provisioner.get("source") or ""]
     what = ", ".join(PurePosixPath(str(script)).name for script in scripts if script)
     return f"{provisioner.get('type', '')} {what}".strip()
+
+
+def named(provisioner: Json, variables: Mapping[str, str]) -> str:
+    """Return the file that a provisioner runs or copies, or its type if it names none."""
+    scripts = provisioner.get("scripts") or [provisioner.get("script") or provisioner.get("source") or ""]
+    return resolve(scripts[0], variables) or str(provisioner.get("type", ""))
 
 
 def _map(value: Json, change: Callable[[str], str]) -> Json:

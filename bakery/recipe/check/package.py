@@ -133,6 +133,7 @@ class PackageCheck:
             owners=tuple(str(owner) for owner in listed(value.get("owners"))),
             description=str(value.get("description") or ""),
             isolation=str(value.get("isolation") or ""),
+            layers=value.get("layers") is not False,
             family_at=self._set_at(template, build, FAMILY, "image_family"),
             base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),
             problems=tuple(self.findings.problems),

@@ -67,6 +67,9 @@ class OtherBackend:
     def checks(self):
         return iter(())
 
+    def prune_layers(self, *, dry_run=False):
+        return 0
+
     def recover(self, *, dry_run=False):
         return ["recovered elsewhere"]
 '''

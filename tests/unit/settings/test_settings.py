@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from bakery.errors import InputError
-from bakery.settings import GROUPS, KEYS, Accelerator, Isolation, OvenKind, Settings, from_file, from_pulumi, parse
+from bakery.settings import (
+    GROUPS,
+    KEYS,
+    Accelerator,
+    Isolation,
+    LayerSettings,
+    OvenKind,
+    Settings,
+    from_file,
+    from_pulumi,
+    parse,
+)
 from bakery.settings.retention import Retention
 from tests.support import root as support
 from tests.support.every import every
@@ -142,9 +153,20 @@ def test_a_problem_names_the_file_the_key_and_what_to_write() -> None:
     ]
 
 
+def test_layers_have_a_budget_and_an_age() -> None:
+    assert parse({}, "dev", ROOT).local.layers == LayerSettings(10, 7)
+    assert parse({"local": {"layers": {"budgetGb": 0, "days": "1"}}}, "dev", ROOT).local.layers == LayerSettings(0, 1)
+    found = messages({"local": {"layers": {"budgetGb": -1, "days": 0, "age": 3}}})
+    assert [key for key in ("layers.budgetGb is -1", "layers.days is 0", "layers.age'") if key in "".join(found)] == [
+        "layers.budgetGb is -1",
+        "layers.days is 0",
+        "layers.age'",
+    ]
+
+
 def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
     (message,) = messages({"local": {"core": 2}})
-    assert "known: accelerator, cores, diskGb, isolation, keepFailed, memoryMb, mirror, slots" in message
+    assert "known: accelerator, cores, diskGb, isolation, keepFailed, layers, memoryMb, mirror, slots" in message
 
 
 @pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf")])

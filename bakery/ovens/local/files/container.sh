@@ -50,10 +50,34 @@ mount --bind seed /run/systemd/nspawn/seed # a path without signs that nspawn wo
 nspawn() {
     SYSTEMD_NSPAWN_TMPFS_TMP=0 systemd-nspawn --quiet --settings=no --register=no --keep-unit --machine="$machine" \
         --directory=root --private-users=pick --private-users-ownership=map --bind-ro=/run/systemd/nspawn/seed:/run/bakery \
+        --bind-ro=/run/systemd/nspawn/seed/tmp.conf:/run/tmpfiles.d/tmp.conf \
         --hostname=localhost --timezone=off --resolv-conf=off --link-journal=no --suppress-sync=yes \
         --cpu-affinity="$cores" --console=pipe "$@" </dev/null
 }
 nspawn --as-pid2 /bin/sh /run/bakery/apply
+
+# At the word "stop" from the bakery, no process of the container runs on, and all that was written is in the disk's file;
+# "still" exists until the word "go". A kill ends stopped processes, too.
+inside() {
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/ns/user" || echo "$own")" != "$own" ]; then echo "${process#/proc/}"; fi
+    done
+}
+own=$(readlink /proc/self/ns/user)
+rm -f control still
+mkfifo control
+while read -r word; do
+    stopped=
+    while [ "$word" = stop ] && now=$(inside) && [ "$now" != "$stopped" ]; do # those that were started meanwhile
+        echo "$now" | xargs kill -s STOP || true
+        stopped=$now
+    done
+    if [ "$word" = stop ]; then sync -f root && fstrim root && sync -f root && : >still; fi
+    if [ "$word" = go ]; then
+        rm -f still
+        inside | xargs kill -s CONT || true
+    fi
+done <>control 2>/dev/null &
 # Its root is mounted as it should be, and nobody logs in on a console.
 nspawn --boot systemd.mask=systemd-remount-fs.service systemd.mask=console-getty.service
 fstrim root

@@ -64,7 +64,7 @@ def test_the_seed_is_readable_by_another_user(baker: container.BakeContainer) ->
     container.make_seed(baker, "baker")
     seed = baker.work / "seed"
     modes = {path.name: path.stat().st_mode & 0o777 for path in seed.iterdir()}
-    assert modes == dict.fromkeys(("apply", "finish", "sysctl", "key.pub"), 0o644)
+    assert modes == dict.fromkeys(("apply", "finish", "sysctl", "border", "key.pub", "tmp.conf"), 0o644)
     assert b"user='baker'" in (seed / "apply").read_bytes()
     assert baker.key.stat().st_mode & 0o77 == 0
 
