@@ -97,20 +97,33 @@ def variant_inputs(recipe: Recipe, settings: Settings, known: Mapping[str, str])
     Several googlecompute builders are variants, too.
     """
     build = build_calls(recipe.build, recipe.name)
+    expand = _Expansion(build, settings, known)
     for variant in recipe.variants:
-        own = replace(recipe, template=variant.template) if variant.template else recipe
-        builders = _builders(own.template, build)
-        expand = _Expansion(build, settings, known, own.template.get("provisioners") or [])
-        made = [expand.inputs(_reduced(own, one), variant) for one in builders]
-        families = {inputs.node.family for inputs in made}
-        for inputs, one in zip(made, builders, strict=True):
-            yield inputs if len(made) == 1 else _of_builder(inputs, builder_name(one), len(families) == len(made))
+        template = variant.template or recipe.template
+        made = {}
+        for name, one in _templates(template, build):
+            provisioners = (one if "hcl2" in one else template).get("provisioners") or []
+            made[name] = expand.inputs(replace(recipe, template=one), variant, provisioners)
+        families = {inputs.node.family for inputs in made.values()}
+        for name, inputs in made.items():
+            yield inputs if len(made) == 1 else _of_builder(inputs, name, len(families) == len(made))
+
+
+def _templates(template: Json, build: BuildCalls) -> list[tuple[str, Json]]:
+    """Return the templates that make an image each, which have one builder, and names that tell them apart."""
+    if "hcl2" not in template:
+        return [(builder_name(one), _reduced(template, one)) for one in _builders(template, build)]
+    extras = dict(template["hcl2"])
+    made = [{**template, "hcl2": extras}, *extras.pop("others", ())]
+    names = [builder_name(builder(one)) for one in made]
+    if len(set(names)) < len(names):  # two builds use the same source
+        builds = [one["hcl2"].get("build", number) for number, one in enumerate(made, 1)]
+        names = [f"{build}-{name}" for build, name in zip(builds, names, strict=True)]
+    return list(zip(names, made, strict=True))
 
 
 def _builders(template: Json, build: BuildCalls) -> list[Mapping[str, Json]]:
     """Return the builders that make an image each: the googlecompute ones that the build does not leave out."""
-    if "hcl2" in template:
-        return [builder(template)]
     entries = [entry for entry in template.get("builders") or [] if entry.get("type") == GOOGLE]
     only = {name for call in build.calls for name in call.only}
     left_out = {name for call in build.calls for name in call.exclude}
@@ -118,10 +131,8 @@ def _builders(template: Json, build: BuildCalls) -> list[Mapping[str, Json]]:
     return wanted or entries[:1] or [builder(template)]
 
 
-def _reduced(recipe: Recipe, options: Mapping[str, Json]) -> Recipe:
-    if not options or "hcl2" in recipe.template:  # HCL2's model is that of one builder
-        return recipe
-    return replace(recipe, template=for_builder(recipe.template, options))
+def _reduced(template: Json, options: Mapping[str, Json]) -> Json:
+    return for_builder(template, options) if options else template
 
 
 def _of_builder(inputs: VariantInputs, name: str, own_family: bool) -> VariantInputs:
@@ -135,21 +146,21 @@ def _of_builder(inputs: VariantInputs, name: str, own_family: bool) -> VariantIn
 
 @dataclass(frozen=True)
 class _Expansion:
-    """What all variants of a recipe share; ``provisioners`` are those of the whole template."""
+    """What all variants of a recipe share."""
 
     build: BuildCalls
     settings: Settings
     known: Mapping[str, str]
-    provisioners: Json
 
-    def inputs(self, recipe: Recipe, variant: Variant) -> VariantInputs:
+    def inputs(self, recipe: Recipe, variant: Variant, provisioners: Json) -> VariantInputs:
+        """Return the inputs for the builder of the recipe's template; ``provisioners`` are all that its file has."""
         names = recipe.template.get("variables") or {}
         spack = {name: value for name, value in spack_variables(self.settings).items() if name in names}
         defaults = declared(recipe.template) | spack
         substitutions = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
         files = tuple(posixpath.normpath(substitute(path, substitutions)) for path in self.build.files)
         arguments = self.arguments(recipe, files)
-        wanted = defaults.keys() | references([recipe.template, self.provisioners])
+        wanted = defaults.keys() | references([recipe.template, provisioners])
         given = passed(arguments, substitutions, wanted, variant.substitutions)
         filled = {name: substitute(text, self.known, last=True) for name, text in given.items()}
         env = {name: substitute(text, substitutions) for name, text in self.build.environment.items()}
@@ -157,7 +168,7 @@ class _Expansion:
         variables = resolve({**defaults, **filled}, functions)
         return VariantInputs(
             recipe=recipe,
-            provisioners=self.provisioners,
+            provisioners=provisioners,
             variant=variant,
             arguments=arguments,
             substitutions=substitutions,

@@ -29,7 +29,7 @@ def image_files(recipe: Recipe, variables: Mapping[str, str], more: Iterable[str
 
     ``more`` are paths of files that the command line names.
     """
-    named = _named(recipe.template, variables, recipe.workspace_path)
+    named = _named(recipe.template, variables, recipe.workspace_path, recipe.common_path)
     found = {file.path: file for file in recipe.files} if None in named else {}
     paths = [path for path in named if path is not None]
     return _below(recipe, (*paths, *more), found)
@@ -45,17 +45,20 @@ def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -
     """``found`` and the files of these workspace paths, folders with all that is below them, sorted by path."""
     wanted = {posixpath.normpath(path) for path in paths}
     folders = tuple(path + "/" for path in wanted)
-    for file in (*recipe.files, *recipe.common):
+    for file in (*recipe.files, *recipe.common, *recipe.other_files):
         if file.path in wanted or file.path.startswith(folders):
             found[file.path] = file
     return tuple([found[path] for path in sorted(found)])
 
 
-def _named(template: Json, variables: Mapping[str, str], folder: str) -> set[str | None]:
-    """Every text of the template that may be a path; None stands for the whole package, staged at ``folder``."""
+def _named(template: Json, variables: Mapping[str, str], folder: str, common: str = "") -> set[str | None]:
+    """Every text of the template that may be a path; None stands for the whole package, staged at ``folder``.
+
+    ``common`` is where the shared files are staged, if that is known.
+    """
     found: set[str | None] = set()
     functions = template_functions(folder)
-    common = posixpath.normpath(variables.get("common_path") or "common")
+    common = common or posixpath.normpath(variables.get("common_path") or "common")
     for entry in template.get("provisioners") or []:
         if not isinstance(entry, Mapping) or entry.get("direction") == DOWNLOAD:
             continue

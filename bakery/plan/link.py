@@ -5,7 +5,7 @@ Whole plans (:mod:`bakery.plan.plan`) and summaries (:mod:`bakery.plan.summaries
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -44,7 +44,8 @@ def link(
     """
     chosen, problems = select(settings, unlinked)
     packages = {image.node.package for image in chosen}
-    problems += [_downgraded(problem, settings, source.folder, packages) for problem in source.problems]
+    names = source.broken | {image.node.package for image in unlinked}
+    problems += [_downgraded(problem, settings, source, names, packages) for problem in source.problems]
     problems += [problem for image in chosen for problem in _name_problems(image.node)]
     drawn = graph.build([image.node for image in chosen], source.broken)
     images: dict[int, Image] = {}
@@ -86,19 +87,25 @@ def _known(packages: Iterable[str]) -> str:
     return f"use one of: {', '.join(sorted(packages))}" if packages else "add a package: the tree has none"
 
 
-def _owner(problem: Problem, settings: Settings, folder: str) -> str:
-    """Return the package of a problem; "" if it is about none. ``folder`` is that of the packages."""
+def _owner(problem: Problem, settings: Settings, folder: str, names: Collection[str]) -> str:
+    """Return the package of a problem; "" if it is about none.
+
+    ``folder`` is that of the packages, whose ``names`` may be at any depth.
+    """
     above = "" if folder == "." else f"{folder}/"
-    package, inside, _ = problem.file.removeprefix(above).partition("/")
-    if not inside or not problem.file.startswith(above) or settings.common == settings.packages / package:
+    path = problem.file.removeprefix(above)
+    if not problem.file.startswith(above) or (settings.packages / path).is_relative_to(settings.common):
         return ""
-    return package
+    parts = path.split("/")
+    return next((name for name in parts if name in names), parts[0] if len(parts) > 1 else "")
 
 
-def _downgraded(problem: Problem, settings: Settings, folder: str, packages: set[str]) -> Problem:
+def _downgraded(
+    problem: Problem, settings: Settings, source: Recipes | Packages, names: Collection[str], packages: set[str]
+) -> Problem:
     """Return the problem, as a warning if its package is not planned: it must not stop the others."""
-    owner = _owner(problem, settings, folder)
-    if not settings.select or not owner or owner in packages or owner in settings.select:
+    owner = _owner(problem, settings, source.folder, names) if settings.select else ""
+    if not owner or owner in packages or owner in settings.select:
         return problem
     return replace(problem, severity=Severity.WARNING)
 

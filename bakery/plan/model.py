@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
@@ -23,8 +24,8 @@ class ImagePlan(ImageSummary):
     """One image of the plan, with all that bakes and tests it.
 
     ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
-    ``files`` the staged workspace; ``timeout`` in seconds; ``isolation`` where it has to be baked, if the
-    recipe says so; ``layers`` whether its steps may be kept for the next bake.
+    ``files`` the staged workspace; ``folder`` that of the package; ``timeout`` in seconds; ``isolation`` where it has
+    to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake.
     """
 
     template: Json
@@ -35,6 +36,7 @@ class ImagePlan(ImageSummary):
     files: tuple[SourceFile, ...]
     labels: Mapping[str, str]
     timeout: int
+    folder: Path
     tests: SuitePlan | None = None
     isolation: str = ""
     layers: bool = True

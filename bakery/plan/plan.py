@@ -103,6 +103,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         files=material.files,
         labels=labels,
         inputs=digest.based(base, digest.manifest(material, settings.secrets.values())),
+        folder=recipe.folder,
         timeout=recipe.timeout,
         isolation=recipe.isolation,
         layers=recipe.layers,

@@ -34,7 +34,7 @@ def previewed(settings: Settings) -> tuple[str, ...]:
 
 
 def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
-    package = _inside(settings.packages / image.package, settings)
+    package = _inside(image.folder, settings)
     own = (*HCL2, *image.template["hcl2"].get("read", ())) if "hcl2" in image.template else DECIDING
     yield from (f"{package}/{name}" for name in own if package)
     staged = posixpath.dirname(image.template_path)

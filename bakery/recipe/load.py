@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,20 +15,18 @@ from bakery.errors import Problem, Severity
 from bakery.recipe.cache import digest_of, open_cache
 from bakery.recipe.check.entry import Entry, from_bytes, problems_from_json, problems_to_json, to_bytes
 from bakery.recipe.check.spack_installer import INSTALLER, parse_installer, relevant_lines
+from bakery.recipe.folders import Folders, shown
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.packages import Package, Packages
-from bakery.recipe.tree import Tree, inside, read_tree
+from bakery.recipe.tree import Tree, read_part, read_tree
 
 if TYPE_CHECKING:
+    from bakery.recipe.check.workspace import Workspace
     from bakery.recipe.model import Json, Recipe, Recipes, SourceFile
 
     # A package's key (the digest of all that its checks depend on), their result unless the cache has it, and its tree:
     # files, targets, problems.
     _Read = tuple[str, bytes, dict[str, int], dict[str, str], list[list[Json]]]
-
-TEMPLATE = "packer.json"
-HCL2 = (".pkr.hcl", ".pkr.json")  # how the names of files of an HCL2 template end
-PARTS = frozenset({"cloudbuild.yaml", "fluidrun.yaml", "recipe.yaml"})
 
 
 def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
@@ -77,7 +75,7 @@ class _Common(NamedTuple):
 
     def staged(self, path: str) -> tuple[SourceFile, ...]:
         if path not in self.staged_files:
-            self.staged_files[path] = _source_files(self.tree, self.tree.digests(), path)
+            self.staged_files[path] = _source_files(self.tree, self.tree.digests(), f"{path}/")
         return self.staged_files[path]
 
 
@@ -91,6 +89,7 @@ class _Reader(NamedTuple):
     entry: Entry
     common: _Common
     problems: tuple[Problem, ...]
+    elsewhere: Callable[[str], Tree]
 
     def recipe(self) -> Recipe:
         from bakery.recipe.model import Recipe  # not needed for a plan without changes
@@ -102,8 +101,9 @@ class _Reader(NamedTuple):
             | {
                 "name": self.name,
                 "folder": Path(self.tree.folder),
-                "files": _source_files(self.tree, self.entry.digests, checked.workspace_path),
+                "files": _source_files(self.tree, self.entry.digests, f"{checked.workspace_path}/"),
                 "common": self.common.staged(checked.common_path),
+                "other_files": tuple(file for item in checked.others.items() for file in self.staged_from(*item)),
                 "family_at": (f"{self.shown}/{family_file}", family_line),
                 "base_at": (f"{self.shown}/{base_file}", base_line),
                 "problems": self.problems,
@@ -111,6 +111,11 @@ class _Reader(NamedTuple):
                 "digest": self.digest,
             }
         )
+
+    def staged_from(self, staged: str, path: str) -> tuple[SourceFile, ...]:
+        """Return the files at a path below the folder of all packages, whose path in the workspace is ``staged``."""
+        tree = self.elsewhere(path)
+        return _source_files(tree, tree.digests(), staged.removesuffix(path))
 
 
 class _Finder:
@@ -126,13 +131,14 @@ class _Finder:
         self.cache = open_cache(cache, "recipes", self.packages)
         self.problems: list[Problem] = []
         self.broken: set[str] = set()
+        self.parts: dict[str, Tree] = {}  # what packages name outside of their folders
         self.common = self.read_common()
 
     def find(self) -> Packages:
-        names = self.names()
-        found = fork_map(self.read, names)
+        paths = Folders(self.packages, self.common_folder, self.roots, self.only, self.problems).find()
+        found = fork_map(self.read, paths)
         entries = from_bytes([self.content(key, fresh) for key, fresh, *_ in found])
-        packages = list(map(self.package, names, found, entries))
+        packages = list(map(self.package, paths, found, entries))
         self.cache.write()
         usable = tuple(package for package in packages if package is not None)
         return Packages(usable, tuple(sorted(self.problems)), frozenset(self.broken), self.shown)
@@ -147,79 +153,58 @@ class _Finder:
         self.problems += _under(shown(self.common_folder), tree.problems)
         installer = relevant_lines(tree.contents.get(INSTALLER, b""))
         values = [hashlib.sha256(content).hexdigest() for _, content in sorted(_json(tree).items())]
-        seen = digest_of(digest_of("\n".join(installer)), digest_of(*values), *sorted(tree.files))
+        place = os.path.relpath(self.common_folder, self.packages)
+        seen = digest_of(digest_of("\n".join(installer)), digest_of(*values), place, *sorted(tree.files))
         return _Common(tree, tree.digest(), seen, installer, {})
 
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the packages, sorted. Folders without a template are not packages."""
-        try:
-            with os.scandir(self.packages) as entries:
-                folders = [entry for entry in entries if self.only is None or entry.name in self.only]
-                names = sorted(entry.name for entry in folders if entry.is_dir() and self.is_inside(entry))
-        except OSError as error:
-            hint = "set packages to the folder of the recipes"
-            self.problems.append(Problem(shown(self.packages), 1, f"cannot be read: {error.strerror}", hint))
-            return ()
-        skipped = {".git", self.common_folder.name} if self.common_folder.parent == self.packages else {".git"}
-        candidates = [name for name in names if name not in skipped]
-        packages = [name for name in candidates if has_template(f"{self.packages}/{name}")]
-        for name in sorted(set(candidates).difference(packages)):
-            self.warn_without_template(name)
-        return tuple(packages)
-
-    def warn_without_template(self, name: str) -> None:
-        """Warn about a folder without a template if it holds a file that only packages have."""
-        with suppress(OSError), os.scandir(f"{self.packages}/{name}") as entries:
-            odd = sorted(entry.name for entry in entries if entry.name in PARTS)
-            if odd:
-                hint = f"write Packer's template as {TEMPLATE} or *{HCL2[0]}, or move {odd[0]} elsewhere"
-                message = f"not a package: it has {odd[0]} but no {TEMPLATE} and no *{HCL2[0]}"
-                self.problems.append(Problem(shown(self.packages / name), 1, message, hint, Severity.WARNING))
-
-    def is_inside(self, entry: os.DirEntry[str]) -> bool:
-        """Return whether a package's folder is inside the tree; a template behind a link out of it is a problem."""
-        if not entry.is_symlink() or inside(os.path.realpath(entry.path), self.roots):
-            return True
-        if has_template(entry.path):
-            hint = "copy the folder, or link inside the tree"
-            self.problems.append(Problem(shown(Path(entry.path)), 1, "links out of the tree", hint))
-        return False
-
-    def read(self, name: str) -> _Read:
+    def read(self, path: str) -> _Read:
         """Read and hash a package's folder, and check it if the cache does not have the result.
 
         It returns plain values, since it runs in another process when there are many packages.
         """
-        tree = read_tree(f"{self.packages}/{name}", self.roots)
-        key = digest_of(name, self.workspace_path(name), self.common.seen, self.spack_ref, tree.digest())
-        fresh = b"" if self.cache.get(key) else self.check(name, tree)
+        tree = read_tree(f"{self.packages}/{path}", self.roots)
+        key = digest_of(path, self.workspace_path(path), self.common.seen, self.spack_ref, tree.digest())
+        fresh = b"" if self.cache.get(key) else self.check(path, tree)
         return key, fresh, tree.files, tree.targets, problems_to_json(tree.problems)
 
-    def workspace_path(self, name: str) -> str:
+    def workspace_path(self, path: str) -> str:
         """Return the path in the workspace where a package is staged unless its template names another one."""
-        return name if self.common_folder.parent == self.packages else f"{self.packages.name}/{name}"
+        return path if self.common_folder.parent == self.packages else f"{self.packages.name}/{path}"
 
-    def other_paths(self, folder: str) -> tuple[str, ...]:
-        """Return the ends of the path of a package's folder: a checkout may begin at any folder above it."""
-        parts = folder.split("/")[1:]
-        return tuple("/".join(parts[at:]) for at in range(len(parts) - 1, max(len(parts) - 7, -1), -1))
+    def elsewhere(self, path: str) -> Tree:
+        """Return the file or the folder at a path below the folder of all packages, as a tree of that folder."""
+        if path not in self.parts:
+            self.parts[path] = read_part(str(self.packages), path, self.roots)
+        return self.parts[path]
 
-    def check(self, name: str, tree: Tree) -> bytes:
+    def workspace(self, path: str, tree: Tree) -> Workspace:
+        """Return what the template of a package sees."""
+        from bakery.recipe.check.workspace import Workspace
+
+        return Workspace(
+            folder=path,
+            paths=tree.files.keys(),
+            common=self.common.tree.files.keys(),
+            package_paths=(self.workspace_path(path), *_ends(tree.folder)),
+            common_paths=("common", *_ends(self.common.tree.folder)),
+            elsewhere=lambda path: self.elsewhere(path).files,
+        )
+
+    def check(self, path: str, tree: Tree) -> bytes:
         """Return the result of a package's checks for the cache."""
         from bakery.recipe.check.package import PackageCheck  # not needed for a plan without changes
 
         check = PackageCheck(
-            name=name,
+            name=path.rpartition("/")[2],
             contents=tree.contents,
-            paths=tree.files.keys(),
-            common=self.common.tree.files.keys(),
-            default_path=self.workspace_path(name),
+            workspace=self.workspace(path, tree),
             spack_ref=self.spack_ref,
             installer=parse_installer(self.common.installer),
             common_contents=_json(self.common.tree),
-            other_paths=self.other_paths(tree.folder),
         )
-        return to_bytes(check.run(), tree.digests())
+        checked = check.run()
+        others = {path: self.elsewhere(path).digest() for path in checked.others.values()}
+        return to_bytes(checked, tree.digests(), others)
 
     def content(self, key: str, fresh: bytes) -> bytes:
         """Return what is stored of a package, which :meth:`read` has found there, or its new result."""
@@ -229,18 +214,30 @@ class _Finder:
         assert content, "what the cache does not have was checked"
         return content
 
-    def package(self, name: str, read: _Read, entry: Entry) -> Package | None:
+    def current(self, path: str, key: str, entry: Entry) -> Entry:
+        """Return what is stored of a package, or a new result if files changed that it names outside of its folder."""
+        if all(self.elsewhere(other).digest() == digest for other, digest in entry.others.items()):
+            return entry
+        content = self.check(path, read_tree(f"{self.packages}/{path}", self.roots))
+        self.cache.put(key, content)
+        return from_bytes([content])[0]
+
+    def package(self, path: str, read: _Read, entry: Entry) -> Package | None:
         """Return a package, or None when its errors leave nothing to plan with."""
         key, _, files, targets, found = read
-        title = name if self.shown == "." else f"{self.shown}/{name}"
+        name = path.rpartition("/")[2]
+        title = path if self.shown == "." else f"{self.shown}/{path}"
+        entry = self.current(path, key, entry)
         problems = _under(title, (*problems_from_json(found), *entry.problems))
+        for other in entry.others:
+            problems += _under(self.shown, self.elsewhere(other).problems)
         self.problems += problems
         if not entry.usable:
             self.broken |= {name, *entry.families}
             return None
-        digest = digest_of(key, self.common.digest)
-        tree = Tree(f"{self.packages}/{name}", files, targets)
-        reader = _Reader(name, tree, title, digest, entry, self.common, tuple(problems))
+        digest = digest_of(key, self.common.digest, *entry.others.values())
+        tree = Tree(f"{self.packages}/{path}", files, targets)
+        reader = _Reader(name, tree, title, digest, entry, self.common, tuple(problems), self.elsewhere)
         return Package(name, digest, title, reader.recipe)
 
 
@@ -249,29 +246,20 @@ def _json(tree: Tree) -> dict[str, bytes]:
     return {path: content for path, content in tree.contents.items() if path.endswith(".json")}
 
 
-def has_template(folder: str) -> bool:
-    """Return whether a folder has a Packer template, as JSON or HCL2."""
-    if os.path.lexists(f"{folder}/{TEMPLATE}"):
-        return True
-    with suppress(OSError), os.scandir(folder) as entries:
-        return any(entry.name.endswith(HCL2) for entry in entries)
-    return False
-
-
-def _source_files(tree: Tree, digests: Mapping[str, str], path: str) -> tuple[SourceFile, ...]:
+def _source_files(tree: Tree, digests: Mapping[str, str], above: str) -> tuple[SourceFile, ...]:
     from bakery.recipe.model import SourceFile
 
     return tuple(
-        SourceFile(f"{path}/{name}", mode, digests[name], Path(tree.source(name)))
+        SourceFile(f"{above}{name}", mode, digests[name], Path(tree.source(name)))
         for name, mode in sorted(tree.files.items())
     )
 
 
+def _ends(folder: str) -> tuple[str, ...]:
+    """Return the ends of a folder's path, the shortest first: a checkout may begin at any folder above it."""
+    parts = folder.split("/")[1:]
+    return tuple("/".join(parts[at:]) for at in range(len(parts) - 1, max(len(parts) - 7, -1), -1))
+
+
 def _under(folder: str, problems: Iterable[Problem]) -> list[Problem]:
     return [replace(problem, file=f"{folder}/{problem.file}") for problem in problems]
-
-
-def shown(path: Path) -> str:
-    """Return the path for messages: relative to the current folder if it is below it."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

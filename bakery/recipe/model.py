@@ -124,8 +124,10 @@ class CheckedPackage:
     (empty if there is none); ``substitutions`` its defaults as strings; ``timeout`` in seconds; ``variable_files`` the
     values of the files that ``-var-file`` names, by path in the workspace. ``family_at`` and ``base_at`` say where its
     family and its base's are set, as file and line; the plan's problems point there. ``isolation`` is where the image
-    has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake. Files are
-    relative to the package's folder here, and as the user knows them in a recipe.
+    has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake. ``others`` are
+    the paths of files and folders outside of the package that it names, by workspace path; they are below the folder of
+    all packages, and may not exist. Files are relative to the package's folder here, and as the user knows them in a
+    recipe.
     """
 
     usable: bool = True
@@ -142,6 +144,7 @@ class CheckedPackage:
     description: str = ""
     isolation: str = ""
     layers: bool = True
+    others: Mapping[str, str] = field(default_factory=dict)
     family_at: tuple[str, int] = ("", 1)
     base_at: tuple[str, int] = ("", 1)
     problems: tuple[Problem, ...] = ()
@@ -151,7 +154,8 @@ class CheckedPackage:
 class Recipe(CheckedPackage):
     """One package, checked, with its files.
 
-    ``files`` are all of the folder, ``common`` those of ``common/``; ``shown`` is the folder as the user knows it.
+    ``files`` are all of the folder, ``common`` those of ``common/``, ``other_files`` those at ``others``; ``shown`` is
+    the folder as the user knows it.
     ``digest`` is a SHA-256 of all that was read: the same digest means the same recipe, in whatever folder.
     """
 
@@ -159,6 +163,7 @@ class Recipe(CheckedPackage):
     folder: Path
     files: tuple[SourceFile, ...]
     common: tuple[SourceFile, ...]
+    other_files: tuple[SourceFile, ...] = ()
     shown: str = ""
     digest: str = ""
 

@@ -72,6 +72,14 @@ def read_tree(folder: str, roots: tuple[str, ...]) -> Tree:
     return tree
 
 
+def read_part(folder: str, path: str, roots: tuple[str, ...]) -> Tree:
+    """Return the tree of a folder with nothing but the file or the folder at ``path``, if there is one."""
+    tree = Tree(folder)
+    if LEFT_OUT.isdisjoint(path.split("/")):
+        _Walk(tree, roots).part(path)
+    return tree
+
+
 def inside(path: str, roots: tuple[str, ...]) -> bool:
     """Whether a real path is one of ``roots`` or lies below one."""
     return any(path == root or path.startswith(root + os.sep) for root in roots)
@@ -108,6 +116,16 @@ class _Walk:
                         self.file(entry.path, path)
         except OSError as error:
             self.unreadable(prefix.rstrip("/") or ".", error)
+
+    def part(self, path: str) -> None:
+        """Take in what is at a path, if it exists."""
+        source = f"{self.tree.folder}/{path}"
+        if not inside(os.path.realpath(source), self.roots):
+            self.findings(path).error(1, "links out of the tree", "copy the file, or link inside the tree")
+        elif os.path.isdir(source):  # noqa: PTH112 - a string, as from scandir
+            self.folder(source, path + "/", ())
+        elif os.path.exists(source):  # noqa: PTH110
+            self.file(source, path)
 
     def linked(self) -> bool:
         """Whether one more folder may be reached by a link."""

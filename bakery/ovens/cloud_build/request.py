@@ -12,6 +12,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Set
+from fnmatch import fnmatchcase
 from typing import Any
 
 from bakery.errors import BakeFailed
@@ -20,7 +21,7 @@ from bakery.plan import image_labels
 from bakery.plan.template import GOOGLE, downloaded_paths
 from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
-from bakery.recipe.packer_call import build_calls, image, tests
+from bakery.recipe.packer_call import build_calls, calls, image, tests
 from bakery.recipe.templating import FAMILY, is_packer, packer_arguments
 from bakery.redaction import redacted
 from bakery.settings import GoogleSettings
@@ -171,20 +172,33 @@ def _defaults(order: BakeOrder) -> dict[str, str]:
 def _steps(order: BakeOrder) -> list[Json]:
     """Return the recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``.
 
-    Steps that bake other packages are removed: those have builds of their own.
+    Steps that bake other packages, or this one with another builder, are removed: those have builds of their own.
     """
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
     others = build_calls(order.build, order.package).others
     if "hcl2" in order.template:
         given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
-    removed = [tests(step) or index in others for index, step in enumerate(given)]
+    removed = [
+        tests(step) or index in others or _of_other_builder(step, order.template) for index, step in enumerate(given)
+    ]
     gone = {str(step.get("id")) for step, remove in zip(given, removed, strict=True) if remove}
     kept = [_waiting(step, gone) for step, remove in zip(given, removed, strict=True) if not remove]
     steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # the recipe installs its own Packer
     return [_fetch(order.template), *(_after_fetch(step) for step in steps)]
+
+
+def _of_other_builder(step: Json, template: Json) -> bool:
+    """Whether all calls of Packer in a step are only for builders that this template has not."""
+    builder: Json = next(iter(template.get("builders") or ()), {})
+    title = str(builder.get("name") or builder.get("type"))
+    if "hcl2" in template:
+        build = [template["hcl2"]["build"]] if "build" in template["hcl2"] else []
+        title = ".".join([*build, builder["type"], title])
+    found = list(calls(step))
+    return bool(found) and all(call.only and not any(fnmatchcase(title, one) for one in call.only) for call in found)
 
 
 def _waiting(step: Json, gone: Set[str]) -> Json:

@@ -114,7 +114,7 @@ def render(
         template=_as_hcl2(rendered, variables) if hcl2 else {k: v for k, v in rendered.items() if k != "hcl2"},
         hcl2=hcl2,
         variables=variables,
-        builder=f"{local['type']}.{name}" if hcl2 else resolve(name, known),
+        builder=".".join([*_build_name(template), local["type"], name]) if hcl2 else resolve(name, known),
         user=user,
         disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
@@ -129,23 +129,32 @@ def _as_hcl2(rendered: Json, variables: Mapping[str, str]) -> Json:
     return to_pkr_json({**kept, "hcl2": extras, "variables": {**rendered["variables"], **variables}})
 
 
+def _build_name(template: Json) -> list[str]:
+    return [template["hcl2"]["build"]] if "build" in template["hcl2"] else []
+
+
 def _kept(source: Json) -> Json:
     return {key: source[key] for key in KEPT if key in source}
 
 
 def _startup(source: Json) -> list[Json]:
-    """Return the startup script as a provisioner: Compute Engine runs it as root.
+    """Return the startup script as a provisioner: Compute Engine runs it as root, and does not convert CRLF.
 
-    Packer waits for a ``startup_script_file``. Of a script in the metadata it does not know the result.
+    Packer waits for a script that it wraps, by default for a ``startup_script_file``. Of another one in the metadata it
+    does not know the result. Source: createInstanceMetadata in step_create_instance.go of the plugin, 1.2.7.
     """
-    if "startup_script_file" in source:
-        return [{"type": "shell", "script": source["startup_script_file"], "execute_command": AS_ROOT}]
-    unwatched = {"type": "shell", "execute_command": f"{AS_ROOT} || true"}
-    if STARTUP in (source.get("metadata_files") or {}):
+    file, text = source.get("startup_script_file"), (source.get("metadata") or {}).get(STARTUP)
+    wrapped = str(source.get("wrap_startup_script", file is not None)).lower() == "true"
+    step = {"type": "shell", "binary": True, "execute_command": AS_ROOT if wrapped else f"{AS_ROOT} || true"}
+    if STARTUP in (source.get("metadata_files") or {}):  # it replaces the others, after Packer has wrapped them
+        unwatched = {**step, "execute_command": f"{AS_ROOT} || true"}
         return [{**unwatched, "script": source["metadata_files"][STARTUP]}]
-    if text := (source.get("metadata") or {}).get(STARTUP):
+    if file is not None:
+        return [{**step, "script": file}]
+    if text:
         shebang, _, rest = text.partition("\n") if text.startswith("#!") else ("#!/bin/sh", "", text)
-        return [{**unwatched, "inline_shebang": shebang.removeprefix("#!").strip(), "inline": rest.splitlines()}]
+        lines = rest.removesuffix("\n").split("\n")
+        return [{**step, "inline_shebang": shebang.removeprefix("#!").lstrip(), "inline": lines}]
     return []
 
 

@@ -23,11 +23,15 @@ _encoder = json.JSONEncoder(separators=(",", ":"), default=vars)
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored package: whether a plan can use it, the families that it sets, its problems, and all of it, unparsed."""
+    """A stored package: whether a plan can use it, the families that it sets, its problems, and all of it, unparsed.
+
+    ``others`` are the paths of ``CheckedPackage.others``, with the digests of what was there.
+    """
 
     usable: bool
     families: tuple[str, ...]
     problems: tuple[Problem, ...]
+    others: Mapping[str, str]
     content: bytes
 
     @cached_property
@@ -44,15 +48,15 @@ class Entry:
         return digests
 
 
-def to_bytes(checked: CheckedPackage, digests: Mapping[str, str]) -> bytes:
-    """Encode a checked package and the digests of its files."""
+def to_bytes(checked: CheckedPackage, digests: Mapping[str, str], others: Mapping[str, str]) -> bytes:
+    """Encode a checked package, the digests of its files, and those of its others."""
     from bakery.recipe.templating import FAMILY
 
     given = (checked.substitutions, *(variant.substitutions for variant in checked.variants))
     families = [values[FAMILY] for values in given if FAMILY in values]
     problems = problems_to_json(checked.problems)
     fields = {name: value for name, value in vars(checked).items() if name != "problems"}
-    parts = ([checked.usable, families, problems], fields, digests)
+    parts = ([checked.usable, families, problems, others], fields, digests)
     return BORDER.join(_encoder.encode(part).encode() for part in parts)
 
 
@@ -61,8 +65,8 @@ def from_bytes(contents: Sequence[bytes]) -> list[Entry]:
     # One list of all heads: one call of the parser takes a tenth of the time of a thousand calls.
     heads = json.loads(b"[%b]" % b",".join(content[: content.index(BORDER)] for content in contents))
     return [
-        Entry(usable, tuple(families), problems_from_json(problems), content)
-        for (usable, families, problems), content in zip(heads, contents, strict=True)
+        Entry(usable, tuple(families), problems_from_json(problems), others, content)
+        for (usable, families, problems, others), content in zip(heads, contents, strict=True)
     ]
 
 

@@ -55,6 +55,7 @@ class Hcl2Template:
         self.module = module
         self.staged = ("", "")
         self.taken: set[str] = set()  # the files of the package that functions have read
+        self.others: list[tuple[Document, Mapping[str, str]]] = []  # those of the sources after the first
 
     def declarations(self) -> Document | None:
         """Return the variables as a template without anything else; None if a file can't be parsed."""
@@ -86,15 +87,23 @@ class Hcl2Template:
                 self.module.findings.at("cloudbuild.yaml").error(1, f"{quoted(clean)} does not exist", hint)
 
     def document(self, values: Mapping[str, str]) -> Document:
-        """Return the template for these values of its variables."""
+        """Return the template for these values of its variables.
+
+        It is that of the first source. Those of the others are in it, below ``others`` of ``hcl2``.
+        """
         assert self.module is not None
+        template = self._template(self.module)
         try:
-            document = self._template(self.module).document(values)
+            document = template.document(values)
+            others = [self._template(self.module).document(values, number) for number in range(1, template.count)]
         except RecursionError:
             self.module.findings.error(1, "values refer to each other too often", "write some of them as values")
             return Document({}, self.module.findings)
-        if self.taken:
-            document.value["hcl2"]["read"] = sorted(self.taken)
+        for one in (document, *others) if self.taken else ():
+            one.value["hcl2"]["read"] = sorted(self.taken)
+        if others:
+            document.value["hcl2"]["others"] = [one.value for one in others]
+        self.others += [(one, values) for one in others]
         return document
 
     def _template(self, module: Module) -> Template:
@@ -105,7 +114,11 @@ class Hcl2Template:
     def variants(
         self, variants: Iterable[Variant], values: Iterable[Mapping[str, str]], template: Document
     ) -> tuple[Variant, ...]:
-        """Return the variants, each with its own template if the values of its variables shape it."""
+        """Return the variants, each with its own template if the values of its variables shape it.
+
+        Afterwards ``others`` are theirs.
+        """
+        self.others.clear()
         made = []
         for variant, given in zip(variants, values, strict=True):
             own = self.document(given).value

@@ -1,6 +1,5 @@
 """One package: all its files checked against each other. Pure: works on a tree that was read before."""
 
-import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,16 +9,18 @@ from bakery.recipe.check import (
     cloud_build,
     cluster,
     fluidrun,
+    line_ends,
     matrix,
     named_files,
     packer_template,
     spack_environment,
 )
 from bakery.recipe.check.growth import ends
-from bakery.recipe.check.hcl2_template import find_hcl2
+from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
 from bakery.recipe.check.spack_installer import Installer
+from bakery.recipe.check.workspace import Workspace
 from bakery.recipe.expressions import reference_list
-from bakery.recipe.model import CheckedPackage, ClusterShape, Suite, Variant
+from bakery.recipe.model import CheckedPackage, ClusterShape, Json, Suite, Variant
 from bakery.recipe.packer_call import BuildCalls, build_calls
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
 from bakery.recipe.substitutions import dynamic, substitute, substitutions_in
@@ -40,30 +41,29 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass
 class PackageCheck:
-    """The check of one package: ``paths`` are its files, ``common`` those of ``common/``, below their folders.
+    """The check of one package, whose files and those of ``common/`` are in the workspace.
 
-    ``default_path`` is where the folder is staged unless pkg_path says otherwise. The fields with defaults are what
-    :meth:`run` has read so far.
+    The fields with defaults are what :meth:`run` has read so far.
     """
 
     name: str
     contents: Mapping[str, bytes]
-    paths: Collection[str]
-    common: Collection[str]
-    default_path: str
+    workspace: Workspace
     spack_ref: str
     installer: Installer  # common/spack-install.sh
     common_contents: Mapping[str, bytes] = field(default_factory=dict)  # of the JSON files of common/
-    other_paths: Collection[str] = ()  # where templates without pkg_path may see the folder, too
     findings: Findings = field(default_factory=Findings)
     values: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)  # without those of variants
     calls: BuildCalls = field(default_factory=BuildCalls)  # of Packer, as cloudbuild.yaml has them
     variable_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    workspace_path: str = ""
-    common_path: str = "common"
+    variables: Mapping[str, str] = field(default_factory=dict)  # without those of variants
     tests: Document | None = None
     usable: bool = False  # whether the plan can work with it
+
+    @property
+    def paths(self) -> Collection[str]:
+        """The files of the package, below its folder."""
+        return self.workspace.paths
 
     def _read(self, name: str, reader: Callable[[bytes, Findings], Document | None]) -> Document | None:
         """Return the document of a file, or None if it does not exist or is invalid, or not a mapping."""
@@ -81,8 +81,8 @@ class PackageCheck:
 
     def run(self) -> CheckedPackage:
         """Read and check all files of the package."""
-        self.workspace_path = self.default_path
-        hcl2 = None if TEMPLATE in self.paths else find_hcl2(self.contents, self.paths, self.common, self.findings)
+        staged, common = self.workspace, self.workspace.common
+        hcl2 = None if TEMPLATE in self.paths else find_hcl2(self.contents, self.paths, common, self.findings)
         found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
         if TEMPLATE not in self.paths and not hcl2:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
@@ -92,13 +92,14 @@ class PackageCheck:
             self._read_variable_files(build)
             packer_template.check(template, self._given())
         elif found is not None:
-            self._set_paths(template, build)
-            hcl2.staged = (self.workspace_path, self.common_path)
+            staged.set_paths(template, self._variables(template, build))
+            hcl2.staged = (staged.package_path, staged.common_path)
             hcl2.take_call(self.calls, self.values)
             template = hcl2.document(self._variables(hcl2.declarations() or template, build))
         self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
         if self.usable:
-            self._set_paths(template, build)
+            self.variables = self._variables(template, build)
+            staged.set_paths(template, self.variables)
         suite = self._suite(build)
         extra = self._read(RECIPE, yaml.parse_yaml)
         variants: tuple[Variant, ...] = (Variant(),)
@@ -107,11 +108,9 @@ class PackageCheck:
             suite = Suite(suite.jobs, shape) if suite and shape else suite
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
-            if hcl2:
-                values = [self._variables(template, build, one) for one in variants]
-                variants = hcl2.variants(variants, values, template)
+            variants = self._templates(hcl2, template, build, variants, suite)
             self._taken(extra, template, variants)
-            self._files(template, build, variants)
+            self._given_right(template, build)
         self._partitions(suite, variants)
         checked = template if self.usable else None
         spack_environment.check(checked, self.contents, self.installer, self.spack_ref, self.findings)
@@ -121,8 +120,8 @@ class PackageCheck:
         value = extra.value if extra is not None else {}
         return CheckedPackage(
             usable=self.usable,
-            workspace_path=self.workspace_path,
-            common_path=self.common_path,
+            workspace_path=staged.package_path,
+            common_path=staged.common_path,
             template=template.value,
             build=build.value if build is not None and isinstance(build.value.get("steps"), list) else {},
             substitutions=self.values,
@@ -134,6 +133,7 @@ class PackageCheck:
             description=str(value.get("description") or ""),
             isolation=str(value.get("isolation") or ""),
             layers=value.get("layers") is not False,
+            others=staged.others,
             family_at=self._set_at(template, build, FAMILY, "image_family"),
             base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),
             problems=tuple(self.findings.problems),
@@ -169,8 +169,9 @@ class PackageCheck:
 
     def _read_variable_files(self, build: Document | None) -> None:
         """Read the files that ``-var-file`` names, of the package or of ``common/``."""
-        files = {f"{self.workspace_path}/{path}": content for path, content in self.contents.items()}
-        files |= {f"{self.common_path}/{path}": content for path, content in self.common_contents.items()}
+        package, common = self.workspace.package_path, self.workspace.common_path
+        files = {f"{package}/{path}": content for path, content in self.contents.items()}
+        files |= {f"{common}/{path}": content for path, content in self.common_contents.items()}
         self.variable_files = named_files.variable_files(build, self.calls, self.values, files, self.findings)
 
     def _given(self) -> dict[str, str]:
@@ -197,49 +198,6 @@ class PackageCheck:
         given = passed(arguments, values, wanted, variant.substitutions)
         return resolve({**default, **given}, environment(env, self.calls.secrets))
 
-    def _set_paths(self, template: Document, build: Document | None) -> None:
-        """Where the folder and ``common/`` are staged: what pkg_path and common_path say."""
-        self.variables = variables = self._variables(template, build)
-        where = ("variables", "pkg_path")
-        written = str(declared(template.value).get("pkg_path") or "")
-        self.common_path = self._staged(template, variables.get("common_path"), ("variables", "common_path"), "common")
-        self.workspace_path = self._staged(template, variables.get("pkg_path"), where, self.workspace_path)
-        if not variables.get("pkg_path"):
-            folders = (self.workspace_path, *self.other_paths)
-            self.workspace_path = packer_template.seen_at(template, variables, folders, self.paths)
-        for path in dict.fromkeys((written, self.workspace_path)):
-            if path and "{{" not in path and posixpath.basename(path) != self.name:
-                self._misnamed(template, path)
-        if self.common_path == self.workspace_path:
-            template.error("pkg_path and common_path are the same", "give each its own path", *where)
-
-    def _misnamed(self, template: Document, path: str) -> None:
-        hint = f"write {self.default_path}"
-        if path != self.workspace_path:
-            hint += f"; cloudbuild.yaml sets {self.workspace_path}, which the bake uses"
-        template.warn(f"pkg_path {quoted(path)} names another package", hint, "variables", "pkg_path")
-
-    def _staged(self, template: Document, path: str | None, where: tuple[str, ...], default: str) -> str:
-        if not path:
-            return default
-        clean = posixpath.normpath(path)
-        if "{{" in path or "$" in path or path.startswith(("/", "~")) or clean.split("/")[0] in (".", ".."):
-            template.error(f"{where[-1]} is {quoted(path)}", f"write a path below the workspace, as {default}", *where)
-            return default
-        return clean
-
-    def _exists(self, path: str) -> bool:
-        """Whether a workspace path is a file or a folder that holds one; true while it is unknown where paths begin."""
-        if not self.usable:
-            return True
-        for prefix, files in ((self.workspace_path, self.paths), (self.common_path, self.common)):
-            below = path[len(prefix) + 1 :] if path.startswith(prefix + "/") else None
-            if path == prefix or prefix.startswith(path + "/"):
-                return bool(files)
-            if below is not None and (below in files or any(file.startswith(below + "/") for file in files)):
-                return True
-        return False
-
     def _suite(self, build: Document | None) -> Suite | None:
         """Return the tests, with the cluster of ``test/rcc.auto.tfvars``, or of the files that the build names."""
         shape = None
@@ -253,6 +211,10 @@ class PackageCheck:
         if self.tests is None:
             return None
         return Suite(fluidrun.jobs(self.tests, self._exists), shape or ClusterShape())
+
+    def _exists(self, path: str) -> bool:
+        """Whether a workspace path is a file or a folder that holds one; true while it is unknown where paths begin."""
+        return not self.usable or self.workspace.exists(path)
 
     def _partitions(self, suite: Suite | None, variants: Iterable[Variant]) -> None:
         """Partitions that jobs name and no cluster has."""
@@ -277,18 +239,39 @@ class PackageCheck:
                 hint = f"add it to the substitutions of {BUILD}, or declare the variable in {TEMPLATE}"
                 extra.warn(f"nothing uses {name}", hint, "matrix")
 
-    def _files(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> None:
+    def _templates(
+        self,
+        hcl2: Hcl2Template | None,
+        template: Document,
+        build: Document | None,
+        variants: tuple[Variant, ...],
+        suite: Suite | None,
+    ) -> tuple[Variant, ...]:
+        """Return the variants with their own templates, if they have some, and check the files that these name."""
+        values = [self._variables(template, build, one) if one.substitutions else self.variables for one in variants]
+        if hcl2:
+            variants = hcl2.variants(variants, values, template)
+        own = [replace(template, value=one.template) if one.template else template for one in variants]
+        self._files([*zip(own, values, strict=True), *(hcl2.others if hcl2 else ())], suite)
+        return variants
+
+    def _given_right(self, template: Document, build: Document | None) -> None:
+        """Check that the build passes what the template declares, and what it needs."""
         if build is not None:
             used = declared(template.value).keys() | references(template.value)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         packer_template.check_required(template, self._given())
-        checked: list[Mapping[str, str]] = []
-        for variant in variants:
-            variables = self._variables(template, build, variant) if variant.substitutions else self.variables
-            if variables not in checked:
-                checked.append(variables)
-                own = replace(template, value=variant.template) if variant.template else template
-                packer_template.check_files(own, variables, self._exists, self.workspace_path)
+
+    def _files(self, made: Iterable[tuple[Document, Mapping[str, str]]], suite: Suite | None) -> None:
+        """Check the files that templates name, each with the values of its variables."""
+        checked: list[tuple[Json, Mapping[str, str]]] = []
+        folder = self.workspace.package_path
+        for template, variables in made:
+            if (template.value, variables) not in checked:
+                checked.append((template.value, variables))
+                packer_template.check_files(template, variables, self._exists, folder)
+                scripts = line_ends.run_as_they_are(template.value, variables, suite)
+                line_ends.check(scripts, folder, self.contents, self.findings)
 
     def _set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
         """Where a substitution is set, or the variable that stands for it; else the builder's own key."""

@@ -168,9 +168,9 @@ def named(template: Document) -> Iterator[tuple[Where, str]]:
 
 
 def seen_at(template: Document, variables: Mapping[str, str], folders: Sequence[str], paths: Collection[str]) -> str:
-    """Return the first of ``folders`` that a named path begins with, if the package has it; else the first one.
+    """Return the first of ``folders`` that a named path begins with, if the file is there; else the first one.
 
-    Paths start at the checkout, wherever that begins; ``paths`` are the package's files.
+    Paths start at the checkout, wherever that begins; ``folders`` are names of one folder, ``paths`` its files.
     """
     named_texts = [fill(text, variables) for _, text in named(template) if isinstance(text, str)]
     texts = [posixpath.normpath(text) for text in named_texts if text]
@@ -204,7 +204,10 @@ def check_files(template: Document, variables: Mapping[str, str], exists: Callab
     """
     filled = partial(fill, variables=variables, functions=template_functions(folder))
     for where, text in named(template):
-        _check_file(template, where, text, filled, exists)
+        if isinstance(text, str):
+            _check_file(template, where, filled(text), exists, folder)
+        else:
+            template.error(f"{where[-1]} is {quoted(text)}", "write a path", *where)
     for index, entry in template.entries("provisioners", "provisioners"):
         if takes_package(entry):
             what = f"the provisioner {quoted(entry.get('type'))} may read any file: the whole package counts"
@@ -212,13 +215,7 @@ def check_files(template: Document, variables: Mapping[str, str], exists: Callab
             break
 
 
-def _check_file(
-    template: Document, where: Where, text: Any, filled: Callable[[str], str], exists: Callable[[str], bool]
-) -> None:
-    if not isinstance(text, str):
-        template.error(f"{where[-1]} is {quoted(text)}", "write a path", *where)
-        return
-    path = filled(text)
+def _check_file(template: Document, where: Where, path: str, exists: Callable[[str], bool], folder: str) -> None:
     key = next(str(part) for part in reversed(where) if isinstance(part, str))
     if "{{" in path or "$" in path:
         hint = "use pkg_path or common_path to name one file"
@@ -228,7 +225,10 @@ def _check_file(
         hint = "put the file into the package: files outside it are not in the digest"
         template.error(f"{key} {quoted(path)} is outside the package and common", hint, *where)
     elif not path or not exists(posixpath.normpath(path)):
+        beside = posixpath.normpath(f"{folder}/{path}")
         hint = "add it, or fix the path; paths start at the workspace, see docs/recipe.md"
+        if path and exists(beside):
+            hint = f"write {beside}: paths start at the workspace, not at the template"
         template.error(f"{key} {quoted(path)} does not exist", hint, *where)
 
 

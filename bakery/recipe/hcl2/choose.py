@@ -1,8 +1,8 @@
-"""Which source of an HCL2 template is baked."""
+"""Which sources of an HCL2 template are baked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -13,36 +13,40 @@ from bakery.recipe.hcl2.values import Invalid, NotFollowed
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse import hcl_nodes as nodes
 
-BUILDERS = ("googlecompute", "qemu")
-
 
 @dataclass(frozen=True)
 class Chosen:
-    """The source that is baked, and the build that names it."""
+    """A use of a source in a build. ``name`` is the one that the build gives it, else that of the source."""
 
     type: str
+    source: str
     name: str
     file: str
     build: nodes.Block
+    build_name: str
     own: nodes.Block | None  # the source block in the build, which adds to the source
 
     @property
     def title(self) -> str:
-        """The source's name in ``only`` and ``except``."""
+        """The name in ``only`` and ``except`` of a provisioner."""
         return f"{self.type}.{self.name}"
 
+    def matches(self, patterns: Sequence[str]) -> bool:
+        """Whether the patterns of ``-only`` or ``-except`` name it, which begin with the name of the build."""
+        name = f"{self.build_name}.{self.title}" if self.build_name else self.title
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
 
-def choose(module: Module, evaluator: Evaluator) -> Chosen | None:
-    """Return the first googlecompute source of a build, else the first qemu one; without any, None with an error."""
+
+def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
+    """Return the googlecompute sources of all builds, else the first qemu one; without any, [] with an error."""
     before = len(module.findings.problems)
     found = [one for file, build in module.builds for one in _uses(module, file, build, evaluator)]
-    wanted = [one for one in found if _matches(one, module.only or ("*",)) and not _matches(one, module.left_out)]
-    for kind in BUILDERS:
-        for one in wanted:
-            if one.type == kind:
-                return one
+    wanted = [one for one in found if one.matches(module.only or ("*",)) and not one.matches(module.left_out)]
+    google = [one for one in wanted if one.type == "googlecompute"]
+    if chosen := google or [one for one in wanted if one.type == "qemu"][:1]:
+        return chosen
     if any(problem.severity is Severity.ERROR for problem in module.findings.problems[before:]):
-        return None  # the error says what is missing
+        return []  # the error says what is missing
     has = f"; it has {', '.join(dict.fromkeys(one.title for one in found))}" if found else ""
     hint = 'add: source "googlecompute" "NAME" {...}, and name it in the sources of a build'
     if module.builds:
@@ -50,12 +54,7 @@ def choose(module: Module, evaluator: Evaluator) -> Chosen | None:
         module.findings.at(file).error(build.line, f"has no googlecompute or qemu source{has}", hint)
     else:
         module.findings.error(1, "has no build block", hint)
-    return None
-
-
-def _matches(one: Chosen, patterns: tuple[str, ...]) -> bool:
-    """Whether ``-only`` or ``-except`` names a source: as TYPE.NAME, or with the name of its build before it."""
-    return any(fnmatchcase(one.title, pattern) or pattern.endswith(f".{one.title}") for pattern in patterns)
+    return []
 
 
 def _uses(module: Module, file: str, build: nodes.Block, evaluator: Evaluator) -> Iterator[Chosen]:
@@ -71,10 +70,18 @@ def _uses(module: Module, file: str, build: nodes.Block, evaluator: Evaluator) -
     for line, title, block in names:
         kind, _, name = title.removeprefix("source.").removeprefix("sources.").partition(".")
         if (kind, name) in module.sources:
-            yield Chosen(kind, name, file, build, block)
+            local = _text(block, evaluator) if block else ""
+            yield Chosen(kind, name, local or name, file, build, _text(build, evaluator), block)
         else:
             hint = f'add: source "{kind or "googlecompute"}" "{name or "NAME"}" {{...}}'
             findings.error(line, f"there is no source {title}", hint)
+
+
+def _text(block: nodes.Block, evaluator: Evaluator) -> str:
+    """Return the attribute ``name`` of a block; "" without one."""
+    attribute = block.body.attributes.get("name")
+    value = evaluator.evaluate(attribute.expression, {}) if attribute else None
+    return value if isinstance(value, str) else ""
 
 
 def _listed(attribute: nodes.Attribute, findings: Findings, evaluator: Evaluator) -> list[str]:
@@ -89,10 +96,3 @@ def _listed(attribute: nodes.Attribute, findings: Findings, evaluator: Evaluator
         findings.error(attribute.line, "sources is not a list", 'write ["source.googlecompute.NAME"]')
         return []
     return [str(name) for name in value]
-
-
-def builder_name(chosen: Chosen, evaluator: Evaluator) -> str:
-    """Return the name of the builder: that of the source, or the one that the build gives it."""
-    attribute = chosen.own.body.attributes.get("name") if chosen.own else None
-    value = evaluator.evaluate(attribute.expression, {}) if attribute else None
-    return value if isinstance(value, str) else chosen.name

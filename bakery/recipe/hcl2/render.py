@@ -48,7 +48,8 @@ def to_pkr_json(template: Json) -> Json:
     made |= {"locals": {name: f"${{{text}}}" for name, text in extras["locals"].items()}} if "locals" in extras else {}
     for kind, name, body in extras.get("data", ()):
         made.setdefault("data", {}).setdefault(kind, {})[name] = body
-    build: dict[str, Any] = {"sources": []}
+    build: dict[str, Any] = {"name": extras["build"]} if "build" in extras else {}
+    build["sources"] = []
     for builder in template["builders"]:
         kind, name = builder["type"], str(builder.get("name") or builder["type"])
         options = {key: value for key, value in builder.items() if key not in ("type", "name")}

@@ -1,8 +1,8 @@
 """An HCL2 module with the values of its variables as the model of a template that ``packer.json`` gives, too.
 
-The model has the one builder that is baked (the first ``googlecompute`` source of a build, else the first ``qemu``
-one) and its provisioners: those of the other sources are left out, ``only``, ``except``, ``override``, ``dynamic`` and
-``for_each`` are done. Key ``hcl2`` holds what :mod:`bakery.recipe.hcl2.render` needs to write it as HCL again.
+The model has one builder that is baked (a ``googlecompute`` source of a build, else the first ``qemu`` one) and its
+provisioners: those of the other sources are left out, ``only``, ``except``, ``override``, ``dynamic`` and ``for_each``
+are done. Key ``hcl2`` holds what :mod:`bakery.recipe.hcl2.render` needs to write it as HCL again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bakery.recipe.hcl2.blocks import BlockReader
-from bakery.recipe.hcl2.choose import Chosen, builder_name, choose
+from bakery.recipe.hcl2.choose import Chosen, choose
 from bakery.recipe.hcl2.encoding import as_json
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
 from bakery.recipe.hcl2.module import InputVariable, Module
@@ -50,6 +50,7 @@ class Template:
     def __init__(self, module: Module, read: Callable[[str], bytes | None]) -> None:
         self.module = module
         self.read = read
+        self.count = 1  # of the sources that are baked
         self.lines: dict[Where, tuple[str, int]] = {}
         for name, variable in module.variables.items():
             self.lines["variables", name] = variable.at
@@ -72,8 +73,8 @@ class Template:
             return marker(expression.text)
         return ""
 
-    def document(self, given: Mapping[str, str]) -> Document:
-        """Return the template with these values of its variables."""
+    def document(self, given: Mapping[str, str], number: int = 0) -> Document:
+        """Return the template with these values of its variables, for the source with this number."""
         values = {name: self.value(name, variable, given) for name, variable in self.module.variables.items()}
         kept = frozenset(
             name
@@ -85,9 +86,12 @@ class Template:
         self.validate(evaluator)
         model: dict[str, Json] = {"variables": self.variables()}
         chosen = choose(self.module, evaluator)
-        if chosen is not None:
-            model |= self.model(chosen, evaluator)
+        self.count = len(chosen)
+        if number < len(chosen):
+            model |= self.model(chosen[number], evaluator)
         model["hcl2"] = self.extras(model)
+        if number < len(chosen) and chosen[number].build_name:
+            model["hcl2"]["build"] = chosen[number].build_name
         if evaluator.files:
             model["hcl2"]["files"] = sorted(evaluator.files)
         hidden = [name for name, variable in self.module.variables.items() if variable.sensitive]
@@ -150,15 +154,14 @@ class Template:
 
     def model(self, chosen: Chosen, evaluator: Evaluator) -> dict[str, Json]:
         """Return builder, provisioners and post-processors."""
-        source_file, source = self.module.sources[chosen.type, chosen.name]
-        name = builder_name(chosen, evaluator)
+        source_file, source = self.module.sources[chosen.type, chosen.source]
         reader = BlockReader(evaluator, self.module.findings, self.lines)
         options = reader.options(source, source_file, ("builders", 0), {})
         if chosen.own is not None:
             options |= reader.options(chosen.own, chosen.file, ("builders", 0), {})
         options.pop("name", None)
         build = {key: f"{{{{build `{key}`}}}}" for key in BUILD_VALUES} | {"name": reader.name_of(chosen.build)}
-        bound: Bound = {"source": {"type": chosen.type, "name": name}, "build": build}
+        bound: Bound = {"source": {"type": chosen.type, "name": chosen.name}, "build": build}
         provisioners: list[Json] = []
         cleanup: list[Json] = []
         after: list[Json] = []
@@ -173,7 +176,7 @@ class Template:
                 place = ("post-processors", len(after))
                 inner = [reader.step(one, chosen, (*place, n), bound) for n, one in enumerate(block.body.blocks)]
                 after.append([one for steps in inner for one in steps])
-        made: dict[str, Json] = {"builders": [{"type": chosen.type, "name": name, **options}]}
+        made: dict[str, Json] = {"builders": [{"type": chosen.type, "name": chosen.name, **options}]}
         made["provisioners"] = provisioners
         made |= {"error-cleanup-provisioner": cleanup[0]} if cleanup else {}
         return made | ({"post-processors": after} if after else {})

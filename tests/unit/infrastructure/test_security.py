@@ -86,6 +86,7 @@ def image(family: str, base: Base, *paths: str) -> ImagePlan:
         labels={},
         inputs={},
         timeout=3600,
+        folder=Path("packages", family).absolute(),
     )
 
 

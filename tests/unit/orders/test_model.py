@@ -35,6 +35,7 @@ def image(**changes: object) -> ImagePlan:
         "labels": {"bakery-revision": "c0ffee"},
         "inputs": {"install.sh": "abab"},
         "timeout": 3600,
+        "folder": Path("packages/hpcc"),
         "tests": SuitePlan("ee" * 32, SUITE, (FILE,)),
     }
     return ImagePlan(**(values | changes))  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ def test_what_lies_outside_of_the_repository_is_not_watched() -> None:
     away = settings(packages="../elsewhere")
     planned = by_family(make(settings(), recipes(recipe()), LOCK))
     files = tuple(replace(one, source=Path("/elsewhere") / one.path) for one in planned["app"].files)
-    image: ImagePlan = replace(planned["app"], files=files)
+    image: ImagePlan = replace(planned["app"], files=files, folder=Path("/elsewhere/app"))
     assert watched(image, planned, away) == tuple(sorted(ALWAYS))
     assert previewed(away) == ("Pulumi.dev.yaml", "bakery.lock", "common/**")
     assert previewed(settings(lock="../bakery.lock")) == ("Pulumi.dev.yaml", "common/**", "packages/**")

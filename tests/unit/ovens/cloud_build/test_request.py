@@ -16,7 +16,7 @@ from bakery.recipe.model import Variant
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import packer_arguments
 from tests.support.every import every
-from tests.support.plan_builders import LOCK, build, recipe, recipes, settings
+from tests.support.plan_builders import LOCK, build, recipe, recipes, settings, template
 
 GOOGLE = settings(google={"project": "p", "region": "us-central1"}).google
 
@@ -199,3 +199,16 @@ def test_os_login_changes_how_packer_logs_in_and_no_digest() -> None:
     assert "use_os_login" not in plain and plain["metadata"]["enable-oslogin"] == "false"
     (again,) = make(replace(settings(), google=with_login), recipes(recipe()), LOCK).images
     assert again.digest == image.digest
+
+
+def test_a_step_for_another_builder_bakes_another_image() -> None:
+    made = template()
+    made["builders"] = [{**made["builders"][0], "name": name} for name in ("small", "large")]
+    given = build()
+    (step,) = given["steps"]
+    given["steps"] = [{**step, "args": ["build", f"-only={name}", *step["args"][1:]]} for name in ("small", "large")]
+    for image in make(settings(), recipes(recipe(template=made, build=given)), LOCK).images:
+        order = bake_order(image)
+        sent = build_request(order, GOOGLE, "us-central1-a", "x.tar.gz", "session-1")
+        (bake,) = [step for step in sent["steps"] if "packer.json" in str(step["args"])]
+        assert f"-only={image.template['builders'][0]['name']}" in bake["args"]

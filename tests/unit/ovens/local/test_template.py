@@ -131,6 +131,31 @@ def test_a_startup_script_of_the_metadata_runs_as_root_and_its_end_does_not_matt
     assert "sudo" in second["execute_command"]
 
 
+def test_a_startup_script_keeps_its_line_ends_as_on_compute_engine():
+    """Packer would convert the script of a provisioner; nothing converts that of a machine."""
+    file = rendered(builders=[{"type": "googlecompute", "startup_script_file": "start.sh"}])
+    assert file.template["provisioners"][1]["binary"] is True
+    given = "#! /bin/bash\r\necho a\u2028b\r\n\r\nexit\r\n"
+    text = rendered(builders=[{"type": "googlecompute", "metadata": {"startup-script": given}}])
+    made = text.template["provisioners"][1]
+    assert (made["binary"], made["inline_shebang"]) == (True, "/bin/bash\r")
+    assert "".join(f"{line}\n" for line in made["inline"]) == given.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "script", "waits"),
+    [
+        ({"startup_script_file": "start.sh", "wrap_startup_script": False}, "start.sh", False),
+        ({"startup_script_file": "start.sh", "metadata_files": {"startup-script": "x.sh"}}, "x.sh", False),
+        ({"startup_script_file": "start.sh", "metadata": {"startup-script": "text"}}, "start.sh", True),
+        ({"metadata": {"startup-script": "text"}, "wrap_startup_script": True}, None, True),
+    ],
+)
+def test_packer_waits_for_the_scripts_that_it_wraps(options: dict[str, object], script: str | None, waits: bool):
+    made = rendered(builders=[{"type": "googlecompute", **options}]).template["provisioners"][1]
+    assert (made.get("script"), made["execute_command"].endswith("|| true")) == (script, not waits)
+
+
 def test_functions_of_the_templates_folder_are_filled_in_wherever_they_stand():
     provisioners = [{"type": "file", "source": "{{- template_dir -}}/a", "destination": "{{template_dir | lower}}"}]
     found = rendered(provisioners=provisioners).template["provisioners"][1]

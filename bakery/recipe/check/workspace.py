@@ -1,0 +1,92 @@
+"""The workspace that the template of a package sees: where its folder and ``common/`` are staged, and what is there."""
+
+import posixpath
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from bakery.recipe.check import packer_template
+from bakery.recipe.parse import Document, quoted
+from bakery.recipe.templating import declared
+
+
+@dataclass
+class Workspace:
+    """The workspace of a package: ``paths`` are its files, ``common`` those of ``common/``, below their folders.
+
+    ``folder`` is that of the package, relative to the folder of all packages, and ``elsewhere`` returns the files at
+    another such path. A template without variables for paths may name the two folders by any of ``package_paths`` and
+    ``common_paths``; the first one is the usual. ``others`` are the paths outside of both that were looked for, by
+    their path in the workspace.
+    """
+
+    folder: str
+    paths: Collection[str]
+    common: Collection[str]
+    package_paths: tuple[str, ...]
+    common_paths: tuple[str, ...]
+    elsewhere: Callable[[str], Collection[str]]
+    package_path: str = ""
+    common_path: str = ""
+    others: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.package_path = self.package_paths[0]
+        self.common_path = self.common_paths[0]
+
+    def set_paths(self, template: Document, variables: Mapping[str, str]) -> None:
+        """Take the paths from the variables pkg_path and common_path, or from the files that the template names."""
+        written = str(declared(template.value).get("pkg_path") or "")
+        self.common_path = _staged(template, variables, "common_path", self.common_paths[0]) or (
+            packer_template.seen_at(template, variables, self.common_paths, self.common)
+        )
+        self.package_path = _staged(template, variables, "pkg_path", self.package_path) or (
+            packer_template.seen_at(template, variables, (self.package_path, *self.package_paths[1:]), self.paths)
+        )
+        for path in dict.fromkeys((written, self.package_path)):
+            if path and "{{" not in path and posixpath.basename(path) != posixpath.basename(self.folder):
+                self._misnamed(template, path)
+        if self.common_path == self.package_path:
+            hint = "give each its own path"
+            template.error("pkg_path and common_path are the same", hint, "variables", "pkg_path")
+
+    def _misnamed(self, template: Document, path: str) -> None:
+        hint = f"write {self.package_paths[0]}"
+        if path != self.package_path:
+            hint += f"; cloudbuild.yaml sets {self.package_path}, which the bake uses"
+        template.warn(f"pkg_path {quoted(path)} names another package", hint, "variables", "pkg_path")
+
+    def exists(self, path: str) -> bool:
+        """Whether a path is a file, or a folder that holds one."""
+        inside = False
+        for prefix, files in ((self.package_path, self.paths), (self.common_path, self.common)):
+            below = path[len(prefix) + 1 :] if path.startswith(prefix + "/") else None
+            if path == prefix or prefix.startswith(path + "/"):
+                return bool(files)
+            if below is not None and (below in files or any(file.startswith(below + "/") for file in files)):
+                return True
+            inside |= below is not None
+        return not inside and self._exists_elsewhere(path)
+
+    def _exists_elsewhere(self, path: str) -> bool:
+        """Whether a path outside of the package and of common exists.
+
+        What is below the folder of all packages can be used by every package, as in a checkout.
+        """
+        staged = (self.package_path, self.package_paths[0])
+        above = [path.removesuffix(self.folder) for path in staged if f"/{path}".endswith(f"/{self.folder}")]
+        if not above or not path.startswith(above[0]) or path.partition("/")[0] in (".", ".."):
+            return False
+        self.others[path] = path.removeprefix(above[0])
+        return bool(self.elsewhere(self.others[path]))
+
+
+def _staged(template: Document, variables: Mapping[str, str], name: str, usual: str) -> str:
+    """Return the path that a variable says; "" if it says none. A path that is out of the workspace is an error."""
+    path = variables.get(name)
+    if not path:
+        return ""
+    clean = posixpath.normpath(path)
+    if "{{" in path or "$" in path or path.startswith(("/", "~")) or clean.split("/", maxsplit=1)[0] in (".", ".."):
+        template.error(f"{name} is {quoted(path)}", f"write a path below the workspace, as {usual}", "variables", name)
+        return usual
+    return clean
