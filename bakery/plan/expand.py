@@ -160,7 +160,7 @@ class _Expansion:
         substitutions = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
         files = tuple(posixpath.normpath(substitute(path, substitutions)) for path in self.build.files)
         arguments = self.arguments(recipe, files)
-        wanted = defaults.keys() | references([recipe.template, provisioners])
+        wanted = defaults.keys() | references({**recipe.template, "provisioners": provisioners})
         given = passed(arguments, substitutions, wanted, variant.substitutions)
         filled = {name: substitute(text, self.known, last=True) for name, text in given.items()}
         env = {name: substitute(text, substitutions) for name, text in self.build.environment.items()}

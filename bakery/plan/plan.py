@@ -59,7 +59,7 @@ def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material
     template = inputs.recipe.template
     options = disk_options(template)
     whole = {**inputs.whole, **other_parts(template)}
-    named = references(inputs.provisioners) | references(options) | references(whole)
+    named = references([inputs.provisioners, options, whole])
     used = (inputs.symbolic.keys() if ALL in named else named) - location_variables(template)
     return digest.Material(
         files=image_files(inputs.recipe, inputs.variables, inputs.variable_files),

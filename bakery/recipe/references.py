@@ -19,7 +19,7 @@ def with_reference(metric: Metric, given: Json) -> Metric:
     if not isinstance(given, Mapping):
         return metric if given is None else replace(metric, reference=float(given))
     figures: Json = {key: float(value) for key, value in given.items() if value is not None}
-    return replace(metric, **figures)
+    return replace(metric, **figures) if figures else metric
 
 
 def beyond_zero(metric: Metric) -> str:

@@ -26,7 +26,7 @@ NOT_FOLLOWED = "{{hcl "  # in a template model, before an expression of HCL2 tha
 
 def references(value: Json) -> set[str]:
     """Return the user variables that a part of a template refers to; ``ALL`` among them stands for every variable."""
-    return {name for text in texts(value) for name in expressions.reference_list(text)}
+    return {name for text in texts(value) if "{{" in text for name in expressions.reference_list(text)}
 
 
 def only_reference(value: Json) -> str:

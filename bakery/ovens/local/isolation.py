@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bakery.errors import BakeryError, ContainerFailed, InfrastructureFailed
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local import container
-from bakery.recipe.parse.document import strings
+from bakery.recipe.parse.document import texts
 from bakery.settings import Accelerator, Isolation, LocalSettings
 
 # Words of a script that need a kernel of its own, at the place of a command.
@@ -83,7 +83,7 @@ def _scripts(order: BakeOrder) -> Iterator[tuple[str, list[str]]]:
             yield file.path, content.decode("utf-8", "replace").splitlines()
     for provisioner in order.template.get("provisioners") or []:
         if provisioner.get("type") == "shell":
-            yield order.template_path, [text for _, text in strings(provisioner.get("inline") or [])]
+            yield order.template_path, texts(provisioner.get("inline") or [])
 
 
 def needs_machine(error: BakeryError) -> str:

@@ -112,7 +112,7 @@ def find(build: Document, above: Where, pattern: str) -> Where:
 
 def options(build: Document, name: str) -> Iterator[tuple[Where, str]]:
     """Yield the values of an option of all steps (``--ci-file=x``, ``--ci-file x``), with their places."""
-    if not any(name in text for _, text in build.strings):
+    if name not in build.joined:
         return
     for index, step in build.entries("steps", "steps"):
         words = arguments(step)

@@ -6,7 +6,6 @@ Sources: Spack's ``lib/spack/spack/schema/env.py`` and ``merged.py`` of 0.18 to 
 """
 
 import difflib
-import posixpath
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -53,7 +52,7 @@ def check(
 
     Without a ``template`` it is not known what provisioners set, and that is not checked.
     """
-    found = [name for name in sorted(contents) if posixpath.basename(name) == "spack.yaml"]
+    found = [name for name in sorted(contents) if f"/{name}".endswith("/spack.yaml")]
     runs = _runs(template) if template and found else []
     given = _given(template, runs) if template and found else set(PLACEHOLDERS)
     own = declared(template.value).get("spack_ref") if template else None
@@ -74,7 +73,7 @@ def check(
 def _runs(template: Document) -> list[Where]:
     """Return the places where a provisioner names the installer."""
     named = packer_template.named(template)
-    return [where for where, path in named if isinstance(path, str) and posixpath.basename(path) == INSTALLER]
+    return [where for where, path in named if isinstance(path, str) and f"/{path}".endswith(f"/{INSTALLER}")]
 
 
 def _given(template: Document, runs: Collection[Where]) -> set[str]:

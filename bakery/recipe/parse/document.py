@@ -1,6 +1,6 @@
 """A parsed file whose every value's line can be found."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,6 +61,11 @@ class Document:
         """Every string in the document, with its place."""
         return tuple(strings(self.value))
 
+    @cached_property
+    def joined(self) -> str:
+        """All strings in the document, to see whether one contains something."""
+        return "\n".join(texts(self.value))
+
     def group(self, key: str) -> dict[str, Any]:
         """Return the mapping below a top-level key; {} if there is none, with an error if it has another type."""
         found = self.value.get(key)
@@ -90,18 +95,20 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def strings(value: Any) -> Iterator[tuple[Where, str]]:
-    """Every string in a value, with its place, in file order."""
+def strings(value: Any) -> list[tuple[Where, str]]:
+    """Return every string in a value, with its place, in file order."""
+    made: list[tuple[Where, str]] = []
     stack: list[tuple[Where, Any]] = [((), value)]
     while stack:
         where, found = stack.pop()
         kind = type(found)
         if kind is str:
-            yield where, found
+            made.append((where, found))
         elif kind is dict:
             stack += [((*where, key), entry) for key, entry in reversed(found.items())]
         elif kind is list:
             stack += [((*where, index), found[index]) for index in range(len(found) - 1, -1, -1)]
+    return made
 
 
 def texts(value: Any) -> list[str]:

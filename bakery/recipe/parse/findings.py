@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bakery.errors import Problem, Severity
 
@@ -16,7 +16,7 @@ class Findings:
 
     def at(self, file: str) -> Findings:
         """Return the same list for another file."""
-        return replace(self, file=file)
+        return Findings(file, self.problems)
 
     def error(self, line: int, message: str, hint: str) -> None:
         """Report a problem that stops the bake."""
