@@ -1,11 +1,12 @@
 """Local bakes in a machine and in a container against a raw ``packer build``; ``--apart``: what each measure saves.
 
-Run: python benchmarks/bake.py [--repeats N] [--apart] [--json FILE]. The recipe installs HPC Challenge and what it
-needs on the Debian base image (made before the clock starts). ``machine`` and ``container`` are the whole of
+Run: python benchmarks/bake.py [--repeats N] [--apart | --layers] [--json FILE]. The recipe installs HPC Challenge and
+what it needs on the Debian base image (made before the clock starts). ``machine`` and ``container`` are the whole of
 :meth:`LocalOven.bake`, from the order to the image in the library; ``packer`` is only the process, for a machine, on a
 template, seed and overlay that were prepared before. They take turns; figures are medians of wall seconds. ``--apart``
 runs Packer once more each without the overlay (a full copy of the base), without the handed-in kernel, without apt's
-and dpkg's options, and with eatmydata around the installation.
+and dpkg's options, and with eatmydata around the installation. ``--layers`` bakes, instead, the same recipe in
+containers with one more script at its end, which is edited between two bakes: with layers and without.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bakery.ovens.local import base_image, machine, packer, template
 from bakery.ovens.local.oven import LocalOven
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import stage
-from bakery.settings import Isolation, Settings, parse
+from bakery.settings import Isolation, LayerSettings, Settings, parse
 from tests.support import bake_orders
 
 INSTALL = (
@@ -52,6 +53,36 @@ def bakery(settings: Settings, isolation: Isolation, folder: Path) -> float:
     began = time.perf_counter()
     LocalOven(settings).bake(order, Activity())
     return time.perf_counter() - began
+
+
+def edited(settings: Settings, folder: Path, budget_gb: int) -> tuple[float, float]:
+    """Seconds of a bake from nothing, and of one after an edit of its last script."""
+    local = replace(settings.local, isolation=Isolation.CONTAINER, layers=LayerSettings(budget_gb))
+    oven, seconds, salt = LocalOven(replace(settings, local=local)), [], str(time.time_ns())
+    for edit in ("first", "second"):
+        order = wanted(folder)
+        last = bake_orders.source(folder / edit, "packages/bench/last.sh", f"echo {salt} {edit} >/etc/edited\n", 0o755)
+        step = {**order.template["provisioners"][-1], "script": "packages/bench/last.sh"}
+        provisioners = [*order.template["provisioners"], step]
+        order = replace(order, files=(*order.files, last), template={**order.template, "provisioners": provisioners})
+        began = time.perf_counter()
+        oven.bake(order, Activity())
+        seconds.append(time.perf_counter() - began)
+    return seconds[0], seconds[1]
+
+
+def layers(settings: Settings, folder: Path, repeats: int) -> dict[str, list[float]]:
+    """Seconds of first and edited bakes by whether there are layers, in turns; print the medians."""
+    taken: dict[str, list[float]] = {}
+    for number in range(repeats):
+        for budget in (0, 10):
+            state = folder / f"layers-{number}-{budget}"
+            measured = edited(replace(settings, state=state), folder, budget)
+            for kind, one in zip(("first bake", "last script edited"), measured, strict=True):
+                taken.setdefault(f"{kind}, layers {'on' if budget else 'off'}", []).append(one)
+    for kind, seconds in taken.items():
+        print(f"{kind}: {statistics.median(seconds):.1f} s ({', '.join(f'{one:.1f}' for one in seconds)})")
+    return taken
 
 
 def raw(settings: Settings, folder: Path, without: str = "") -> float:
@@ -103,12 +134,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
     parser.add_argument("--apart", action="store_true")
+    parser.add_argument("--layers", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = parse({"oven": "local"}, "bench", folder)
         base_image.get(bake_orders.DEBIAN, settings.local, Activity(), folder / "base.log")
+        if arguments.layers:
+            layers(settings, folder, arguments.repeats)
+            return
         qemu.accelerator(settings.local)
         taken: dict[str, list[float]] = {"packer": [], "machine": [], "container": []}
         for _ in range(arguments.repeats):

@@ -73,7 +73,7 @@ def notes(done: Bake) -> list[str]:
 def test_the_image_of_a_bake_from_a_layer_is_that_of_a_bake_from_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layering, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(layering, "WORK", 0.0)
     ovens = {
         name: LocalOven(parse({"local": {**LOCAL, "layers": {"budgetGb": budget}}}, "test", tmp_path / name))
         for name, budget in (("layered", 20), ("plain", 0))

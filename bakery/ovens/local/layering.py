@@ -10,17 +10,19 @@ from bakery.errors import ContainerFailed, InfrastructureFailed
 from bakery.host import process
 from bakery.ovens.local import container
 from bakery.ovens.local.layer_names import LayerNames
-from bakery.ovens.local.layers import Layers
+from bakery.ovens.local.layers import Layers, size
 from bakery.progress.activity import Activity
 
-LEAST_SECONDS = 3.0  # of work in a layer: what takes less is done again sooner than a disk is copied
+WORK = 5.0  # seconds for each GiB of the disk: provisioners that took less are repeated sooner than the disk is copied
+LAST_WORK = 60.0  # the same for the last one: its layer only serves a recipe that gets another provisioner
 
 
 @dataclass
 class Layering:
     """The layers of one bake; those that were taken are on the disk when ``publisher`` is shut down.
 
-    ``born`` is when the oldest content of the container's disk came to it, ``since`` when the last layer was taken.
+    ``born`` is when the oldest content of the container's disk came to it, ``begun`` the number of provisioners that it
+    had at the start, ``since`` when the first one began that is in no layer.
     """
 
     store: Layers
@@ -31,7 +33,8 @@ class Layering:
     log: Path
     note: Callable[[str], None]
     born: float = field(default_factory=time.time)
-    since: float = field(default_factory=time.monotonic)
+    begun: int = 0
+    since: float = 0.0
     publisher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "layers"))
 
     def begin(self) -> int:
@@ -43,15 +46,20 @@ class Layering:
         except InfrastructureFailed as error:
             self.note(f"baking from nothing: {error.message}")
             return 0
+        self.begun = done
         return done
 
-    def take(self, running: process.Running, done: int) -> None:
+    def take(self, running: process.Running, done: int, *, last: bool = False) -> None:
         """Take a layer after ``done`` provisioners. If that fails, the bake continues without it.
 
         Raises ContainerFailed if the container can't continue, and Interrupted.
         """
-        names = self.found.names[done - 1 : done] if done else ()
-        if not names or self.store.deepest(names) or time.monotonic() - self.since < LEAST_SECONDS:
+        if done <= self.begun:
+            self.since = time.monotonic()
+            return
+        names = self.found.names[done - 1 : done]
+        least = (LAST_WORK if last else WORK) * size(self.baker.disk) / (1 << 30)
+        if not names or self.store.deepest(names) or time.monotonic() - self.since < least:
             return
         try:
             if reason := self.store.lack(self.baker.disk) or self._unlike():

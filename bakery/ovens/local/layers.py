@@ -87,11 +87,11 @@ class Layers:
 
     def lack(self, disk: Path) -> str:
         """Return why there is no room for a layer of this disk; empty if there is."""
-        size = _size(disk.stat())
-        if size > self.budget:
-            return f"it has {size / (1 << 30):.1f} GiB, more than local.layers.budgetGb"
+        needed = size(disk)
+        if needed > self.budget:
+            return f"it has {needed / (1 << 30):.1f} GiB, more than local.layers.budgetGb"
         free = self._free()
-        return "" if free >= size + MARGIN else f"the disk of {self.folder} has only {free >> 20} MiB left"
+        return "" if free >= needed + MARGIN else f"the disk of {self.folder} has only {free >> 20} MiB left"
 
     def prune(self, *, dry_run: bool = False) -> int:
         """Delete layers that are too old, and the least used ones beyond the budget or on a disk that is nearly full.
@@ -134,6 +134,11 @@ def clear(state: StatePaths, *, dry_run: bool = False) -> list[str]:
             rest.unlink(missing_ok=True)
         done.append(f"cleared a layer that a killed bake had not finished ({rest.name})")
     return done
+
+
+def size(disk: Path) -> int:
+    """Return how many bytes a sparse file has on the disk."""
+    return _size(disk.stat())
 
 
 def _size(info: os.stat_result) -> int:

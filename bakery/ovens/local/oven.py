@@ -144,7 +144,7 @@ class LocalOven:
                     if done and not error.hint:
                         error.hint = f"it began from a layer; to bake all of it: {self._replay(job.order)} --no-layers"
                     raise
-                layering.take(running, len(rendering.provisioners))
+                layering.take(running, len(rendering.provisioners), last=True)
                 container.finish(baker, rendering.user, running, job.activity, job.log)
             return flatten((baker.disk,), job.flattening, job.activity, job.log)
 

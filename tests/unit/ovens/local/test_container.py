@@ -194,3 +194,47 @@ def test_a_setting_that_no_kernel_has_is_an_error_and_one_of_the_hosts_network_i
     assert done.returncode != 0 and "vm/swapiness" in done.stderr
     wrong.write_text("net.core.of_the_host_only = 10\nvm.swappiness = 10\n")
     assert sysctl("--load", str(wrong)).returncode == 0
+
+
+BORDER = SYSCTL.with_name("border.sh")
+PS = {"sshd": (1, "ssh.service"), "bash": (700, "ssh.service"), "munged": (1, "munge.service")}
+UNITS = {"ssh.service": ("active", "enabled", 5), "e2scrub.service": ("inactive", "enabled", 5)}
+
+
+@pytest.mark.parametrize(
+    ("processes", "units", "said"),
+    [
+        ({}, {}, "same"),
+        ({"sleep": (1, "ssh.service")}, {}, "sleep was left running"),
+        ({}, {"munge.service": ("active", "enabled", 5), "user@1.service": ("active", "static", 5)}, "same"),
+        ({}, {"munge.service": ("active", "disabled", 5)}, "munge.service runs and is not enabled"),
+        ({}, {"munge.service": ("inactive", "disabled", 0)}, "same"),
+        ({}, {"munge.service": ("inactive", "enabled", 0)}, "munge.service is enabled and was not started"),
+    ],
+)
+def test_what_a_restart_would_change_is_said(
+    processes: dict[str, tuple[int, str]], units: dict[str, tuple[str, str, int]], said: str, tmp_path: Path
+) -> None:
+    every = {**UNITS, **units}
+    properties = "".join(
+        f"UnitFileState={file}\nActiveState={state}\nId={name}\nConditionTimestampMonotonic={tried}\n\n"
+        for name, (state, file, tried) in every.items()
+    )
+    tables = {
+        "list-units": "".join(f"{name} loaded {one[0]} x\n" for name, one in every.items() if one[0] == "active"),
+        "list-unit-files": "getty@.service enabled\n"
+        + "".join(f"{name} {one[1]} x\n" for name, one in every.items() if one[1] == "enabled"),
+        "show": properties,
+        "ps": "".join(f"{parent:8} {name} 0::/{group}\n" for name, (parent, group) in {**PS, **processes}.items()),
+    }
+    for name, text in tables.items():
+        (tmp_path / name).write_text(text)
+    asked = f'case "$*" in *getty@*) exit 1 ;; esac\ncat "{tmp_path}/$1"\n'
+    for name, script in {"systemctl": asked, "ps": f"cat {tmp_path}/ps\n"}.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}")
+        program.chmod(0o755)
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    done = subprocess.run(["sh", str(BORDER)], env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == (f"bakery-border: {said}\n", 0)

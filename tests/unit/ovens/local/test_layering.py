@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from bakery.progress.activity import Activity
 from bakery.settings import LayerSettings
 
 RUNNING: Any = None
-LONG = layering.LEAST_SECONDS + 1
+LONG = 100.0
 
 
 class Bake:
@@ -71,9 +72,21 @@ def test_a_layer_is_taken_of_the_stopped_container(bake: Bake) -> None:
     assert time.monotonic() - bake.layering.since < LONG
 
 
-def test_what_was_quick_is_in_the_next_layer(bake: Bake) -> None:
-    bake.layering.since = time.monotonic()
-    assert (bake.take(1), bake.stops) == ([], 0)
+@pytest.mark.parametrize(("work", "last", "taken"), [(4, False, 0), (6, False, 1), (50, True, 0), (70, True, 1)])
+def test_work_counts_by_the_size_of_the_disk_and_more_at_the_end(
+    bake: Bake, monkeypatch: pytest.MonkeyPatch, work: int, last: bool, taken: int
+) -> None:
+    monkeypatch.setattr(layering, "size", lambda _: 1 << 30)
+    monkeypatch.setattr(layering, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    bake.layering.since = 1000.0 - work
+    bake.layering.take(RUNNING, 2, last=last)
+    assert bake.stops == taken
+
+
+def test_the_clock_starts_with_the_first_provisioner(bake: Bake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layering, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    bake.layering.begun = 1
+    assert (bake.take(1), bake.layering.since) == ([], 1000.0)
 
 
 @pytest.mark.parametrize("done", [0, 4])

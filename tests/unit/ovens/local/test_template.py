@@ -10,7 +10,8 @@ from bakery import redaction
 from bakery.errors import BakeFailed
 from bakery.host.boot_files import BootFiles
 from bakery.ovens.local.machine import BakeMachine
-from bakery.ovens.local.template import render
+from bakery.ovens.local.template import Rendering, named, render, steps
+from bakery.recipe.model import Json
 from bakery.settings import Accelerator
 from tests.support.bake_orders import order
 
@@ -27,7 +28,7 @@ MACHINE = BakeMachine(
 ORDER = order("hello")
 
 
-def rendered(**changes: object) -> object:
+def rendered(**changes: object) -> Rendering:
     template = {**ORDER.template, **changes}
     return render(replace(ORDER, template=template), MACHINE.builder, Path("/w,1/workspace"))
 
@@ -161,3 +162,45 @@ def test_functions_of_the_templates_folder_are_filled_in_wherever_they_stand():
     found = rendered(provisioners=provisioners).template["provisioners"][1]
     folder = "/w,1/workspace/packages/hello"
     assert (found["source"], found["destination"]) == (f"{{{{- `{folder}` -}}}}/a", f"{{{{`{folder}` | lower}}}}")
+
+
+SCRIPTS = {"type": "shell", "scripts": ["{{user `pkg_path`}}/one.sh", "two.sh"], "execute_command": "bash {{.Path}}"}
+
+
+def test_every_script_of_a_provisioner_is_one_of_its_own() -> None:
+    one, two = steps({**ORDER.template, "provisioners": [SCRIPTS]})
+    assert (one, two) == ({**SCRIPTS, "scripts": [SCRIPTS["scripts"][0]]}, {**SCRIPTS, "scripts": ["two.sh"]})
+    assert rendered(provisioners=[SCRIPTS]).provisioners == ("shell one.sh", "shell two.sh")
+    assert [named(step, {"pkg_path": "packages/a"}) for step in (one, two)] == ["packages/a/one.sh", "two.sh"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {**SCRIPTS, "pause_before": "5s"},
+        {**SCRIPTS, "max_retries": 2},
+        {**SCRIPTS, "timeout": "5m"},
+        {**SCRIPTS, "scripts": "{{hcl `local.scripts`}}"},
+        {**SCRIPTS, "type": "shell-local"},
+    ],
+)
+def test_what_counts_for_all_scripts_together_keeps_them_together(step: Json) -> None:
+    assert steps({**ORDER.template, "provisioners": [step]}) == [step]
+
+
+def test_a_provisioner_waits_at_a_border_until_it_is_crossed() -> None:
+    made = render(ORDER, MACHINE.builder, Path("/w/workspace"), borders=True)
+    marks = [one["inline"] for one in made.template["provisioners"] if one["type"] == "shell-local"]
+    assert marks == [
+        ["echo bakery-provisioner 1/2", "until [ -e ../border-1 ]; do sleep 0.05; done"],
+        ["echo bakery-provisioner 2/2", "until [ -e ../border-2 ]; do sleep 0.05; done"],
+    ]
+
+
+def test_what_is_in_a_layer_is_left_out_and_the_rest_keeps_its_number() -> None:
+    made = render(ORDER, MACHINE.builder, Path("/w/workspace"), borders=True)
+    left = made.after(1)
+    assert left.template["provisioners"] == made.template["provisioners"][2:]
+    assert left.template["provisioners"][0]["inline"][0] == "echo bakery-provisioner 2/2"
+    assert left.provisioners == made.provisioners
+    assert made.after(2).template["provisioners"] == []
