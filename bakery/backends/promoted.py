@@ -23,7 +23,7 @@ def details(chosen: Backend, records: Iterable[ImageRecord]) -> dict[str, dict[s
     due = in_force(recorded, library.now())
     revoked = {content(one.image): one for one in recorded} | due
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        runs = pool.map(lambda record: library.last_run(record.name), records)
+        runs = pool.map(lambda record: library.last_run(record.source), records)
         return {
             record.name: describe(
                 chosen, record, run, revoked.get(content(record.name)), in_use=content(record.name) not in due
@@ -43,6 +43,7 @@ def describe(
     return {
         "name": record.name,
         "self_link": record.location,
+        "channel": record.channel,
         "state": record.state.value,
         "tested_at": run.started if run else "",
         "figures": _figures(run) if run else [],

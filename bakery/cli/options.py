@@ -18,6 +18,7 @@ CONFIG_FILE = "BAKERY_CONFIG_FILE"
 Stack = Annotated[str, typer.Option("--stack", help="The stack whose settings are used.", envvar="BAKERY_STACK")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its schema is in bakery/report/schemas.")]
 Every = Annotated[bool, typer.Option("--all", help="All packages, also those that the stack does not select.")]
+Channel = Annotated[str, typer.Option("--channel", help="A channel of the family.", show_default=False)]
 Image = Annotated[str, typer.Argument(help="An image's name, the start of it or of its digest, or a family.")]
 
 
@@ -50,6 +51,11 @@ def settings_of(stack: str, every: bool = False) -> Settings:
         known = ", ".join(sorted(one.name.split(".")[1] for one in file.parent.glob("Pulumi.*.yaml"))) or "none"
         raise InputError([Problem(file.name, 1, "does not exist", f"use another --stack; known: {known}")])
     return replace(settings, select=()) if every else settings
+
+
+def family_of(family: str, channel: str) -> str:
+    """Return the family that a channel of the family is, and the family itself without a channel."""
+    return f"{family}-{channel}" if channel else family
 
 
 def show_change(change: Change, stack: str) -> None:

@@ -80,6 +80,7 @@ READER = ("compute.images.get", "compute.images.getFromFamily", "compute.images.
 LIBRARIAN = (
     "compute.disks.list",
     "compute.globalOperations.get",
+    "compute.images.create",  # a channel's, from the recipe's
     "compute.images.delete",
     "compute.images.deprecate",
     "compute.images.get",
@@ -89,6 +90,7 @@ LIBRARIAN = (
     "compute.images.setIamPolicy",
     "compute.images.setLabels",
     "compute.images.update",
+    "compute.images.useReadOnly",
     "compute.instanceTemplates.list",
 )
 TESTER = (

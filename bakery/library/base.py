@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from bakery.plan.image_labels import SOURCE_LABEL
+
 if TYPE_CHECKING:
     from bakery.results.model import RunResult
 
@@ -54,6 +56,17 @@ class ImageRecord:
     location: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The image that was baked and tested: for a channel's image that of the recipe's family, else this one."""
+        return self.labels.get(SOURCE_LABEL, self.name)
+
+    @property
+    def channel(self) -> str:
+        """The name of the channel that this is an image of; empty if it is none's."""
+        recipe = self.source.rpartition("-")[0]
+        return "" if self.source == self.name else self.candidate_for.removeprefix(f"{recipe}-")
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,12 @@ class Library(Protocol):
         Empty where each image has a content of its own.
         """
 
+    def derive(self, source: str, family: str) -> str:
+        """Make a candidate of ``family`` with the content and the proof of another family's image, without a bake.
+
+        Returns its name. Idempotent. Raises BakeryError if ``source`` does not exist.
+        """
+
     def families(self) -> Mapping[str, str]:
         """Map each family of a known image to the name of the image it points at: the newest promoted ACTIVE one.
 
@@ -154,7 +173,7 @@ class Library(Protocol):
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record the verdict of the tests with ``tests_digest``; it replaces the previous one.
 
-        Raises BakeryError if the image does not exist.
+        It also is that of the images that were derived from this one. Raises BakeryError if the image does not exist.
         """
 
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:

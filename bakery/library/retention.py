@@ -96,6 +96,12 @@ def _reasons(
     """Map images to the reason why they are kept whatever their age; the strongest reason is assigned last."""
     # Local images are flattened and boot without their parent; it is kept so that the lineage can be baked again.
     reasons = {child.parent: f"parent of {child.name}" for child in images if child.parent}
+    promoted = set(pointers.values())
+    reasons |= {
+        image.source: f"{image.name}, which the family {image.family} points at, was made from it"
+        for image in images
+        if image.source != image.name and image.name in promoted
+    }
     reasons |= {want.image: f"the stack {want.stack} wants it" for want in wants}
     reasons |= needed
     reasons |= {name: f"the family {family} points at it" for family, name in pointers.items()}

@@ -1,5 +1,6 @@
 """Pins and approvals of the stack's settings: ``bakery promote``, ``bakery rollback`` and ``bakery approve``.
 
+A ``family`` may also be a channel, whose images are those of its recipe's family.
 They change only the stack's file, so that a review can come before the ``up`` that moves the family.
 """
 
@@ -16,7 +17,7 @@ from bakery.operations.bake import unknown_family
 from bakery.plan.summary import ImageSummary
 from bakery.preview.plan_report import PlanReport, plan_report
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import needs_approval, proofs
+from bakery.preview.targets import families_of, needs_approval, proofs
 from bakery.settings import PROJECT, Settings
 from bakery.settings.edit import with_entry
 
@@ -38,7 +39,7 @@ def promote(backend: Backend, family: str, image: str = "") -> Change:
     library = backend.library()
     planned = _planned(backend.settings, "" if family in backend.settings.pins and not image else family)
     if image:
-        image = _fitting(library, family, image, planned[family].name)
+        image = _fitting(library, planned[family].family, image, planned[family].name)
     return _change(backend, library, "pins", family, image)
 
 
@@ -53,8 +54,9 @@ def roll_back(backend: Backend, family: str, to: str = "") -> Change:
     images, families = tuple(library.images()), library.families()
     if family not in families:
         raise BakeryError(f"{family} points at no image, so there is none to go back from", hint="run: pulumi up")
-    held, now = LibrarySnapshot(images), families[family]
-    names = [image.name for image in images if image.candidate_for == family or image.name == now]
+    held, recipe = LibrarySnapshot(images, families), planned[family].family
+    now = held.source(family)
+    names = [image.name for image in images if image.candidate_for == recipe or image.name == now]
     for name in reversed(names[: names.index(now)]):
         if not look_up(library, proofs(name, planned, held)):
             return _change(backend, library, "pins", family, name)
@@ -71,7 +73,7 @@ def approve(backend: Backend, family: str, image: str = "") -> Change:
     if not needs_approval(backend.settings, family):
         message, hint = f"{family} needs no approval", f"add a pattern of it to {PROJECT}:approval"
         raise InputError([Problem(backend.settings.file, 1, message, hint)])
-    image = _fitting(library, family, image) if image else planned[family].name
+    image = _fitting(library, planned[family].family, image) if image else planned[family].name
     required = proofs(image, planned, LibrarySnapshot(tuple(library.images())))
     if missing := look_up(library, required):
         raise BakeryError(f"{family} cannot be approved: {missing}", hint="run `pulumi up`, which bakes and tests it")
@@ -79,11 +81,11 @@ def approve(backend: Backend, family: str, image: str = "") -> Change:
 
 
 def _planned(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]:
-    """Return the plan's images by family. Raises InputError, and UnknownFamily if it has not this one."""
+    """Return the plan's images by family and channel. Raises InputError, and UnknownFamily if it has not this one."""
     report = plan_report(settings)
     if errors := errors_among(report.problems):
         raise InputError(errors)
-    planned = {decision.image.family: decision.image for decision in report.decisions}
+    planned = families_of(settings, [decision.image for decision in report.decisions])
     if family and family not in planned:
         raise UnknownFamily([unknown_family(family, {name: one.package for name, one in planned.items()})])
     return planned
@@ -118,6 +120,7 @@ def _change(backend: Backend, library: Library, setting: str, family: str, image
         if want.family == family and want.image != image and want.stack.partition("/")[2] != settings.stack
     ]
     ours = tuple(one for one in report.decisions if one.image.family == family)
+    ways = tuple(one for one in report.channels if one.name == family)
     done = f"{image} is approved" if setting == "approved" else f"{family} is pinned to {image}"
     done = f"{file.name}: {done if image else f'{family} follows its recipe'}"
-    return Change(replace(report, decisions=ours), (done, *others))
+    return Change(replace(report, decisions=ours, channels=ways), (done, *others))

@@ -17,6 +17,7 @@ VARIANT_LABEL = "bakery-variant"
 FAMILY_LABEL = "bakery-family"
 PARENT_LABEL = "bakery-parent"
 REVISION_LABEL = "bakery-revision"
+SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
 _NOT_LABEL = re.compile(r"[^a-z0-9_-]")
 

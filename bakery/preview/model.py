@@ -20,7 +20,7 @@ DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Acti
 
 def given_up(family: str, image: str) -> str:
     """Return the words for a family that will point at nothing, and now points at ``image``."""
-    return f"{family} will point at nothing (now: {image}): no package of the plan makes it"
+    return f"{family} will point at nothing (now: {image}): no package or channel of the plan makes it"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,26 @@ class Target:
     image: str
     why: str
     waits: bool = False
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What an ``up`` does with a channel: the family ``name``, which gets images of the recipe's ``family``.
+
+    ``source`` is the recipe's image ("" for none), ``image`` the channel's own with its content.
+    """
+
+    name: str
+    family: str
+    source: str
+    image: str
+    action: Action
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        moves = f"will point at {self.image}" if self.image else "will point at nothing"
+        stays = f"points at {self.image}" if self.image else "points at nothing"
+        return "; ".join((f"channel {self.name} {stays if self.action is Action.KEEP else moves}", *self.reasons))
 
 
 @dataclass(frozen=True)

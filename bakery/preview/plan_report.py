@@ -15,8 +15,8 @@ from bakery.plan.summaries import SummaryCache, image_summaries
 from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
 from bakery.preview.decide import Forecast, forecast
-from bakery.preview.model import Decision
-from bakery.preview.targets import check, targets
+from bakery.preview.model import Channel, Decision
+from bakery.preview.targets import channels, check, families_of, targets
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.load import gc_paused
@@ -37,6 +37,7 @@ class PlanReport:
     times: Mapping[str, float] = field(default_factory=dict)
     since: str = ""
     given_up: Mapping[str, str] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = ()
 
     @property
     def forecast(self) -> Forecast:
@@ -69,8 +70,11 @@ def plan_report(
     if library is not None and not since and not held.problems:
         wrong = (*check(settings, images, held), *held.refused(images))
     problems = (*problems, *before.problems, *wrong)
-    given_up = held.given_up(f"{project}/{settings.stack}", images) if project and not since else {}
-    return PlanReport(before.decide(images, targets(settings, images, before)), problems, held.times, since, given_up)
+    families = families_of(settings, images)
+    given_up = held.given_up(f"{project}/{settings.stack}", families) if project and not since else {}
+    ways = channels(settings, images, held) if settings.channels and not since else ()
+    decisions = before.decide(images, targets(settings, images, before))
+    return PlanReport(decisions, problems, held.times, since, given_up, ways)
 
 
 def _planned(

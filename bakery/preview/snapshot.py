@@ -72,25 +72,38 @@ class LibrarySnapshot:
         )
         return tuple(self._held(one, held[one.image.family]) if one.image.family in held else one for one in decisions)
 
-    def given_up(self, stack: str, planned: Iterable[ImageSummary]) -> dict[str, str]:
+    def source(self, family: str) -> str:
+        """Return the recipe's image that the family, or the channel, points at; "" for none."""
+        now = self.families.get(family, "")
+        source = self.records[now].source if now in self.records else now
+        return source if source in self.records else now
+
+    def given_up(self, stack: str, planned: Iterable[str]) -> dict[str, str]:
         """Map families that an ``up`` of the stack lets point at nothing to the images they point at now.
 
-        The stack (``<project>/<stack>``) had them made, its plan has no image for them, and no other stack wants them.
+        The stack (``<project>/<stack>``) had them made, they are not ``planned``, and no other stack wants them.
         """
-        kept = {image.family for image in planned} | {want.family for want in self.wants if want.stack != stack}
+        kept = {*planned} | {want.family for want in self.wants if want.stack != stack}
         mine = {want.family: want.image for want in self.wants if want.family not in kept}
         return {family: image for family, image in sorted(mine.items()) if self.families.get(family) == image}
 
     def _held(self, decision: Decision, target: Target) -> Decision:
         """Return the decision for an image whose family does not follow its recipe."""
         image, action, reasons = decision.image, decision.action, decision.reasons
-        now, ages = self.families.get(image.family, ""), [record.name for record in self.images]
+        now = self.families.get(image.family, "")
         own = target.image == image.name
         if not own and action in (Action.KEEP, Action.ADOPT) and self.proves(image.name, image.tests_digest):
             action, reasons = Action.KEEP if target.image == now else Action.ADOPT, ()
-        if {target.image, now} <= {*ages} and ages.index(target.image) < ages.index(now):
-            reasons = (f"a roll-back: {target.image} is older than {now}", *reasons)
-        return replace(decision, action=action, reasons=(target.why, *reasons), target=target)
+        return replace(
+            decision, action=action, reasons=(target.why, *self.roll_back(target.image, now), *reasons), target=target
+        )
+
+    def roll_back(self, image: str, now: str) -> tuple[str, ...]:
+        """Return the reason that says that an image is older than the present one, if it is."""
+        ages = [record.name for record in self.images]
+        if {image, now} <= {*ages} and ages.index(image) < ages.index(now):
+            return (f"a roll-back: {image} is older than {now}",)
+        return ()
 
 
 def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:

@@ -1,17 +1,21 @@
 """Targets: families that do not follow their recipes, because they are pinned or wait for an approval.
 
+A channel is one more family for the images of a recipe's family, named ``<family>-<channel>``. Pins and approvals hold
+for it as for every family. An image of Compute Engine has one family, so a channel has images of its own, which are
+made from those of the recipe.
+
 That moves only what consumers see. The recipe's own image is still baked and tested, and children are baked from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
-from bakery.preview.model import Target
+from bakery.preview.model import Action, Channel, Target
 from bakery.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -19,21 +23,52 @@ if TYPE_CHECKING:
 
 
 def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> dict[str, Target]:
-    """Map the families of the plan that have a pin or wait for an approval to their targets.
+    """Map the families and channels of the plan that have a pin or wait for an approval to their targets.
 
     A family that waits stays at the image that was approved last or, if that is not in the library, where it points.
     """
-    families = {image.family: image for image in planned}
+    families = families_of(settings, planned)
     found: dict[str, Target] = {}
     for family, image in families.items():
         if pin := settings.pins.get(family):
             found[family] = Target(pin, f"pinned to {pin}")
         elif needs_approval(settings, family) and (approved := settings.approved.get(family, "")) != image.name:
             usable = approved and not [*_fault(family, approved, families, held)]
-            stays = approved if usable else held.families.get(family, "")
+            stays = approved if usable else held.source(family)
             if stays != image.name:
                 found[family] = Target(stays, f"waits for approval: bakery approve {family}", waits=True)
     return found
+
+
+def families_of(settings: Settings, planned: Sequence[ImageSummary]) -> dict[str, ImageSummary]:
+    """Map each family of the plan, and each channel of one, to the image of its recipe."""
+    families = {image.family: image for image in planned}
+    channels = {
+        f"{family}-{channel}": image
+        for channel, patterns in settings.channels.items()
+        for family, image in families.items()
+        if any(fnmatchcase(family, pattern) for pattern in patterns)
+    }
+    return families | {name: image for name, image in channels.items() if name not in families}
+
+
+def channels(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> tuple[Channel, ...]:
+    """Return what an ``up`` does with each channel."""
+    from bakery.recipe.image_names import image_name  # not needed by a plan without channels
+
+    own, found = targets(settings, planned, held), []
+    for name, image in families_of(settings, planned).items():
+        if name == image.family:
+            continue
+        target, now = own.get(name), held.families.get(name, "")
+        source = target.image if target else image.name
+        made = image_name(name, source.rpartition("-")[2]) if source else ""
+        action = Action.KEEP if made == now else Action.ADOPT
+        reasons = (target.why,) if target else ()
+        if action is Action.ADOPT and source:
+            reasons = (f"made from {source}", *reasons, *held.roll_back(source, held.source(name)))
+        found.append(Channel(name, image.family, source, made, action, reasons))
+    return tuple(found)
 
 
 def needs_approval(settings: Settings, family: str) -> bool:
@@ -42,11 +77,11 @@ def needs_approval(settings: Settings, family: str) -> bool:
 
 
 def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> tuple[Problem, ...]:
-    """Return a problem for each pin that an ``up`` cannot honour, and for patterns of approvals that fit no family.
+    """Return a problem for each pin that an ``up`` cannot honour, and for wrong approvals and channels.
 
     ``held`` is a library that could be read.
     """
-    families = {image.family: image for image in planned}
+    families = families_of(settings, planned)
     faults = [
         (f"pins.{family}: {fault}", hint)
         for family, image in sorted(settings.pins.items())
@@ -57,7 +92,28 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         for pattern in settings.approval
         if not any(fnmatchcase(family, pattern) for family in families)
     ]
+    if settings.channels:
+        faults += _wrong_channels(settings, {image.family for image in planned})
     return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
+
+
+def _wrong_channels(settings: Settings, families: Collection[str]) -> Iterator[tuple[str, str]]:
+    from bakery.recipe.image_names import family_fault  # not needed by a plan without channels
+
+    for channel, patterns in settings.channels.items():
+        if not channel.isalnum():  # so that every name of a channel belongs to one family
+            yield f"channels.{channel}: the name of a channel has other characters", "use lower-case letters and digits"
+            continue
+        for pattern in patterns:
+            fitting = [family for family in families if fnmatchcase(family, pattern)]
+            if not fitting:
+                hint = f"use * or one of: {', '.join(sorted(families))}"
+                yield f"channels.{channel}: no family of the plan fits {pattern!r}", hint
+            for name in sorted(f"{family}-{channel}" for family in fitting):
+                if name in families:
+                    yield f"channels.{channel}: a recipe makes the family {name}", "use another name for the channel"
+                elif fault := family_fault(name):
+                    yield f"channels.{channel}: {fault[0]}", fault[1]
 
 
 def _fault(
@@ -72,8 +128,9 @@ def _fault(
         yield "the plan has no such family", f"use one of: {', '.join(close)}"
     elif image != planned[family].name:  # an image of the plan is baked and tested if it has to be
         record = held.records.get(image)
-        if record is not None and record.candidate_for != family:
-            yield f"{image} is an image of {record.candidate_for}", f"pin an image of {family}; see: bakery library"
+        own = planned[family].family
+        if record is not None and record.candidate_for != own:
+            yield f"{image} is an image of {record.candidate_for}", f"pin an image of {own}; see: bakery library"
         elif missing := missing_proof(proofs(image, planned, held), held.images, held.proven, held.revoked):
             yield missing, f"pin another image (see: bakery library), or remove the pin: bakery promote {family}"
 

@@ -37,7 +37,7 @@ def build(
     return {
         "version": VERSION,
         "images": [
-            _image(image, last.get(image.name), families) | _revocation((revoked or {}).get(content(image.name)), now)
+            _image(image, last.get(image.source), families) | _revocation((revoked or {}).get(content(image.name)), now)
             for image in images
         ],
         "families": dict(sorted(families.items())),

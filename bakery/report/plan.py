@@ -5,7 +5,7 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.preview.model import DONE, Decision, Target
+from bakery.preview.model import DONE, Action, Channel, Decision, Target
 from bakery.preview.plan_report import PlanReport
 
 VERSION = 1
@@ -20,6 +20,7 @@ def to_json(report: PlanReport) -> dict[str, Any]:
         "problems": [problem(entry) for entry in report.problems],
         "forecast": encode(report.forecast),
         "given_up": dict(report.given_up),
+        "channels": [_channel(one) for one in report.channels],
     } | ({"since": report.since} if report.since else {})
 
 
@@ -39,6 +40,10 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
         "seconds": times.get(image.family),
         "tests": image.tests_digest,
     } | (_target(decision.target) if decision.target else {})
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    return {**encode(channel), "text": str(channel)}
 
 
 def _target(target: Target) -> dict[str, str]:
@@ -62,6 +67,8 @@ def summary(report: Mapping[str, Any]) -> str:
     parts = [f"{count[word]} {word}" for word in ("baked", "tested only", "adopted", "kept") if count[word]]
     if gone := len(report.get("given_up", ())):
         parts.append(f"{gone} famil{'y' if gone == 1 else 'ies'} given up")
+    if moved := sum(one["action"] != Action.KEEP for one in report.get("channels", ())):
+        parts.append(f"{moved} channel{'' if moved == 1 else 's'} moved")
     total = len(report["images"])
     since = f" (compared with {report['since']})" if "since" in report else ""
     return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do") + since

@@ -40,6 +40,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
     page.section(_problem(entry) for entry in errors)
     page.section(f"- {_cell(given_up(*entry))}" for entry in report.get("given_up", {}).items())
     page.section(_rows(changed, reasons, length), before=("| image | | why |", "|---|---|---|") if changed else ())
+    page.section(f"- {_cell(channel['text'])}" for channel in report.get("channels", ()))
     page.folded(f"{len(kept)} kept", [_kept(image) for image in kept])
     page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])
     return page

@@ -23,6 +23,7 @@ def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
     for action, cells in rows:
         line = _line(cells, widths)
         lines.append(f"\033[{COLOURS[action]}m{line}\033[0m" if colour else line)
+    lines += [printable(channel["text"]) for channel in report.get("channels", ())]
     lines += [printable(given_up(*entry)) for entry in report.get("given_up", {}).items()]
     lines += [line for line in (summary(report), timing(report)) if line]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.preview import snapshot
 from bakery.preview.model import Action, Decision, given_up
-from bakery.preview.targets import targets
+from bakery.preview.targets import channels, families_of, targets
 from bakery.resources.program import Declared
 from bakery.settings import Settings
 
@@ -29,12 +29,15 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     for problem in (*held.problems, *held.refused(one.image for one in declared)):
         pulumi.log.warn(str(problem))
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    for family, image in held.given_up(stack, [one.image for one in declared]).items():
-        pulumi.log.info(given_up(family, image))
     planned = [one.image for one in declared]
+    for family, image in held.given_up(stack, families_of(settings, planned)).items():
+        pulumi.log.info(given_up(family, image))
     for one, decision in zip(declared, held.decide(planned, targets(settings, planned, held)), strict=True):
         if decision.action is not Action.KEEP or decision.target:
             pulumi.log.info(str(decision), _resource(one, decision))
+    for channel in channels(settings, planned, held) if settings.channels else ():
+        if channel.action is not Action.KEEP or channel.reasons:
+            pulumi.log.info(str(channel))
 
 
 def _resource(one: Declared, decision: Decision) -> pulumi.Resource:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -12,6 +12,7 @@ from bakery.backends.base import Backend
 from bakery.backends.promoted import details
 from bakery.errors import BakeryError, InputError, Uncertain
 from bakery.library.base import Proof
+from bakery.library.revocation import content
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
@@ -21,8 +22,8 @@ from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot
 from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import check, proofs, targets
-from bakery.recipe.image_names import DIGEST_SHOWN
+from bakery.preview.targets import check, families_of, proofs, targets
+from bakery.recipe.image_names import DIGEST_SHOWN, image_name
 from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
@@ -30,7 +31,8 @@ from bakery.resources.promoted_image import PromotedImage
 from bakery.settings import Settings
 
 PREFIX = "pulumi-python:dynamic/bakery:"
-Held = tuple[Target, Mapping[str, str]]  # what a family shall point at instead of its recipe's image, with its proofs
+# What a family shall point at instead of its recipe's image (None: at that), and the proofs that the image needs.
+Wanted = tuple[Target | None, Mapping[str, str]]
 Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
@@ -39,7 +41,8 @@ class Declared:
     """The resources of one image.
 
     ``tested`` is None for a recipe without tests, ``promoted`` if the family waits for an approval and points at
-    nothing. ``proving`` are those that the promotion of a child waits for, as its parent has to be proven.
+    nothing. ``proving`` are those that the promotion of a child waits for, as its parent has to be proven. ``channels``
+    are the promotions of the family's channels.
     """
 
     image: ImagePlan
@@ -47,11 +50,13 @@ class Declared:
     tested: FluidRunTest | None
     promoted: PromotedImage | None
     proving: tuple[pulumi.Resource, ...]
+    channels: Mapping[str, PromotedImage] = field(default_factory=dict)
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
         """Return the resources in the order in which they are created."""
-        return tuple(one for one in (self.baked, self.tested, self.promoted) if one is not None)
+        own = (self.baked, self.tested, self.promoted, *self.channels.values())
+        return tuple(one for one in own if one is not None)
 
 
 def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
@@ -66,27 +71,28 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     held = _held(settings, plan)
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
-    families = by_family(plan)
+    families, points = by_family(plan), families_of(settings, plan.images)
     made: dict[str, Declared] = {}
     for image in plan.images:
         if not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        own = _proofs(image, families)
-        made[image.name] = _one(image, parent, ready, settings, held.get(image.family, own))
+        own = (None, _proofs(image, families))
+        wanted = {family: held.get(family, own) for family, recipe in points.items() if recipe is image}
+        made[image.name] = _one(image, parent, ready, settings, wanted)
     return tuple(made.values())
 
 
-def _held(settings: Settings, plan: Plan) -> dict[str, Held]:
+def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
     """Map the families that do not follow their recipes to targets with proofs. Raises InputError, Uncertain."""
-    if not (settings.pins or settings.approval):
+    if not (settings.pins or settings.approval or settings.channels):
         return {}
     held = snapshot.read(settings, backend(settings).existing_library, ())
     if not held.problems and (problems := check(settings, plan.images, held)):
         raise InputError(problems)
     if held.problems and not (pulumi.runtime.is_dry_run() and not settings.approval):
         raise Uncertain(f"it cannot be known which images families point at: {held.problems[0].message}")
-    images = by_family(plan)
+    images = families_of(settings, plan.images)
     return {
         family: (target, proofs(target.image, images, held) if target.image else {})
         for family, target in targets(settings, plan.images, held).items()
@@ -105,9 +111,9 @@ def _one(
     parent: Declared | None,
     ready: Sequence[pulumi.Resource],
     settings: Settings,
-    wanted: Held | Mapping[str, str],
+    wanted: Mapping[str, Wanted],
 ) -> Declared:
-    """Declare the resources of an image; ``wanted`` is another target of its family, or the proofs of this image."""
+    """Declare the resources of an image; ``wanted`` is what its family and its channels shall point at."""
     where = backend(settings).location
     baked = BakedImage(
         image.family,
@@ -126,14 +132,18 @@ def _one(
     if tested is None:
         pulumi.log.warn(f"{image.package} has no fluidrun.yaml: {image.family} is promoted untested", baked)
     waits = (tested or baked, *(parent.proving if parent else ()))
-    if not isinstance(wanted, tuple):
-        promoted = _promotion(baked, image.family, (image.name, wanted), settings, waits)
-        return Declared(image, baked, tested, promoted, (promoted,))
-    target, proofs = wanted
-    if target.waits and not pulumi.runtime.is_dry_run():  # a preview shows the decision
-        pulumi.log.info(f"{image.name} {target.why}", baked)
-    stays = _promotion(baked, image.family, (target.image, proofs), settings, [baked]) if target.image else None
-    return Declared(image, baked, tested, stays, waits)
+    promotions = {}
+    for family, (target, proven) in wanted.items():
+        if target and target.waits and not pulumi.runtime.is_dry_run():  # a preview shows the decision
+            pulumi.log.info(f"{image.name} {target.why}", baked)
+        source = target.image if target else image.name
+        if source:
+            props = _promotion(image.family, family, source, proven, settings)
+            options = pulumi.ResourceOptions(parent=baked, depends_on=[baked] if target else waits)
+            promotions[family] = PromotedImage(family, props, options)
+    promoted = promotions.pop(image.family, None)
+    follows = promoted is not None and wanted[image.family][0] is None
+    return Declared(image, baked, tested, promoted, (promoted,) if promoted and follows else waits, promotions)
 
 
 def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> FluidRunTest | None:
@@ -152,24 +162,19 @@ def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> Fl
     )
 
 
-def _promotion(
-    baked: BakedImage,
-    family: str,
-    wanted: tuple[str, Mapping[str, str]],
-    settings: Settings,
-    waits: Sequence[pulumi.Resource],
-) -> PromotedImage:
-    """Declare the promotion of an image; ``wanted`` is its name and its proofs."""
+def _promotion(recipe: str, family: str, source: str, proven: Mapping[str, str], settings: Settings) -> dict[str, Any]:
+    """Return the inputs of a promotion: of the image ``source`` of the recipe's family, or of one made from it."""
     consumers = settings.google.consumer_members
-    props = {
+    channel = {"image": image_name(family, content(source)), "source": source}
+    return {
         "family": family,
-        "image": wanted[0],
-        "proofs": dict(wanted[1]),
+        "image": source,
+        "proofs": dict(proven),
         "urn": _urn(family, "BakedImage", "PromotedImage"),
         **backend(settings).location,
         **({"consumers": list(consumers)} if consumers else {}),
+        **(channel if family != recipe else {}),
     }
-    return PromotedImage(family, props, pulumi.ResourceOptions(parent=baked, depends_on=waits))
 
 
 def _urn(name: str, *types: str) -> str:
@@ -189,13 +194,15 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> No
     """
     chosen, preview = backend(settings), pulumi.runtime.is_dry_run()
     owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    promoted = {one.image.family: _promoted(one.promoted) for one in declared if one.promoted is not None}
+    made = {one.image.family: one.promoted for one in declared if one.promoted is not None}
+    made |= {family: promotion for one in declared for family, promotion in one.channels.items()}
+    promoted = {family: _promoted(promotion) for family, promotion in made.items()}
     known = pulumi.Output.all(**promoted) if promoted else pulumi.Output.from_input({})
-    made = known.apply(lambda images: outputs(chosen, plan, images, preview=preview))
+    found = known.apply(lambda images: outputs(chosen, plan, images, preview=preview))
     if not preview:
-        made = made.apply(lambda found: _stored(chosen, owner, found))
+        found = found.apply(lambda values: _stored(chosen, owner, values))
     for name in ("images", "rcc_tf"):
-        pulumi.export(name, made[name])
+        pulumi.export(name, found[name])
 
 
 def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, dict[str, Any]]:
@@ -237,6 +244,10 @@ def promotions(held: LibrarySnapshot, plan: Plan, images: Mapping[str, str], *, 
             digest = known.get(record.name, (record.name, record.digest))[1]  # Compute Engine keeps only its beginning
             known[record.name] = (record.name, digest, record.proof is Proof.PASSED)
         images = images if preview or held.problems else held.families
+    contents = {content(name): promotion for name, promotion in known.items()}
+    for name in images.values():  # a channel's image that does not exist before the up
+        if name not in known and (made := contents.get(content(name))):
+            known[name] = (name, *made[1:])
     return {family: known[name] for family, name in images.items() if name in known}
 
 
@@ -245,18 +256,19 @@ def images_output(
 ) -> dict[str, dict[str, Any]]:
     """Return the output ``images``: for each promoted family the image that it points at; ``told`` are its details."""
     return {
-        image.family: {
+        family: {
             "image": name,
             "digest": digest,
             "link": chosen.image_link(name, digest),
             "package": image.package,
             "variant": image.variant,
             "tested": tested,
+            "channel": family[len(image.family) + 1 :],
             **told.get(name, {"name": name}),
         }
-        for image in plan.images
-        if image.family in promoted
-        for name, digest, tested in [promoted[image.family]]
+        for family, image in families_of(chosen.settings, plan.images).items()
+        if family in promoted
+        for name, digest, tested in [promoted[family]]
     }
 
 

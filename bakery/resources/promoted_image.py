@@ -17,6 +17,8 @@ from bakery.resources.provider import BakeryProvider, Props, library_of, library
 class PromotedImageProvider(BakeryProvider):
     """Points one family at an image. The name of this class is in every state: never move it.
 
+    A channel has the input ``source``: the recipe's image that its own is made from.
+
     The library knows what each stack wants of a family. If the engine replaces this resource, it creates the new one
     first: its token differs, so the deletion of the old one withdraws nothing.
     """
@@ -77,6 +79,8 @@ class PromotedImageProvider(BakeryProvider):
         ours = {want.image for want in wants.listed(library) if (want.stack, want.family) == (stack, _id)}
         if wants.drop(library, stack, _id, _props.get("token", "")):
             done = any(library.unpromote(image, _id) for image in {*ours, _props["image"]})
+            if _props.get("source"):  # no other resource stands for its image
+                library.deprecate(_props["image"])
             text = f"{_id} now points at no image" if done else f"did not change {_id}: it points at another image"
         else:
             stacks = sorted(want.stack for want in wants.listed(library) if want.family == _id)
@@ -89,6 +93,8 @@ class PromotedImageProvider(BakeryProvider):
         if missing := look_up(library, props["proofs"]):
             hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
             raise UnprovenImage(f"{props['family']} is not promoted: {missing}", hint=hint)
+        if source := props.get("source"):
+            library.derive(source, props["family"])
         wants.put(library, Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
         previous = library.promote(props["image"], props["family"])
         if gone or props.get("consumers"):

@@ -36,6 +36,7 @@ KEYS = (
     "pins",
     "approval",
     "approved",
+    "channels",
     "retentionDays",
     "retention",
 )
@@ -106,8 +107,9 @@ class Settings:
 
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
     images that they point at, whatever their recipes say. ``approval`` are patterns of families whose images have to be
-    ``approved``, which maps families to images. ``source`` is the file that the settings were read from without an
-    engine, ``secrets`` are the texts of those that are secret, by path.
+    ``approved``, which maps families to images. ``channels`` maps names of channels to patterns of the families that
+    have one. ``source`` is the file that the settings were read from without an engine, ``secrets`` are the texts of
+    those that are secret, by path.
     """
 
     stack: str
@@ -123,6 +125,7 @@ class Settings:
     pins: Mapping[str, str] = field(default_factory=dict)
     approval: tuple[str, ...] = ()
     approved: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
@@ -230,6 +233,7 @@ def parse(
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
     local, spack, google = top.group("local"), top.group("spack"), top.group("google")
+    channels = top.group("channels")
     settings = Settings(
         stack=stack,
         root=root.resolve(),
@@ -244,6 +248,7 @@ def parse(
         pins=top.texts("pins"),
         approval=top.words("approval"),
         approved=top.texts("approved"),
+        channels={name: channels.words(name) for name in channels.values},
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),

@@ -455,6 +455,57 @@ def test_what_is_gone_already_can_not_be_retired(setup: Setup) -> None:
     assert setup.library.set_state(unwanted, ImageState.DELETED) is None
 
 
+def test_a_derived_image_has_the_content_and_the_proof_of_its_source(setup: Setup) -> None:
+    source = setup.bake("rcc", "one")
+    setup.library.record_test(source, Proof.PASSED, "b" * 64)
+    name = setup.library.derive(source, "rcc-stable")
+    assert name == f"rcc-stable-{source[-12:]}"
+    assert setup.library.derive(source, "rcc-stable") == name
+    own, made = setup.library.find(source), setup.library.find(name)
+    assert own is not None and made is not None
+    assert (made.digest, made.size, made.parent, made.package) == (own.digest, own.size, own.parent, own.package)
+    assert (made.candidate_for, made.family, made.state) == ("rcc-stable", "", ImageState.ACTIVE)
+    assert [(image.source, image.channel) for image in (own, made)] == [(source, ""), (source, "stable")]
+    assert {image.name for image in setup.library.images()} == {source, name}
+    assert look_up(setup.library, {name: TESTS}) == ""
+    setup.library.promote(name, "rcc-stable")
+    setup.library.promote(source, "rcc")
+    assert dict(setup.library.families()) == {"rcc": source, "rcc-stable": name}
+    setup.library.record_test(source, Proof.FAILED, "b" * 64)
+    assert look_up(setup.library, {name: TESTS}) == f"{name} failed its tests"
+    revoke(setup.library, source, "bad", setup.library.now())
+    assert set(enforce(setup.library).obsolete) == {source, name}
+    assert dict(setup.library.families()) == {}
+
+
+def test_an_image_is_derived_from_any_that_exists(setup: Setup) -> None:
+    with pytest.raises(BakeryError, match="no image rcc-000000000000"):
+        setup.library.derive("rcc-000000000000", "rcc-stable")
+    source = setup.bake("rcc", "one")
+    setup.library.deprecate(source)
+    unwanted = setup.library.find(source)
+    assert unwanted is not None
+    setup.library.set_state(unwanted, ImageState.OBSOLETE)
+    made = setup.library.find(setup.library.derive(source, "rcc-stable"))
+    assert made is not None and made.proof is Proof.UNTESTED
+    setup.library.promote(made.name, "rcc-stable")
+    assert state(setup, made.name) is ImageState.ACTIVE
+
+
+def test_prune_keeps_what_the_image_of_a_channel_was_made_from(setup: Setup) -> None:
+    source = setup.bake("rcc", "one")
+    name = setup.library.derive(source, "rcc-stable")
+    setup.library.promote(name, "rcc-stable")
+    setup.library.deprecate(source)
+    done = prune(setup.library, AT_ONCE)
+    why = f"{name}, which the family rcc-stable points at, was made from it"
+    assert [(step.image.name, step.why) for step in done.kept] == [(source, why)]
+    assert setup.library.unpromote(name, "rcc-stable")
+    assert [step.image.name for step in prune(setup.library, AT_ONCE).moved] == [source]
+    assert setup.library.find(source) is None
+    assert setup.library.find(name) is not None, "it has a content of its own"
+
+
 def test_prune_keeps_what_a_stack_wants_and_says_which(setup: Setup) -> None:
     name = setup.bake("rcc", "one")
     assert setup.library.deprecate(name)

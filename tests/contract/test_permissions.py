@@ -96,6 +96,7 @@ def test_deploy_bakes_tests_promotes_shares_and_withdraws(server: FakeServer, tm
     library = ComputeEngineLibrary(given)
     library.record_test(made.name, Proof.PASSED, "t")
     library.promote(made.name, "hpcc")
+    library.promote(library.derive(made.name, "hpcc-stable"), "hpcc-stable")
     library.share(made.name, ["group:a@example.com"])
     library.want(Want("a/b", "hpcc", made.name, "t"))
     assert library.drop_want("a/b", "hpcc", "t")

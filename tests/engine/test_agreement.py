@@ -83,9 +83,30 @@ class World:
         images = [image.name for image in self.shop.library.images() if image.candidate_for == family]
         self.shop.extra["pins"] = {**self.pins, family: self.dice.choice([*images, ""])}
 
+    def ask_for_approval(self) -> None:
+        """A family and its channels ask for approvals, or no longer."""
+        asking: list[str] = self.shop.extra.get("approval", [])
+        self.shop.extra["approval"] = sorted({*asking} ^ {f"{self.family()}*"})
+
+    def approve(self) -> None:
+        """Every image of the plan is approved, wanted or not, also for one of the channels."""
+        images = {one.image.family: one.image.name for one in plan_report(self.shop.settings).decisions}
+        self.shop.extra["approved"] = {**images, **{f"{family}-stable": name for family, name in images.items()}}
+
     @property
     def pins(self) -> dict[str, str]:
         return dict(self.shop.extra.get("pins", {}))
+
+    def open_a_channel(self) -> None:
+        """A family gets two channels, or loses them."""
+        families = sorted({*self.shop.extra.get("channels", {}).get("stable", [])} ^ {self.family()})
+        self.shop.extra["channels"] = {"stable": families, "next": families} if families else {}
+
+    def move_a_channel(self) -> None:
+        """Somebody points a channel at nothing."""
+        for name, image in self.shop.families().items():
+            if name.endswith(("-stable", "-next")):
+                self.shop.library.unpromote(image, name, force=True)
 
     def nothing(self) -> None:
         """Leave all as it is."""
@@ -101,6 +122,10 @@ EVENTS: tuple[Callable[[World], None], ...] = (
     World.swap_families,
     World.lose_the_records,
     World.pin,
+    World.ask_for_approval,
+    World.approve,
+    World.open_a_channel,
+    World.move_a_channel,
     World.nothing,
 )
 
@@ -133,6 +158,19 @@ def refused(world: World) -> list[str]:
 
 def target(decision: Decision) -> str:
     return decision.target.image if decision.target else decision.image.name
+
+
+def channels(shop: Workshop) -> dict[str, str]:
+    """The channels of the plan, and what they shall point at."""
+    report = plan_report(shop.settings, backend(shop.settings).existing_library)
+    return {channel.name: channel.image for channel in report.channels}
+
+
+def moved(shop: Workshop, before: Mapping[str, str]) -> set[str]:
+    """The promotions of channels that the plan changes; ``before`` are the channels of the last ``up``."""
+    now, pointed = channels(shop), shop.families()
+    changed = {name for name, image in now.items() if {pointed.get(name, ""), before.get(name, "")} != {image}}
+    return {f"PromotedImage {name}" for name in changed | {name for name in before.keys() - now.keys() if before[name]}}
 
 
 def foreseen(shop: Workshop, made: Mapping[str, Decision]) -> tuple[set[str], dict[Action, set[str]]]:
@@ -171,13 +209,15 @@ def test_plan_preview_and_up_agree(workshop: Workshop) -> None:
     workshop.recipe("alone")
     workshop.must_up()
     world, order = World(workshop, random.Random(SEED)), []
-    made = {decision.image.family: decision for decision in decisions(workshop)}
+    made, ways = {decision.image.family: decision for decision in decisions(workshop)}, channels(workshop)
     for number in range(SITUATIONS):
         told = f"BAKERY_SEED={SEED}, situation {number}: {', '.join([*happen(world, order), *refused(world)])}"
         steps, wanted = foreseen(workshop, made)
+        steps |= moved(workshop, ways)
+        ways = channels(workshop)
         made = {decision.image.family: decision for decision in decisions(workshop)}
         names = {family: decision.image.name for family, decision in made.items()}
-        targets = {family: target(decision) for family, decision in made.items()}
+        targets = {family: target(decision) for family, decision in made.items()} | ways
         preview = workshop.run("preview", "--json", "--expect-no-changes")
         assert set(workshop.steps_of(preview)) == steps, told
         assert (preview.code == 0) is (not steps), told

@@ -32,7 +32,7 @@ HELD_BY: Mapping[str, str] = {
     "storage": "contract/test_libraries.py",
 }
 PACKERS = "gcp/test_packer_plugin.py"
-ONLY_PACKER = ("compute.images.insert", "compute.instances.setMetadata", "compute.projects.get", "compute.zones.get")
+ONLY_PACKER = ("compute.instances.setMetadata", "compute.projects.get", "compute.zones.get")
 
 
 def quota(method: str) -> str:

@@ -51,9 +51,16 @@ def list_filtered(cloud: Cloud, request: Request) -> Answer:
 
 @handles("compute.images.insert")
 def insert_image(cloud: Cloud, request: Request) -> Answer:
-    """An image; legal names only, and never over one that is there."""
+    """An image of a disk or of an image that is there and not OBSOLETE; legal names only, never over one that is there.
+
+    It does not get the labels or the family of its source.
+    """
     if not NAME.fullmatch(request.body.get("name", "")):
         raise Refusal(400, f"Invalid value for field 'resource.name': '{request.body.get('name')}'")
+    if source := request.body.get("sourceImage"):
+        key = f"compute/compute/v1/{source.removeprefix('https://www.googleapis.com/compute/v1/')}"
+        if cloud.get(key).get("deprecated", {}).get("state") in ("OBSOLETE", "DELETED"):
+            raise Refusal(400, f"Invalid value for field 'resource.sourceImage': '{source}'. The image is obsolete.")
     image = add_image(cloud, request.key, request.body)
     return Answer(crud.operation(cloud, request, "insert", f"{request.key}/{image['name']}", image))
 

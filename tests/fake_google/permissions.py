@@ -53,7 +53,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "compute.images.get": ("compute.images.get",),
     "compute.images.getFromFamily": ("compute.images.getFromFamily",),
     "compute.images.getIamPolicy": ("compute.images.getIamPolicy",),
-    "compute.images.insert": ("compute.images.create", "compute.disks.useReadOnly", "compute.images.setLabels"),
+    "compute.images.insert": ("compute.images.create", "compute.images.setLabels"),
     "compute.images.list": ("compute.images.list",),
     "compute.images.patch": ("compute.images.update",),
     "compute.images.setIamPolicy": ("compute.images.setIamPolicy",),
@@ -77,6 +77,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "storage.objects.insert": ("storage.objects.create",),
     "storage.objects.list": ("storage.objects.list",),
 }
+# To use what a new image is made from; for an image it is what roles/compute.imageUser grants.
+SOURCES = {"sourceDisk": "compute.disks.useReadOnly", "sourceImage": "compute.images.useReadOnly"}
 # The account of a build with a step of rcc-run: docs/rcc-run.md, "Permissions of the step's account".
 STEP = "the step's account"
 STEP_GRANTS = (
@@ -123,7 +125,8 @@ def missing(cloud: Cloud, request: Request) -> list[str]:
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
-    needed = [(permission, _allows(request, permission)) for permission in NEEDED[request.id]]
+    sources = [SOURCES[key] for key in SOURCES if key in (request.body or {}) and request.id == "compute.images.insert"]
+    needed = [(permission, _allows(request, permission)) for permission in (*NEEDED[request.id], *sources)]
     lacking = [name for name, allows in needed if not any(map(allows, _granting(account, name)))]
     lacking += [f"{ACT_AS} on {target}" for target in _acts_as(request) if not _may_act(account, target)]
     return [f"needs {name}, which {account} has not" for name in lacking]

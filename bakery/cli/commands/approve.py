@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import DEFAULT_STACK, Stack, backend_of, show_change
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of, show_change
 
 
 def approve(
@@ -12,9 +12,10 @@ def approve(
     image: Annotated[
         str, typer.Argument(help="One of its images, or the start of its name or digest; default: its recipe's.")
     ] = "",
+    channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
 ) -> None:
     """Approve an image that has passed its tests in the stack's settings, and show what the next `pulumi up` does."""
     from bakery.operations import promote as operation
 
-    show_change(operation.approve(backend_of(stack), family, image), stack)
+    show_change(operation.approve(backend_of(stack), family_of(family, channel), image), stack)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli.console import print_json
-from bakery.cli.options import DEFAULT_STACK, Stack, backend_of
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of
 
 
 class Format(StrEnum):
@@ -19,16 +19,17 @@ class Format(StrEnum):
 
 def image(
     family: Annotated[str, typer.Argument(help="An image family.")],
+    channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.NAME,
 ) -> None:
-    """Print the image that a family points at: its name, its self link (or file), or all that is known of it.
+    """Print the image of a family or channel: its name, its self link (or file), or all that is known of it.
 
     Fails if the family points at no image.
     """
     from bakery.operations.image import image as look_up
 
-    found = look_up(backend_of(stack), family)
+    found = look_up(backend_of(stack), family_of(family, channel))
     if form is Format.JSON:
         print_json(found)
     else:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import DEFAULT_STACK, Stack, backend_of, show_change
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of, show_change
 
 
 def promote(
@@ -12,6 +12,7 @@ def promote(
     image: Annotated[
         str, typer.Argument(help="One of its images, or the start of its name or digest; without, the pin is removed.")
     ] = "",
+    channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
 ) -> None:
     """Pin a family to one of its proven images in the stack's settings, and show what the next `pulumi up` does.
@@ -20,4 +21,4 @@ def promote(
     """
     from bakery.operations import promote as operation
 
-    show_change(operation.promote(backend_of(stack), family, image), stack)
+    show_change(operation.promote(backend_of(stack), family_of(family, channel), image), stack)

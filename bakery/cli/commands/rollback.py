@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import DEFAULT_STACK, Stack, backend_of, show_change
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of, show_change
 
 
 def rollback(
@@ -12,6 +12,7 @@ def rollback(
     to: Annotated[
         str, typer.Option(help="One of its images, or the start of its name or digest.", show_default=False)
     ] = "",
+    channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
 ) -> None:
     """Pin a family to an older image in the stack's settings, and show what the next `pulumi up` does.
@@ -21,4 +22,4 @@ def rollback(
     """
     from bakery.operations import promote as operation
 
-    show_change(operation.roll_back(backend_of(stack), family, to), stack)
+    show_change(operation.roll_back(backend_of(stack), family_of(family, channel), to), stack)

@@ -40,6 +40,19 @@ class ImageRequests:
                 ) from error
         return sorted(images, key=lambda image: image.creation_timestamp)
 
+    def copy(self, source: str, name: str, labels: Mapping[str, str]) -> None:
+        """Make an image with the content of another one; one that another process has just made is kept."""
+        path, key = f"projects/{self._project}/global/images/{source}", self._google.settings.kms_key
+        body = compute_v1.Image(name=name, source_image=path, labels=dict(labels))
+        if key:
+            body.image_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=key)
+        with contextlib.suppress(exceptions.Conflict):
+            self._change(
+                f"make image {name} from {source}",
+                lambda: self._google.images.insert(project=self._project, image_resource=body, timeout=TIMEOUT_SECONDS),
+                reraise=(exceptions.Conflict,),
+            )
+
     def put_into(self, name: str, family: str) -> None:
         """Put an image into a family; "" takes it out of its family."""
         body = compute_v1.Image(family=family)

@@ -28,7 +28,9 @@ from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.library.compute_engine.uses import uses
+from bakery.library.revocation import content
 from bakery.plan import image_labels
+from bakery.recipe.image_names import image_name
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
@@ -59,6 +61,24 @@ class ComputeEngineLibrary:
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
         """Return nothing: an image has one family, so another family has its own image of the same digest."""
         return ()
+
+    def derive(self, source: str, family: str) -> str:
+        """Make an image of another family from an image (``sourceImage``), with its labels and its manifest."""
+        image = self._images.get(source)
+        if image is None:
+            raise BakeryError(f"there is no image {source} for the family {family}", hint="see: bakery library")
+        name = image_name(family, content(source))
+        made = self._images.get(name)
+        if made is not None and made.status == "FAILED":
+            self._images.delete(name)
+            made = None
+        if made is None:
+            if image_state(image) is ImageState.OBSOLETE:  # no image can be made from it
+                self._deprecate(source, "")
+            labels = {image_labels.FAMILY_LABEL: family, image_labels.SOURCE_LABEL: source}
+            self.keep_manifest(name, self.manifest(source))
+            self._images.copy(source, name, {**image.labels, **labels})
+        return name
 
     def families(self) -> Mapping[str, str]:
         """Map each family of a labelled image to its newest ACTIVE image, as Compute Engine does."""
@@ -169,8 +189,11 @@ class ComputeEngineLibrary:
         return image.size
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Set the labels of verdict and tests."""
-        self._images.label(name, {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]})
+        """Set the labels of verdict and tests, also those of the images that were made from this one."""
+        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]}
+        made = self._images.listed(f"labels.{image_labels.SOURCE_LABEL}={name}")
+        for one in (name, *(image.name for image in made)):
+            self._images.label(one, labels)
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest; empty if the bake stored none."""

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
@@ -21,6 +21,8 @@ from bakery.library.local.database import RESERVE, Database
 from bakery.library.local.files import ImageFiles, Sidecar
 from bakery.library.local.leases import Leases
 from bakery.paths import StatePaths
+from bakery.plan.image_labels import FAMILY_LABEL, SOURCE_LABEL
+from bakery.recipe.image_names import image_name
 from bakery.results.model import RunResult
 from bakery.settings import Settings
 
@@ -161,26 +163,26 @@ class LocalLibrary:
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record a verdict; the last one counts. Raises BakeryError if the image does not exist."""
-        if self.find(name) is None:
+        if (image := self.find(name)) is None:
             raise BakeryError(f"there is no image {name} that could be {proof}")
+        names = {name, *(one.name for one in self.sharing(image.digest) if one.source == name)}
         with self.database.writing() as connection:
-            connection.execute("UPDATE images SET proof = ? WHERE name = ?", (proof.value, name))
-            connection.execute(
-                "INSERT INTO proofs (image, tests_digest, proof, at) VALUES (?, ?, ?, ?)",
-                (name, tests_digest, proof.value, self._clock()),
-            )
+            for one in sorted(names):
+                rows.record_proof(connection, one, proof, tests_digest, self._clock())
 
     # -- for the local ovens
 
     def publish(self, record: ImageRecord, qcow2: Path) -> ImageRecord:
         """Move a baked file into the library as a candidate: completely and durably, or not at all.
 
-        An existing image of that name is kept and returned, and the given file is deleted. Raises InfrastructureFailed
+        An existing image of that name is kept and returned, and the given file is deleted unless it is the library's
+        own. Raises InfrastructureFailed
         (for instance, disk full; the library is unchanged and the given file still exists) and Uncertain.
         """
         with self.leases.shared(record.digest):
             if (existing := self.find(record.name)) is not None:
-                qcow2.unlink(missing_ok=True)
+                if qcow2 != self.files.image(record.digest):
+                    qcow2.unlink(missing_ok=True)
                 return existing
             with self.database.writing() as connection:  # nobody can publish between the look and the change
                 if self.files.size(record.digest) is None:
@@ -202,6 +204,19 @@ class LocalLibrary:
             if exists:
                 self.publish(record, self.files.image(record.digest))
         return exists
+
+    def derive(self, source: str, family: str) -> str:
+        """Publish a candidate of another family with the file and the proof of an image; return its name."""
+        if (image := self.find(source)) is None:
+            raise BakeryError(f"there is no image {source} for the family {family}", hint="see: bakery library")
+        labels = {**image.labels, FAMILY_LABEL: family, SOURCE_LABEL: source}
+        name = image_name(family, image.digest)
+        own = replace(image, name=name, candidate_for=family, created=self.now(), bake_seconds=0.0, labels=labels)
+        if not self.join(own):
+            raise BakeryError(f"the file of {source} is gone", hint="run `pulumi up`, which bakes it again")
+        if image.proof is not Proof.UNTESTED:
+            self.record_test(name, image.proof, self.proofs([image])[source])
+        return name
 
     def image_file(self, name: str) -> Path:
         """Return the path of the image's file; raise BakeryError if the image does not exist."""

@@ -90,6 +90,14 @@ def insert_image(connection: sqlite3.Connection, image: ImageRecord, publication
     )
 
 
+def record_proof(connection: sqlite3.Connection, name: str, proof: Proof, tests_digest: str, at: str) -> None:
+    """Record a verdict of an image; the last one counts."""
+    connection.execute("UPDATE images SET proof = ? WHERE name = ?", (proof.value, name))
+    connection.execute(
+        "INSERT INTO proofs (image, tests_digest, proof, at) VALUES (?, ?, ?, ?)", (name, tests_digest, proof.value, at)
+    )
+
+
 def insert_event(
     connection: sqlite3.Connection, family: str, *, image: str, previous: str, event: str, at: str
 ) -> None:

@@ -31,3 +31,7 @@ def test_it_prints_the_name_the_file_or_everything(checkout: Checkout) -> None:
     assert run("app", "--format", "self-link") == (0, f"{record.location}\n", "")
     assert json.loads(run("app", "--format", "json")[1])["digest"] == "1" * 64
     assert run("app", "--format", "xml")[0] == 2
+    library.promote(library.derive("app-1", "app-stable"), "app-stable")
+    assert run("app", "--channel", "stable") == (0, "app-stable-1\n", "")
+    told = [json.loads(run(family, "--format", "json")[1])["channel"] for family in ("app", "app-stable")]
+    assert told == ["", "stable"]

@@ -148,3 +148,22 @@ def test_a_candidate_is_approved_when_it_has_passed_its_tests(
     assert (done.returncode, approved()) == (0, {"app": new.name}), done.stderr
     assert f"{FILE}: {new.name} is approved" in done.stderr
     assert "waits" not in done.stdout and "adopted" in done.stdout
+
+
+def test_a_channel_is_promoted_approved_and_rolled_back_as_a_family(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    stable = ("app", "--channel", "stable")
+    done = checkout.run("promote", *stable, images[1])
+    assert (done.returncode, "the plan has no image family app-stable" in done.stderr) == (2, True)
+    checkout.settings(oven="fake", channels={"stable": ["app"]}, approval=["*-stable"])
+    library.promote(library.derive(images[2], "app-stable"), "app-stable")
+    done = checkout.run("rollback", *stable)
+    assert (done.returncode, pins(checkout)) == (0, {"app-stable": images[1]}), done.stderr
+    own = f"app-stable-{images[1][-12:]}"
+    assert f"channel app-stable will point at {own}; made from {images[1]}; pinned to {images[1]}; " in done.stdout
+    assert f"a roll-back: {images[1]} is older than {images[2]}" in done.stdout
+    assert checkout.run("promote", *stable).returncode == 0
+    assert checkout.run("approve", *stable, images[0]).returncode == 0
+    assert (pins(checkout), from_file(checkout.root, "dev").approved) == ({}, {"app-stable": images[0]})
+    assert checkout.run("promote", *stable, "app-000000000000").returncode == 1

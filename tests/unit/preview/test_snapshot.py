@@ -9,7 +9,7 @@ MINE, OTHER = "p/dev", "p/other"
 
 def given_up(*wants: Want, **families: str) -> dict[str, str]:
     snapshot = LibrarySnapshot(families=families, wants=wants)
-    return snapshot.given_up(MINE, plan_of(PARENT, CHILD).images)
+    return snapshot.given_up(MINE, [image.family for image in plan_of(PARENT, CHILD).images])
 
 
 def test_a_family_that_no_package_makes_any_more_is_given_up() -> None:

@@ -7,11 +7,12 @@ import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.proof import ANY_TESTS
+from bakery.plan.image_labels import SOURCE_LABEL
 from bakery.plan.model import Plan
-from bakery.preview.model import Action, Decision, Target
+from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import check, proofs, targets
-from tests.support.plan_builders import settings
+from bakery.preview.targets import channels, check, families_of, proofs, targets
+from tests.support.plan_builders import recipe, settings
 from tests.unit.preview.test_decide import CHILD, PARENT, library, plan_of, record
 
 PLAN = plan_of(PARENT, CHILD)
@@ -157,3 +158,77 @@ def test_a_pattern_of_approvals_that_fits_nothing_is_a_problem() -> None:
     assert str(problem) == (
         "Pulumi.dev.yaml:1: error: image-bakery:approval: no family of the plan fits 'hpc'; use * or one of: app, base"
     )
+
+
+def of_channel(image: ImageRecord) -> ImageRecord:
+    """The image of the channel ``app-stable`` with the content of another one."""
+    name = f"app-stable-{image.name[-12:]}"
+    return replace(image, name=name, candidate_for="app-stable", labels={SOURCE_LABEL: image.name})
+
+
+def channel(snapshot: LibrarySnapshot, **values: Any) -> Channel:
+    (found,) = channels(settings(channels={"stable": ["ap*"]}, **values), PLAN.images, snapshot)
+    return found
+
+
+def test_a_channel_follows_its_recipe_and_not_the_pin_of_the_family() -> None:
+    own = f"app-stable-{APP.digest[:12]}"
+    found = channel(held(OLD), pins={"app": OLD.name})
+    assert found == Channel("app-stable", "app", APP.name, own, Action.ADOPT, (f"made from {APP.name}",))
+    now = replace(held(of_channel(record(APP))), families={"app-stable": own})
+    assert channel(now) == Channel("app-stable", "app", APP.name, own, Action.KEEP)
+
+
+def test_a_channel_is_pinned_and_approved_as_a_family_is() -> None:
+    new, old = of_channel(record(APP)), of_channel(OLD)
+    snapshot = replace(held(OLD, old, new), families={"app-stable": new.name})
+    found = channel(snapshot, pins={"app-stable": OLD.name})
+    assert (found.source, found.image, found.action) == (OLD.name, old.name, Action.ADOPT)
+    assert found.reasons == (
+        f"made from {OLD.name}",
+        f"pinned to {OLD.name}",
+        f"a roll-back: {OLD.name} is older than {APP.name}",
+    )
+    snapshot = replace(snapshot, families={"app-stable": old.name})
+    waits = channel(snapshot, approval=["*-stable"])
+    assert (waits.image, waits.action) == (old.name, Action.KEEP)
+    assert waits.reasons == ("waits for approval: bakery approve app-stable",)
+    assert channel(snapshot, approval=["*-stable"], approved={"app-stable": APP.name}).image == new.name
+    first = channel(held(OLD), approval=["*-stable"])
+    assert (first.source, first.image, first.action) == ("", "", Action.KEEP)
+
+
+def test_a_channel_stays_where_it_is_when_the_image_it_was_made_from_is_gone() -> None:
+    old = of_channel(OLD)
+    snapshot = replace(held(old), families={"app-stable": old.name})
+    waits = channel(snapshot, approval=["*-stable"])
+    assert (waits.source, waits.image, waits.action) == (old.name, old.name, Action.KEEP)
+
+
+def test_pins_of_a_channel_name_images_of_its_recipe() -> None:
+    given = settings(channels={"stable": ["app"]}, pins={"app-stable": BASE.name})
+    (problem,) = check(given, PLAN.images, held())
+    assert f"pins.app-stable: {BASE.name} is an image of base; pin an image of app" in str(problem)
+    assert check(replace(given, pins={"app-stable": OLD.name}), PLAN.images, held(OLD)) == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"stable": ["apq"]}, "channels.stable: no family of the plan fits 'apq'; use * or one of: app, base"),
+        ({"in-use": ["app"]}, "channels.in-use: the name of a channel has other characters"),
+        ({"Stable": ["app"]}, "channels.Stable: invalid Compute Engine name 'app-Stable' of a family"),
+        ({"s" * 50: ["app"]}, f"channels.{'s' * 50}: family 'app-{'s' * 50}' has 54 characters; shorten it to 50"),
+    ],
+)
+def test_channels_that_cannot_be_are_problems(wrong: dict[str, list[str]], why: str) -> None:
+    (problem,) = check(settings(channels=wrong), PLAN.images, held())
+    assert f"image-bakery:{why}" in str(problem)
+
+
+def test_a_channel_never_takes_the_family_of_a_recipe() -> None:
+    plan = plan_of(PARENT, CHILD, recipe("app-stable", "base"))
+    given = settings(channels={"stable": ["app"]})
+    (problem,) = check(given, plan.images, held())
+    assert "channels.stable: a recipe makes the family app-stable" in str(problem)
+    assert families_of(given, plan.images)["app-stable"].package == "app-stable"

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from bakery.errors import Problem, Severity
 from bakery.plan.plan import make
 from bakery.preview.decide import decide
-from bakery.preview.model import Action, Decision, Target
+from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.report import plan as reports
 from bakery.report import plan_markdown, plan_table
+from tests.support.every import every
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 PLAN = make(settings(), recipes(recipe("base"), recipe("app", "base")), LOCK)
@@ -64,11 +65,25 @@ def test_a_family_that_is_given_up_is_said_in_every_format() -> None:
     content = report(given_up={"old": "old-0123"})
     jsonschema.validate(content, SCHEMA)
     assert content["given_up"] == {"old": "old-0123"}
-    text = "old will point at nothing (now: old-0123): no package of the plan makes it"
+    text = "old will point at nothing (now: old-0123): no package or channel of the plan makes it"
     assert text in plan_table.render(content)
     assert text in plan_markdown.render(content)
     assert reports.summary(content) == "2 images: 2 baked, 1 family given up"
     assert reports.summary(report(given_up={"a": "a-1", "b": "b-1"})).endswith("2 families given up")
+
+
+def test_a_channel_is_said_in_every_format() -> None:
+    moves = Channel("app-stable", "app", "app-2", "app-stable-2", Action.ADOPT, ("made from app-2",))
+    stays = Channel("app-next", "app", "", "", Action.KEEP, ("waits for approval: bakery approve app-next",))
+    content = report(channels=(moves, stays))
+    jsonschema.validate(content, SCHEMA)
+    texts = (
+        "channel app-stable will point at app-stable-2; made from app-2",
+        "channel app-next points at nothing; waits for approval: bakery approve app-next",
+    )
+    assert [channel["text"] for channel in content["channels"]] == [*texts]
+    assert every(text in plan_table.render(content) and text in plan_markdown.render(content) for text in texts)
+    assert reports.summary(content) == "2 images: 2 baked, 1 channel moved"
 
 
 @pytest.mark.parametrize("key", ["package", "variant", "family", "name", "digest", "parent", "action", "reasons"])

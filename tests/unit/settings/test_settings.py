@@ -56,6 +56,7 @@ def test_every_group_is_read() -> None:
             "pins": {"a": "a-123456789012", "b": None},
             "approval": ["a*"],
             "approved": {"a": "a-1"},
+            "channels": {"stable": ["a*"]},
             "retentionDays": 7,
             "local": {
                 "accelerator": "tcg",
@@ -89,6 +90,7 @@ def test_every_group_is_read() -> None:
     assert settings.nonce == {"a": "3"}
     assert settings.pins == {"a": "a-123456789012"}
     assert (settings.approval, settings.approved) == (("a*",), {"a": "a-1"})
+    assert settings.channels == {"stable": ("a*",)}
     assert settings.retention["*"].days == 7
     assert settings.local.accelerator is Accelerator.TCG
     assert settings.local.isolation is Isolation.MACHINE

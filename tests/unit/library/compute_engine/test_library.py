@@ -43,6 +43,42 @@ def library(server: FakeServer) -> ComputeEngineLibrary:
     return ComputeEngineLibrary(parse({"oven": "cloud-build", "google": google}, "gcp", Path()))
 
 
+def test_the_image_of_a_channel_is_made_from_the_recipes(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    encrypted = replace(library.google.settings, kms_key="projects/p/locations/us/keyRings/r/cryptoKeys/k")
+    library.google.settings = encrypted
+    library.keep_manifest("hpcc-1", {"install.sh": "abc"})
+    assert library.derive("hpcc-1", "hpcc-stable") == "hpcc-stable-1"
+    made = server.cloud.items[f"{IMAGES}/hpcc-stable-1"]
+    assert made["sourceImage"] == "projects/p/global/images/hpcc-1"
+    assert made["imageEncryptionKey"] == {"kmsKeyName": encrypted.kms_key}
+    assert made["labels"] == server.cloud.items[f"{IMAGES}/hpcc-1"]["labels"] | {
+        "bakery-family": "hpcc-stable",
+        "bakery-source": "hpcc-1",
+    }
+    found = library.find("hpcc-stable-1")
+    assert found is not None and found.inputs == {"install.sh": "abc"}
+
+
+def test_an_image_of_a_channel_that_failed_is_made_again_and_one_of_another_process_is_kept(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    compute.add_image(server.cloud, IMAGES, {"name": "hpcc-stable-1"})
+    server.cloud.items[f"{IMAGES}/hpcc-stable-1"]["status"] = "FAILED"
+    library.derive("hpcc-1", "hpcc-stable")
+    assert server.cloud.items[f"{IMAGES}/hpcc-stable-1"]["status"] == "READY"
+
+    def first(cloud: Cloud, request: Request) -> Answer | None:
+        if request.id == "compute.images.insert" and f"{IMAGES}/hpcc-stable-2" not in cloud.items:
+            compute.add_image(cloud, IMAGES, {"name": "hpcc-stable-2"})
+        return None
+
+    CONSULTED.append(first)
+    try:
+        assert library.derive("hpcc-2", "hpcc-stable") == "hpcc-stable-2"
+    finally:
+        CONSULTED.remove(first)
+
+
 def run(*jobs: JobResult) -> RunResult:
     return RunResult("run-1", "hpcc-0", "t", Verdict.PASSED, "2026-01-01T00:00:00Z", jobs)
 

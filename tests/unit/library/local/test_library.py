@@ -53,6 +53,16 @@ def test_a_second_file_of_the_same_image_is_dropped(kitchen: Kitchen) -> None:
     assert not second.exists()
 
 
+def test_the_file_of_the_library_is_never_dropped_as_a_second_one(kitchen: Kitchen) -> None:
+    """As when two processes make the same image join the file of its digest."""
+    image = kitchen.bake("rcc", "one")
+    other = replace(image, name="hpcc-1", candidate_for="hpcc")
+    for _ in range(2):
+        assert kitchen.library.join(other)
+    assert kitchen.library.image_file("hpcc-1") == kitchen.library.image_file(image.name)
+    assert kitchen.library.image_file("hpcc-1").read_text() == "one"
+
+
 def test_a_file_on_another_file_system_is_copied(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Path("/dev/shm")
     if not shared.is_dir() or shared.stat().st_dev == kitchen.folder.stat().st_dev:
