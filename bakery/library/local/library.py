@@ -20,6 +20,7 @@ from bakery.library.local import families, rows, runs
 from bakery.library.local.database import RESERVE, Database
 from bakery.library.local.files import ImageFiles, Sidecar
 from bakery.library.local.leases import Leases
+from bakery.library.revocation import content
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import FAMILY_LABEL, SOURCE_LABEL
 from bakery.recipe.image_names import image_name
@@ -210,7 +211,7 @@ class LocalLibrary:
         if (image := self.find(source)) is None:
             raise BakeryError(f"there is no image {source} for the family {family}", hint="see: bakery library")
         labels = {**image.labels, FAMILY_LABEL: family, SOURCE_LABEL: source}
-        name = image_name(family, image.digest)
+        name = image_name(family, content(source))
         own = replace(image, name=name, candidate_for=family, created=self.now(), bake_seconds=0.0, labels=labels)
         if not self.join(own):
             raise BakeryError(f"the file of {source} is gone", hint="run `pulumi up`, which bakes it again")
