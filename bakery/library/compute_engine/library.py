@@ -28,9 +28,8 @@ from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.library.compute_engine.uses import uses
-from bakery.library.revocation import content
+from bakery.library.derived import derived
 from bakery.plan import image_labels
-from bakery.recipe.image_names import image_name
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
@@ -67,18 +66,17 @@ class ComputeEngineLibrary:
         image = self._images.get(source)
         if image is None:
             raise BakeryError(f"there is no image {source} for the family {family}", hint="see: bakery library")
-        name = image_name(family, content(source))
-        made = self._images.get(name)
+        own = derived(image_record(image, self.manifest(source)), family, self.now())
+        made = self._images.get(own.name)
         if made is not None and made.status == "FAILED":
-            self._images.delete(name)
+            self._images.delete(own.name)
             made = None
         if made is None:
             if image_state(image) is ImageState.OBSOLETE:  # no image can be made from it
                 self._deprecate(source, "")
-            labels = {image_labels.FAMILY_LABEL: family, image_labels.SOURCE_LABEL: source}
-            self.keep_manifest(name, self.manifest(source))
-            self._images.copy(source, name, {**image.labels, **labels})
-        return name
+            self.keep_manifest(own.name, own.inputs)
+            self._images.copy(source, own.name, own.labels)
+        return own.name
 
     def families(self) -> Mapping[str, str]:
         """Map each family of a labelled image to its newest ACTIVE image, as Compute Engine does."""

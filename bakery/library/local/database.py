@@ -9,12 +9,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import disk_usage
 
 from bakery.errors import MAKE_ROOM, BakeryError, InfrastructureFailed, Uncertain
 from bakery.host import locks
+from bakery.host.files import write_atomic
 from bakery.library.local import migrations
 
 RESERVE = 1 << 20  # bytes; with less, SQLite may be unable to work
@@ -115,6 +116,13 @@ class Database:
                 f"the library's records can't be read: {error}",
                 hint=f"check owner and permissions of {self.file.parent}",
             ) from error
+
+
+def keep_reserve(file: Path) -> None:
+    """Write the file that makes room on a full disk when it is deleted, if there is room for it now."""
+    if not file.exists():
+        with suppress(InfrastructureFailed):
+            write_atomic(file, os.urandom(RESERVE))  # random, since a file system may compress
 
 
 def _explained(file: Path, error: sqlite3.Error) -> BakeryError:

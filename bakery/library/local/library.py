@@ -5,25 +5,21 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 """
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.errors import BakeryError, Uncertain
 from bakery.host.clock import utc_now
-from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
+from bakery.library.derived import derived
 from bakery.library.local import families, rows, runs
-from bakery.library.local.database import RESERVE, Database
+from bakery.library.local.database import Database, keep_reserve
 from bakery.library.local.files import ImageFiles, Sidecar
 from bakery.library.local.leases import Leases
-from bakery.library.revocation import content
 from bakery.paths import StatePaths
-from bakery.plan.image_labels import FAMILY_LABEL, SOURCE_LABEL
-from bakery.recipe.image_names import image_name
 from bakery.results.model import RunResult
 from bakery.settings import Settings
 
@@ -168,17 +164,16 @@ class LocalLibrary:
             raise BakeryError(f"there is no image {name} that could be {proof}")
         names = {name, *(one.name for one in self.sharing(image.digest) if one.source == name)}
         with self.database.writing() as connection:
-            for one in sorted(names):
-                rows.record_proof(connection, one, proof, tests_digest, self._clock())
+            rows.record_proof(connection, sorted(names), proof, tests_digest, self._clock())
 
     # -- for the local ovens
 
     def publish(self, record: ImageRecord, qcow2: Path) -> ImageRecord:
         """Move a baked file into the library as a candidate: completely and durably, or not at all.
 
-        An existing image of that name is kept and returned, and the given file is deleted unless it is the library's
-        own. Raises InfrastructureFailed
-        (for instance, disk full; the library is unchanged and the given file still exists) and Uncertain.
+        An existing image of that name is kept and returned, and the given file is deleted unless it is the library's.
+        Raises InfrastructureFailed (for instance, disk full; the library is unchanged and the given file still exists)
+        and Uncertain.
         """
         with self.leases.shared(record.digest):
             if (existing := self.find(record.name)) is not None:
@@ -190,9 +185,7 @@ class LocalLibrary:
                     rows.forget(connection, record.digest, self._clock())
             image = self._insert(self.files.publish(record, qcow2))
         assert image is not None  # the lease prevents a deletion
-        if not self._reserve.exists():
-            with suppress(InfrastructureFailed):
-                write_atomic(self._reserve, os.urandom(RESERVE))  # random, since a file system may compress
+        keep_reserve(self._reserve)
         return image
 
     def join(self, record: ImageRecord) -> bool:
@@ -208,16 +201,12 @@ class LocalLibrary:
 
     def derive(self, source: str, family: str) -> str:
         """Publish a candidate of another family with the file and the proof of an image; return its name."""
-        if (image := self.find(source)) is None:
+        image = self.find(source)
+        if image is None or not self.join(own := derived(image, family, self.now())):
             raise BakeryError(f"there is no image {source} for the family {family}", hint="see: bakery library")
-        labels = {**image.labels, FAMILY_LABEL: family, SOURCE_LABEL: source}
-        name = image_name(family, content(source))
-        own = replace(image, name=name, candidate_for=family, created=self.now(), bake_seconds=0.0, labels=labels)
-        if not self.join(own):
-            raise BakeryError(f"the file of {source} is gone", hint="run `pulumi up`, which bakes it again")
         if image.proof is not Proof.UNTESTED:
-            self.record_test(name, image.proof, self.proofs([image])[source])
-        return name
+            self.record_test(own.name, image.proof, self.proofs([image])[source])
+        return own.name
 
     def image_file(self, name: str) -> Path:
         """Return the path of the image's file; raise BakeryError if the image does not exist."""

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 
@@ -90,12 +91,14 @@ def insert_image(connection: sqlite3.Connection, image: ImageRecord, publication
     )
 
 
-def record_proof(connection: sqlite3.Connection, name: str, proof: Proof, tests_digest: str, at: str) -> None:
-    """Record a verdict of an image; the last one counts."""
-    connection.execute("UPDATE images SET proof = ? WHERE name = ?", (proof.value, name))
-    connection.execute(
-        "INSERT INTO proofs (image, tests_digest, proof, at) VALUES (?, ?, ?, ?)", (name, tests_digest, proof.value, at)
-    )
+def record_proof(
+    connection: sqlite3.Connection, names: Iterable[str], proof: Proof, tests_digest: str, at: str
+) -> None:
+    """Record a verdict of images; the last one counts."""
+    for name in names:
+        connection.execute("UPDATE images SET proof = ? WHERE name = ?", (proof.value, name))
+        row = (name, tests_digest, proof.value, at)
+        connection.execute("INSERT INTO proofs (image, tests_digest, proof, at) VALUES (?, ?, ?, ?)", row)
 
 
 def insert_event(
