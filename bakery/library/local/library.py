@@ -99,8 +99,7 @@ class LocalLibrary:
     def want(self, want: Want) -> None:
         """Register what a stack wants."""
         with self.database.writing() as connection:
-            row = (want.stack, want.family, want.image, want.token)
-            connection.execute("INSERT OR REPLACE INTO wants (stack, family, image, token) VALUES (?, ?, ?, ?)", row)
+            rows.put(connection, "wants", asdict(want))
 
     def wants(self) -> Sequence[Want]:
         """Return what all stacks want."""
@@ -116,9 +115,7 @@ class LocalLibrary:
     def revoke(self, revocation: Revocation) -> None:
         """Record a revocation."""
         with self.database.writing() as connection:
-            row = asdict(revocation)
-            marks = ", ".join(f":{name}" for name in row)
-            connection.execute(f"INSERT OR REPLACE INTO revocations ({', '.join(row)}) VALUES ({marks})", row)
+            rows.put(connection, "revocations", asdict(revocation))
 
     def revocations(self) -> Sequence[Revocation]:
         """Return all revocations."""
@@ -194,8 +191,7 @@ class LocalLibrary:
         Raises as :meth:`publish` does.
         """
         with self.leases.shared(record.digest):  # until the file is the new image's too
-            exists = bool(self.sharing(record.digest))
-            if exists:
+            if exists := bool(self.sharing(record.digest)):
                 self.publish(record, self.files.image(record.digest))
         return exists
 

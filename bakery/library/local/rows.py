@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 
@@ -89,6 +89,12 @@ def insert_image(connection: sqlite3.Connection, image: ImageRecord, publication
     connection.execute(
         f"INSERT INTO images ({names}) VALUES ({marks}) ON CONFLICT (name) DO UPDATE SET {updates}", values
     )
+
+
+def put(connection: sqlite3.Connection, table: str, row: Mapping[str, str]) -> None:
+    """Insert a row, or replace the one with its key."""
+    marks = ", ".join(f":{name}" for name in row)
+    connection.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})", row)
 
 
 def record_proof(
