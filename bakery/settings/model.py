@@ -25,20 +25,8 @@ if TYPE_CHECKING:
     import pulumi
 
 KEYS = (
-    "oven",
-    "packages",
-    "common",
-    "state",
-    "lock",
-    "select",
-    "shipped",
-    "nonce",
-    "pins",
-    "approval",
-    "approved",
-    "channels",
-    "retentionDays",
-    "retention",
+    *("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "retentionDays", "retention"),
+    *("pins", "approval", "approved", "channels"),
 )
 GROUPS = ("local", "spack", "google", "fake")
 
@@ -233,7 +221,6 @@ def parse(
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
     local, spack, google = top.group("local"), top.group("spack"), top.group("google")
-    channels = top.group("channels")
     settings = Settings(
         stack=stack,
         root=root.resolve(),
@@ -248,7 +235,7 @@ def parse(
         pins=top.texts("pins"),
         approval=top.words("approval"),
         approved=top.texts("approved"),
-        channels={name: channels.words(name) for name in channels.values},
+        channels=top.lists("channels"),
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),

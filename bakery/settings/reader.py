@@ -90,6 +90,11 @@ class Reader:
         group = self.group(key)
         return {name: text for name in group.values if (text := group.text(name))}
 
+    def lists(self, key: str) -> Mapping[str, tuple[str, ...]]:
+        """Return a mapping to lists of strings."""
+        group = self.group(key)
+        return {name: group.words(name) for name in group.values}
+
     def group(self, key: str) -> Reader:
         """Return a reader of the mapping below ``key``."""
         return Reader(self.mapping(key), self.where, f"{self.prefix}{key}.", self.problems)
