@@ -166,6 +166,18 @@ LocalOven(parse(values, "test", Path(folder))).bake(decode(BakeOrder, order), ac
 """
 
 
+def wait_until_all_is_as(before: dict[str, object], state: StatePaths) -> None:
+    """Clear what a killed bake left, when its processes have ended."""
+    deadline = time.monotonic() + 20
+    while running := subprocess.run(["pgrep", "-f", str(state.work)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.1)
+    scratch.clear(state)
+    while (now := outside()) != before:  # the kernel lets go of a mount a moment after its last process
+        assert time.monotonic() < deadline, {key: now[key] for key in now if now[key] != before[key]}
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("phase", ["staging", "booting", "baking: provisioner 2", "cleaning up", "flattening"])
 def test_a_kill_leaves_nothing_that_recover_does_not_clear(phase: str, tmp_path: Path) -> None:
     before = outside()
@@ -180,12 +192,5 @@ def test_a_kill_leaves_nothing_that_recover_does_not_clear(phase: str, tmp_path:
         time.sleep(0.3)
         child.send_signal(signal.SIGKILL)
         child.wait()
-    deadline = time.monotonic() + 20
-    while running := subprocess.run(["pgrep", "-f", str(state.work)], capture_output=True, check=False).stdout:
-        assert time.monotonic() < deadline, running
-        time.sleep(0.1)
-    scratch.clear(state)
+    wait_until_all_is_as(before, state)
     assert list(state.work.iterdir()) == []
-    while (now := outside()) != before:  # the kernel lets go of a mount a moment after its last process
-        assert time.monotonic() < deadline, {key: now[key] for key in now if now[key] != before[key]}
-        time.sleep(0.1)

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from bakery.codec import encode
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
-from bakery.ovens.local import container, layering
+from bakery.ovens.local import container, layering, layers
 from bakery.ovens.local.oven import LocalOven
+from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import parse
+from tests.machines.test_container_bakes import CHILD, outside, wait_until_all_is_as
 from tests.machines.test_same_image import listed
 from tests.support.bake_orders import order, source
 from tests.support.disk_content import manifest
 
 pytestmark = [pytest.mark.machines, pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-")]
+SLOW = """
+from bakery.ovens.local import layering, layers
+def copy(source, target, activity):
+    target.write_bytes(b"half a layer")
+    print("stopped", flush=True)
+    __import__("time").sleep(60)
+layering.WORK, layers._copy = 0.0, copy
+"""
 LOCAL = {"cores": 1, "memoryMb": 768, "diskGb": 4, "isolation": "container"}
 AS_ROOT = "{{ .Vars }} sudo -E bash '{{ .Path }}'"
 
@@ -89,3 +104,21 @@ def test_the_image_of_a_bake_from_a_layer_is_that_of_a_bake_from_nothing(
     assert other["/opt/app/last"] and len(other) > 5_000
     found = {path: (one.get(path), other.get(path)) for path in one | other if one.get(path) != other.get(path)}
     assert {path: what for path, what in found.items() if not any(re.fullmatch(line, path) for line in listed())} == {}
+
+
+def test_a_kill_while_a_layer_is_taken_leaves_no_half_of_it_and_nothing_stopped(tmp_path: Path) -> None:
+    before = outside()
+    state = StatePaths(parse({}, "test", tmp_path).state)
+    given = json.dumps([{"local": LOCAL}, str(tmp_path), encode(recipe(tmp_path, "one"))])
+    child = subprocess.Popen([sys.executable, "-c", SLOW + CHILD], stdin=PIPE, stdout=PIPE, text=True)
+    assert child.stdin and child.stdout
+    with child.stdin, child.stdout:
+        child.stdin.write(given)
+        child.stdin.close()
+        assert any(line == "stopped\n" for line in child.stdout)
+        child.kill()
+        child.wait()
+    wait_until_all_is_as(before, state)
+    (half,) = state.layers.iterdir()
+    assert layers.clear(state) == [f"cleared a layer that a killed bake had not finished ({half.name})"]
+    assert [*state.layers.iterdir(), *state.work.iterdir()] == []
