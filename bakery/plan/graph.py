@@ -109,14 +109,14 @@ def _double(node: Node, other: Node) -> Problem:
 
 def _unknown(node: Node, families: Mapping[str, int]) -> Problem:
     if not node.base_family:
-        hint = "set _SOURCE_IMAGE_FAMILY in cloudbuild.yaml or source_image_family in packer.json"
+        hint = "set _SOURCE_IMAGE_FAMILY in cloudbuild.yaml or source_image_family in the template"
         return Problem(*node.base_at, f"{node.title} names no base image", hint)
     import difflib  # needed for this error only
 
     close = difflib.get_close_matches(node.base_family, families, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     hint += (
-        "for an external image set _SOURCE_IMAGE_PROJECT in cloudbuild.yaml or source_image_project_id in packer.json"
+        "for an external image set _SOURCE_IMAGE_PROJECT in cloudbuild.yaml or source_image_project_id in the template"
     )
     return Problem(*node.base_at, f"parent {node.base_family} of {node.title} is not the family of a recipe", hint)
 

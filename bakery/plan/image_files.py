@@ -30,7 +30,7 @@ def image_files(recipe: Recipe, variables: Mapping[str, str], more: Iterable[str
     ``more`` are paths of files that the command line names.
     """
     named = _named(recipe.template, variables, recipe.workspace_path, recipe.common_path)
-    found = {file.path: file for file in recipe.files} if None in named else {}
+    found = {file.path: file for file in (*recipe.files, *recipe.other_files)} if None in named else {}
     paths = [path for path in named if path is not None]
     return _below(recipe, (*paths, *more), found)
 

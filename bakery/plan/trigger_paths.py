@@ -40,10 +40,21 @@ def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     staged = posixpath.dirname(image.template_path)
     if uses_whole_package(image.template, image.variables, staged) and package:
         yield f"{package}/**"
+        yield from _elsewhere(image, settings)
     handed = folders(image.template, image.variables, image.files, staged)
     for file in image.files:
         above = [path for path in handed if file.path.startswith(path + "/")]
         yield (_folder(file, min(above, key=len), settings) if above else "") or _inside(file.source, settings)
+
+
+def _elsewhere(image: ImagePlan, settings: Settings) -> Iterator[str]:
+    """Yield the globs of the other folders below that of all packages which a tool may read."""
+    for file in image.files:
+        source = file.source
+        if source.is_relative_to(settings.packages) and not source.is_relative_to(settings.common):
+            top, *below = source.relative_to(settings.packages).parts
+            if below and not source.is_relative_to(image.folder):
+                yield f"{_inside(settings.packages / top, settings)}/**"
 
 
 def _folder(file: SourceFile, handed: str, settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bakery.errors import Problem, Severity
-from bakery.recipe.tree import inside
+from bakery.recipe.tree import KEPT, inside
 
 TEMPLATE = "packer.json"
 HCL2 = (".pkr.hcl", ".pkr.json")  # how the names of files of an HCL2 template end
@@ -35,6 +36,8 @@ class Folders(NamedTuple):
         except OSError as error:
             self._report("", f"cannot be read: {error.strerror}", "set packages to the folder of the recipes")
             return []
+        if not paths and self.only is None:
+            self._look_for_other_names()
         first: dict[str, str] = {}
         for path in paths:
             if (other := first.setdefault(path.rpartition("/")[2], path)) != path:
@@ -84,6 +87,18 @@ class Folders(NamedTuple):
                 hint = f"write Packer's template as {TEMPLATE} or *{HCL2[0]}, or move {odd[0]} elsewhere"
                 message = f"not a package: it has {odd[0]} but no {TEMPLATE} and no *{HCL2[0]}"
                 self._report(path, message, hint, Severity.WARNING)
+
+    def _look_for_other_names(self) -> None:
+        """Warn about JSON templates that are not read because of their names, where there is no package at all."""
+        for folder, below, names in os.walk(self.packages):
+            below[:] = [name for name in below if not name.startswith(".")]
+            for file in (Path(folder, name) for name in names if name.endswith(".json")):
+                with suppress(OSError, ValueError):
+                    value = json.loads(file.read_bytes()) if file.stat().st_size < KEPT else None
+                    if isinstance(value, dict) and isinstance(value.get("builders"), list):
+                        hint = f"rename it to {TEMPLATE}: this is the name of a package's template"
+                        path = str(file.relative_to(self.packages))
+                        self._report(path, "a template of Packer, which is not read", hint, Severity.WARNING)
 
     def _report(self, path: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> None:
         self.problems.append(Problem(shown(self.packages / path), 1, message, hint, severity))

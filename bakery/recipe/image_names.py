@@ -25,7 +25,7 @@ def image_name(family: str, digest: str) -> str:
 def family_fault(family: str) -> tuple[str, str] | None:
     """Return what is wrong with a family's name and what to do, or None if it is valid."""
     if not family:
-        return "has no image family", "set _IMAGE_FAMILY in cloudbuild.yaml or image_family in packer.json"
+        return "has no image family", "set _IMAGE_FAMILY in cloudbuild.yaml or image_family in the template"
     if not _LEGAL.fullmatch(family):
         hint = "use lower-case letters, digits and -; begin with a letter and do not end with -"
         return f"invalid Compute Engine name {family!r} of a family", hint

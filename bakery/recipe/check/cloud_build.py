@@ -56,7 +56,7 @@ def check(build: Document, values: Mapping[str, str], calls: BuildCalls) -> None
     _ids(build)
     steps = build.entries("steps", "steps")
     if not calls.calls:
-        hint = "add one, or remove the file: then packer.json's own values count"
+        hint = "add one, or remove the file: then the template's own values count"
         build.warn("has no step that runs packer build", hint, "steps")
     for index, step in steps:
         if not isinstance(step.get("name"), str):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from bakery.errors import errors_among
 from bakery.recipe.check import (
     build_schema,
     cloud_build,
@@ -81,7 +82,7 @@ class PackageCheck:
 
     def run(self) -> CheckedPackage:
         """Read and check all files of the package."""
-        staged, common = self.workspace, self.workspace.common
+        staged, common, understood = self.workspace, self.workspace.common, True
         hcl2 = None if TEMPLATE in self.paths else find_hcl2(self.contents, self.paths, common, self.findings)
         found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
         if TEMPLATE not in self.paths and not hcl2:
@@ -92,10 +93,7 @@ class PackageCheck:
             self._read_variable_files(build)
             packer_template.check(template, self._given())
         elif found is not None:
-            staged.set_paths(template, self._variables(template, build))
-            hcl2.staged = (staged.package_path, staged.common_path)
-            hcl2.take_call(self.calls, self.values)
-            template = hcl2.document(self._variables(hcl2.declarations() or template, build))
+            template, understood = self._evaluated(hcl2, template, build)
         self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
         if self.usable:
             self.variables = self._variables(template, build)
@@ -110,7 +108,7 @@ class PackageCheck:
         if self.usable:
             variants = self._templates(hcl2, template, build, variants, suite)
             self._taken(extra, template, variants)
-            self._given_right(template, build)
+            understood &= self._given_right(template, build) or hcl2 is None
         self._partitions(suite, variants)
         checked = template if self.usable else None
         spack_environment.check(checked, self.contents, self.installer, self.spack_ref, self.findings)
@@ -119,7 +117,7 @@ class PackageCheck:
             self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", hint)
         value = extra.value if extra is not None else {}
         return CheckedPackage(
-            usable=self.usable,
+            usable=self.usable and understood,
             workspace_path=staged.package_path,
             common_path=staged.common_path,
             template=template.value,
@@ -139,6 +137,15 @@ class PackageCheck:
             problems=tuple(self.findings.problems),
         )
 
+    def _evaluated(self, hcl2: Hcl2Template, template: Document, build: Document | None) -> tuple[Document, bool]:
+        """Return the template that the declarations of ``template`` begin, and whether there was no error in it."""
+        self.workspace.set_paths(template, self._variables(template, build))
+        hcl2.staged = (self.workspace.package_path, self.workspace.common_path)
+        hcl2.take_call(self.calls, self.values)
+        before = len(self.findings.problems)
+        made = hcl2.document(self._variables(hcl2.declarations() or template, build))
+        return made, not errors_among(self.findings.problems[before:])
+
     def _build(self) -> Document | None:
         """``cloudbuild.yaml``, checked on its own; other build files (``cloudbuild.benchmark.yaml``) only warn."""
         for name in sorted(self.paths):
@@ -148,7 +155,7 @@ class PackageCheck:
         if build is None:
             if BUILD not in self.paths:
                 hint = f"add {BUILD} to set them, and how long a build may take"
-                self.findings.at(BUILD).warn(1, "missing: packer.json's own values count", hint)
+                self.findings.at(BUILD).warn(1, "missing: the template's own values count", hint)
             return None
         build = build_schema.camel_case(build)
         self.values = cloud_build.substitutions(build)
@@ -255,12 +262,12 @@ class PackageCheck:
         self._files([*zip(own, values, strict=True), *(hcl2.others if hcl2 else ())], suite)
         return variants
 
-    def _given_right(self, template: Document, build: Document | None) -> None:
-        """Check that the build passes what the template declares, and what it needs."""
+    def _given_right(self, template: Document, build: Document | None) -> bool:
+        """Check that the build passes what the template declares; whether it passes all that the template needs."""
         if build is not None:
             used = declared(template.value).keys() | references(template.value)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
-        packer_template.check_required(template, self._given())
+        return packer_template.check_required(template, self._given())
 
     def _files(self, made: Iterable[tuple[Document, Mapping[str, str]]], suite: Suite | None) -> None:
         """Check the files that templates name, each with the values of its variables."""
@@ -270,6 +277,7 @@ class PackageCheck:
             if (template.value, variables) not in checked:
                 checked.append((template.value, variables))
                 packer_template.check_files(template, variables, self._exists, folder)
+                self.workspace.take_folders(packer_template.read_by_tools(template, variables, folder))
                 scripts = line_ends.run_as_they_are(template.value, variables, suite)
                 line_ends.check(scripts, folder, self.contents, self.findings)
 

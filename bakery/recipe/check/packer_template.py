@@ -12,6 +12,7 @@ from typing import Any
 
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
+from bakery.recipe.parse.document import strings
 from bakery.recipe.provisioners import takes_package, template_functions
 
 _KEYS = """
@@ -106,15 +107,25 @@ def _variables(template: Document, given: Collection[str]) -> None:
         if value is not None and not isinstance(value, str):
             template.error(f"variable {name} is {quoted(value)}", "write a string", "variables", name)
     used: set[str] = set()
+    known = {*declared, *given, ALL}
     for where, text in template.strings:
         for name in sorted(references(text)) if "{{" in text else ():
             used.add(name)
-            if name not in declared and name not in given and name != ALL:
+            if name not in known and not _is_of_other_builder(template, where):
+                known.add(name)  # it is said once
                 hint = f'declare it below variables: "{name}": ""'
                 template.error(f"{{{{user `{name}`}}}} is an undeclared variable", hint, *where)
     for name in declared:
         if name not in used and ALL not in used:
             template.warn(f"variable {name} is not used", "remove it, or use it", "variables", name)
+
+
+def _is_of_other_builder(template: Document, where: Where) -> bool:
+    """Whether a place is in a builder that is not baked, since there is a googlecompute one."""
+    if where[0] != "builders":
+        return False
+    types: dict[str | int, Any] = {index: one.get("type") for index, one in template.entries("builders", "builders")}
+    return GOOGLE in types.values() and types.get(where[1]) != GOOGLE
 
 
 def variable_file(content: bytes, findings: Findings) -> dict[str, str] | None:
@@ -130,12 +141,14 @@ def variable_file(content: bytes, findings: Findings) -> dict[str, str] | None:
     return {name: value if isinstance(value, str) else "" for name, value in document.value.items()}
 
 
-def check_required(template: Document, given: Mapping[str, str]) -> None:
-    """Variables without a default (null) that nothing sets."""
-    for name, value in template.group("variables").items():
-        if value is None and name not in given:
-            hint = "give it a default, or pass it with -var in cloudbuild.yaml"
-            template.error(f"variable {name} has no value", hint, "variables", name)
+def check_required(template: Document, given: Mapping[str, str]) -> bool:
+    """Whether every variable without a default (null) is set."""
+    missing = [name for name, value in template.group("variables").items() if value is None and name not in given]
+    file = ", or set it in a file *.auto.pkrvars.hcl" if "hcl2" in template.value else ""
+    for name in missing:
+        hint = f"give it a default, or pass it with -var in cloudbuild.yaml{file}"
+        template.error(f"variable {name} has no value", hint, "variables", name)
+    return not missing
 
 
 def named(template: Document) -> Iterator[tuple[Where, str]]:
@@ -213,6 +226,13 @@ def check_files(template: Document, variables: Mapping[str, str], exists: Callab
             what = f"the provisioner {quoted(entry.get('type'))} may read any file: the whole package counts"
             template.warn(what, "use shell or file where that is too much", "provisioners", index)
             break
+
+
+def read_by_tools(template: Document, variables: Mapping[str, str], folder: str) -> set[str]:
+    """Return the paths that the provisioners name which may read any file."""
+    entries = [entry for _, entry in template.entries("provisioners", "provisioners") if takes_package(entry)]
+    named_texts = [fill(text, variables, template_functions(folder)) for _, text in strings(entries)]
+    return {posixpath.normpath(text) for text in named_texts if text}
 
 
 def _check_file(template: Document, where: Where, path: str, exists: Callable[[str], bool], folder: str) -> None:

@@ -1,7 +1,7 @@
 """The workspace that the template of a package sees: where its folder and ``common/`` are staged, and what is there."""
 
 import posixpath
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bakery.recipe.check import packer_template
@@ -78,6 +78,13 @@ class Workspace:
             return False
         self.others[path] = path.removeprefix(above[0])
         return bool(self.elsewhere(self.others[path]))
+
+    def take_folders(self, paths: Iterable[str]) -> None:
+        """Take the whole folder, at the top, of each of these paths that are elsewhere: a tool may read more of it."""
+        for path in sorted(self.others.keys() & set(paths)):
+            top, below, _ = self.others[path].partition("/")
+            if below:
+                self.others[path.removesuffix(self.others[path]) + top] = top
 
 
 def _staged(template: Document, variables: Mapping[str, str], name: str, usual: str) -> str:

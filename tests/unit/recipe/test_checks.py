@@ -383,3 +383,11 @@ def test_the_tfvars_cluster(tmp_path: Path) -> None:
 def test_the_cases_begin_from_a_right_package(tmp_path: Path) -> None:
     recipe_tree.recipe(tmp_path, {R: MATRIX, T: PARTITIONS})
     assert json.loads(GOOD) == recipe_tree.template()
+
+
+def test_an_undeclared_variable_is_said_once_and_not_for_builders_that_are_not_baked(tmp_path: Path) -> None:
+    amazon = {"type": "amazon-ebs", "ami_name": "{{user `theirs`}}"}
+    own = {**recipe_tree.template()["builders"][0], "image_labels": {"a": "{{user `ours`}}", "b": "{{user `ours`}}"}}
+    problems = recipe_tree.spoilt(tmp_path, {P: recipe_tree.edited(builders=[amazon, own])})
+    assert messages(problems).count("undeclared variable") == 1
+    assert "{{user `ours`}}" in messages(problems)

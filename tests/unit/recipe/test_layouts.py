@@ -243,3 +243,40 @@ def test_a_test_may_run_another_packages_script(tmp_path: Path) -> None:
     tests = by_family(plan)["app"].tests
     assert tests is not None
     assert [file.path for file in tests.files] == ["packages/lib/tools/one.sh"]
+
+
+def test_a_template_of_another_name_is_said_where_there_is_no_package(tmp_path: Path) -> None:
+    write(tmp_path / "packages", {"image/mine.json": template(), "image/gce_variables.json": "{}", ".x/old.json": "{"})
+    problems = load(tmp_path / "packages", tmp_path / "common").problems
+    (said,) = [problem for problem in problems if "not read" in problem.message]
+    assert (said.severity, said.file) == (Severity.WARNING, str(tmp_path / "packages/image/mine.json"))
+    write(tmp_path / "packages", {"app/packer.json": template()})
+    problems = load(tmp_path / "packages", tmp_path / "common").problems
+    assert [problem for problem in problems if "not read" in problem.message] == []
+
+
+def test_a_path_from_the_templates_folder_is_an_error_that_says_the_path_to_write(tmp_path: Path) -> None:
+    borrowing(tmp_path, "install.sh", "../lib/tools/one.sh")
+    hints = [p.hint for p in load(tmp_path / "packages", tmp_path / "common").problems if "not exist" in p.message]
+    assert hints == [
+        "write packages/app/install.sh: paths start at the workspace, not at the template",
+        "write packages/lib/tools/one.sh: paths start at the workspace, not at the template",
+    ]
+
+
+def test_a_tool_takes_the_whole_folder_of_a_file_elsewhere(tmp_path: Path) -> None:
+    borrowing(tmp_path)
+    playbook = {"type": "ansible", "playbook_file": "packages/lib/tools/one.sh"}
+    written = json.loads((tmp_path / "packages/app/packer.json").read_text())
+    (tmp_path / "packages/app/packer.json").write_text(json.dumps({**written, "provisioners": [playbook]}))
+    write(tmp_path, {"packages/lib/group_vars/all.yml": "a: 1\n"})
+    first, files = digest_of_app(tmp_path)
+    assert [path for path in files if "/lib/" in path] == [
+        "packages/lib/group_vars/all.yml",
+        "packages/lib/tools/one.sh",
+        "packages/lib/tools/two.sh",
+    ]
+    (tmp_path / "packages/lib/group_vars/all.yml").write_text("a: 2\n")
+    assert digest_of_app(tmp_path)[0] != first
+    image = by_family(planned(tmp_path, load(tmp_path / "packages", tmp_path / "common")))["app"]
+    assert "packages/lib/**" in watched(image, {}, settings(tmp_path))

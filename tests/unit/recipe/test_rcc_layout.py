@@ -161,5 +161,5 @@ def test_what_is_odd_is_a_warning_where_it_stands(checkout: Path) -> None:
         ("packer.json", '"script": "{{user `common_path`}}/spack-install.sh",')
     ]
     assert [text for _, text in said(problems, "names another package")] == ['"pkg_path": "solver",'] * 2
-    (absent,) = [problem for problem in problems if "missing: packer.json's own values count" in problem.message]
+    (absent,) = [problem for problem in problems if "missing: the template's own values count" in problem.message]
     assert absent.file.endswith("plain/cloudbuild.yaml")

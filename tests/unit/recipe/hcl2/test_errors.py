@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import hcl2_tree
+from bakery.errors import Severity
+from bakery.lock.model import Lock
+from bakery.plan.plan import draft
+from bakery.settings import parse
+from tests.support import hcl2_tree, recipe_tree
 
 BUILD = 'build {\n  sources = ["source.googlecompute.app"]\n%s}\n'
 STEP = 'provisioner "shell" {\n %s\n}\n'
@@ -128,3 +132,15 @@ def test_packer_json_wins_over_hcl2_beside_it(tmp_path: Path) -> None:
 
     recipe = recipe_tree.recipe(tmp_path, {"x.pkr.hcl": "not parsed"})
     assert "hcl2" not in recipe.template
+
+
+def test_what_cannot_be_evaluated_is_said_without_what_follows_from_it(tmp_path: Path) -> None:
+    text = 'variable "name" {}\nvariable "os" {\n default = null\n}\n' + hcl2_tree.SOURCE.replace(
+        "= var.image_family\n", '= "${var.name}-${var.os}"\n'
+    )
+    given = {"app.pkr.hcl": text + BUILD % "", "cloudbuild.yaml": None, "fluidrun.yaml": None, "env/spack.yaml": None}
+    recipe_tree.write(tmp_path, hcl2_tree.changed(given))
+    plan = draft(parse({"oven": "fake"}, "test", tmp_path), recipe_tree.loaded(tmp_path), Lock(), locked=False)
+    said = [problem for problem in plan.problems if problem.severity is Severity.ERROR]
+    assert [one.message for one in said] == ["variable name has no value", "var.os is null, in a string"]
+    assert "*.auto.pkrvars.hcl" in said[0].hint
