@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +53,21 @@ def _bakery(
 def main() -> None:
     """Run the command line."""
     ensure_standard_streams()
+    called = sys.argv[1:2]
     try:
-        make_app(*sys.argv[1:2])()
+        make_app(*called)()
     except KeyboardInterrupt:  # before a command began
         say("interrupted")
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if called == ["plan"] and isinstance(end.code, int):
+            _end_at_once(end.code)
+        raise
+
+
+def _end_at_once(code: int) -> None:
+    """End the process without freeing its memory first, which takes a tenth of the time of a plan."""
+    with suppress(OSError):  # then Python reports it at its own end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
