@@ -32,7 +32,7 @@ def copy(source, target, activity):
     target.write_bytes(b"half a layer")
     print("stopped", flush=True)
     __import__("time").sleep(60)
-layering.WORK, layers._copy = 0.0, copy
+layering.WORK, layers.MARGIN, layers._copy = 0.0, 0, copy
 """
 LOCAL = {"cores": 1, "memoryMb": 768, "diskGb": 4, "isolation": "container"}
 AS_ROOT = "{{ .Vars }} sudo -E bash '{{ .Path }}'"
@@ -89,6 +89,7 @@ def test_the_image_of_a_bake_from_a_layer_is_that_of_a_bake_from_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layering, "WORK", 0.0)
+    monkeypatch.setattr(layers, "MARGIN", 0)
     ovens = {
         name: LocalOven(parse({"local": {**LOCAL, "layers": {"budgetGb": budget}}}, "test", tmp_path / name))
         for name, budget in (("layered", 20), ("plain", 0))

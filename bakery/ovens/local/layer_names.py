@@ -1,8 +1,8 @@
 """Names of layers: the digest of all that decides the disk of a bake after each of its provisioners.
 
-That is the base image's file, the size of the disk, the builder's options that shape it, and of every provisioner so
-far its text, the values of its variables and the files that it hands over. From the first provisioner on whose result
-is not on the disk alone, or that is given a secret, there are no names.
+That is the base image's file, the size of the disk, the builder's options that shape it, the package's nonce, and of
+every provisioner so far its text, the values of its variables and the files that it hands over. From the first
+provisioner on whose result is not on the disk alone, or that is given a secret, there are no names.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def layer_names(order: BakeOrder, base: Path, size_gb: int) -> LayerNames:
     folder = str(PurePosixPath(order.template_path).parent)
     options = disk_options(order.template)
     scripts = [(FILES / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    disk = [order.base.digest, base.stat().st_size, base.stat().st_mtime_ns, size_gb]
+    disk = [order.base.digest, base.stat().st_size, base.stat().st_mtime_ns, size_gb, order.inputs.get("nonce", "")]
     name = sha256(canonical([FORMAT, disk, scripts, options, _used(options, known)]))
     made: list[str] = []
     for step in template.steps(order.template):

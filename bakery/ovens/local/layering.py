@@ -39,6 +39,8 @@ class Layering:
 
     def begin(self) -> int:
         """Copy the deepest layer to the container's disk; return how many provisioners it has, 0 if there is none."""
+        if self.found.names:
+            self.store.prune()  # they give way if the disk is nearly full
         done = self.store.deepest(self.found.names)
         try:
             if done:

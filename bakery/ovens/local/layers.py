@@ -24,7 +24,7 @@ from bakery.settings import LayerSettings
 
 SUFFIX = ".raw"
 DAY = 86400.0
-MARGIN = 1 << 30  # bytes that stay free for the bake
+MARGIN = 4 << 30  # bytes that stay free for bakes and tests
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pytest
 from bakery.backends import backend
 from bakery.codec import encode
 from bakery.host import locks
+from bakery.host.files import SCRATCH
 from bakery.paths import WORKSPACE, StatePaths
 from bakery.settings import Settings
 from tests.support.bake_orders import order, source
@@ -52,6 +53,15 @@ def dead_process(folder: Path) -> None:
 
 def test_nothing_to_recover_is_nothing_said(settings: Settings) -> None:
     assert backend(settings).recover() == []
+
+
+def test_a_layer_that_a_killed_bake_had_begun_is_cleared(settings: Settings) -> None:
+    half = StatePaths(settings.state).layers / f"{SCRATCH}4194305-0"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    line = f"cleared a layer that a killed bake had not finished ({half.name})"
+    assert backend(settings).recover(dry_run=True) == [line] and half.exists()
+    assert backend(settings).recover() == [line] and not half.exists()
 
 
 @pytest.mark.parametrize("name", ["bake-app-0123456789ab-01234567", f"{WORKSPACE}app-0123456789ab-2026-abcd"])

@@ -20,6 +20,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.operations.bake import bake_all, planned
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
+from bakery.ovens.fake import FakeOven
 from bakery.progress.activity import Activity
 from bakery.settings import from_file
 from tests.support.checkout import COMMAND, Checkout
@@ -141,6 +142,21 @@ def test_what_the_system_refuses_one_bake_does_not_stop_the_others(checkout: Che
         "app": "/x/log: No space left on device\nreplay: app\nhint: make room, for instance: bakery prune",
         "other": None,
     }
+
+
+@pytest.mark.parametrize(("options", "layers"), [((), True), (("--no-layers",), False)])
+def test_a_bake_can_be_one_without_layers(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], layers: bool
+) -> None:
+    seen: list[bool] = []
+
+    def bake(_self: object, order: BakeOrder, _activity: Activity) -> Bake:
+        seen.append(order.layers)
+        return Bake(order.name, BakeOutcome.BAKED, 1.0)
+
+    monkeypatch.setattr(FakeOven, "bake", bake)
+    assert checkout.invoke("bake", "app", *options).exit_code == 0
+    assert seen == [layers, layers]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,9 +10,11 @@ import pytest
 
 from bakery.backends import backend
 from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
+from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.operations.prune import prune
+from bakery.paths import StatePaths
 from bakery.settings import Settings, parse
 from tests.support.checkout import make
 from tests.support.full_disk import fill, small_disk
@@ -91,3 +93,13 @@ def test_on_the_fixed_date_all_that_was_baked_before_is_obsolete_even_if_it_is_p
     assert (revocation.image, revocation.at) == ("old-0", "2020-06-01T00:00:00Z")
     assert revocation.reason == "it was baked before 2020-06-01, see retention.old.obsoleteOn"
     library.database.close()
+
+
+def test_layers_beyond_their_budget_go_and_a_dry_run_only_counts_them(root: Path) -> None:
+    settings = parse({"oven": "fake", "local": {"layers": {"budgetGb": 0}}}, "dev", root)
+    layer = StatePaths(settings.state).layers / "a.raw"
+    write_atomic(layer, bytes(100_000), sync=True)
+    assert prune(backend(settings), dry_run=True).layers == layer.stat().st_blocks * 512 > 0
+    assert layer.exists()
+    assert prune(backend(settings)).layers > 0
+    assert not layer.exists()

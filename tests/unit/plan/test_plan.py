@@ -141,6 +141,12 @@ def test_a_plan_without_images_is_refused() -> None:
         plan_of()
 
 
+def test_a_recipe_without_layers_has_the_same_digest() -> None:
+    plain, without = (plan_of(recipe(layers=layers)).images[0] for layers in (True, False))
+    assert (bake_order(plain).layers, bake_order(without).layers) == (True, False)
+    assert plain.digest == without.digest
+
+
 def test_where_an_image_is_baked_reaches_the_order_and_not_the_digest() -> None:
     plain, fixed = (plan_of(recipe(isolation=way)).images[0] for way in ("", "machine"))
     assert (bake_order(plain).isolation, bake_order(fixed).isolation) == ("", "machine")

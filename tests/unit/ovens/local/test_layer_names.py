@@ -88,6 +88,7 @@ CHANGES: dict[str, Callable[[BakeOrder], BakeOrder]] = {
     "another option of the builder": lambda made: replace(
         made, template={**made.template, "builders": [{**made.template["builders"][0], "ssh_username": "other"}]}
     ),
+    "another nonce": lambda made: replace(made, inputs={**made.inputs, "nonce": "again"}),
     "a value of such an option": lambda made: with_variables(made, disk="4"),
 }
 

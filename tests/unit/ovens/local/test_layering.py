@@ -32,6 +32,7 @@ class Bake:
         self.stops = 0
         self.unlike = ""
         self.stuck = False
+        monkeypatch.setattr(layers, "MARGIN", 0)
         monkeypatch.setattr(container, "stopped", self._stopped)
         monkeypatch.setattr(container, "unlike", lambda *_: self.unlike)
         self.baker = container.BakeContainer(folder, folder / "console", 1, 512, 4000)

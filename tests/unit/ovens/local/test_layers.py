@@ -22,6 +22,12 @@ from bakery.settings import LayerSettings
 MIB = 1 << 20
 
 
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with much room, whatever this computer has."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 40))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Layers:
     return layers.layers(StatePaths(tmp_path), LayerSettings())
@@ -35,7 +41,8 @@ def disk(tmp_path: Path) -> Path:
         raw.truncate(8 * MIB)
         raw.seek(4 * MIB)
         raw.write(b"x" * MIB)
-    os.sync()  # else the file system has not counted its blocks yet
+        raw.flush()
+        os.fsync(raw)  # else the file system has not counted its blocks yet
     return file
 
 
@@ -133,7 +140,7 @@ def test_it_says_why_there_is_no_room(store: Layers, disk: Path, monkeypatch: py
     assert store.lack(disk) == ""
     assert replace(store, budget=1).lack(disk) == "it has 0.0 GiB, more than local.layers.budgetGb"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=layers.MARGIN))
-    assert store.lack(disk) == f"the disk of {store.folder} has only 1024 MiB left"
+    assert store.lack(disk) == f"the disk of {store.folder} has only 4096 MiB left"
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
