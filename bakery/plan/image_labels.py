@@ -17,6 +17,8 @@ VARIANT_LABEL = "bakery-variant"
 FAMILY_LABEL = "bakery-family"
 PARENT_LABEL = "bakery-parent"
 REVISION_LABEL = "bakery-revision"
+FIRST_LABEL = "bakery-first"  # when a staged roll-out began, in seconds since 1970
+FAILURE_LABEL = "bakery-failure"  # why it was stopped
 SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
 _NOT_LABEL = re.compile(r"[^a-z0-9_-]")

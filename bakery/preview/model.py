@@ -27,12 +27,12 @@ def given_up(family: str, image: str) -> str:
 class Target:
     """The image that a family shall point at instead of its recipe's ("" for none), and why in words.
 
-    ``waits`` is whether the recipe's image waits for an approval; otherwise the family is pinned.
+    ``waits`` is what the recipe's image waits for ("approval", "rollout"); otherwise the family is pinned.
     """
 
     image: str
     why: str
-    waits: bool = False
+    waits: str = ""
 
 
 @dataclass(frozen=True)

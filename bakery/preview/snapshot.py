@@ -27,7 +27,7 @@ class LibrarySnapshot:
     ``proven`` maps images to the digest (or its beginning) of the tests they passed, and ``tests`` to the manifests of
     these tests, if known. ``times`` maps families to the seconds of their last bake. ``revoked`` are the revocations
     :func:`~bakery.library.revocation.in_force`. ``problems`` has a warning if the library could not be reached.
-    ``wants`` are those of all stacks; see :func:`decide` for ``shared``.
+    ``wants`` are those of all stacks, ``now`` is the library's time; see :func:`decide` for ``shared``.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -39,6 +39,7 @@ class LibrarySnapshot:
     revoked: Mapping[str, Revocation] = field(default_factory=dict)
     wants: tuple[Want, ...] = ()
     shared: bool = False
+    now: str = ""
 
     @cached_property
     def records(self) -> Mapping[str, ImageRecord]:
@@ -147,9 +148,10 @@ def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
 
     images, families = tuple(library.images()), library.families()
     proven = library.proofs(images)
-    revoked = in_force(library.revocations(), library.now())
+    now = library.now()
+    revoked = in_force(library.revocations(), now)
     records, times = _completed(library, images, planned, families), library.bake_times()
-    return LibrarySnapshot(records, families, proven, times, revoked=revoked, wants=tuple(library.wants()))
+    return LibrarySnapshot(records, families, proven, times, revoked=revoked, wants=tuple(library.wants()), now=now)
 
 
 def _tests(

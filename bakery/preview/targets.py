@@ -26,6 +26,7 @@ def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySn
     """Map the families and channels of the plan that have a pin or wait for an approval to their targets.
 
     A family that waits stays at the image that was approved last or, if that is not in the library, where it points.
+    One of a staged roll-out stays where it points, if it does.
     """
     families = families_of(settings, planned)
     found: dict[str, Target] = {}
@@ -36,7 +37,9 @@ def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySn
             usable = approved and not [*_fault(family, approved, families, held)]
             stays = approved if usable else held.source(family)
             if stays != image.name:
-                found[family] = Target(stays, f"waits for approval: bakery approve {family}", waits=True)
+                found[family] = Target(stays, f"waits for approval: bakery approve {family}", "approval")
+        elif why := _rolls_out(settings, family, families, held):
+            found[family] = Target(held.source(family), why, "rollout")
     return found
 
 
@@ -71,6 +74,38 @@ def channels(settings: Settings, planned: Sequence[ImageSummary], held: LibraryS
     return tuple(found)
 
 
+def hours(settings: Settings, family: str) -> int:
+    """Return how long the family waits in a staged roll-out, in hours; 0 if it is one of the first."""
+    return max((hours for pattern, hours in settings.rollout.items() if fnmatchcase(family, pattern)), default=0)
+
+
+def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSummary], held: LibrarySnapshot) -> str:
+    """Return why the family does not get its recipe's image yet, or "".
+
+    One that points at nothing does not wait. Without the library's time, as in a plan of two revisions, none does.
+    """
+    image, wait = families[family], hours(settings, family)
+    if not (wait and held.now) or held.source(family) in ("", image.name):
+        return ""
+    from datetime import UTC, datetime, timedelta  # these are not needed by a plan without a roll-out
+
+    from bakery.library.revocation import utc
+    from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL
+
+    first = [name for name, other in families.items() if other is image and not hours(settings, name)]
+    record = held.records.get(image.name)
+    where = next((name for name in first if record and held.source(name) == image.name), "")
+    if record is None or not where:
+        return f"waits for {wait} hours after {' or '.join(first)}"
+    if failure := record.labels.get(FAILURE_LABEL):
+        return f"stopped, a failure of {image.name} was reported: {failure}"
+    if record.proof == "failed":
+        return f"stopped, {image.name} failed its tests"
+    began = record.labels.get(FIRST_LABEL)
+    due = (datetime.fromtimestamp(int(began), UTC) if began else utc(record.created)) + timedelta(hours=wait)
+    return f"waits until {due:%Y-%m-%d %H:%M} UTC, {wait} hours after {where}" if due > utc(held.now) else ""
+
+
 def needs_approval(settings: Settings, family: str) -> bool:
     """Return whether an image of the family is promoted only after its approval."""
     return any(fnmatchcase(family, pattern) for pattern in settings.approval)
@@ -91,6 +126,16 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         (f"approval: no family of the plan fits {pattern!r}", f"use * or one of: {', '.join(sorted(families))}")
         for pattern in settings.approval
         if not any(fnmatchcase(family, pattern) for family in families)
+    ]
+    faults += [
+        (f"rollout: no family of the plan fits {pattern!r}", f"use one of: {', '.join(sorted(families))}")
+        for pattern in settings.rollout
+        if not any(fnmatchcase(family, pattern) for family in families)
+    ]
+    first = {image.family for family, image in families.items() if not hours(settings, family)}
+    faults += [
+        (f"rollout: no family goes before {family}", "leave its family or a channel of it out of rollout")
+        for family in sorted({image.family for image in planned} - first)
     ]
     if settings.channels:
         faults += _wrong_channels(settings, {image.family for image in planned})

@@ -47,7 +47,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 
 def _target(target: Target) -> dict[str, str]:
-    return {"waits": "approval"} if target.waits else {"pinned": target.image}
+    return {"waits": target.waits} if target.waits else {"pinned": target.image}
 
 
 def problem(entry: Problem) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot
 from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import check, families_of, proofs, targets
+from bakery.preview.targets import check, families_of, hours, proofs, targets
 from bakery.recipe.image_names import DIGEST_SHOWN, image_name
 from bakery.resources import continue_on_error, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -85,12 +85,12 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
 
 def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
     """Map the families that do not follow their recipes to targets with proofs. Raises InputError, Uncertain."""
-    if not (settings.pins or settings.approval or settings.channels):
+    if not (settings.pins or settings.approval or settings.channels or settings.rollout):
         return {}
     held = snapshot.read(settings, backend(settings).existing_library, ())
     if not held.problems and (problems := check(settings, plan.images, held)):
         raise InputError(problems)
-    if held.problems and not (pulumi.runtime.is_dry_run() and not settings.approval):
+    if held.problems and not (pulumi.runtime.is_dry_run() and not (settings.approval or settings.rollout)):
         raise Uncertain(f"it cannot be known which images families point at: {held.problems[0].message}")
     images = families_of(settings, plan.images)
     return {
@@ -166,6 +166,7 @@ def _promotion(recipe: str, family: str, source: str, proven: Mapping[str, str],
     """Return the inputs of a promotion: of the image ``source`` of the recipe's family, or of one made from it."""
     consumers = settings.google.consumer_members
     channel = {"image": image_name(family, content(source)), "source": source}
+    first = settings.rollout and not hours(settings, family)
     return {
         "family": family,
         "image": source,
@@ -174,6 +175,7 @@ def _promotion(recipe: str, family: str, source: str, proven: Mapping[str, str],
         **backend(settings).location,
         **({"consumers": list(consumers)} if consumers else {}),
         **(channel if family != recipe else {}),
+        **({"first": True} if first else {}),
     }
 
 

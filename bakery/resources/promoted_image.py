@@ -9,6 +9,8 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import ImageState, Want
 from bakery.library.proof import look_up
+from bakery.library.revocation import utc
+from bakery.plan.image_labels import FIRST_LABEL
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, library_of, library_view, owner_of, reports_errors, wants
@@ -17,7 +19,8 @@ from bakery.resources.provider import BakeryProvider, Props, library_of, library
 class PromotedImageProvider(BakeryProvider):
     """Points one family at an image. The name of this class is in every state: never move it.
 
-    A channel has the input ``source``: the recipe's image that its own is made from.
+    A channel has the input ``source``: the recipe's image that its own is made from. With ``first``, a staged roll-out
+    of the image begins when the family gets it.
 
     The library knows what each stack wants of a family. If the engine replaces this resource, it creates the new one
     first: its token differs, so the deletion of the old one withdraws nothing.
@@ -93,8 +96,12 @@ class PromotedImageProvider(BakeryProvider):
         if missing := look_up(library, props["proofs"]):
             hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
             raise UnprovenImage(f"{props['family']} is not promoted: {missing}", hint=hint)
-        if source := props.get("source"):
+        source = props.get("source")
+        if source:
             library.derive(source, props["family"])
+        if props.get("first") and library.families().get(props["family"]) != props["image"]:
+            seconds = int(utc(library.now()).timestamp())
+            library.relabel(source or props["image"], {FIRST_LABEL: str(seconds)})
         wants.put(library, Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
         previous = library.promote(props["image"], props["family"])
         if gone or props.get("consumers"):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "retentionDays", "retention"),
-    *("pins", "approval", "approved", "channels"),
+    *("pins", "approval", "approved", "channels", "rollout"),
 )
 GROUPS = ("local", "spack", "google", "fake")
 
@@ -96,8 +96,8 @@ class Settings:
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
     images that they point at, whatever their recipes say. ``approval`` are patterns of families whose images have to be
     ``approved``, which maps families to images. ``channels`` maps names of channels to patterns of the families that
-    have one. ``source`` is the file that the settings were read from without an engine, ``secrets`` are the texts of
-    those that are secret, by path.
+    have one, ``rollout`` patterns of families to the hours that they wait. ``source`` is the file that the settings
+    were read from without an engine, ``secrets`` are the texts of those that are secret, by path.
     """
 
     stack: str
@@ -114,6 +114,7 @@ class Settings:
     approval: tuple[str, ...] = ()
     approved: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rollout: Mapping[str, int] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
@@ -236,6 +237,7 @@ def parse(
         approval=top.words("approval"),
         approved=top.texts("approved"),
         channels=top.lists("channels"),
+        rollout=top.counts("rollout"),
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bakery.backends import backend
 from bakery.library.base import ImageState
+from bakery.plan.image_labels import FIRST_LABEL
 from bakery.preview.plan_report import plan_report
 from tests.engine.conftest import edit
 from tests.support.workshop import Workshop
@@ -36,12 +37,23 @@ def test_a_channel_waits_moves_and_is_given_up(pair: Workshop) -> None:
     assert plan(pair) == [f"channel child-stable points at {stable}"]
     assert pair.up("--expect-no-changes").code == 0
 
+    del pair.extra["approval"], pair.extra["approved"]
+    pair.extra["rollout"] = {"*-stable": 24}
     edit(pair, "child")
     pair.must_up()
-    assert pair.families()["child"] != first
+    second = pair.families()["child"]
+    assert second != first
+    assert pair.families()["child-stable"] == stable
+    (text,) = plan(pair)
+    assert text.startswith(f"channel child-stable points at {stable}; waits until ")
+    assert text in pair.preview()
+    pair.library.relabel(second, {FIRST_LABEL: "0"})  # as if it were long ago
+    assert pair.steps() == {"PromotedImage child-stable": "update"}
+    pair.must_up()
+    stable = f"child-stable-{second[-12:]}"
     assert pair.families()["child-stable"] == stable
 
-    del pair.extra["channels"], pair.extra["approval"]
+    del pair.extra["channels"], pair.extra["rollout"]
     assert plan(pair) == ["child-stable"]
     assert pair.steps() == {"PromotedImage child-stable": "delete"}
     pair.must_up()

@@ -80,4 +80,5 @@ def other_tree(settings: Settings, packages: Path | None, common: Path | None) -
     folder = packages.resolve() if packages else settings.packages
     beside = next((path for path in (folder / "common", folder.parent / "common") if path.is_dir()), settings.common)
     common = common.resolve() if common else beside
-    return replace(settings, packages=folder, common=common, select=(), shipped=(), pins={}, approval=(), channels={})
+    settings = replace(settings, pins={}, approval=(), channels={}, rollout={})
+    return replace(settings, packages=folder, common=common, select=(), shipped=())

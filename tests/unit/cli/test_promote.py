@@ -9,6 +9,7 @@ import pytest
 
 from bakery.library.base import Proof, Want
 from bakery.library.local.library import LocalLibrary
+from bakery.plan.image_labels import FAILURE_LABEL
 from bakery.settings import from_file
 from tests.support.checkout import Checkout
 
@@ -167,3 +168,22 @@ def test_a_channel_is_promoted_approved_and_rolled_back_as_a_family(
     assert checkout.run("approve", *stable, images[0]).returncode == 0
     assert (pins(checkout), from_file(checkout.root, "dev").approved) == ({}, {"app-stable": images[0]})
     assert checkout.run("promote", *stable, "app-000000000000").returncode == 1
+
+
+def test_a_reported_failure_is_a_label_of_the_recipes_image_until_it_is_withdrawn(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    def told() -> str:
+        image = library.find(images[2])
+        assert image is not None
+        return image.labels.get(FAILURE_LABEL, "")
+
+    stable = library.derive(images[2], "app-stable")
+    done = checkout.run("report-failure", stable)
+    assert (done.returncode, "--reason:1: error: is missing" in done.stderr, told()) == (2, True, "")
+    done = checkout.run("report-failure", stable, "--reason", "node 12: no boot")
+    assert (done.returncode, told()) == (0, "node-12--no-boot"), done.stderr
+    assert done.stdout == f"{images[2]}: its roll-out is stopped; see: bakery plan\n"
+    done = checkout.run("report-failure", images[2], "--undo")
+    assert (done.returncode, told()) == (0, ""), done.stderr
+    assert checkout.run("report-failure", "apq", "--reason", "x").returncode == 1

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.proof import ANY_TESTS
-from bakery.plan.image_labels import SOURCE_LABEL
+from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL, SOURCE_LABEL
 from bakery.plan.model import Plan
 from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.preview.snapshot import LibrarySnapshot
@@ -114,7 +115,7 @@ def waiting(snapshot: LibrarySnapshot, plan: Plan = PLAN, **approved: str) -> De
 
 def test_a_proven_image_waits_for_its_approval_and_the_family_stays() -> None:
     decision = waiting(held(OLD, now=OLD))
-    assert decision.target == Target(OLD.name, "waits for approval: bakery approve app", waits=True)
+    assert decision.target == Target(OLD.name, "waits for approval: bakery approve app", "approval")
     assert (decision.action, decision.reasons) == (Action.KEEP, ("waits for approval: bakery approve app",))
     assert waiting(held(OLD, now=OLD), app=APP.name).action is Action.ADOPT
     assert decide(held(OLD, now=OLD), approval=["ap*"])[0].target is None, "it needs none"
@@ -232,3 +233,53 @@ def test_a_channel_never_takes_the_family_of_a_recipe() -> None:
     (problem,) = check(given, plan.images, held())
     assert "channels.stable: a recipe makes the family app-stable" in str(problem)
     assert families_of(given, plan.images)["app-stable"].package == "app-stable"
+
+
+def rolling(now: str, app: str = APP.name, **changes: Any) -> Channel:
+    """The channel of a staged roll-out that points at the old image; ``changes`` are those of the new one's record."""
+    began = {FIRST_LABEL: str(int(datetime(2030, 1, 1, 12, tzinfo=UTC).timestamp()))}
+    new = replace(record(APP), created="2030-01-01T00:00:00Z", **({"labels": began} | changes))
+    families = {"app": app, "app-stable": of_channel(OLD).name}
+    snapshot = LibrarySnapshot((OLD, of_channel(OLD), new), families, now=now)
+    return channel(snapshot, rollout={"*-stable": 24})
+
+
+NOON = "2030-01-02T12:00:00Z"
+
+
+def test_a_staged_roll_out_waits_for_its_hours_and_goes_on() -> None:
+    waits = rolling("2030-01-02T11:59:59Z")
+    assert (waits.image, waits.action) == (of_channel(OLD).name, Action.KEEP)
+    assert waits.reasons == ("waits until 2030-01-02 12:00 UTC, 24 hours after app",)
+    moves = rolling(NOON)
+    assert (moves.source, moves.action, moves.reasons) == (APP.name, Action.ADOPT, (f"made from {APP.name}",))
+    assert rolling("2030-01-02T00:00:00Z", labels={}).source == APP.name, "promoted before there was a roll-out"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"labels": {FAILURE_LABEL: "no-boot"}}, f"stopped, a failure of {APP.name} was reported: no-boot"),
+        ({"proof": Proof.FAILED}, f"stopped, {APP.name} failed its tests"),
+        ({"app": OLD.name}, "waits for 24 hours after app"),
+    ],
+)
+def test_a_staged_roll_out_stops(changes: dict[str, Any], why: str) -> None:
+    stopped = rolling("2030-02-01T00:00:00Z", **changes)
+    assert (stopped.source, stopped.reasons) == (OLD.name, (why,))
+
+
+def test_a_staged_roll_out_moves_at_once_what_points_at_nothing_and_keeps_what_has_the_image() -> None:
+    rollout = {"*-stable": 24}
+    assert channel(replace(held(), now=NOON), rollout=rollout).source == APP.name
+    done = replace(record(APP), labels={FAILURE_LABEL: "too-late"})
+    now = LibrarySnapshot((done, of_channel(record(APP))), {"app-stable": of_channel(record(APP)).name}, now=NOON)
+    assert channel(now, rollout=rollout).reasons == ()
+
+
+def test_a_roll_out_that_cannot_begin_is_a_problem() -> None:
+    given = settings(rollout={"apq": 1, "app*": 2}, channels={"stable": ["app"]})
+    assert [str(problem).partition("image-bakery:")[2] for problem in check(given, PLAN.images, held())] == [
+        "rollout: no family of the plan fits 'apq'; use one of: app, app-stable, base",
+        "rollout: no family goes before app; leave its family or a channel of it out of rollout",
+    ]

@@ -47,7 +47,7 @@ def test_the_json_is_as_its_schema_says() -> None:
 
 
 PINNED = (Target("app-1", "pinned to app-1"), "pinned")
-WAITS = (Target("", "waits for approval", waits=True), "waits")
+WAITS = (Target("", "waits for approval", "approval"), "waits")
 
 
 @pytest.mark.parametrize("action", [Action.KEEP, Action.ADOPT, Action.BAKE])

@@ -11,6 +11,7 @@ import pytest
 from bakery.errors import Uncertain, UnprovenImage
 from bakery.library.base import ImageRecord, Proof, Want
 from bakery.library.local.library import LocalLibrary
+from bakery.plan.image_labels import FIRST_LABEL
 from bakery.resources import promoted_image
 from bakery.resources import provider as resource_provider
 from bakery.resources.baked_image import BakedImageProvider
@@ -208,3 +209,19 @@ def test_a_refresh_without_the_right_to_register_sees_what_it_may_read(
     monkeypatch.setattr(LocalLibrary, "want", refused)
     assert provider.read("a", props()).outs == props() | {"image": "a-2"}
     assert told == ["cannot register which image a shall point at: 403 Forbidden"]
+
+
+def test_the_first_family_of_a_roll_out_says_when_it_began(library: LocalLibrary) -> None:
+    def began() -> str:
+        image = library.find("a-1")
+        assert image is not None
+        return image.labels.get(FIRST_LABEL, "")
+
+    made = created(props())
+    assert began() == ""
+    first = {**props(), "first": True}
+    provider.update("a", made, first)
+    assert began() == "", "it was there before"
+    provider.update("a", made, props(image="a-2"))
+    provider.update("a", made, first)
+    assert began().isdigit()

@@ -57,6 +57,7 @@ def test_every_group_is_read() -> None:
             "approval": ["a*"],
             "approved": {"a": "a-1"},
             "channels": {"stable": ["a*"]},
+            "rollout": {"*-stable": 24},
             "retentionDays": 7,
             "local": {
                 "accelerator": "tcg",
@@ -90,7 +91,7 @@ def test_every_group_is_read() -> None:
     assert settings.nonce == {"a": "3"}
     assert settings.pins == {"a": "a-123456789012"}
     assert (settings.approval, settings.approved) == (("a*",), {"a": "a-1"})
-    assert settings.channels == {"stable": ("a*",)}
+    assert (settings.channels, settings.rollout) == ({"stable": ("a*",)}, {"*-stable": 24})
     assert settings.retention["*"].days == 7
     assert settings.local.accelerator is Accelerator.TCG
     assert settings.local.isolation is Isolation.MACHINE
