@@ -43,7 +43,7 @@ def send(server: FakeServer, rule: Rule, body: Json) -> tuple[int, Json]:
     request = urllib.request.Request(f"{server.url}/{service}{rule.example.path}", data, method=rule.example.method)
     request.add_header("Content-Type", "application/json")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -226,8 +226,8 @@ class Cloud:
             if method.request and request.body is not None and "enum-encoding=int" in request.query.get("$alt", ""):
                 request = replace(request, body=document.named(method.request, request.body))
             wrong = [f"unknown query parameter {q}" for q in request.query if q not in method.query | document.common]
-            if method.request and request.body is not None and not request.media:
-                wrong += document.problems(method.request, request.body)
+            if method.request and request.body is not None:
+                wrong += document.problems(method.request, request.body) or document.lacking(method, request.body)
             if wrong:
                 self.violations += [f"{method.id}: {text}" for text in wrong]
                 raise Refusal(400, "; ".join(wrong))

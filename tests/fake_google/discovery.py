@@ -52,6 +52,15 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
 }
 
+# Of strings, what a format allows.
+FORMATS: Mapping[str, re.Pattern[str]] = {
+    "int64": re.compile(r"-?\d+"),
+    "google-duration": re.compile(r"-?\d+(\.\d{1,9})?s"),
+    "google-datetime": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)"),
+}
+LISTING = ("compute", "storage")  # these list the methods that need a field
+REQUIRED = re.compile(r"Required\.|\[Required\]")  # how a description of the newer APIs begins
+
 
 @dataclass(frozen=True)
 class Method:
@@ -183,9 +192,7 @@ class Api:
         """How ``value`` breaks the schema of that name."""
         return self._object(self.schemas[schema], value, where or schema)
 
-    def _object(  # noqa: PLR0911
-        self, schema: Mapping[str, Any], value: Any, where: str
-    ) -> list[str]:
+    def _object(self, schema: Mapping[str, Any], value: Any, where: str) -> list[str]:
         if "$ref" in schema:
             return self._object(self.schemas[schema["$ref"]], value, where)
         kind = schema.get("type", "any")
@@ -198,9 +205,54 @@ class Api:
             return [p for i, each in enumerate(value) for p in self._object(schema["items"], each, f"{where}[{i}]")]
         if kind == "object":
             return self._fields(schema, value, where)
+        return self._text(schema, value, where) if isinstance(value, str) else []
+
+    @staticmethod
+    def _text(schema: Mapping[str, Any], value: str, where: str) -> list[str]:
         if "enum" in schema and value not in schema["enum"]:
             return [f"{where} is {value!r}, the discovery document knows {schema['enum']}"]
+        form = FORMATS.get(schema.get("format", ""))
+        if form and not form.fullmatch(value):
+            return [f"{where} is {value!r}, the discovery document says {schema['format']}"]
+        if "pattern" in schema and value and not re.fullmatch(schema["pattern"], value):
+            return [f"{where} is {value!r}. Must be a match of regex '{schema['pattern']}'"]
         return []
+
+    def required(self, method: Method, body: Any) -> list[tuple[str | int, ...]]:
+        """The places of the fields that a request of this method has to have, whether it has them or not.
+
+        Compute Engine and Cloud Storage list the methods that need a field, the others say it in a field's description,
+        which is about methods that make something. What the path says need not be said again.
+        """
+        return list(self._required(method, {"$ref": method.request}, body, ()))
+
+    def _required(
+        self, method: Method, schema: Mapping[str, Any], body: Any, place: tuple[str | int, ...]
+    ) -> Iterator[tuple[str | int, ...]]:
+        schema = self.schemas[schema["$ref"]] if "$ref" in schema else schema
+        if isinstance(body, list):
+            for index, each in enumerate(body):
+                yield from self._required(method, schema["items"], each, (*place, index))
+        elif isinstance(body, dict):
+            for name, below in schema.get("properties", {}).items():
+                told = method.product not in LISTING and REQUIRED.match(below.get("description", ""))
+                making = told and method.verb != "PATCH"
+                listed = method.id in below.get("annotations", {}).get("required", ())
+                if (making or listed) and not (place == () and name in method.names):
+                    yield (*place, name)
+                if body.get(name) is not None:
+                    yield from self._required(method, below, body[name], (*place, name))
+
+    def lacking(self, method: Method, body: Any) -> list[str]:
+        """The required fields that a request does not have."""
+        found = []
+        for place in self.required(method, body):
+            value = body
+            for step in place[:-1]:
+                value = value[step]
+            if place[-1] not in value:
+                found.append(f"Required field '{'.'.join(map(str, place))}' not specified")
+        return found
 
     def _fields(self, schema: Mapping[str, Any], value: Mapping[str, Any], where: str) -> list[str]:
         known: Mapping[str, Any] = schema.get("properties", {})

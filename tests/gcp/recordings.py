@@ -33,6 +33,7 @@ FIXED = {
 }
 DATASET = re.compile(r"bigquerydataset\w*\$\{uniqueId\}")  # messages and bodies have the name itself
 VERSIONS = ("etag", "fingerprint", "labelFingerprint")  # masked; a request has to send what was read before
+MASKED = {"expirationTime": "1735689600000"}  # a number, masked by a date
 MAPS = ("labels", "@type")  # of which only the presence is compared
 
 
@@ -146,6 +147,7 @@ class Replay:
         if not isinstance(request, dict):
             return request
         known = {name: self.versions.get(name, "") for name in VERSIONS if name in request}
+        known |= {name: value for name, value in MASKED.items() if name in request}
         return {name: self._versioned(value) for name, value in request.items()} | known
 
     def differences(self, exchange: Exchange) -> Iterator[Difference]:
