@@ -24,7 +24,7 @@ from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import check, families_of, hours, proofs, targets
 from bakery.recipe.image_names import DIGEST_SHOWN, image_name
-from bakery.resources import continue_on_error, sdk_noise
+from bakery.resources import continue_on_error, failed_deletion, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
@@ -69,6 +69,8 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     """
     sdk_noise.silence_debug()
     held = _held(settings, plan)
+    if not pulumi.runtime.is_dry_run():
+        failed_deletion.end_program()
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
     families, points = by_family(plan), families_of(settings, plan.images)

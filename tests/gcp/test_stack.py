@@ -12,6 +12,7 @@ import pytest
 from bakery.settings.google import Duty
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
+from tests.fake_google.cloud import Fault
 from tests.gcp import endpoints
 from tests.gcp.stack import Stack, declared
 from tests.support.every import every
@@ -118,7 +119,7 @@ def test_an_image_that_a_colleague_baked_is_adopted(stack: Stack) -> None:
 
 def test_another_project_gets_images_of_its_own(stack: Stack) -> None:
     up(stack)
-    stack.workshop.extra["google"]["project"] = "q-project"
+    stack.workshop.extra["google"] |= {"project": "q-project", "region": "europe-west1"}
     wanted = {"BakedImage": "replace", "FluidRunTest": "replace", "PromotedImage": "update"}
     steps = {f"{kind} {family}": step for kind, step in wanted.items() for family in ("base", "app")}
     assert stack.workshop.steps() == steps
@@ -128,10 +129,12 @@ def test_another_project_gets_images_of_its_own(stack: Stack) -> None:
     kept = {"storage-sources", "storage-logs", "storage-artifacts", "results-app-runs"}
     assert {name for name in kept if name in done} == kept, done.text
     assert len(stack.items("/projects/q-project/global/images/")) == 2
-    assert len(stack.items("/projects/q-project/locations/us-central1/triggers/")) == 4
+    assert len(stack.items("/projects/q-project/locations/europe-west1/triggers/")) == 4
     assert stack.items("/projects/q-project/datasets/rcc_run/tables/app_runs")
-    buckets = {key.rpartition("/")[2] for key in stack.items("b/q-project-bakery-") if "/o/" not in key}
+    buckets = [key for key in stack.items("b/q-project-bakery-") if "/o/" not in key]
     assert len(buckets) == 4
+    placed = [*buckets, *stack.items("/projects/q-project/datasets/rcc_run")[:1]]
+    assert {stack.server.cloud.items[key]["location"].lower() for key in placed} == {"europe-west1"}
     assert {urn.rpartition("::")[2] for urn in changes(stack)} <= {*kept, "results-dataset"}
 
 
@@ -156,9 +159,14 @@ def test_a_second_generation_repository_is_watched_in_its_region_and_may_be_fetc
 def test_a_key_may_be_given_later_and_changed_and_taken_away(stack: Stack) -> None:
     up(stack)
     cloud = stack.server.cloud
+    cloud.faults.append(Fault(r"repositories\.delete", 403))
     for name in ("k", "l", ""):
         key = f"projects/p/locations/us-central1/keyRings/r/cryptoKeys/{name}" if name else ""
         stack.workshop.extra["google"]["kmsKey"] = key
+        if name == "k":
+            refused = stack.workshop.run("up", "--yes", "--skip-preview", timeout=UP_SECONDS)
+            assert refused.code != 0, "the engine alone would wait forever for what replaces it"
+            assert "storage-repository could not be deleted, so it is not replaced" in refused
         up(stack)
         assert changes(stack) == {}
         topics_and_registry = [*stack.items("/topics/"), *stack.items("/repositories/bakery")]
