@@ -1,7 +1,6 @@
 """What consumers are told about a promoted image: the values of the output ``images`` and of ``bakery image``."""
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bakery.backends.base import Backend
@@ -9,8 +8,6 @@ from bakery.library.base import ImageRecord, Revocation
 from bakery.library.revocation import content, in_force
 from bakery.results.model import RunResult
 from bakery.results.trends import job_label
-
-CALLS_AT_ONCE = 8
 
 
 def details(chosen: Backend, records: Iterable[ImageRecord]) -> dict[str, dict[str, Any]]:
@@ -22,14 +19,17 @@ def details(chosen: Backend, records: Iterable[ImageRecord]) -> dict[str, dict[s
     recorded = library.revocations()
     due = in_force(recorded, library.now())
     revoked = {content(one.image): one for one in recorded} | due
-    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        runs = pool.map(lambda record: library.last_run(record.source), records)
-        return {
-            record.name: describe(
-                chosen, record, run, revoked.get(content(record.name)), in_use=content(record.name) not in due
-            )
-            for record, run in zip(records, runs, strict=True)
-        }
+    runs = library.last_runs({record.source for record in records})
+    return {
+        record.name: describe(
+            chosen,
+            record,
+            runs.get(record.source),
+            revoked.get(content(record.name)),
+            in_use=content(record.name) not in due,
+        )
+        for record in records
+    }
 
 
 def describe(

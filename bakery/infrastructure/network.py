@@ -1,11 +1,12 @@
 """The network of imaging and test machines: no external addresses, ssh only from IAP, outgoing traffic by Cloud NAT."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
-from pulumi_gcp import compute
 
 from bakery.infrastructure.component import Component
+from bakery.infrastructure.resource import GoogleResource
 from bakery.settings.google import NETWORK, SSH_TAG, TEST_TAG
 
 RANGE = "10.64.0.0/20"
@@ -24,70 +25,67 @@ class Network(Component):
     def _subnetwork(self, name: str) -> pulumi.Output[str]:
         project, region = self.google.project, self.google.region
         network = self.google.network or self._network(name)
-        subnetwork = compute.Subnetwork(
+        subnetwork = GoogleResource(
+            "compute/subnetwork:Subnetwork",
             f"{name}-subnetwork",
-            name=NETWORK,
-            project=project,
-            region=region,
-            network=network,
-            ip_cidr_range=RANGE,
-            private_ip_google_access=True,
-            log_config=compute.SubnetworkLogConfigArgs(flow_sampling=0.1),
-            opts=self.below(),
+            {
+                "name": NETWORK,
+                "project": project,
+                "region": region,
+                "network": network,
+                "ipCidrRange": RANGE,
+                "privateIpGoogleAccess": True,
+                "logConfig": {"flowSampling": 0.1},
+                "selfLink": None,
+            },
+            self.below(),
         )
-        router = compute.Router(
+        router = GoogleResource(
+            "compute/router:Router",
             f"{name}-router",
-            name=NETWORK,
-            project=project,
-            region=region,
-            network=network,
-            opts=self.below(),
+            {"name": NETWORK, "project": project, "region": region, "network": network},
+            self.below(),
         )
-        compute.RouterNat(
+        GoogleResource(
+            "compute/routerNat:RouterNat",
             f"{name}-nat",
-            name=NETWORK,
-            project=project,
-            region=region,
-            router=router.name,
-            nat_ip_allocate_option="AUTO_ONLY",
-            source_subnetwork_ip_ranges_to_nat="LIST_OF_SUBNETWORKS",
-            subnetworks=[
-                compute.RouterNatSubnetworkArgs(name=subnetwork.self_link, source_ip_ranges_to_nats=["ALL_IP_RANGES"])
-            ],
-            opts=self.below(),
+            {
+                "name": NETWORK,
+                "project": project,
+                "region": region,
+                "router": router.output("name"),
+                "natIpAllocateOption": "AUTO_ONLY",
+                "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
+                "subnetworks": [{"name": subnetwork.output("selfLink"), "sourceIpRangesToNats": ["ALL_IP_RANGES"]}],
+            },
+            self.below(),
         )
         self._firewall(name, network)
         return subnetwork.id
 
     def _network(self, name: str) -> pulumi.Output[str]:
-        return compute.Network(
+        return GoogleResource(
+            "compute/network:Network",
             f"{name}-network",
-            name=NETWORK,
-            project=self.google.project,
-            auto_create_subnetworks=False,
-            opts=self.below(),
-        ).self_link
+            {"name": NETWORK, "project": self.google.project, "autoCreateSubnetworks": False, "selfLink": None},
+            self.below(),
+        ).output("selfLink")
 
     def _firewall(self, name: str, network: pulumi.Input[str]) -> None:
-        compute.Firewall(
-            f"{name}-ssh-from-iap",
-            name="bakery-ssh-from-iap",
-            project=self.google.project,
-            network=network,
-            direction="INGRESS",
-            source_ranges=[IAP_RANGE],
-            target_tags=[SSH_TAG],
-            allows=[compute.FirewallAllowArgs(protocol="tcp", ports=["22"])],
-            opts=self.below(),
-        )
-        compute.Firewall(
-            f"{name}-inside-test-clusters",
-            name="bakery-inside-test-clusters",
-            project=self.google.project,
-            network=network,
-            direction="INGRESS",
-            source_tags=[TEST_TAG],
-            target_tags=[TEST_TAG],
-            allows=[compute.FirewallAllowArgs(protocol=protocol) for protocol in ("tcp", "udp", "icmp")],
-            opts=self.below(),
-        )
+        everything = [{"protocol": protocol} for protocol in ("tcp", "udp", "icmp")]
+        rules: Mapping[str, Mapping[str, Any]] = {
+            "ssh-from-iap": {
+                "sourceRanges": [IAP_RANGE],
+                "targetTags": [SSH_TAG],
+                "allows": [{"protocol": "tcp", "ports": ["22"]}],
+            },
+            "inside-test-clusters": {"sourceTags": [TEST_TAG], "targetTags": [TEST_TAG], "allows": everything},
+        }
+        for rule, properties in rules.items():
+            where = {"project": self.google.project, "network": network, "direction": "INGRESS"}
+            GoogleResource(
+                "compute/firewall:Firewall",
+                f"{name}-{rule}",
+                {"name": f"bakery-{rule}", **where, **properties},
+                self.below(),
+            )

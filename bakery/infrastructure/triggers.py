@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pulumi_gcp import cloudbuild, cloudscheduler, pubsub
+from pulumi_gcp import cloudscheduler, pubsub
 
 from bakery import __version__
 from bakery.infrastructure.component import Component
+from bakery.infrastructure.resource import GoogleResource
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.trigger_paths import previewed, watched
 from bakery.settings import LONGEST_BUILD, Duty, GoogleSettings, Settings
@@ -43,7 +44,7 @@ class Triggers(Component):
     ) -> None:
         self.settings = settings
         self.plan = plan
-        self.triggers: list[cloudbuild.Trigger] = []
+        self.triggers: list[GoogleResource] = []
         super().__init__(name, settings.google, after)
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
@@ -59,29 +60,29 @@ class Triggers(Component):
             pulumi.log.warn(f"{text} google.repository empty and let CI run pulumi up, or select packages", self)
         return {}
 
-    def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> cloudbuild.Trigger:
+    def _image(self, name: str, image: ImagePlan, images: Mapping[str, ImagePlan]) -> GoogleResource:
         return self._trigger(
             f"{name}-bake-{image.family}",
             trigger_name=f"bake-{image.family}",  # no other trigger has such a name, for every name of a family
             description=f"Bakes {image.family} when {image.package} or a package below it changes",
             command=["bake", image.family],
             timeout=_seconds(image, images),
-            included_files=list(watched(image, images, self.settings)),
+            includedFiles=list(watched(image, images, self.settings)),
             **self._event(pull_request=False),
         )
 
-    def _preview(self, name: str) -> cloudbuild.Trigger:
+    def _preview(self, name: str) -> GoogleResource:
         return self._trigger(
             f"{name}-preview",
             trigger_name="bakery-preview",
             description="Writes into the log of a pull request's check which images it bakes, and why",
             command=["plan", "--markdown"],
             timeout=600,
-            included_files=list(previewed(self.settings)),
+            includedFiles=list(previewed(self.settings)),
             **self._event(pull_request=True),
         )
 
-    def _schedule(self, name: str) -> cloudbuild.Trigger:
+    def _schedule(self, name: str) -> GoogleResource:
         google = self.google
         topic = pubsub.Topic(
             f"{name}-schedule",
@@ -106,13 +107,16 @@ class Triggers(Component):
             description="Fails when an external base image is newer than the lock file says",
             command=["lock", "--check"],
             timeout=600,
-            pubsub_config=cloudbuild.TriggerPubsubConfigArgs(topic=topic.id),
-            source_to_build=cloudbuild.TriggerSourceToBuildArgs(
-                ref=f"refs/heads/{google.branch}",
-                repo_type="GITHUB",
-                repository=google.repository if google.connection else None,
-                uri=None if google.connection else f"https://github.com/{google.repository}",
-            ),
+            pubsubConfig={"topic": topic.id},
+            sourceToBuild={
+                "ref": f"refs/heads/{google.branch}",
+                "repoType": "GITHUB",
+                **(
+                    {"repository": google.repository}
+                    if google.connection
+                    else {"uri": f"https://github.com/{google.repository}"}
+                ),
+            },
         )
 
     def _trigger(
@@ -124,48 +128,40 @@ class Triggers(Component):
         command: Sequence[str],
         timeout: int,
         **more: Any,
-    ) -> cloudbuild.Trigger:
-        step = cloudbuild.TriggerBuildStepArgs(
-            name=builder_image(self.google), args=[*command, "--stack", self.settings.stack]
-        )
-        build = cloudbuild.TriggerBuildArgs(
-            steps=[step],
-            timeout=f"{timeout}s",
-            options=cloudbuild.TriggerBuildOptionsArgs(logging="CLOUD_LOGGING_ONLY"),
-        )
-        trigger: cloudbuild.Trigger = cloudbuild.Trigger(
+    ) -> GoogleResource:
+        step = {"name": builder_image(self.google), "args": [*command, "--stack", self.settings.stack]}
+        return GoogleResource(
+            "cloudbuild/trigger:Trigger",
             resource,
-            project=self.google.project,
-            location=_location(self.google),
-            name=trigger_name,
-            description=description,
-            service_account=f"projects/{self.google.project}/serviceAccounts/{self.google.account(Duty.TRIGGER)}",
-            build=build,
-            tags=["bakery"],
-            opts=self.below(),
-            **more,
+            {
+                "project": self.google.project,
+                "location": _location(self.google),
+                "name": trigger_name,
+                "description": description,
+                "serviceAccount": (
+                    f"projects/{self.google.project}/serviceAccounts/{self.google.account(Duty.TRIGGER)}"
+                ),
+                "build": {
+                    "steps": [step],
+                    "timeout": f"{timeout}s",
+                    "options": {"logging": "CLOUD_LOGGING_ONLY"},
+                },
+                "tags": ["bakery"],
+                **more,
+            },
+            self.below(),
         )
-        return trigger
 
     def _event(self, *, pull_request: bool) -> dict[str, Any]:
         """Return the event of a trigger, for a GitHub (``owner/name``) or second-generation repository (a path)."""
         branch = f"^{re.escape(self.google.branch)}$"
-        pull: dict[str, Any] = {"branch": branch, "comment_control": COMMENT}
+        event: dict[str, Any] = {"push": {"branch": branch}}
+        if pull_request:
+            event = {"pullRequest": {"branch": branch, "commentControl": COMMENT}}
         if self.google.connection:
-            event = cloudbuild.TriggerRepositoryEventConfigArgs(
-                repository=self.google.repository,
-                push=None if pull_request else cloudbuild.TriggerRepositoryEventConfigPushArgs(branch=branch),
-                pull_request=cloudbuild.TriggerRepositoryEventConfigPullRequestArgs(**pull) if pull_request else None,
-            )
-            return {"repository_event_config": event}
+            return {"repositoryEventConfig": {"repository": self.google.repository, **event}}
         owner, _, repository = self.google.repository.partition("/")
-        github = cloudbuild.TriggerGithubArgs(
-            owner=owner,
-            name=repository,
-            push=None if pull_request else cloudbuild.TriggerGithubPushArgs(branch=branch),
-            pull_request=cloudbuild.TriggerGithubPullRequestArgs(**pull) if pull_request else None,
-        )
-        return {"github": github}
+        return {"github": {"owner": owner, "name": repository, **event}}
 
 
 def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -191,8 +191,8 @@ class Library(Protocol):
         ``outputs=False`` leaves out the jobs' stdout and stderr.
         """
 
-    def last_run(self, image: str) -> RunResult | None:
-        """Return the newest Fluid-Run of an image without the jobs' stdout and stderr; None if it was never tested."""
+    def last_runs(self, images: Collection[str]) -> Mapping[str, RunResult]:
+        """Map those of the images that were tested to their newest Fluid-Run, without the jobs' stdout and stderr."""
 
     def bake_times(self) -> Mapping[str, float]:
         """Map families to the seconds of their last bake, including images that no longer exist.

@@ -80,7 +80,7 @@ def test_a_revocation_is_told_before_and_after_its_time(setup: tuple[Setup, Back
 def test_an_image_without_runs_has_no_figures(setup: tuple[Setup, Backend]) -> None:
     library, chosen = setup
     name = library.bake("rcc", "one")
-    assert library.library.last_run(name) is None
+    assert library.library.last_runs([name]) == {}
     record = library.library.find(name)
     assert record is not None and record.state is ImageState.ACTIVE
     assert (details(chosen, [record])[name]["tested_at"], details(chosen, [record])[name]["figures"]) == ("", [])

@@ -4,16 +4,20 @@ Events notify other systems; they are not records. Labels, results and BigQuery 
 sent, a warning is logged and the operation continues. Their schema is ``bakery/report/schemas/event.schema.json``.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
-
-from google.pubsub_v1.types import PubsubMessage
+from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.host.clock import utc_now
 from bakery.host.google import RETRY, Google, api_errors
+
+if TYPE_CHECKING:
+    from google.pubsub_v1.types import PubsubMessage
 
 VERSION = 1
 SECONDS = 30.0  # for all tries of one message
@@ -50,6 +54,8 @@ class Event:
 
     def message(self, time: str) -> PubsubMessage:
         """Return the message: all fields as JSON, and those that subscriptions filter by as attributes."""
+        from google.pubsub_v1.types import PubsubMessage
+
         baked_for, _, digest = self.image.rpartition("-")
         family = self.family or baked_for
         more = ("stage", "verdict", "reason", "run_id", "log", "before")

@@ -2,10 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from google.api_core import exceptions
-from google.cloud import compute_v1
 
 from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
@@ -15,6 +15,41 @@ TRIES = 5  # of a change that conflicts with another writer's
 OPERATION_SECONDS = 300
 
 
+@dataclass(frozen=True)
+class ComputeImage:
+    """An image as Compute Engine has it; ``state`` is empty if it is ACTIVE, ``size`` in bytes."""
+
+    name: str
+    status: str
+    family: str
+    labels: Mapping[str, str]
+    label_fingerprint: str
+    created: str
+    state: str
+    replacement: str
+    deprecated: str
+    size: int
+    link: str
+
+
+def compute_image(found: Mapping[str, Any]) -> ComputeImage:
+    """Return the image of an answer, which lacks what is empty."""
+    deprecation = found.get("deprecated", {})
+    return ComputeImage(
+        name=found["name"],
+        status=found.get("status", ""),
+        family=found.get("family", ""),
+        labels=dict(found.get("labels", {})),
+        label_fingerprint=found.get("labelFingerprint", ""),
+        created=found.get("creationTimestamp", ""),
+        state=deprecation.get("state", ""),
+        replacement=deprecation.get("replacement", ""),
+        deprecated=deprecation.get("deprecated", ""),
+        size=int(found.get("archiveSizeBytes", 0)),
+        link=found.get("selfLink", ""),
+    )
+
+
 class ImageRequests:
     """The images of one project. Every method raises Uncertain and BakeryError; changes wait for their end."""
 
@@ -22,26 +57,32 @@ class ImageRequests:
         self._google = google
         self._project = google.project
 
-    def get(self, name: str) -> compute_v1.Image | None:
+    def get(self, name: str) -> ComputeImage | None:
         """Return an image; None if it certainly does not exist."""
         with ignore_missing(f"look up image {name}"):
-            return self._google.images.get(project=self._project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            return compute_image(self._google.read_compute(f"global/images/{name}"))
         return None
 
-    def listed(self, condition: str = "") -> list[compute_v1.Image]:
+    def listed(self, condition: str = "") -> list[ComputeImage]:
         """Return the images that the filter ``condition`` fits, or all of the project, oldest first."""
-        request = compute_v1.ListImagesRequest(project=self._project, filter=condition, max_results=500)
+        query = {"maxResults": "500"} | ({"filter": condition} if condition else {})
+        images: list[ComputeImage] = []
         with api_errors("list images"):
             try:
-                images = list(self._google.images.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+                while "pageToken" not in query or query["pageToken"]:
+                    page = self._google.read_compute("global/images", **query)
+                    images += [compute_image(found) for found in page.get("items", ())]
+                    query["pageToken"] = page.get("nextPageToken", "")
             except exceptions.NotFound as error:
                 raise BakeryError(
                     f"there is no project {self._project}", hint="set image-bakery:google.project"
                 ) from error
-        return sorted(images, key=lambda image: image.creation_timestamp)
+        return sorted(images, key=lambda image: image.created)
 
     def copy(self, source: str, name: str, labels: Mapping[str, str]) -> None:
         """Make an image with the content of another one; one that another process has just made is kept."""
+        from google.cloud import compute_v1
+
         path, key = f"projects/{self._project}/global/images/{source}", self._google.settings.kms_key
         body = compute_v1.Image(name=name, source_image=path, labels=dict(labels))
         if key:
@@ -55,6 +96,8 @@ class ImageRequests:
 
     def put_into(self, name: str, family: str) -> None:
         """Put an image into a family; "" takes it out of its family."""
+        from google.cloud import compute_v1
+
         body = compute_v1.Image(family=family)
         self._change(
             f"put image {name} into family {family!r}",
@@ -65,11 +108,13 @@ class ImageRequests:
 
     def label(self, name: str, labels: Mapping[str, str]) -> None:
         """Set labels and keep the others; try again if another writer changes the labels at the same time."""
+        from google.cloud import compute_v1
+
         for _ in range(TRIES):
             image = self.get(name)
             if image is None:
                 raise BakeryError(f"there is no image {name} to label")
-            if labels.items() <= dict(image.labels).items():
+            if labels.items() <= image.labels.items():
                 return
             body = compute_v1.GlobalSetLabelsRequest(
                 label_fingerprint=image.label_fingerprint, labels={**image.labels, **labels}
@@ -78,7 +123,7 @@ class ImageRequests:
                 return self._set_labels(name, body)
         raise BakeryError(f"another writer keeps changing the labels of {name}", hint="run it again")
 
-    def _set_labels(self, name: str, body: compute_v1.GlobalSetLabelsRequest) -> None:
+    def _set_labels(self, name: str, body: Any) -> None:
         self._change(
             f"label image {name}",
             lambda: self._google.images.set_labels(
@@ -89,6 +134,8 @@ class ImageRequests:
 
     def set_state(self, name: str, state: ImageState, replacement: str = "", deprecated: str = "") -> None:
         """Set the deprecation status. ``deprecated`` is the time of the deprecation; Compute Engine only stores it."""
+        from google.cloud import compute_v1
+
         body = compute_v1.DeprecationStatus(state=state.value)
         if deprecated:
             body.deprecated = deprecated

@@ -6,9 +6,7 @@ manifest of the digest is too long for a label; it is in the artifacts bucket as
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-
-from google.cloud import compute_v1
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
@@ -25,7 +23,7 @@ from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
 from bakery.library.compute_engine import revocations, sharing, stored_runs, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
-from bakery.library.compute_engine.images import ImageRequests
+from bakery.library.compute_engine.images import ComputeImage, ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.library.compute_engine.uses import uses
 from bakery.library.derived import derived
@@ -100,12 +98,12 @@ class ComputeEngineLibrary:
         if image.family != family:
             self._images.put_into(name, family)
         # A family points at its newest ACTIVE image, so this one becomes ACTIVE before the others are deprecated.
-        if image.deprecated.state not in ("", ImageState.ACTIVE):
+        if image.state not in ("", ImageState.ACTIVE):
             self._images.set_state(name, ImageState.ACTIVE)
         for record in before:
             self._deprecate(record.name, name)
         previous = before[-1].name if before else ""
-        if before or image.family != family or image.deprecated.state not in ("", ImageState.ACTIVE):
+        if before or image.family != family or image.state not in ("", ImageState.ACTIVE):
             publish_event(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
         return previous
 
@@ -167,7 +165,7 @@ class ComputeEngineLibrary:
 
     def deprecated_since(self) -> Mapping[str, str]:
         """Map image names to the date in their deprecation status."""
-        return {image.name: image.deprecated.deprecated for image in self._baked() if image.deprecated.deprecated}
+        return {image.name: image.deprecated for image in self._baked() if image.deprecated}
 
     def in_use(self) -> Mapping[str, str]:
         """Return the images that disks were made from and that instance templates name."""
@@ -179,7 +177,7 @@ class ComputeEngineLibrary:
         if current is None or image_state(current) is not image.state:  # only an ACTIVE image can be a family's
             return None
         if to is not ImageState.DELETED:
-            self._images.set_state(image.name, to, image.replacement, current.deprecated.deprecated)
+            self._images.set_state(image.name, to, image.replacement, current.deprecated)
             return 0
         self._images.delete(image.name)
         with ignore_missing(f"delete the manifest of {image.name}"):
@@ -208,9 +206,7 @@ class ComputeEngineLibrary:
     def record_run(self, result: RunResult) -> None:
         """Store a Fluid-Run in the artifacts bucket and its rows in BigQuery; a repeated call changes nothing."""
         with api_errors(f"keep the results of {result.image}"):
-            blob = self._artifacts.blob(f"results/{result.image}/{result.run_id}.json")
-            text = json.dumps(encode(result))
-            blob.upload_from_string(text, content_type="application/json", retry=STORAGE_RETRY)
+            stored = stored_runs.write(self._artifacts, result.image, result.run_id, json.dumps(encode(result)))
         table = self.google.settings.table_id
         store_rows(self.google, table, [dict(job.row) for job in result.jobs], result.run_id)
         passed = result.verdict is Verdict.PASSED
@@ -223,7 +219,7 @@ class ComputeEngineLibrary:
                 verdict=result.verdict.value,
                 reason=result.reason,
                 run_id=result.run_id,
-                log=f"gs://{self._artifacts.name}/{blob.name}",
+                log=stored,
             ),
         )
 
@@ -241,18 +237,16 @@ class ComputeEngineLibrary:
 
     def runs(self, image: str | None = None, *, outputs: bool = True) -> Sequence[RunResult]:
         """Return the Fluid-Runs of an image (None: of all images), oldest first; none if the bucket does not exist."""
-        texts = stored_runs.read(self._artifacts, f"results/{image}/" if image else "results/")
+        texts = stored_runs.read(self._artifacts, image or "")
         runs = sorted((decode(RunResult, json.loads(text)) for text in texts), key=lambda run: run.started)
         return runs if outputs else [without_outputs(run) for run in runs]
 
-    def last_run(self, image: str) -> RunResult | None:
-        """Return the newest Fluid-Run of an image; None if it has none or the bucket does not exist."""
-        with ignore_missing(f"look for the last Fluid-Run of {image}"):
-            blobs = self.google.storage.list_blobs(self._artifacts, prefix=f"results/{image}/", retry=STORAGE_RETRY)
-            newest = max(blobs, key=lambda blob: blob.time_created, default=None)
-            if newest is not None and (text := fetched(newest, "read the results of a Fluid-Run")):
-                return without_outputs(decode(RunResult, json.loads(text)))
-        return None
+    def last_runs(self, images: Collection[str]) -> Mapping[str, RunResult]:
+        """Map the images to their newest Fluid-Run: one list call for all of them."""
+        return {
+            image: without_outputs(decode(RunResult, json.loads(text)))
+            for image, text in stored_runs.newest(self._artifacts, images).items()
+        }
 
     def unshared(self, name: str, members: Sequence[str]) -> Sequence[str]:
         """Return those of ``members`` that lack ``compute.imageUser`` on this image."""
@@ -266,7 +260,7 @@ class ComputeEngineLibrary:
         """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""
         sharing.share(self.google, self.project, name, set(members), set(gone))
 
-    def _baked(self) -> list[compute_v1.Image]:
+    def _baked(self) -> list[ComputeImage]:
         return self._images.listed(f"labels.{image_labels.DIGEST_LABEL}:*")
 
     def _family(self, family: str) -> list[ImageRecord]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 
-from google.cloud import compute_v1
-
 from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.compute_engine.images import ComputeImage
 from bakery.plan import image_labels
 
 PROOF_LABEL = "bakery-proof"
 TESTS_LABEL = "bakery-tests"
 
 
-def image_record(image: compute_v1.Image, inputs: Mapping[str, str]) -> ImageRecord:
+def image_record(image: ComputeImage, inputs: Mapping[str, str]) -> ImageRecord:
     """Return the record of an image; ``inputs`` is the manifest of its digest."""
     labels = dict(image.labels)
     proof = labels.get(PROOF_LABEL, "")
@@ -21,19 +20,19 @@ def image_record(image: compute_v1.Image, inputs: Mapping[str, str]) -> ImageRec
         package=labels.get(image_labels.RECIPE_LABEL, ""),
         variant=labels.get(image_labels.VARIANT_LABEL, ""),
         candidate_for=labels.get(image_labels.FAMILY_LABEL, ""),
-        created=image.creation_timestamp,
+        created=image.created,
         family=image.family,
         state=image_state(image),
-        replacement=image.deprecated.replacement.rpartition("/")[2],
+        replacement=image.replacement.rpartition("/")[2],
         parent=labels.get(image_labels.PARENT_LABEL, ""),
         proof=Proof(proof) if proof in set(Proof) else Proof.UNTESTED,
-        size=image.archive_size_bytes,
-        location=image.self_link,
+        size=image.size,
+        location=image.link,
         labels=labels,
         inputs=inputs,
     )
 
 
-def image_state(image: compute_v1.Image) -> ImageState:
+def image_state(image: ComputeImage) -> ImageState:
     """Return the state of an image, which Compute Engine leaves out if it is ACTIVE."""
-    return ImageState(image.deprecated.state or ImageState.ACTIVE)
+    return ImageState(image.state or ImageState.ACTIVE)

@@ -1,13 +1,18 @@
 """Sharing of Compute Engine images: one binding of the image's IAM policy; other bindings are not changed."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from google.api_core import exceptions
-from google.cloud import compute_v1
 
 from bakery.errors import Uncertain
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+
+if TYPE_CHECKING:
+    from google.cloud import compute_v1
 
 TRIES = 5  # of a change that conflicts with another writer's
 IMAGE_USER = "roles/compute.imageUser"
@@ -31,6 +36,8 @@ def unshared(google: Google, project: str, name: str, members: Iterable[str]) ->
 
 
 def _policy(google: Google, project: str, name: str) -> compute_v1.Policy:
+    from google.cloud import compute_v1
+
     request = compute_v1.GetIamPolicyImageRequest(
         project=project, resource=name, options_requested_policy_version=POLICY_VERSION
     )
@@ -47,6 +54,8 @@ def _members(bindings: Iterable[compute_v1.Binding]) -> set[str]:
 
 
 def _share(google: Google, project: str, name: str, members: set[str], gone: set[str]) -> None:
+    from google.cloud import compute_v1
+
     with api_errors(f"share image {name}", reraise=CONFLICTS):
         policy = _policy(google, project, name)
         ours = _ours(policy)

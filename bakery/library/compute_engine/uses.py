@@ -7,8 +7,6 @@ no machine. What other projects make from shared images cannot be seen.
 import re
 from collections.abc import Iterator
 
-from google.cloud import compute_v1
-
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 
 
@@ -20,6 +18,8 @@ def uses(google: Google) -> dict[str, str]:
 
 
 def _disks(google: Google) -> Iterator[tuple[str, str]]:
+    from google.cloud import compute_v1
+
     request = compute_v1.AggregatedListDisksRequest(project=google.project, max_results=500)
     with api_errors("look for disks that were made from images"):
         for zone, scoped in google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS):
@@ -30,6 +30,8 @@ def _disks(google: Google) -> Iterator[tuple[str, str]]:
 
 
 def _templates(google: Google) -> Iterator[tuple[str, str]]:
+    from google.cloud import compute_v1
+
     request = compute_v1.AggregatedListInstanceTemplatesRequest(project=google.project, max_results=500)
     with api_errors("look for instance templates that name images"):
         pages = google.instance_templates.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)

@@ -6,7 +6,7 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -236,9 +236,9 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return runs.select_runs(connection, image, outputs)
 
-    def last_run(self, image: str) -> RunResult | None:
-        """Return the newest Fluid-Run of an image."""
-        return next(reversed(self.runs(image, outputs=False)), None)
+    def last_runs(self, images: Collection[str]) -> Mapping[str, RunResult]:
+        """Map the images to their newest Fluid-Run."""
+        return {image: runs[-1] for image in images if (runs := self.runs(image, outputs=False))}
 
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
         """Map image names to the digest of the tests of the last recorded verdict."""
