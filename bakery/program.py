@@ -12,7 +12,7 @@ from bakery.lock import file as lock_file
 from bakery.plan import plan as planning
 from bakery.recipe.roots import recipes_of
 from bakery.resources import continue_on_error, preview_reasons, sdk_noise
-from bakery.resources.program import declare, export
+from bakery.resources.program import Declared, declare, export
 from bakery.settings import from_pulumi
 
 
@@ -22,21 +22,26 @@ def run(root: Path) -> None:
     ``root`` is the folder with ``Pulumi.yaml``, where relative paths of the settings start. Raises pulumi.RunError with
     every problem at once.
     """
+    sdk_noise.end_quietly()
+    pulumi.run(lambda: _program(root))
+
+
+async def _program(root: Path) -> None:
     try:
-        _run(root)
+        declared = await _declared(root)
     except BakeryError as error:
         # Show the whole message with every problem, and no traceback: the input is wrong, not the program.
         raise pulumi.RunError(str(error)) from None
+    await continue_on_error.all_ended([resource for one in declared for resource in one.resources])
 
 
-def _run(root: Path) -> None:
-    sdk_noise.end_quietly()
+async def _declared(root: Path) -> tuple[Declared, ...]:
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
     plan = planning.make(settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root))
     for problem in (*plan.problems, *preview_reasons.damaged(settings)):
         pulumi.log.warn(str(problem))
-    declared = declare(settings, plan)
+    declared = await declare(settings, plan)
     preview_reasons.log_reasons(settings, declared)
     export(settings, plan, declared)
-    pulumi.run(lambda: continue_on_error.all_ended([resource for one in declared for resource in one.resources]))
+    return declared

@@ -1,5 +1,6 @@
 """The resources that the Pulumi program declares for a plan, in the order of the graph, and the stack's outputs."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from bakery.settings import Settings
 PREFIX = "pulumi-python:dynamic/bakery:"
 # What a family shall point at instead of its recipe's image (None: at that), and the proofs that the image needs.
 Wanted = tuple[Target | None, Mapping[str, str]]
+AT_ONCE = 64  # images that a preview declares without an answer of the engine
 Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
@@ -59,8 +61,11 @@ class Declared:
         return tuple(one for one in own if one is not None)
 
 
-def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
+async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     """Declare the resources of all images, and write the orders unless this is a preview.
+
+    A preview declares an image when the engine has answered for the one :data:`AT_ONCE` before it: a resource without
+    an answer takes much more memory than one with it. An ``up`` cannot wait, as the answer comes after the bake.
 
     A bake depends only on the bake of its parent, and a test only on its bake. A promotion depends on its test and on
     the promotion of the parent, so that no family points at an image whose base has not passed its tests. The promotion
@@ -75,14 +80,23 @@ def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     continue_on_error.continue_on_error()
     families, points = by_family(plan), families_of(settings, plan.images)
     made: dict[str, Declared] = {}
-    for image in plan.images:
+    for number, image in enumerate(plan.images):
         if not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
         own = (None, _proofs(image, families))
         wanted = {family: held.get(family, own) for family, recipe in points.items() if recipe is image}
         made[image.name] = _one(image, parent, ready, settings, wanted)
+        if pulumi.runtime.is_dry_run() and number >= AT_ONCE:
+            await _answered(made[plan.images[number - AT_ONCE].name])
     return tuple(made.values())
+
+
+async def _answered(declared: Declared) -> None:
+    """Wait until the engine has answered for the resources of an image; it reports failures itself."""
+    for resource in declared.resources:
+        with contextlib.suppress(Exception):
+            await resource.urn.future()
 
 
 def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:

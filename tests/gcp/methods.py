@@ -47,6 +47,10 @@ def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
 
 
 def _methods(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "read_compute":
+        parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else node.args[:1]
+        path = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
+        yield _published("GET", "compute", f"projects/x/{path}")
     if not isinstance(node, ast.Attribute):
         return
     if node.attr in CALLS:
