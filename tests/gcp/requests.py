@@ -52,7 +52,7 @@ def settings(root: Path, **google: Any) -> Settings:
 
 
 def by_the_clients(folder: Path) -> Iterator[Request]:
-    """Yield what an image's life sends: baked, tested on machines, promoted, shared, replaced and removed."""
+    """Yield what an image's life sends: baked, tested, promoted, derived, shared, replaced and removed."""
     cloud = Listening()
     with serve(cloud) as server:
         _project(cloud)
@@ -90,6 +90,7 @@ def _life(server: FakeServer, folder: Path) -> None:
     library.record_run(RunResult("run-1", "app-0", "t", Verdict.PASSED, "2026-01-01T00:00:00Z", (job,)))
     library.record_test("app-0", Proof.PASSED, "t")
     library.promote("app-0", "app")
+    library.derive("app-0", "app-stable")
     library.share("app-0", ["group:a@example.com"])
     library.promote("app-1", "app")
     old = library.find("app-0")
