@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from bakery.errors import ContainerFailed, InfrastructureFailed
 from bakery.host import process
@@ -19,10 +20,11 @@ LAST_WORK = 60.0  # the same for the last one: its layer only serves a recipe th
 
 @dataclass
 class Layering:
-    """The layers of one bake; those that were taken are on the disk when ``publisher`` is shut down.
+    """The layers of one bake; at the end of its context those that were taken are on the disk.
 
-    ``born`` is when the oldest content of the container's disk came to it, ``begun`` the number of provisioners that it
-    had at the start, ``since`` when the first one began that is in no layer.
+    If the container never got to a provisioner, the layer that it began from may be damaged, and is deleted. ``born``
+    is when the oldest content of the container's disk came to it, ``begun`` the number of provisioners that it had at
+    the start, ``since`` when the first one began that is in no layer.
     """
 
     store: Layers
@@ -36,6 +38,15 @@ class Layering:
     begun: int = 0
     since: float = 0.0
     publisher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "layers"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self.publisher.shutdown()
+        if self.begun and not self.since and isinstance(error, ContainerFailed):
+            self.note("the layer is not used again")
+            self.store.file(self.found.names[self.begun - 1]).unlink(missing_ok=True)
 
     def begin(self) -> int:
         """Copy the deepest layer to the container's disk; return how many provisioners it has, 0 if there is none."""
@@ -60,8 +71,9 @@ class Layering:
             self.since = time.monotonic()
             return
         names = self.found.names[done - 1 : done]
-        least = (LAST_WORK if last else WORK) * size(self.baker.disk) / (1 << 30)
-        if not names or self.store.deepest(names) or time.monotonic() - self.since < least:
+        if not names or self.store.deepest(names):
+            return
+        if time.monotonic() - self.since < (LAST_WORK if last else WORK) * size(self.baker.disk) / (1 << 30):
             return
         try:
             if reason := self.store.lack(self.baker.disk) or self._unlike():

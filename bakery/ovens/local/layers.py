@@ -96,8 +96,10 @@ class Layers:
     def prune(self, *, dry_run: bool = False) -> int:
         """Delete layers that are too old, and the least used ones beyond the budget or on a disk that is nearly full.
 
-        Return the bytes freed; with ``dry_run``, only return them.
+        What killed processes left is deleted, too. Return the bytes of the layers; with ``dry_run``, only return them.
         """
+        for rest in () if dry_run else abandoned(self.folder):
+            rest.unlink(missing_ok=True)
         found = sorted(self._all(), key=lambda one: one[1].st_atime, reverse=True)
         short = max(0, MARGIN - self._free())
         limit = min(self.budget, sum(_size(info) for _, info in found) - short)

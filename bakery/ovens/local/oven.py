@@ -127,8 +127,7 @@ class LocalOven:
         layered = self._layered(job)
         rendering = self._render(job, baker.builder, borders=layered)
         container.make_seed(baker, rendering.user)
-        layering = self._layering(job, baker, rendering, layered=layered)
-        with layering.publisher:
+        with self._layering(job, baker, rendering, layered=layered) as layering:
             if done := layering.begin():
                 job.note(_reused(job.order, rendering, done))
             else:

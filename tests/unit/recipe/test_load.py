@@ -161,6 +161,11 @@ matrix:
 """
 
 
+def test_a_recipe_may_want_no_layers(tmp_path: Path) -> None:
+    assert recipe_tree.recipe(tmp_path / "a").layers
+    assert not recipe_tree.recipe(tmp_path / "b", {"recipe.yaml": "layers: false\n"}).layers
+
+
 def test_the_matrix(tmp_path: Path) -> None:
     recipe = recipe_tree.recipe(tmp_path, {"recipe.yaml": MATRIX})
     variants = {variant.name: variant for variant in recipe.variants}

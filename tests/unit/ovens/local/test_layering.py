@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import ContainerFailed
+from bakery.errors import ContainerFailed, InfrastructureFailed
 from bakery.ovens.local import container, layering, layers
 from bakery.ovens.local.layer_names import LayerNames
 from bakery.ovens.local.layering import Layering
@@ -147,3 +147,21 @@ def test_a_layer_that_is_deleted_meanwhile_is_no_error(bake: Bake, monkeypatch: 
     monkeypatch.setattr(layers.Layers, "deepest", lambda *_: 2)
     assert bake.layering.begin() == 0
     assert bake.said[0].startswith("baking from nothing: ")
+
+
+@pytest.mark.parametrize(("reached", "error", "left"), [
+    (False, ContainerFailed("the container did not start"), []),
+    (True, ContainerFailed("the container ended during the bake"), ["two"]),
+    (False, InfrastructureFailed("Packer was ended by signal 9"), ["two"]),
+])  # fmt: skip
+def test_a_layer_that_no_container_starts_from_is_not_used_again(
+    bake: Bake, reached: bool, error: Exception, left: list[str]
+) -> None:
+    bake.store.publish(bake.store.copy(bake.baker.disk, Activity()), "two", bake.born)
+    with pytest.raises(type(error)), bake.layering as layering_:
+        layering_.since = 0.0
+        layering_.begin()
+        if reached:
+            layering_.take(RUNNING, 2)
+        raise error
+    assert [file.stem for file in bake.store.folder.iterdir()] == left

@@ -180,3 +180,6 @@ def test_half_a_layer_of_a_killed_process_is_not_used_and_is_cleared(store: Laye
     assert layers.clear(state, dry_run=True) == [line] and dead.exists()
     assert layers.clear(state) == [line]
     assert left(store) == []
+    dead.touch()
+    assert (store.prune(dry_run=True), dead.exists()) == (0, True)
+    assert (store.prune(), dead.exists()) == (0, False)
