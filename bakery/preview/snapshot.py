@@ -46,6 +46,11 @@ class LibrarySnapshot:
         """The images by name."""
         return {record.name: record for record in self.images}
 
+    @cached_property
+    def ages(self) -> Mapping[str, int]:
+        """The places of the images in the order of their age, the oldest first."""
+        return {name: place for place, name in enumerate(self.records)}
+
     def revocation(self, image: str) -> Revocation | None:
         """Return why the image must not be used any more; None if it may be used."""
         return self.revoked.get(image.rpartition("-")[2])
@@ -101,10 +106,8 @@ class LibrarySnapshot:
 
     def roll_back(self, image: str, now: str) -> tuple[str, ...]:
         """Return the reason that says that an image is older than the present one, if it is."""
-        ages = [record.name for record in self.images]
-        if {image, now} <= {*ages} and ages.index(image) < ages.index(now):
-            return (f"a roll-back: {image} is older than {now}",)
-        return ()
+        older = self.ages.get(image, len(self.ages)) < self.ages.get(now, 0)
+        return (f"a roll-back: {image} is older than {now}",) if older else ()
 
 
 def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
