@@ -59,9 +59,7 @@ nspawn --as-pid2 /bin/sh /run/bakery/apply
 # At the word "stop" from the bakery, no process of the container runs on, and all that was written is in the disk's file;
 # "still" exists until the word "go". A kill ends stopped processes, too.
 inside() {
-    for process in /proc/[0-9]*; do
-        if [ "$(readlink "$process/ns/user" || echo "$own")" != "$own" ]; then echo "${process#/proc/}"; fi
-    done
+    find /proc/[0-9]*/ns/user -maxdepth 0 -printf '%l %h\n' | awk -v own="$own" -F '[ /]' '/^user/ && $1 != own { print $4 }'
 }
 own=$(readlink /proc/self/ns/user)
 rm -f control still
