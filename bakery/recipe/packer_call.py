@@ -30,12 +30,13 @@ _VARIABLE = re.compile(r"\$\$(?:\{(\w+)\}|(\w+))")
 class PackerCall:
     """One call of ``packer build``. The texts are not filled in; ``$$`` begins a variable of the shell.
 
-    ``template`` is the path from the workspace, ``environment`` what ``env`` sets, ``secrets`` the names that
-    ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed; ``unknown`` are the variables
-    whose values only the shell knows.
+    ``template`` is the path from the workspace, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
+    ``secrets`` the names that ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed;
+    ``unknown`` are the variables whose values only the shell knows.
     """
 
     template: str = ""
+    folder: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -134,19 +135,28 @@ def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
         given = step.get("args")
         words = [str(word) for word in given] if isinstance(given, list) else []
         if "build" in words and _is_packer(step, words):
-            yield _parsed(words[words.index("build") + 1 :], step, environment, secrets)
+            folder = _folder(step)
+            yield _parsed(words[words.index("build") + 1 :], folder, environment, secrets)
         return
     assigned = environment | {match[1]: match[2].strip("\"'") for match in _ASSIGNED.finditer(text)}
     parts = commands(text)
     exact = all(map(harmless, parts)) and _maps_substitutions(step, build)
+    folder = _folder(step)
     for part in parts:
         words = shell_words(part)
+        if words[:1] == ["cd"] and len(words) > 1:
+            folder = _folder({"dir": posixpath.join(folder, _from_shell(words[1], assigned))})
         if runs(words, "build"):
             passed = [_from_shell(word, assigned) for word in words[words.index("build") + 1 :]]
-            call = _parsed(passed, step, environment, secrets)
+            call = _parsed(passed, folder, environment, secrets)
             unknown = frozenset(name for name, value in call.variables.items() if _computed(value))
             known = {name: value for name, value in call.variables.items() if name not in unknown}
             yield replace(call, variables=known, unknown=unknown, exact=exact and not _computed(part))
+
+
+def _folder(step: Json) -> str:
+    """Return the folder where a step runs, from the workspace."""
+    return re.sub("^/workspace(/|$)", "", str(step.get("dir") or ""))
 
 
 def _is_packer(step: Json, words: Sequence[str]) -> bool:
@@ -224,8 +234,8 @@ def _may_change_files(step: Json) -> bool:
     return not harmless(shlex.join(command)) if command else bool(step)
 
 
-def _parsed(words: Sequence[str], step: Json, environment: Mapping[str, str], secrets: frozenset[str]) -> PackerCall:
-    """Return the call with these arguments after ``build``."""
+def _parsed(words: Sequence[str], folder: str, environment: Mapping[str, str], secrets: frozenset[str]) -> PackerCall:
+    """Return the call in ``folder`` with these arguments after ``build``."""
     variables: dict[str, str] = {}
     lists: dict[str, list[str]] = {"var-file": [], "only": [], "except": []}
     template = ""
@@ -243,9 +253,9 @@ def _parsed(words: Sequence[str], step: Json, environment: Mapping[str, str], se
             variables |= {variable.strip(): text} if has_value else {}
         elif name in lists:
             lists[name] += [value] if name == "var-file" else value.split(",")
-    folder = str(step.get("dir") or "")
     return PackerCall(
         template=posixpath.join(folder, template) if template else "",
+        folder=folder,
         variables=variables,
         files=tuple(posixpath.join(folder, path) for path in lists["var-file"]),
         only=tuple(lists["only"]),

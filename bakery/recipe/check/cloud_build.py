@@ -3,6 +3,7 @@
 Source: Cloud Build, "Build configuration file schema" and "Substituting variable values".
 """
 
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -103,6 +104,16 @@ def check_arguments(build: Document, passed: Iterable[str], used: Collection[str
             hint = "fix the name, or declare it: nothing uses it"
             severity = Severity.ERROR if fatal else Severity.WARNING
             build.note(severity, f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
+
+
+def check_folders(build: Document, calls: BuildCalls, paths: Iterable[str]) -> None:
+    """Packer in another folder does not find what a template names by ``paths`` from the workspace, unfilled."""
+    moved = [path for path in paths if "template_dir" not in path and not path.startswith("/")]
+    folders = {call.folder for call in calls.calls if posixpath.normpath(call.folder or ".") != "."}
+    for folder in sorted(folders) if moved else ():
+        hint = "run it in the workspace, or begin the template's paths with {{template_dir}}, in HCL2 with ${path.root}"
+        message = f"Packer runs in {quoted(folder)} and does not find {quoted(moved[0])} there"
+        build.error(message, hint, *find(build, ("steps",), re.escape(posixpath.basename(folder))))
 
 
 def find(build: Document, above: Where, pattern: str) -> Where:

@@ -20,7 +20,7 @@ from bakery.recipe.check.growth import ends
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.check.workspace import Workspace
-from bakery.recipe.expressions import reference_list
+from bakery.recipe.expressions import fill, reference_list
 from bakery.recipe.model import CheckedPackage, ClusterShape, Json, Suite, Variant
 from bakery.recipe.packer_call import BuildCalls, build_calls
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
@@ -266,6 +266,8 @@ class PackageCheck:
         """Check that the build passes what the template declares; whether it passes all that the template needs."""
         if build is not None:
             used = declared(template.value).keys() | references(template.value)
+            paths = [fill(text, self.variables) for _, text in packer_template.named(template) if isinstance(text, str)]
+            cloud_build.check_folders(build, self.calls, paths)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         return packer_template.check_required(template, self._given())
 

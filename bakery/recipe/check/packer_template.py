@@ -248,7 +248,8 @@ def _check_file(template: Document, where: Where, path: str, exists: Callable[[s
         beside = posixpath.normpath(f"{folder}/{path}")
         hint = "add it, or fix the path; paths start at the workspace, see docs/recipe.md"
         if path and exists(beside):
-            hint = f"write {beside}: paths start at the workspace, not at the template"
+            root = "${path.root}" if "hcl2" in template.value else "{{template_dir}}"
+            hint = f"write {root}/{path}: paths start at the workspace, not at the template"
         template.error(f"{key} {quoted(path)} does not exist", hint, *where)
 
 

@@ -391,3 +391,16 @@ def test_an_undeclared_variable_is_said_once_and_not_for_builders_that_are_not_b
     problems = recipe_tree.spoilt(tmp_path, {P: recipe_tree.edited(builders=[amazon, own])})
     assert messages(problems).count("undeclared variable") == 1
     assert "{{user `ours`}}" in messages(problems)
+
+
+@pytest.mark.parametrize("where", ["dir: packages/app", "entrypoint: sh"])
+@pytest.mark.parametrize(("path", "wrong"), [("{{template_dir}}/install.sh", False), ("packages/app/install.sh", True)])
+def test_packer_in_another_folder_finds_what_begins_at_the_template(
+    tmp_path: Path, where: str, path: str, wrong: bool
+) -> None:
+    words = '["-c", "cd packages/app && packer build packer.json"]' if "sh" in where else '["build", "packer.json"]'
+    build_text = f"steps:\n- name: hashicorp/packer\n  {where}\n  args: {words}\n"
+    steps = [{"type": "shell", "script": path}]
+    problems = recipe_tree.spoilt(tmp_path, {P: recipe_tree.edited(provisioners=steps), B: build_text})
+    found = [problem for problem in problems if "Packer runs in 'packages/app'" in problem.message]
+    assert [(problem.severity, Path(problem.file).name) for problem in found] == [(ERROR, B)] * wrong

@@ -259,9 +259,11 @@ def test_a_path_from_the_templates_folder_is_an_error_that_says_the_path_to_writ
     borrowing(tmp_path, "install.sh", "../lib/tools/one.sh")
     hints = [p.hint for p in load(tmp_path / "packages", tmp_path / "common").problems if "not exist" in p.message]
     assert hints == [
-        "write packages/app/install.sh: paths start at the workspace, not at the template",
-        "write packages/lib/tools/one.sh: paths start at the workspace, not at the template",
+        "write {{template_dir}}/install.sh: paths start at the workspace, not at the template",
+        "write {{template_dir}}/../lib/tools/one.sh: paths start at the workspace, not at the template",
     ]
+    borrowing(tmp_path, "{{template_dir}}/install.sh", "{{template_dir}}/../lib/tools/one.sh")
+    assert digest_of_app(tmp_path)[1] == ["packages/app/install.sh", "packages/lib/tools/one.sh"]
 
 
 def test_a_tool_takes_the_whole_folder_of_a_file_elsewhere(tmp_path: Path) -> None:

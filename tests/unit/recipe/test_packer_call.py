@@ -92,3 +92,14 @@ def test_docker_build_is_not_packer_build() -> None:
 @pytest.mark.parametrize("args", [True, 3, {"a": 1}])
 def test_arguments_of_another_type_are_none(args: object) -> None:
     assert build_calls({"steps": [{"name": "hashicorp/packer", "args": args}]}, "app").calls == ()
+
+
+def test_a_step_or_its_shell_may_run_packer_in_another_folder() -> None:
+    for given in (
+        {"name": "hashicorp/packer", "dir": "packages/app", "args": ["build", "-var-file=x.json", "packer.json"]},
+        shell("cd packages && cd app; packer build -var-file=x.json packer.json"),
+        shell('D=packages/app\ncd "$$D" && packer build -var-file=x.json packer.json'),
+    ):
+        (call,) = calls(given)
+        assert (call.folder, call.template) == ("packages/app", "packages/app/packer.json")
+        assert call.files == ("packages/app/x.json",)
