@@ -105,12 +105,18 @@ class Library(Protocol):
     """
 
     def find(self, name: str) -> ImageRecord | None:
-        """Return the image of that name, whatever its state; None if it certainly does not exist."""
+        """Return the image of that name, whatever its state; None if it certainly does not exist.
+
+        Its ``inputs`` may be empty; :meth:`manifest` reads them.
+        """
+
+    def manifest(self, name: str) -> Mapping[str, str]:
+        """Return the manifest of an image's digest; empty if it is not known."""
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images that carry the bakery's labels, oldest first, without DELETED ones.
 
-        Their ``inputs`` may be empty; :meth:`find` reads them.
+        Their ``inputs`` may be empty; :meth:`manifest` reads them.
         """
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:

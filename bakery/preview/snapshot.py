@@ -177,7 +177,7 @@ def _completed(
     existing = {record.name for record in images}
     compared = {families.get(image.family, "") for image in planned if image.name not in existing}
     return tuple(
-        replace(record, inputs=(library.find(record.name) or record).inputs)
+        replace(record, inputs=library.manifest(record.name))
         if record.name in compared and not record.inputs
         else record
         for record in images

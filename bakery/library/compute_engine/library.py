@@ -44,11 +44,11 @@ class ComputeEngineLibrary:
         self._artifacts = self.google.storage.bucket(settings.google.bucket(Bucket.ARTIFACTS))
 
     def find(self, name: str) -> ImageRecord | None:
-        """Return the image with its manifest; None if it certainly does not exist or its creation failed."""
+        """Return the image without its manifest; None if it certainly does not exist or its creation failed."""
         image = self._images.get(name)
         if image is None or image.status == "FAILED":
             return None
-        return image_record(image, self.manifest(name))
+        return image_record(image, {})
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""

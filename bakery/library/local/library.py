@@ -37,6 +37,11 @@ class LocalLibrary:
         self._reserve = StatePaths(settings.state).reserve
         self._clock = clock
 
+    def manifest(self, name: str) -> Mapping[str, str]:
+        """Return the manifest of an image's digest."""
+        image = self.find(name)
+        return image.inputs if image else {}
+
     def find(self, name: str) -> ImageRecord | None:
         """Return the image; None if it was never published, its file does not exist, or it is DELETED.
 

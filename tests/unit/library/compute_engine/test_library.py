@@ -55,8 +55,7 @@ def test_the_image_of_a_channel_is_made_from_the_recipes(server: FakeServer, lib
         "bakery-family": "hpcc-stable",
         "bakery-source": "hpcc-1",
     }
-    found = library.find("hpcc-stable-1")
-    assert found is not None and found.inputs == {"install.sh": "abc"}
+    assert library.manifest("hpcc-stable-1") == {"install.sh": "abc"}
 
 
 def test_an_image_of_a_channel_that_failed_is_made_again_and_one_of_another_process_is_kept(
