@@ -1,10 +1,11 @@
 """The gcp stack with the real engine in the fake Google Cloud: many bakes at once, and a preview with nothing to do.
 
-Run: python benchmarks/google.py [--bakes N] [--images N] [--json FILE], in an environment with the engine (source
-tools/env.sh). ``--bakes``: one ``up`` of N independent recipes, whose builds take 60 s each; counted are the seconds
-from the first bake's begin to the last one's end, as the engine's own events have them. ``--images``: previews of N
-promoted images, in turns with those of a trivial program with as many resources (medians), and the peak memory of
-program and plugin. 0 leaves a part out.
+Run: python benchmarks/google.py [--bakes N] [--images N] [--delay SECONDS] [--seconds SECONDS] [--json FILE], in an
+environment with the engine (source tools/env.sh). ``--bakes``: one ``up`` of N independent recipes, whose builds take
+``--seconds`` each; counted are the seconds from the first bake's begin to the last one's end, as the engine's own
+events have them, and the calls by method, each of which takes ``--delay`` longer. ``--images``: previews of N promoted
+images, in turns with those of a trivial program with as many resources (medians), and the peak memory of program and
+plugin. 0 leaves a part out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.preview_noop import preview, trivial
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
+from tests.fake_google.cloud import Fault
 from tests.gcp.stack import Stack, declared
 from tests.support import workshop
 
@@ -73,9 +76,10 @@ def up(stack: Stack, *arguments: str) -> None:
         raise SystemExit(f"the up failed:\n{done.text[-3000:]}")
 
 
-def bakes(stack: Stack, count: int) -> dict[str, float]:
-    """Seconds of that many independent bakes, and of the whole up around them."""
-    builds.script(stack.server.cloud, lambda _build: Course(seconds=BUILD_SECONDS))
+def bakes(stack: Stack, count: int, seconds: float, delay: float) -> dict[str, float]:
+    """Seconds of that many independent bakes and of the whole up around them, and the calls of all and each method."""
+    builds.script(stack.server.cloud, lambda _build: Course(seconds=seconds))
+    stack.server.cloud.faults += [Fault(".", times=-1, delay=delay)] if delay else []
     for number in range(count):
         stack.workshop.recipe(f"image-{number:04d}")
     events = stack.workshop.folder / "events.json"
@@ -92,7 +96,9 @@ def bakes(stack: Stack, count: int) -> dict[str, float]:
                 times.append(event["timestamp"])
     if len(ended) != count:
         raise SystemExit(f"{len(ended)} of {count} images were baked")
-    return {"bakes": count, "seconds": max(ended) - min(begun), "whole": whole, "floor": BUILD_SECONDS}
+    calls = Counter(method for _, method, _ in stack.server.cloud.calls)
+    times = {"bakes": count, "seconds": max(ended) - min(begun), "whole": whole, "floor": seconds}
+    return times | {"calls": calls.total()} | dict(calls.most_common())
 
 
 def previews(stack: Stack, count: int, folder: Path) -> dict[str, float]:
@@ -124,6 +130,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bakes", type=int, default=64, metavar="N")
     parser.add_argument("--images", type=int, default=1000, metavar="N")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--seconds", type=float, default=BUILD_SECONDS, metavar="SECONDS")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     engine = str(Path(shutil.which("pulumi") or "pulumi").parent)
@@ -133,12 +141,12 @@ def main() -> None:
         if arguments.bakes:
             (folder / "bakes").mkdir()
             with declared(folder / "bakes", folder / "home", engine) as stack:
-                found["bakes"] = bakes(stack, arguments.bakes)
+                found["bakes"] = bakes(stack, arguments.bakes, arguments.seconds, arguments.delay)
             print(
-                "{bakes} bakes of {floor:.0f} s: {seconds:.0f} s (at most 75), whole up {whole:.0f} s".format(
-                    **found["bakes"]
-                )
+                "{bakes} bakes of {floor:.0f} s: {seconds:.0f} s (at most {most:.0f}), whole up {whole:.0f} s, "
+                "{calls} calls".format(**found["bakes"], most=arguments.seconds + 15)
             )
+            print("\n".join(f"{number:6} {name}" for name, number in found["bakes"].items() if "." in name))
         if arguments.images:
             (folder / "images").mkdir()
             with declared(folder / "images", folder / "home", engine) as stack:

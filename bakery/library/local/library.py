@@ -35,12 +35,11 @@ class LocalLibrary:
         self.leases = Leases(folder / "leases")
         self.database = Database(folder / DATABASE)
         self._reserve = StatePaths(settings.state).reserve
-        self._clock = clock
+        self.now = clock
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest."""
-        image = self.find(name)
-        return image.inputs if image else {}
+        return image.inputs if (image := self.find(name)) else {}
 
     def find(self, name: str) -> ImageRecord | None:
         """Return the image; None if it was never published, its file does not exist, or it is DELETED.
@@ -94,12 +93,12 @@ class LocalLibrary:
         if self.find(name) is None:
             raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
         with self.database.writing() as connection:
-            return families.promote(connection, name, family, self._clock())
+            return families.promote(connection, name, family, self.now())
 
     def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
         """Let the family point at nothing, if it still points at ``name`` and no stack wants it, unless forced."""
         with self.database.writing() as connection:
-            return families.unpromote(connection, name, family, self._clock(), force=force)
+            return families.unpromote(connection, name, family, self.now(), force=force)
 
     def want(self, want: Want) -> None:
         """Register what a stack wants."""
@@ -137,7 +136,7 @@ class LocalLibrary:
         with suppress(Uncertain):  # even a damaged image can be deprecated
             self.find(name)  # adopts an image that was published but not recorded
         with self.database.writing() as connection:
-            return families.deprecate(connection, name, replacement, self._clock())
+            return families.deprecate(connection, name, replacement, self.now())
 
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Do nothing: every user who may read the folder can boot from its images."""
@@ -166,7 +165,7 @@ class LocalLibrary:
             raise BakeryError(f"there is no image {name} that could be {proof}")
         names = {name, *(one.name for one in self.sharing(image.digest) if one.source == name)}
         with self.database.writing() as connection:
-            rows.record_proof(connection, sorted(names), proof, tests_digest, self._clock())
+            rows.record_proof(connection, sorted(names), proof, tests_digest, self.now())
 
     # -- for the local ovens
 
@@ -184,7 +183,7 @@ class LocalLibrary:
                 return existing
             with self.database.writing() as connection:  # nobody can publish between the look and the change
                 if self.files.size(record.digest) is None:
-                    rows.forget(connection, record.digest, self._clock())
+                    rows.forget(connection, record.digest, self.now())
             image = self._insert(self.files.publish(record, qcow2))
         assert image is not None  # the lease prevents a deletion
         keep_reserve(self._reserve)
@@ -256,10 +255,6 @@ class LocalLibrary:
         query = "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
         return {row["name"]: row["state_since"] for row in self._select(query)}
 
-    def now(self) -> str:
-        """Return the library's time, RFC 3339 in UTC."""
-        return self._clock()
-
     def in_use(self) -> Mapping[str, str]:
         """Return the images with a lease."""
         return {one.name: "something boots from it" for one in self.images() if self.leases.taken(one.digest)}
@@ -293,7 +288,7 @@ class LocalLibrary:
         return self._insert(sidecar)
 
     def _insert(self, sidecar: Sidecar) -> ImageRecord | None:
-        at = self._clock()
+        at = self.now()
         with self.database.writing() as connection:
             row = rows.image_row(connection, sidecar.record.name)
             if row is not None and row["publication"] == sidecar.publication:
