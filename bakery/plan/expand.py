@@ -20,8 +20,8 @@ from bakery.recipe.templating import (
     environment,
     only_reference,
     passed,
-    references,
     resolve,
+    settable,
 )
 from bakery.settings import Settings
 
@@ -160,7 +160,8 @@ class _Expansion:
         substitutions = dynamic(recipe.build, {**recipe.substitutions, **variant.substitutions})
         files = tuple(posixpath.normpath(substitute(path, substitutions)) for path in self.build.files)
         arguments = self.arguments(recipe, files)
-        wanted = defaults.keys() | references({**recipe.template, "provisioners": provisioners})
+        whole = {**recipe.template, "provisioners": provisioners}
+        wanted = settable(whole, defaults, arguments, variant.substitutions)
         given = passed(arguments, substitutions, wanted, variant.substitutions)
         filled = {name: substitute(text, self.known, last=True) for name, text in given.items()}
         env = {name: substitute(text, substitutions) for name, text in self.build.environment.items()}

@@ -84,6 +84,15 @@ def packer_arguments(build: Json) -> dict[str, str]:
     return {name: text for step in steps(build) for call in calls(step, build) for name, text in call.variables.items()}
 
 
+def settable(
+    template: Json, defaults: Mapping[str, str], arguments: Mapping[str, str], direct: Mapping[str, str]
+) -> Collection[str]:
+    """Return the variables that a bake may set: the declared ones and, if others are given, those that are used."""
+    if arguments.keys() <= defaults.keys() and not direct:
+        return defaults.keys()
+    return defaults.keys() | references(template)
+
+
 def passed(
     arguments: Mapping[str, str],
     substitutions: Mapping[str, str],

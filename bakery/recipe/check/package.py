@@ -32,8 +32,8 @@ from bakery.recipe.templating import (
     declared,
     environment,
     passed,
-    references,
     resolve,
+    settable,
 )
 
 TEMPLATE, BUILD, RECIPE = "packer.json", "cloudbuild.yaml", "recipe.yaml"
@@ -198,10 +198,10 @@ class PackageCheck:
         """Return the Packer variables of a variant; an unset one keeps the template's default."""
         values = dynamic(build and build.value, {**self.values, **variant.substitutions})
         default = declared(template.value)
-        wanted = default.keys() | references(template.value)
         files = {name: text for file in self.variable_files.values() for name, text in file.items()}
         arguments = {name: text.replace("$", "$$") for name, text in files.items()} | self.calls.variables
         env = {name: substitute(text, values) for name, text in self.calls.environment.items()}
+        wanted = settable(template.value, default, arguments, variant.substitutions)
         given = passed(arguments, values, wanted, variant.substitutions)
         return resolve({**default, **given}, environment(env, self.calls.secrets))
 
@@ -265,7 +265,7 @@ class PackageCheck:
     def _given_right(self, template: Document, build: Document | None) -> bool:
         """Check that the build passes what the template declares; whether it passes all that the template needs."""
         if build is not None:
-            used = declared(template.value).keys() | references(template.value)
+            used = settable(template.value, declared(template.value), self.calls.variables, {})
             paths = [fill(text, self.variables) for _, text in packer_template.named(template) if isinstance(text, str)]
             cloud_build.check_folders(build, self.calls, paths)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)

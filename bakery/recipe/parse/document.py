@@ -64,7 +64,7 @@ class Document:
     @cached_property
     def joined(self) -> str:
         """All strings in the document, to see whether one contains something."""
-        return "\n".join(texts(self.value))
+        return "\n".join(text for _, text in self.strings)
 
     def group(self, key: str) -> dict[str, Any]:
         """Return the mapping below a top-level key; {} if there is none, with an error if it has another type."""
