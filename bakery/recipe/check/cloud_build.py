@@ -108,8 +108,8 @@ def check_arguments(build: Document, passed: Iterable[str], used: Collection[str
 
 def check_folders(build: Document, calls: BuildCalls, paths: Iterable[str]) -> None:
     """Packer in another folder does not find what a template names by ``paths`` from the workspace, unfilled."""
-    moved = [path for path in paths if "template_dir" not in path and not path.startswith("/")]
     folders = {call.folder for call in calls.calls if posixpath.normpath(call.folder or ".") != "."}
+    moved = [path for path in paths if "template_dir" not in path and not path.startswith("/")] if folders else []
     for folder in sorted(folders) if moved else ():
         hint = "run it in the workspace, or begin the template's paths with {{template_dir}}, in HCL2 with ${path.root}"
         message = f"Packer runs in {quoted(folder)} and does not find {quoted(moved[0])} there"

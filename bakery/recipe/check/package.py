@@ -266,7 +266,8 @@ class PackageCheck:
         """Check that the build passes what the template declares; whether it passes all that the template needs."""
         if build is not None:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
-            paths = [fill(text, self.variables) for _, text in packer_template.named(template) if isinstance(text, str)]
+            named = packer_template.named(template)
+            paths = (fill(text, self.variables) for _, text in named if isinstance(text, str))
             cloud_build.check_folders(build, self.calls, paths)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         return packer_template.check_required(template, self._given())
