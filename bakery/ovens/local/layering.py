@@ -14,7 +14,7 @@ from bakery.ovens.local.layer_names import LayerNames
 from bakery.ovens.local.layers import Layers, size
 from bakery.progress.activity import Activity
 
-WORK = 5.0  # seconds for each GiB of the disk: provisioners that took less are repeated sooner than the disk is copied
+WORK = 10.0  # seconds for each GiB of the disk: provisioners that took less are repeated sooner than the disk is copied
 LAST_WORK = 60.0  # the same for the last one: its layer only serves a recipe that gets another provisioner
 
 

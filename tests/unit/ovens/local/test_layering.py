@@ -73,7 +73,7 @@ def test_a_layer_is_taken_of_the_stopped_container(bake: Bake) -> None:
     assert time.monotonic() - bake.layering.since < LONG
 
 
-@pytest.mark.parametrize(("work", "last", "taken"), [(4, False, 0), (6, False, 1), (50, True, 0), (70, True, 1)])
+@pytest.mark.parametrize(("work", "last", "taken"), [(9, False, 0), (11, False, 1), (50, True, 0), (70, True, 1)])
 def test_work_counts_by_the_size_of_the_disk_and_more_at_the_end(
     bake: Bake, monkeypatch: pytest.MonkeyPatch, work: int, last: bool, taken: int
 ) -> None:
