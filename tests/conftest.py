@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bakery.host import proc
@@ -18,6 +19,11 @@ from tests.support.root import ROOT
 
 # Modules stay, and so do the tests: looking for garbage among them takes a quarter of a worker's start, and time later.
 gc.disable()
+
+# How fast an example is found and run depends on the machine, and on what the other workers do.
+slow = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("any-machine", deadline=None, suppress_health_check=slow)
+hypothesis.settings.load_profile("any-machine")
 
 # Plain `pytest`, outside of `make shell`, finds the same engine.
 OWN = [str(ROOT / ".venv" / "bin"), str(ROOT / ".bakery" / "engine")]

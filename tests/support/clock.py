@@ -24,6 +24,10 @@ class Clock:
         """Let that many seconds pass."""
         self.passed += seconds
 
+    def waited(self, least: float) -> float:
+        """Return the seconds of all pauses of at least ``least``."""
+        return sum(seconds for seconds in self.pauses if seconds >= least)
+
     def activity(self, say: Callable[[str], object] = str) -> Activity:
         """Work whose pauses take no time."""
         clock = self
