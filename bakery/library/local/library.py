@@ -35,7 +35,11 @@ class LocalLibrary:
         self.leases = Leases(folder / "leases")
         self.database = Database(folder / DATABASE)
         self._reserve = StatePaths(settings.state).reserve
-        self.now = clock
+        self._clock = clock
+
+    def now(self) -> str:
+        """Return the time of the clock."""
+        return self._clock()
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest."""
@@ -87,8 +91,7 @@ class LocalLibrary:
     def promote(self, name: str, family: str) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
 
-        A repeated call changes nothing. Raises BakeryError if the image does not exist, or if another family points at
-        it.
+        A repeated call changes nothing. Raises BakeryError if there is no such image or another family points at it.
         """
         if self.find(name) is None:
             raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
@@ -128,8 +131,8 @@ class LocalLibrary:
     def drop_revocations(self, cause: str) -> Sequence[str]:
         """Withdraw all revocations with this cause."""
         with self.database.writing() as connection:
-            rows = connection.execute("DELETE FROM revocations WHERE cause = ? RETURNING image", (cause,)).fetchall()
-            return [row["image"] for row in rows]
+            gone = connection.execute("DELETE FROM revocations WHERE cause = ? RETURNING image", (cause,)).fetchall()
+            return [row["image"] for row in gone]
 
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""
@@ -210,8 +213,7 @@ class LocalLibrary:
 
     def image_file(self, name: str) -> Path:
         """Return the path of the image's file; raise BakeryError if the image does not exist."""
-        image = self.find(name)
-        if image is None:
+        if (image := self.find(name)) is None:
             raise BakeryError(f"there is no image {name} in {self.files.folder}", hint="see: bakery library")
         return Path(image.location)
 
@@ -221,8 +223,7 @@ class LocalLibrary:
 
         Raises BakeryError if the image does not exist.
         """
-        digest = self.image_file(name).stem
-        with self.leases.shared(digest):
+        with self.leases.shared(self.image_file(name).stem):
             yield self.image_file(name)  # checked again: it may have been deleted during the wait
 
     def bake_times(self) -> Mapping[str, float]:
@@ -288,13 +289,12 @@ class LocalLibrary:
         return self._insert(sidecar)
 
     def _insert(self, sidecar: Sidecar) -> ImageRecord | None:
-        at = self.now()
         with self.database.writing() as connection:
             row = rows.image_row(connection, sidecar.record.name)
             if row is not None and row["publication"] == sidecar.publication:
                 # Another process has recorded it meanwhile, or has deleted it and is about to remove its file.
                 return None if row["state"] == ImageState.DELETED else self._record(row)
-            rows.insert_image(connection, sidecar.record, sidecar.publication, at)
+            rows.insert_image(connection, sidecar.record, sidecar.publication, self.now())
             row = rows.image_row(connection, sidecar.record.name)
         assert row is not None
         return self._record(row)
