@@ -38,7 +38,7 @@ def start(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, engine_path:
     folder = base / "checkout"
 
     def make(name: str, prepare: Callable[[Workshop], object]) -> Workshop:
-        kept = base / f"checkout-{name}"
+        kept = base / f"checkout-{prepare.__module__}-{name}"  # files may give their states the same names
         if kept.exists():
             shutil.copytree(kept, folder, symlinks=True)
             return Workshop(folder, shop.environment(folder, base / "pulumi-home", engine_path))
