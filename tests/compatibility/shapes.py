@@ -10,7 +10,7 @@ PROVIDER = "__provider"
 LATER = {"proofs", "token", "labels"}  # what promotions and images have since: states without it are as good
 # What the output ``images`` has since for each family: programs that read the rest are not concerned.
 LATER_OUTPUTS = {
-    *("name", "self_link", "state", "tested_at", "figures", "revoked", "revoke_at", "instance_image"),
+    *("name", "self_link", "state", "tested_at", "figures", "revoked", "revoke_at", "instance_image", "channel"),
 }
 DYNAMIC = "pulumi-python:dynamic/"
 TEXT = 0x8C  # pickle's SHORT_BINUNICODE: one byte of length, then the text
