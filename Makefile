@@ -49,7 +49,7 @@ test: setup ## run the whole suite: fast, engine, machines
 	@$(ENV)
 	python tools/suite.py fast engine machines $(ARGS)
 
-test-fast: setup ## run the tests without machines and engine; under two minutes
+test-fast: setup ## run the tests without machines and engine; about two minutes
 	@$(ENV)
 	python tools/suite.py fast $(ARGS)
 
