@@ -7,24 +7,23 @@ parallel, Ctrl-C waits, or a message is longer. All changes were measured with t
 ``tests/engine`` tests them.
 """
 
-import ctypes
 import gc
 import os
 import select
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from types import FrameType, FunctionType
 from typing import Any, NoReturn
 
 import grpc
 
 WORKERS = 1024  # parallel calls; the oven's slots limit the number of parallel bakes
+IDLE_LOOKS, LOOK_SECONDS = 5, 0.02  # without a call, until the server stops
 LEAVE_SECONDS = 20.0  # time for running work to stop after the engine is gone
 
 cancelled = threading.Event()  # asks all running work to stop
@@ -35,18 +34,31 @@ _lock = threading.Lock()
 @cache
 def prepare() -> None:
     """Remove the limits of the plugin, once per process. Only the plugin calls this (``configure``, which locks)."""
-    ignore_interrupts()
+    stop_when_idle()
     raise_worker_limit(WORKERS)
     intercept_cancel(getattr(sys.modules.get("__main__"), "DynamicResourceProviderServicer", None))
     watch_engine(0, leave)
 
 
-def ignore_interrupts() -> None:
-    """Ignore SIGINT, at which the SDK drops all running calls: the engine gets it too, and sends Cancel.
+def stop_when_idle() -> int:
+    """Let the SDK's server, which stops at SIGINT, serve all calls to their end first; return the number of servers.
 
-    Python changes signals in its main thread only, which is the SDK's; signal(2) of the C library works in any thread.
+    Ctrl-C at a terminal reaches this process, too: the engine waits for the calls that run, after a Cancel for them.
+    At its end it sends SIGINT once more, and waits five seconds for a plugin that ignores it.
     """
-    ctypes.CDLL(None).signal(signal.SIGINT, ctypes.c_void_p(signal.SIG_IGN))
+    servers = [one for one in gc.get_objects() if issubclass(type(one), grpc.Server) and hasattr(one, "_state")]
+    for server in servers:
+        server.stop = partial(_stopped_when_idle, server.stop, server._state)
+    return len(servers)
+
+
+def _stopped_when_idle(stop: Callable[[float | None], Any], state: Any, grace: float | None) -> Any:
+    idle = 0
+    while idle < IDLE_LOOKS:  # between two calls for one resource there are some milliseconds
+        with suppress(KeyboardInterrupt):
+            idle = 0 if getattr(state, "active_rpc_count", 0) else idle + 1
+            time.sleep(LOOK_SECONDS)
+    return stop(grace)
 
 
 def raise_worker_limit(workers: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,18 +24,51 @@ def clean() -> Iterator[None]:
     plugin.cancelled.clear()
 
 
-def test_ctrl_c_for_the_plugin_is_left_to_the_engine() -> None:
-    """Even if a thread asks for it, which Python does not allow; what the plugin starts can be interrupted."""
-    text = (
-        "import os, signal, subprocess, threading\n"
-        "from bakery.resources import plugin\n"
-        "thread = threading.Thread(target=plugin.ignore_interrupts)\n"
-        "thread.start(); thread.join()\n"
-        "os.kill(os.getpid(), signal.SIGINT)\n"
-        "print('alive')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
+SERVER = """
+import os, signal, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from bakery.resources import plugin
+
+def call(_request, _context):
+    os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C at a terminal, twice
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)
+    return b"served"
+
+server = grpc.server(ThreadPoolExecutor(4))
+handler = grpc.method_handlers_generic_handler("a", {"b": grpc.unary_unary_rpc_method_handler(call)})
+server.add_generic_rpc_handlers((handler,))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+thread = threading.Thread(target=plugin.stop_when_idle)  # Python changes signals in the main thread only
+thread.start(); thread.join()
+print(port, flush=True)
+try:
+    threading.Event().wait()
+except KeyboardInterrupt:
+    server.stop(0)
+print("stopped", flush=True)
+"""
+
+
+def test_a_call_is_served_to_its_end_whatever_interrupts_the_plugin() -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        with grpc.insecure_channel(f"127.0.0.1:{process.stdout.readline().strip()}") as channel:
+            assert channel.unary_unary("/a/b")(b"", timeout=60, wait_for_ready=True) == b"served"
+        assert process.stdout.read() == "stopped\n"
+    assert process.returncode == 0
+
+
+def test_an_idle_plugin_ends_at_once_when_the_engine_interrupts_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stdout.read() == "stopped\n"
 
 
 def test_a_widened_pool_runs_more_calls_at_once() -> None:
