@@ -8,11 +8,16 @@ from bakery.plan.image_labels import FAMILY_LABEL, SOURCE_LABEL
 from bakery.recipe.image_names import image_name
 
 
+def derived_name(source: str, family: str) -> str:
+    """Return the name of the image of ``family`` with the content of the image ``source``."""
+    return image_name(family, content(source))
+
+
 def derived(source: ImageRecord, family: str, created: str) -> ImageRecord:
     """Return the record of the image of ``family`` with the content of ``source``. It was not baked."""
     return replace(
         source,
-        name=image_name(family, content(source.name)),
+        name=derived_name(source.name, family),
         candidate_for=family,
         created=created,
         bake_seconds=0.0,

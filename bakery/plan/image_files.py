@@ -43,12 +43,15 @@ def _not_followed(template: Json, variables: Mapping[str, str]) -> bool:
 
 def _below(recipe: Recipe, paths: Iterable[str], found: dict[str, SourceFile]) -> tuple[SourceFile, ...]:
     """``found`` and the files of these workspace paths, folders with all that is below them, sorted by path."""
+    found |= {file.path: file for file in _at(paths, (*recipe.files, *recipe.common, *recipe.other_files))}
+    return tuple([found[path] for path in sorted(found)])
+
+
+def _at(paths: Iterable[str], files: Iterable[SourceFile]) -> list[SourceFile]:
+    """Return those of the files that are one of the workspace paths or below it."""
     wanted = {posixpath.normpath(path) for path in paths}
     folders = tuple(path + "/" for path in wanted)
-    for file in (*recipe.files, *recipe.common, *recipe.other_files):
-        if file.path in wanted or file.path.startswith(folders):
-            found[file.path] = file
-    return tuple([found[path] for path in sorted(found)])
+    return [file for file in files if file.path in wanted or file.path.startswith(folders)]
 
 
 def _named(template: Json, variables: Mapping[str, str], folder: str, common: str = "") -> set[str | None]:
@@ -98,9 +101,7 @@ def handed_over(
 ) -> tuple[SourceFile, ...]:
     """Return those of an image's ``files`` that these provisioners hand over; ``folder`` is that of the template."""
     named = _named({"provisioners": [*provisioners]}, variables, folder)
-    paths = {posixpath.normpath(path) for path in named if path is not None}
-    below = tuple(path + "/" for path in paths)
-    return tuple(file for file in files if None in named or file.path in paths or file.path.startswith(below))
+    return tuple(files if None in named else _at([path for path in named if path is not None], files))
 
 
 def uses_whole_package(template: Json, variables: Mapping[str, str], folder: str) -> bool:

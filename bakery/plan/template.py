@@ -99,6 +99,13 @@ def builder_name(options: Mapping[str, Json]) -> str:
     return str(options.get("name") or options.get("type") or "")
 
 
+def title(template: Json, kind: str, name: str) -> str:
+    """Return how ``-only`` names a builder of the template: in HCL2 with its type, after the name of its build."""
+    if "hcl2" not in template:
+        return name
+    return ".".join([*([template["hcl2"]["build"]] if "build" in template["hcl2"] else ()), kind, name])
+
+
 def for_builder(template: Json, options: Mapping[str, Json]) -> Json:
     """Return the template with this builder alone.
 

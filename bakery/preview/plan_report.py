@@ -72,8 +72,9 @@ def plan_report(
     problems = (*problems, *before.problems, *wrong)
     families = families_of(settings, images)
     given_up = held.given_up(f"{project}/{settings.stack}", families) if project and not since else {}
-    ways = channels(settings, images, held) if settings.channels and not since else ()
-    decisions = before.decide(images, targets(settings, images, before))
+    goals = targets(settings, images, before)
+    ways = channels(settings, images, held, goals) if settings.channels and not since else ()
+    decisions = before.decide(images, goals)
     return PlanReport(decisions, problems, held.times, since, given_up, ways)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Channel, Target
+from bakery.recipe.image_names import family_fault
 from bakery.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -55,17 +56,19 @@ def families_of(settings: Settings, planned: Sequence[ImageSummary]) -> dict[str
     return families | {name: image for name, image in channels.items() if name not in families}
 
 
-def channels(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> tuple[Channel, ...]:
-    """Return what an ``up`` does with each channel."""
-    from bakery.recipe.image_names import image_name  # not needed by a plan without channels
+def channels(
+    settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot, own: Mapping[str, Target]
+) -> tuple[Channel, ...]:
+    """Return what an ``up`` does with each channel; ``own`` are the :func:`targets`."""
+    from bakery.library.derived import derived_name  # not needed by a plan without channels
 
-    own, found = targets(settings, planned, held), []
+    found = []
     for name, image in families_of(settings, planned).items():
         if name == image.family:
             continue
         target, now = own.get(name), held.families.get(name, "")
         source = target.image if target else image.name
-        made = image_name(name, source.rpartition("-")[2]) if source else ""
+        made = derived_name(source, name) if source else ""
         action = Action.KEEP if made == now else Action.ADOPT
         reasons = (target.why,) if target else ()
         if action is Action.ADOPT and source:
@@ -123,13 +126,12 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         for fault, hint in _fault(family, image, families, held)
     ]
     faults += [
-        (f"approval: no family of the plan fits {pattern!r}", f"use * or one of: {', '.join(sorted(families))}")
-        for pattern in settings.approval
-        if not any(fnmatchcase(family, pattern) for family in families)
-    ]
-    faults += [
-        (f"rollout: no family of the plan fits {pattern!r}", f"use one of: {', '.join(sorted(families))}")
-        for pattern in settings.rollout
+        (f"{setting}: no family of the plan fits {pattern!r}", f"{use}: {', '.join(sorted(families))}")
+        for setting, patterns, use in (
+            ("approval", settings.approval, "use * or one of"),
+            ("rollout", settings.rollout, "use one of"),
+        )
+        for pattern in patterns
         if not any(fnmatchcase(family, pattern) for family in families)
     ]
     first = {image.family for family, image in families.items() if not hours(settings, family)}
@@ -143,8 +145,6 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
 
 
 def _wrong_channels(settings: Settings, families: Collection[str]) -> Iterator[tuple[str, str]]:
-    from bakery.recipe.image_names import family_fault  # not needed by a plan without channels
-
     for channel, patterns in settings.channels.items():
         if not channel.isalnum():  # so that every name of a channel belongs to one family
             yield f"channels.{channel}: the name of a channel has other characters", "use lower-case letters and digits"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from bakery.recipe.expressions import Function
 from bakery.recipe.model import Json
 
+STARTUP = "startup-script"  # the metadata that Compute Engine runs as root
 # These hand over what they name and nothing else. Every other provisioner is a tool that reads folders of its own
 # choice on the machine that bakes (ansible: roles, group_vars), or a command there.
 EXACT = frozenset({"breakpoint", "file", "powershell", "shell", "sleep", "windows-restart", "windows-shell"})

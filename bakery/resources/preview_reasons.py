@@ -32,10 +32,11 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     planned = [one.image for one in declared]
     for family, image in held.given_up(stack, families_of(settings, planned)).items():
         pulumi.log.info(given_up(family, image))
-    for one, decision in zip(declared, held.decide(planned, targets(settings, planned, held)), strict=True):
+    goals = targets(settings, planned, held)
+    for one, decision in zip(declared, held.decide(planned, goals), strict=True):
         if decision.action is not Action.KEEP or decision.target:
             pulumi.log.info(str(decision), _resource(one, decision))
-    for channel in channels(settings, planned, held) if settings.channels else ():
+    for channel in channels(settings, planned, held, goals) if settings.channels else ():
         if channel.action is not Action.KEEP or channel.reasons:
             pulumi.log.info(str(channel))
 

@@ -13,6 +13,7 @@ from bakery.backends.base import Backend
 from bakery.backends.promoted import details
 from bakery.errors import BakeryError, InputError, Uncertain
 from bakery.library.base import Proof
+from bakery.library.derived import derived_name
 from bakery.library.revocation import content
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
@@ -24,7 +25,7 @@ from bakery.preview import snapshot
 from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import check, families_of, hours, proofs, targets
-from bakery.recipe.image_names import DIGEST_SHOWN, image_name
+from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, failed_deletion, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
@@ -181,7 +182,7 @@ def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> Fl
 def _promotion(recipe: str, family: str, source: str, proven: Mapping[str, str], settings: Settings) -> dict[str, Any]:
     """Return the inputs of a promotion: of the image ``source`` of the recipe's family, or of one made from it."""
     consumers = settings.google.consumer_members
-    channel = {"image": image_name(family, content(source)), "source": source}
+    channel = {"image": derived_name(source, family), "source": source}
     first = settings.rollout and not hours(settings, family)
     return {
         "family": family,

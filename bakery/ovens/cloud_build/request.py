@@ -18,7 +18,7 @@ from typing import Any
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.plan import image_labels
-from bakery.plan.template import GOOGLE, downloaded_paths
+from bakery.plan.template import GOOGLE, builder_name, downloaded_paths, title
 from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import build_calls, calls, image, tests
@@ -192,13 +192,9 @@ def _steps(order: BakeOrder) -> list[Json]:
 
 def _of_other_builder(step: Json, template: Json) -> bool:
     """Whether all calls of Packer in a step are only for builders that this template has not."""
-    builder: Json = next(iter(template.get("builders") or ()), {})
-    title = str(builder.get("name") or builder.get("type"))
-    if "hcl2" in template:
-        build = [template["hcl2"]["build"]] if "build" in template["hcl2"] else []
-        title = ".".join([*build, builder["type"], title])
-    found = list(calls(step))
-    return bool(found) and all(call.only and not any(fnmatchcase(title, one) for one in call.only) for call in found)
+    options: Json = next(iter(template.get("builders") or ()), {})
+    own, found = title(template, str(options.get("type")), builder_name(options)), list(calls(step))
+    return bool(found) and all(call.only and not any(fnmatchcase(own, one) for one in call.only) for call in found)
 
 
 def _waiting(step: Json, gone: Set[str]) -> Json:

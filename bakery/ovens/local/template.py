@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
+from bakery.plan.template import title
 from bakery.recipe.expressions import fill, replaced
 from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
+from bakery.recipe.provisioners import STARTUP
 from bakery.recipe.templating import references
 from bakery.redaction import redacted
 
@@ -21,7 +23,6 @@ MARK = "bakery-provisioner"
 BORDER = "border-"  # in the bake's folder: the file that lets the provisioner of that number begin
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
-STARTUP = "startup-script"  # the metadata that Compute Engine runs as root
 OF_ALL_SCRIPTS = {"max_retries", "override", "pause_after", "pause_before", "timeout"}  # of a shell provisioner
 AS_ROOT = "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}'"
 
@@ -114,7 +115,7 @@ def render(
         template=_as_hcl2(rendered, variables) if hcl2 else {k: v for k, v in rendered.items() if k != "hcl2"},
         hcl2=hcl2,
         variables=variables,
-        builder=".".join([*_build_name(template), local["type"], name]) if hcl2 else resolve(name, known),
+        builder=title(template, local["type"], name) if hcl2 else resolve(name, known),
         user=user,
         disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
@@ -127,10 +128,6 @@ def _as_hcl2(rendered: Json, variables: Mapping[str, str]) -> Json:
     kept = {key: value for key, value in rendered.items() if key != "error-cleanup-provisioner"}
     extras = {key: value for key, value in rendered["hcl2"].items() if key != "plugins"}
     return to_pkr_json({**kept, "hcl2": extras, "variables": {**rendered["variables"], **variables}})
-
-
-def _build_name(template: Json) -> list[str]:
-    return [template["hcl2"]["build"]] if "build" in template["hcl2"] else []
 
 
 def _kept(source: Json) -> Json:

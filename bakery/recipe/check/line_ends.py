@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from bakery.recipe.expressions import fill
 from bakery.recipe.model import Json, Suite
 from bakery.recipe.parse import Findings, listed
+from bakery.recipe.provisioners import STARTUP
 from bakery.recipe.shell import shell_words
 from bakery.recipe.templating import in_workspace
-
-STARTUP = "startup-script"
 
 
 def run_as_they_are(template: Json, variables: Mapping[str, str], suite: Suite | None) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
-from bakery.recipe.parse.document import strings
+from bakery.recipe.parse.document import texts
 from bakery.recipe.provisioners import takes_package, template_functions
 
 _KEYS = """
@@ -186,9 +186,9 @@ def seen_at(template: Document, variables: Mapping[str, str], folders: Sequence[
     Paths start at the checkout, wherever that begins; ``folders`` are names of one folder, ``paths`` its files.
     """
     named_texts = [fill(text, variables) for _, text in named(template) if isinstance(text, str)]
-    texts = [posixpath.normpath(text) for text in named_texts if text]
+    named_paths = [posixpath.normpath(text) for text in named_texts if text]
     for folder in folders:
-        below = [text.removeprefix(f"{folder}/") for text in texts if text.startswith(f"{folder}/")]
+        below = [text.removeprefix(f"{folder}/") for text in named_paths if text.startswith(f"{folder}/")]
         if any(path in paths or any(one.startswith(f"{path}/") for one in paths) for path in below):
             return folder
     return folders[0]
@@ -231,7 +231,7 @@ def check_files(template: Document, variables: Mapping[str, str], exists: Callab
 def read_by_tools(template: Document, variables: Mapping[str, str], folder: str) -> set[str]:
     """Return the paths that the provisioners name which may read any file."""
     entries = [entry for _, entry in template.entries("provisioners", "provisioners") if takes_package(entry)]
-    named_texts = [fill(text, variables, template_functions(folder)) for _, text in strings(entries)]
+    named_texts = [fill(text, variables, template_functions(folder)) for text in texts(entries)]
     return {posixpath.normpath(text) for text in named_texts if text}
 
 

@@ -14,6 +14,7 @@ from bakery.cli.app import make_app
 from bakery.cli.options import settings_of
 from bakery.library.base import ImageRecord, Library, Proof, Want
 from bakery.library.local.library import LocalLibrary
+from bakery.paths import StatePaths
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
 from tests.fake_google.server import FakeServer
@@ -80,7 +81,7 @@ def test_recipes_with_errors_are_wrong_input(library: LocalLibrary, checkout: Ch
 
 
 def test_leftovers_are_told_and_stay(library: LocalLibrary, checkout: Checkout) -> None:
-    rest = checkout.root / ".bakery/work/bake-app-12345678"
+    rest = StatePaths(checkout.root / ".bakery").work / "bake-app-12345678"
     rest.mkdir(parents=True)
     (rest / "owner.json").write_text('{"pid": 1, "started": 0, "boot": "another", "what": "baking"}')
     assert found(3) == [("leftover", "recover")]

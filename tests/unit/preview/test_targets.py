@@ -168,7 +168,8 @@ def of_channel(image: ImageRecord) -> ImageRecord:
 
 
 def channel(snapshot: LibrarySnapshot, **values: Any) -> Channel:
-    (found,) = channels(settings(channels={"stable": ["ap*"]}, **values), PLAN.images, snapshot)
+    given = settings(channels={"stable": ["ap*"]}, **values)
+    (found,) = channels(given, PLAN.images, snapshot, targets(given, PLAN.images, snapshot))
     return found
 
 
