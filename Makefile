@@ -14,7 +14,7 @@ ENV := . tools/env.sh
 # would leave pending operations. The trap keeps the shell waiting.
 PULUMI := trap : TERM HUP; python -I -S bakery/host/guard.py --foreground pulumi
 
-.PHONY: help setup up preview destroy shell test test-fast test-spack test-gcp lint format lock bench fuzz chaos chaos-machines clean
+.PHONY: help setup up preview destroy shell test test-fast test-slow test-spack test-gcp lint format lock bench fuzz chaos chaos-machines clean
 
 help: ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -53,16 +53,21 @@ test-fast: setup ## run the tests without machines and engine; about two minutes
 	@$(ENV)
 	python tools/suite.py fast $(ARGS)
 
+test-slow: setup ## build a current Packer and test a bake on Google Cloud end to end; the first time half an hour
+	@$(ENV)
+	python -m tools.build_packer
+	python tools/suite.py slow $(ARGS)
+
 test-spack: setup ## test a real Spack environment in a baked image: SPACK_SOURCE=<git url, folder or archive> [SPACK_PACKAGES= SPACK_MIRROR=]
 	@: "$${SPACK_SOURCE:?set the source of Spack: make test-spack SPACK_SOURCE=<git url, folder or archive>}"
 	$(ENV)
 	python tools/suite.py spack $(ARGS)
 
-test-gcp: setup ## test the gcp stack against the fake Google Cloud [GCP_PLUGIN=<pulumi-gcp> PACKER_PLUGIN=<googlecompute>]
+test-gcp: setup ## test the gcp stack against the fake Google Cloud [GCP_PLUGIN=<pulumi-gcp>]
 	@$(ENV)
 	python tools/suite.py gcp $(ARGS)
 
-export SPACK_SOURCE GCP_PLUGIN PACKER_PLUGIN
+export SPACK_SOURCE GCP_PLUGIN
 
 lint: ## run linter, formatter, type checker, shellcheck and house rules
 	@tools/setup.sh --no-engine
