@@ -5,10 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bakery.errors import errors_among
-from bakery.recipe.build_files import build_files
 from bakery.recipe.check import (
     build_schema,
-    call_options,
     cloud_build,
     cluster,
     fluidrun,
@@ -270,10 +268,6 @@ class PackageCheck:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
             named = packer_template.named(template)
             paths = (fill(text, self.variables) for _, text in named if isinstance(text, str))
-            call_options.check(template, build, self.calls)
-            staged = self.workspace.package_path, self.workspace.common_path
-            for path in build_files(build.value, self.calls, self.values, *staged):
-                self.workspace.exists(path)  # a file of another package is staged, and counts
             cloud_build.check_folders(build, self.calls, paths)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         return packer_template.check_required(template, self._given())
