@@ -53,20 +53,21 @@ test-fast: setup ## run the tests without machines and engine; about two minutes
 	@$(ENV)
 	python tools/suite.py fast $(ARGS)
 
+test-slow: setup ## build a current Packer, bake on Google Cloud end to end, upgrade real clusters; the first time an hour
+	@$(ENV)
+	python -m tools.build_packer
+	python tools/suite.py slow $(ARGS)
+
 test-spack: setup ## test a real Spack environment in a baked image: SPACK_SOURCE=<git url, folder or archive> [SPACK_PACKAGES= SPACK_MIRROR=]
 	@: "$${SPACK_SOURCE:?set the source of Spack: make test-spack SPACK_SOURCE=<git url, folder or archive>}"
 	$(ENV)
 	python tools/suite.py spack $(ARGS)
 
-test-slow: setup ## bake cloud images that are made here, from a BIOS and from UEFI; a quarter of an hour
-	@$(ENV)
-	python tools/suite.py slow $(ARGS)
-
-test-gcp: setup ## test the gcp stack against the fake Google Cloud [GCP_PLUGIN=<pulumi-gcp> PACKER_PLUGIN=<googlecompute>]
+test-gcp: setup ## test the gcp stack against the fake Google Cloud [GCP_PLUGIN=<pulumi-gcp>]
 	@$(ENV)
 	python tools/suite.py gcp $(ARGS)
 
-export SPACK_SOURCE GCP_PLUGIN PACKER_PLUGIN
+export SPACK_SOURCE GCP_PLUGIN
 
 lint: ## run linter, formatter, type checker, shellcheck and house rules
 	@tools/setup.sh --no-engine

@@ -16,7 +16,7 @@ class AgentStatus:
     """The last status that the agent reported.
 
     ``ended`` is true after its last report, ``error`` is why it gave up, ``image_fault`` means that every cluster from
-    this image would fail in the same way.
+    this image would fail in the same way. ``reimage`` is the last node of an upgrade that was drained.
     """
 
     stage: Stage
@@ -27,6 +27,7 @@ class AgentStatus:
     ended: bool = False
     error: str = ""
     image_fault: bool = False
+    reimage: str = ""
 
 
 class Cluster(Protocol):
@@ -45,6 +46,9 @@ class Cluster(Protocol):
     def status(self) -> AgentStatus:
         """Return the last status of the agent on the controller. Raises BakeryError if the cluster is lost."""
 
+    def reimage(self, name: str, activity: Activity) -> None:
+        """Replace a machine by one of the same name and address that boots the tested image. Raises BakeryError."""
+
     def collect(self, folder: Path) -> None:
         """Copy the agent's results, job outputs and machine logs into ``folder``, as far as they exist."""
 
@@ -58,5 +62,10 @@ class Cluster(Protocol):
 class Clusters(Protocol):
     """Makes clusters: of local QEMU machines, of Compute Engine instances, an existing one, a fake one."""
 
-    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> Cluster:
-        """Return a cluster for one run, not yet provisioned; ``workspace`` is the staged folder for the jobs."""
+    def cluster(
+        self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
+    ) -> Cluster:
+        """Return a cluster for one run, not yet provisioned; ``workspace`` is the staged folder for the jobs.
+
+        If ``present`` is given, the machines boot that image, until :meth:`Cluster.reimage` gives them ``image``.
+        """

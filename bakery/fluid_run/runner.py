@@ -3,13 +3,15 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeryError, ImageRejected, InfrastructureFailed, Uncertain
-from bakery.fluid_run import rows, verdict
+from bakery.fluid_run import rows, upgrade, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters
 from bakery.fluid_run.clusters.mailbox import read_results
 from bakery.fluid_run.clusters.run_spec import deadline_seconds
@@ -62,8 +64,14 @@ def run(
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
             library.record_test(order.image, proof, order.digest)
 
-    with library.lease(order.image):
-        return run_image(order, image, clusters, state, activity, record=record, stack=stack, hold=hold)
+    with ExitStack() as leases:
+        leases.enter_context(library.lease(order.image))
+        present = upgrade.present_image(order, image, library, activity)
+        if present is not None:
+            leases.enter_context(library.lease(present.name))
+        return run_image(
+            order, image, clusters, state, activity, record=record, present=present, stack=stack, hold=hold
+        )
 
 
 def run_image(
@@ -74,19 +82,21 @@ def run_image(
     activity: Activity,
     *,
     record: Callable[[RunResult], None],
+    present: ImageRecord | None = None,
     stack: str = "dev",
     hold: Callable[[Cluster], None] = _nothing,
 ) -> RunResult:
     """Run the tests of ``order`` on a new cluster that boots from ``image``; judge and store the results.
 
+    If ``present`` is given and the tests passed, a cluster of that image is upgraded to ``image``.
     ``record`` is called with every result, including that of a failed try, after it was stored in its folder.
-    ``hold`` may keep the cluster up after all results were collected; the cluster is torn down when it returns.
+    ``hold`` may keep the last cluster up after all results were collected; it is torn down when that returns.
     ``stack`` is only used in the command that replays the run. Raises ImageRejected, InfrastructureFailed (after a
     second try), InputError (files changed since the plan) or Interrupted, each after the result was recorded.
     """
     for attempt in range(1, TRIES + 1):
         try:
-            return _Run(order, image, clusters, state, activity, record, stack, hold).go()
+            return _Run(order, image, present, clusters, state, activity, record, stack, hold).go()
         except InfrastructureFailed:
             if attempt == TRIES or activity.cancelled.is_set():
                 raise
@@ -94,12 +104,24 @@ def run_image(
     raise AssertionError("not reached")
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What a run does on one cluster: ``order`` with its results in ``folder``, an upgrade if there is ``present``."""
+
+    run_id: str
+    order: RunOrder
+    folder: Path
+    last: bool
+    present: ImageRecord | None = None
+
+
 @dataclass
 class _Run:
-    """One try of a run on one cluster."""
+    """One try of a run on one cluster, or two with an upgrade."""
 
     order: RunOrder
     image: ImageRecord
+    present: ImageRecord | None
     clusters: Clusters
     state: StatePaths
     activity: Activity
@@ -118,7 +140,7 @@ class _Run:
         self.folder.mkdir(parents=True)
         failure: BakeryError | None = None
         try:
-            self._with_cluster()
+            self._parts()
         except BakeryError as error:
             failure = error
         except OSError as error:
@@ -133,35 +155,46 @@ class _Run:
             raise failure
         return result
 
-    def _with_cluster(self) -> None:
-        workspace = self.state.work / f"{paths.WORKSPACE}{self.run_id}"
+    def _parts(self) -> None:
+        self._with_cluster(_Part(self.run_id, self.order, self.folder, last=self.present is None))
+        if self.present is not None:
+            order = upgrade.upgrade_order(self.order, self.present)
+            folder = self.folder / "upgrade"
+            folder.mkdir()
+            self._with_cluster(_Part(f"{self.run_id}-upgrade", order, folder, last=True, present=self.present))
+
+    def _with_cluster(self, part: _Part) -> None:
+        workspace = self.state.work / f"{paths.WORKSPACE}{part.run_id}"
         workspace.mkdir(parents=True)
-        locks.sign(workspace, f"Fluid-Run {self.run_id}")
+        locks.sign(workspace, f"Fluid-Run {part.run_id}")
         try:
             tree = workspace / "tree"
             tree.mkdir()
-            stage(self.order.files, tree)
-            cluster = self.clusters.cluster(self.run_id, self.image, self.order, tree)
-            self._stages(cluster)
+            stage(part.order.files, tree)
+            if part.present is not None:
+                upgrade.write_script(tree)
+            cluster = self.clusters.cluster(part.run_id, self.image, part.order, tree, part.present)
+            self._stages(cluster, part)
         finally:
             discard(workspace)
 
-    def _stages(self, cluster: Cluster) -> None:
-        collected = False
+    def _stages(self, cluster: Cluster, part: _Part) -> None:
+        collected = judged = False
         try:
             self.clock.enter(Stage.PROVISION)
             cluster.provision(self.activity)
-            status = self._follow(cluster)
+            status = self._follow(cluster, part)
             self.clock.enter(Stage.COLLECT)
-            cluster.collect(self.folder)
+            cluster.collect(part.folder)
             collected = True
-            results = read_results(self.folder)
-            self.jobs = self._judge_jobs(results) if results else ()
-            if status.error:
+            results = read_results(part.folder)
+            self.jobs += self._judge_jobs(part, results) if results else ()
+            if part.present is None and status.error:
                 kind = ImageRejected if status.image_fault else InfrastructureFailed
-                raise kind(f"{self.order.image}: {status.error}", tail=console_tail(self.folder))
+                raise kind(f"{self.order.image}: {status.error}", tail=console_tail(part.folder))
             self.clock.enter(Stage.JUDGE)
-            self._judge(results)
+            self._judge(part, status, results)
+            judged = True
         except BaseException:
             self.failed_stage = self.clock.stage
             raise
@@ -169,17 +202,19 @@ class _Run:
             self.clock.enter(Stage.TEAR_DOWN)
             try:
                 if not collected:
-                    cluster.collect(self.folder)
-                self.hold(cluster)
+                    cluster.collect(part.folder)
+                if part.last or not judged:
+                    self.hold(cluster)
                 self.activity.say("testing: tearing down")
             finally:
                 cluster.tear_down()
 
-    def _follow(self, cluster: Cluster) -> AgentStatus:
+    def _follow(self, cluster: Cluster, part: _Part) -> AgentStatus:
         """Follow the agent until it ends. Raises InfrastructureFailed if it takes too long or cannot be observed."""
         self.clock.enter(Stage.START)
         began = answered = time.monotonic()
-        limit = START_SECONDS + deadline_seconds(self.order) + cluster.queue_seconds
+        limit = START_SECONDS + deadline_seconds(part.order) + cluster.queue_seconds
+        replaced = ""
         while True:
             try:
                 status = cluster.status()
@@ -194,6 +229,9 @@ class _Run:
                 return status
             self.clock.enter(status.stage)
             self.activity.say(phase(status))
+            if status.reimage != replaced:
+                replaced = status.reimage
+                cluster.reimage(replaced, self.activity)
             waited = time.monotonic() - began
             silent = status.stage is Stage.START and status.nodes_total == 0 and waited > START_SECONDS
             if silent or waited > limit:
@@ -201,19 +239,23 @@ class _Run:
                 raise InfrastructureFailed(f"{what} within {waited:.0f} s")
             self.activity.sleep(growing_pause(cluster.poll_seconds, waited))
 
-    def _judge_jobs(self, results: Mapping[str, Json]) -> tuple[JobResult, ...]:
+    def _judge_jobs(self, part: _Part, results: Mapping[str, Json]) -> tuple[JobResult, ...]:
         judged = []
-        for job, raw in zip(self.order.suite.jobs, results["jobs"], strict=True):
-            folder = self.folder / "outputs" / job.output_directory
-            judged.append(verdict.judge(job, rows.row(self.order, job, raw, folder), raw, partial(rows.text, folder)))
+        for job, raw in zip(part.order.suite.jobs, results["jobs"], strict=True):
+            folder = part.folder / "outputs" / job.output_directory
+            judged.append(verdict.judge(job, rows.row(part.order, job, raw, folder), raw, partial(rows.text, folder)))
         return tuple(judged)
 
-    def _judge(self, results: Mapping[str, Json] | None) -> None:
+    def _judge(self, part: _Part, status: AgentStatus, results: Mapping[str, Json] | None) -> None:
         """Judge the run. Raises InfrastructureFailed or ImageRejected."""
+        if part.present is not None:
+            failure = upgrade.failure(part.order, part.present, status, results, part.folder)
+            if failure is not None:
+                raise failure
         if results is None:
             raise InfrastructureFailed("the cluster returned no results")
         if any(raw.get("lost") for raw in results["jobs"]):
-            raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(self.folder))
+            raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(part.folder))
         if failed := verdict.summary(self.jobs):
             raise ImageRejected(f"{self.order.image}: {failed}", tail=job_tail(self.jobs))
 

@@ -115,7 +115,11 @@ def _value(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict[str, str]]:
-    """Return the digest of an image's tests, and its manifest: jobs, cluster, and the files that the jobs use."""
+    """Return the digest of an image's tests, and its manifest: jobs, cluster, and the files that the jobs use.
+
+    The upgrade counts only if the recipe asks for it. The image that a cluster is upgraded from never counts: each
+    promotion would make the tests of all images new.
+    """
     jobs = [canonical(job) for job in suite.jobs]
     cluster = _cluster(suite.cluster)
     shown = {
@@ -123,8 +127,10 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
         for index, (job, text) in enumerate(zip(suite.jobs, jobs, strict=True), 1)
     }
     shown["cluster"] = sha256(cluster)[:DIGEST_SHOWN]
+    shown |= {"upgrade": "true"} if suite.upgrade else {}
     shown |= {file.path: _file(file) for file in sorted(files)}
-    return sha256(canonical([FORMAT, "tests", jobs, cluster, _listed(files)])), shown
+    asked = ["upgrade"] if suite.upgrade else []
+    return sha256(canonical([FORMAT, "tests", jobs, cluster, _listed(files), *asked])), shown
 
 
 @lru_cache(maxsize=64)

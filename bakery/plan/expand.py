@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bakery.plan.graph import Node
 from bakery.plan.template import GOOGLE, builder, builder_name, for_builder, public_project, source_project
+from bakery.recipe.build_files import build_files
 from bakery.recipe.expressions import fill
 from bakery.recipe.model import Json, Recipe, Suite, Variant
 from bakery.recipe.packer_call import BuildCalls, build_calls, steps
@@ -35,8 +36,8 @@ class VariantInputs:
 
     ``provisioners`` are those of the whole template. ``arguments`` are Packer's arguments in ``cloudbuild.yaml``, not
     filled in. ``symbolic`` are the Packer variables in which Cloud Build's built-in names (``$PROJECT_ID``) are kept,
-    so that no digest depends on who builds; in ``variables`` these are filled in, too. ``variable_files`` are the paths
-    of Packer's ``-var-file``. ``whole`` is what the bakery can't follow, and so counts as a whole.
+    so that no digest depends on who builds; in ``variables`` these are filled in, too. ``build_files`` are the paths
+    that the steps of the build read. ``whole`` is what the bakery can't follow, and so counts as a whole.
     """
 
     recipe: Recipe
@@ -46,7 +47,7 @@ class VariantInputs:
     substitutions: Mapping[str, str]
     symbolic: Mapping[str, str]
     variables: Mapping[str, str]
-    variable_files: tuple[str, ...]
+    build_files: tuple[str, ...]
     whole: Mapping[str, Json]
     node: Node
 
@@ -175,10 +176,14 @@ class _Expansion:
             substitutions=substitutions,
             symbolic=resolve({**defaults, **given}, functions),
             variables=variables,
-            variable_files=files,
+            build_files=(*files, *self.read_by_steps(recipe, substitutions)),
             whole=_whole(recipe, self.build, substitutions),
             node=_node(recipe, variant, substitutions, variables),
         )
+
+    def read_by_steps(self, recipe: Recipe, substitutions: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the paths that the steps which can't be followed may read."""
+        return build_files(recipe.build, self.build, substitutions, recipe.workspace_path, recipe.common_path)
 
     def arguments(self, recipe: Recipe, files: Iterable[str]) -> dict[str, str]:
         """Return what is passed to Packer, unfilled; ``-var`` wins over a file, and the last file over the others."""
@@ -236,4 +241,4 @@ def suite_of_variant(inputs: VariantInputs) -> Suite | None:
         return None
     given = inputs.variant.references
     jobs = tuple(with_references(job, given) for job in suite.jobs) if given else suite.jobs
-    return Suite(jobs, inputs.variant.cluster or suite.cluster)
+    return replace(suite, jobs=jobs, cluster=inputs.variant.cluster or suite.cluster)

@@ -62,7 +62,7 @@ def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material
     named = references([inputs.provisioners, options, whole])
     used = (inputs.symbolic.keys() if ALL in named else named) - location_variables(template)
     return digest.Material(
-        files=image_files(inputs.recipe, inputs.variables, inputs.variable_files),
+        files=image_files(inputs.recipe, inputs.variables, inputs.build_files),
         provisioners=inputs.provisioners,
         builder=options,
         variables=counted({name: value for name, value in inputs.symbolic.items() if name in used}),

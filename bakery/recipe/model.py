@@ -94,10 +94,14 @@ class ClusterShape:
 
 @dataclass(frozen=True)
 class Suite:
-    """The Fluid-Run of a recipe: ``jobs`` in file order, and the cluster they want."""
+    """The Fluid-Run of a recipe: ``jobs`` in file order, and the cluster they want.
+
+    With ``upgrade`` a cluster of the family's present image has to take the new one node by node, too.
+    """
 
     jobs: tuple[SuiteJob, ...]
     cluster: ClusterShape = ClusterShape()
+    upgrade: bool = False
 
 
 @dataclass(frozen=True)

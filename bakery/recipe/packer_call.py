@@ -19,7 +19,12 @@ TEMPLATES = ("packer.json", ".pkr.hcl", ".pkr.json")
 # Steps that run in these images test an image; the last is the builder image of docs/rcc-run.md.
 TEST_IMAGES = ("fluid-run", "rcc-run", "fluid-cicb", "bakery")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash"))
-_WITHOUT_VALUE = frozenset(("debug", "force", "machine-readable", "timestamp-ui", "color", "parallel"))
+_BOOLEANS = """
+color debug force ignore-prerelease-plugins machine-readable parallel timestamp-ui use-sequential-evaluation
+warn-on-undeclared-var
+"""
+_WITHOUT_VALUE = frozenset(_BOOLEANS.split())
+_FLAGS = _WITHOUT_VALUE | {"except", "on-error", "only", "parallel-builds", "var", "var-file"}
 _VERSION = re.compile(r"[:@][^/]*$")
 _ASSIGNED = re.compile(r"(?:^|[\s;&])([A-Za-z_]\w*)=((?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|])*)")
 _NAMED = re.compile(r"\$\{?(\w+)")
@@ -32,7 +37,8 @@ class PackerCall:
 
     ``template`` is the path from the workspace, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
     ``secrets`` the names that ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed;
-    ``unknown`` are the variables whose values only the shell knows.
+    ``unknown`` are the variables whose values only the shell knows. ``refused`` are the options that Packer does not
+    know, from 1.6 to 1.15.
     """
 
     template: str = ""
@@ -44,6 +50,7 @@ class PackerCall:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
+    refused: tuple[str, ...] = ()
     exact: bool = True
 
 
@@ -94,9 +101,13 @@ def build_calls(build: Json, package: str) -> BuildCalls:
     indices = {index for index, _ in chosen}
     whole = {index: reason for index in sorted(indices) if (reason := _doubt(index, chosen))}
     bakes = {index for index, _ in listed}
-    for index, step in enumerate(steps(build)[: max(indices, default=-1) + 1]):
+    end, reason = (
+        max(indices) + 1 if indices else None,
+        "may change the files of the bake" if bakes else "may run Packer",
+    )
+    for index, step in enumerate(steps(build)[:end]):
         if index not in bakes and _may_change_files(step):
-            whole[index] = "may change the files of the bake"
+            whole[index] = reason
     return BuildCalls(tuple(call for _, call in chosen), dict(sorted(whole.items())), frozenset(bakes - indices))
 
 
@@ -130,22 +141,22 @@ def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
     if not isinstance(step, dict):
         return
     environment, secrets = _environment(step, build)
-    text = _shell_text(step, environment)
+    text = shell_text(step, environment)
     if text is None:
         given = step.get("args")
         words = [str(word) for word in given] if isinstance(given, list) else []
         if "build" in words and _is_packer(step, words):
-            folder = _folder(step)
+            folder = step_folder(step)
             yield _parsed(words[words.index("build") + 1 :], folder, environment, secrets)
         return
     assigned = environment | {match[1]: match[2].strip("\"'") for match in _ASSIGNED.finditer(text)}
     parts = commands(text)
     exact = all(map(harmless, parts)) and _maps_substitutions(step, build)
-    folder = _folder(step)
+    folder = step_folder(step)
     for part in parts:
         words = shell_words(part)
         if words[:1] == ["cd"] and len(words) > 1:
-            folder = _folder({"dir": posixpath.join(folder, _from_shell(words[1], assigned))})
+            folder = step_folder({"dir": posixpath.join(folder, _from_shell(words[1], assigned))})
         if runs(words, "build"):
             passed = [_from_shell(word, assigned) for word in words[words.index("build") + 1 :]]
             call = _parsed(passed, folder, environment, secrets)
@@ -154,7 +165,7 @@ def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
             yield replace(call, variables=known, unknown=unknown, exact=exact and not _computed(part))
 
 
-def _folder(step: Json) -> str:
+def step_folder(step: Json) -> str:
     """Return the folder where a step runs, from the workspace."""
     return re.sub("^/workspace(/|$)", "", str(step.get("dir") or ""))
 
@@ -183,7 +194,7 @@ def _environment(step: Json, build: Json) -> tuple[dict[str, str], frozenset[str
     )
 
 
-def _shell_text(step: Json, environment: Mapping[str, str]) -> str | None:
+def shell_text(step: Json, environment: Mapping[str, str]) -> str | None:
     """Return the commands of a step that runs a shell, with ``$$`` for the shell's own variables; else None."""
     script = step.get("script")
     if isinstance(script, str):  # Cloud Build fills in nothing there
@@ -222,7 +233,7 @@ def _may_change_files(step: Json) -> bool:
     """Whether a step that bakes nothing may prepare what another one bakes."""
     if tests(step):
         return False
-    text = _shell_text(step, {})
+    text = shell_text(step, {})
     words = [str(word) for word in step.get("args") or []] if isinstance(step.get("args"), list) else []
     if "plugins install" in (text or ""):  # it fetches Packer
         return False
@@ -239,6 +250,7 @@ def _parsed(words: Sequence[str], folder: str, environment: Mapping[str, str], s
     variables: dict[str, str] = {}
     lists: dict[str, list[str]] = {"var-file": [], "only": [], "except": []}
     template = ""
+    refused = []
     rest = iter(words)
     for given in rest:
         word = given if template else given.rstrip(";")
@@ -246,7 +258,9 @@ def _parsed(words: Sequence[str], folder: str, environment: Mapping[str, str], s
             template = template or word
             continue
         name, equals, value = word.lstrip("-").partition("=")
-        if not equals and name not in _WITHOUT_VALUE:
+        if name not in _FLAGS:
+            refused += [word] if name.isidentifier() or "-" in name else []
+        elif not equals and name not in _WITHOUT_VALUE:
             value = next(rest, "")
         if name == "var":
             variable, has_value, text = value.partition("=")
@@ -262,4 +276,5 @@ def _parsed(words: Sequence[str], folder: str, environment: Mapping[str, str], s
         exclude=tuple(lists["except"]),
         environment=environment,
         secrets=secrets,
+        refused=tuple(refused),
     )

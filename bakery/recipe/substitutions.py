@@ -16,7 +16,7 @@ SUBSTITUTION = re.compile(
     r"\$\$|\$\{([A-Z_][A-Z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)"
     r"|\$\{([A-Z_][A-Z0-9_]*)([-:/#%^,+](?:[^{}$]|\$\{[^{}]*\})*)\}"
 )
-UNDEFINED = re.compile(r"\$\{?_[A-Z]")
+UNDEFINED = re.compile(r"(?<!\$)(?:\$\$)*\$\{?_[A-Z]")  # $$ is a dollar sign
 DEPTH = 8  # of dynamic substitutions
 _SLICE = re.compile(r":(\d+|\s-\d+)(?::(-?\d+))?")
 _CASES: Mapping[str, Callable[[str], str]] = {
@@ -62,7 +62,9 @@ def _substitutions_in(text: str) -> tuple[str, ...]:
 
 @lru_cache(4096)
 def has_unknown(text: str) -> bool:
-    """Return whether a text has an expansion of a user's substitution that is not known here."""
+    """Return whether a text has an expansion that is not known here, of a user's substitution or of no known form."""
+    if "${" in SUBSTITUTION.sub("", text):
+        return True
     matches = (match for match in SUBSTITUTION.finditer(text) if match[3])
     return any(UNDEFINED.search(substitute(match[0], {match[3]: "x"})) for match in matches)
 

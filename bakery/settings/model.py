@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import bases, files, retention
-from bakery.settings.bases import LocalBase
+from bakery.settings import files, retention
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings, check_google
 from bakery.settings.oven import OvenKind, Place
@@ -62,7 +61,7 @@ class LocalSettings:
 
     ``slots`` is the number of cores that all machines may use at the same time (0: all cores of this computer);
     ``keep_failed`` keeps the machine of a failed bake running and prints how to log in; ``mirror`` is the Debian mirror
-    of base images ("": the one that this computer's apt uses), ``bases`` maps ``<project>/<family>`` to cloud images.
+    of base images ("": the one that this computer's apt uses).
     """
 
     accelerator: Accelerator = Accelerator.AUTO
@@ -74,7 +73,6 @@ class LocalSettings:
     keep_failed: bool = False
     mirror: str = ""
     layers: LayerSettings = LayerSettings()
-    bases: Mapping[str, LocalBase] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,6 @@ def _local(reader: Reader) -> LocalSettings:
         keep_failed=reader.flag("keepFailed", False),
         mirror=reader.text("mirror"),
         layers=_layers(reader.group("layers")),
-        bases=bases.read(reader.group("bases")),
     )
 
 

@@ -36,10 +36,70 @@ def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None, stdout: Mapp
     cloud.hooks.append(hook)
 
 
+class Upgraded:
+    """Agents of a cluster whose nodes are replaced one after the other, once each is named in the status.
+
+    It stands in for the machines, as it sees them come and go.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.prefix: tuple[str, str] | None = None  # the bucket and the run's prefix, once the seed is there
+        self.nodes: list[str] = []  # those that are left
+        self.jobs: list[Mapping[str, Any]] = []
+        cloud.machines = self
+        cloud.hooks.append(self._seeded)
+
+    def _seeded(self, _cloud: Cloud, bucket: str, name: str, content: bytes) -> None:
+        if name.endswith("/seed.tar"):
+            with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+                course = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
+            assert course["upgrade"] is True
+            self.prefix = (bucket, name.removesuffix("/seed.tar"))
+            self.addresses = {entry["name"]: entry["address"] for entry in course["machines"]}
+            self.nodes = [entry["name"] for entry in course["machines"] if entry["role"] == "compute"]
+            self.jobs = [_result(index, job, {}) for index, job in enumerate(course["jobs"])]
+            self._tell()
+
+    def _tell(self) -> None:
+        assert self.prefix is not None
+        bucket, prefix = self.prefix
+        status = {"stage": "run", "reimage": self.nodes[0]} if self.nodes else {"stage": "collect", "ended": True}
+        if not self.nodes:
+            results = json.dumps({"version": 1, "jobs": self.jobs, "left_out": []}).encode()
+            _put(self.cloud, bucket, f"{prefix}/controller/results.tar", _tar({"agent-results.json": results}))
+        _put(self.cloud, bucket, f"{prefix}/controller/status.json", json.dumps(status).encode())
+
+    def insert(self, key: str, item: Any) -> None:
+        """A machine of a running cluster is the node that was named, with its address."""
+        if self.nodes:
+            node = self.nodes.pop(0)
+            assert key.endswith(f"-{node}") and item["networkInterfaces"][0]["networkIP"] == self.addresses[node]
+            self._tell()
+
+    def delete(self, key: str) -> None:
+        """Nothing ends."""
+
+    def look(self) -> None:
+        """Nothing ends by itself."""
+
+    def console(self, key: str) -> bytes:
+        """A line."""
+        return b"booted\n"
+
+
 def _result(index: int, job: Mapping[str, Any], codes: Mapping[str, int]) -> Mapping[str, Any]:
     code = codes.get(job["output_directory"], 0)
     state = "FAILED" if code else "COMPLETED"
-    return {"index": index, "state": state, "exit_code": code, "attempts": [], "runtime": 1.0, "node_count": 2}
+    return {
+        "index": index,
+        "state": state,
+        "exit_code": code,
+        "attempts": [],
+        "runtime": 1.0,
+        "node_count": 2,
+        "restarts": 0,
+    }
 
 
 def _tar(members: Mapping[str, bytes]) -> bytes:

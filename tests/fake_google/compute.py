@@ -164,7 +164,16 @@ def set_part(cloud: Cloud, request: Request) -> Answer:
 
 @handles("compute.instances.insert")
 def insert_instance(cloud: Cloud, request: Request) -> Answer:
-    """An instance that runs at once; its boot image must be there."""
+    """An instance that runs at once; its boot image must be there, and the addresses that it asks for free.
+
+    The words about an address are those of hashicorp/terraform issue 18998, 2018-10-04; that they come with the answer,
+    not with the operation, is assumed.
+    """
+    others = [item for key, item in cloud.items.items() if "/instances/" in key]
+    taken = {nic.get("networkIP") for other in others for nic in other.get("networkInterfaces", [])} - {None}
+    for nic in request.body.get("networkInterfaces", []):
+        if nic.get("networkIP") in taken:
+            raise Refusal(400, f"IP '{nic['networkIP']}' is already being used by another resource.")
     for disk in request.body.get("disks", []):
         source = disk.get("initializeParams", {}).get("sourceImage", "")
         image = re.search(r"projects/[^/]+/global/images/(?!family/).+", source)

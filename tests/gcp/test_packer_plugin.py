@@ -1,7 +1,7 @@
 """Packer's real googlecompute plugin, with the template that a bake hands to Cloud Build, against the fake.
 
-``PACKER_PLUGIN`` is the plugin's binary, and ``packer`` on PATH one that takes plugins (1.10 or newer). No machine
-boots, so nothing is provisioned; all requests are Packer's own, and the role of ``bakery-bake`` has to cover them.
+No machine boots, so nothing is provisioned; all requests are Packer's own, and the role of ``bakery-bake`` has to cover
+them.
 """
 
 from __future__ import annotations
@@ -23,18 +23,15 @@ from bakery.lock.model import Lock, Place
 from bakery.operations.bake import planned
 from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build import machines as bake_machines
-from bakery.ovens.cloud_build.request import PLUGIN, packer_template
+from bakery.ovens.cloud_build.request import packer_template
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
 from tests.fake_google.server import FakeServer, serve
+from tests.support import built_packer
 from tests.support.plan_builders import BASE
 from tests.support.root import ROOT
 
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.gcp,
-    pytest.mark.skipif(not os.environ.get("PACKER_PLUGIN"), reason="PACKER_PLUGIN names no googlecompute plugin"),
-]
+pytestmark = pytest.mark.slow
 
 BUILD = "0a1b2c3d-0000-4000-8000-000000000001"
 ZONE = "compute/compute/v1/projects/p/zones/us-central1-a"
@@ -70,10 +67,9 @@ def packer(server: FakeServer, folder: Path, settings: Settings) -> subprocess.P
     file = folder / "packer.json"
     file.write_text(json.dumps({**template, "provisioners": []}))
     environment = {**os.environ, "PACKER_PLUGIN_PATH": str(folder / "plugins"), "CHECKPOINT_DISABLE": "1"}
-    plugin = Path(os.environ["PACKER_PLUGIN"]).resolve()
-    subprocess.run(["packer", "plugins", "install", "--path", plugin, PLUGIN], env=environment, check=True)
+    program = built_packer.with_plugin(environment)
     return subprocess.Popen(
-        ["packer", "build", "-color=false", str(file)], cwd=ROOT, env={**environment, "BAKERY_BUILD": BUILD},
+        [program, "build", "-color=false", str(file)], cwd=ROOT, env={**environment, "BAKERY_BUILD": BUILD},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 

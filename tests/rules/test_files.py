@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from packaging.requirements import Requirement
 
+from bakery.ovens.cloud_build.request import PLUGIN_VERSION
 from bakery.settings import GROUPS, KEYS, GoogleSettings, LocalSettings, SpackSettings
 from tests.support import source_tree
 
@@ -101,6 +102,12 @@ def test_the_pinned_engine_is_the_sdks_version() -> None:
     pinned = re.search(r"github.com/pulumi/pulumi/pkg/v3 v(\S+)", source_tree.text(Path("tools/pulumi/go.mod")))
     assert pinned is not None
     assert pinned[1] == locked()["pulumi"]
+
+
+def test_the_pinned_plugin_is_that_of_the_bakes() -> None:
+    pinned = re.search(r"googlecompute (v\S+)", source_tree.text(Path("tools/googlecompute/go.mod")))
+    assert pinned is not None
+    assert pinned[1] == PLUGIN_VERSION
 
 
 def setting_keys() -> set[str]:

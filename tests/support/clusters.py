@@ -5,19 +5,23 @@ A kind gives a :class:`Bench`. Where machines are needed its tests stand with th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from bakery.errors import Interrupted
+from bakery.fluid_run import upgrade
 from bakery.fluid_run.agent import wire
 from bakery.fluid_run.base import AgentStatus, Cluster
+from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Suite, SuiteJob
+from bakery.recipe.model import ClusterShape, SourceFile, Suite, SuiteJob
 from bakery.results.model import Stage
 from tests.support.every import every
 
@@ -28,6 +32,7 @@ JOBS = (
 )
 SCRIPTS = {"good.sh": "echo from the job\n", "bad.sh": "exit 3\n"}
 CONTROLLER_ALONE = ClusterShape(partitions=(), login_nodes=0)
+PRESENT, CANDIDATE, NODES = "app-00000000000a", "app-0123456789ab", ("debug-0", "debug-1")
 SECONDS = 600.0  # for machines that are emulated on a busy computer
 
 
@@ -43,6 +48,18 @@ def workspace(folder: Path) -> Path:
         (folder / name).write_text(f"#!/bin/bash\n{text}")
         (folder / name).chmod(0o755)
     return folder
+
+
+def upgrade_order() -> RunOrder:
+    """The jobs of an upgrade of two nodes."""
+    asked = replace(order(CANDIDATE), suite=Suite(JOBS, ClusterShape(login_nodes=0), upgrade=True))
+    return upgrade.upgrade_order(asked, ImageRecord(PRESENT, "d", "app", "", "app", "2026-01-01T00:00:00Z"))
+
+
+def source_file(script: Path, text: str) -> SourceFile:
+    """Write a script and return it as a file of an order."""
+    script.write_text(f"#!/bin/bash\n{text}")
+    return SourceFile(script.name, 0o755, hashlib.sha256(script.read_bytes()).hexdigest(), script)
 
 
 class Bench(Protocol):
@@ -68,6 +85,50 @@ def followed(cluster: Cluster) -> list[AgentStatus]:
             told.append(status)
         time.sleep(0.02)
     return told
+
+
+class UpgradeBench(Protocol):
+    """A kind of cluster whose machines can be replaced."""
+
+    def upgrade(self, run_id: str) -> Cluster:
+        """A cluster of :data:`PRESENT` for :func:`upgrade_order`, not yet provisioned."""
+        ...
+
+    def images(self) -> dict[str, str]:
+        """The image of each machine that is there."""
+        ...
+
+    def leftovers(self) -> list[str]:
+        """As those of a :class:`Bench`."""
+        ...
+
+
+class UpgradeContract:
+    """The promises of clusters that are upgraded; a subclass has a fixture ``bench``."""
+
+    def test_machines_are_replaced_in_their_place(self, bench: UpgradeBench, tmp_path: Path) -> None:
+        cluster = bench.upgrade("run-5")
+        replaced: list[str] = []
+        try:
+            cluster.provision(Activity())
+            assert bench.images() == dict.fromkeys(("controller", *NODES), PRESENT)
+            deadline = time.monotonic() + SECONDS
+            while not (status := cluster.status()).ended:
+                assert time.monotonic() < deadline, status
+                if status.reimage not in ("", *replaced):
+                    cluster.reimage(status.reimage, Activity())
+                    replaced.append(status.reimage)
+                time.sleep(0.02)
+            images = bench.images()
+            cluster.collect(tmp_path / "results")
+        finally:
+            cluster.tear_down()
+        assert replaced == list(NODES)
+        assert images == {"controller": PRESENT, **dict.fromkeys(NODES, CANDIDATE)}
+        results = json.loads((tmp_path / "results" / wire.RESULTS_NAME).read_text())
+        jobs = [(job["state"], job["restarts"]) for job in results["jobs"]]
+        assert jobs == [("COMPLETED", 0)] * len(upgrade_order().suite.jobs)
+        assert bench.leftovers() == []
 
 
 class ClusterContract:

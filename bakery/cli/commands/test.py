@@ -15,11 +15,14 @@ def test(
     image: Image,
     stack: Stack = DEFAULT_STACK,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the cluster up until Ctrl-C, and print how to log in.")
+        bool, typer.Option("--keep", help="Keep the (last) cluster up until Ctrl-C, and print how to log in.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the tests of an image again, store the results, and print the jobs."""
+    """Run the tests of an image again, store the results, and print the jobs.
+
+    If its fluidrun.yaml says `upgrade: true`, a cluster of the family's present image takes it node by node, too.
+    """
     from bakery.cli.board import Board
     from bakery.operations.test import retest
     from bakery.report.run_table import render, summary

@@ -174,6 +174,9 @@ class JobQueue:
             return
         state = fields.get("JobState", "")
         job.result["state"] = state
+        job.result["restarts"] = int(fields.get("Restarts") or 0)
+        if state == "RUNNING":
+            job.result["nodes"] = fields.get("NodeList", "")  # also of a job that is put back into the queue later
         job.pending_reason = fields.get("Reason", "") if state == "PENDING" else ""
         limit = job.spec.get("time_limit")
         if state == "RUNNING" and limit and seconds_of(fields.get("RunTime", "")) > limit and not job.cancelled:

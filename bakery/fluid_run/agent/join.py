@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import resource
 import shutil
 import subprocess
 from pathlib import Path
 
 from .machine import Machine
-from .slurm_conf import configure_slurm, controller
+from .slurm_conf import SlurmFacts, configure_slurm, controller
 from .system import (
     RunError,
     command,
@@ -24,6 +25,8 @@ from .system import (
 )
 from .wire import RunSpec
 
+VERSION = "slurm-version.json"  # of the controller, in the shared home
+
 
 def join(machine: Machine) -> None:
     """Run all steps and start the daemons. Raises RunError."""
@@ -36,10 +39,12 @@ def join(machine: Machine) -> None:
     if machine.me["role"] == "controller":
         machine.start("slurmctld", find_program("slurmctld"), "-D", user=facts.user)
         make_folder(machine.shared, "root", 0o755)
+        write_file(machine.shared / VERSION, json.dumps(facts.version))
         if len(machine.run_spec["machines"]) > 1:
             export_home(machine)
     else:
         mount_home(machine)
+        check_version(machine, facts)
     if machine.me.get("partition"):
         check_gpus(machine)
         # A slurmd that cannot reach the controller when it starts waits long before it tries again.
@@ -133,6 +138,25 @@ def mount_home(machine: Machine) -> None:
         if done.returncode == 0:
             return
         machine.reporter.log(f"mount: {done.stderr.strip()}")
+
+
+def check_version(machine: Machine, facts: SlurmFacts) -> None:
+    """Check that this machine's Slurm is not newer than the controller's, as in an upgrade. Raises RunError.
+
+    slurmctld refuses newer daemons. Source: https://slurm.schedmd.com/upgrades.html, 2026-11-30.
+    """
+    file = machine.shared / VERSION
+    for _ in wait_until(f"{file} of the controller", machine.run_spec["start_seconds"]):
+        if file.exists():
+            break
+    known = tuple(json.loads(file.read_bytes()))
+    if facts.version > known:
+        mine, heads = (f"{major}.{minor:02}" for major, minor in (facts.version, known))
+        raise RunError(
+            f"Slurm {mine} on {machine.me['name']} is newer than {heads} on the controller, which refuses its nodes:"
+            " upgrade controllers first",
+            blame="image",
+        )
 
 
 def check_gpus(machine: Machine) -> None:

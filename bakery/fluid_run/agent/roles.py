@@ -17,6 +17,7 @@ from .machine import Machine
 from .mailbox import Reporter
 from .slurm_conf import compute_machines
 from .system import RunError, command, wait_until
+from .upgrade import Upgrade
 from .wire import RunSpec
 
 
@@ -58,9 +59,10 @@ def run_controller(machine: Machine, workspace: Path) -> None:
     target = machine.home / "workspace"
     staged = results.stage_workspace(workspace, target, machine.user)
     queue = JobQueue(machine.run_spec, target, machine.reporter, machine.user, str(machine.home))
+    check = Upgrade(machine, queue).check if machine.run_spec.get("upgrade") else machine.check
     try:
         with memory_watched(machine):
-            queue.follow(machine.check)
+            queue.follow(check)
     finally:  # the results of a cluster that failed are sent too
         results.send(queue, staged, machine.shared)
         machine.end_run()

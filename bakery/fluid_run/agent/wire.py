@@ -23,6 +23,10 @@ RESULTS_NAME = "agent-results.json"
 SLOT = 32 * 1024  # bytes of each status slot
 RESULTS_AT = 2 * SLOT
 FILE_LIMIT = 16 * 1024 * 1024  # bytes; a larger output file is not sent, except the end of stdout and stderr
+# Jobs of an upgrade, by the beginning of their output directory; a node's or a partition's name follows.
+THROUGH = "upgrade/through-"  # occupies its node until the file RELEASE is in its output directory
+AFTER = "upgrade/after-"  # is held until all nodes run the new image
+RELEASE = "release"
 TOTAL_LIMIT = 256 * 1024 * 1024  # bytes of all output files together
 
 

@@ -70,9 +70,11 @@ class ComputeEngineClusters:
     google: Google
     open_shell: bool = False  # by ssh through IAP, for accounts that may use it
 
-    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> ComputeEngineCluster:
+    def cluster(
+        self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
+    ) -> ComputeEngineCluster:
         """Return a cluster for one run, not yet provisioned."""
-        return ComputeEngineCluster(self, run_id, image, order, workspace)
+        return ComputeEngineCluster(self, run_id, image, order, workspace, present=present)
 
 
 class ComputeEngineCluster:
@@ -82,13 +84,20 @@ class ComputeEngineCluster:
     poll_seconds = 10.0
 
     def __init__(
-        self, clusters: ComputeEngineClusters, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path
+        self,
+        clusters: ComputeEngineClusters,
+        run_id: str,
+        image: ImageRecord,
+        order: RunOrder,
+        workspace: Path,
+        *,
+        present: ImageRecord | None = None,
     ) -> None:
         self.settings = clusters.settings.google
         self.google = clusters.google
         self.open_shell = clusters.open_shell
         self.run_id = run_id
-        self.image = image
+        self.image, self.present = image, present
         self.order = order
         self.workspace = workspace
         self.specs = machines(order.suite.cluster)
@@ -130,6 +139,12 @@ class ComputeEngineCluster:
                 raise InfrastructureFailed(f"the machine {spec.name} is {state} (preempted, or over its deadline)")
         others = (self._status(spec) for spec in self.specs[1:])
         return next((status for status in others if status.error), head)
+
+    def reimage(self, name: str, activity: Activity) -> None:
+        """Delete a machine and make it from the tested image, with the address that the others know it by."""
+        spec = next(spec for spec in self.specs if spec.name == name)
+        delete_instance(self.google, self.zone, self._name(spec), wait_seconds=OPERATION_SECONDS)
+        self._insert(spec, self.image, activity)
 
     def collect(self, folder: Path) -> None:
         """Download the controller's results into ``folder``, each machine's console and logs below ``machines/``."""
@@ -181,17 +196,17 @@ class ComputeEngineCluster:
 
     def _insert_all(self, activity: Activity) -> None:
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-            futures = [pool.submit(self._insert, spec, activity) for spec in self.specs]
+            futures = [pool.submit(self._insert, spec, self.present or self.image, activity) for spec in self.specs]
             errors = [error for error in (future.exception() for future in futures) if error is not None]
         # Lack of capacity comes first: another zone may help, whatever the other errors are.
         for error in sorted(errors, key=lambda error: not isinstance(error, NoCapacity)):
             raise error
 
-    def _insert(self, spec: MachineSpec, activity: Activity) -> None:
+    def _insert(self, spec: MachineSpec, image: ImageRecord, activity: Activity) -> None:
         activity.check()
-        image = self.image.location or f"projects/{self.google.project}/global/images/{self.image.name}"
+        source = image.location or f"projects/{self.google.project}/global/images/{image.name}"
         run = RunContext(
-            self.settings, self.order, self.run_id, self.prefix, self.zone, image, open_shell=self.open_shell
+            self.settings, self.order, self.run_id, self.prefix, self.zone, source, open_shell=self.open_shell
         )
         try:
             self._create(instance(run, spec))
@@ -222,14 +237,16 @@ class ComputeEngineCluster:
     def _send_seed(self) -> None:
         """Upload the seed; the machines wait for it, as it contains all addresses."""
         addresses = {one.name: one.network_interfaces[0].network_i_p for one in self._instances()}
-        specs = tuple(replace(spec, address=addresses.get(self._name(spec), "")) for spec in self.specs)
-        missing = [spec.name for spec in specs if not spec.address]
+        self.specs = tuple(replace(spec, address=addresses.get(self._name(spec), "")) for spec in self.specs)
+        missing = [spec.name for spec in self.specs if not spec.address]
         if missing:
             raise InfrastructureFailed(f"the machines {', '.join(missing)} have no address")
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
+        project = self.google.project
         spec = run_spec(
-            self.order, self.run_id, specs, munge_key=key, start_seconds=START_SECONDS, project=self.google.project
+            self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS, project=project
         )
+        spec["upgrade"] = self.present is not None
         with tempfile.TemporaryFile() as packed:  # a workspace may hold container images
             write_seed(packed, spec, self.workspace)
             try:

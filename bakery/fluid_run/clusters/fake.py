@@ -3,12 +3,12 @@
 The script is the mapping ``fake.tests``, by package (or ``"*"``), all keys optional::
 
     {"seconds": 0.2, "exit_codes": {"<output_directory>": 1}, "stdout": {"<output_directory>": "..."},
-     "stderr": {...}, "broken": 2, "image_fault": "no slurmd"}
+     "stderr": {...}, "broken": 2, "image_fault": "no slurmd", "lost": ["<output_directory>"]}
 
 ``seconds`` is the length of a run. ``broken`` is the number of clusters in a row that fail as infrastructure before one
-works. ``image_fault`` is an error that the agent reports as a fault of the image. The figures of a job without
-``stdout`` equal their references. A file ``<state>/fake-tests/<package>.json`` overrides the settings, also those of a
-running stack.
+works. ``image_fault`` is an error that the agent reports as a fault of the image. ``lost`` are jobs of an upgrade that
+Slurm puts back into the queue. The figures of a job without ``stdout`` equal their references. A file
+``<state>/fake-tests/<package>.json`` overrides the settings, also those of a running stack.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run.agent import wire
 from bakery.fluid_run.base import AgentStatus
+from bakery.fluid_run.clusters.run_spec import Role, machines
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -37,10 +38,14 @@ class FakeClusters:
 
     settings: Settings
 
-    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> FakeCluster:
+    def cluster(
+        self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
+    ) -> FakeCluster:
         """Return a cluster for one run."""
         folder = StatePaths(self.settings.state).work / "fake-tests" / order.package
-        return FakeCluster(script(self.settings, order.package), order, folder, run_id)
+        boots = (present or image).name
+        images = {spec.name: boots for spec in machines(order.suite.cluster)}
+        return FakeCluster(script(self.settings, order.package), order, folder, run_id, image.name, images)
 
 
 def script(settings: Settings, package: str) -> Mapping[str, Any]:
@@ -54,12 +59,14 @@ def script(settings: Settings, package: str) -> Mapping[str, Any]:
 
 @dataclass
 class FakeCluster:
-    """A :class:`bakery.fluid_run.base.Cluster` that follows its script."""
+    """A :class:`bakery.fluid_run.base.Cluster` that follows its script; ``images`` are those of its machines."""
 
     script: Mapping[str, Any]
     order: RunOrder
     folder: Path
     run_id: str
+    image: str = ""
+    images: dict[str, str] = field(default_factory=dict)
     queue_seconds: float = 0.0
     poll_seconds: float = 0.25
     began: float = 0.0
@@ -84,9 +91,20 @@ class FakeCluster:
         if self.script.get("image_fault"):
             return AgentStatus(Stage.START, ended=True, error=str(self.script["image_fault"]), image_fault=True)
         jobs = len(self.order.suite.jobs)
+        if old := self._old_nodes():
+            return AgentStatus(Stage.RUN, 0, jobs, 2, 2, reimage=old[0])
         seconds = float(self.script.get("seconds", 0))
         share = min(1.0, (time.monotonic() - self.began) / seconds) if seconds else 1.0
         return AgentStatus(Stage.RUN if share < 1 else Stage.COLLECT, int(share * jobs), jobs, 2, 2, ended=share >= 1)
+
+    def _old_nodes(self) -> list[str]:
+        nodes = (spec.name for spec in machines(self.order.suite.cluster) if spec.role is Role.COMPUTE)
+        return [name for name in nodes if self.images.get(name, self.image) != self.image]
+
+    def reimage(self, name: str, activity: Activity) -> None:
+        """Take the tested image."""
+        activity.check()
+        self.images[name] = self.image
 
     def collect(self, folder: Path) -> None:
         """Write the files that an agent would have written."""
@@ -117,6 +135,9 @@ class FakeCluster:
                     "partition": job.partition or "debug",
                     "figures": {} if name in self.script.get("stdout", {}) else good,
                     "attempts": [],
+                    "job_id": str(index + 1),
+                    "nodes": "debug-0",
+                    "restarts": int(name in self.script.get("lost", ())),
                 }
             )
         content = {"version": 1, "jobs": results, "left_out": []}

@@ -51,6 +51,8 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
     """Return the machine: shielded, no external address, no project keys, deleted by Compute Engine at its deadline."""
     partition = next((part for part in run.shape.partitions if part.name == spec.partition), None)
     interface = compute_v1.NetworkInterface(subnetwork=run.google.subnetwork_path)
+    if spec.address:  # of a machine that this one replaces
+        interface.network_i_p = spec.address
     if partition and partition.gvnic:
         interface.nic_type = "GVNIC"
     machine = compute_v1.Instance(

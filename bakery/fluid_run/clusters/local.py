@@ -25,6 +25,7 @@ from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private_network, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
+from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard
 from bakery.host.machine import Machine, check_console
 from bakery.library.base import ImageRecord
@@ -34,6 +35,7 @@ from bakery.progress.activity import Activity
 from bakery.settings import Accelerator, Settings
 
 START_SECONDS = 600  # until all nodes are idle; an idle computer needs a fifteenth of that
+BEFORE = "before"  # the logs of a machine before an upgrade
 DEBUG_SHELL = "systemd.debug_shell=ttyS1"  # systemd-debug-generator(8)
 OPEN_MPI = {  # use only the cluster's network: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
@@ -50,9 +52,12 @@ class LocalClusters:
     settings: Settings
     open_shell: bool = False  # on a socket that only this user can open
 
-    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> LocalCluster:
+    def cluster(
+        self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
+    ) -> LocalCluster:
         """Return a cluster for one run, not yet provisioned."""
-        return LocalCluster(self, run_id, Path(image.location), order, workspace)
+        first = Path(present.location) if present else None
+        return LocalCluster(self, run_id, Path(image.location), order, workspace, present=first)
 
 
 class LocalCluster:
@@ -61,42 +66,66 @@ class LocalCluster:
     queue_seconds = 0.0
     poll_seconds = 0.25
 
-    def __init__(self, clusters: LocalClusters, run_id: str, image: Path, order: RunOrder, workspace: Path) -> None:
+    def __init__(
+        self,
+        clusters: LocalClusters,
+        run_id: str,
+        image: Path,
+        order: RunOrder,
+        workspace: Path,
+        *,
+        present: Path | None = None,
+    ) -> None:
         self.local = clusters.settings.local
         self.open_shell = clusters.open_shell
         self.run_id = run_id
         self.image = image
+        self.present = present
         self.order = order
         self.workspace = workspace
         self.folder = StatePaths(clusters.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
         self.running: dict[str, process.Running] = {}
         self.accelerator, self.started = Accelerator.TCG, 0.0  # known once the machines start
+        self._files: dict[Path, BootFiles] = {}  # by image
         self._slots = contextlib.ExitStack()
 
     def provision(self, activity: Activity) -> None:
         """Take slots of this computer, write the seed, start the machines. Raises InfrastructureFailed."""
-        if not self.image.is_file():
-            raise InfrastructureFailed(f"the image file {self.image} is gone", hint="run: bakery library")
+        for image in filter(None, (self.present, self.image)):
+            if not image.is_file():
+                raise InfrastructureFailed(f"the image file {image} is gone", hint="run: bakery library")
         cores, memory = sum(spec.cpus for spec in self.specs), sum(spec.memory_mb for spec in self.specs)
         self._slots.enter_context(slots.take(cores, memory, activity, slots.capacity(self.local)))
         activity.say("testing: making machines")
         self.folder.mkdir(0o700, parents=True, exist_ok=True)  # the cluster's key is in it
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
-        files = boot_files.extract(self.image, self.folder / "boot", activity)
         self._write_seed()
-        self.accelerator, self.started = qemu.accelerator(self.local), time.monotonic()
+        self.accelerator = qemu.accelerator(self.local)
         for spec in self.specs:
             activity.check()
-            mailbox.make_disk(self._out(spec))
-            definition = machine(
-                spec, files.root, self.accelerator, self.run_id, self.folder, open_shell=self.open_shell
-            )
-            self.running[spec.name] = definition.start(self.image, files, self.accelerator)
+            self._start(spec, self.present or self.image, activity)
+
+    def reimage(self, name: str, activity: Activity) -> None:
+        """Stop a machine and start it from the tested image; its logs are kept for :meth:`collect`."""
+        spec = next(spec for spec in self.specs if spec.name == name)
+        self.running.pop(name).stop()
+        self._collect_machine(spec, self.folder / BEFORE / name)
+        self._start(spec, self.image, activity)
+
+    def _start(self, spec: MachineSpec, image: Path, activity: Activity) -> None:
+        if image not in self._files:
+            self._files[image] = boot_files.extract(image, self.folder / f"boot-{len(self._files)}", activity)
+        files = self._files[image]
+        mailbox.make_disk(self._out(spec))
+        made = machine(spec, files.root, self.accelerator, self.run_id, self.folder, open_shell=self.open_shell)
+        self.started = time.monotonic()
+        self.running[spec.name] = made.start(image, files, self.accelerator)
 
     def _write_seed(self) -> None:
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
         spec = run_spec(self.order, self.run_id, self.specs, munge_key=key, start_seconds=START_SECONDS)
+        spec["upgrade"] = self.present is not None
         spec["env"] = {**OPEN_MPI, **spec["env"]}
         with (self.folder / "seed.tar").open("wb") as sink:
             write_seed(sink, spec, self.workspace)
@@ -129,15 +158,19 @@ class LocalCluster:
     def collect(self, folder: Path) -> None:
         """Copy the controller's results into ``folder``, the console and logs of each machine below ``machines/``."""
         for spec in self.specs:
-            target = folder / "machines" / spec.name
-            target.mkdir(parents=True, exist_ok=True)
-            for name in ("console.log", "qemu.log"):
-                source = self.folder / f"{spec.name}.{name}"
-                if source.is_file():
-                    shutil.copyfile(source, target / name)
-            if self._out(spec).is_file():
-                mailbox.unpack_disk(self._out(spec), target)
+            self._collect_machine(spec, folder / "machines" / spec.name)
+        for before in (self.folder / BEFORE).glob("*"):
+            shutil.copytree(before, folder / "machines" / f"{before.name}-{BEFORE}")
         mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
+
+    def _collect_machine(self, spec: MachineSpec, target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("console.log", "qemu.log"):
+            source = self.folder / f"{spec.name}.{name}"
+            if source.is_file():
+                shutil.copyfile(source, target / name)
+        if self._out(spec).is_file():
+            mailbox.unpack_disk(self._out(spec), target)
 
     def logins(self) -> Sequence[str]:
         """Return how to open a root shell on each machine's second serial line, a socket in the run's folder."""

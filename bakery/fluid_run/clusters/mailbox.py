@@ -79,6 +79,7 @@ def to_status(content: Mapping[str, Any] | None) -> AgentStatus:
         ended=bool(content.get("ended")),
         error=str(content.get("error", "")),
         image_fault=content.get("blame") == "image",
+        reimage=str(content.get("reimage", "")),
     )
 
 

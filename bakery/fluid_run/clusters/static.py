@@ -67,8 +67,10 @@ class StaticClusters:
     zone: str
     ask_seconds: float = ASK_SECONDS
 
-    def cluster(self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path) -> StaticCluster:
-        """Return a cluster for one run; ``image`` is only a name, as the bakery does not boot the cluster."""
+    def cluster(
+        self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
+    ) -> StaticCluster:
+        """Return a cluster for one run; the images are only names, as the bakery does not boot the cluster."""
         return StaticCluster(self, run_id, order, workspace)
 
 
@@ -127,6 +129,10 @@ class StaticCluster:
         if lives == GONE and not self._known.ended:
             raise InfrastructureFailed(f"the agent on {self.clusters.controller} is gone", tail=self._last_words())
         return self._known
+
+    def reimage(self, name: str, activity: Activity) -> None:
+        """Refuse: nothing of an existing cluster is changed."""
+        raise InfrastructureFailed(f"{name} is a machine of an existing cluster, which only its owner upgrades")
 
     def collect(self, folder: Path) -> None:
         """Download the results into ``folder`` and the agent's log below ``machines/<controller>``, if they exist."""

@@ -24,7 +24,7 @@ def checked_from_json(value: Json, problems: tuple[Problem, ...]) -> CheckedPack
 
 
 def _suite(value: Json) -> Suite:
-    return Suite(tuple(_job(job) for job in value["jobs"]), _cluster(value["cluster"]))
+    return Suite(tuple(_job(job) for job in value["jobs"]), _cluster(value["cluster"]), value["upgrade"])
 
 
 def _job(value: Json) -> SuiteJob:

@@ -70,7 +70,7 @@ def check(build: Document, values: Mapping[str, str], calls: BuildCalls) -> None
                 own = name.startswith("_")
                 what = "its variable keeps the value of packer.json" if own else "Cloud Build does not know it"
                 build.warn(f"{name} is not set, {what}", f"add {name} to the substitutions", *where)
-    for name in values:
+    for name in () if calls.whole else values:
         if name not in used and _NAME.fullmatch(name):
             build.warn(f"substitution {name} is not used", "remove it, or use it in a step", "substitutions", name)
 
@@ -92,7 +92,7 @@ def _ids(build: Document) -> None:
 def notes(build: Document, calls: BuildCalls) -> None:
     """Say which steps can't be followed and so count as a whole."""
     for index, reason in calls.whole.items():
-        what = f"step {index + 1} {reason}: the step and all substitutions count as a whole"
+        what = f"step {index + 1} {reason}: the step, all substitutions and what it may read count as a whole"
         build.warn(what, "pass plain substitutions with -var to be exact", "steps", index)
 
 

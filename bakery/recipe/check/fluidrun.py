@@ -2,7 +2,7 @@
 
 The rules are in ``schemas/fluidrun.schema.json``. This module reports what differs from the schema, and checks the
 rules that a schema cannot express; these are marked. Source of the first five fields: rcc-run's documentation of the CI
-file. ``metrics``, ``attempts`` and ``time_limit`` are extensions, described in docs/recipe.md.
+file. ``metrics``, ``attempts``, ``time_limit`` and ``upgrade`` are extensions, described in docs/recipe.md.
 """
 
 import json
@@ -53,7 +53,7 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]
     """Return the valid jobs in file order; ``exists`` takes a workspace path."""
     invalid = _report(suite)
     for key in suite.value:
-        if key != "tests":
+        if key not in ("tests", "upgrade"):
             suite.warn(f"unknown key {key}", "remove it: jobs are below tests:", key)
     directories: set[str] = set()
     valid: list[SuiteJob] = []
@@ -76,6 +76,11 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]
     return tuple(valid)
 
 
+def upgrade(suite: Document) -> bool:
+    """Return whether a cluster of the family's present image takes the new one node by node; false if it is invalid."""
+    return suite.value.get("upgrade") is True
+
+
 @cache
 def _schema() -> Any:
     return json.loads(SCHEMA.read_text(encoding="utf-8"))
@@ -85,6 +90,9 @@ def _report(suite: Document) -> set[Where]:
     """Report all that the schema rejects. Return the places of these jobs, and () if there are no jobs at all."""
     invalid: set[Where] = set()
     for where, value, missing in faults(_schema(), suite.value):
+        if where == ("upgrade",):
+            suite.error(f"upgrade is {quoted(value)}", "write true or false", *where)
+            continue
         invalid.add(where[:2] if len(where) > 1 else ())
         if len(where) < 2:
             suite.error("has no tests", "write a list of jobs below tests:", "tests")

@@ -5,8 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bakery.errors import errors_among
+from bakery.recipe.build_files import build_files
 from bakery.recipe.check import (
     build_schema,
+    call_options,
     cloud_build,
     cluster,
     fluidrun,
@@ -103,7 +105,7 @@ class PackageCheck:
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and matrix.valid(extra):
             shape = matrix.cluster(extra)
-            suite = Suite(suite.jobs, shape) if suite and shape else suite
+            suite = replace(suite, cluster=shape) if suite and shape else suite
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
             variants = self._templates(hcl2, template, build, variants, suite)
@@ -217,7 +219,8 @@ class PackageCheck:
         self.tests = self._read(suite_file, yaml.parse_yaml)
         if self.tests is None:
             return None
-        return Suite(fluidrun.jobs(self.tests, self._exists), shape or ClusterShape())
+        jobs = fluidrun.jobs(self.tests, self._exists)
+        return Suite(jobs, shape or ClusterShape(), fluidrun.upgrade(self.tests))
 
     def _exists(self, path: str) -> bool:
         """Whether a workspace path is a file or a folder that holds one; true while it is unknown where paths begin."""
@@ -268,6 +271,10 @@ class PackageCheck:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
             named = packer_template.named(template)
             paths = (fill(text, self.variables) for _, text in named if isinstance(text, str))
+            call_options.check(template, build, self.calls)
+            staged = self.workspace.package_path, self.workspace.common_path
+            for path in build_files(build.value, self.calls, self.values, *staged):
+                self.workspace.exists(path)  # a file of another package is staged, and counts
             cloud_build.check_folders(build, self.calls, paths)
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         return packer_template.check_required(template, self._given())

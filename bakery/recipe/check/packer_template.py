@@ -26,7 +26,9 @@ _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths"
 _BUILDER = ("startup_script_file", "metadata_files")
 _PARTS: tuple[tuple[str, Any], ...] = (("variables", {}), ("builders", []), ("provisioners", []))
 _CHOICES = ("only", "except")
+_ADD = 'add one of the type "googlecompute"'
 GOOGLE = "googlecompute"
+BAKED = frozenset((GOOGLE, "qemu"))
 
 
 def lower_case(template: Document) -> Document:
@@ -52,7 +54,9 @@ def check(template: Document, given: Collection[str] = ()) -> None:
             template.error(f"unknown key {key}", "remove it; a comment's key begins with _", key)
     builders = template.entries("builders", "builders")
     if not builders:
-        template.error("has no builder", 'add one of the type "googlecompute"', "builders")
+        template.error("has no builder", _ADD, "builders")
+    elif BAKED.isdisjoint(types := [str(entry.get("type")) for _, entry in builders]):
+        template.error(f"has no googlecompute or qemu builder, only {', '.join(types)}", _ADD, "builders")
     for key, entries in (("builders", builders), ("provisioners", template.entries("provisioners", "provisioners"))):
         for index, entry in entries:
             _entry(template, entry, f"{key} {index + 1}", (key, index))

@@ -17,6 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
     "string": (str,),
     "integer": (int,),
+    "boolean": (bool,),
     "number": (int, float),
     "null": (type(None),),
 }

@@ -52,7 +52,14 @@ class Hiding:
         self.folder = folder
         self.made = 0
 
-    def cluster(self, run_id: str, _image: ImageRecord, order: RunOrder, _workspace: Path) -> Cluster:
+    def cluster(
+        self,
+        run_id: str,
+        _image: ImageRecord,
+        order: RunOrder,
+        _workspace: Path,
+        _present: ImageRecord | None = None,
+    ) -> Cluster:
         self.made += 1
         return Hidden({}, order, self.folder, run_id)
 

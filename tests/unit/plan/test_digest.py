@@ -385,6 +385,10 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     assert second.tests is not None
     assert first.tests.digest != second.tests.digest
     assert first.digest == second.digest
+    third = image(replace(PLAIN, suite=replace(PLAIN.suite, upgrade=True)))
+    assert third.tests is not None
+    assert (third.tests.digest != first.tests.digest, third.digest) == (True, first.digest)
+    assert (third.tests.suite.upgrade, third.tests.inputs["upgrade"]) == (True, "true")
     assert (
         first.tests.inputs.keys() == second.tests.inputs.keys() == {"job 1 app", "cluster", "packages/app/test/run.sh"}
     )

@@ -119,6 +119,13 @@ STEPS: Mapping[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
         WHOLE,
     ),
     "another tool before": ([{"name": "gcr.io/x/prepare", "args": ["--level=$_LEVEL"]}, packer()], {}, WHOLE),
+    "an expansion of no known form": ([packer("-var", "level=${!_LEVEL}")], {}, WHOLE),
+    "a script that may run Packer": (
+        [{"name": "x/packer", "entrypoint": "bash", "args": [f"{APP}/bake.sh", "$_LEVEL"]}],
+        {},
+        WHOLE,
+    ),
+    "make": ([{"name": "x/packer", "entrypoint": "make", "args": ["-C", APP, "LEVEL=$_LEVEL"]}], {}, WHOLE),
 }
 
 
@@ -132,6 +139,57 @@ def test_what_a_build_passes_is_in_the_digest(roots: tuple[Path, Path], title: s
     one, two = map(digest, reports)
     assert one != two
     assert [len(warnings(report, WHOLE)) for report in reports] == ([1, 1] if note else [0, 0])
+
+
+READERS: Mapping[str, tuple[list[dict[str, Any]], str]] = {
+    "a script that may run Packer": ([{"name": "x", "entrypoint": "bash", "args": [f"{APP}/a.sh"]}], f"{APP}/a.sh"),
+    "make": ([{"name": "x", "entrypoint": "make", "args": ["-C", APP]}], f"{APP}/Makefile"),
+    "a program before": ([{"name": "python", "args": ["python3", f"{APP}/a.py"]}, packer()], f"{APP}/data.txt"),
+    "a shared program before": ([{"name": "bash", "args": ["common/a.sh"]}, packer()], "common/b.sh"),
+    "another package's program": ([{"name": "bash", "args": ["packages/base/a.sh"]}, packer()], "packages/base/a.sh"),
+    "in a folder": ([{"name": "bash", "args": ["a.sh"], "dir": "packages/base"}, packer()], "packages/base/a.sh"),
+    "a file's content": ([sh(f"packer build -var level=$$(cat {APP}/LEVEL) {APP}/packer.json")], f"{APP}/LEVEL"),
+    "sourced": ([sh(f". {APP}/env.sh; packer build -var level=$$L {APP}/packer.json")], f"{APP}/env.sh"),
+}
+
+
+@pytest.mark.parametrize("title", READERS)
+def test_files_that_a_step_may_read_count_and_are_staged(roots: tuple[Path, Path], title: str) -> None:
+    steps, path = READERS[title]
+    files = {"common/a.sh": "", "packages/base/a.sh": ""}
+    reports = [
+        plan(root, None, {"steps": steps}, {**files, path: content})
+        for root, content in zip(roots, ("1", "9"), strict=True)
+    ]
+    images = [next(one.image for one in report.decisions if one.image.package == "app") for report in reports]
+    assert images[0].digest != images[1].digest
+    assert [any(name.endswith(Path(path).name) for name in image.inputs) for image in images] == [True, True]
+
+
+def test_a_shell_that_reads_nothing_leaves_the_other_files_out(roots: tuple[Path, Path]) -> None:
+    build = {"steps": [sh(f"packer build -var level=$$L {APP}/packer.json", env=["L=1"])]}
+    one, two = (
+        digest(plan(root, None, build, {f"{APP}/README.md": content}))
+        for root, content in zip(roots, ("1", "9"), strict=True)
+    )
+    assert one == two
+
+
+def test_two_dollar_signs_are_one_where_no_shell_runs(roots: tuple[Path, Path]) -> None:
+    literal, default = (
+        digest(plan(root, None, {"steps": [packer("-var", f"level={value}")], "substitutions": {"_LEVEL": "1"}}))
+        for root, value in zip(roots, ("$$_LEVEL", "default"), strict=True)
+    )
+    assert literal != default, "Packer is given the text $_LEVEL"
+
+
+@pytest.mark.parametrize("name", ["BUILD_ID", "COMMIT_SHA", "SHORT_SHA"])
+def test_a_value_that_no_digest_can_have_is_said(roots: tuple[Path, Path], name: str) -> None:
+    said = warnings(plan(roots[0], None, {"steps": [packer("-var", f"level=${name}")]}), "does not count in the digest")
+    assert len(said) == 1
+    assert f"${name} in the variable level" in said[0]
+    named = {"steps": [packer("-var", f"image_name=app-${name}")]}
+    assert not warnings(plan(roots[1], None, named), "does not count"), "the plan decides the image's name"
 
 
 def test_a_value_of_the_environment_is_read_where_packer_reads_it(roots: tuple[Path, Path]) -> None:
@@ -341,6 +399,7 @@ REFUSED: Mapping[str, tuple[str, dict[str, Any]]] = {
         "duplicate builder",
         {"builders": [BUILDER, {"type": "qemu", "name": "googlecompute"}]},
     ),
+    "no builder that is baked": ("only amazon-ebs", {"builders": [{**BUILDER, "type": "amazon-ebs"}]}),
     "a post-processor without type": ("a post-processor has no type", {"post-processors": [{"x": 1}]}),
     "only of nobody after the bake": (
         "only names the builder",
@@ -372,6 +431,9 @@ BAD_BUILDS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "no mapping": ("options is ['x']; write a mapping", {"steps": [packer()], "options": ["x"]}),
     "waiting for nobody": ("waits for 'Nobody', which no step is", {"steps": [packer(waitFor=["Nobody"])]}),
     "two of one id": ("duplicate id Bake", {"steps": [packer(), packer()]}),
+    "an option that Packer does not know": ("has no option -froce", {"steps": [packer("-froce")]}),
+    "only of nobody": ("-only=nobody leaves no builder that is baked", {"steps": [packer("-only=nobody")]}),
+    "except all": ("leaves no builder that is baked", {"steps": [packer("-except", "googlecompute")]}),
 }
 
 

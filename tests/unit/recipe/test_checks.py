@@ -116,6 +116,8 @@ CASES: list[Case] = [
     (B, build("name: hashicorp/packer", "name: 3"), ERROR, "no name", "id:"),
     (B, "steps: []\n", WARNING, "no step", "steps"),
     (F, "tests: []\n", ERROR, "no tests", "tests"),
+    (F, suite("tests:", "upgrade: 'yes'\ntests:"), ERROR, "upgrade is 'yes'", "upgrade"),
+    (F, suite("tests:", "upgrades: true\ntests:"), WARNING, "unknown key upgrades", "upgrades"),
     (F, suite("output_directory: app/smoke", "output_directory: ../x"), ERROR, "outside", "../x"),
     (F, suite("output_directory: app/smoke", "output_directory: /x"), ERROR, "outside", "/x"),
     (F, suite("output_directory: app/smoke", "output_directory: ."), ERROR, "outside", "output_directory: ."),

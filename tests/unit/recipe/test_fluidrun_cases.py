@@ -141,6 +141,15 @@ def test_a_file_without_jobs_is_rejected_by_both(tmp_path: Path, content: dict[s
     assert errors(tmp_path, content)
 
 
+@pytest.mark.parametrize("value", [True, False, "true", 1, None, "yes", []])
+def test_upgrade_is_true_or_false_for_both(tmp_path: Path, value: Any) -> None:
+    content = {"upgrade": value, **suite("attempts", 1)}
+    valid = isinstance(value, bool)
+    assert schema_accepts(content) is valid
+    found = errors(tmp_path, content)
+    assert found == [] if valid else [text for text in found if "write true or false" in text] == found != []
+
+
 @pytest.mark.parametrize("key", ["command_group", "execution_command", "output_directory"])
 def test_a_missing_field_is_rejected_by_both(tmp_path: Path, key: str) -> None:
     content = suite("attempts", 1)

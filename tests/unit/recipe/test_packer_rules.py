@@ -112,7 +112,8 @@ def test_our_reader_takes_what_packer_takes(tmp_path: Path, packer: str, title: 
     folder = write(tmp_path, rule.template, rule.words, rule.files)
     done = run(packer, "validate", *rule.words, folder)
     assert (done.returncode == 0) is rule.accepted, done.stdout + done.stderr
-    found = errors_among(load(tmp_path / "packages", tmp_path / "common").problems)
+    problems = errors_among(load(tmp_path / "packages", tmp_path / "common").problems)
+    found = [one for one in problems if not one.message.startswith("has no googlecompute or qemu builder")]
     assert (not found) is rule.accepted, [str(problem) for problem in found]
 
 

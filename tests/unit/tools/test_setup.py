@@ -281,9 +281,31 @@ def test_a_stage_without_tests_and_a_failed_stage_are_told_apart() -> None:
 
 def test_results_are_counted_from_the_report(tmp_path: Path) -> None:
     report = tmp_path / "r.xml"
-    assert suite.count(report) == (0, 0, 0)
-    report.write_text('<testsuites><testsuite tests="10" failures="2" errors="1" skipped="3"/></testsuites>')
-    assert suite.count(report) == (4, 3, 3)
+    assert suite.count(report) == (0, 0, ())
+    cases = '<testcase classname="tests.a" name="b"><skipped message="root reads everything"/></testcase>'
+    report.write_text(
+        f'<testsuites><testsuite tests="10" failures="2" errors="1" skipped="1">{cases}</testsuite></testsuites>'
+    )
+    assert suite.count(report) == (6, 3, (suite.Skip("tests.a.b", "root reads everything"),))
+
+
+@pytest.mark.parametrize(
+    ("reason", "in_ci", "code"),
+    [("root reads everything", True, 0), ("shellcheck is not installed", True, 1), ("no shellcheck", False, 0)],
+)
+def test_a_skip_is_listed_and_an_unexpected_one_fails_in_ci(
+    capsys: pytest.CaptureFixture[str], reason: str, in_ci: bool, code: int
+) -> None:
+    outcome = suite.Outcome("fast", 0, 1.0, passed=2, skips=(suite.Skip("tests.a.b", reason),))
+    assert suite.summarize([outcome], in_ci=in_ci) == code
+    said = capsys.readouterr().out
+    assert f"tests.a.b: {reason}" in said and "2 passed, 0 failed, 1 skipped" in said
+    assert ("UNEXPECTED" in said) == (reason != "root reads everything")
+
+
+def test_the_summary_has_the_worst_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert suite.summarize([suite.Outcome("fast", 1, 1.0, failed=1), suite.Outcome("gcp", 5, 0.1)], in_ci=True) == 5
+    assert capsys.readouterr().out.endswith("0 passed, 1 failed, 0 skipped\n")
 
 
 def test_a_lost_passphrase_is_told_with_the_way_out_and_not_replaced(tmp_path: Path) -> None:

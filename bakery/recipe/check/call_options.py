@@ -1,0 +1,70 @@
+"""The options of the calls of Packer: those that it does not know, and those that leave nothing to bake.
+
+Source: Packer, ``command/cli.go`` and ``packer/core.go`` (1.6 to 1.15): with ``-only`` of no builder it ends with 0.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bakery.recipe.check.cloud_build import find
+from bakery.recipe.expressions import reference_list
+from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.parse import Document
+from bakery.recipe.parse.document import texts
+from bakery.recipe.substitutions import substitutions_in
+from bakery.recipe.templating import declared
+
+# What no digest can have: a bake of the bakery has a build, but no commit, and two bakes of an image differ in them.
+OF_THE_BUILD = frozenset(["BUILD_ID", "COMMIT_SHA", "REVISION_ID", "SHORT_SHA", "BRANCH_NAME", "REF_NAME", "TAG_NAME"])
+
+
+def check(template: Document, build: Document, calls: BuildCalls) -> None:
+    """Check the calls of Packer that bake ``template``."""
+    for word in dict.fromkeys(word for call in calls.calls for word in call.refused):
+        hint = "fix its name, or remove it: see packer build -help"
+        build.error(f"packer build has no option {word}", hint, *find(build, ("steps",), re.escape(word)))
+    if "hcl2" not in template.value:
+        _chosen(template, build, calls)
+    _of_the_build(template, build, calls)
+
+
+def _chosen(template: Document, build: Document, calls: BuildCalls) -> None:
+    """Check that the calls do not leave out every builder that is baked."""
+    types: dict[str, list[str]] = {"googlecompute": [], "qemu": []}
+    for _, entry in template.entries("builders", "builders"):
+        types.get(str(entry.get("type")), []).append(str(entry.get("name") or entry.get("type")))
+    names = types["googlecompute"] or types["qemu"]
+    if not names or not calls.calls:
+        return
+    if any((not call.only or name in call.only) and name not in call.exclude for call in calls.calls for name in names):
+        return
+    call = calls.calls[0]
+    option, value = ("only", call.only) if call.only else ("except", call.exclude)
+    hint = f"remove it, or write -only={names[0]}"
+    message = f"-{option}={','.join(value)} leaves no builder that is baked: Packer bakes nothing and reports no error"
+    build.error(message, hint, *find(build, ("steps",), rf"^--?{option}\b|\s--?{option}\b"))
+
+
+def _of_the_build(template: Document, build: Document, calls: BuildCalls) -> None:
+    """Say which variables of provisioners have values that no digest has."""
+    reached = _reached(template.value)
+    for name, text in calls.variables.items():
+        used = sorted(OF_THE_BUILD.intersection(substitutions_in(text)))
+        if used and name in reached:
+            what = f"${used[0]} in the variable {name} does not count in the digest: it differs from build to build"
+            hint = "remove it, or pass a substitution of your own that changes with the content"
+            build.warn(what, hint, *find(build, ("steps",), rf"(^|[\s=\"']){re.escape(name)}="))
+
+
+def _reached(template: Mapping[str, Any]) -> set[str]:
+    """Return the variables that provisioners use, also through other variables."""
+    defaults = declared(template)
+    found: set[str] = set()
+    left = [name for text in texts(template.get("provisioners")) if "{{" in text for name in reference_list(text)]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += reference_list(defaults.get(name, ""))
+    return found
