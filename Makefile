@@ -53,7 +53,7 @@ test-fast: setup ## run the tests without machines and engine; about two minutes
 	@$(ENV)
 	python tools/suite.py fast $(ARGS)
 
-test-slow: setup ## build a current Packer, bake on Google Cloud end to end, upgrade real clusters; the first time an hour
+test-slow: setup ## build a current Packer, bake on Google Cloud and from cloud images, upgrade clusters; the first time an hour
 	@$(ENV)
 	python -m tools.build_packer
 	python tools/suite.py slow $(ARGS)

@@ -16,17 +16,26 @@ from bakery.progress.activity import Activity
 
 SECTOR = 512
 GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg")
+SEED = "/usr/lib/image-bakery/seed"
 LEAKED = 3  # exit code of qemu-img check: parts of the file are unused, which is harmless
 DEBUGFS_HINT = "run: sudo apt-get install e2fsprogs"
 
 
+class NoKernel(InfrastructureFailed):
+    """An image has no kernel that is found without booting it."""
+
+
 @dataclass(frozen=True)
 class BootFiles:
-    """Kernel and initial file system as files of this machine, and the ``root=...`` words of the image's GRUB entry."""
+    """Kernel and initial file system as files of this machine, and the ``root=...`` words of the image's GRUB entry.
+
+    ``seeded`` is whether the image unpacks a seed disk by itself, as the bakery's own base images do.
+    """
 
     kernel: Path
     initrd: Path
     root: str
+    seeded: bool = True
 
     def arguments(self, words: str) -> list[str]:
         """Return QEMU's options that load the kernel; ``words`` is the kernel's whole command line."""
@@ -67,8 +76,8 @@ def grub_entry(text: str) -> GrubEntry | None:
 def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
     """Copy kernel and initial file system from a qcow2 image into ``folder``; the image is only read.
 
-    Takes about 1.5 s for an image of 1 GB. Raises InfrastructureFailed if there is no kernel or the image is damaged,
-    and MissingTool.
+    Takes about 1.5 s for an image of 1 GB. Raises NoKernel, InfrastructureFailed if the image is damaged, and
+    MissingTool.
     """
     debugfs = process.find_tool("debugfs", DEBUGFS_HINT)
     _refuse_damaged(image, activity)
@@ -84,7 +93,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
     finally:
         raw.unlink(missing_ok=True)
     hint = "the local cluster boots images with an ext4 /boot and a grub.cfg"
-    raise InfrastructureFailed(f"no kernel was found in {image.name}", hint=hint)
+    raise NoKernel(f"no kernel was found in {image.name}", hint=hint)
 
 
 def _refuse_damaged(image: Path, activity: Activity) -> None:
@@ -142,7 +151,8 @@ def _from_file_system(system: _FileSystem) -> BootFiles | None:
     for file in GRUB_FILES:
         if (entry := grub_entry(system.ask(f"cat {file}"))) is None:
             continue
-        files = BootFiles(system.folder / "vmlinuz", system.folder / "initrd", entry.root)
+        seeded = "Inode: " in system.ask(f"stat {SEED}")
+        files = BootFiles(system.folder / "vmlinuz", system.folder / "initrd", entry.root, seeded)
         if system.dump(entry.kernel, files.kernel) and system.dump(entry.initrd, files.initrd):
             quick_init.append(files.initrd)
             return files

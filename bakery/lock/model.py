@@ -19,12 +19,14 @@ class LockedBase:
 
     ``name`` is the image's name, ``identity`` what tells it from every other one (Compute Engine: ``id:<image id>``;
     a Debian release: ``inrelease:<sha256 of the archive's signed InRelease file>``). ``resolved`` is when, RFC 3339 in
-    UTC.
+    UTC. ``origin`` is where a cloud image comes from: an address, or a path from the checkout; its identity is
+    ``sha256:<hex>`` or ``sha512:<hex>`` of that file.
     """
 
     name: str
     identity: str
     resolved: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ import re
 import urllib.error
 import urllib.request
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from bakery.errors import InputError, Problem, Uncertain
 from bakery.host import mirror
 from bakery.host.clock import utc_now
+from bakery.lock.cloud_images import FAMILIES, CloudImages
 from bakery.lock.model import LockedBase
-from bakery.settings import GoogleSettings
+from bakery.settings import GoogleSettings, LocalSettings
 
 # What a family of Google's public Debian images is made from locally.
 PROJECT = "debian-cloud"
@@ -36,6 +38,19 @@ class DebianArchive:
         sources = mirror.for_suite(suite, self.configured, mirror.apt_sources(), mirror.codename())
         uri = next(source.uri for source in sources if source.suite == suite)
         return debian_base(family, fetch(f"{uri.rstrip('/')}/dists/{suite}/InRelease"))
+
+
+class LocalBases:
+    """Base images of the local oven: cloud images, and Debian releases."""
+
+    def __init__(self, settings: LocalSettings, root: Path) -> None:
+        self.images = CloudImages(settings.bases, root)
+        self.archive = DebianArchive(settings.mirror)
+
+    def resolve(self, family: str, project: str) -> LockedBase:
+        """Return the newest image. Raises InputError, InfrastructureFailed."""
+        image = self.images.find(family, project)
+        return self.images.resolve(family, image) if image else self.archive.resolve(family, project)
 
 
 class ComputeEngineFamilies:
@@ -68,7 +83,8 @@ class ComputeEngineFamilies:
 
 
 def _no_base(family: str, project: str) -> Problem:
-    hint = f"locally there are {', '.join(mirror.RELEASES)} of {PROJECT}; bake this image on Google Cloud"
+    known = ", ".join((*(f"{PROJECT}/{release}" for release in mirror.RELEASES), *FAMILIES))
+    hint = f"name an image in local.bases (locally there are {known}), or bake on Google Cloud"
     return Problem("bakery.lock", 1, f"no local base image for {project}/{family}", hint)
 
 

@@ -15,7 +15,7 @@ from bakery.plan import graph
 from bakery.plan.graph import Node
 from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
-from bakery.settings import Settings
+from bakery.settings import Place, Settings
 
 if TYPE_CHECKING:
     from bakery.recipe.model import Recipes
@@ -126,6 +126,7 @@ class Bases:
 
     def __init__(self, settings: Settings, lock: Lock, locked: bool) -> None:
         self.place = settings.bases
+        self.images = settings.local.bases if settings.bases is Place.LOCAL else {}
         self.hint = f"run: bakery lock --stack {settings.stack}"
         self.lock = lock
         self.locked = locked
@@ -140,10 +141,12 @@ class Bases:
         """Return the base image of a node that has no parent."""
         family, project = node.base_family, node.base_project
         locked = self.lock.find(self.place, project, family)
+        message = f"base image {project}/{family} is not in the lock file"
+        if locked and not locked.origin and f"{project}/{family}" in self.images:
+            locked, message = None, f"base image {project}/{family} is locked as another one than local.bases names"
         if locked is None:
             severity = Severity.ERROR if self.locked else Severity.WARNING
-            message = f"base image {project}/{family} is not in the lock file"
             message += "" if self.locked else " (the names of images baked from it are provisional)"
             self.missing.setdefault((project, family), Problem(*node.base_at, message, self.hint, severity))
             locked = LockedBase(family, f"unlocked:{project}/{family}")
-        return Base(family, locked.name, locked.identity, project)
+        return Base(family, locked.name, locked.identity, project, locked.origin)

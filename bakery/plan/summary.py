@@ -14,13 +14,14 @@ class Base:
 
     For a parent (another planned image) ``name`` is its image name and ``digest`` its digest; for an external base
     image ``name`` is the resolved image of the lock file and ``digest`` the identity found there. ``project`` is empty
-    for a parent.
+    for a parent. ``origin`` is where a cloud image comes from, see :class:`bakery.lock.model.LockedBase`.
     """
 
     family: str
     name: str
     digest: str
     project: str = ""
+    origin: str = ""
 
     @property
     def external(self) -> bool:

@@ -36,7 +36,7 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
         "parent": "" if image.base.external else image.base.family,
         "action": decision.action.value,
         "reasons": list(decision.reasons),
-        "base": base | {"project": image.base.project},
+        "base": base | {"project": image.base.project} | ({"origin": image.base.origin} if image.base.origin else {}),
         "seconds": times.get(image.family),
         "tests": image.tests_digest,
     } | (_target(decision.target) if decision.target else {})
@@ -72,6 +72,20 @@ def summary(report: Mapping[str, Any]) -> str:
     total = len(report["images"])
     since = f" (compared with {report['since']})" if "since" in report else ""
     return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do") + since
+
+
+def bases(report: Mapping[str, Any]) -> list[str]:
+    """Return a line for each external base image that something is baked from: its version and where it comes from."""
+    wanted = [
+        image["base"] for image in report["images"] if image["action"] == Action.BAKE and image["base"]["project"]
+    ]
+    return sorted({f"base {base['project']}/{base['family']}: {base['name']}, {_whence(base)}" for base in wanted})
+
+
+def _whence(base: Mapping[str, Any]) -> str:
+    kinds = {"inrelease": "from the Debian archive", "id": "from Compute Engine", "unlocked": "which is not locked"}
+    kind = base["digest"].partition(":")[0]
+    return f"from {base['origin']}" if "origin" in base else kinds.get(kind, "from bakery.lock")
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bakery.preview.model import given_up
-from bakery.report.plan import ACTIONS, duration, summary, timing
+from bakery.report.plan import ACTIONS, bases, duration, summary, timing
 
 LIMIT = 65_536  # characters of a comment on GitHub
 MARK = "<!-- image-bakery plan -->"  # the workflow finds its comment by this mark
@@ -41,6 +41,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
     page.section(f"- {_cell(given_up(*entry))}" for entry in report.get("given_up", {}).items())
     page.section(_rows(changed, reasons, length), before=("| image | | why |", "|---|---|---|") if changed else ())
     page.section(f"- {_cell(channel['text'])}" for channel in report.get("channels", ()))
+    page.section(f"- {_cell(line)}" for line in bases(report))
     page.folded(f"{len(kept)} kept", [_kept(image) for image in kept])
     page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])
     return page

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakery.errors import printable
 from bakery.preview.model import given_up
-from bakery.report.plan import ACTIONS, duration, summary, timing
+from bakery.report.plan import ACTIONS, bases, duration, summary, timing
 
 TITLES = ("image", "from", "", "last bake", "why")
 COLOURS = {"keep": "2", "adopt": "36", "bake": "33", "test": "34"}  # ANSI: dim, cyan, yellow, blue
@@ -25,6 +25,7 @@ def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
         lines.append(f"\033[{COLOURS[action]}m{line}\033[0m" if colour else line)
     lines += [printable(channel["text"]) for channel in report.get("channels", ())]
     lines += [printable(given_up(*entry)) for entry in report.get("given_up", {}).items()]
+    lines += [printable(line) for line in bases(report)]
     lines += [line for line in (summary(report), timing(report)) if line]
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,6 @@
 """A stack's configuration, parsed once into frozen values."""
 
+from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings, account_id
 from bakery.settings.model import (
@@ -30,6 +31,7 @@ __all__ = [
     "GoogleSettings",
     "Isolation",
     "LayerSettings",
+    "LocalBase",
     "LocalSettings",
     "OvenKind",
     "Place",

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import files, retention
+from bakery.settings import bases, files, retention
+from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings, check_google
 from bakery.settings.oven import OvenKind, Place
@@ -61,7 +62,7 @@ class LocalSettings:
 
     ``slots`` is the number of cores that all machines may use at the same time (0: all cores of this computer);
     ``keep_failed`` keeps the machine of a failed bake running and prints how to log in; ``mirror`` is the Debian mirror
-    of base images ("": the one that this computer's apt uses).
+    of base images ("": the one that this computer's apt uses), ``bases`` maps ``<project>/<family>`` to cloud images.
     """
 
     accelerator: Accelerator = Accelerator.AUTO
@@ -73,6 +74,7 @@ class LocalSettings:
     keep_failed: bool = False
     mirror: str = ""
     layers: LayerSettings = LayerSettings()
+    bases: Mapping[str, LocalBase] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _local(reader: Reader) -> LocalSettings:
         keep_failed=reader.flag("keepFailed", False),
         mirror=reader.text("mirror"),
         layers=_layers(reader.group("layers")),
+        bases=bases.read(reader.group("bases")),
     )
 
 

@@ -36,13 +36,13 @@ print(json.dumps(found))
 MOUNTED = 'mount -o loop,ro,noload,offset="$1" "$2" "$3" && exec "$4" -c "$5" "$3"'
 
 
-def manifest(image: Path) -> dict[str, list[object]]:
-    """Return the facts about every file of a qcow2 image, by path."""
+def manifest(image: Path, offset: int = OFFSET) -> dict[str, list[object]]:
+    """Return the facts about every file of a qcow2 image, by path; its file system begins at ``offset``."""
     with tempfile.TemporaryDirectory(prefix="bakery-content-") as place:
         raw, root = Path(place) / "disk.raw", Path(place) / "root"
         root.mkdir()
         subprocess.run(["qemu-img", "convert", "-O", "raw", str(image), str(raw)], check=True)
-        words = ("sh", str(OFFSET), str(raw), str(root), sys.executable, WALK)
+        words = ("sh", str(offset), str(raw), str(root), sys.executable, WALK)
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", MOUNTED, *words]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, list[object]] = json.loads(done.stdout)

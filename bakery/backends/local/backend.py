@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.local import LocalClusters
     from bakery.library.local.library import LocalLibrary
-    from bakery.lock.resolve import DebianArchive
+    from bakery.lock.resolve import LocalBases
     from bakery.ovens.local.oven import LocalOven
     from bakery.plan.model import Plan
 
 
 @dataclass(frozen=True)
 class ThisMachine:
-    """The part of :class:`bakery.backends.base.Backend` that needs no machines. Base images are Debian releases."""
+    """The part of :class:`bakery.backends.base.Backend` that needs no machines."""
 
     settings: Settings
 
@@ -54,11 +54,11 @@ class ThisMachine:
         library = self.existing_library()
         return damaged(library, contents=contents) if library else []
 
-    def resolver(self) -> DebianArchive:
-        """Return the resolver of Debian releases."""
-        from bakery.lock.resolve import DebianArchive
+    def resolver(self) -> LocalBases:
+        """Return the resolver of cloud images and Debian releases."""
+        from bakery.lock.resolve import LocalBases
 
-        return DebianArchive(self.settings.local.mirror)
+        return LocalBases(self.settings.local, self.settings.root)
 
     def image_link(self, name: str, digest: str) -> str:
         """Return the path of the image file."""

@@ -15,8 +15,10 @@ from bakery import paths
 from bakery.backends.checks import Check, Condition, find, shown_version
 from bakery.errors import BakeryError
 from bakery.host import qemu
-from bakery.ovens.local import container, packer
-from bakery.settings import Accelerator, LocalSettings, Settings
+from bakery.lock import file as lock_file
+from bakery.ovens.local import base_image, container, packer
+from bakery.plan.summary import Base
+from bakery.settings import Accelerator, LocalSettings, Place, Settings
 
 TOOLS = Path(__file__).with_name("system_tools.tsv")
 GIB = 1 << 30
@@ -41,6 +43,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield check_containers()
     yield check_disk(settings.state, DISK_PER_IMAGE_GB * max(2, len(settings.select)))
     yield check_disk(paths.cache(), DISK_PER_IMAGE_GB)
+    yield from check_bases(settings)
     yield check_memory(max(settings.local.memory_mb, 4 * 768) + 512, available_memory_mb())
 
 
@@ -100,6 +103,24 @@ def _why_no_kvm(node: Path) -> tuple[str, str]:
     if not os.access(node, os.R_OK | os.W_OK):
         return f"no permission to open {node}", "sudo adduser $USER kvm"
     return f"{node} can be opened, but no guest boots with it", ""
+
+
+def check_bases(settings: Settings) -> Iterator[Check]:
+    """Report the locked base images: version, where each comes from, and whether this computer has it."""
+    purpose, fix = "images are baked from it", f"bakery lock --stack {settings.stack}"
+    try:
+        locked = lock_file.read(settings.lock).bases.get(Place.LOCAL, {})
+    except BakeryError as error:
+        yield Check("base images", Condition.MISSING, error.message, purpose, error.hint or fix)
+        return
+    for key in sorted(settings.local.bases.keys() - locked.keys()):
+        yield Check(f"base {key}", Condition.WARNING, "not locked", purpose, fix)
+    for key, base in sorted(locked.items()):
+        project, _, family = key.partition("/")
+        folder = base_image.folder_of(Base(family, base.name, base.identity, project, base.origin), settings.local)
+        whence = base.origin or "the Debian archive"
+        there = "" if folder.is_dir() else ", fetched by the first bake"
+        yield Check(f"base {key}", Condition.OK, f"{base.name} from {whence}{there}", purpose)
 
 
 def check_disk(folder: Path, needed_gb: int) -> Check:

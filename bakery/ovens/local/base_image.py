@@ -1,4 +1,4 @@
-"""Base images: a Debian release, created once with mmdebstrap and shared by all checkouts of a user.
+"""Base images: a Debian release, made once with mmdebstrap, or a cloud image; all checkouts of a user share them.
 
 The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (which also boots on its own, with GRUB), ``vmlinuz``
 and ``initrd.img`` (which QEMU loads, to save the boot loader's seconds). The key is a digest of all inputs.
@@ -21,7 +21,7 @@ from bakery.errors import BakeFailed, CommandFailed, MissingTool
 from bakery.host import boot_files, locks, mirror, process, qemu, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard, hidden_beside, sync_to_disk
-from bakery.ovens.local import boot_disk
+from bakery.ovens.local import boot_disk, cloud_image
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
@@ -48,10 +48,14 @@ BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
 @dataclass(frozen=True)
 class Bootable:
-    """A disk image that machines boot from, and its kernel for QEMU if that was extracted before."""
+    """A disk image that machines boot from, and its kernel for QEMU if that was extracted before.
+
+    A ``cloud`` image boots with its own boot loader, and cloud-init prepares it.
+    """
 
     disk: Path
     boot: BootFiles | None = None
+    cloud: bool = False
 
 
 def release(base: Base) -> str:
@@ -81,34 +85,48 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def get(base: Base, settings: LocalSettings, activity: Activity, log: Path) -> Bootable:
+def get(base: Base, settings: LocalSettings, activity: Activity, log: Path, root: Path = Path()) -> Bootable:
     """Return the base image; create it if it does not exist or is damaged, one process at a time.
 
-    Raises BakeFailed for a release that can't be made, InfrastructureFailed, MissingTool and Interrupted.
+    ``root`` is where relative paths begin. Raises BakeFailed for a release that can't be made, InfrastructureFailed,
+    MissingTool and Interrupted.
     """
-    folder = paths.cache() / "bases" / key(base, settings)
-    if not _is_sound(folder, activity):
+    cloud = bool(base.origin)
+    folder = folder_of(base, settings)
+    if not _is_sound(folder, activity, cloud=cloud):
         with locks.hold(
             folder.with_suffix(".lock"),
             f"making the base image {base.family}",
             activity,
             lambda who: activity.say(f"waiting for the base image: {who}"),
         ):
-            if not _is_sound(folder, activity):
+            if not _is_sound(folder, activity, cloud=cloud):
                 discard(folder)
-                activity.say(f"making the base image {base.family}")
-                _make(folder, base, settings, activity, log)
+                clear(folder.parent, time.time())
+                if cloud:
+                    cloud_image.make(folder, base, root, activity, log)
+                else:
+                    activity.say(f"making the base image {base.family}")
+                    _make(folder, base, settings, activity, log)
     with suppress(OSError):
         os.utime(folder)  # the time of its last use
+    if cloud:
+        return Bootable(folder / DISK_NAME, cloud=True)
     kernel, initrd = (folder / name for name in BOOT_FILES)
     return Bootable(folder / DISK_NAME, BootFiles(kernel, initrd, f"root=LABEL={LABEL}"))
 
 
-def _is_sound(folder: Path, activity: Activity) -> bool:
+def folder_of(base: Base, settings: LocalSettings) -> Path:
+    """Return the folder of a base image, which may not exist. Raises BakeFailed for a release that can't be made."""
+    return paths.cache() / "bases" / (cloud_image.key(base) if base.origin else key(base, settings))
+
+
+def _is_sound(folder: Path, activity: Activity, *, cloud: bool) -> bool:
     """Return whether a base image exists and is complete, as far as sizes and tables tell."""
-    sizes = [file.stat().st_size for file in (folder / name for name in BOOT_FILES) if file.exists()]
+    names = () if cloud else BOOT_FILES
+    sizes = [file.stat().st_size for file in (folder / name for name in names) if file.exists()]
     disk = folder / DISK_NAME
-    return len(sizes) == len(BOOT_FILES) and all(sizes) and disk.exists() and boot_files.is_sound(disk, activity)
+    return len(sizes) == len(names) and all(sizes) and disk.exists() and boot_files.is_sound(disk, activity)
 
 
 def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
@@ -116,7 +134,6 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         process.find_tool(tool, f"run: sudo apt-get install {package}")
     if not BOOT_SECTOR.exists():
         raise MissingTool(f"{BOOT_SECTOR} does not exist", hint="run: sudo apt-get install grub-pc-bin")
-    clear(folder.parent, time.time())
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
         # Below /tmp and readable by all, the hooks as well: without root, mmdebstrap runs as another user of the host,
         # who can't enter home folders or read private files. Sticky, so that other users can't replace the hooks.
@@ -181,7 +198,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
 
 
 def clear(bases: Path, now: float) -> None:
-    """Delete incomplete base images whose makers have ended, and those that no bake has used for a month.
+    """Delete incomplete base images whose makers have ended, and those (and downloads) that nobody used for a month.
 
     ``now`` is in seconds.
     """
@@ -190,5 +207,9 @@ def clear(bases: Path, now: float) -> None:
             shutil.rmtree(half, ignore_errors=True)
     for folder in bases.glob("[!.]*"):
         with suppress(OSError):
-            if folder.is_dir() and folder.stat().st_mtime < now - OLD:
+            if folder.stat().st_mtime >= now - OLD:
+                continue
+            if folder.is_dir():
                 discard(folder)
+            elif folder.suffix == ".part":
+                folder.unlink()

@@ -53,8 +53,8 @@ def choose(order: BakeOrder, settings: LocalSettings, accelerator: Accelerator) 
             hint = "set local.isolation to auto or machine"
             raise InfrastructureFailed(f"this computer can't bake in a container: {lack}", hint=hint)
         return Choice(settings.isolation, "as set in local.isolation", fixed=True)
-    if accelerator is Accelerator.KVM:
-        return Choice(Isolation.MACHINE, "machines run with KVM")
+    if accelerator is Accelerator.KVM or order.base.origin:
+        return Choice(Isolation.MACHINE, "its base boots by itself" if order.base.origin else "machines run with KVM")
     if lack := container.lack():
         return Choice(Isolation.MACHINE, f"no container: {lack}")
     if order.isolation == Isolation.MACHINE:

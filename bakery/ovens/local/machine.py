@@ -1,5 +1,7 @@
 """The machine that bakes: its disks, how their content becomes an image, and how it is booted again to be examined."""
 
+import json
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from bakery.settings import Accelerator
 FILES = Path(__file__).with_name("files")
 DISK_NAME = "disk.qcow2"
 DONE = "bakery-finish: done"
+CLOUD_SEED = "cidata"
+HOST_NAME = "echo localhost >/proc/sys/kernel/hostname"  # each sudo would wait seconds for an unknown name
 # A bake that a crash interrupts is discarded, so nothing is flushed; freed blocks don't reach the image.
 DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 
@@ -24,8 +28,9 @@ DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
 class BakeMachine:
     """The machine that a bake runs in.
 
-    ``console`` is the file of its serial port, ``ports`` the range in which Packer chooses a port for ssh; without
-    ``boot`` the disk's own boot loader runs.
+    ``console`` is the file of its serial port, ``ports`` the range in which Packer chooses a port for ssh. Without
+    ``boot`` the disk's own boot loader runs, from ``firmware`` (a BIOS, if there is none), and a disk for cloud-init
+    unpacks the seed.
     """
 
     work: Path
@@ -35,6 +40,7 @@ class BakeMachine:
     memory_mb: int
     ports: tuple[int, int]
     boot: BootFiles | None = None
+    firmware: Path | None = None
 
     @property
     def overlay(self) -> Path:
@@ -55,6 +61,15 @@ class BakeMachine:
     def seed(self) -> Path:
         """The tar archive on the seed disk."""
         return self.work / "seed.tar"
+
+    @property
+    def cloud_seed(self) -> list[str]:
+        """QEMU's options for the disk of cloud-init, which QEMU makes from a folder; empty with ``boot``."""
+        if self.boot:
+            return []
+        disk = f"file.driver=vvfat,file.dir={qemu.comma(self.work / CLOUD_SEED)},file.label=cidata,format=raw"
+        firmware = ("-bios", str(self.firmware)) if self.firmware else ()
+        return ["-drive", f"{disk},if=none,id=cloud,readonly=on", "-device", "virtio-blk-pci,drive=cloud", *firmware]
 
     @property
     def key(self) -> Path:
@@ -104,6 +119,7 @@ class BakeMachine:
             ["-device", "virtio-blk-pci,drive=disk,bootindex=1"],  # before the seed; 0 is that of a kernel QEMU loads
             ["-drive", f"file={qemu.comma(self.seed)},format=raw,if=none,id=seed,readonly=on"],
             ["-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"],
+            *_pairs(self.cloud_seed),
             *_pairs(self.kernel),
         ]
 
@@ -136,6 +152,25 @@ def make_seed(work: Path, user: str) -> None:
         ("etc/ssh/ssh_host_ed25519_key.pub", host_public, 0o644),
     )
     (work / "seed.tar").write_bytes(tar.pack(files))
+    _make_cloud_seed(work / CLOUD_SEED)
+
+
+def _make_cloud_seed(folder: Path) -> None:
+    """Write the files of cloud-init's datasource NoCloud, whose only work is to unpack the seed disk.
+
+    No other module of cloud-init than those that grow the disk may change the image: it makes no user, no host keys and
+    no sources of packages. Format: cloud-init's documentation, reference/datasources/nocloud.
+    """
+    unpack = (FILES / "root/usr/lib/image-bakery/seed").read_text(encoding="utf-8")
+    user = {
+        "bootcmd": [["/bin/sh", "-c", f"{HOST_NAME}\n{unpack}"]],
+        "cloud_init_modules": ["bootcmd", "growpart", "resizefs"],
+        "cloud_config_modules": [],
+        "cloud_final_modules": [],
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "user-data").write_text(f"#cloud-config\n{json.dumps(user)}\n", encoding="utf-8")
+    (folder / "meta-data").write_text(f"instance-id: bakery-{os.urandom(8).hex()}\n", encoding="utf-8")
 
 
 def make_key(file: Path) -> bytes:
@@ -188,6 +223,7 @@ def boot_again(machine: BakeMachine, user: str) -> tuple[int, str]:
         *("-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"),
         *qemu.user_network({port: 22}),
         *("-serial", f"file:{machine.work / 'console-kept.log'}"),
+        *machine.cloud_seed,
         *machine.kernel,
         *("-daemonize", "-pidfile", str(pid_file)),
     ]

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
 from bakery.host import boot_files, process, qemu, slots
+from bakery.host.boot_files import BootFiles, NoKernel
 from bakery.host.files import sync_to_disk
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
-from bakery.ovens.local import base_image, container, file_server, isolation, layers, packer, scratch
+from bakery.ovens.local import base_image, cloud_image, container, file_server, isolation, layers, packer, scratch
 from bakery.ovens.local.layer_names import LayerNames, layer_names
 from bakery.ovens.local.layering import Layering
 from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, make_overlay, make_seed
@@ -192,6 +193,7 @@ class LocalOven:
 
     def _machine(self, job: _Job) -> BakeMachine:
         first = qemu.free_ports(1)[0]
+        boot = None if job.start.cloud else job.start.boot or _boot_files(job)
         return BakeMachine(
             work=job.work,
             console=job.console,
@@ -199,7 +201,8 @@ class LocalOven:
             cores=self.local.cores,
             memory_mb=self.local.memory_mb,
             ports=(first, min(first + PORTS, 65535)),
-            boot=job.start.boot or boot_files.extract(job.start.disk, job.work / "boot", job.activity),
+            boot=boot,
+            firmware=None if boot else cloud_image.firmware(job.start.disk, job.work),
         )
 
     def _keep_container(self, job: _Job, error: BakeryError) -> None:
@@ -228,7 +231,7 @@ class LocalOven:
     def _base(self, order: BakeOrder, activity: Activity, log: Path) -> Iterator[base_image.Bootable]:
         """Yield the disk that the bake starts from, protected from deletion meanwhile. Raises InfrastructureFailed."""
         if order.base.external:
-            yield base_image.get(order.base, self.local, activity, log)
+            yield base_image.get(order.base, self.local, activity, log, self.settings.root)
             return
         if self.library.find(order.base.name) is None:
             raise InfrastructureFailed(
@@ -236,6 +239,14 @@ class LocalOven:
             )
         with self.library.lease(order.base.name) as disk:
             yield base_image.Bootable(disk)
+
+
+def _boot_files(job: _Job) -> BootFiles | None:
+    """Return the kernel of the disk that a bake starts from; None if that was baked from a cloud image."""
+    with suppress(NoKernel):
+        files = boot_files.extract(job.start.disk, job.work / "boot", job.activity)
+        return files if files.seeded else None
+    return None
 
 
 def _reused(order: BakeOrder, rendering: Rendering, done: int) -> str:

@@ -11,8 +11,11 @@ from bakery.backends.checks import Check, Condition, find
 from bakery.backends.local import checks as local_checks
 from bakery.backends.local.checks import Tool
 from bakery.host import qemu
-from bakery.ovens.local import container
-from bakery.settings import Accelerator, LocalSettings
+from bakery.lock import file as lock_file
+from bakery.lock.model import Lock, LockedBase
+from bakery.ovens.local import base_image, container
+from bakery.plan.summary import Base
+from bakery.settings import Accelerator, LocalSettings, Place, parse
 from tests.support.every import every
 
 
@@ -122,3 +125,24 @@ def test_a_computer_that_can_not_bake_in_containers_is_told_why(
     check = local_checks.check_containers()
     assert check.condition is condition
     assert lack in check.found
+
+
+def test_base_images_are_named_with_version_and_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    bases = {"p/own": {"image": "./own.img"}, "p/new": {"image": "./new.img"}}
+    settings = parse({"local": {"bases": bases}}, "dev", tmp_path)
+    own = LockedBase("own-1", "sha256:1", origin="./own.img")
+    lock_file.write(
+        settings.lock,
+        Lock({Place.LOCAL: {"debian-cloud/debian-12": LockedBase("debian-12-1", "inrelease:1"), "p/own": own}}),
+    )
+    base_image.folder_of(Base("own", "own-1", "sha256:1", "p", "./own.img"), settings.local).mkdir(parents=True)
+    found = [(check.name, str(check.condition), check.found) for check in local_checks.check_bases(settings)]
+    assert found == [
+        ("base p/new", Condition.WARNING, "not locked"),
+        ("base debian-cloud/debian-12", Condition.OK, "debian-12-1 from the Debian archive, fetched by the first bake"),
+        ("base p/own", Condition.OK, "own-1 from ./own.img"),
+    ]
+    settings.lock.write_text("version: 9\n")
+    (check,) = local_checks.check_bases(settings)
+    assert (check.condition, check.name) == (Condition.MISSING, "base images")

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from bakery.errors import InputError, Problem, Severity
-from bakery.lock.model import Lock
+from bakery.lock.model import Lock, LockedBase
 from bakery.orders.model import bake_order
 from bakery.plan.plan import draft, make
 from bakery.recipe.model import Recipe, Recipes, Variant
+from bakery.settings import Place
 from tests.support.plan_builders import BASE, LOCK, recipe, recipes, settings
 
 
@@ -151,3 +152,12 @@ def test_where_an_image_is_baked_reaches_the_order_and_not_the_digest() -> None:
     plain, fixed = (plan_of(recipe(isolation=way)).images[0] for way in ("", "machine"))
     assert (bake_order(plain).isolation, bake_order(fixed).isolation) == ("", "machine")
     assert plain.digest == fixed.digest
+
+
+def test_a_base_that_is_locked_as_another_kind_than_the_settings_name_is_not_locked() -> None:
+    own = settings(local={"bases": {"debian-cloud/debian-12": {"image": "debian-12"}}})
+    with pytest.raises(InputError, match=r"debian-cloud/debian-12 is locked as another one than local\.bases names"):
+        make(own, recipes(recipe("a")), LOCK)
+    cloud = Lock({Place.LOCAL: {"debian-cloud/debian-12": LockedBase("d-1", "sha256:1", origin="https://x/y")}})
+    (image,) = make(own, recipes(recipe("a")), cloud).images
+    assert (image.base.name, image.base.digest, image.base.origin) == ("d-1", "sha256:1", "https://x/y")

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.errors import Problem, Severity
+from bakery.lock.model import Lock, LockedBase
 from bakery.plan.plan import make
 from bakery.preview.decide import decide
 from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.report import plan as reports
 from bakery.report import plan_markdown, plan_table
+from bakery.settings import Place
 from tests.support.every import every
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
@@ -44,6 +46,30 @@ def test_the_json_is_as_its_schema_says() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(report(), SCHEMA)
     jsonschema.validate(reports.to_json(reports.PlanReport(())), SCHEMA)
+
+
+def test_a_cloud_image_is_named_with_its_version_and_address() -> None:
+    origin = "https://cloud-images.example/a_b.img"
+    locked = LockedBase("ubuntu-22-04-20261004", "sha256:1", origin=origin)
+    plan = make(settings(), recipes(recipe("app")), Lock({Place.LOCAL: {"debian-cloud/debian-12": locked}}))
+    content = reports.to_json(reports.PlanReport(decide(plan.images, [], {})))
+    jsonschema.validate(content, SCHEMA)
+    assert content["images"][0]["base"]["origin"] == origin
+    line = f"base debian-cloud/debian-12: ubuntu-22-04-20261004, from {origin}"
+    assert reports.bases(content) == [line]
+    assert line in plan_table.render(content)
+    assert "a\\_b.img" in plan_markdown.render(content)
+
+
+@pytest.mark.parametrize(
+    ("identity", "whence"),
+    [("id:7", "from Compute Engine"), ("unlocked:p/f", "which is not locked"), ("other:1", "from bakery.lock")],
+)
+def test_each_base_is_said_to_be_from_somewhere(identity: str, whence: str) -> None:
+    image = replace(PLAN.images[0], base=replace(PLAN.images[0].base, digest=identity))
+    baked_and_kept = [Decision(image, Action.BAKE), Decision(PLAN.images[0], Action.KEEP)]
+    content = reports.to_json(reports.PlanReport(tuple(baked_and_kept)))
+    assert reports.bases(content) == [f"base debian-cloud/debian-12: debian-12-20300101, {whence}"]
 
 
 PINNED = (Target("app-1", "pinned to app-1"), "pinned")
@@ -186,7 +212,8 @@ def test_the_table_shows_every_image_in_whole_lines() -> None:
     assert lines[0].split() == ["image", "from", "last", "bake", "why"]
     assert [line.split("  ")[0] for line in lines[1:3]] == [image.name for image in PLAN.images]
     assert lines[1].endswith("base has no image yet")
-    assert lines[3:] == [reports.summary(report()), reports.timing(report())]
+    base = "base debian-cloud/debian-12: debian-12-20300101, from the Debian archive"
+    assert lines[3:] == [base, reports.summary(report()), reports.timing(report())]
     several = plan_table.render(reports.to_json(reports.PlanReport(baked(1, "x" * 500))))
     assert several.count("x" * 500) == 9
     assert plan_table.render(reports.to_json(reports.PlanReport(()))) == "0 images: nothing to do\n"

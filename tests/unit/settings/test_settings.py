@@ -169,7 +169,7 @@ def test_layers_have_a_budget_and_an_age() -> None:
 
 def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
     (message,) = messages({"local": {"core": 2}})
-    assert "known: accelerator, cores, diskGb, isolation, keepFailed, layers, memoryMb, mirror, slots" in message
+    assert "known: accelerator, bases, cores, diskGb, isolation, keepFailed, layers, memoryMb, mirror, slots" in message
 
 
 @pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf")])

@@ -21,7 +21,7 @@ if [ ! -L /etc/resolv.conf ]; then
 fi
 
 # A disk that is larger than the image it was made from: the file system grows with it.
-if [ -b /dev/vda ]; then
+if [ "$(findmnt -n -o SOURCE / || true)" = /dev/vda1 ]; then # a disk of another layout grows by cloud-init
     disk=$(cat /sys/class/block/vda/size)
     used=$(($(cat /sys/class/block/vda1/start) + $(cat /sys/class/block/vda1/size)))
     if [ $((disk - used)) -gt 65536 ]; then
@@ -34,6 +34,9 @@ if [ -e /run/bakery/sysctl ] && [ ! -e /usr/local/sbin/sysctl ]; then
     install -m 755 /run/bakery/sysctl /usr/local/sbin/sysctl
 fi
 
+# Files that ssh reads have the labels that SELinux wants.
+[ ! -x /usr/sbin/restorecon ] || /usr/sbin/restorecon -R "$home/.ssh" /etc/ssh /etc/sudoers.d
+[ -d /etc/apt ] || exit 0
 # No translations, no differences between package lists; dpkg need not wait for a disk that is thrown away on a crash.
 printf 'Acquire::Languages "none";\nAcquire::PDiffs "false";\n' >/etc/apt/apt.conf.d/zz-bakery
 echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/zz-bakery

@@ -33,7 +33,8 @@ if [ -d /var/lib/cloud ]; then
 fi
 
 # What piled up while baking.
-apt-get clean
+! command -v apt-get >/dev/null || apt-get clean
+! command -v dnf >/dev/null || dnf --quiet clean all
 rm -rf /var/lib/apt/lists/* /var/log/journal/* /var/log/apt/* /var/log/*.gz /var/log/*.[0-9] /var/lib/dhcp/*
 find /var/log -type f -exec truncate --size 0 {} +
 find /tmp /var/tmp -mindepth 1 -delete 2>/dev/null || true

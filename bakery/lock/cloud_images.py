@@ -1,0 +1,170 @@
+"""Cloud images that the local oven bakes from: where their publishers keep them, and which one is the newest.
+
+A publisher either has a folder for each version, which a listing names, or all versions in one folder; both have a file
+of checksums, which also says which images exist. The layouts are those that the templates and update scripts of Lima
+(github.com/lima-vm/lima, templates/_images and hack/update-template-*.sh, read on 2026-11-30) download from.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urljoin, urlsplit
+
+from bakery.errors import InputError, Problem
+from bakery.host.clock import utc_now
+from bakery.host.download import checksum_of, read_text
+from bakery.lock import checksums
+from bakery.lock.model import LockedBase
+from bakery.settings import LocalBase
+
+AGAIN = "try again later, or name the image in local.bases"
+NAME_LENGTH = 63  # of an image on Compute Engine, whose rules hold for all names of images
+_LINK = re.compile(r"""href=["']?(?:\./)?([^"'/>\s]+)/""")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the images of a release are.
+
+    ``folder`` is the address of a folder, ``releases`` a pattern of its folders, one for each version (empty: the
+    images are in ``folder`` itself). ``checksums`` is a file beside the images, ``file`` the pattern of an image there.
+    The first group of one of the patterns is the version.
+    """
+
+    folder: str
+    checksums: str
+    file: str
+    releases: str = ""
+
+
+_UBUNTU = r"release-(\d{8}(?:\.\d+)?)"
+_DEBIAN = r"(\d{8}-\d+)"
+READY = {
+    "ubuntu-22.04": Published(
+        *("https://cloud-images.ubuntu.com/releases/jammy/", "SHA256SUMS"),
+        *(r"ubuntu-22\.04-server-cloudimg-amd64\.img", _UBUNTU),
+    ),
+    "ubuntu-24.04": Published(
+        *("https://cloud-images.ubuntu.com/releases/noble/", "SHA256SUMS"),
+        *(r"ubuntu-24\.04-server-cloudimg-amd64\.img", _UBUNTU),
+    ),
+    "rocky-9": Published(
+        *("https://dl.rockylinux.org/pub/rocky/9/images/x86_64/", "CHECKSUM"),
+        r"Rocky-9-GenericCloud-Base-(9\.\d+-\d{8}\.\d+)\.x86_64\.qcow2",
+    ),
+    "alma-9": Published(
+        *("https://repo.almalinux.org/almalinux/9/cloud/x86_64/images/", "CHECKSUM"),
+        r"AlmaLinux-9-GenericCloud-(9\.\d+-\d{8}(?:\.\d+)?)\.x86_64\.qcow2",
+    ),
+    **{
+        f"debian-{number}": Published(
+            *(f"https://cloud.debian.org/images/cloud/{suite}/", "SHA512SUMS"),
+            *(rf"debian-{number}-genericcloud-amd64-[\d-]+\.qcow2", _DEBIAN),
+        )
+        for number, suite in ((11, "bullseye"), (12, "bookworm"), (13, "trixie"))
+    },
+}
+# Families of Google's public images that are baked from a cloud image of the same distribution. Debian's are made with
+# mmdebstrap, unless the settings name an image.
+FAMILIES = {
+    "ubuntu-os-cloud/ubuntu-2204-lts": "ubuntu-22.04",
+    "ubuntu-os-cloud/ubuntu-2404-lts-amd64": "ubuntu-24.04",
+    "rocky-linux-cloud/rocky-linux-9": "rocky-9",
+    "rocky-linux-cloud/rocky-linux-9-optimized-gcp": "rocky-9",
+    "almalinux-cloud/almalinux-9": "alma-9",
+}
+
+
+class CloudImages:
+    """Resolves families to cloud images: those of the settings, then the ones that are known.
+
+    ``root`` is the checkout, where relative paths begin.
+    """
+
+    def __init__(self, configured: Mapping[str, LocalBase], root: Path, ready: Mapping[str, Published] = READY) -> None:
+        self.configured = configured
+        self.root = root
+        self.ready = ready
+
+    def find(self, family: str, project: str) -> LocalBase | None:
+        """Return what the family is baked from; None if it is no cloud image."""
+        key = f"{project}/{family}"
+        return self.configured.get(key) or (LocalBase(FAMILIES[key]) if key in FAMILIES else None)
+
+    def resolve(self, family: str, base: LocalBase) -> LockedBase:
+        """Return the newest image. Raises InputError if there is none, InfrastructureFailed if nobody answers."""
+        if base.remote:
+            address = base.image
+            file = unquote(PurePosixPath(urlsplit(address).path).name)
+            checksum = _listed(base.checksum, file) if "://" in base.checksum else base.checksum
+            return _locked(_stem(file), checksum, address)
+        if base.local:
+            return self._path(family, base)
+        if base.image not in self.ready:
+            hint = f"write a path with a slash, an address, or one of {', '.join(sorted(self.ready))}"
+            raise _problem(f"no cloud image is known as {base.image} (local.bases)", hint)
+        return newest(base.image, self.ready[base.image])
+
+    def _path(self, family: str, base: LocalBase) -> LockedBase:
+        file = self.root / Path(base.image).expanduser()
+        try:
+            checksum = checksum_of(file, base.checksum.partition(":")[0] or "sha256")
+        except OSError as error:
+            raise _problem(f"{base.image} can't be read: {error.strerror}", "fix local.bases") from error
+        if base.checksum not in ("", checksum):
+            raise _problem(f"the checksum of {base.image} is {checksum}, not {base.checksum}", "fix local.bases")
+        return _locked(family, checksum, base.image)
+
+
+def newest(name: str, published: Published) -> LockedBase:
+    """Return the newest image that a publisher has. Raises InputError, InfrastructureFailed."""
+    folder, version = published.folder, ""
+    if published.releases:
+        names = {match for link in _LINK.findall(read_text(folder)) if (match := unquote(link))}
+        dated = {found[1]: link for link in names if (found := re.fullmatch(published.releases, link))}
+        if not dated:
+            raise _problem(f"{folder} lists no version of {name}", AGAIN)
+        version = max(dated, key=_numbers)
+        folder = urljoin(folder, f"{dated[version]}/")
+    sums = checksums.parse(read_text(folder + published.checksums))
+    images = {found: file for file in sums if (found := re.fullmatch(published.file, file))}
+    if not images:
+        raise _problem(f"{folder}{published.checksums} lists no image of {name}", AGAIN)
+    chosen = max(images, key=lambda found: _numbers("".join(found.groups())))
+    checksum = _only(sums, images[chosen], folder + published.checksums)
+    return _locked(f"{name}-{version or chosen[1]}", checksum, folder + images[chosen], marked=False)
+
+
+def _listed(address: str, file: str) -> str:
+    return _only(checksums.parse(read_text(address)), file, address)
+
+
+def _only(sums: Mapping[str, set[str]], file: str, address: str) -> str:
+    """Return the checksum of a file, the longest of several kinds; one kind can't have two."""
+    found = sorted(sums.get(file, ()), key=len)
+    if not found:
+        raise _problem(f"{address} lists no checksum of {file}", "fix the address of the image or of the checksums")
+    if [len(one) for one in found].count(len(found[-1])) > 1:
+        raise _problem(f"{address} lists two checksums of {file}", "write the right one: checksum: sha256:<hex>")
+    return found[-1]
+
+
+def _locked(title: str, checksum: str, source: str, *, marked: bool = True) -> LockedBase:
+    """Return the base with a valid name; one that is ``marked`` has a part of the checksum, as it has no version."""
+    end = f"-{checksum.partition(':')[2][:8]}" if marked else ""
+    name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    name = name if name[:1].isalpha() else f"image-{name}"
+    return LockedBase(name[: NAME_LENGTH - len(end)].rstrip("-") + end, checksum, utc_now("seconds"), source)
+
+
+def _stem(file: str) -> str:
+    return re.sub(r"(\.(qcow2|img|raw|xz|zst|gz))+$", "", file)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def _problem(message: str, hint: str) -> InputError:
+    return InputError([Problem("bakery.lock", 1, message, hint)])
