@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -226,7 +226,7 @@ class _Run:
                 continue
             answered = time.monotonic()
             if status.ended or status.error:
-                return status
+                return replace(status, reimage=replaced)  # the status of a node that failed does not say it
             self.clock.enter(status.stage)
             self.activity.say(phase(status))
             if status.reimage != replaced:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.engine.conftest import Start
-from tests.support.workshop import Workshop
+from tests.support.workshop import Workshop, suite
 
 
 @pytest.fixture
@@ -96,6 +98,22 @@ def test_no_child_of_an_unproven_parent_is_promoted(tree: Workshop) -> None:
     edit(tree, "rcc-debian")
     assert tree.up().code != 0
     assert tree.families() == before
+
+
+def test_a_job_that_an_upgrade_loses_keeps_the_family(tree: Workshop) -> None:
+    before = tree.families()
+    tree.fake = {"tests": {"alone": {"lost": ["upgrade/queued-debug-0"]}}}
+    tree.write("packages/alone/fluidrun.yaml", json.dumps({**suite("alone"), "upgrade": True}))
+    edit(tree, "alone")
+    up = tree.up()
+    assert up.code != 0
+    assert f"the upgrade of a cluster of {before['alone']} lost 1 of 5 jobs: upgrade/queued-debug-0 (job 3 on" in up
+    assert tree.families() == before
+    tree.fake = {}
+    tree.must_up()
+    assert tree.families()["alone"] != before["alone"]
+    newest = max(tree.library.runs(), key=lambda run: run.started)
+    assert [job.row["command_group"] for job in newest.jobs] == ["alone", *["upgrade"] * 5]
 
 
 def test_results_of_a_failed_run_are_stored(tree: Workshop) -> None:

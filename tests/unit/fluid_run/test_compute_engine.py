@@ -198,6 +198,37 @@ def test_a_look_at_the_status_is_one_list_of_each_kind(server: FakeServer, tmp_p
     assert made.status().jobs_done == 2
 
 
+def test_a_replaced_machine_waits_for_the_end_of_the_old_one_and_keeps_its_address(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    compute.add_image(server.cloud, "compute/compute/v1/projects/p/global/images", {"name": "hpcc-0"})
+    made = cluster(server, tmp_path)
+    made.present = replace(made.image, name="hpcc-0")
+    made.provision(Activity())
+    before = machines(server)
+    server.cloud.calls.clear()
+    server.cloud.operation_seconds = 0.1
+    made.reimage("debug-1", Activity())
+    methods = [method for _, method, _ in server.cloud.calls]
+    assert methods.index("compute.zoneOperations.get") < methods.index("compute.instances.insert")
+    assert methods.count("compute.instances.insert") == methods.count("compute.instances.delete") == 1
+    after, changed = machines(server), "fr-r1-debug-1"
+    assert {name: item for name, item in after.items() if name != changed} == {
+        name: item for name, item in before.items() if name != changed
+    }
+    old, new = (found[changed]["networkInterfaces"][0]["networkIP"] for found in (before, after))  # type: ignore[index]
+    assert old == new
+    assert made.status().stage is Stage.START, "the new machine is there"
+
+
+def test_a_zone_that_has_no_second_machine_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    server.cloud.conditions.stockouts = {"us-central1-a"}
+    with pytest.raises(InfrastructureFailed, match=r"make the machine fr-r1-debug-1: .*ZONE_RESOURCE_POOL_EXHAUSTED"):
+        made.reimage("debug-1", Activity())
+
+
 def test_a_machine_that_is_gone_is_the_infrastructures(server: FakeServer, tmp_path: Path) -> None:
     made = cluster(server, tmp_path)
     made.provision(Activity())

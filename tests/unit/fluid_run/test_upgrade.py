@@ -13,6 +13,7 @@ from bakery.backends import backend
 from bakery.errors import ImageRejected, InfrastructureFailed
 from bakery.fluid_run import runner, upgrade
 from bakery.fluid_run.base import AgentStatus, Cluster
+from bakery.fluid_run.clusters.fake import FakeCluster, FakeClusters
 from bakery.fluid_run.clusters.sizing import sized
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
@@ -120,6 +121,32 @@ def test_without_another_image_it_is_said_and_skipped(settings: Settings, librar
     assert said == [f"testing: no upgrade: a has {'this image already' if present else 'no image yet'}"]
     (result,) = run(settings, library, order())
     assert names(result) == ["out/a", "out/b"]
+
+
+class Mute(FakeCluster):
+    """A cluster whose first replaced node tells that it can't join; its status says nothing about an upgrade."""
+
+    def status(self) -> AgentStatus:
+        if self.image in self.images.values() and len(set(self.images.values())) > 1:
+            return AgentStatus(Stage.START, ended=True, error="the image has no munged", image_fault=True)
+        return super().status()
+
+
+class MuteClusters(FakeClusters):
+    """Makes mute clusters."""
+
+    def cluster(
+        self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
+    ) -> FakeCluster:
+        return Mute(**vars(super().cluster(run_id, image, order, workspace, present)))
+
+
+def test_a_node_that_can_not_join_with_the_image_rejects_it(
+    settings: Settings, library: LocalLibrary, tmp_path: Path
+) -> None:
+    with pytest.raises(ImageRejected, match="a-2: the upgrade of a cluster of a-1: the image has no munged"):
+        runner.run(order(), library, MuteClusters(settings), StatePaths(settings.state), Activity())
+    assert [stored.verdict for stored in library.runs("a-2")] == [Verdict.FAILED]
 
 
 Judged = Callable[..., Any]
