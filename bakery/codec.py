@@ -47,7 +47,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:
-    if kind is Any or kind is object:
+    if kind is Any or kind is object or type(value) is kind:
         return value
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
@@ -75,6 +75,8 @@ def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     if Path in kinds and str in kinds:  # a file on this machine or a link
         text: str = _checked(str, value, where)
         return Path(text) if text.startswith("/") else text
+    if type(value) in kinds:
+        return value
     first = next(kind for kind in kinds if kind is not type(None))
     return _decode(first, value, where)
 

@@ -1,143 +1,161 @@
-"""The local library with 1,000 and 10,000 images, against raw SQLite that makes the same rows durable.
+"""10,000 images and 100,000 runs: each command that reads the whole library, as a process of its own.
 
-Run: python benchmarks/library.py [--json FILE]. Both sides work in one run in the same folder; every figure is the
-median of several, in milliseconds; a ratio compares the library with the plainest statements that keep its promise.
+Run: python benchmarks/library.py [--images N] [--runs N] [--before FOLDER] [--only KIND] [--json FILE]. ``local``:
+list, plan, retention and drift in a library on this machine, page cache warm, and the same commands of the checkout
+``--before``; at most 2 s and 200 MB each. ``google``: the same in the fake Google Cloud, where each call takes 20 ms
+longer, without runs; at most 10 s and 1.2 times the list calls that 500 images a page need. Seconds are medians, memory
+is the peak of the largest process.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
+import math
+import multiprocessing
 import os
-import sqlite3
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)  # not this folder: its google.py would hide the package
 
-from bakery.library.base import ImageRecord
-from bakery.library.local.files import Sidecar
-from bakery.library.local.library import LocalLibrary
-from bakery.library.local.rows import put
-from bakery.settings import parse
-
-REPEATS = 50
 FAMILIES = 100
+PAGE = 500
+DELAY_SECONDS = 0.02
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "list": ("library",),
+    "plan": ("plan",),
+    "retention": ("prune", "--dry-run"),
+    "drift": ("drift",),
+}
+ENTRY = "import sys; {}; sys.argv[0] = 'bakery'; main()"
+NOW, BEFORE = (ENTRY.format(f"from bakery.cli{module} import main") for module in (".app", ""))
 
 
-def record(number: int) -> ImageRecord:
-    digest = hashlib.sha256(str(number).encode()).hexdigest()
-    family = f"family{number % FAMILIES}"
-    inputs = {f"packages/some/file{part}": digest[:12] for part in range(10)}
-    created = f"2026-01-{number // 1440 + 1:02}T{number // 60 % 24:02}:{number % 60:02}:00Z"
-    return ImageRecord(f"{family}-{digest[:12]}", digest, "some", "", family, created, size=1, inputs=inputs)
+@dataclass(frozen=True)
+class Run:
+    """One process: wall and processor seconds, the most memory in MB, and its exit code."""
+
+    seconds: float
+    processor: float
+    megabytes: float
+    code: int
 
 
-def filled(root: Path, count: int) -> LocalLibrary:
-    """A library of that many images, put there in one transaction: the benchmark is not about filling it."""
-    library = LocalLibrary(parse({"oven": "fake"}, "bench", root))
-    library.images()
-    library.files.folder.mkdir(parents=True, exist_ok=True)
-    with library.database.writing() as connection:
-        for number in range(count):
-            image = record(number)
-            library.files.image(image.digest).write_text("x")
-            library.files.sidecar(image.name).write_text("{}")
-            put(connection, image, Sidecar("p", image).publication, image.created)
-    return library
+def run(folder: Path, build: Path, entry: str, *arguments: str) -> Run:
+    """Run a command of a build. This process must be small: a child's peak includes that of its parent at its birth."""
+    env = {**os.environ, "PYTHONPATH": str(build), "XDG_CACHE_HOME": str(folder / f"cache-{build.name}")}
+    env["PULUMI_BACKEND_URL"] = f"file://{folder / 'backend'}"
+    began = time.perf_counter()
+    command = [sys.executable, "-P", "-c", entry, *arguments]
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        child = subprocess.Popen(command, cwd=folder, env=env, stdout=nowhere)
+        _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return Run(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, child.returncode)
 
 
-def milliseconds(call: Callable[[int], object], repeats: int = REPEATS) -> float:
-    """The median time of a call; it is given 0, 1, 2 ..."""
-    taken = []
-    for number in range(repeats):
-        begin = time.perf_counter()
-        call(number)
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken) * 1000
+def measure(repeats: int, folder: Path, build: Path, entry: str, *arguments: str) -> dict[str, float]:
+    """The medians and the peak of a command, after one that warms the caches."""
+    found = [run(folder, build, entry, *arguments) for _ in range(repeats + 1)][1:]
+    if any(one.code for one in found):
+        raise SystemExit("the command failed, see above")
+    return {
+        "seconds": statistics.median(one.seconds for one in found),
+        "processor": statistics.median(one.processor for one in found),
+        "MB": max(one.megabytes for one in found),
+    }
 
 
-class Raw:
-    """The same database file, spoken to in plain SQL with the same durability."""
-
-    def __init__(self, library: LocalLibrary) -> None:
-        self.library = library
-        self.connection = sqlite3.connect(library.database.file, isolation_level=None)
-        self.connection.execute("PRAGMA synchronous = FULL")
-
-    def find(self, number: int) -> None:
-        image = record(number)
-        self.connection.execute("SELECT * FROM images WHERE name = ?", (image.name,)).fetchone()
-
-    def promote(self, number: int) -> None:
-        image = record(number)
-        self.connection.execute("BEGIN IMMEDIATE")
-        self.connection.execute("UPDATE images SET state = 'DEPRECATED' WHERE name = ?", (image.name,))
-        self.connection.execute("UPDATE images SET family = 'x', state = 'ACTIVE' WHERE name = ?", (image.name,))
-        self.connection.execute("INSERT INTO promotions VALUES (NULL, 'x', ?, '', 'lost', '')", (image.name,))
-        self.connection.execute("COMMIT")
-
-    def images(self, _number: int) -> None:
-        self.connection.execute("SELECT * FROM images ORDER BY created, seq").fetchall()
-
-    def publish(self, number: int) -> None:
-        """A file made durable and renamed, its folder made durable, one row."""
-        file = self.library.files.folder / f"raw-{number}"
-        file.write_text("x")
-        for path in (file, file.parent):
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        file.rename(file.with_suffix(".raw"))
-        self.connection.execute("INSERT INTO promotions VALUES (NULL, 'x', 'y', '', 'lost', '')")
+def elsewhere(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function in another process, so that this one stays small. Raises SystemExit."""
+    child = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise SystemExit("could not fill the library, see above")
 
 
-def measure(count: int) -> dict[str, dict[str, float]]:
-    """Library, raw SQLite and their ratio, for each operation."""
-    with tempfile.TemporaryDirectory() as folder:
-        library = filled(Path(folder), count)
-        raw = Raw(library)
+def local(images: int, runs: int, before: Path | None, repeats: int) -> dict[str, dict[str, float]]:
+    """Fill a library on this machine and measure; ``before`` reads a copy of it."""
+    from benchmarks import _filled
 
-        def publish(number: int) -> None:
-            file = Path(folder) / "baked"
-            file.write_text("x")
-            library.publish(record(count + number), file)
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "checkout"
+        elsewhere(_filled.local, folder, images, runs)
+        if before:
+            elsewhere(_filled.copy, folder, Path(name) / "before")
+        for command, arguments in COMMANDS.items():
+            found[command] = measure(repeats, folder, ROOT, NOW, *arguments)
+            if before and command != "drift":  # that build has no such command
+                there = measure(repeats, folder.with_name("before"), before, BEFORE, *arguments)
+                found[command] |= {f"{key} before": value for key, value in there.items()}
+    return found
 
-        def promote(number: int) -> None:
-            image = record(count // 2 + number)
-            library.promote(image.name, image.candidate_for)
 
-        pairs: dict[str, tuple[Callable[[int], object], Callable[[int], object], int]] = {
-            "find": (lambda number: library.find(record(number).name), raw.find, REPEATS),
-            "promote": (promote, raw.promote, REPEATS),
-            "publish": (publish, raw.publish, REPEATS),
-            "images": (lambda _: library.images(), raw.images, 5),
-        }
-        found = {}
-        for name, (ours, plain, repeats) in pairs.items():
-            mine, theirs = milliseconds(ours, repeats), milliseconds(plain, repeats)
-            found[name] = {"library_ms": mine, "raw_ms": theirs, "ratio": mine / theirs}
-        library.close()
-        raw.connection.close()
-        return found
+@contextmanager
+def cloud(folder: Path, images: int) -> Iterator[Connection]:
+    """A fake Google Cloud in another process; whatever is sent to it, it answers with the calls since the last time."""
+    from benchmarks import _filled
+
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("spawn").Process(
+        target=_filled.google, args=(folder, images, FAMILIES, DELAY_SECONDS, theirs)
+    )
+    child.start()
+    ours.recv()
+    try:
+        yield ours
+    finally:
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+
+
+def google(images: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Fill a project and measure; count the lists of images."""
+    found = {}
+    with tempfile.TemporaryDirectory() as name, cloud(Path(name) / "checkout", images) as calls:
+        folder = Path(name) / "checkout"
+        for command, arguments in COMMANDS.items():
+            found[command] = measure(repeats, folder, ROOT, NOW, *arguments, "--stack", "gcp")
+            calls.send("")
+            counted = {method: number / (repeats + 1) for method, number in calls.recv().items()}
+            found[command] |= {"lists": counted.get("compute.images.list", 0.0), "calls": sum(counted.values())}
+    return found
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--images", type=int, default=10_000, metavar="N")
+    parser.add_argument("--runs", type=int, default=100_000, metavar="N")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--before", type=Path, metavar="FOLDER")
+    parser.add_argument("--only", choices=("local", "google"))
+    parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
-    results = {str(count): measure(count) for count in (1_000, 10_000)}
-    for count, operations in results.items():
-        for name, figures in operations.items():
-            print(
-                f"{count:>6} images  {name:<8} {figures['library_ms']:9.2f} ms"
-                f"   raw {figures['raw_ms']:9.2f} ms   ratio {figures['ratio']:6.2f}"
-            )
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    if given.only != "google":
+        results["local"] = local(given.images, given.runs, given.before, given.repeats)
+    if given.only != "local":
+        results["google"] = google(given.images, given.repeats)
+        print(f"{math.ceil(given.images / PAGE)} lists of {PAGE} images are needed")
+    for kind, commands in results.items():
+        for command, figures in commands.items():
+            print(f"{kind:<7} {command:<10} " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
     if given.json:
         given.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -38,6 +38,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def coloured() -> bool:
+    """Return whether standard output is a terminal that shall show colours."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
 def show(renderable: Any) -> None:
     """Print a table or another renderable of rich; lines are not wrapped unless stdout is a terminal."""
     from rich.console import Console

@@ -98,6 +98,22 @@ class Revocation:
     recorded: str
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What one look at the whole library finds.
+
+    ``images`` are those of :meth:`Library.images`, whose ``inputs`` may be empty, and ``families`` is
+    :meth:`Library.families`. ``deprecated`` maps images to the time they became DEPRECATED (RFC 3339), if known;
+    OBSOLETE images keep that time. ``strangers`` maps ACTIVE images without the bakery's labels to the families they
+    are in, oldest first: if one is newer than the image that was promoted, its family points at it.
+    """
+
+    images: tuple[ImageRecord, ...] = ()
+    families: Mapping[str, str] = field(default_factory=dict)
+    deprecated: Mapping[str, str] = field(default_factory=dict)
+    strangers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Library(Protocol):
     """Reads and moves images, and keeps their Fluid-Runs.
 
@@ -134,8 +150,11 @@ class Library(Protocol):
     def families(self) -> Mapping[str, str]:
         """Map each family of a known image to the name of the image it points at: the newest promoted ACTIVE one.
 
-        That may be an image of :meth:`strangers`.
+        That may be a stranger, see :class:`Listing`.
         """
+
+    def listing(self) -> Listing:
+        """Return images and families as they are at one time, for the price of one list."""
 
     def promote(self, name: str, family: str) -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
@@ -227,17 +246,8 @@ class Library(Protocol):
     def relabel(self, name: str, labels: Mapping[str, str]) -> None:
         """Set these labels of the image and keep its others. Raises BakeryError if the image does not exist."""
 
-    def strangers(self) -> Mapping[str, str]:
-        """Map ACTIVE images without the bakery's labels to the families they are in, oldest first.
-
-        If one is newer than the image that was promoted, its family points at it. Empty where no such images can be.
-        """
-
     def now(self) -> str:
         """Return the library's time, RFC 3339 in UTC."""
-
-    def deprecated_since(self) -> Mapping[str, str]:
-        """Map image names to the time they became DEPRECATED (RFC 3339), if known; OBSOLETE images keep that time."""
 
     def in_use(self) -> Mapping[str, str]:
         """Map the names of the images that must not be deleted now to what uses them ("something boots from it")."""

@@ -1,26 +1,26 @@
 """Find an image by its name, the beginning of its name or digest, or its family."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from bakery.errors import BakeryError
-from bakery.library.base import ImageRecord
+from bakery.library.base import Listing
 
 SHOWN = 10  # names in a hint
 
 
-def pick(wanted: str, images: Sequence[ImageRecord], families: Mapping[str, str], others: Iterable[str] = ()) -> str:
-    """Return the name of the one image that ``wanted`` fits.
+def pick(wanted: str, held: Listing, others: Iterable[str] = ()) -> str:
+    """Return the name of the one image of the library that ``wanted`` fits.
 
-    A family fits the image that it points at, or its newest image if it points at none. ``images`` are those of the
-    library, oldest first; ``others`` are names of images without a record (from logs). Raises BakeryError if no image
-    or more than one image fits.
+    A family fits the image that it points at, or its newest image if it points at none. ``others`` are names of images
+    without a record (from logs). Raises BakeryError if no image or more than one image fits.
     """
+    images = held.images
     known = {image.name for image in images} | set(others)
     if wanted in known:
         return wanted
     of_family = [image.name for image in images if image.candidate_for == wanted]
     if of_family:
-        return families.get(wanted, of_family[-1])
+        return held.families.get(wanted, of_family[-1])
     by_digest = {image.name for image in images if wanted and image.digest.startswith(wanted)}
     fitting = sorted({name for name in known if wanted and name.startswith(wanted)} | by_digest)
     if len(fitting) == 1:

@@ -143,11 +143,11 @@ def prune(
     ``planned`` maps images that a plan needs to the reason. Raises Uncertain; steps that were applied before stay
     applied.
     """
-    images = library.images()
+    held = library.listing()
     steps = next_steps(
-        images,
-        library.families(),
-        library.deprecated_since(),
+        held.images,
+        held.families,
+        held.deprecated,
         utc(library.now()),
         rules,
         needed={**(planned or {}), **library.in_use()},

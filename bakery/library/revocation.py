@@ -103,7 +103,8 @@ def enforce(library: Library) -> Enforced:
     revoked = in_force(library.revocations(), library.now())
     if not revoked:
         return Enforced({}, ())
-    images, pointers = library.images(), library.families()
+    held = library.listing()
+    images, pointers = held.images, held.families
     names = affected(images, revoked.keys())
     for name, origin in names.items():
         if content(name) not in revoked:

@@ -45,7 +45,8 @@ def drift(backend: Backend, files: StackFiles, backend_url: str) -> tuple[Drift,
 
 
 def _observe(library: Library, seen: Observed, owner: str, consumers: tuple[str, ...]) -> Observed:
-    records, wants = {record.name: record for record in library.images()}, tuple(library.wants())
+    held, wants = library.listing(), tuple(library.wants())
+    records = {record.name: record for record in held.images}
     needed = {want.image: want.stack for want in wants} | dict(seen.expected)
     mine = [want.image for want in wants if want.stack == owner] if consumers else []
     records |= _found(library, [name for name in needed if name not in records])
@@ -55,10 +56,10 @@ def _observe(library: Library, seen: Observed, owner: str, consumers: tuple[str,
     return replace(
         seen,
         records=records,
-        families=library.families(),
+        families=held.families,
         wants=wants,
         expected=needed,
-        strangers=library.strangers(),
+        strangers=held.strangers,
         unshared=unshared,
         revoked=in_force(library.revocations(), library.now()),
     )

@@ -51,12 +51,12 @@ def roll_back(backend: Backend, family: str, to: str = "") -> Change:
     if to:
         return promote(backend, family, to)
     library, planned = backend.library(), _planned(backend.settings, family)
-    images, families = tuple(library.images()), library.families()
-    if family not in families:
+    found, recipe = library.listing(), planned[family].family
+    if family not in found.families:
         raise BakeryError(f"{family} points at no image, so there is none to go back from", hint="run: pulumi up")
-    held, recipe = LibrarySnapshot(images, families), planned[family].family
+    held = LibrarySnapshot(found.images, found.families)
     now = held.source(family)
-    names = [image.name for image in images if image.candidate_for == recipe or image.name == now]
+    names = [image.name for image in found.images if image.candidate_for == recipe or image.name == now]
     for name in reversed(names[: names.index(now)]):
         if not look_up(library, proofs(name, planned, held)):
             return _change(backend, library, "pins", family, name)
@@ -74,7 +74,7 @@ def approve(backend: Backend, family: str, image: str = "") -> Change:
         message, hint = f"{family} needs no approval", f"add a pattern of it to {PROJECT}:approval"
         raise InputError([Problem(backend.settings.file, 1, message, hint)])
     image = _fitting(library, planned[family].family, image) if image else planned[family].name
-    required = proofs(image, planned, LibrarySnapshot(tuple(library.images())))
+    required = proofs(image, planned, LibrarySnapshot(library.listing().images))
     if missing := look_up(library, required):
         raise BakeryError(f"{family} cannot be approved: {missing}", hint="run `pulumi up`, which bakes and tests it")
     return _change(backend, library, "approved", family, image)
@@ -93,8 +93,9 @@ def _planned(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]
 
 def _fitting(library: Library, family: str, image: str, *others: str) -> str:
     """Return the image of the family that fits the beginning of a name or digest. Raises BakeryError."""
-    images = [one for one in library.images() if one.candidate_for == family]
-    return pick(image, images, library.families(), others)
+    held = library.listing()
+    mine = tuple(one for one in held.images if one.candidate_for == family)
+    return pick(image, replace(held, images=mine), others)
 
 
 def _with(settings: Settings, setting: str, family: str, image: str) -> Settings:

@@ -13,8 +13,9 @@ def report_failure(backend: Backend, wanted: str, reason: str) -> str:
     or more than one fits, and Uncertain.
     """
     library = backend.library()
-    images = {image.name: image for image in library.images()}
-    image = images[pick(wanted, [*images.values()], library.families())].source
+    held = library.listing()
+    name = pick(wanted, held)
+    image = next(image.source for image in held.images if image.name == name)
     library.relabel(image, {FAILURE_LABEL: label(reason.strip())})
     return image
 

@@ -37,7 +37,7 @@ def revoke(backend: Backend, wanted: str, reason: str, at: str = "") -> Revoked:
     if problems:
         raise InputError(problems)
     library = backend.library()
-    image = pick(wanted, library.images(), library.families())
+    image = pick(wanted, library.listing())
     recorded = revocation.revoke(library, image, reason.strip(), time or library.now())
     return Revoked(recorded, revocation.enforce(library))
 

@@ -37,7 +37,7 @@ def retest(wanted: str, backend: Backend, activity: Activity, hold: Hold | None 
     tests) and BakeryError (the image does not exist); errors of the run itself are in the return value.
     """
     settings, library = backend.settings, backend.library()
-    name = pick(wanted, library.images(), library.families())
+    name = pick(wanted, library.listing())
     image = library.find(name)
     if image is None:
         raise BakeryError(f"the image {name} was deleted", hint="see: bakery library")

@@ -30,7 +30,8 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dic
 def _links(settings: Settings, families: list[str]) -> dict[str, str]:
     chosen = backend(settings)
     library = chosen.library()
-    promoted = library.families()
+    held = library.listing()
+    promoted = held.families
     missing = [family for family in families if family not in promoted]
     if missing or not families:
         raise BakeryError(
@@ -38,5 +39,5 @@ def _links(settings: Settings, families: list[str]) -> dict[str, str]:
             hint=f"bake, test and promote it with: pulumi up --stack {settings.stack}",
         )
     names = {family: promoted[family] for family in families}
-    digests = {image.name: image.digest for image in library.images()}
+    digests = {image.name: image.digest for image in held.images}
     return {family: chosen.image_link(name, digests[name]) for family, name in names.items()}

@@ -149,7 +149,8 @@ def _unknown(error: BakeryError | ImportError) -> Problem:
 def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     from bakery.library.revocation import in_force  # not needed by a plan without the library
 
-    images, families = tuple(library.images()), library.families()
+    held = library.listing()
+    images, families = held.images, held.families
     proven = library.proofs(images)
     now = library.now()
     revoked = in_force(library.revocations(), now)

@@ -19,9 +19,26 @@ VERSION = 1
 
 def report(library: Library) -> dict[str, Any]:
     """Return the content of the library, newest runs and images last. Raises Uncertain if the library is unreadable."""
+    return build(library.images(), library.families(), library.runs(outputs=False), *_revoked(library))
+
+
+def overview(library: Library) -> dict[str, Any]:
+    """Return of the same what a table shows: images and families, without manifests and runs. Raises Uncertain."""
+    held = library.listing()
+    last = library.last_runs({image.source for image in held.images})
+    revoked, now = _revoked(library)
+    images = [
+        {**vars(image), **_seen(image, last.get(image.source), held.families)}
+        | _revocation(revoked.get(content(image.name)), now)
+        for image in held.images
+    ]
+    return {"images": images, "families": held.families}
+
+
+def _revoked(library: Library) -> tuple[dict[str, Revocation], str]:
+    """Return all revocations by the end of the images' names, and the time."""
     recorded, now = library.revocations(), library.now()
-    revoked = {content(one.image): one for one in recorded} | in_force(recorded, now)
-    return build(library.images(), library.families(), library.runs(outputs=False), revoked, now)
+    return {content(one.image): one for one in recorded} | in_force(recorded, now), now
 
 
 def build(
@@ -37,7 +54,8 @@ def build(
     return {
         "version": VERSION,
         "images": [
-            _image(image, last.get(image.source), families) | _revocation((revoked or {}).get(content(image.name)), now)
+            {**encode(image), **_seen(image, last.get(image.source), families)}
+            | _revocation((revoked or {}).get(content(image.name)), now)
             for image in images
         ],
         "families": dict(sorted(families.items())),
@@ -46,9 +64,8 @@ def build(
     }
 
 
-def _image(image: ImageRecord, run: RunResult | None, families: Mapping[str, str]) -> dict[str, Any]:
+def _seen(image: ImageRecord, run: RunResult | None, families: Mapping[str, str]) -> dict[str, Any]:
     return {
-        **encode(image),
         "promoted": families.get(image.family or image.candidate_for) == image.name,
         "tested": run.started if run else "",
         "verdict": run.verdict.value if run else "",
@@ -107,7 +124,7 @@ def summary(report: Mapping[str, Any]) -> str:
         return "The library is empty."
     size = sum({image["digest"]: image["size"] for image in images}.values())
     counts = (("images", "image"), ("families", "family"), ("runs", "test run"))
-    words = [_count(len(report[key]), word) for key, word in counts]
+    words = [_count(len(report[key]), word) for key, word in counts if key in report]
     return f"{', '.join(words)}; {size / 1e9:.1f} GB"
 
 

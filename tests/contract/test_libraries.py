@@ -419,7 +419,7 @@ def test_an_image_that_is_not_wanted_walks_through_the_states_and_goes(setup: Se
     library = setup.library
     first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
     assert library.deprecate(first, second)
-    since = library.deprecated_since()
+    since = library.listing().deprecated
     assert since.keys() == {first}
     assert since[first] <= library.now()
     found = library.find(first)
@@ -428,7 +428,7 @@ def test_an_image_that_is_not_wanted_walks_through_the_states_and_goes(setup: Se
     obsolete = library.find(first)
     assert obsolete is not None
     assert (obsolete.state, obsolete.replacement) == (ImageState.OBSOLETE, second)
-    assert library.deprecated_since() == since
+    assert library.listing().deprecated == since
     assert library.set_state(obsolete, ImageState.DELETED) == obsolete.size > 0
     assert library.find(first) is None
     assert [image.name for image in library.images()] == [second]
@@ -545,7 +545,7 @@ def test_labels_are_set_and_the_others_stay(setup: Setup) -> None:
 
 def test_nobody_else_is_in_a_family_of_ours(setup: Setup) -> None:
     setup.library.promote(setup.bake("rcc", "one"), "rcc")
-    assert dict(setup.library.strangers()) == {}
+    assert dict(setup.library.listing().strangers) == {}
 
 
 def test_a_promoted_image_is_shared_with_its_consumers(setup: Setup) -> None:

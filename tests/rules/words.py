@@ -26,7 +26,7 @@ OLD_NAMES: tuple[tuple[str, str, str], ...] = (
     ("preview", "survey", "plan_report"),
     ("fluid_run", "Shelf", "Library"),
     ("fluid_run", "shelf", "library"),
-    ("library", "since", "deprecated_since"),
+    ("library", "deprecated_since", "listing"),
     ("library", "release", "unpromote"),
     ("library", "retire", "set_state"),
     ("library", "prove", "record_test"),

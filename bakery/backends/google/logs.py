@@ -18,7 +18,7 @@ def find(settings: Settings, wanted: str) -> ImageLogs:
     google = Google(settings.google)
     library = ComputeEngineLibrary(settings, google)
     try:
-        name = pick(wanted, library.images(), library.families())
+        name = pick(wanted, library.listing())
     except BakeryError:
         name = wanted
         if not _builds(google, wanted):

@@ -86,8 +86,7 @@ class ThisMachine:
         from bakery.library.lookup import pick
 
         library, logs = self.library(), self.state.logs
-        tested = {run.image for run in library.runs(outputs=False)}
-        name = pick(wanted, library.images(), library.families(), tested | {file.stem for file in logs.glob("*.log")})
+        name = pick(wanted, library.listing(), {*library.tested(), *(file.stem for file in logs.glob("*.log"))})
         log = logs / f"{name}.log"
         runs = tuple(
             RunLogs(run.run_id, run.started, run.verdict, run.reason, _files(run.folder))

@@ -1,10 +1,11 @@
 """``bakery library``: the images of the library."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from bakery.cli.console import FAILED, print_json, say, show
+from bakery.cli.console import FAILED, coloured, print_json, say
 from bakery.cli.options import DEFAULT_STACK, AsJson, Stack, backend_of
 
 
@@ -14,16 +15,15 @@ def library(
     verify: Annotated[bool, typer.Option("--verify", help="Read all files; fail if one is damaged.")] = False,
 ) -> None:
     """Print the existing images, the verdicts of their tests, and the image that each family points at."""
-    from bakery.report.library import report
+    from bakery.report.library import overview, report
 
     backend = backend_of(stack)
-    content = report(backend.library())
     if as_json:
-        print_json(content)
+        print_json(report(backend.library()))
     else:
         from bakery.report.library_table import render
 
-        show(render(content))
+        sys.stdout.write(render(overview(backend.library()), colour=coloured()))
     for line in (damaged := backend.damaged(contents=verify)):
         say(f"warning: {line}")
     if verify and damaged:

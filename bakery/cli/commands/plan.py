@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from bakery.cli.console import WRONG_INPUT, print_json, say
+from bakery.cli.console import WRONG_INPUT, coloured, print_json, say
 from bakery.cli.options import CONFIG_FILE, DEFAULT_STACK, AsJson, Every, Stack, checkout, settings_of
 from bakery.errors import InputError, Problem
 from bakery.settings.files import find
@@ -59,7 +59,7 @@ def plan(  # noqa: PLR0917  options, not positions
     else:
         from bakery.report.plan_table import render as as_table
 
-        sys.stdout.write(as_table(content, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        sys.stdout.write(as_table(content, colour=coloured()))
     if wrong or not (as_json or markdown):
         for problem in report.problems:
             say(str(problem))

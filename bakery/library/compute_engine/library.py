@@ -19,11 +19,11 @@ from bakery.host.google import (
     fetched,
     ignore_missing,
 )
-from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
+from bakery.library.base import ImageRecord, ImageState, Listing, Proof, Revocation, Want
 from bakery.library.compute_engine import revocations, sharing, stored_runs, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
-from bakery.library.compute_engine.images import ComputeImage, ImageRequests
+from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.library.compute_engine.uses import uses
 from bakery.library.derived import derived
@@ -52,7 +52,8 @@ class ComputeEngineLibrary:
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""
-        records = [image_record(image, {}) for image in self._baked()]
+        labelled = self._images.listed(f"labels.{image_labels.DIGEST_LABEL}:*")
+        records = [image_record(image, {}) for image in labelled]
         return [record for record in records if record.state is not ImageState.DELETED]
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
@@ -78,16 +79,22 @@ class ComputeEngineLibrary:
 
     def families(self) -> Mapping[str, str]:
         """Map each family of a labelled image to its newest ACTIVE image, as Compute Engine does."""
-        records = [image_record(image, {}) for image in self._images.listed()]
-        mine = {family for record in records if record.digest for family in (record.family, record.candidate_for)}
-        active = [record for record in records if record.family in mine - {""} and record.state is ImageState.ACTIVE]
-        return {record.family: record.name for record in active}  # oldest first, so the newest wins
+        return self.listing().families
 
-    def strangers(self) -> Mapping[str, str]:
-        """Map ACTIVE images without the label of a digest to their families."""
-        records = [image_record(image, {}) for image in self._images.listed()]
-        unknown = [record for record in records if record.family and not record.digest]
-        return {record.name: record.family for record in unknown if record.state is ImageState.ACTIVE}
+    def listing(self) -> Listing:
+        """List all images of the project once; those without the label of a digest are strangers."""
+        listed = self._images.listed()
+        records = [image_record(image, {}) for image in listed]
+        mine = {family for record in records if record.digest for family in (record.family, record.candidate_for)}
+        active = [record for record in records if record.family and record.state is ImageState.ACTIVE]
+        return Listing(
+            tuple(record for record in records if record.digest and record.state is not ImageState.DELETED),
+            {
+                record.family: record.name for record in active if record.family in mine
+            },  # the newest wins, as it is last
+            {image.name: image.deprecated for image in listed if image.deprecated},
+            {record.name: record.family for record in active if not record.digest},
+        )
 
     def promote(self, name: str, family: str) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
@@ -154,7 +161,9 @@ class ComputeEngineLibrary:
     def deprecate(self, name: str, replacement: str = "") -> bool:
         """Mark the image as DEPRECATED unless it does not exist, is not ACTIVE, or a family points at it."""
         record = self.find(name)
-        if record is None or record.state is not ImageState.ACTIVE or name in self.families().values():
+        if record is None or record.state is not ImageState.ACTIVE:
+            return False
+        if record.family and self._family(record.family)[-1].name == name:
             return False
         self._deprecate(name, replacement)
         return True
@@ -162,10 +171,6 @@ class ComputeEngineLibrary:
     def now(self) -> str:
         """Return this machine's time to the second; it becomes the date of a deprecation."""
         return utc_now("seconds")
-
-    def deprecated_since(self) -> Mapping[str, str]:
-        """Map image names to the date in their deprecation status."""
-        return {image.name: image.deprecated for image in self._baked() if image.deprecated}
 
     def in_use(self) -> Mapping[str, str]:
         """Return the images that disks were made from and that instance templates name."""
@@ -259,9 +264,6 @@ class ComputeEngineLibrary:
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""
         sharing.share(self.google, self.project, name, set(members), set(gone))
-
-    def _baked(self) -> list[ComputeImage]:
-        return self._images.listed(f"labels.{image_labels.DIGEST_LABEL}:*")
 
     def _family(self, family: str) -> list[ImageRecord]:
         records = [image_record(image, {}) for image in self._images.listed(f"family = {family}")]

@@ -45,10 +45,15 @@ class ImageFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._prefix = str(folder)
+
+    def location(self, digest: str) -> str:
+        """Return the path of the image of a digest as text, which takes less time for thousands."""
+        return f"{self._prefix}/{digest}.qcow2"
 
     def image(self, digest: str) -> Path:
         """Return the path of the image of a digest, which may not exist."""
-        return self.folder / f"{digest}.qcow2"
+        return Path(self.location(digest))
 
     def sidecar(self, name: str) -> Path:
         """Return the path of the sidecar of an image, which may not exist."""
@@ -74,8 +79,12 @@ class ImageFiles:
         sizes = {}
         for entry in entries:
             if entry.name.endswith(".qcow2"):
-                with _reading(Path(entry)), suppress(FileNotFoundError):  # it was removed meanwhile
+                try:
                     sizes[entry.name.removesuffix(".qcow2")] = entry.stat().st_size
+                except FileNotFoundError:
+                    continue  # it was removed meanwhile
+                except OSError as error:
+                    raise _unreadable(Path(entry), error) from error
         return sizes, frozenset(entry.name.removesuffix(".json") for entry in entries if entry.name.endswith(".json"))
 
     def read_sidecar(self, name: str) -> Sidecar | None:
@@ -173,4 +182,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Uncertain(f"{path} can't be read: {error.strerror}", hint="check its owner and permissions") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Uncertain:
+    return Uncertain(f"{path} can't be read: {error.strerror}", hint="check its owner and permissions")

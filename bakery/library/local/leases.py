@@ -32,6 +32,10 @@ class Leases:
         with locks.opened(self.folder / digest, Uncertain) as handle:
             yield locks.try_lock(handle)
 
+    def files(self) -> list[str]:
+        """Return the digests that ever had a lease."""
+        return [file.name for file in self.folder.glob("*")]
+
     def taken(self, digest: str) -> bool:
         """Return whether any process holds a lease; create no file for an image that never had one."""
         if not (self.folder / digest).exists():

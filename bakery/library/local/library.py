@@ -4,7 +4,6 @@ The folder ``<state>/library`` holds ``images/`` (see :mod:`bakery.library.local
 ``leases/``. The file decides whether an image exists: a row without a file is ignored, a file without a row is adopted.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.clock import utc_now
-from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
+from bakery.library.base import ImageRecord, ImageState, Listing, Proof, Revocation, Want
 from bakery.library.derived import derived
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import Database, keep_reserve
@@ -68,14 +67,22 @@ class LocalLibrary:
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images, oldest first, without DELETED ones and those without a file."""
+        return self._images("*")[0]
+
+    def listing(self) -> Listing:
+        """Look at the folder once; the images come without their manifests, which take most of the time."""
+        images, found = self._images(rows.WITHOUT_INPUTS)
+        since = {row["name"]: row["state_since"] for row in found if row["state"] in rows.RETIRED}
+        return Listing(tuple(images), self._families({image.digest for image in images}), since)
+
+    def _images(self, columns: str) -> tuple[list[ImageRecord], list[sqlite3.Row]]:
+        """Return all images that exist, adopted ones with them, and the rows of those that are not DELETED."""
         sizes, names = self.files.listing()
-        with self.database.reading() as connection:
-            all_rows = connection.execute("SELECT * FROM images ORDER BY created, seq").fetchall()
-        live = [row for row in all_rows if row["state"] != ImageState.DELETED]
+        live = self._select(f"SELECT {columns} FROM images WHERE state != 'DELETED' ORDER BY created, seq")
         orphans = names - {row["name"] for row in live}
         adopted = [image for image in map(self._adopt, sorted(orphans)) if image is not None]
         recorded = [self._record(row) for row in live if row["digest"] in sizes]
-        return sorted(recorded + adopted, key=lambda image: image.created) if adopted else recorded
+        return sorted(recorded + adopted, key=lambda image: image.created), live
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
         """Return the images that share the file of a digest, oldest first, not those of a former file."""
@@ -84,9 +91,11 @@ class LocalLibrary:
 
     def families(self) -> Mapping[str, str]:
         """Map families to image names; leave out families whose image has no file."""
-        sizes, _ = self.files.listing()
+        return self._families(self.files.listing()[0])
+
+    def _families(self, digests: Collection[str]) -> dict[str, str]:
         with self.database.reading() as connection:
-            return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in sizes}
+            return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in digests}
 
     def promote(self, name: str, family: str) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
@@ -152,15 +161,9 @@ class LocalLibrary:
         """Set labels of the record; the file of the record keeps those of the publication."""
         if (image := self.find(name)) is None:
             raise BakeryError(f"there is no image {name} to label")
-        if labels.items() <= image.labels.items():
-            return
-        with self.database.writing() as connection:
-            text = json.dumps({**image.labels, **labels}, sort_keys=True)
-            connection.execute("UPDATE images SET labels = ? WHERE name = ?", (text, name))
-
-    def strangers(self) -> Mapping[str, str]:
-        """Return nothing: only the library's own images can be in a family."""
-        return {}
+        if not labels.items() <= image.labels.items():
+            with self.database.writing() as connection:
+                rows.relabel(connection, name, {**image.labels, **labels})
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Record a verdict; the last one counts. Raises BakeryError if the image does not exist."""
@@ -241,24 +244,25 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return runs.select_runs(connection, image, outputs)
 
+    def tested(self) -> Sequence[str]:
+        """Return the names of all images that have Fluid-Runs, also of those that were deleted."""
+        return [row["image"] for row in self._select("SELECT DISTINCT image FROM runs")]
+
     def last_runs(self, images: Collection[str]) -> Mapping[str, RunResult]:
         """Map the images to their newest Fluid-Run."""
-        return {image: runs[-1] for image in images if (runs := self.runs(image, outputs=False))}
+        with self.database.reading() as connection:
+            return runs.newest(connection, images)
 
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
         """Map image names to the digest of the tests of the last recorded verdict."""
         names = {image.name for image in images}
-        verdicts = self._select("SELECT image, tests_digest FROM proofs ORDER BY id")
-        return {row["image"]: row["tests_digest"] for row in verdicts if row["image"] in names}
-
-    def deprecated_since(self) -> Mapping[str, str]:
-        """Map DEPRECATED and OBSOLETE images to the time of their deprecation (RFC 3339)."""
-        query = "SELECT name, state_since FROM images WHERE state IN ('DEPRECATED', 'OBSOLETE')"
-        return {row["name"]: row["state_since"] for row in self._select(query)}
+        last = self._select("SELECT image, tests_digest, max(id) FROM proofs GROUP BY image")
+        return {row["image"]: row["tests_digest"] for row in last if row["image"] in names}
 
     def in_use(self) -> Mapping[str, str]:
         """Return the images with a lease."""
-        return {one.name: "something boots from it" for one in self.images() if self.leases.taken(one.digest)}
+        taken = [digest for digest in self.leases.files() if self.leases.taken(digest)]
+        return {one.name: "something boots from it" for digest in taken for one in self.sharing(digest)}
 
     def set_state(self, image: ImageRecord, to: ImageState) -> int | None:
         """Move one image and return the bytes freed; None if its state has changed or a lease forbids its deletion."""
@@ -279,7 +283,7 @@ class LocalLibrary:
             return connection.execute(query, values).fetchall()
 
     def _record(self, row: sqlite3.Row) -> ImageRecord:
-        return rows.image_record(row, str(self.files.image(row["digest"])))
+        return rows.image_record(row, self.files.location(row["digest"]))
 
     def _adopt(self, name: str) -> ImageRecord | None:
         """Insert the row of an image that has a sidecar and a complete file; None if it has not."""
@@ -290,11 +294,5 @@ class LocalLibrary:
 
     def _insert(self, sidecar: Sidecar) -> ImageRecord | None:
         with self.database.writing() as connection:
-            row = rows.image_row(connection, sidecar.record.name)
-            if row is not None and row["publication"] == sidecar.publication:
-                # Another process has recorded it meanwhile, or has deleted it and is about to remove its file.
-                return None if row["state"] == ImageState.DELETED else self._record(row)
-            rows.insert_image(connection, sidecar.record, sidecar.publication, self.now())
-            row = rows.image_row(connection, sidecar.record.name)
-        assert row is not None
-        return self._record(row)
+            row = rows.publish(connection, sidecar.record, sidecar.publication, self.now())
+        return self._record(row) if row else None

@@ -23,14 +23,20 @@ def repair(library: LocalLibrary, *, dry_run: bool = False) -> list[str]:
         if not dry_run:
             path.unlink(missing_ok=True)
         done.append(f"removed {path.name} of a process that no longer runs")
-    _, sidecars = library.files.listing()
-    before = {row["name"]: row["state"] for row in _images(library)}
+    sizes, sidecars = library.files.listing()
+    before = {row["name"]: row for row in _images(library)}
     for name in sorted(sidecars):
-        done += _repair_sidecar(library, name, before.get(name, ""), dry_run=dry_run)
+        row = before.get(name)
+        if row is None or row["state"] == ImageState.DELETED or row["digest"] not in sizes:
+            done += _repair_sidecar(library, name, row["state"] if row else "", dry_run=dry_run)
     sizes, _ = library.files.listing()
-    known = {row["digest"] for row in _images(library)}
-    for digest, size in sorted(sizes.items()):
-        done += _finish_deletion(library, digest, size, dry_run=dry_run) if digest in known else []
+    used: dict[str, bool] = {}
+    for row in _images(library):
+        size = sizes.get(row["digest"])
+        if size is not None:
+            used[row["digest"]] = used.get(row["digest"], False) or _needs(row, size)
+    for digest in sorted(digest for digest, is_used in used.items() if not is_used):
+        done += _finish_deletion(library, digest, sizes[digest], dry_run=dry_run)
     return done if dry_run else [*done, *damaged(library)]
 
 
@@ -42,14 +48,15 @@ def damaged(library: LocalLibrary, *, contents: bool = False) -> list[str]:
     sizes, _ = library.files.listing()
     lines = []
     for row in _images(library):
-        name, size, file = row["name"], sizes.get(row["digest"]), library.files.image(row["digest"])
-        if size is None or row["state"] == ImageState.DELETED:
+        name, size = row["name"], sizes.get(row["digest"])
+        if size is None or row["state"] == ImageState.DELETED or (size == row["size"] and not contents):
             continue
+        file = library.files.image(row["digest"])
         if size != row["size"]:
             lines.append(
                 f"{file} has {size} bytes, {name} was published with {row['size']}; to bake it again: rm {file}"
             )
-        elif contents and not _is_intact(library, name, file):
+        elif not _is_intact(library, name, file):
             lines.append(f"the content of {file} has changed since {name} was published; to bake it again: rm {file}")
     return lines
 
@@ -85,18 +92,16 @@ def _repair_sidecar(library: LocalLibrary, name: str, state: str, *, dry_run: bo
 
 def _finish_deletion(library: LocalLibrary, digest: str, size: int, *, dry_run: bool) -> list[str]:
     """Remove the file of a deleted image, and a damaged one whose image is not ACTIVE, since nobody can boot it."""
-    if _is_used(library, digest, size):
-        return []
     with library.leases.exclusive(digest) as free:
-        if not free or _is_used(library, digest, size):
+        images = [row for row in _images(library) if row["digest"] == digest]
+        if not free or any(_needs(row, size) for row in images):
             return []
-        names = [row["name"] for row in _images(library) if row["digest"] == digest]
+        names = [row["name"] for row in images]
         for name in names if not dry_run else ():
             library.files.remove(name, digest, shared=False)
     return [f"removed {digest}.qcow2 of {names[0]}, which was deleted or is damaged and not wanted"]
 
 
-def _is_used(library: LocalLibrary, digest: str, size: int) -> bool:
-    """Return whether an image needs the file."""
-    images = [row for row in _images(library) if row["digest"] == digest and row["state"] != ImageState.DELETED]
-    return any(row["state"] == ImageState.ACTIVE or row["size"] == size for row in images)
+def _needs(row: sqlite3.Row, size: int) -> bool:
+    """Return whether an image needs its file, which has that size."""
+    return bool(row["state"] == ImageState.ACTIVE or (row["state"] != ImageState.DELETED and row["size"] == size))

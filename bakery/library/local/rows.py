@@ -6,6 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 
+RETIRED = (ImageState.DEPRECATED, ImageState.OBSOLETE)
+# All that a record needs but the manifest of its digest, which is long.
+WITHOUT_INPUTS = (
+    "name, digest, package, variant, candidate_for, created, family, state, state_since, replacement, parent, proof,"
+    " size, bake_seconds, labels, '{}' AS inputs"
+)
+
 
 def image_record(row: sqlite3.Row, location: str) -> ImageRecord:
     """Return the record of a row; ``location`` is the path of its file."""
@@ -89,6 +96,21 @@ def insert_image(connection: sqlite3.Connection, image: ImageRecord, publication
     connection.execute(
         f"INSERT INTO images ({names}) VALUES ({marks}) ON CONFLICT (name) DO UPDATE SET {updates}", values
     )
+
+
+def publish(connection: sqlite3.Connection, image: ImageRecord, publication: str, at: str) -> sqlite3.Row | None:
+    """Insert a candidate and return its row, as another process may have done; None if that has deleted it since."""
+    row = image_row(connection, image.name)
+    if row is not None and row["publication"] == publication:
+        # If it is DELETED, another process is about to remove its file.
+        return None if row["state"] == ImageState.DELETED else row
+    insert_image(connection, image, publication, at)
+    return image_row(connection, image.name)
+
+
+def relabel(connection: sqlite3.Connection, name: str, labels: Mapping[str, str]) -> None:
+    """Replace all labels of an image."""
+    connection.execute("UPDATE images SET labels = ? WHERE name = ?", (json.dumps(labels, sort_keys=True), name))
 
 
 def put(connection: sqlite3.Connection, table: str, row: Mapping[str, str]) -> None:

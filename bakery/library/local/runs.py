@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bakery.codec import decode, encode
@@ -58,20 +58,35 @@ def _cell(value: object) -> object:
 def select_runs(connection: sqlite3.Connection, image: str | None, outputs: bool) -> list[RunResult]:
     """Return the runs of an image (None: of all images), oldest first; with the jobs' outputs only if ``outputs``."""
     where, given = ("WHERE image = ?", (image,)) if image is not None else ("", ())
-    runs = connection.execute(f"SELECT * FROM runs {where} ORDER BY started, rowid", given).fetchall()
-    fields = [field for field in app_runs.APP_RUNS if outputs or field.name not in OUTPUTS]
-    inner = f"WHERE run_id IN (SELECT run_id FROM runs {where})" if image is not None else ""
+    found = connection.execute(f"SELECT * FROM runs {where} ORDER BY started, rowid", given).fetchall()
+    return _with_jobs(connection, found, outputs=outputs, every=image is None)
+
+
+def newest(connection: sqlite3.Connection, images: Collection[str]) -> dict[str, RunResult]:
+    """Map those of the images that have runs to the last one, without the jobs' outputs."""
+    last = "SELECT rowid FROM runs WHERE image = asked.value ORDER BY started DESC, rowid DESC LIMIT 1"
+    query = f"SELECT runs.* FROM json_each(?) AS asked JOIN runs ON runs.rowid = ({last})"
+    found = connection.execute(query, (json.dumps([*images]),)).fetchall()
+    return {run.image: run for run in _with_jobs(connection, found, outputs=False, every=False)}
+
+
+def _with_jobs(
+    connection: sqlite3.Connection, runs: Sequence[sqlite3.Row], *, outputs: bool, every: bool
+) -> list[RunResult]:
+    """Return the runs of these rows with their jobs; ``every`` says that these are all that there are."""
+    fields = {field.name: field for field in app_runs.APP_RUNS if outputs or field.name not in OUTPUTS}
+    inner = "" if every else "WHERE run_id IN (SELECT value FROM json_each(?))"
+    given = () if every else (json.dumps([run["run_id"] for run in runs]),)
     jobs: dict[str, list[JobResult]] = {}
-    columns = ", ".join(("run_id", "passed", "reason", "given", "figures", *(field.name for field in fields)))
+    columns = ", ".join(("run_id", "passed", "reason", "given", "figures", *fields))
     for row in connection.execute(f"SELECT {columns} FROM jobs {inner} ORDER BY run_id, position", given):
         jobs.setdefault(row["run_id"], []).append(_job(row, fields))
     return [_run(run, tuple(jobs.get(run["run_id"], ()))) for run in runs]
 
 
-def _job(row: sqlite3.Row, fields: Sequence[app_runs.Field]) -> JobResult:
+def _job(row: sqlite3.Row, fields: Mapping[str, app_runs.Field]) -> JobResult:
     given: Mapping[str, Any] = json.loads(row["given"])
-    cells = {field.name: _value(field, row[field.name]) for field in fields}
-    values = {name: cells[name] for name in given["names"] if name in cells}
+    values = {name: _value(fields[name], row[name]) for name in given["names"] if name in fields}
     figures = tuple(decode(Figure, figure) for figure in json.loads(row["figures"]))
     return JobResult({**values, **given["extra"]}, figures, bool(row["passed"]), row["reason"])
 

@@ -44,7 +44,7 @@ CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
     "keep manifest": lambda library: library.keep_manifest("hpcc-2", {}),
     "record run": lambda library: library.record_run(RUN),
     "runs": lambda library: library.runs("hpcc-0"),
-    "since": lambda library: library.deprecated_since(),
+    "listing": lambda library: library.listing().deprecated,
     "retire": lambda library: library.set_state(SPARE, ImageState.OBSOLETE),
     "delete": lambda library: library.set_state(SPARE, ImageState.DELETED),
     "share": lambda library: library.share("hpcc-0", ["group:a@example.com"]),

@@ -318,10 +318,10 @@ def test_an_image_of_somebody_else_in_a_family_of_ours_is_seen_and_a_promotion_p
         created = {"creationTimestamp": "2039-01-01T00:00:00Z"}
         compute.add_image(server.cloud, IMAGES, {"name": name, "family": family, **created})
     assert library.families() == {"hpcc": "mine"}, "as Compute Engine resolves it; a family without our images is not"
-    assert library.strangers() == {"mine": "hpcc", "theirs": "other"}
+    assert library.listing().strangers == {"mine": "hpcc", "theirs": "other"}
     assert library.promote("hpcc-0", "hpcc") == "mine"
     assert library.families() == {"hpcc": "hpcc-0"}
-    assert library.strangers() == {"theirs": "other"}
+    assert library.listing().strangers == {"theirs": "other"}
 
 
 def test_a_consumer_that_lost_its_access_is_named(library: ComputeEngineLibrary, server: FakeServer) -> None:
