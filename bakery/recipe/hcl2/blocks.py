@@ -11,7 +11,7 @@ from typing import Protocol
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
 from bakery.recipe.hcl2.values import Invalid, NotFollowed, Unfollowed, Value, to_json, to_text
 from bakery.recipe.model import Json
-from bakery.recipe.parse import Findings, Where
+from bakery.recipe.parse import Findings, Where, quoted
 from bakery.recipe.parse import hcl_nodes as nodes
 
 IN_BAKE = "is only known in the bake", "write a value, or a variable with one"
@@ -34,12 +34,19 @@ class Source(Protocol):
 
 
 class BlockReader:
-    """Evaluates blocks, and notes the file and line of each option in ``lines``."""
+    """Evaluates blocks, and notes file and line of each option in ``lines``; ``titles`` are those of all sources."""
 
-    def __init__(self, evaluator: Evaluator, findings: Findings, lines: dict[Where, tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        findings: Findings,
+        lines: dict[Where, tuple[str, int]],
+        titles: frozenset[str] = frozenset(),
+    ) -> None:
         self.evaluator = evaluator
         self.findings = findings
         self.lines = lines
+        self.titles = titles
 
     def value(self, attribute: nodes.Attribute, file: str, bound: Bound) -> Value:
         """Return the value of an attribute; None with an error if it has none."""
@@ -129,13 +136,25 @@ class BlockReader:
             self.findings.at(source.file).error(block.line, f"{block.type} has {len(block.labels)} labels", hint)
             return []
         options = self.options(block, source.file, where, self.inside(block, bound))
-        only, leave = options.pop("only", None), options.pop("except", None)
+        only, leave = (self._chosen(key, options.pop(key, None), block, source.file) for key in ("only", "except"))
         override = options.pop("override", None)
         options.pop("name", None)
         if (only and source.title not in only) or (leave and source.title in leave):
             return []
         own = override.get(source.name) if isinstance(override, dict) else None
         return [{"type": block.labels[0], **options, **(own if isinstance(own, dict) else {})}]
+
+    def _chosen(self, key: str, given: Json, block: nodes.Block, file: str) -> list[str]:
+        """Return the sources that ``only`` or ``except`` names. Packer does not check that there are such sources."""
+        names = [str(name) for name in given] if isinstance(given, list) else []
+        for name in names:
+            if name not in self.titles:
+                hint = f"use one of: {', '.join(sorted(self.titles))}"
+                line = block.body.attributes[key].line if key in block.body.attributes else block.line
+                self.findings.at(file).warn(
+                    line, f"{key} names {quoted(name)}, which is not a source of any build", hint
+                )
+        return names
 
 
 class _Copy(nodes.Block):

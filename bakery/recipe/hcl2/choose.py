@@ -41,6 +41,7 @@ def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
     """Return the googlecompute sources of all builds, else the first qemu one; without any, [] with an error."""
     before = len(module.findings.problems)
     found = [one for file, build in module.builds for one in _uses(module, file, build, evaluator)]
+    module.titles = frozenset(one.title for one in found)
     wanted = [one for one in found if one.matches(module.only or ("*",)) and not one.matches(module.left_out)]
     google = [one for one in wanted if one.type == "googlecompute"]
     if chosen := google or [one for one in wanted if one.type == "qemu"][:1]:

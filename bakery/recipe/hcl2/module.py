@@ -70,6 +70,7 @@ class Module:
     plugins: dict[str, nodes.Attribute] = field(default_factory=dict)
     only: tuple[str, ...] = ()  # patterns of sources, as those of -only and -except
     left_out: tuple[str, ...] = ()
+    titles: frozenset[str] = frozenset()  # type and name of the sources that builds use
     mentioned: set[str] = field(default_factory=set)  # variables that any file names
 
 

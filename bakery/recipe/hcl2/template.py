@@ -155,7 +155,7 @@ class Template:
     def model(self, chosen: Chosen, evaluator: Evaluator) -> dict[str, Json]:
         """Return builder, provisioners and post-processors."""
         source_file, source = self.module.sources[chosen.type, chosen.source]
-        reader = BlockReader(evaluator, self.module.findings, self.lines)
+        reader = BlockReader(evaluator, self.module.findings, self.lines, self.module.titles)
         options = reader.options(source, source_file, ("builders", 0), {})
         if chosen.own is not None:
             options |= reader.options(chosen.own, chosen.file, ("builders", 0), {})

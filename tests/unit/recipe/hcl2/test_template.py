@@ -134,6 +134,20 @@ def test_only_except_and_override_are_done(tmp_path: Path) -> None:
     assert found["post-processors"] == [{"type": "manifest"}, [{"type": "compress", "output": "x"}]]
 
 
+@pytest.mark.parametrize("key", ["only", "except"])
+def test_a_source_that_no_build_has_is_said(tmp_path: Path, key: str) -> None:
+    """Packer takes it, and with ``only`` never runs the provisioner."""
+    body = f'provisioner "shell" {{\n{key} = ["googlecompute.ap"]\ninline = ["true"]\n}}\n'
+    recipe_tree.write(tmp_path, hcl2_tree.changed({"app.pkr.hcl": hcl2_tree.SOURCE + built(body)}))
+    (found,) = [one for one in recipe_tree.loaded(tmp_path).problems if "not a source" in one.message]
+    assert (found.severity, found.line) == (
+        "warning",
+        str(hcl2_tree.SOURCE + built(body)).split(key)[0].count("\n") + 1,
+    )
+    assert f"{key} names 'googlecompute.ap', which is not a source of any build" in found.message
+    assert found.hint == "use one of: googlecompute.app"
+
+
 def test_sources_in_the_build_and_nested_blocks(tmp_path: Path) -> None:
     source = """
       source "amazon-ebs" "app" {}
