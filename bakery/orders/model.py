@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bakery.errors import InputError, Problem
-from bakery.plan.image_labels import REVISION_LABEL
+from bakery.plan.image_labels import ARCHITECTURE_LABEL, REVISION_LABEL
 from bakery.plan.model import ImagePlan
 from bakery.plan.summary import Base
 from bakery.recipe.model import Json, SourceFile, Suite
@@ -43,7 +43,8 @@ class RunOrder:
     """The order to test one image, which the program writes to ``<state>/orders/<image>-<tests digest>.json``.
 
     ``env`` and ``env_paths`` are added to the environment of the jobs; the values of ``env_paths`` are paths below the
-    workspace. With ``ignore_dependencies`` the jobs of a command group do not wait for each other.
+    workspace. With ``ignore_dependencies`` the jobs of a command group do not wait for each other. ``architecture`` is
+    that of :mod:`bakery.plan.architecture`, empty for x86_64.
     """
 
     image: str
@@ -58,6 +59,7 @@ class RunOrder:
     env: Mapping[str, str] = field(default_factory=dict)
     env_paths: Mapping[str, str] = field(default_factory=dict)
     ignore_dependencies: bool = False
+    architecture: str = ""
 
 
 def bake_order(image: ImagePlan) -> BakeOrder:
@@ -99,6 +101,7 @@ def run_order(image: ImagePlan) -> RunOrder:
         suite=image.tests.suite,
         files=image.tests.files,
         git_sha=image.labels.get(REVISION_LABEL, ""),
+        architecture=image.labels.get(ARCHITECTURE_LABEL, ""),
         compiler=_setting(image, "compiler"),
         target_arch=_setting(image, "target_arch"),
     )

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from bakery.plan import architecture
 from bakery.plan.graph import Node
 from bakery.plan.template import GOOGLE, builder, builder_name, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
@@ -210,6 +211,7 @@ def _node(recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], va
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
     base = base or substitutions.get(SOURCE_FAMILY, "")
     project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "")
+    cluster = variant.cluster or (recipe.suite.cluster if recipe.suite else None)
     return Node(
         package=recipe.name,
         variant=variant.name,
@@ -218,6 +220,7 @@ def _node(recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], va
         base_project=project or public_project(base),
         at=recipe.family_at,
         base_at=recipe.base_at,
+        fault=architecture.fault(recipe.template, variables, cluster),
     )
 
 

@@ -13,7 +13,10 @@ GUESSES = 10  # at most: a guess compares with every family there is
 
 
 class Node(NamedTuple):
-    """One image before its digest is known. ``at`` and ``base_at`` say where family and base are set: file, line."""
+    """One image before its digest is known. ``at`` and ``base_at`` say where family and base are set: file, line.
+
+    ``fault`` is why no machine of the recipe can run it; "" if some can.
+    """
 
     package: str
     variant: str
@@ -22,6 +25,7 @@ class Node(NamedTuple):
     base_project: str
     at: tuple[str, int]
     base_at: tuple[str, int]
+    fault: str = ""
 
     @property
     def title(self) -> str:

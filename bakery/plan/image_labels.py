@@ -6,6 +6,8 @@ Source: Compute Engine's reference, "Labels": a value has at most 63 lower-case 
 import re
 from collections.abc import Mapping
 
+from bakery.plan.architecture import X86
+
 LABEL_LENGTH = 63
 # A SHA-256 in hex has 64 characters, one more than a label can have. Half of it (128 bits) is still unique, and is
 # easily recognised as a prefix.
@@ -16,6 +18,7 @@ RECIPE_LABEL = "bakery-recipe"
 VARIANT_LABEL = "bakery-variant"
 FAMILY_LABEL = "bakery-family"
 PARENT_LABEL = "bakery-parent"
+ARCHITECTURE_LABEL = "bakery-architecture"  # only of images that are not for x86_64
 REVISION_LABEL = "bakery-revision"
 FIRST_LABEL = "bakery-first"  # when a staged roll-out began, in seconds since 1970
 FAILURE_LABEL = "bakery-failure"  # why it was stopped
@@ -30,9 +33,12 @@ def label(text: str) -> str:
 
 
 def image_labels(
-    *, package: str, variant: str, family: str, digest: str, parent: str, revision: str
+    *, package: str, variant: str, family: str, digest: str, parent: str, revision: str, architecture: str = ""
 ) -> Mapping[str, str]:
-    """Return an image's labels without empty ones. ``parent`` is the base's image, ``revision`` a git commit."""
+    """Return an image's labels without empty ones. ``parent`` is the base's image, ``revision`` a git commit.
+
+    ``architecture`` is that of :mod:`bakery.plan.architecture`.
+    """
     values = {
         DIGEST_LABEL: digest[:DIGEST_IN_LABEL],
         RECIPE_LABEL: package,
@@ -40,5 +46,6 @@ def image_labels(
         FAMILY_LABEL: family,
         PARENT_LABEL: parent,
         REVISION_LABEL: revision,
+        ARCHITECTURE_LABEL: architecture if architecture != X86 else "",
     }
     return {key: label(value) for key, value in values.items() if value}

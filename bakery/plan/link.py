@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bakery.errors import Problem, Severity, errors_among
 from bakery.lock.model import Lock, LockedBase
-from bakery.plan import graph
+from bakery.plan import architecture, graph
 from bakery.plan.graph import Node
 from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
@@ -46,7 +46,7 @@ def link(
     packages = {image.node.package for image in chosen}
     names = source.broken | {image.node.package for image in unlinked}
     problems += [_downgraded(problem, settings, source, names, packages) for problem in source.problems]
-    problems += [problem for image in chosen for problem in _name_problems(image.node)]
+    problems += [problem for image in chosen for problem in _node_problems(image.node)]
     drawn = graph.build([image.node for image in chosen], source.broken)
     images: dict[int, Image] = {}
     for index in drawn.order:
@@ -110,7 +110,9 @@ def _downgraded(
     return replace(problem, severity=Severity.WARNING)
 
 
-def _name_problems(node: Node) -> Iterator[Problem]:
+def _node_problems(node: Node) -> Iterator[Problem]:
+    if node.fault:
+        yield Problem(*node.at, f"{node.title}: {node.fault}", architecture.HINT)
     if fault := image_names.family_fault(node.family):
         yield Problem(*node.at, f"{node.title}: {fault[0]}", fault[1])
     if node.base_family and (fault := image_names.base_fault(node.base_family)):

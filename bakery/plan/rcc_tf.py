@@ -6,8 +6,12 @@ The names of the variables and of a partition's fields are those of FluidNumeric
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bakery.plan.architecture import ARM
+from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.plan.model import ImagePlan
 from bakery.recipe.model import Partition
+
+DEFAULT_MACHINES = {"": "n2-standard-4", ARM: "t2a-standard-4"}
 
 
 def variables(images: Sequence[ImagePlan], links: Mapping[str, str], zone: str) -> dict[str, Any]:
@@ -22,7 +26,9 @@ def variables(images: Sequence[ImagePlan], links: Mapping[str, str], zone: str) 
         return {}
     main = links[promoted[0].family]
     partitions = [
-        _partition(name, links[image.family], partition, zone)
+        _partition(
+            name, links[image.family], partition, zone, DEFAULT_MACHINES[image.labels.get(ARCHITECTURE_LABEL, "")]
+        )
         for image in (promoted[1:] or promoted)
         for name, partition in _named(image)
     ]
@@ -36,10 +42,10 @@ def _named(image: ImagePlan) -> Sequence[tuple[str, Partition]]:
     return [(f"{image.family}-{partition.name}", partition) for partition in partitions]
 
 
-def _partition(name: str, link: str, partition: Partition, zone: str) -> dict[str, Any]:
+def _partition(name: str, link: str, partition: Partition, zone: str, kind: str) -> dict[str, Any]:
     return {
         "name": name,
-        "machine_type": partition.machine_type or "n2-standard-4",
+        "machine_type": partition.machine_type or kind,
         "image": link,
         "image_hyperthreads": False,
         "static_node_count": 0,

@@ -63,7 +63,7 @@ def _encode_package(settings: Settings, package: Package) -> bytes:
     for inputs in variant_inputs(package.recipe, settings, builtins(settings, "")):
         node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
-        node_values = [node.variant, node.family, node.base_family, node.base_project, at, base_at]
+        node_values = [node.variant, node.family, node.base_family, node.base_project, at, base_at, node.fault]
         test_values = [tests.digest, tests.inputs] if tests else ["", {}]
         images.append(
             [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
@@ -73,9 +73,9 @@ def _encode_package(settings: Settings, package: Package) -> bytes:
 
 def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
     """Yield the images that :func:`_encode_package` encoded."""
-    for (variant, family, base_family, base_project, *positions), *values in images:
+    for (variant, family, base_family, base_project, *positions, fault), *values in images:
         at, base_at = ((f"{package.shown}/{file}", line) for file, line in positions)
-        node = Node(package.name, variant, family, base_family, base_project, at, base_at)
+        node = Node(package.name, variant, family, base_family, base_project, at, base_at, fault)
         yield UnlinkedImage(node, partial(_summary, node, *values))
 
 

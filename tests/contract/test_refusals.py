@@ -32,7 +32,8 @@ MACHINE = {
 def server() -> Iterator[FakeServer]:
     with serve() as running:
         large = {"name": "large", "diskSizeGb": "50"}
-        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", large)
+        for image in (large, {"name": "arm", "architecture": "ARM64"}):
+            compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", image)
         yield running
 
 

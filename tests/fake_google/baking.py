@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.fake_google.cloud import Cloud
+from tests.fake_google.refusals.compute import architecture, other_architecture
 
 Json = Any
 MACHINE = "==> googlecompute: Error creating instance: googleapi: Error 412: Constraint constraints"
@@ -20,15 +21,39 @@ IMAGE = "==> googlecompute: Error waiting for image: googleapi: Error 412: Locat
 
 def refused(cloud: Cloud, build: Json) -> str:
     """The line of the log with which the build of this source ends; "" if no policy refuses it."""
-    if not cloud.conditions.policies:
-        return ""
-    lines = [line for builder in _builders(cloud, build) for line in _refusals(cloud, builder, build["projectId"])]
+    builders = list(_builders(cloud, build))
+    lines = [line for builder in builders for line in _architecture(cloud, builder)]
+    if cloud.conditions.policies:
+        lines += [line for builder in builders for line in _refusals(cloud, builder, build["projectId"])]
     return lines[0] if lines else ""
 
 
+def baked_for(cloud: Cloud, build: Json) -> str:
+    """The architecture of the image that a build makes, as far as its template says it."""
+    return next((str(one["image_architecture"]).upper() for one in _builders(cloud, build) if _said(one)), "X86_64")
+
+
+def _said(builder: Json) -> bool:
+    return "image_architecture" in builder and "{{" not in builder["image_architecture"]
+
+
+def _architecture(cloud: Cloud, builder: Json) -> Iterator[str]:
+    """Refuse a machine type whose processors are not those of the source image."""
+    machine = architecture(builder.get("machine_type", ""))
+    for project in builder.get("source_image_project_id") or ():
+        key = f"compute/compute/v1/projects/{project}/global/images/{builder.get('source_image')}"
+        image = cloud.items.get(key, {}).get("architecture", machine)
+        if "{{" not in builder.get("machine_type", "{{") and (
+            refusal := other_architecture(image, builder["machine_type"])
+        ):
+            yield f"==> googlecompute: Error creating instance: googleapi: Error 400: {refusal}, badRequest"
+
+
 def _builders(cloud: Cloud, build: Json) -> Iterator[Json]:
-    source = build["source"]["storageSource"]
-    content = cloud.media[f"storage/storage/v1/b/{source['bucket']}/o/{source['object']}"]
+    source = build.get("source", {}).get("storageSource", {})
+    content = cloud.media.get(f"storage/storage/v1/b/{source.get('bucket')}/o/{source.get('object')}")
+    if content is None:
+        return
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         for member in tar.getmembers():
             file = tar.extractfile(member)

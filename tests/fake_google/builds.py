@@ -73,7 +73,8 @@ def _finish(cloud: Cloud, build: Json, course: Course) -> None:
             complaint = f"==> googlecompute: Image {substitutions['_IMAGE_NAME']} already exists."
             course = Course(status="FAILURE", log=(*course.log, complaint), detail="Packer ended with 1")
         else:
-            compute.add_image(cloud, collection, {"name": substitutions["_IMAGE_NAME"], "labels": labels})
+            made_for = {"architecture": baking.baked_for(cloud, build)}
+            compute.add_image(cloud, collection, {"name": substitutions["_IMAGE_NAME"], "labels": labels, **made_for})
     build |= {"status": course.status, "finishTime": rfc3339(time.time())}
     if course.detail:
         build["failureInfo"] = {"type": course.failure, "detail": course.detail}

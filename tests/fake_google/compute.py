@@ -263,7 +263,7 @@ def serial_output(cloud: Cloud, request: Request) -> Answer:
 def machine_type(cloud: Cloud, request: Request) -> Answer:
     """The type, with as many processors as its name ends with and 4 GiB for each; only families that there are."""
     name = request.call.params["machineType"]
-    match = re.fullmatch(r"(?:a2|c2|c2d|c3|e2|n1|n2|n2d)-[a-z]+-(\d+)", name)
+    match = re.fullmatch(r"(?:a2|c2|c2d|c3|c4a|e2|n1|n2|n2d|n4a|t2a)-[a-z]+-(\d+)", name)
     if match is None:
         raise Refusal(404, words.absent(request.key))
     size = int(match[1])

@@ -25,7 +25,7 @@ from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.instance import (
-    DEFAULT_MACHINE,
+    DEFAULT_MACHINES,
     RUN_LABEL,
     START_SECONDS,
     RunContext,
@@ -174,8 +174,9 @@ class ComputeEngineCluster:
     def _shape(self) -> ClusterShape:
         """Return the recipe's cluster with the sizes of its machine types and only the nodes that the jobs need."""
         shape = self.order.suite.cluster
-        types = {part.name: self._machine(part.machine_type or DEFAULT_MACHINE) for part in shape.partitions}
-        head = self._machine(shape.controller_machine_type or DEFAULT_MACHINE)
+        default = DEFAULT_MACHINES[self.order.architecture]
+        types = {part.name: self._machine(part.machine_type or default) for part in shape.partitions}
+        head = self._machine(shape.controller_machine_type or default)
         shape = replace(shape, controller_cpus=head.cpus, controller_memory_mb=head.memory_mb)
         return sized(shape, self.order.suite.jobs, types, self._script)
 

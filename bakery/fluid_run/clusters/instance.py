@@ -16,7 +16,9 @@ from bakery.settings import SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
 
 START_SECONDS = 900  # until all nodes are idle
 MARGIN_SECONDS = 1800  # after start and run until Compute Engine itself deletes a machine
-DEFAULT_MACHINE = "e2-standard-2"
+DEFAULT_MACHINES = {"": "e2-standard-2", "arm64": "t2a-standard-2"}  # by the architecture of the image
+HYPERDISK_ONLY = re.compile(r"[cn]4[ad]?-.*")  # source: Compute Engine, "Hyperdisk: machine series support", 2026
+HYPERDISK = "hyperdisk-balanced"
 RUN_LABEL = "bakery-run"
 NAME_LENGTH = 63
 _ENDS = re.compile(r"a\d\w*|g\d\w*|h\d\w*|ct\w+|tpu\w*")  # with GPUs or TPUs in them, or for tightly coupled work
@@ -57,7 +59,7 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
         interface.nic_type = "GVNIC"
     machine = compute_v1.Instance(
         name=machine_name(run.run_id, spec),
-        machine_type=f"zones/{run.zone}/machineTypes/{machine_type(run.shape, partition, spec)}",
+        machine_type=f"zones/{run.zone}/machineTypes/{machine_type(run.order, partition, spec)}",
         disks=[_disk(run, partition, spec)],
         network_interfaces=[interface],
         metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in _metadata(run, spec).items()]),
@@ -69,7 +71,7 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
         ),
         scheduling=_scheduling(
             partition,
-            machine_type(run.shape, partition, spec),
+            machine_type(run.order, partition, spec),
             int(START_SECONDS + deadline_seconds(run.order) + MARGIN_SECONDS),
         ),
     )
@@ -95,18 +97,22 @@ def machine_name(run_id: str, spec: MachineSpec) -> str:
     return f"{valid[:50].rstrip('-')}-{hashlib.sha256(spec.name.encode()).hexdigest()[:8]}"
 
 
-def machine_type(shape: ClusterShape, partition: Partition | None, spec: MachineSpec) -> str:
+def machine_type(order: RunOrder, partition: Partition | None, spec: MachineSpec) -> str:
     """Return the machine type of a machine."""
+    shape = order.suite.cluster
     types = {Role.CONTROLLER: shape.controller_machine_type, Role.LOGIN: shape.login_machine_type}
-    return (partition.machine_type if partition else types.get(spec.role, "")) or DEFAULT_MACHINE
+    return (partition.machine_type if partition else types.get(spec.role, "")) or DEFAULT_MACHINES[order.architecture]
 
 
 def _disk(run: RunContext, partition: Partition | None, spec: MachineSpec) -> compute_v1.AttachedDisk:
     head = spec.role is Role.CONTROLLER
     size = partition.disk_size_gb if partition else run.shape.controller_disk_size_gb if head else 0
     params = compute_v1.AttachedDiskInitializeParams(source_image=run.image, disk_size_gb=size or None)
-    if head and run.shape.controller_disk_type:
-        params.disk_type = f"zones/{run.zone}/diskTypes/{run.shape.controller_disk_type}"
+    kind = run.shape.controller_disk_type if head else ""
+    if not kind and HYPERDISK_ONLY.fullmatch(machine_type(run.order, partition, spec)):
+        kind = HYPERDISK
+    if kind:
+        params.disk_type = f"zones/{run.zone}/diskTypes/{kind}"
     disk = compute_v1.AttachedDisk(boot=True, auto_delete=True, initialize_params=params)
     if run.google.kms_key:
         disk.disk_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=run.google.kms_key)

@@ -21,6 +21,7 @@ from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, m
 from bakery.ovens.local.template import Rendering, named, render, steps
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
+from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.plan.template import downloaded_paths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
@@ -86,6 +87,9 @@ class LocalOven:
         keep_downloads(order.template, order.variables, work / "workspace", self.library.files.kept(order.name))
 
     def _make(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
+        if architecture := order.labels.get(ARCHITECTURE_LABEL):
+            hint = "bake this image on Google Cloud, or leave it out: select in the settings"
+            raise BakeFailed(f"the local oven bakes for x86_64, and {order.family} is for {architecture}", hint=hint)
         for tool in (qemu.QEMU, "qemu-img"):
             process.find_tool(tool, qemu.QEMU_HINT)
         packer.prepare()

@@ -15,8 +15,20 @@ MAINTENANCE = "https://docs.cloud.google.com/compute/docs/instances/setting-vm-h
 DISCOVERY = "discovery document compute v1"
 RUN_TIME = "https://cloud.google.com/compute/docs/instances/limit-vm-runtime"
 # Disk types that a series refuses: it takes Hyperdisk, or only solid-state disks.
-NO_DISKS = {"c3": {"pd-standard"}, "h3": {"pd-standard", "pd-ssd"}, "n4": {"pd-standard", "pd-balanced", "pd-ssd"}}
+PERSISTENT = {"pd-standard", "pd-balanced", "pd-ssd"}
+NO_DISKS = {
+    "c3": {"pd-standard"},
+    "h3": {"pd-standard", "pd-ssd"},
+    "n4": PERSISTENT,
+    "c4a": PERSISTENT,
+    "n4a": PERSISTENT,
+}
 METADATA_BYTES = 262_144
+
+
+def architecture(machine_type: str) -> str:
+    """The architecture of a machine type's processors: Arm ones by Google's "Arm VMs on Compute Engine", 2026."""
+    return "ARM64" if machine_type.startswith(("t2a-", "c4a-", "n4a-", "a4x-")) else "X86_64"
 
 
 def _machine(request: Request) -> str:
@@ -91,6 +103,26 @@ def _wrong_disk(_cloud: Cloud, request: Request) -> str:
         kind = str(disk.get("initializeParams", {}).get("diskType", "")).rpartition("/")[2]
         if kind in refused:
             return f"[{kind}, {_machine(request)}] features are not compatible for creating instance."
+    return ""
+
+
+def other_architecture(of_disk: str, machine_type: str) -> str:
+    """The words about a boot disk for other processors than the machine has; "" if they fit."""
+    machine = architecture(machine_type)
+    words = (
+        f"'Requested boot disk architecture ({of_disk}) is not compatible with machine type architecture ({machine}).'"
+    )
+    return "" if of_disk == machine else f"Invalid resource usage: {words}."
+
+
+def _other_architecture(cloud: Cloud, request: Request) -> str:
+    for disk in request.body.get("disks", []):
+        image = re.search(
+            r"projects/[^/]+/global/images/[^/]+$", disk.get("initializeParams", {}).get("sourceImage", "")
+        )
+        item = cloud.items.get(f"compute/compute/v1/{image[0]}") if image else None
+        if item and (text := other_architecture(item.get("architecture", "X86_64"), _machine(request))):
+            return text
     return ""
 
 
@@ -280,6 +312,17 @@ RULES = (
             "POST",
             PATH,
             {"disks": [{"initializeParams": {"sourceImage": "projects/p/global/images/large", "diskSizeGb": "10"}}]},
+        ),
+    ),
+    Rule(
+        "architecture-of-a-machine",
+        "a machine boots from a disk for its processors",
+        "https://github.com/GoogleCloudPlatform/PerfKitBenchmarker/pull/6593, 2026-04-15",
+        INSERT,
+        _other_architecture,
+        Example(
+            *("POST", PATH),
+            {"disks": [{"initializeParams": {"sourceImage": "projects/p/global/images/arm"}}]},
         ),
     ),
     Rule(

@@ -412,3 +412,24 @@ def test_every_refusal_is_told_in_the_bakerys_words(server: FakeServer, tmp_path
     server.cloud.faults.clear()
     made.tear_down()
     assert machines(server) == {}
+
+
+def on_arm(made: ComputeEngineCluster) -> ComputeEngineCluster:
+    made.order = replace(made.order, architecture="arm64")
+    return made
+
+
+def test_an_image_for_arm_is_tested_on_arm_machines(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.items["compute/compute/v1/projects/p/global/images/hpcc-1"]["architecture"] = "ARM64"
+    parts = (Partition("any"), Partition("axion", machine_type="c4a-standard-4"))
+    on_arm(cluster(server, tmp_path, *parts)).provision(Activity())
+    made = {name: str(item["machineType"]).rpartition("/")[2] for name, item in machines(server).items()}
+    assert set(made.values()) == {"t2a-standard-2", "c4a-standard-4"}
+    assert made["fr-r1-controller"] == made["fr-r1-any-0"] == "t2a-standard-2"
+    (disk,) = machines(server)["fr-r1-axion-0"]["disks"]  # type: ignore[misc]
+    assert disk["initializeParams"]["diskType"].endswith("/hyperdisk-balanced"), "these take nothing else"
+
+
+def test_an_image_for_other_processors_is_refused_in_googles_words(server: FakeServer, tmp_path: Path) -> None:
+    with pytest.raises(BakeryError, match=r"boot disk architecture \(X86_64\) is not compatible .*\(ARM64\)"):
+        on_arm(cluster(server, tmp_path, Partition("any"))).provision(Activity())

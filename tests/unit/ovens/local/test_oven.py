@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,10 @@ def test_a_port_that_is_taken_twice_is_tried_three_times(tmp_path: Path, monkeyp
     with pytest.raises(PortTaken):
         both.oven._baked(both.job)
     assert both.asked == ["container"] * 2 * oven.ATTEMPTS
+
+
+def test_an_image_for_arm_is_not_baked_here(tmp_path: Path) -> None:
+    wanted = replace(order("app"), labels={"bakery-architecture": "arm64"})
+    with pytest.raises(BakeFailed, match="the local oven bakes for x86_64, and app is for arm64") as caught:
+        oven.LocalOven(parse({}, "test", tmp_path)).bake(wanted, Activity())
+    assert "Google Cloud" in caught.value.hint

@@ -1,0 +1,54 @@
+"""The architecture of an image's processor, and which machine types have it.
+
+Sources: Compute Engine's "Arm VMs on Compute Engine" of 2026 (machine series), the options ``image_architecture`` and
+``machine_type`` of Packer's googlecompute builder.
+"""
+
+import re
+from collections.abc import Mapping
+
+from bakery.plan.template import builder
+from bakery.recipe.expressions import fill
+from bakery.recipe.model import ClusterShape, Json
+
+ARM, X86 = "arm64", "x86_64"
+ARM_SERIES = ("t2a", "c4a", "n4a", "a4x")
+_TYPE = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]+")
+HINT = f"{ARM} has {', '.join(f'{series}-*' for series in ARM_SERIES)}; a family each for two architectures: a matrix"
+
+
+def of_machine_type(name: str) -> str:
+    """Return the architecture of a machine type's processors; "" if it is not known."""
+    if not _TYPE.fullmatch(name):
+        return ""
+    return ARM if name.partition("-")[0] in ARM_SERIES else X86
+
+
+def of_image(template: Json, variables: Mapping[str, str]) -> str:
+    """Return the image's architecture, as the template says it or as that of the machine that bakes; "" if unknown."""
+    said, machine = _said(template, variables)
+    return said or of_machine_type(machine)
+
+
+def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | None) -> str:
+    """Return which machine can't run the image, of its bake and of its tests; "" if all can or it is not known."""
+    said, machine = _said(template, variables)
+    image = said or of_machine_type(machine)
+    machines = {"machine_type": machine}
+    if cluster:
+        machines |= {f"machine_type of partition {part.name}": part.machine_type for part in cluster.partitions}
+        machines |= {"controller_machine_type": cluster.controller_machine_type}
+        machines |= {"login_machine_type": cluster.login_machine_type}
+    for what, name in machines.items():
+        has = of_machine_type(name)
+        if image in (ARM, X86) and has and has != image:
+            return f"the image is for {image}, and {what} {name} has {has}"
+    return ""
+
+
+def _said(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
+    """Return ``image_architecture`` in lower case, and the machine type; "" for what only the bake knows."""
+    options = builder(template)
+    values = (fill(str(options.get(name) or ""), variables) for name in ("image_architecture", "machine_type"))
+    said, machine = ("" if "{{" in value or "$" in value else value for value in values)
+    return said.lower(), machine
