@@ -174,13 +174,13 @@ class ComputeEngineCluster:
     def _shape(self) -> ClusterShape:
         """Return the recipe's cluster with the sizes of its machine types and only the nodes that the jobs need."""
         shape = self.order.suite.cluster
-        default = DEFAULT_MACHINES[self.order.architecture]
-        types = {part.name: self._machine(part.machine_type or default) for part in shape.partitions}
-        head = self._machine(shape.controller_machine_type or default)
+        types = {part.name: self._machine(part.machine_type) for part in shape.partitions}
+        head = self._machine(shape.controller_machine_type)
         shape = replace(shape, controller_cpus=head.cpus, controller_memory_mb=head.memory_mb)
         return sized(shape, self.order.suite.jobs, types, self._script)
 
     def _machine(self, kind: str) -> Machine:
+        kind = kind or DEFAULT_MACHINES[self.order.architecture]
         with api_errors(f"look up the machine type {kind}"):
             try:
                 machine_type = self.google.machine_types.get(
@@ -275,8 +275,7 @@ class ComputeEngineCluster:
     def _collect_machine(self, spec: MachineSpec, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(BakeryError):
-            packed = self._object(f"{spec.name}/results.tar")
-            if packed:
+            if packed := self._object(f"{spec.name}/results.tar"):
                 mailbox.unpack(io.BytesIO(packed), folder)
         with contextlib.suppress(BakeryError), api_errors(f"read the console of {spec.name}"):
             console = self.google.instances.get_serial_port_output(
