@@ -52,6 +52,9 @@ class Cluster(Protocol):
     def collect(self, folder: Path) -> None:
         """Copy the agent's results, job outputs and machine logs into ``folder``, as far as they exist."""
 
+    def collect_consoles(self, folder: Path) -> None:
+        """Copy the machines' consoles into ``folder`` unless ``collect`` did; only of a run that did not pass."""
+
     def logins(self) -> Sequence[str]:
         """Return how to log in to each machine of a cluster with an open shell, one line each."""
 

@@ -28,6 +28,8 @@ FOLDER = Path(os.environ.get("FLUID_RUN_FOLDER", "/var/lib/fluid-run"))
 SEED_SECONDS = 900.0
 POLL_SECONDS = 2.0
 MAIL = ("status.json", "results.tar")
+NOTE_BYTES = 6000  # of a status that is an object's metadata, too; Cloud Storage takes 8 KiB of it
+BOUNDARY = "fluid-run-part"  # JSON has no line ends in it, and so no line that begins with it
 
 
 def metadata(path: str) -> str:
@@ -60,12 +62,23 @@ def download(bucket: str, name: str, file: Path) -> bool:
 
 
 def upload(bucket: str, name: str, content: bytes) -> None:
-    """Upload an object. Raises OSError."""
-    query = urllib.parse.urlencode({"uploadType": "media", "name": name})
+    """Upload an object. Raises OSError.
+
+    A status is also the metadata of its object, so that the host sees those of all machines in the list of objects.
+    """
+    kind, body, media = "media", content, "application/octet-stream"
+    if name.endswith("/status.json") and len(content) <= NOTE_BYTES:
+        kind, media = "multipart", f"multipart/related; boundary={BOUNDARY}"
+        note = json.dumps({"name": name, "metadata": {"status": content.decode()}}).encode()
+        parts = ((b"application/json; charset=UTF-8", note), (b"application/octet-stream", content))
+        line = b"\r\n--" + BOUNDARY.encode()
+        body = b"".join(line + b"\r\nContent-Type: " + of + b"\r\n\r\n" + part for of, part in parts) + line + b"--\r\n"
+        body = body[2:]
+    query = urllib.parse.urlencode({"uploadType": kind, "name": name})
     request = urllib.request.Request(
         f"{STORAGE}/upload/storage/v1/b/{bucket}/o?{query}",
-        data=content,
-        headers={**authorization(), "Content-Type": "application/octet-stream"},
+        data=body,
+        headers={**authorization(), "Content-Type": media},
         method="POST",
     )
     urllib.request.urlopen(request, timeout=120).close()

@@ -44,15 +44,17 @@ def run(
     state: StatePaths,
     activity: Activity,
     *,
+    image: ImageRecord | None = None,
     stack: str = "dev",
     on_result: Callable[[RunResult], None] = _nothing,
     hold: Callable[[Cluster], None] = _nothing,
 ) -> RunResult:
     """Test an image of the library as :func:`run_image` does, and record each run and the verdict in the library.
 
-    ``on_result`` is called with each result, including that of a failed try, before the library records it.
+    ``on_result`` is called with each result, including that of a failed try, before the library records it. ``image``
+    is the image of ``order`` if the caller has just read it.
     """
-    image = library.find(order.image)
+    image = image or library.find(order.image)
     if image is None:
         raise InfrastructureFailed(f"the image {order.image} is not in the library", hint="run: pulumi refresh")
 
@@ -191,18 +193,21 @@ class _Run:
             self.jobs += self._judge_jobs(part, results) if results else ()
             if part.present is None and status.error:
                 kind = ImageRejected if status.image_fault else InfrastructureFailed
-                raise kind(f"{self.order.image}: {status.error}", tail=console_tail(part.folder))
+                raise kind(f"{self.order.image}: {status.error}")
             self.clock.enter(Stage.JUDGE)
             self._judge(part, status, results)
             judged = True
-        except BaseException:
+        except BaseException as error:
             self.failed_stage = self.clock.stage
+            if not collected:
+                cluster.collect(part.folder)
+            cluster.collect_consoles(part.folder)
+            if isinstance(error, (ImageRejected, InfrastructureFailed)):
+                error.tail = error.tail or console_tail(part.folder)
             raise
         finally:
             self.clock.enter(Stage.TEAR_DOWN)
             try:
-                if not collected:
-                    cluster.collect(part.folder)
                 if part.last or not judged:
                     self.hold(cluster)
                 self.activity.say("testing: tearing down")
@@ -255,7 +260,7 @@ class _Run:
         if results is None:
             raise InfrastructureFailed("the cluster returned no results")
         if any(raw.get("lost") for raw in results["jobs"]):
-            raise InfrastructureFailed(f"{self.order.image}: a node was lost", tail=console_tail(part.folder))
+            raise InfrastructureFailed(f"{self.order.image}: a node was lost")
         if failed := verdict.summary(self.jobs):
             raise ImageRejected(f"{self.order.image}: {failed}", tail=job_tail(self.jobs))
 

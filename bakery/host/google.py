@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.api_core import exceptions, retry
 from google.api_core.client_options import ClientOptions
@@ -27,6 +28,8 @@ from google.cloud.storage import Blob  # type: ignore[import-untyped]
 from google.cloud.storage import Client as StorageClient
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # type: ignore[import-untyped]
 from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]
+from requests import Session
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
@@ -45,7 +48,9 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "gcloud auth application-default login"
 TIMEOUT_SECONDS = 60.0
 _log = logging.getLogger(__name__)
-CALLS_AT_ONCE = 8  # of one client, which keeps at most ten connections
+CALLS_AT_ONCE = 8  # of one piece of work
+CONNECTIONS = 64  # that a client keeps: by itself ten, and each further call would open one and warn of it
+Shared = TypeVar("Shared")
 # Broken connections, including the one that renews credentials.
 CONNECTION_ERRORS = (
     *(exceptions.RetryError, RequestException, ConnectionError, TimeoutError),
@@ -76,10 +81,17 @@ PATIENT = retry.Retry(predicate=_enabled_recently, initial=5.0, maximum=30.0, mu
 STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.25, maximum=30.0, multiplier=2.0)
 
 
+def _widened(session: Session) -> None:
+    """Let a client that many threads share keep a connection for each."""
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+
+
 def _with_operations(client: Any, access: dict[str, Any]) -> Any:
     """Let the client ask the endpoint of the settings for its operations too; by itself it asks Google's."""
     from google.cloud import compute_v1
 
+    _widened(client.transport._session)
     if access["client_options"]:
         client.transport._extended_operations_services |= {
             "global_operations": compute_v1.GlobalOperationsClient(**access),
@@ -95,6 +107,16 @@ class Google:
         self.settings = settings
         self.project = settings.project
         self._options = ClientOptions(api_endpoint=settings.endpoint) if settings.endpoint else None
+        self._shared: dict[Callable[[Google], Any], Any] = {}
+        self._lock = threading.RLock()
+
+    def shared(self, make: Callable[[Google], Shared]) -> Shared:
+        """Return what ``make`` made of these clients at the first call: one object for all who use them."""
+        with self._lock:
+            if make not in self._shared:
+                self._shared[make] = make(self)
+            made: Shared = self._shared[make]
+            return made
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -116,7 +138,9 @@ class Google:
         """The client of Cloud Build."""
         from google.cloud.devtools import cloudbuild_v1
 
-        return cloudbuild_v1.CloudBuildClient(transport="rest", **self._access)
+        client = cloudbuild_v1.CloudBuildClient(transport="rest", **self._access)
+        _widened(client.transport._session)  # type: ignore[attr-defined]  # that of REST
+        return client
 
     @cached_property
     def images(self) -> compute_v1.ImagesClient:
@@ -138,14 +162,22 @@ class Google:
 
     instance_templates = cached_property(lambda self: self._compute("InstanceTemplatesClient"))
     machine_types = cached_property(lambda self: self._compute("MachineTypesClient"))
-    storage = cached_property(lambda self: StorageClient(self.project, **self._access))
+
+    @cached_property
+    def storage(self) -> StorageClient:
+        """The client of Cloud Storage."""
+        client = StorageClient(self.project, **self._access)
+        _widened(client._http)
+        return client
 
     @cached_property
     def bigquery(self) -> bigquery.Client:
         """The client of BigQuery."""
         from google.cloud import bigquery
 
-        return bigquery.Client(self.project, **self._access)
+        client = bigquery.Client(self.project, **self._access)
+        _widened(client._http)
+        return client
 
     @cached_property
     def publisher(self) -> PublisherClient:
@@ -161,7 +193,9 @@ class Google:
 
     @cached_property
     def _session(self) -> AuthorizedSession:
-        return AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
+        session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
+        _widened(session)
+        return session
 
     def read_compute(self, path: str, **query: str) -> Mapping[str, Any]:
         """Return the answer of Compute Engine to a GET of ``path`` in the project, such as ``global/images``.
@@ -177,6 +211,18 @@ class Google:
             raise exceptions.from_http_response(answer)  # type: ignore[no-untyped-call]
         content: Mapping[str, Any] = answer.json()
         return content
+
+
+_last: list[Google] = []
+_last_lock = threading.Lock()
+
+
+def clients(settings: GoogleSettings) -> Google:
+    """Return the clients for these settings: the same ones for all who ask for the same settings in turn."""
+    with _last_lock:
+        if not _last or _last[0].settings != settings:
+            _last[:] = [Google(settings)]
+        return _last[0]
 
 
 def fetched(blob: Blob, what: str) -> bytes | None:

@@ -7,7 +7,7 @@ from pulumi.dynamic import CreateResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
-from bakery.library.base import Library, Proof
+from bakery.library.base import ImageRecord, Library, Proof
 from bakery.library.proof import look_up
 from bakery.orders import files as order_files
 from bakery.orders.model import RunOrder
@@ -39,10 +39,12 @@ class FluidRunTestProvider(BakeryProvider):
     @reports_errors
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this image has passed the same tests before."""
-        adopted = adopt_run(library_of(props["urn"]), _order(props))
+        order, library = _order(props), library_of(props["urn"])
+        image = library.find(order.image)
+        adopted = adopt_run(library, order, image) if image else None
         id_ = f"{props['image']}-{props['tests']}"
         created(props["urn"], id_, adopted is not None)
-        return CreateResult(id_, {**props, "run": (adopted or _run(props)).run_id})
+        return CreateResult(id_, {**props, "run": (adopted or _run(props, image)).run_id})
 
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
@@ -67,32 +69,33 @@ def _order(props: Props) -> RunOrder:
     return decode(RunOrder, read_order(order_files.run_file(paths, props["image"], props["tests"])))
 
 
-def _run(props: Props) -> RunResult:
+def _run(props: Props, image: ImageRecord | None = None) -> RunResult:
     # Imported here, so that the program, which only declares, starts faster.
     from bakery.fluid_run.runner import run as run_tests
 
     stack = settings(props["urn"])
     chosen, paths = backend(stack), StatePaths(stack.state)
     with progress.activity(props["urn"], f"Fluid-Run of {props['image']}") as activity:
-        return run_tests(_order(props), chosen.library(), chosen.clusters(), paths, activity, stack=stack.stack)
+        return run_tests(
+            _order(props), chosen.library(), chosen.clusters(), paths, activity, image=image, stack=stack.stack
+        )
 
 
-def adopt_run(library: Library, order: RunOrder) -> RunResult | None:
+def adopt_run(library: Library, order: RunOrder, image: ImageRecord) -> RunResult | None:
     """Return the newest passing run, see :func:`passing_run`; the library records it as the image's last verdict."""
-    run = passing_run(library, order)
+    run = passing_run(library, order, image)
     if run is not None and look_up(library, {order.image: order.digest}):  # other tests have run since
         library.record_test(order.image, Proof.PASSED, order.digest)
     return run
 
 
-def passing_run(library: Library, order: RunOrder) -> RunResult | None:
-    """Return the newest run in which the image of ``order`` passed these tests, or None if they have to run.
+def passing_run(library: Library, order: RunOrder, image: ImageRecord) -> RunResult | None:
+    """Return the newest run in which ``image``, that of ``order``, passed these tests; None if they have to run.
 
     A run counts if the image still is the one that was tested (it was not baked again since) and if no later run has
     failed. An image that was never tested is proven by those of the same digest.
     """
-    image = library.find(order.image)
-    if image is None or image.proof is Proof.FAILED:
+    if image.proof is Proof.FAILED:
         return None
     proven = [image] if image.proof is Proof.PASSED else library.sharing(image.digest)
     at = datetime.fromisoformat  # texts with and without fractions of a second cannot be compared

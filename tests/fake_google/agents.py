@@ -31,7 +31,8 @@ def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None, stdout: Mapp
         results = json.dumps({"version": 1, "jobs": jobs, "left_out": []}).encode()
         members = {"agent-results.json": results, "logs/agent.log": b"", **outputs}
         _put(cloud, bucket, f"{prefix}/controller/results.tar", _tar(members))
-        _put(cloud, bucket, f"{prefix}/controller/status.json", json.dumps(status).encode())
+        text = json.dumps(status)
+        _put(cloud, bucket, f"{prefix}/controller/status.json", text.encode(), metadata={"status": text})
 
     cloud.hooks.append(hook)
 
@@ -112,7 +113,8 @@ def _tar(members: Mapping[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def _put(cloud: Cloud, bucket: str, name: str, content: bytes) -> None:
+def _put(cloud: Cloud, bucket: str, name: str, content: bytes, **more: Any) -> None:
     key = f"storage/storage/v1/b/{bucket}/o/{name}"
     cloud.media[key] = content
-    cloud.items[key] = {"bucket": bucket, "name": name, "size": str(len(content)), "generation": cloud.number()}
+    item = {"bucket": bucket, "name": name, "size": str(len(content)), "generation": cloud.number()}
+    cloud.items[key] = item | more

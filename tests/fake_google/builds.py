@@ -139,10 +139,15 @@ def cancel_build(cloud: Cloud, request: Request) -> Answer:
 
 
 def _selected(build: Json, expression: str) -> bool:
+    """Whether the filter fits: ``field="value"`` joined by AND or OR.
+
+    OR is what gcloud sends for ``builds list --filter "tags:(a,b)"``: googlecloudsdk/api_lib/cloudbuild/
+    filter_rewrite.py of the Google Cloud CLI, read 2026-11-30.
+    """
     for clause in re.split(r"\s+AND\s+", expression):
         match = re.fullmatch(r'\(?\s*([\w.]+)\s*(!?=|:)\s*"?([^"]*)"?\s*\)?', clause)
         if not match:
-            alternatives = re.findall(r'(\w+)\s*=\s*"?(\w+)"?', clause)
+            alternatives = re.findall(r'(\w+)\s*=\s*"?([\w.-]+)"?', clause)
             if " OR " in clause and any(_selected(build, f'{k}="{v}"') for k, v in alternatives):
                 continue
             if " OR " in clause:

@@ -17,10 +17,14 @@ NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 def matches(item: Json, expression: str) -> bool:
     """Google's list filter, as far as the bakery uses it: ``field = value`` joined by AND, in parentheses or not.
 
+    OR joins conditions in parentheses. Source: the parameter ``filter`` of compute.instances.list in the discovery
+    document, ``(cpuPlatform = "Intel Skylake") OR (cpuPlatform = "Intel Broadwell")``.
     ``eq`` and ``ne`` take a regular expression, which has to match all of the value; AND does not join them.
     Source: https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02.
     """
     refusal = Refusal(400, f"Invalid value for field 'filter': '{expression}'. Invalid list filter expression.")
+    if ") OR (" in expression:
+        return any(matches(item, one.strip("()")) for one in expression.split(") OR ("))
     for clause in re.split(r"\s+AND\s+|\)\s*\(", expression.strip("() ")):
         match = re.fullmatch(r"\s*([\w.\-]+)\s*(=|:|!=|eq|ne)\s*\"?(.*?)\"?\s*", clause.strip("() "))
         if not match or (match[2] in ("eq", "ne") and " AND " in expression):

@@ -59,7 +59,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "compute.images.setIamPolicy": ("compute.images.setIamPolicy",),
     "compute.images.setLabels": ("compute.images.setLabels",),
     "compute.instanceTemplates.aggregatedList": ("compute.instanceTemplates.list",),
-    "compute.instances.aggregatedList": ("compute.instances.list",),
     "compute.instances.delete": ("compute.instances.delete",),
     "compute.instances.get": ("compute.instances.get",),
     "compute.instances.getSerialPortOutput": ("compute.instances.getSerialPortOutput",),

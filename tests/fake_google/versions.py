@@ -26,7 +26,10 @@ def consult(cloud: Cloud, request: Request) -> Answer | None:
         found += [item for key, kept in sorted(cloud.archived.items()) if key.startswith(start) for item in kept]
         return crud.page(cloud, request, found)
     if request.id == "storage.objects.insert":
-        _archive(cloud, f"{bucket}/o/{request.query.get('name') or (request.body or {}).get('name')}")
+        key = f"{bucket}/o/{request.query.get('name') or (request.body or {}).get('name')}"
+        there = cloud.items.get(key, {}).get("generation", "0")
+        if request.query.get("ifGenerationMatch", there) == there:  # else nothing is replaced
+            _archive(cloud, key)
     if request.id == "storage.objects.delete":
         return _delete(cloud, f"{bucket}/o/{unquote(request.call.params['object'])}", request.query.get("generation"))
     return None

@@ -28,6 +28,7 @@ CALLS: Mapping[str, str] = {
     "upload_from_string": "storage.objects.insert",
     "upload_from_file": "storage.objects.insert",
     "download_as_bytes": "storage.objects.get",
+    "reload": "storage.objects.get",
 }
 # What polls for the end of the operations of each client, inside of the library.
 POLLS: Mapping[str, str] = {

@@ -52,9 +52,9 @@ class GoogleBackend:
     def clusters(self, *, open_shell: bool = False) -> ComputeEngineClusters:
         """Return clusters of Compute Engine instances."""
         from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
-        from bakery.host.google import Google
+        from bakery.host.google import clients
 
-        return ComputeEngineClusters(self.settings, Google(self.settings.google), open_shell)
+        return ComputeEngineClusters(self.settings, clients(self.settings.google), open_shell)
 
     def resolver(self) -> ComputeEngineFamilies:
         """Return the resolver of Compute Engine's image families."""
@@ -71,8 +71,7 @@ class GoogleBackend:
         from bakery.host import google, versions
         from bakery.settings.google import Bucket
 
-        client = google.Google(self.settings.google)
-        bucket = client.storage.bucket(self.settings.google.bucket(Bucket.ARTIFACTS))
+        bucket = google.clients(self.settings.google).storage.bucket(self.settings.google.bucket(Bucket.ARTIFACTS))
 
         def write(name: str, data: bytes) -> None:
             with google.api_errors(f"store gs://{bucket.name}/{name}"):
@@ -108,7 +107,7 @@ class GoogleBackend:
 
     def recover(self, *, dry_run: bool = False) -> list[str]:
         """Delete the machines and disks of builds that were cut short."""
-        from bakery.host.google import Google
+        from bakery.host.google import clients
         from bakery.ovens.cloud_build import machines
 
-        return machines.clear(Google(self.settings.google), dry_run=dry_run)
+        return machines.clear(clients(self.settings.google), dry_run=dry_run)

@@ -6,7 +6,7 @@ from google.cloud.devtools import cloudbuild_v1
 
 from bakery.backends.base import ImageLogs, RunLogs
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, clients
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.lookup import pick
 from bakery.ovens.cloud_build.watch import log_of
@@ -15,7 +15,7 @@ from bakery.settings import Bucket, Settings
 
 def find(settings: Settings, wanted: str) -> ImageLogs:
     """Return the logs of an image, see :meth:`bakery.backends.base.Backend.logs`."""
-    google = Google(settings.google)
+    google = clients(settings.google)
     library = ComputeEngineLibrary(settings, google)
     try:
         name = pick(wanted, library.listing())

@@ -12,7 +12,7 @@ import io
 import json
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,32 +20,31 @@ from pathlib import Path
 
 from google.api_core import exceptions
 from google.cloud import compute_v1
+from google.cloud.storage import Blob  # type: ignore[import-untyped]
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.instance import (
     DEFAULT_MACHINES,
-    RUN_LABEL,
     START_SECONDS,
     RunContext,
-    instance,
     machine_name,
     token,
 )
+from bakery.fluid_run.clusters.requests import ClusterRequests
+from bakery.fluid_run.clusters.run_machines import OPERATION_SECONDS, RunMachines
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import Machine, sized
 from bakery.host.google import (
     CALLS_AT_ONCE,
-    RETRY,
     STORAGE_RETRY,
     TIMEOUT_SECONDS,
     Google,
     api_errors,
     delete_instance,
     fetched,
-    finish,
     ignore_missing,
     no_bucket,
 )
@@ -55,10 +54,8 @@ from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape
-from bakery.settings import Bucket, Settings
+from bakery.settings import Settings
 
-OPERATION_SECONDS = 300
-SECURE_BOOT_POLICY = "constraints/compute.requireShieldedVm"
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
 
 
@@ -102,12 +99,14 @@ class ComputeEngineCluster:
         self.workspace = workspace
         self.specs = machines(order.suite.cluster)
         self.zone = ""
-        self.prefix = f"runs/{run_id}"
-        self._own = f"labels.{RUN_LABEL} = {token(run_id)}"
-        self._bucket = self.google.storage.bucket(self.settings.bucket(Bucket.ARTIFACTS))
+        self._requests = self.google.shared(ClusterRequests)
+        self._machines = RunMachines(self.google, self._requests)
+        self.prefix = f"{self._requests.folder}/{run_id}"
+        self._seed = self._requests.bucket.blob(f"{self.prefix}/seed.tar")
         self._grants = StatePaths(clusters.settings.state).grants
         self._read: dict[str, int] = {}  # generations of the status files that were read, by machine
         self._said: dict[str, AgentStatus] = {}
+        self._mail: set[str] = set()  # the objects of the run at the last look
 
     def provision(self, activity: Activity) -> None:
         """Create all machines in the first zone that has capacity. Raises InfrastructureFailed."""
@@ -117,14 +116,18 @@ class ComputeEngineCluster:
             try:
                 self.specs = machines(self._shape())
                 activity.say(f"testing: making {len(self.specs)} machines in {zone}")
-                patiently(self._grants, activity, partial(self._insert_all, activity))
+                made = patiently(
+                    self._grants,
+                    activity,
+                    partial(self._make_machines, self.specs, self.present or self.image, activity),
+                )
                 break
             except NoCapacity as error:
-                self._delete_all()
+                self._machines.delete()
                 if number == len(zones):
                     raise InfrastructureFailed(f"no zone of {', '.join(zones)} has capacity: {error}") from error
         activity.check()
-        self._send_seed()
+        self._send_seed(made)
 
     def status(self) -> AgentStatus:
         """Return the status of the controller's agent, or of another machine's agent that reported an error."""
@@ -132,7 +135,7 @@ class ComputeEngineCluster:
         head = self._status(self.specs[0])
         if head.ended:
             return head
-        states = {instance.name: instance.status for instance in self._instances()}
+        states = {name: machine.status for name, machine in self._instances().items()}
         for spec in self.specs:
             state = states.get(self._name(spec), "gone")
             if state not in ("PROVISIONING", "STAGING", "RUNNING"):
@@ -144,15 +147,26 @@ class ComputeEngineCluster:
         """Delete a machine and make it from the tested image, with the address that the others know it by."""
         spec = next(spec for spec in self.specs if spec.name == name)
         delete_instance(self.google, self.zone, self._name(spec), wait_seconds=OPERATION_SECONDS)
-        self._insert(spec, self.image, activity)
+        self._make_machines([spec], self.image, activity)
 
     def collect(self, folder: Path) -> None:
-        """Download the controller's results into ``folder``, each machine's console and logs below ``machines/``."""
+        """Download the controller's results into ``folder``, each machine's logs below ``machines/``."""
         if not self.zone:  # no machine was requested
             return
-        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-            list(pool.map(lambda spec: self._collect_machine(spec, folder / "machines" / spec.name), self.specs))
+        self._each_machine(self._collect_mail, folder)
         mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
+
+    def collect_consoles(self, folder: Path) -> None:
+        """Read each machine's serial port; in most projects only Compute Engine has what a machine that died said."""
+        if self.zone:
+            self._each_machine(self._collect_console, folder)
+
+    def _each_machine(self, collect: Callable[[MachineSpec, Path], None], folder: Path) -> None:
+        folders = [folder / "machines" / spec.name for spec in self.specs]
+        for one in folders:
+            one.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            list(pool.map(collect, self.specs, folders))
 
     def logins(self) -> Sequence[str]:
         """Return a gcloud command for each machine."""
@@ -161,12 +175,17 @@ class ComputeEngineCluster:
 
     def tear_down(self) -> None:
         """Delete all machines of the run in every zone, and all versions of the seed, which has the cluster's key."""
-        self._delete_all()
-        seed = f"{self.prefix}/seed.tar"
+        self._machines.delete()
         with contextlib.suppress(BakeryError), ignore_missing("delete the seed"):
             # A version is deleted for good if its generation is given: the bucket keeps the others for a while.
-            for blob in self.google.storage.list_blobs(self._bucket, prefix=seed, versions=True, retry=STORAGE_RETRY):
+            for blob in [self._seed] if self._seed.generation else self._seeds():
                 blob.delete(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
+
+    def _seeds(self) -> Iterable[Blob]:
+        """Return the versions of the seed: its upload was not answered, or it was deleted before."""
+        bucket = self._requests.bucket
+        found: Iterable[Blob] = bucket.list_blobs(prefix=self._seed.name, versions=True, retry=STORAGE_RETRY)
+        return found
 
     def _name(self, spec: MachineSpec) -> str:
         return machine_name(self.run_id, spec)
@@ -180,14 +199,7 @@ class ComputeEngineCluster:
         return sized(shape, self.order.suite.jobs, types, self._script)
 
     def _machine(self, kind: str) -> Machine:
-        kind = kind or DEFAULT_MACHINES[self.order.architecture]
-        with api_errors(f"look up the machine type {kind}"):
-            try:
-                machine_type = self.google.machine_types.get(
-                    project=self.google.project, zone=self.zone, machine_type=kind, retry=RETRY, timeout=TIMEOUT_SECONDS
-                )
-            except exceptions.NotFound as error:
-                raise NoCapacity(f"{self.zone} has no machine type {kind}") from error
+        machine_type = self._requests.machine_type(self.zone, kind or DEFAULT_MACHINES[self.order.architecture])
         return Machine(machine_type.guest_cpus, int(machine_type.memory_mb * USABLE_MEMORY))
 
     def _script(self, path: str) -> str:
@@ -195,53 +207,22 @@ class ComputeEngineCluster:
         inside = file.is_relative_to(self.workspace.resolve()) and file.is_file()
         return file.read_text(encoding="utf-8", errors="replace") if inside else ""
 
-    def _insert_all(self, activity: Activity) -> None:
-        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-            futures = [pool.submit(self._insert, spec, self.present or self.image, activity) for spec in self.specs]
-            errors = [error for error in (future.exception() for future in futures) if error is not None]
-        # Lack of capacity comes first: another zone may help, whatever the other errors are.
-        for error in sorted(errors, key=lambda error: not isinstance(error, NoCapacity)):
-            raise error
-
-    def _insert(self, spec: MachineSpec, image: ImageRecord, activity: Activity) -> None:
-        activity.check()
+    def _make_machines(
+        self, specs: Sequence[MachineSpec], image: ImageRecord, activity: Activity
+    ) -> Mapping[str, compute_v1.Instance]:
         source = image.location or f"projects/{self.google.project}/global/images/{image.name}"
         run = RunContext(
             self.settings, self.order, self.run_id, self.prefix, self.zone, source, open_shell=self.open_shell
         )
-        try:
-            self._create(instance(run, spec))
-        except BakeryError as error:
-            if SECURE_BOOT_POLICY not in error.message:
-                raise
-            self._create(instance(replace(run, secure_boot=True), spec))
+        return self._machines.make(run, specs, activity)
 
-    def _create(self, body: compute_v1.Instance) -> None:
-        try:
-            with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
-                operation = self.google.instances.insert(
-                    project=self.google.project,
-                    zone=self.zone,
-                    instance_resource=body,
-                    retry=RETRY,
-                    timeout=TIMEOUT_SECONDS,
-                )
-                finish(operation, OPERATION_SECONDS)
-        except exceptions.Conflict:
-            return  # an earlier request of this run created it
+    def _instances(self) -> Mapping[str, compute_v1.Instance]:
+        return self._requests.machines(self.zone, token(self.run_id))
 
-    def _instances(self) -> Sequence[compute_v1.Instance]:
-        request = compute_v1.ListInstancesRequest(project=self.google.project, zone=self.zone, filter=self._own)
-        with api_errors("list the machines of the run"):
-            return list(self.google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
-
-    def _send_seed(self) -> None:
+    def _send_seed(self, made: Mapping[str, compute_v1.Instance]) -> None:
         """Upload the seed; the machines wait for it, as it contains all addresses."""
-        addresses = {one.name: one.network_interfaces[0].network_i_p for one in self._instances()}
-        self.specs = tuple(replace(spec, address=addresses.get(self._name(spec), "")) for spec in self.specs)
-        missing = [spec.name for spec in self.specs if not spec.address]
-        if missing:
-            raise InfrastructureFailed(f"the machines {', '.join(missing)} have no address")
+        addresses = {name: one.network_interfaces[0].network_i_p for name, one in made.items()}
+        self.specs = tuple(replace(spec, address=addresses[self._name(spec)]) for spec in self.specs)
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
         project = self.google.project
         spec = run_spec(
@@ -250,51 +231,45 @@ class ComputeEngineCluster:
         spec["upgrade"] = self.present is not None
         with tempfile.TemporaryFile() as packed:  # a workspace may hold container images
             write_seed(packed, spec, self.workspace)
+            passes = (exceptions.NotFound, exceptions.PreconditionFailed)
             try:
-                with api_errors("upload the workspace of the run", reraise=(exceptions.NotFound,)):
-                    self._bucket.blob(f"{self.prefix}/seed.tar").upload_from_file(packed, rewind=True, timeout=600)
+                with api_errors("upload the workspace of the run", reraise=passes):
+                    self._seed.upload_from_file(packed, rewind=True, if_generation_match=0, timeout=600)
             except exceptions.NotFound as error:
-                raise no_bucket(self._bucket.name) from error
+                raise no_bucket(self._requests.bucket.name) from error
+            except exceptions.PreconditionFailed:  # it was uploaded, and the answer got lost
+                with api_errors("look for the workspace of the run"):
+                    self._seed.reload(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
 
     def _read_statuses(self) -> None:
-        """Read the status files that changed: one list call tells which."""
-        with ignore_missing("look for the status of the run"):
-            for blob in self.google.storage.list_blobs(self._bucket, prefix=f"{self.prefix}/", retry=STORAGE_RETRY):
-                machine, _, file = blob.name.removeprefix(f"{self.prefix}/").partition("/")
-                if file == "status.json" and self._read.get(machine) != blob.generation:
-                    content = self._object(f"{machine}/status.json")
-                    self._said[machine] = mailbox.to_status(json.loads(content) if content else None)
-                    self._read[machine] = blob.generation
+        """Read the statuses that changed: one list call has them, as metadata, unless one is too long for it."""
+        blobs = {blob.name.removeprefix(f"{self.prefix}/"): blob for blob in self._requests.objects(self.prefix)}
+        self._mail = set(blobs)
+        for name, blob in blobs.items():
+            machine, _, file = name.partition("/")
+            if file == "status.json" and self._read.get(machine) != blob.generation:
+                content = (blob.metadata or {}).get("status") or self._object(name)
+                self._said[machine] = mailbox.to_status(json.loads(content) if content else None)
+                self._read[machine] = blob.generation
 
     def _status(self, spec: MachineSpec) -> AgentStatus:
         return self._said.get(spec.name) or mailbox.to_status(None)
 
     def _object(self, name: str) -> bytes:
-        return fetched(self._bucket.blob(f"{self.prefix}/{name}"), f"read {name} of the run") or b""
+        blob = self._requests.bucket.blob(f"{self.prefix}/{name}")
+        return fetched(blob, f"read {name} of the run") or b""
 
-    def _collect_machine(self, spec: MachineSpec, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def _collect_mail(self, spec: MachineSpec, folder: Path) -> None:
+        name = f"{spec.name}/results.tar"
+        if self._status(self.specs[0]).ended and name not in self._mail:
+            return  # all that the controller waited for is sent
         with contextlib.suppress(BakeryError):
-            if packed := self._object(f"{spec.name}/results.tar"):
+            if packed := self._object(name):
                 mailbox.unpack(io.BytesIO(packed), folder)
+
+    def _collect_console(self, spec: MachineSpec, folder: Path) -> None:
         with contextlib.suppress(BakeryError), api_errors(f"read the console of {spec.name}"):
             console = self.google.instances.get_serial_port_output(
                 project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS
             )
             (folder / "console.log").write_text(console.contents, encoding="utf-8")
-
-    def _delete_all(self) -> None:
-        """Delete the machines of the run in every zone; Compute Engine deletes what is left at its deadline."""
-        request = compute_v1.AggregatedListInstancesRequest(project=self.google.project, filter=self._own)
-        machines: list[tuple[str, str]] = []
-        with contextlib.suppress(BakeryError), api_errors("look for machines to delete"):
-            pages = self.google.instances.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-            machines += [
-                (zone.rpartition("/")[2], machine.name)
-                for zone, scoped in pages
-                for machine in scoped.instances
-                if machine.status != "STOPPING"  # a TERMINATED one is only stopped and has to be deleted with its disk
-            ]
-        for zone, name in machines:
-            with contextlib.suppress(BakeryError):
-                delete_instance(self.google, zone, name)

@@ -143,6 +143,9 @@ class FakeCluster:
         content = {"version": 1, "jobs": results, "left_out": []}
         (folder / wire.RESULTS_NAME).write_text(json.dumps(content), encoding="utf-8")
 
+    def collect_consoles(self, folder: Path) -> None:
+        """Do nothing: ``collect`` copies them."""
+
     def _of(self, key: str, name: str, default: Any) -> Any:
         return self.script.get(key, {}).get(name, default)
 

@@ -172,6 +172,9 @@ class LocalCluster:
         if self._out(spec).is_file():
             mailbox.unpack_disk(self._out(spec), target)
 
+    def collect_consoles(self, folder: Path) -> None:
+        """Do nothing: ``collect`` copies them."""
+
     def logins(self) -> Sequence[str]:
         """Return how to open a root shell on each machine's second serial line, a socket in the run's folder."""
         folder = shlex.quote(str(self.folder))

@@ -149,6 +149,9 @@ class StaticCluster:
                 mailbox.unpack(source, logs)
         mailbox.promote_results(logs, folder)
 
+    def collect_consoles(self, folder: Path) -> None:
+        """Do nothing: ``collect`` copies them."""
+
     def logins(self) -> Sequence[str]:
         """Return a gcloud command."""
         return [f"{self.clusters.controller}: {shlex.join(self._gcloud('ssh', self.clusters.controller))}"]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.host.batches import Batches
 from bakery.host.clock import utc_now
 from bakery.host.google import RETRY, Google, api_errors
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from google.pubsub_v1.types import PubsubMessage
 
 VERSION = 1
-SECONDS = 30.0  # for all tries of one message
+SECONDS = 30.0  # for all tries of one request
 _log = logging.getLogger(__name__)
 
 
@@ -72,11 +74,29 @@ class Event:
         return PubsubMessage(data=json.dumps(body).encode(), attributes=attributes)
 
 
+class Outbox:
+    """Sends messages to the bakery's topic: those of many threads together."""
+
+    def __init__(self, google: Google) -> None:
+        self._google = google
+        self._messages = Batches(self._publish)
+
+    def send(self, message: PubsubMessage) -> None:
+        """Send a message and wait for the answer. Raises BakeryError."""
+        self._messages.get(message)
+
+    def _publish(self, messages: Sequence[PubsubMessage]) -> Sequence[None]:
+        topic = self._google.settings.topic_path
+        with api_errors(f"send the event to {topic}"):
+            self._google.publisher.publish(
+                topic=topic, messages=list(messages), retry=RETRY.with_timeout(SECONDS), timeout=10.0
+            )
+        return [None] * len(messages)
+
+
 def publish_event(google: Google, event: Event) -> None:
     """Publish an event; if that fails, log a warning."""
-    topic, messages = google.settings.topic_path, [event.message(utc_now())]
     try:
-        with api_errors(f"send the event to {topic}"):
-            google.publisher.publish(topic=topic, messages=messages, retry=RETRY.with_timeout(SECONDS), timeout=10.0)
+        google.shared(Outbox).send(event.message(utc_now()))
     except BakeryError as error:
         _log.warning("the event %s of %s is lost: %s", event.kind, event.image, error.message)

@@ -1,13 +1,14 @@
 """Requests to Compute Engine about images: look up, list, change and delete."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.api_core import exceptions
 
 from bakery.errors import BakeryError
+from bakery.host.batches import Batches
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
 from bakery.library.base import ImageState
 
@@ -50,15 +51,64 @@ def compute_image(found: Mapping[str, Any]) -> ComputeImage:
     )
 
 
+class _Condition(NamedTuple):
+    """What a question about images asks for: a field (or ``labels.<label>``) with a value."""
+
+    field: str
+    value: str
+
+    def fits(self, image: ComputeImage) -> bool:
+        """Return whether the image is one of those that are asked for."""
+        values = {"name": image.name, "family": image.family}
+        label = self.field.removeprefix("labels.")
+        return self.value == values.get(self.field, image.labels.get(label))
+
+
 class ImageRequests:
-    """The images of one project. Every method raises Uncertain and BakeryError; changes wait for their end."""
+    """The images of one project. Every method raises Uncertain and BakeryError; changes wait for their end.
+
+    Looks of many threads at single images and families share their requests, see :mod:`bakery.host.batches`.
+    """
 
     def __init__(self, google: Google) -> None:
         self._google = google
         self._project = google.project
+        self._looks = Batches(self._looked_up)
 
     def get(self, name: str) -> ComputeImage | None:
         """Return an image; None if it certainly does not exist."""
+        found = self._looks.get(_Condition("name", name))
+        return found[0] if found else self._single(name)
+
+    def seen(self, name: str) -> ComputeImage | None:
+        """Return an image; None if it does not exist, or was made only moments ago."""
+        return next(iter(self._looks.get(_Condition("name", name))), None)
+
+    def of_family(self, family: str) -> Sequence[ComputeImage]:
+        """Return the images in a family, oldest first."""
+        return self._looks.get(_Condition("family", family))
+
+    def with_family(self, name: str, family: str) -> tuple[ComputeImage | None, Sequence[ComputeImage]]:
+        """Return an image (None if it certainly does not exist) and the images in a family, oldest first."""
+        found, others = self._looks.get_all([_Condition("name", name), _Condition("family", family)])
+        return found[0] if found else self._single(name), others
+
+    def with_label(self, label: str, name: str) -> Sequence[ComputeImage]:
+        """Return an image and those that have its name as a label. Raises BakeryError if it does not exist."""
+        found, others = self._looks.get_all([_Condition("name", name), _Condition(f"labels.{label}", name)])
+        image = found[0] if found else self._single(name)
+        if image is None:
+            raise BakeryError(f"there is no image {name} to label")
+        return [image, *others]
+
+    def _looked_up(self, conditions: Sequence[_Condition]) -> Sequence[Sequence[ComputeImage]]:
+        if len(conditions) == 1 and conditions[0].field == "name":
+            image = self._single(conditions[0].value)
+            return [[image] if image else []]
+        listed = self.listed(" OR ".join(f"({one.field} = {one.value})" for one in dict.fromkeys(conditions)))
+        return [[image for image in listed if one.fits(image)] for one in conditions]
+
+    def _single(self, name: str) -> ComputeImage | None:
         with ignore_missing(f"look up image {name}"):
             return compute_image(self._google.read_compute(f"global/images/{name}"))
         return None
@@ -106,12 +156,15 @@ class ImageRequests:
             ),
         )
 
-    def label(self, name: str, labels: Mapping[str, str]) -> None:
-        """Set labels and keep the others; try again if another writer changes the labels at the same time."""
+    def label(self, name: str, labels: Mapping[str, str], image: ComputeImage | None = None) -> None:
+        """Set labels and keep the others; try again if another writer changes the labels at the same time.
+
+        ``image`` is the one of this name, if it was read moments ago.
+        """
         from google.cloud import compute_v1
 
         for _ in range(TRIES):
-            image = self.get(name)
+            image = image or self.get(name)
             if image is None:
                 raise BakeryError(f"there is no image {name} to label")
             if labels.items() <= image.labels.items():
@@ -121,6 +174,7 @@ class ImageRequests:
             )
             with contextlib.suppress(exceptions.PreconditionFailed):
                 return self._set_labels(name, body)
+            image = None
         raise BakeryError(f"another writer keeps changing the labels of {name}", hint="run it again")
 
     def _set_labels(self, name: str, body: Any) -> None:

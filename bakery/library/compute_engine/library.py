@@ -16,6 +16,7 @@ from bakery.host.google import (
     TIMEOUT_SECONDS,
     Google,
     api_errors,
+    clients,
     fetched,
     ignore_missing,
 )
@@ -23,7 +24,7 @@ from bakery.library.base import ImageRecord, ImageState, Listing, Proof, Revocat
 from bakery.library.compute_engine import revocations, sharing, stored_runs, wants
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
-from bakery.library.compute_engine.images import ImageRequests
+from bakery.library.compute_engine.images import ComputeImage, ImageRequests
 from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
 from bakery.library.compute_engine.uses import uses
 from bakery.library.derived import derived
@@ -38,17 +39,18 @@ class ComputeEngineLibrary:
     """The images of one project, through the REST API; Fluid-Runs are in its artifacts bucket and in BigQuery."""
 
     def __init__(self, settings: Settings, google: Google | None = None) -> None:
-        self.google = google or Google(settings.google)
+        self.google = google or clients(settings.google)
         self.project = settings.google.project
-        self._images = ImageRequests(self.google)
+        self._images = self.google.shared(ImageRequests)
         self._artifacts = self.google.storage.bucket(settings.google.bucket(Bucket.ARTIFACTS))
 
     def find(self, name: str) -> ImageRecord | None:
         """Return the image without its manifest; None if it certainly does not exist or its creation failed."""
-        image = self._images.get(name)
-        if image is None or image.status == "FAILED":
-            return None
-        return image_record(image, {})
+        return _finished(self._images.get(name))
+
+    def glance(self, name: str) -> ImageRecord | None:
+        """Return the image as :meth:`find` does, with fewer requests; None also if it was made only moments ago."""
+        return _finished(self._images.seen(name))
 
     def images(self) -> Sequence[ImageRecord]:
         """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""
@@ -98,10 +100,10 @@ class ComputeEngineLibrary:
 
     def promote(self, name: str, family: str) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
-        image = self._images.get(name)
+        image, others = self._images.with_family(name, family)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
-        before = [record for record in self._family(family) if record.name != name]
+        before = [record for record in _active(others) if record.name != name]
         if image.family != family:
             self._images.put_into(name, family)
         # A family points at its newest ACTIVE image, so this one becomes ACTIVE before the others are deprecated.
@@ -116,7 +118,7 @@ class ComputeEngineLibrary:
 
     def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
         """Deprecate the family's other ACTIVE images and take this one out of it, so that no image resolves."""
-        records = self._family(family)
+        records = _active(self._images.of_family(family))
         if [record.name for record in records if record.digest][-1:] != [name]:
             return False
         if not force and wants.listed(self._artifacts, family):
@@ -152,7 +154,7 @@ class ComputeEngineLibrary:
 
     def revocations(self) -> Sequence[Revocation]:
         """Return all revocations; none if the bucket does not exist."""
-        return revocations.listed(self._artifacts)
+        return self.google.shared(revocations.Revocations).listed()
 
     def drop_revocations(self, cause: str) -> Sequence[str]:
         """Withdraw all revocations with this cause."""
@@ -163,7 +165,7 @@ class ComputeEngineLibrary:
         record = self.find(name)
         if record is None or record.state is not ImageState.ACTIVE:
             return False
-        if record.family and self._family(record.family)[-1].name == name:
+        if record.family and _active(self._images.of_family(record.family))[-1].name == name:
             return False
         self._deprecate(name, replacement)
         return True
@@ -192,9 +194,8 @@ class ComputeEngineLibrary:
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Set the labels of verdict and tests, also those of the images that were made from this one."""
         labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]}
-        made = self._images.listed(f"labels.{image_labels.SOURCE_LABEL}={name}")
-        for one in (name, *(image.name for image in made)):
-            self._images.label(one, labels)
+        for image in self._images.with_label(image_labels.SOURCE_LABEL, name):
+            self._images.label(image.name, labels, image)
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest; empty if the bake stored none."""
@@ -265,13 +266,18 @@ class ComputeEngineLibrary:
         """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""
         sharing.share(self.google, self.project, name, set(members), set(gone))
 
-    def _family(self, family: str) -> list[ImageRecord]:
-        records = [image_record(image, {}) for image in self._images.listed(f"family = {family}")]
-        return [record for record in records if record.state is ImageState.ACTIVE]
-
     def _deprecate(self, name: str, replacement: str) -> None:
         self._images.set_state(name, ImageState.DEPRECATED, replacement, self.now())
 
     @staticmethod
     def _manifest(name: str) -> str:
         return f"images/{name}.json"
+
+
+def _finished(image: ComputeImage | None) -> ImageRecord | None:
+    return None if image is None or image.status == "FAILED" else image_record(image, {})
+
+
+def _active(images: Iterable[ComputeImage]) -> list[ImageRecord]:
+    records = [image_record(image, {}) for image in images]
+    return [record for record in records if record.state is ImageState.ACTIVE]

@@ -2,8 +2,22 @@
 
 from google.cloud.storage import Bucket  # type: ignore[import-untyped]
 
-from bakery.host.google import STORAGE_RETRY, TIMEOUT_SECONDS, api_errors, ignore_missing
+from bakery import settings
+from bakery.host.batches import Batches
+from bakery.host.google import STORAGE_RETRY, TIMEOUT_SECONDS, Google, api_errors, ignore_missing
 from bakery.library.base import Revocation
+
+
+class Revocations:
+    """Reads the revocations with one request for all threads that ask for them at the same time."""
+
+    def __init__(self, google: Google) -> None:
+        bucket = google.storage.bucket(google.settings.bucket(settings.Bucket.ARTIFACTS))
+        self._reads: Batches[None, list[Revocation]] = Batches(lambda asked: [listed(bucket)] * len(asked))
+
+    def listed(self) -> list[Revocation]:
+        """Return all revocations, see :func:`listed`."""
+        return self._reads.get(None)
 
 
 def put(bucket: Bucket, one: Revocation) -> None:

@@ -26,7 +26,8 @@ from bakery.errors import (
     Uncertain,
 )
 from bakery.host import tar
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, no_bucket
+from bakery.host.batches import Batches
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, clients, no_bucket
 from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
@@ -54,11 +55,12 @@ class CloudBuildOven:
 
     def __init__(self, settings: Settings, google: Google | None = None, poll_seconds: float = 5.0) -> None:
         self.settings = settings
-        self.google = google or Google(settings.google)
+        self.google = google or clients(settings.google)
         self.library = ComputeEngineLibrary(settings, self.google)
         self._grants = StatePaths(settings.state).grants
         self.session = f"session-{uuid.uuid4().hex[:12]}"
         self.watch = BuildWatch(self.google, self.session, poll_seconds)
+        self._looks = Batches(self._tagged)
         self._first = threading.Lock()  # the first bake takes it and keeps it
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
@@ -88,7 +90,7 @@ class CloudBuildOven:
         running = _oldest(known, RUNNING)
         if running is not None:
             return BakeOutcome.JOINED, self._join(running, order, activity)
-        existing = self.library.find(order.name)
+        existing = self.library.glance(order.name)  # Packer would not overwrite one that was made moments ago
         if existing is not None:
             return _adopted(existing)
         self._clear_once()
@@ -142,11 +144,16 @@ class CloudBuildOven:
                 return mine[0]
         raise AssertionError("not reached")
 
-    def _builds(self, order: BakeOrder) -> list[cloudbuild_v1.Build]:
+    def _builds(self, order: BakeOrder) -> Sequence[cloudbuild_v1.Build]:
         """Return all builds of the image, of all processes, ended ones too; another family may have the same digest."""
-        request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=f'tags="{order.name}"')
+        return self._looks.get(order.name)
+
+    def _tagged(self, tags: Sequence[str]) -> Sequence[Sequence[cloudbuild_v1.Build]]:
+        condition = " OR ".join(f'tags="{tag}"' for tag in dict.fromkeys(tags))
+        request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=condition)
         with api_errors("list builds"):
-            return list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+            builds = list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+        return [[build for build in builds if tag in build.tags] for tag in tags]
 
     def _join(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
         """Wait for the build of another process; its result is that of this bake, unless it was cancelled."""

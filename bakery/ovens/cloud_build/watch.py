@@ -32,7 +32,7 @@ ENDED = (
     Status.CANCELLED,
     Status.EXPIRED,
 )
-LOG_EVERY = 3  # polls of a build between two looks at its log
+LOG_SECONDS = 10.0  # at least between two looks at a build's log, and a second for each build that is watched
 UNANSWERED_SECONDS = 900.0  # without any answer of Google, after which a wait gives up
 PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
@@ -53,7 +53,7 @@ class BuildWatch:
     In the first minute they are read more often, so that a build which fails at once is noticed at once.
 
     Quotas limit the calls of a project per minute: 64 bakes that each read their own build every few seconds would
-    exceed them. A single list call, which returns all 64, does not.
+    exceed them. A single list call, which returns all 64, does not. Of all their logs together, one is read a second.
     """
 
     def __init__(self, google: Google, session: str, poll_seconds: float) -> None:
@@ -64,14 +64,24 @@ class BuildWatch:
         self._began = time.monotonic()
         self._read_at = 0.0
         self._builds: dict[str, cloudbuild_v1.Build] = {}
+        self._watched = 0
 
     def wait(self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool) -> cloudbuild_v1.Build:
         """Wait for the end of a build and report its phase.
 
         Raises Interrupted, or Uncertain after 15 minutes without an answer.
         """
-        answered = time.monotonic()
-        polls, position, phase = 0, 0, ""
+        with self._lock:
+            self._watched += 1
+        try:
+            return self._wait(build, activity, joined=joined)
+        finally:
+            with self._lock:
+                self._watched -= 1
+
+    def _wait(self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool) -> cloudbuild_v1.Build:
+        answered = read = time.monotonic()
+        position, phase = 0, ""
         while True:
             try:
                 current = self._single(build) if joined else self._listed(build)
@@ -84,9 +94,10 @@ class BuildWatch:
                 continue
             if current.status in ENDED:
                 return current
-            if polls % LOG_EVERY == 0 and current.status == Status.WORKING:
+            due = read + max(LOG_SECONDS, self._watched)
+            if current.status == Status.WORKING and answered >= due:
                 position, phase = self._follow(current, position, phase)
-            polls += 1
+                read = answered
             activity.say(phase or f"build {Status(current.status).name.lower()}")
             activity.sleep(self._pause())
 

@@ -48,7 +48,6 @@ QUOTED: Mapping[str, str] = {
     "compute.images.getIamPolicy": "https://github.com/prowler-cloud/prowler/pull/9718, 2026-01-05: no bindings",
     "compute.images.list": FILTER,
     "compute.images.setIamPolicy": IAM,
-    "compute.instances.aggregatedList": FILTER,
     "compute.instances.getSerialPortOutput": "https://github.com/googleapis/nodejs-compute/issues/474, 2020-07-29: "
     "`start` and `next` count bytes",
     "compute.instances.list": "https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02: 400, AND behind eq",

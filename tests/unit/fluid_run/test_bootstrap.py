@@ -13,6 +13,7 @@ import pytest
 from bakery.fluid_run import bootstrap
 from bakery.fluid_run.clusters import mailbox
 from bakery.results.model import Stage
+from tests.fake_google.server import serve
 
 
 def test_results_are_there_before_the_status_says_that_the_run_ended(
@@ -109,3 +110,22 @@ def test_an_agent_that_said_its_last_word_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text(json.dumps(word))
     bootstrap.report_end(tmp_path, "controller", 1)
     assert said(tmp_path) == word
+
+
+def test_a_status_is_the_metadata_of_its_object_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "authorization", dict)
+    with serve() as server:
+        server.cloud.items["storage/storage/v1/b/b"] = {"name": "b"}
+        monkeypatch.setattr(bootstrap, "STORAGE", server.url)
+        long = json.dumps({"error": "x" * bootstrap.NOTE_BYTES})
+        for name, text in (
+            ("p/a/status.json", '{"stage": "run"}'),
+            ("p/b/status.json", long),
+            ("p/a/results.tar", "x"),
+        ):
+            bootstrap.upload("b", name, text.encode())
+            assert server.cloud.media[f"storage/storage/v1/b/b/o/{name}"] == text.encode()
+        found = {key.rpartition("/o/")[2]: item.get("metadata") for key, item in server.cloud.items.items()}
+    assert found["p/a/status.json"] == {"status": '{"stage": "run"}'}
+    assert (found["p/b/status.json"], found["p/a/results.tar"]) == (None, None)
+    assert server.cloud.violations == []

@@ -6,7 +6,9 @@ import io
 import json
 import re
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity, Uncerta
 from bakery.fluid_run.clusters import run_spec
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
 from bakery.fluid_run.clusters.instance import host_maintenance
+from bakery.fluid_run.clusters.requests import ClusterRequests
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -59,9 +62,9 @@ def cluster(
     )
     order = RunOrder("hpcc-1", "d" * 64, "hpcc", "", Suite(jobs, shape), (), "abc", "gcc", "x86_64")
     image = ImageRecord("hpcc-1", "d", "hpcc", "", "hpcc", "2026-01-01T00:00:00Z")
-    made = ComputeEngineClusters(settings, Google(settings.google)).cluster(
-        run_id, image, order, tmp_path / "workspace"
-    )
+    google_clients = Google(settings.google)
+    google_clients.shared(ClusterRequests).folder = "runs"  # elsewhere it is one that no other process has
+    made = ComputeEngineClusters(settings, google_clients).cluster(run_id, image, order, tmp_path / "workspace")
     assert isinstance(made, ComputeEngineCluster)
     return made
 
@@ -248,8 +251,11 @@ def test_collects_results_and_consoles(server: FakeServer, tmp_path: Path) -> No
             tar.addfile(entry, io.BytesIO(text))
     mail(made, "controller/results.tar", packed.getvalue())
     server.cloud.media[f"serial {INSTANCES}/fr-r1-debug-0"] = b"kernel panic"
+    server.cloud.calls.clear()
     made.collect(tmp_path / "results")
+    assert "compute.instances.getSerialPortOutput" not in [method for _, method, _ in server.cloud.calls]
     assert (tmp_path / "results" / "outputs" / "out" / "stdout").read_text() == "hello"
+    made.collect_consoles(tmp_path / "results")
     assert (tmp_path / "results" / "machines" / "debug-0" / "console.log").read_text() == "kernel panic"
 
 
@@ -343,13 +349,24 @@ def test_the_clusters_key_leaves_no_old_version(server: FakeServer, tmp_path: Pa
     server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"]["versioning"] = {"enabled": True}
     made = cluster(server, tmp_path)
     made.provision(Activity())
-    made._send_seed()  # as a second version
-    assert len(server.cloud.archived[f"{OBJECT}/seed.tar"]) == 1
+    made._send_seed(made._instances())  # as if the answer had got lost: nothing is uploaded again
+    assert f"{OBJECT}/seed.tar" not in server.cloud.archived
     mail(made, "controller/status.json", b"{}")
     made.tear_down()
     assert f"{OBJECT}/seed.tar" not in server.cloud.items
-    assert server.cloud.archived[f"{OBJECT}/seed.tar"] == []
+    assert f"{OBJECT}/seed.tar" not in server.cloud.archived
     assert f"{OBJECT}/controller/status.json" in server.cloud.items
+
+
+def test_a_seed_whose_upload_was_not_answered_is_deleted_too(server: FakeServer, tmp_path: Path) -> None:
+    server.cloud.items["storage/storage/v1/b/p-bakery-artifacts"]["versioning"] = {"enabled": True}
+    made = cluster(server, tmp_path)
+    made.provision(Activity())
+    made._seed = made._requests.bucket.blob(made._seed.name)
+    assert f"{OBJECT}/seed.tar" in server.cloud.items
+    made.tear_down()
+    assert f"{OBJECT}/seed.tar" not in server.cloud.items
+    assert server.cloud.archived.get(f"{OBJECT}/seed.tar", []) == []
 
 
 def test_goes_to_the_next_zone_without_capacity(server: FakeServer, tmp_path: Path) -> None:
@@ -367,16 +384,18 @@ def test_a_403_says_what_to_do(server: FakeServer, tmp_path: Path) -> None:
 
 
 def test_only_the_machines_of_the_run_are_deleted_and_stopped_ones_too(server: FakeServer, tmp_path: Path) -> None:
-    """Compute Engine keeps a stopped machine (TERMINATED) and its disk; one that is STOPPING goes by itself."""
+    """Compute Engine keeps a stopped machine (TERMINATED) and its disk."""
+    server.cloud.conditions.stockouts = {"us-central1-a"}
     made = cluster(server, tmp_path)
     made.provision(Activity())
-    server.cloud.items[f"{INSTANCES}/fr-r1-login-0"]["status"] = "STOPPING"
-    server.cloud.items[f"{INSTANCES}/fr-r1-debug-0"]["status"] = "TERMINATED"
+    instances = INSTANCES.replace("us-central1-a", "us-central1-b")
+    server.cloud.items[f"{instances}/fr-r1-debug-0"]["status"] = "TERMINATED"
     of_another_run = {"bakery": "test", "bakery-run": "r2"}
     for name, labels in {"somebodys": {}, "fr-r2-controller": of_another_run}.items():
-        server.cloud.items[f"{INSTANCES}/{name}"] = {"name": name, "status": "RUNNING", "labels": labels}
+        server.cloud.items[f"{instances}/{name}"] = {"name": name, "status": "RUNNING", "labels": labels}
     made.tear_down()
-    assert set(machines(server)) == {"fr-r1-login-0", "somebodys", "fr-r2-controller"}
+    assert set(machines(server)) == {"somebodys", "fr-r2-controller"}
+    assert "compute.instances.aggregatedList" not in [method for _, method, _ in server.cloud.calls]
 
 
 @pytest.mark.parametrize(
@@ -433,3 +452,20 @@ def test_an_image_for_arm_is_tested_on_arm_machines(server: FakeServer, tmp_path
 def test_an_image_for_other_processors_is_refused_in_googles_words(server: FakeServer, tmp_path: Path) -> None:
     with pytest.raises(BakeryError, match=r"boot disk architecture \(X86_64\) is not compatible .*\(ARM64\)"):
         on_arm(cluster(server, tmp_path, Partition("any"))).provision(Activity())
+
+
+def test_runs_at_once_share_their_lists_and_see_only_their_own(server: FakeServer, tmp_path: Path) -> None:
+    one, two = cluster(server, tmp_path, run_id="r1"), cluster(server, tmp_path, run_id="r2")
+    two._requests = two._machines._requests = one._requests
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda made: made.provision(Activity()), (one, two)))
+    assert sorted(machines(server)) == sorted([*one._instances(), *two._instances()])
+    assert {name.split("-")[1] for name in one._instances()} == {"r1"}
+    mail(one, "controller/status.json", json.dumps({"stage": "run", "jobs_total": 1}).encode())
+    server.cloud.calls.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda made: made.status(), (one, two))
+    assert (first.stage, second.stage) == (Stage.RUN, Stage.START)
+    count = Counter(method for _, method, _ in server.cloud.calls)
+    assert count["storage.objects.list"] <= 2 and count["compute.instances.list"] <= 2
+    assert count["compute.machineTypes.get"] == 0

@@ -1,0 +1,74 @@
+"""What all test clusters of a process ask Google, with shared requests, see :mod:`bakery.host.batches`."""
+
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+
+from google.api_core import exceptions
+from google.cloud import compute_v1
+from google.cloud.storage import Blob  # type: ignore[import-untyped]
+
+from bakery.errors import NoCapacity
+from bakery.fluid_run.clusters.instance import RUN_LABEL
+from bakery.host.batches import Batches
+from bakery.host.google import RETRY, STORAGE_RETRY, TIMEOUT_SECONDS, Google, api_errors, ignore_missing
+from bakery.settings import Bucket
+
+
+class ClusterRequests:
+    """Looks at machines, machine types and the objects of runs.
+
+    ``folder`` is where all runs of this process keep their objects in the artifacts bucket, so that one list call finds
+    those of all. Every method raises BakeryError and Uncertain.
+    """
+
+    def __init__(self, google: Google) -> None:
+        self.folder = f"runs/{secrets.token_hex(6)}"
+        self._google = google
+        self.bucket = google.storage.bucket(google.settings.bucket(Bucket.ARTIFACTS))
+        self._machines = Batches(self._listed_machines)
+        self._objects = Batches(self._listed_objects)
+        self._types: dict[tuple[str, str], compute_v1.MachineType] = {}
+        self._lock = threading.Lock()
+
+    def machines(self, zone: str, run: str) -> Mapping[str, compute_v1.Instance]:
+        """Return the machines in a zone whose label has this token of a run, by name."""
+        return {machine.name: machine for machine in self._machines.get((zone, run))}
+
+    def objects(self, prefix: str) -> Sequence[Blob]:
+        """Return the objects of a run, whose names begin with ``prefix`` and a slash."""
+        return self._objects.get(prefix)
+
+    def machine_type(self, zone: str, kind: str) -> compute_v1.MachineType:
+        """Return a machine type, which never changes. Raises NoCapacity if the zone has none of this name."""
+        with self._lock:  # also while it is read: the runs of an `up` have the same few types
+            if (zone, kind) not in self._types:
+                self._types[zone, kind] = self._read_type(zone, kind)
+            return self._types[zone, kind]
+
+    def _read_type(self, zone: str, kind: str) -> compute_v1.MachineType:
+        with api_errors(f"look up the machine type {kind}"):
+            try:
+                found: compute_v1.MachineType = self._google.machine_types.get(
+                    project=self._google.project, zone=zone, machine_type=kind, retry=RETRY, timeout=TIMEOUT_SECONDS
+                )
+                return found
+            except exceptions.NotFound as error:
+                raise NoCapacity(f"{zone} has no machine type {kind}") from error
+
+    def _listed_machines(self, asked: Sequence[tuple[str, str]]) -> Sequence[Sequence[compute_v1.Instance]]:
+        listed = {zone: self._in_zone(zone, [run for where, run in asked if where == zone]) for zone, _ in asked}
+        return [[one for one in listed[zone] if one.labels.get(RUN_LABEL) == run] for zone, run in asked]
+
+    def _in_zone(self, zone: str, runs: Sequence[str]) -> list[compute_v1.Instance]:
+        own = " OR ".join(f"(labels.{RUN_LABEL} = {run})" for run in dict.fromkeys(runs))
+        request = compute_v1.ListInstancesRequest(project=self._google.project, zone=zone, filter=own)
+        with api_errors("list the machines of the run"):
+            return list(self._google.instances.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+
+    def _listed_objects(self, prefixes: Sequence[str]) -> Sequence[Sequence[Blob]]:
+        top = prefixes[0] if len(set(prefixes)) == 1 else self.folder
+        blobs: list[Blob] = []
+        with ignore_missing("look for the status of the run"):
+            blobs += self.bucket.list_blobs(prefix=f"{top}/", retry=STORAGE_RETRY)
+        return [[blob for blob in blobs if blob.name.startswith(f"{prefix}/")] for prefix in prefixes]

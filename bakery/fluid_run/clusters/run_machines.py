@@ -1,0 +1,110 @@
+"""The machines of one Fluid-Run on Compute Engine, from the request to their deletion."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from google.api_core import exceptions
+from google.api_core.extended_operation import ExtendedOperation
+from google.cloud import compute_v1
+
+from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
+from bakery.fluid_run.clusters.instance import RunContext, instance, machine_name, token
+from bakery.fluid_run.clusters.requests import ClusterRequests
+from bakery.fluid_run.clusters.run_spec import MachineSpec
+from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish
+from bakery.progress.activity import Activity, growing_pause
+
+OPERATION_SECONDS = 300
+POLL_SECONDS = 5.0
+# What a machine needs was found, https://cloud.google.com/compute/docs/instances/instance-lifecycle
+ACQUIRED = ("STAGING", "RUNNING")
+SECURE_BOOT_POLICY = "constraints/compute.requireShieldedVm"
+Machines = Mapping[str, compute_v1.Instance]  # by name
+
+
+class RunMachines:
+    """Makes the machines of a run, and deletes those that it requested."""
+
+    def __init__(self, google: Google, requests: ClusterRequests) -> None:
+        self._google = google
+        self._requests = requests
+        self._zones: dict[str, str] = {}  # of the machines that were requested, by name
+
+    def make(self, run: RunContext, specs: Sequence[MachineSpec], activity: Activity) -> Machines:
+        """Make all machines in the zone of ``run`` and return them. Raises NoCapacity, BakeryError, Interrupted."""
+        try:
+            return self._wait(run, self._request_all(run, specs, activity), activity)
+        except BakeryError as error:
+            if SECURE_BOOT_POLICY not in error.message or run.secure_boot:
+                raise
+        return self.make(replace(run, secure_boot=True), specs, activity)
+
+    def delete(self) -> None:
+        """Delete the machines in every zone; Compute Engine deletes what is left at its deadline."""
+        for name, zone in self._zones.items():
+            with contextlib.suppress(BakeryError):
+                delete_instance(self._google, zone, name)
+        self._zones.clear()
+
+    def _wait(
+        self, run: RunContext, operations: Mapping[str, ExtendedOperation | None], activity: Activity
+    ) -> Machines:
+        """Wait with the list of all machines; only if one is not in it, its operation is read: it says why."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < OPERATION_SECONDS:
+            made = self._requests.machines(run.zone, token(run.run_id))
+            states = {name: made[name].status if name in made else "gone" for name in operations}
+            if all(state in ACQUIRED for state in states.values()):
+                return made
+            pending = ("PROVISIONING", *ACQUIRED)
+            _raise_first(_why(name, state, operations[name]) for name, state in states.items() if state not in pending)
+            activity.sleep(growing_pause(POLL_SECONDS, waited))
+        raise InfrastructureFailed(f"the machines have not started within {OPERATION_SECONDS} s")
+
+    def _request_all(
+        self, run: RunContext, specs: Sequence[MachineSpec], activity: Activity
+    ) -> Mapping[str, ExtendedOperation | None]:
+        activity.check()
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            futures = {machine_name(run.run_id, spec): pool.submit(self._request, run, spec) for spec in specs}
+        _raise_first(future.exception() for future in futures.values())
+        return {name: future.result() for name, future in futures.items()}
+
+    def _request(self, run: RunContext, spec: MachineSpec) -> ExtendedOperation | None:
+        """Return the operation; None if an earlier request of this run made the machine."""
+        body = instance(run, spec)
+        self._zones[body.name] = run.zone
+        try:
+            with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
+                return self._google.instances.insert(
+                    project=self._google.project,
+                    zone=run.zone,
+                    instance_resource=body,
+                    retry=RETRY,
+                    timeout=TIMEOUT_SECONDS,
+                )
+        except exceptions.Conflict:
+            return None
+
+
+def _why(name: str, state: str, operation: ExtendedOperation | None) -> BakeryError | None:
+    """Return what the operation of a machine that is not there ended with; None if it has not ended."""
+    try:
+        with api_errors(f"make the machine {name}"):
+            if operation is not None and not operation.done(retry=RETRY):  # type: ignore[no-untyped-call]
+                return None
+            if operation is not None:
+                finish(operation, OPERATION_SECONDS)
+    except BakeryError as error:
+        return error
+    return InfrastructureFailed(f"the machine {name} is {state} before it has started")
+
+
+def _raise_first(errors: Iterable[BaseException | None]) -> None:
+    """Raise one of the errors: another zone may help against a lack of capacity, whatever the other errors are."""
+    found = [error for error in errors if error is not None]
+    for error in sorted(found, key=lambda error: not isinstance(error, NoCapacity)):
+        raise error
