@@ -5,16 +5,18 @@ Fluid-Run fills; an empty string stands for "as the cluster decides" here.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from bakery.recipe.model import ClusterShape, Partition
-from bakery.recipe.parse import Document, Where, quoted
+from bakery.recipe.parse import Document, Where, listed, quoted
 
 PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>", "<subnetwork>", "<build_id>"})
 Kind = TypeVar("Kind")
 _PLACEHOLDER = re.compile(r"<[^<>\s]+>")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_NODES = re.compile(r"(?<!\S)(?:--nodes[= ] *|-N *=?)(\d{1,6})")  # the least of a range, as sbatch(1) has it
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SHAPE = (
     "login_nodes",
@@ -65,24 +67,40 @@ class _Values:
     where: Where
     values: Mapping[str, Any]
 
-    def take(self, key: str, right: Callable[[Any], bool], default: Kind, what: str) -> Kind:
+    def take(self, key: str, convert: Callable[[Any], Kind | None], default: Kind, what: str) -> Kind:
         found = self.values.get(key)
-        if found is None:
+        made = convert(found) if found is not None else default
+        if made is None:
+            self.document.error(f"{key} is {quoted(found)}", f"write {what}", *self.where, key)
             return default
-        if right(found):
-            return cast(Kind, found)
-        self.document.error(f"{key} is {quoted(found)}", f"write {what}", *self.where, key)
-        return default
+        return made
 
     def text(self, key: str) -> str:
-        found = self.take(key, lambda value: isinstance(value, str), "", "a string")
+        found = self.take(key, _text, "", "a string")
         return "" if _PLACEHOLDER.fullmatch(found) else found
 
     def count(self, key: str, default: int) -> int:
-        return self.take(key, lambda value: type(value) is int and value >= 0, default, "a whole number, 0 or more")
+        return self.take(key, _count, default, "a whole number, 0 or more")
 
     def flag(self, key: str) -> bool:
-        return self.take(key, lambda value: isinstance(value, bool), False, "true or false")
+        return self.take(key, _flag, False, "true or false")
+
+
+def _text(value: Any) -> str | None:
+    """Return a string, or a number or boolean as Terraform makes a string of it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int, float)) else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a whole number that is not negative, also one in a string, which Terraform takes."""
+    return int(value) if type(value) in (int, str) and _WHOLE.fullmatch(str(value)) else None
+
+
+def _flag(value: Any) -> bool | None:
+    """Return a boolean, also one in a string, which Terraform takes."""
+    return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value))
 
 
 def _partition(tfvars: Document, where: Where, entry: Mapping[str, Any]) -> Partition | None:
@@ -103,6 +121,27 @@ def _partition(tfvars: Document, where: Where, entry: Mapping[str, Any]) -> Part
         compact_placement=read.flag("enable_placement"),
         preemptible=read.flag("preemptible_bursting"),
     )
+
+
+def check_jobs(tests: Document, shapes: Sequence[ClusterShape]) -> None:
+    """Check that the clusters have the partitions and nodes that the jobs of ``fluidrun.yaml`` ask for."""
+    known = {partition.name: None for shape in shapes for partition in shape.partitions}
+    for index, entry in enumerate(listed(tests.value.get("tests"))):
+        name = entry.get("partition") if isinstance(entry, dict) else None
+        where = ("tests", index)
+        if isinstance(name, str) and name and name not in known:
+            hint = f"the cluster has {', '.join(known)}; partitions are defined in test/rcc.auto.tfvars or recipe.yaml"
+            tests.error(f"no cluster has partition {name}", hint, *where, "partition")
+            continue
+        options = entry.get("batch_options") if isinstance(entry, dict) else None
+        asked = _NODES.findall(options) if isinstance(options, str) else []
+        parts = [part for shape in shapes for part in shape.partitions[: None if name else 1]]
+        nodes = min((part.nodes for part in parts if part.name == (name or part.name)), default=None)
+        if asked and nodes is not None and int(asked[-1]) > nodes:
+            hint = "ask for fewer, or give the partition more in test/rcc.auto.tfvars or recipe.yaml"
+            tests.error(
+                f"asks for {int(asked[-1])} nodes, and the partition has {nodes}", hint, *where, "batch_options"
+            )
 
 
 def _twice(document: Document, partitions: tuple[Partition, ...], where: Where) -> None:

@@ -227,16 +227,10 @@ class PackageCheck:
         return not self.usable or self.workspace.exists(path)
 
     def _partitions(self, suite: Suite | None, variants: Iterable[Variant]) -> None:
-        """Partitions that jobs name and no cluster has."""
+        """Check that the clusters have the partitions and nodes that jobs ask for."""
         if suite is None or self.tests is None:
             return
-        shapes = [variant.cluster or suite.cluster for variant in variants]
-        known = {partition.name: None for shape in shapes for partition in shape.partitions}
-        for index, entry in enumerate(listed(self.tests.value.get("tests"))):
-            name = entry.get("partition") if isinstance(entry, dict) else None
-            if isinstance(name, str) and name and name not in known:
-                hint = f"the cluster has {', '.join(known)}; partitions are defined in {named_files.TFVARS} or {RECIPE}"
-                self.tests.error(f"no cluster has partition {name}", hint, "tests", index, "partition")
+        cluster.check_jobs(self.tests, [variant.cluster or suite.cluster for variant in variants])
 
     def _taken(self, extra: Document | None, template: Document, variants: Iterable[Variant]) -> None:
         """Substitutions of the matrix that neither a step nor a variable of the template takes."""

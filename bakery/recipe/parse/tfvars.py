@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _HEREDOC = re.compile(r"<<(-?)([^\W\d][\w-]*)[ \t]*\r?\n(.*?)^[ \t]*\2(?=[ \t]*\r?$)", re.DOTALL | re.MULTILINE)
+_TEMPLATE = re.compile(r"(?<!\$)\$\{[^}]*\}?|(?<!%)%\{[^}]*\}?")
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -122,7 +123,10 @@ def parse_tfvars(content: bytes, findings: Findings) -> Document | None:
         findings.error(line, f"invalid tfvars: unexpected {quoted(found)}", "write name = value with literal values")
         return None
     for where in parser.repeated:
-        findings.warn(parser.lines[where], f"duplicate key {where[-1]}", "keep one: the last counts")
+        if len(where) == 1:
+            findings.error(parser.lines[where], f"duplicate key {where[-1]}", "keep one: Terraform refuses both")
+        else:
+            findings.warn(parser.lines[where], f"duplicate key {where[-1]}", "keep one: the last counts")
     return Document(value, findings, parser.lines.get)
 
 
@@ -131,7 +135,7 @@ def _tokens(written: str) -> list[tuple[str, str, int]]:
     at, line = 0, 1
     while at < len(written):
         if heredoc := _HEREDOC.match(written, at):
-            made.append(("heredoc", _heredoc(heredoc), line))
+            made.append(("heredoc", _heredoc(heredoc, line), line))
             line += heredoc[0].count("\n")
             at = heredoc.end()
             continue
@@ -145,14 +149,21 @@ def _tokens(written: str) -> list[tuple[str, str, int]]:
     return [*made, ("end", "end of file", line)]
 
 
-def _heredoc(match: re.Match[str]) -> str:
+def _heredoc(match: re.Match[str], line: int) -> str:
     """Return the text of a heredoc; one that begins with ``<<-`` loses the indentation that all its lines share."""
-    text = match[3].replace("\r\n", "\n").replace("$${", "${").replace("%%{", "%{")
+    text = _literal(match[3].replace("\r\n", "\n"), line)
     return textwrap.dedent(text) if match[1] else text
+
+
+def _literal(text: str, line: int) -> str:
+    """Return a text without the escapes of templates. There are no templates: a file of values has no variables."""
+    if found := _TEMPLATE.search(text):
+        raise _Wrong(line, found[0])
+    return text.replace("$${", "${").replace("%%{", "%{")
 
 
 def _string(written: str, line: int) -> str:
     try:
-        return str(json.loads(written))
+        return _literal(str(json.loads(written)), line)
     except ValueError as error:
         raise _Wrong(line, written) from error

@@ -130,6 +130,7 @@ CASES: list[Case] = [
     (F, suite("packages/app/test/run.sh", "../test/run.sh"), ERROR, "outside", "../test"),
     (F, suite("--fast", "'"), ERROR, "close the quotes", "execution_command"),
     (F, suite('"--nodes=1"', "--name='x"), ERROR, "close the quotes", "batch_options"),
+    (F, suite("--nodes=1", "-N 3"), ERROR, "asks for 3 nodes", "-N 3"),
     (F, suite("partition: debug", "partition: large"), ERROR, "no cluster has partition", "large"),
     (F, suite("partition: debug", "attempts: 0"), ERROR, "attempts is 0", "attempts"),
     (F, suite("partition: debug", "time_limit: " + "9" * 5000 + "s"), ERROR, "time_limit is", "time_limit"),
@@ -154,10 +155,14 @@ CASES: list[Case] = [
     (T, PARTITIONS + "x = 1 2\n", ERROR, "invalid tfvars", "x = 1 2"),
     (T, PARTITIONS + "x = var.y\n", ERROR, "invalid tfvars", "x = var.y"),
     (T, PARTITIONS.replace("<zone>", "<moon>"), WARNING, "nothing fills <moon>", "<moon>"),
-    (T, PARTITIONS.replace('"debug"', "3"), ERROR, "name is", "name = 3"),
-    (T, PARTITIONS.replace('"<zone>"', "3"), ERROR, "zone is 3", "zone = 3"),
+    (T, PARTITIONS.replace('"debug"', "[3]"), ERROR, "name is", "name = [3]"),
+    (T, PARTITIONS.replace('"<zone>"', "[3]"), ERROR, "zone is [3]", "zone = [3]"),
+    (T, PARTITIONS.replace("zone =", "max_node_count = -1, zone ="), ERROR, "max_node_count is -1", "max_node_count"),
+    (T, PARTITIONS + 'x = "${var.y}"\n', ERROR, "unexpected '${var.y}'", "var.y"),
+    (T, PARTITIONS + "x = <<E\n%{ if y }\nE\n", ERROR, "unexpected '%{ if y }'", "<<E"),
     (T, "login_node_count = 1\n", ERROR, "no partition", ""),
-    (T, PARTITIONS + "login_node_count = 1\n", WARNING, "duplicate key login_node_count", "login_node_count = 1"),
+    (T, PARTITIONS.replace("zone =", "zone = 1, zone ="), WARNING, "duplicate key zone", "zone ="),
+    (T, PARTITIONS + "login_node_count = 1\n", ERROR, "duplicate key login_node_count", "login_node_count = 1"),
     (T, PARTITIONS.replace('"debug"', '"large"'), ERROR, "no cluster has partition debug", ("debug", F)),
     (R, matrix("owners: [someone]", "owner: someone"), ERROR, "owner", ""),
     (R, matrix("{arch: zen3}\n    parent", "{arch: zen4}\n    parent"), ERROR, "not in the matrix", "zen4"),
@@ -380,6 +385,17 @@ def test_the_tfvars_cluster(tmp_path: Path) -> None:
     (partition,) = recipe.suite.cluster.partitions
     assert (recipe.suite.cluster.login_nodes, partition.nodes, partition.compact_placement) == (0, 7, True)
     assert partition.zone == ""
+
+
+def test_tfvars_are_converted_as_terraform_converts_them(tmp_path: Path) -> None:
+    values = 'max_node_count = "7", enable_placement = "true", machine_type = "a$${b}", zone ='
+    text = PARTITIONS.replace("zone =", values).replace('"debug"', "3")
+    suite_text = suite("partition: debug", 'partition: "3"').replace("--nodes=1", "--nodes=2-9")
+    found = recipe_tree.recipe(tmp_path, {T: text, F: suite_text}).suite
+    assert found is not None
+    (partition,) = found.cluster.partitions
+    assert (partition.name, partition.nodes, partition.compact_placement) == ("3", 7, True)
+    assert partition.machine_type == "a${b}"
 
 
 def test_the_cases_begin_from_a_right_package(tmp_path: Path) -> None:
