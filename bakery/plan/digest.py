@@ -127,7 +127,7 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
         for index, (job, text) in enumerate(zip(suite.jobs, jobs, strict=True), 1)
     }
     shown["cluster"] = sha256(cluster)[:DIGEST_SHOWN]
-    shown |= {"upgrade": "true"} if suite.upgrade else {}
+    shown |= {"upgrade test": "asked for"} if suite.upgrade else {}
     shown |= {file.path: _file(file) for file in sorted(files)}
     asked = ["upgrade"] if suite.upgrade else []
     return sha256(canonical([FORMAT, "tests", jobs, cluster, _listed(files), *asked])), shown

@@ -388,7 +388,7 @@ def test_tests_digest_counts_jobs_cluster_and_files() -> None:
     third = image(replace(PLAIN, suite=replace(PLAIN.suite, upgrade=True)))
     assert third.tests is not None
     assert (third.tests.digest != first.tests.digest, third.digest) == (True, first.digest)
-    assert (third.tests.suite.upgrade, third.tests.inputs["upgrade"]) == (True, "true")
+    assert (third.tests.suite.upgrade, third.tests.inputs["upgrade test"]) == (True, "asked for")
     assert (
         first.tests.inputs.keys() == second.tests.inputs.keys() == {"job 1 app", "cluster", "packages/app/test/run.sh"}
     )
