@@ -5,6 +5,7 @@ Minutes each, so it is no part of the suite: ``make test-slow``. It needs root a
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,8 @@ LEFT = (
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if given := os.environ.get("CLOUD_IMAGE"):  # made before, which saves minutes
+        return Path(given)
     made = tmp_path_factory.mktemp("image") / "cloud.qcow2"
     cloud_image.make(made)
     return made

@@ -1,4 +1,4 @@
-"""Spoils recipe files until it is stopped. Run: python -m tests.support.fuzz [--seconds N] [--seed N].
+"""Spoils recipe files until it is stopped. Run: python -m tests.support.fuzz [--seconds N] [--count N] [--seed N].
 
 A seed that fails is printed with its file and content; put it into a test.
 """
@@ -20,6 +20,7 @@ from tests.support.mutation import FILES, HCL2, mutated, survive
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--count", type=int, default=10**9, help="files at most")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     chosen = parser.parse_args()
     end = time.monotonic() + chosen.seconds
@@ -28,7 +29,7 @@ def main() -> int:
         recipe_tree.write(json, FILES)
         recipe_tree.write(hcl2, {"packer.json": None, **HCL2})
         seed = chosen.seed
-        while time.monotonic() < end:
+        while time.monotonic() < end and seed < chosen.seed + chosen.count:
             second = bool(seed % 2)
             path, content = mutated(seed, second)
             try:

@@ -69,7 +69,7 @@ HCL2 = {
 }
 F, B = "fluidrun.yaml", "cloudbuild.yaml"
 TARGETS = [path for path in FILES if not path.endswith(".sh")]
-HCL2_TARGETS = [path for path in HCL2 if ".pkr" in path]
+HCL2_TARGETS = [path for path in HCL2 if ".pkr" in path or path == B]
 PIECES = (
     "{", "}", "[", "]", '"', "'", ":", ",", "\n", "\t", "\0", "&a", "*a", "<<: *a", "!!x", "- ", "null", "1e999", "{{",
     "..", "/", "$", "${_", "@X@", "-1", "true", "\ufeff", "\udc80", "é", "\u2028", "{{user `x`}}", "? ", "| ", "#", "~",

@@ -6,10 +6,12 @@ What parses and evaluates is imported only for a package that has one.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from bakery.recipe.check.step_folder import from_template
 from bakery.recipe.model import Variant
 from bakery.recipe.packer_call import BuildCalls
 from bakery.recipe.parse import Document, Findings, quoted
@@ -54,6 +56,7 @@ class Hcl2Template:
         self.common = common
         self.module = module
         self.staged = ("", "")
+        self.moved: Callable[[Document], Document] = lambda document: document
         self.taken: set[str] = set()  # the files of the package that functions have read
         self.others: list[tuple[Document, Mapping[str, str]]] = []  # those of the sources after the first
 
@@ -64,12 +67,16 @@ class Hcl2Template:
         template = self._template(self.module)
         return template.document_of({"variables": template.variables()})
 
-    def take_call(self, calls: BuildCalls, values: Mapping[str, str]) -> None:
-        """Take what the command lines say besides ``-var``: ``-var-file``, ``-only`` and ``-except``."""
+    def take_call(self, calls: BuildCalls, values: Mapping[str, str], exists: Callable[[str], bool]) -> None:
+        """Take what the command lines say besides ``-var``: ``-var-file``, ``-only`` and ``-except``, and the folder.
+
+        ``exists`` takes a path of the workspace.
+        """
         from bakery.recipe.hcl2.module import take_values
 
         if self.module is None:
             return
+        self.moved = partial(from_template, calls=calls, values=values, exists=exists)
         self.module.only = tuple(one for call in calls.calls for one in call.only)
         self.module.left_out = tuple(one for call in calls.calls for one in call.exclude)
         for name in sorted({*calls.environment, *calls.secrets}):
@@ -94,8 +101,9 @@ class Hcl2Template:
         assert self.module is not None
         template = self._template(self.module)
         try:
-            document = template.document(values)
-            others = [self._template(self.module).document(values, number) for number in range(1, template.count)]
+            document = self.moved(template.document(values))
+            numbers = range(1, template.count)
+            others = [self.moved(self._template(self.module).document(values, number)) for number in numbers]
         except RecursionError:
             self.module.findings.error(1, "values refer to each other too often", "write some of them as values")
             return Document({}, self.module.findings)

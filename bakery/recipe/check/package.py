@@ -17,6 +17,7 @@ from bakery.recipe.check import (
     named_files,
     packer_template,
     spack_environment,
+    step_folder,
 )
 from bakery.recipe.check.growth import ends
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
@@ -93,6 +94,7 @@ class PackageCheck:
         build = self._build()
         if hcl2 is None:
             self._read_variable_files(build)
+            template = step_folder.from_template(template, self.calls, self.values, staged.exists)
             packer_template.check(template, self._given())
         elif found is not None:
             template, understood = self._evaluated(hcl2, template, build)
@@ -143,7 +145,7 @@ class PackageCheck:
         """Return the template that the declarations of ``template`` begin, and whether there was no error in it."""
         self.workspace.set_paths(template, self._variables(template, build))
         hcl2.staged = (self.workspace.package_path, self.workspace.common_path)
-        hcl2.take_call(self.calls, self.values)
+        hcl2.take_call(self.calls, self.values, self.workspace.exists)
         before = len(self.findings.problems)
         made = hcl2.document(self._variables(hcl2.declarations() or template, build))
         return made, not errors_among(self.findings.problems[before:])
@@ -171,9 +173,8 @@ class PackageCheck:
         other = self._read(name, yaml.parse_yaml)
         if other is not None:
             values = other.value.get("substitutions")
-            texts = (
-                {key: text for key, text in values.items() if isinstance(text, str)} if isinstance(values, dict) else {}
-            )
+            given = values if isinstance(values, dict) else {}
+            texts = {key: text for key, text in given.items() if isinstance(text, str)}
             named_files.check_suites(other, texts, self.paths, needed=False)
 
     def _read_variable_files(self, build: Document | None) -> None:
@@ -263,13 +264,12 @@ class PackageCheck:
         """Check that the build passes what the template declares; whether it passes all that the template needs."""
         if build is not None:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
-            named = packer_template.named(template)
-            paths = (fill(text, self.variables) for _, text in named if isinstance(text, str))
+            named = (text for _, text in packer_template.named(template) if isinstance(text, str))
             call_options.check(template, build, self.calls)
             staged = self.workspace.package_path, self.workspace.common_path
             for path in build_files(build.value, self.calls, self.values, *staged):
                 self.workspace.exists(path)  # a file of another package is staged, and counts
-            cloud_build.check_folders(build, self.calls, paths)
+            cloud_build.check_folders(build, self.calls, (fill(text, self.variables) for text in named))
             cloud_build.check_arguments(build, self.calls.variables, used, fatal="hcl2" in template.value)
         return packer_template.check_required(template, self._given())
 

@@ -40,7 +40,12 @@ class Chosen:
 def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
     """Return the googlecompute sources of all builds, else the first qemu one; without any, [] with an error."""
     before = len(module.findings.problems)
-    found = [one for file, build in module.builds for one in _uses(module, file, build, evaluator)]
+    found: list[Chosen] = []
+    for file, build in module.builds:
+        try:
+            found += _uses(module, file, build, evaluator)
+        except Invalid as error:
+            module.findings.at(error.file or file).error(*error.args)
     module.titles = frozenset(one.title for one in found)
     wanted = [one for one in found if one.matches(module.only or ("*",)) and not one.matches(module.left_out)]
     google = [one for one in wanted if one.type == "googlecompute"]

@@ -88,7 +88,10 @@ class Template:
         chosen = choose(self.module, evaluator)
         self.count = len(chosen)
         if number < len(chosen):
-            model |= self.model(chosen[number], evaluator)
+            try:
+                model |= self.model(chosen[number], evaluator)
+            except Invalid as error:
+                self.module.findings.at(error.file or chosen[number].file).error(*error.args)
         model["hcl2"] = self.extras(model)
         if number < len(chosen) and chosen[number].build_name:
             model["hcl2"]["build"] = chosen[number].build_name

@@ -422,3 +422,33 @@ def test_packer_in_another_folder_finds_what_begins_at_the_template(
     problems = recipe_tree.spoilt(tmp_path, {P: recipe_tree.edited(provisioners=steps), B: build_text})
     found = [problem for problem in problems if "Packer runs in 'packages/app'" in problem.message]
     assert [(problem.severity, Path(problem.file).name) for problem in found] == [(ERROR, B)] * wrong
+
+
+FROM_FOLDER = [  # the step's folder, Packer's argument, and a path from there
+    ("packages/app", "packer.json", "install.sh", "{{template_dir}}/install.sh"),
+    ("/workspace/packages/app/", "./packer.json", "./install.sh", "{{template_dir}}/./install.sh"),
+    ("packages", "app/packer.json", "app/install.sh", "{{template_dir}}/../app/install.sh"),
+    ("${_PKG}", "packer.json", "../../common/etc/sysctl.conf", "{{template_dir}}/../../common/etc/sysctl.conf"),
+]
+
+
+@pytest.mark.parametrize(("folder", "argument", "path", "named"), FROM_FOLDER)
+def test_a_step_in_a_folder_names_files_from_there(
+    tmp_path: Path, folder: str, argument: str, path: str, named: str
+) -> None:
+    build_text = f"steps:\n- name: hashicorp/packer\n  dir: {folder}\n  args: [build, {argument}]\n"
+    build_text += "substitutions: {_PKG: packages/app}\n"
+    steps = [{"type": "shell", "script": path}, {"type": "shell", "inline": ["true"]}]
+    changes = {P: recipe_tree.edited(provisioners=steps), B: build_text}
+    recipe_tree.write(tmp_path, changes)
+    loaded = recipe_tree.loaded(tmp_path)
+    assert [str(one) for one in loaded.problems if one.severity == ERROR] == []
+    (found,) = loaded.recipes
+    assert [one.get("script") for one in found.template["provisioners"]] == [named, None]
+
+
+def test_in_a_folder_only_what_is_there_begins_there(tmp_path: Path) -> None:
+    build_text = "steps:\n- name: hashicorp/packer\n  dir: packages/app\n  args: [build, packer.json]\n"
+    steps = [{"type": "shell", "script": "none.sh"}]
+    problems = recipe_tree.spoilt(tmp_path, {P: recipe_tree.edited(provisioners=steps), B: build_text})
+    assert "Packer runs in 'packages/app' and does not find 'none.sh' there" in messages(problems)

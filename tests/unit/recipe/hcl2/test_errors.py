@@ -53,6 +53,13 @@ IN_BUILD = [
     (STEP % "script = 3", "script is 3"),
     (STEP % 'inline = ["{{user `x`}}"]', "HCL2 does not know {{user}}"),
 ]
+NAMES = [
+    ("inline", "nothing is called inline"),
+    ("[1]", "a list or an object in a string"),
+    ("null", "null in a string"),
+    ("upper(1, 2, 3)", "a function with 3 arguments that takes 1"),
+    ("var.none", "var.none is an undeclared variable"),
+]
 NO_SOURCE = [
     ("", "has no build block"),
     ("build {}\n", "build has no source"),
@@ -144,3 +151,11 @@ def test_what_cannot_be_evaluated_is_said_without_what_follows_from_it(tmp_path:
     said = [problem for problem in plan.problems if problem.severity is Severity.ERROR]
     assert [one.message for one in said] == ["variable name has no value", "var.os is null, in a string"]
     assert "*.auto.pkrvars.hcl" in said[0].hint
+
+
+@pytest.mark.parametrize(("name", "message"), NAMES)
+def test_the_name_of_a_build(tmp_path: Path, name: str, message: str) -> None:
+    text = BUILD % f"name = {name}\n"
+    found = [one for one in hcl2_tree.problems(tmp_path, {"b.pkr.hcl": text}) if message in one.message]
+    assert [(one.severity, one.file.rpartition("/")[2]) for one in found] == [("error", "b.pkr.hcl")]
+    assert found[0].line in (1, 3)
