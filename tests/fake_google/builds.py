@@ -41,7 +41,8 @@ def script(cloud: Cloud, choose: Script) -> None:
     cloud.items["course"] = choose
 
 
-def _write_log(cloud: Cloud, build: Json, lines: tuple[str, ...]) -> None:
+def write_log(cloud: Cloud, build: Json, lines: tuple[str, ...]) -> None:
+    """Write the whole log of a build into its bucket."""
     bucket = build.get("logsBucket", f"gs://{build['projectId']}_cloudbuild").removeprefix("gs://").partition("/")
     prefix = f"{bucket[2].rstrip('/')}/" if bucket[2] else ""
     name = f"{prefix}log-{build['id']}.txt"
@@ -62,7 +63,8 @@ def _start(cloud: Cloud, build: Json) -> None:
         build |= {"status": "WORKING", "startTime": rfc3339(time.time())}
 
 
-def _finish(cloud: Cloud, build: Json, course: Course) -> None:
+def finish(cloud: Cloud, build: Json, course: Course) -> None:
+    """End a build, as the course says."""
     if build["status"] in DONE:
         return
     substitutions = build.get("substitutions", {})
@@ -78,7 +80,7 @@ def _finish(cloud: Cloud, build: Json, course: Course) -> None:
     build |= {"status": course.status, "finishTime": rfc3339(time.time())}
     if course.detail:
         build["failureInfo"] = {"type": course.failure, "detail": course.detail}
-    _write_log(cloud, build, course.log)
+    write_log(cloud, build, course.log)
 
 
 @handles("cloudbuild.projects.builds.create", "cloudbuild.projects.locations.builds.create")
@@ -98,6 +100,11 @@ def create_build(cloud: Cloud, request: Request) -> Answer:
         "logUrl": f"https://console.cloud.google.com/cloud-build/builds/{identity}?project={project}",
     }
     cloud.items[f"cloudbuild/v1/projects/{project}/builds/{identity}"] = build
+    metadata = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": build}
+    begun = Answer({"name": f"operations/build/{project}/{identity}", "metadata": metadata})
+    if cloud.worker:
+        cloud.worker.submit(build)
+        return begun
     choose: Script = cloud.items.get("course", lambda _build: Course())
     course = choose(build)
     if line := baking.refused(cloud, build):
@@ -110,10 +117,9 @@ def create_build(cloud: Cloud, request: Request) -> Answer:
     cloud.at(now + course.queued, lambda: _start(cloud, build))
     for done in range(1, steps):
         when = now + course.queued + course.seconds * done / steps
-        cloud.at(when, lambda lines=course.log[:done]: build["status"] not in DONE and _write_log(cloud, build, lines))  # type: ignore[misc]
-    cloud.at(now + course.queued + course.seconds, lambda: _finish(cloud, build, course))
-    metadata = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": build}
-    return Answer({"name": f"operations/build/{project}/{identity}", "metadata": metadata})
+        cloud.at(when, lambda lines=course.log[:done]: build["status"] not in DONE and write_log(cloud, build, lines))  # type: ignore[misc]
+    cloud.at(now + course.queued + course.seconds, lambda: finish(cloud, build, course))
+    return begun
 
 
 def _find(cloud: Cloud, request: Request) -> Json:

@@ -109,11 +109,21 @@ class Hypervisor(Protocol):
     def delete(self, key: str) -> None:
         """End it."""
 
+    def image(self, name: str, disk: str) -> None:
+        """Make an image of a disk."""
+
     def look(self) -> None:
         """See which have ended."""
 
     def console(self, key: str) -> bytes:
         """Its console."""
+
+
+class Builder(Protocol):
+    """Runs builds."""
+
+    def submit(self, build: Json) -> None:
+        """Begin one."""
 
 
 Handler = Callable[["Cloud", Request], Answer]
@@ -159,6 +169,7 @@ class Cloud:
         self.quotas: dict[str, int] = {}  # pattern on the method's id to calls a minute
         self.numbers = iter(range(10**15, 10**16))
         self.machines: Hypervisor | None = None  # what boots the instances for real, if anything
+        self.worker: Builder | None = None  # what runs the steps of builds, if anything; else they have a course
         self.conditions = Conditions()
         self.clock: Callable[[], float] = time.time  # of what takes days or minutes: grants, services, deleted roles
         self.archived: dict[str, list[Json]] = {}  # versions of objects that were replaced or deleted

@@ -66,6 +66,8 @@ def insert_image(cloud: Cloud, request: Request) -> Answer:
         if cloud.get(key).get("deprecated", {}).get("state") in ("OBSOLETE", "DELETED"):
             raise Refusal(400, f"Invalid value for field 'resource.sourceImage': '{source}'. The image is obsolete.")
     image = add_image(cloud, request.key, request.body)
+    if cloud.machines and "sourceDisk" in request.body:
+        cloud.machines.image(image["name"], request.body["sourceDisk"].rpartition("/")[2])
     return Answer(crud.operation(cloud, request, "insert", f"{request.key}/{image['name']}", image))
 
 

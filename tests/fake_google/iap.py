@@ -147,7 +147,9 @@ def relaying(relay: Relay, folder: Path) -> Iterator[Address]:
     subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with serve(relay.carry, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL], compression=None, ssl=context) as server:
+    # Without pings: a tunnel of gcloud ends at one ("Unexpected WebSocket opcode [9]").
+    options = {"subprotocols": [SUBPROTOCOL], "compression": None, "ssl": context, "ping_interval": None}
+    with serve(relay.carry, "127.0.0.1", 0, **options) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -1,7 +1,8 @@
 """Fake instances that are real: each boots as a QEMU machine of this computer from a local image of the same name.
 
 What Google's guest environment does in an image (the address of the card, the startup script) does a seed disk here.
-A machine has two cards: one on the network of its run, and one on which nothing but the metadata server answers
+The machine of a build is made by :mod:`tests.fake_google.bake_machine`, and its disk may become an image. A machine of
+a test has two cards: one on the network of its run, and one on which nothing but the metadata server answers
 (169.254.169.254, with a name of its own as in Google's network) and the fake's port (for storage.googleapis.com).
 """
 
@@ -13,6 +14,7 @@ import secrets
 import sys
 import tarfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from bakery.host.boot_files import BootFiles
 from bakery.host.machine import Machine
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
+from tests.fake_google import bake_machine
+from tests.fake_google.bake_machine import BakeMachine
 from tests.fake_google.cloud import Cloud
 from tests.fake_google.metadata import MetadataServer
 
@@ -39,6 +43,11 @@ ip link set eth0 up
 ip address add {LINK}.15/24 dev eth1
 ip link set eth1 up
 echo NAME >/proc/sys/kernel/hostname
+# A machine of Google's has no second card, whose address is the same on all machines: MPI is not to use it.
+mkdir -p /etc/openmpi
+for word in pml=ob1 btl=tcp,self btl_tcp_if_include=eth0 oob_tcp_if_include=eth0; do
+    echo "$word" >>/etc/openmpi/openmpi-mca-params.conf
+done
 echo '{LINK}.254 metadata.google.internal metadata' >>/etc/hosts
 systemctl mask --quiet --runtime --now systemd-networkd.service systemd-networkd.socket
 systemctl start --no-block multi-user.target
@@ -75,24 +84,49 @@ class Machines:
     images: Mapping[str, Path]
     accelerator: Accelerator
     booted: dict[str, _Booted] = field(default_factory=dict)
-    files: dict[str, BootFiles] = field(default_factory=dict)
+    baking: dict[str, BakeMachine] = field(default_factory=dict)
+    ended: dict[str, Future[Path]] = field(default_factory=dict)  # disks of ended builds, by their names
+    files: dict[str, Future[BootFiles]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.pool = ThreadPoolExecutor()
+        self.images = dict(self.images)
         for name, image in self.images.items():
-            self.files[name] = boot_files.extract(image, self.folder / f"boot-{name}", Activity())
+            self.files[name] = self.pool.submit(self._extract, name, image)
+            self.files[name].result()
         self.cloud.machines = self
 
+    def _extract(self, name: str, image: Path) -> BootFiles:
+        return boot_files.extract(image, self.folder / f"boot-{name}", Activity())
+
     def insert(self, key: str, item: Json) -> None:
-        """Boot the instance."""
-        name = item["name"]
+        """Boot the instance: that of a build, or one of a test."""
         image = item["disks"][0]["initializeParams"]["sourceImage"].rpartition("/")[2]
+        if "bakery-run" in item["labels"]:
+            self._insert_of_test(key, item, image)
+            return
+        files = self.files[image].result()
+        self.baking[key] = bake_machine.boot(self.folder, item, self.images[image], files, self.accelerator)
+
+    def image(self, name: str, disk: str) -> None:
+        """Make an image of the disk of a build that has ended, as soon as its machine is off."""
+        self.images = {**self.images, name: self.folder / f"{disk}.qcow2"}
+        self.files[name] = self.pool.submit(lambda: self._extract(name, self.ended[disk].result()))
+
+    def ssh(self, zone: str, name: str) -> int | None:
+        """The port of the loopback device that leads to a build's machine; None if there is none of that name."""
+        found = (one.ssh for key, one in self.baking.items() if key.endswith(f"/zones/{zone}/instances/{name}"))
+        return next(found, None)
+
+    def _insert_of_test(self, key: str, item: Json, image: str) -> None:
+        name = item["name"]
         address = item["networkInterfaces"][0]["networkIP"]
         project = re.search(r"projects/([^/]+)/", key)
         assert project is not None
         metadata = MetadataServer(project[1], item, self._issue)
         seed = self.folder / f"{name}.seed.tar"
         _write_seed(seed, GUEST_ENVIRONMENT.replace("ADDRESS", address).replace("NAME", name))
-        files = self.files[image]
+        files = self.files[image].result()
         start = "mkdir -p /var/lib/guest && tar -xf /dev/vdb -C /var/lib/guest && exec sh /var/lib/guest/environment.sh"
         network, number = item["labels"]["bakery-run"], int(item["id"]) % 2**24
         made = Machine(
@@ -111,11 +145,21 @@ class Machines:
         self.booted[key] = _Booted(made.start(self.images[image], files, self.accelerator), metadata, made.console)
 
     def delete(self, key: str) -> None:
-        """End the machine."""
+        """End the machine. That of a build is switched off first, which takes some seconds more."""
+        if key in self.baking:
+            build = self.baking.pop(key)
+            self.ended[build.disk.stem] = self.pool.submit(self._switch_off, build)
         gone = self.booted.pop(key, None)
         if gone is not None:
             gone.running.stop()
             gone.metadata.stop()
+
+    def _switch_off(self, build: BakeMachine) -> Path:
+        try:
+            build.switch_off()
+        finally:
+            build.running.stop()
+        return build.disk
 
     def look(self) -> None:
         """An instance whose machine has ended is TERMINATED."""
@@ -125,12 +169,16 @@ class Machines:
 
     def console(self, key: str) -> bytes:
         """What the machine printed on its serial line."""
-        return self.booted[key].console.read_bytes() if key in self.booted else b""
+        machine = self.booted.get(key) or self.baking.get(key)
+        return machine.console.read_bytes() if machine else b""
 
     def stop(self) -> None:
         """End all."""
+        for build in self.baking.values():
+            build.running.stop()
         for key in list(self.booted):
             self.delete(key)
+        self.pool.shutdown()
 
     def _issue(self, account: str, scopes: tuple[str, ...]) -> str:
         token = f"ya29.{secrets.token_hex(16)}"

@@ -33,7 +33,7 @@ PLUGIN = "github.com/hashicorp/googlecompute"
 PLUGIN_VERSION = "v1.2.5"
 TOOLS = "/workspace/.packer"
 PACKER = f"{TOOLS}/packer"
-PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1")
+PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1", "PACKER_NO_COLOR=1")
 PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"

@@ -48,6 +48,7 @@ def test_packer_runs_where_gcloud_is_behind_the_step_that_fetches_it() -> None:
     assert first["id"] == "Fetch Packer"
     assert (step["name"], step["entrypoint"], step["waitFor"]) == (GCLOUD_IMAGE, PACKER, ["Fetch Packer"])
     assert step["args"][-1] == "${_PKG_PATH}/packer.json"
+    assert "PACKER_NO_COLOR=1" in step["env"], "else the log is full of escape codes, and so are messages from it"
     assert made["timeout"] == "3600s"
 
 
