@@ -26,6 +26,7 @@ from bakery.settings import Settings, parse
 from bakery.settings.google import Duty
 from tests.fake_google import agents, calls, compute, discovery, permissions
 from tests.fake_google.server import FakeServer, serve
+from tests.gcp import methods
 from tests.support import bake_orders, clusters
 from tests.support.root import ROOT
 
@@ -137,10 +138,18 @@ def test_every_method_is_one_that_google_publishes_and_that_an_account_may_call(
     assert {grant.duty for grant in permissions.GRANTS} == set(Duty)
 
 
-def test_the_table_of_calls_is_that_of_the_page() -> None:
+def test_every_call_of_the_code_and_of_the_provider_is_in_a_table() -> None:
+    assert {method for method, _ in methods.by_the_code()} - set(permissions.NEEDED) == set()
+    rows = {line.split("`")[1] for line in calls.setup_table().splitlines()[2:]}
+    assert rows == {method.rpartition(".")[0] for method, _ in methods.by_the_provider()}
+
+
+@pytest.mark.parametrize("name", ["table", "setup_table"])
+def test_the_tables_of_calls_are_those_of_the_page(name: str) -> None:
     page = (ROOT / "docs" / "google.md").read_text(encoding="utf-8")
-    match = re.search(r"<!-- rendered by tests\.fake_google\.calls\.table -->\n(.*?)<!-- end -->", page, re.DOTALL)
+    match = re.search(rf"<!-- rendered by tests\.fake_google\.calls\.{name} -->\n(.*?)<!-- end -->", page, re.DOTALL)
     assert match is not None
-    assert match[1] == calls.table(), "render it again: python -c 'from tests.fake_google.calls import table; ...'"
-    named = {*calls.HELD_BY.values(), calls.PACKERS}
+    rendered = {"table": calls.table, "setup_table": calls.setup_table}[name]()
+    assert match[1] == rendered, f"render it again: python -c 'from tests.fake_google.calls import {name}; ...'"
+    named = {*calls.HELD_BY.values(), calls.PACKERS, calls.SETUP_HELD_BY}
     assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
