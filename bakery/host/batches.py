@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from bakery.errors import InfrastructureFailed
 
-GATHER_SECONDS = 0.25  # that a request waits for further questions, if another thread asked one moments ago
+GATHER_SECONDS = 0.5  # that a request waits for further questions, if another thread asked one moments ago
 BUSY_SECONDS = 2.0  # those moments
 MOST = 50  # questions of one request: their names have to fit into an address
 Question = TypeVar("Question")
