@@ -114,14 +114,15 @@ def previews(stack: Stack, count: int, folder: Path) -> dict[str, float]:
     resources = len(stack.workshop.deployment()["resources"])
     trivial(folder / "trivial", stack.workshop, resources)
     seconds: Mapping[str, list[float]] = {"bakery": [], "trivial": []}
-    with Memory() as later:
-        for _ in range(REPEATS):
-            seconds["bakery"].append(preview(stack.workshop.folder, stack.workshop.env, stack.workshop.stack))
+    later = dict.fromkeys(PROCESSES, 0.0)
     for _ in range(REPEATS):
+        with Memory() as watched:
+            seconds["bakery"].append(preview(stack.workshop.folder, stack.workshop.env, stack.workshop.stack))
+        later = {kind: max(later[kind], watched.peak[kind]) for kind in PROCESSES}
         seconds["trivial"].append(preview(folder / "trivial", stack.workshop.env))
     medians = {kind: statistics.median(found) for kind, found in seconds.items()}
     peaks = {f"up {kind} MiB": value for kind, value in memory.peak.items()}
-    peaks |= {f"preview {kind} MiB": value for kind, value in later.peak.items()}
+    peaks |= {f"preview {kind} MiB": value for kind, value in later.items()}
     return {"resources": resources, **medians, "ratio": medians["bakery"] / medians["trivial"], **peaks}
 
 
