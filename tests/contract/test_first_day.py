@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from google.api_core.retry import retry_unary
 
 from bakery.errors import BakeryError, InfrastructureFailed
 from bakery.fluid_run import runner
+from bakery.fluid_run.clusters import instance
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.host import propagation
 from bakery.host.google import Google
@@ -151,6 +154,33 @@ def test_from_an_empty_project_to_a_tested_image(server: FakeServer, tmp_path: P
     library.promote(made.name, "app")
     promoted = library.find(made.name)
     assert promoted is not None and promoted.family == "app"
+
+
+def test_ci_and_test_machines_wait_for_grants_too(server: FakeServer, tmp_path: Path, clock: Clock) -> None:
+    """As bakery-deploy, and with the token of a machine, moments after the owner's first up."""
+    for service in enabled_by_the_page():
+        grants.enable(server.cloud, service)
+    clock.pass_(SERVICE_SECONDS)
+    given = stack(server, tmp_path)
+    infrastructure(server, given)
+    server.cloud.conditions.caller = "bakery-deploy"
+    server.cloud.tokens["t"] = ("bakery-test@p.iam.gserviceaccount.com", (instance.SCOPE,))
+    request = urllib.request.Request(f"{server.url}/storage/v1/b/p-bakery-artifacts/o/runs%2Fseed.tar?alt=media")
+    request.add_header("Authorization", "Bearer t")
+
+    def seed() -> int:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        with refused.value:
+            return refused.value.code
+
+    assert seed() == 403
+    said: list[str] = []
+    order = shielded(bake_orders.order("app"))
+    made = CloudBuildOven(given, poll_seconds=0.05).bake(order, clock.activity(said.append))
+    assert made.outcome is BakeOutcome.BAKED
+    assert any("needs cloudbuild.builds.list" in phase for phase in said), "our own call was refused, and made again"
+    assert seed() == 404, "not there, but allowed"
 
 
 @pytest.mark.parametrize(

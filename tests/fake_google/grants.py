@@ -39,6 +39,18 @@ def enable(cloud: Cloud, service: str) -> None:
     cloud.conditions.enabled.setdefault(service, cloud.clock())
 
 
+def effective(cloud: Cloud, account: str, role: str) -> bool:
+    """Whether a role of one of the bakery's accounts has taken effect."""
+    if not cloud.conditions.grant_seconds:
+        return True
+    times = [
+        at
+        for (member, name), at in cloud.conditions.granted.items()
+        if (member.partition("@")[0], name) == (account, role)
+    ]
+    return any(cloud.clock() - at >= cloud.conditions.grant_seconds for at in times)
+
+
 def lacking(cloud: Cloud, build: Json) -> list[str]:
     """The roles of the account of a build that have not taken effect yet."""
     account = build.get("serviceAccount", "").rpartition("/")[2]

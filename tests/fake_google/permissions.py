@@ -9,11 +9,12 @@ Sources: the "IAM permissions" of each API's methods, and IAM's reference of rol
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, Grant, On
 from bakery.settings.google import Bucket, Duty
+from tests.fake_google import grants
 from tests.fake_google.cloud import Cloud, Request
 
 ACT_AS = "iam.serviceAccounts.actAs"
@@ -100,11 +101,11 @@ def grants_of(account: str) -> tuple[Grant, ...]:
 def holders(method: str) -> list[str]:
     """The accounts that have all permissions of a method on some resource."""
     accounts = [*(f"bakery-{duty}" for duty in Duty), STEP]
-    return [account for account in accounts if all(_granting(account, one) for one in NEEDED[method])]
+    return [account for account in accounts if all(_granting(grants_of(account), one) for one in NEEDED[method])]
 
 
-def _granting(account: str, permission: str) -> list[Grant]:
-    return [grant for grant in grants_of(account) if permission in ROLES.get(grant.role, ())]
+def _granting(held: Sequence[Grant], permission: str) -> list[Grant]:
+    return [grant for grant in held if permission in ROLES.get(grant.role, ())]
 
 
 def caller(cloud: Cloud, request: Request) -> str:
@@ -118,22 +119,28 @@ def caller(cloud: Cloud, request: Request) -> str:
 
 
 def missing(cloud: Cloud, request: Request) -> list[str]:
-    """What the caller's roles do not hold of what this request needs."""
+    """What the caller's roles that have taken effect do not hold of what this request needs."""
     account = caller(cloud, request)
+    return _missing(request, account, [one for one in grants_of(account) if grants.effective(cloud, account, one.role)])
+
+
+def _missing(request: Request, account: str, held: Sequence[Grant]) -> list[str]:
     if not account or (request.id not in NEEDED and request.call.method.product != "compute"):
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
     sources = [SOURCES[key] for key in SOURCES if key in (request.body or {}) and request.id == "compute.images.insert"]
     needed = [(permission, _allows(request, permission)) for permission in (*NEEDED[request.id], *sources)]
-    lacking = [name for name, allows in needed if not any(map(allows, _granting(account, name)))]
-    lacking += [f"{ACT_AS} on {target}" for target in _acts_as(request) if not _may_act(account, target)]
+    lacking = [name for name, allows in needed if not any(map(allows, _granting(held, name)))]
+    targets = {grant.target for grant in _granting(held, ACT_AS)}
+    lacking += [f"{ACT_AS} on {target}" for target in _acts_as(request) if target not in targets]
     return [f"needs {name}, which {account} has not" for name in lacking]
 
 
 def done_without(cloud: Cloud, request: Request) -> bool:
-    """Whether the caller tries this without having the role, and goes on when it is refused."""
-    return request.id in DONE_WITHOUT.get(caller(cloud, request), ())
+    """Whether the caller goes on when this is refused: it never gets the role, or will have it in some minutes."""
+    account = caller(cloud, request)
+    return request.id in DONE_WITHOUT.get(account, ()) or not _missing(request, account, grants_of(account))
 
 
 def _allows(request: Request, permission: str) -> Callable[[Grant], bool]:
@@ -160,7 +167,3 @@ def _acts_as(request: Request) -> Iterator[str]:
     for email in emails:
         if match := re.match(r"bakery-(\w+)@", email):
             yield match[1]
-
-
-def _may_act(account: str, duty: str) -> bool:
-    return any(grant.target == duty for grant in _granting(account, ACT_AS))
