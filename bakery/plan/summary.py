@@ -28,6 +28,14 @@ class Base:
         """Whether the image comes from outside of the plan."""
         return bool(self.project)
 
+    @property
+    def words(self) -> str:
+        """An external base for people: its family, its version and where it comes from."""
+        kinds = {"inrelease": "from the Debian archive", "id": "from Compute Engine", "unlocked": "which is not locked"}
+        kind = self.digest.partition(":")[0]
+        whence = f"from {self.origin}" if self.origin else kinds.get(kind, "from bakery.lock")
+        return f"base {self.project}/{self.family}: {self.name}, {whence}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSummary:

@@ -5,6 +5,7 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
+from bakery.plan.summary import Base
 from bakery.preview.model import DONE, Action, Channel, Decision, Target
 from bakery.preview.plan_report import PlanReport
 
@@ -76,16 +77,8 @@ def summary(report: Mapping[str, Any]) -> str:
 
 def bases(report: Mapping[str, Any]) -> list[str]:
     """Return a line for each external base image that something is baked from: its version and where it comes from."""
-    wanted = [
-        image["base"] for image in report["images"] if image["action"] == Action.BAKE and image["base"]["project"]
-    ]
-    return sorted({f"base {base['project']}/{base['family']}: {base['name']}, {_whence(base)}" for base in wanted})
-
-
-def _whence(base: Mapping[str, Any]) -> str:
-    kinds = {"inrelease": "from the Debian archive", "id": "from Compute Engine", "unlocked": "which is not locked"}
-    kind = base["digest"].partition(":")[0]
-    return f"from {base['origin']}" if "origin" in base else kinds.get(kind, "from bakery.lock")
+    wanted = [Base(**image["base"]) for image in report["images"] if image["action"] == Action.BAKE]
+    return sorted({base.words for base in wanted if base.external})
 
 
 def duration(seconds: float) -> str:

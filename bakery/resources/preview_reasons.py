@@ -33,7 +33,11 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     for family, image in held.given_up(stack, families_of(settings, planned)).items():
         pulumi.log.info(given_up(family, image))
     goals = targets(settings, planned, held)
-    for one, decision in zip(declared, held.decide(planned, goals), strict=True):
+    decisions = held.decide(planned, goals)
+    baked = [decision.image.base for decision in decisions if decision.action is Action.BAKE]
+    for line in sorted({base.words for base in baked if base.origin}):
+        pulumi.log.info(line)
+    for one, decision in zip(declared, decisions, strict=True):
         if decision.action is not Action.KEEP or decision.target:
             pulumi.log.info(str(decision), _resource(one, decision))
     for channel in channels(settings, planned, held, goals) if settings.channels else ():
