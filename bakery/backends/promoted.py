@@ -1,4 +1,4 @@
-"""What consumers are told about a promoted image: the values of the output ``images`` and of ``bakery image``."""
+"""What consumers can read about a promoted image: the values of the output ``images`` and of ``bakery image``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -37,7 +37,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return the details of an image. Times are RFC 3339 in UTC, "" for none.
 
-    ``instance_image`` is the form of Cluster Toolkit's modules, empty for images that are no project's.
+    ``instance_image`` is the form of Cluster Toolkit's modules, empty for images outside of a project.
     """
     project = chosen.location.get("project")
     return {

@@ -138,7 +138,7 @@ def main() -> int:
     bucket, prefix, name = (metadata(f"instance/attributes/fluid-run-{key}") for key in ("bucket", "prefix", "name"))
     FOLDER.mkdir(parents=True, exist_ok=True)
     seed, out = fetch_seed(bucket, prefix), FOLDER / "out"
-    words = [sys.executable, "-E", "-s", "-m", "agent", "--course", "course.json", "--name", name]
+    words = [sys.executable, "-E", "-s", "-m", "agent", "--run-spec", "run_spec.json", "--name", name]
     agent = subprocess.Popen([*words, "--workspace", "workspace", "--out", str(out)], cwd=seed)
     sent: dict[str, str] = {}
     while agent.poll() is None:

@@ -41,7 +41,7 @@ class _Answer(Protocol):
 
 
 def read_text(url: str) -> str:
-    """Return a small text. Raises InfrastructureFailed if it does not exist, Uncertain if nobody answers."""
+    """Return a small text. Raises InfrastructureFailed if it does not exist, Uncertain without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             body: bytes = answer.read(LARGEST_TEXT)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from google.cloud.devtools import cloudbuild_v1
     from google.pubsub_v1 import PublisherClient
 
-# Otherwise Cloud Storage's client looks up each bucket in the background, for traces that nobody collects.
+# Otherwise Cloud Storage's client looks up each bucket in the background, for traces that are not collected.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 COMPUTE_ENGINE = "https://compute.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"

@@ -16,7 +16,7 @@ from bakery.errors import AccessRefused, BakeryError, InfrastructureFailed, NoCa
 
 
 class Cause(StrEnum):
-    """What stands behind a refusal."""
+    """The cause of a refusal."""
 
     CAPACITY = "the zone has no machine of this kind"
     RATE = "too many requests in a minute"

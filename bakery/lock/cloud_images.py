@@ -88,12 +88,12 @@ class CloudImages:
         self.ready = ready
 
     def find(self, family: str, project: str) -> LocalBase | None:
-        """Return what the family is baked from; None if it is no cloud image."""
+        """Return what the family is baked from; None if it is not a cloud image."""
         key = f"{project}/{family}"
         return self.configured.get(key) or (LocalBase(FAMILIES[key]) if key in FAMILIES else None)
 
     def resolve(self, family: str, base: LocalBase) -> LockedBase:
-        """Return the newest image. Raises InputError if there is none, InfrastructureFailed if nobody answers."""
+        """Return the newest image. Raises InputError if there is none, InfrastructureFailed without an answer."""
         if base.remote:
             address = base.image
             file = unquote(PurePosixPath(urlsplit(address).path).name)

@@ -1,4 +1,4 @@
-"""The lock: which image an external family stood for when somebody looked, so that a plan needs no network.
+"""The lock: which image an external family stood for when it was looked up, so that a plan needs no network.
 
 Reading and writing ``bakery.lock`` is in :mod:`bakery.lock.file`, asking the outside in
 :mod:`bakery.lock.resolve`.

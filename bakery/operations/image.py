@@ -9,7 +9,7 @@ from bakery.library.base import Proof
 
 
 def image(backend: Backend, family: str) -> dict[str, Any]:
-    """Return what consumers are told of the family's image, see ``schemas/image.schema.json``.
+    """Return what consumers can read about the family's image, see ``schemas/image.schema.json``.
 
     Raises BakeryError if the family points at no image of the bakery, and Uncertain.
     """

@@ -124,4 +124,4 @@ def _change(backend: Backend, library: Library, setting: str, family: str, image
     ways = tuple(one for one in report.channels if one.name == family)
     done = f"{image} is approved" if setting == "approved" else f"{family} is pinned to {image}"
     done = f"{file.name}: {done if image else f'{family} follows its recipe'}"
-    return Change(replace(report, decisions=ours, channels=ways), (done, *others))
+    return Change(report._replace(decisions=ours, channels=ways), (done, *others))

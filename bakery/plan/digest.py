@@ -14,6 +14,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from bakery.plan.summary import Base
@@ -26,6 +27,7 @@ FORMAT = "image-bakery/2"
 VALUE_SHOWN = 60  # characters of a value in the manifest; longer ones are shown as their digest
 EXECUTABLE = 0o100
 
+_path = attrgetter("path")  # sorting by all fields takes ten times as long
 # The encoder reads a model's fields directly, which is ten times faster than encoding the model first.
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=vars)
 
@@ -82,7 +84,7 @@ def manifest(material: Material, secrets: Collection[str] = ()) -> dict[str, str
     A value that contains one of ``secrets`` is shown as its digest, one of a sensitive variable not at all.
     """
     hidden = [value for name, value in material.variables.items() if name in material.sensitive and value]
-    shown = {file.path: _file(file) for file in sorted(material.files)}
+    shown = {file.path: _file(file) for file in sorted(material.files, key=_path)}
     shown["packer.json provisioners"] = sha256(canonical(material.provisioners))[:DIGEST_SHOWN]
     shown |= {f"packer.json {key}": _value(canonical(value)) for key, value in sorted(material.builder.items())}
     shown |= {key: sha256(canonical(value))[:DIGEST_SHOWN] for key, value in sorted(material.whole.items())}
@@ -128,7 +130,7 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
     }
     shown["cluster"] = sha256(cluster)[:DIGEST_SHOWN]
     shown |= {"upgrade test": "asked for"} if suite.upgrade else {}
-    shown |= {file.path: _file(file) for file in sorted(files)}
+    shown |= {file.path: _file(file) for file in sorted(files, key=_path)}
     asked = ["upgrade"] if suite.upgrade else []
     return sha256(canonical([FORMAT, "tests", jobs, cluster, _listed(files), *asked])), shown
 

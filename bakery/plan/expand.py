@@ -10,8 +10,8 @@ from bakery.plan.graph import Node
 from bakery.plan.template import GOOGLE, builder, builder_name, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
 from bakery.recipe.expressions import fill
-from bakery.recipe.model import Json, Recipe, Suite, Variant
-from bakery.recipe.packer_call import BuildCalls, build_calls, steps
+from bakery.recipe.model import BuildCalls, Json, Recipe, Suite, Variant
+from bakery.recipe.packer_call import build_calls, steps
 from bakery.recipe.references import with_references
 from bakery.recipe.substitutions import dynamic, substitute
 from bakery.recipe.templating import (
@@ -98,7 +98,7 @@ def variant_inputs(recipe: Recipe, settings: Settings, known: Mapping[str, str])
 
     Several googlecompute builders are variants, too.
     """
-    build = build_calls(recipe.build, recipe.name)
+    build = recipe.calls or build_calls(recipe.build, recipe.name)
     expand = _Expansion(build, settings, known)
     for variant in recipe.variants:
         template = variant.template or recipe.template

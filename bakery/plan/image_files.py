@@ -16,7 +16,7 @@ from bakery.recipe.provisioners import after, takes_package, template_functions
 from bakery.recipe.shell import shell_words
 from bakery.recipe.templating import NOT_FOLLOWED, in_workspace
 
-# What a provisioner says that is no file of the workspace: commands, settings, paths on the machine.
+# Values of a provisioner that are not files of the workspace: commands, settings, paths on the machine.
 NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
 DOWNLOAD = "download"
 FILE_OPTIONS = ("startup_script_file", "metadata_files")
@@ -66,8 +66,11 @@ def _named(template: Json, variables: Mapping[str, str], folder: str, common: st
         if not isinstance(entry, Mapping) or entry.get("direction") == DOWNLOAD:
             continue
         taken = {key: value for key, value in entry.items() if key not in NO_FILES}
-        found.update(_paths(taken, variables, functions))
-        unknown = any("{{" in path for path in _paths([entry.get(key) for key in PATHS], variables, functions))
+        paths = list(_paths(taken, variables, functions))
+        found.update(paths)
+        unknown = any("{{" in path for path in paths) and any(
+            "{{" in path for path in _paths([entry.get(key) for key in PATHS], variables, functions)
+        )
         if takes_package(entry) or unknown:
             found.add(None)
             named = (fill(text, variables, functions) for text in texts(entry))

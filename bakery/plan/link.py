@@ -6,8 +6,8 @@ Whole plans (:mod:`bakery.plan.plan`) and summaries (:mod:`bakery.plan.summaries
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from bakery.errors import Problem, Severity, errors_among
 from bakery.lock.model import Lock, LockedBase
@@ -15,7 +15,7 @@ from bakery.plan import architecture, graph
 from bakery.plan.graph import Node
 from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
-from bakery.settings import Place, Settings
+from bakery.settings import Settings
 
 if TYPE_CHECKING:
     from bakery.recipe.model import Recipes
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 Image = TypeVar("Image", bound=ImageSummary)
 
 
-@dataclass(frozen=True)
-class UnlinkedImage(Generic[Image]):
+class UnlinkedImage(NamedTuple, Generic[Image]):
     """An image whose base is not known yet: its node of the graph, and a function from a base to the image."""
 
     node: Node
@@ -128,7 +127,7 @@ class Bases:
 
     def __init__(self, settings: Settings, lock: Lock, locked: bool) -> None:
         self.place = settings.bases
-        self.images = settings.local.bases if settings.bases is Place.LOCAL else {}
+        self.images = settings.base_images
         self.hint = f"run: bakery lock --stack {settings.stack}"
         self.lock = lock
         self.locked = locked

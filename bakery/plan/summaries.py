@@ -43,9 +43,11 @@ def image_summaries(
     keys = [digest.sha256(package.digest + shared) for package in packages.packages]
     contents = {key: content for key in keys if (content := cache.get(key)) is not None}
     changed = {key: package for key, package in zip(keys, packages.packages, strict=True) if key not in contents}
-    for key, content in zip(changed, each(partial(_encode_package, settings), list(changed.values())), strict=True):
-        cache.put(key, content)
-        contents[key] = content
+    left = {key: package for key, package in changed.items() if not package.prepared}
+    made = dict(zip(left, each(partial(encode_package, settings), list(left.values())), strict=True))
+    for key, package in changed.items():
+        contents[key] = package.prepared or made[key]
+        cache.put(key, contents[key])
     # One list of all contents: one call of the parser takes half the time of a thousand calls.
     values = json.loads(b"[%b]" % b",".join(contents[key] for key in keys))
     unlinked = [
@@ -54,8 +56,11 @@ def image_summaries(
     return link(settings, unlinked, packages, Bases(settings, lock, locked))
 
 
-def _encode_package(settings: Settings, package: Package) -> bytes:
-    """Return a package's images without their bases, as JSON with files relative to the package's folder."""
+def encode_package(settings: Settings, package: Package) -> bytes:
+    """Return a package's images without their bases, as JSON with files relative to the package's folder.
+
+    It is what :func:`image_summaries` takes as ``prepared``.
+    """
     from bakery.plan.expand import builtins, variant_inputs  # here and below: not needed while nothing changes
     from bakery.plan.plan import image_material, suite_plan
 
@@ -72,7 +77,7 @@ def _encode_package(settings: Settings, package: Package) -> bytes:
 
 
 def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
-    """Yield the images that :func:`_encode_package` encoded."""
+    """Yield the images that :func:`encode_package` encoded."""
     for (variant, family, base_family, base_project, *positions, fault), *values in images:
         at, base_at = ((f"{package.shown}/{file}", line) for file, line in positions)
         node = Node(package.name, variant, family, base_family, base_project, at, base_at, fault)

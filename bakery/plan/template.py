@@ -110,7 +110,7 @@ def for_builder(template: Json, options: Mapping[str, Json]) -> Json:
     """Return the template with this builder alone.
 
     What other builders would run goes with them, and what names this one (``only``, ``except``, ``override``) is
-    applied: Packer refuses the name of a builder that is not there.
+    applied: Packer refuses the name of a builder that does not exist.
     """
     name = builder_name(options)
     made = {**template, "builders": [options]}

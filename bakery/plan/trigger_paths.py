@@ -44,13 +44,13 @@ def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     handed = folders(image.template, image.variables, image.files, staged)
     for file in image.files:
         above = [path for path in handed if file.path.startswith(path + "/")]
-        yield (_folder(file, min(above, key=len), settings) if above else "") or _inside(file.source, settings)
+        yield (_folder(file, min(above, key=len), settings) if above else "") or _inside(Path(file.source), settings)
 
 
 def _elsewhere(image: ImagePlan, settings: Settings) -> Iterator[str]:
     """Yield the globs of the other folders below that of all packages which a tool may read."""
     for file in image.files:
-        source = file.source
+        source = Path(file.source)
         if source.is_relative_to(settings.packages) and not source.is_relative_to(settings.common):
             top, *below = source.relative_to(settings.packages).parts
             if below and not source.is_relative_to(image.folder):
@@ -59,7 +59,7 @@ def _elsewhere(image: ImagePlan, settings: Settings) -> Iterator[str]:
 
 def _folder(file: SourceFile, handed: str, settings: Settings) -> str:
     """Return the glob of an uploaded folder at its path in the repository; "" if a link leads elsewhere."""
-    source, below = _inside(file.source, settings), file.path[len(handed) :]
+    source, below = _inside(Path(file.source), settings), file.path[len(handed) :]
     return f"{source.removesuffix(below)}/**" if source.endswith(below) else ""
 
 

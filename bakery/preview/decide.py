@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.plan.image_labels import DIGEST_IN_LABEL
 from bakery.plan.summary import ImageSummary
@@ -151,8 +150,7 @@ def _mode(value: str) -> bool:
     return value.endswith(" executable")
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(NamedTuple):
     """Seconds of bakes. ``total`` is their sum; ``critical`` is the time of ``critical_path``, the longest chain.
 
     ``unknown`` are the families without a recorded time, which count as 0 seconds.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from bakery.plan.summary import ImageSummary
 
@@ -23,8 +24,7 @@ def given_up(family: str, image: str) -> str:
     return f"{family} will point at nothing (now: {image}): no package or channel of the plan makes it"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """The image that a family shall point at instead of its recipe's ("" for none), and why in words.
 
     ``waits`` is what the recipe's image waits for ("approval", "rollout"); otherwise the family is pinned.
@@ -55,8 +55,7 @@ class Channel:
         return "; ".join((f"channel {self.name} {stays if self.action is Action.KEEP else moves}", *self.reasons))
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """An image of the plan, the action that will be taken, and the reasons in words.
 
     ``target`` is what the family shall point at; None if it follows its recipe.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bakery import paths
 from bakery.errors import InputError, Problem
 from bakery.host.engine import stack_settings
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
-from bakery.plan.summaries import SummaryCache, image_summaries
+from bakery.plan.summaries import SummaryCache, encode_package, image_summaries
 from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
 from bakery.preview.decide import Forecast, forecast
@@ -24,8 +27,7 @@ from bakery.recipe.roots import packages_of
 from bakery.settings import Settings
 
 
-@dataclass(frozen=True)
-class PlanReport:
+class PlanReport(NamedTuple):
     """What will be done with each image, the problems, and the expected time.
 
     ``times`` maps families to the seconds of their last bake. ``since`` is the revision that the plan was compared
@@ -34,9 +36,9 @@ class PlanReport:
 
     decisions: tuple[Decision, ...]
     problems: tuple[Problem, ...] = ()
-    times: Mapping[str, float] = field(default_factory=dict)
+    times: Mapping[str, float] = MappingProxyType({})
     since: str = ""
-    given_up: Mapping[str, str] = field(default_factory=dict)
+    given_up: Mapping[str, str] = MappingProxyType({})
     channels: tuple[Channel, ...] = ()
 
     @property
@@ -82,7 +84,7 @@ def _planned(
     settings: Settings, cache: SummaryCache, *, locked: bool
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
-    packages = packages_of(settings)
+    packages = packages_of(settings, partial(encode_package, settings))
     must_be_locked = locked and bool(lock.bases.get(settings.bases))
     return image_summaries(settings, packages, lock, cache, locked=must_be_locked, each=fork_map)
 

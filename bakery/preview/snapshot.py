@@ -100,9 +100,8 @@ class LibrarySnapshot:
         own = target.image == image.name
         if not own and action in (Action.KEEP, Action.ADOPT) and self.proves(image.name, image.tests_digest):
             action, reasons = Action.KEEP if target.image == now else Action.ADOPT, ()
-        return replace(
-            decision, action=action, reasons=(target.why, *self.roll_back(target.image, now), *reasons), target=target
-        )
+        reasons = (target.why, *self.roll_back(target.image, now), *reasons)
+        return Decision(image, action, reasons, target)
 
     def roll_back(self, image: str, now: str) -> tuple[str, ...]:
         """Return the reason that says that an image is older than the present one, if it is."""

@@ -7,8 +7,8 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from bakery.recipe.model import Json
-from bakery.recipe.packer_call import BuildCalls, calls, shell_text, step_folder, steps
+from bakery.recipe.model import BuildCalls, Json
+from bakery.recipe.packer_call import calls, shell_text, step_folder, steps
 from bakery.recipe.parse.document import texts
 from bakery.recipe.shell import commands, harmless
 from bakery.recipe.substitutions import substitute

@@ -92,13 +92,15 @@ def fill(text: str, variables: Mapping[str, str], functions: Mapping[str, Functi
     """
     if "{{" not in text:
         return text
-    known: dict[str, Function] = {**_PURE, "user": variables.__getitem__, **(functions or {})}
+    known: dict[str, Function] | None = None  # most texts need no function
     made: list[str] = []
     at, trim = 0, False
     for match in _actions(text):
         try:
             name = _variable(match[2])
-            value = variables[name] if name else str(_evaluate(match[2], known))
+            if not name and known is None:
+                known = {**_PURE, "user": variables.__getitem__, **(functions or {})}
+            value = variables[name] if name else str(_evaluate(match[2], known or {}))
         except (_Unknown, KeyError, IndexError, TypeError, ValueError, AttributeError):
             value = match[0]
             left = right = False

@@ -22,14 +22,15 @@ Done = TypeVar("Done")
 def fork_map(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
     """Return ``work(item)`` for each of the items, in order. ``work`` only reads; its results are plain values."""
     count = max(1, min(_processors(), MOST, len(items) // SHARE)) if _safe() else 1
-    shares = [items[number::count] for number in range(count)]
+    first = [work(item) for item in items[:1]]  # here: it imports and caches what every fork needs
+    shares = [items[1 + number :: count] for number in range(count)]
     forks = [_Fork(work, share) for share in shares[1:]]
     try:
         done = [[work(item) for item in shares[0]], *(fork.done() for fork in forks)]
     finally:
         for fork in forks:
             fork.end()
-    return [done[index % count][index // count] for index in range(len(items))]
+    return first + [done[index % count][index // count] for index in range(len(items) - 1)]
 
 
 def _safe() -> bool:

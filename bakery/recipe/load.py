@@ -22,11 +22,12 @@ from bakery.recipe.tree import Tree, read_part, read_tree
 
 if TYPE_CHECKING:
     from bakery.recipe.check.workspace import Workspace
-    from bakery.recipe.model import Json, Recipe, Recipes, SourceFile
+    from bakery.recipe.model import CheckedPackage, Json, Recipe, Recipes, SourceFile
 
-    # A package's key (the digest of all that its checks depend on), their result unless the cache has it, and its tree:
-    # files, targets, problems.
-    _Read = tuple[str, bytes, dict[str, int], dict[str, str], list[list[Json]]]
+    Prepare = Callable[[Package], bytes]
+    # A package's key (the digest of all that its checks depend on), unless the cache has their result this and what was
+    # prepared, and its tree: files, targets, problems.
+    _Read = tuple[str, bytes, bytes, dict[str, int], dict[str, str], list[list[Json]]]
 
 
 def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "") -> Recipes:
@@ -36,16 +37,23 @@ def load(packages: Path, common: Path, cache: Path | None = None, spack_ref: str
 
 
 def find_packages(
-    packages: Path, common: Path, cache: Path | None = None, spack_ref: str = "", only: Collection[str] | None = None
+    packages: Path,
+    common: Path,
+    cache: Path | None = None,
+    spack_ref: str = "",
+    *,
+    only: Collection[str] | None = None,
+    prepare: Prepare | None = None,
 ) -> Packages:
     """Return all packages below ``packages``, read, hashed and checked: the folders with a template.
 
     ``cache`` is a folder for the results of the checks, by the digest of what was checked; it may be deleted at any
     time. ``spack_ref`` is the tag or commit of the Spack that bakes; with ``only`` other packages are left out. A wrong
-    recipe is a problem, never an exception.
+    recipe is a problem, never an exception. ``prepare`` is called with packages that the cache does not have, in any
+    process, while their recipes need not be read from it; it may be called with some of them only.
     """
     with gc_paused():
-        return _Finder(packages, common, cache, spack_ref, only).find()
+        return _Finder(packages, common, cache, spack_ref, only=only, prepare=prepare).find()
 
 
 @contextmanager
@@ -120,9 +128,17 @@ class _Reader(NamedTuple):
 
 class _Finder:
     def __init__(
-        self, packages: Path, common: Path, cache: Path | None, spack_ref: str, only: Collection[str] | None
+        self,
+        packages: Path,
+        common: Path,
+        cache: Path | None,
+        spack_ref: str,
+        *,
+        only: Collection[str] | None,
+        prepare: Prepare | None,
     ) -> None:
         self.only = only
+        self.prepare = prepare
         self.packages = Path(os.path.abspath(packages))  # noqa: PTH100 - keeps links as they are shown
         self.common_folder = Path(os.path.abspath(common))  # noqa: PTH100
         self.shown = shown(self.packages)
@@ -133,6 +149,7 @@ class _Finder:
         self.broken: set[str] = set()
         self.parts: dict[str, Tree] = {}  # what packages name outside of their folders
         self.common = self.read_common()
+        self.common_paths = ("common", *_ends(self.common.tree.folder))
 
     def find(self) -> Packages:
         paths = Folders(self.packages, self.common_folder, self.roots, self.only, self.problems).find()
@@ -164,8 +181,17 @@ class _Finder:
         """
         tree = read_tree(f"{self.packages}/{path}", self.roots)
         key = digest_of(path, self.workspace_path(path), self.common.seen, self.spack_ref, tree.digest())
-        fresh = b"" if self.cache.get(key) else self.check(path, tree)
-        return key, fresh, tree.files, tree.targets, problems_to_json(tree.problems)
+        fresh, prepared = (b"", b"") if self.cache.get(key) else self.checked(path, key, tree)
+        return key, fresh, prepared, tree.files, tree.targets, problems_to_json(tree.problems)
+
+    def checked(self, path: str, key: str, tree: Tree) -> tuple[bytes, bytes]:
+        """Return the result of a package's checks for the cache, and what is prepared with it."""
+        checked, content = self.check(path, tree)
+        if self.prepare is None or not checked.usable or "hcl2" in checked.template:  # from the cache it is plain JSON
+            return content, b""
+        entry = from_bytes([content])[0]
+        entry.checked = checked
+        return content, self.prepare(self.make(path, key, tree, entry, entry.problems))
 
     def workspace_path(self, path: str) -> str:
         """Return the path in the workspace where a package is staged unless its template names another one."""
@@ -186,12 +212,12 @@ class _Finder:
             paths=tree.files.keys(),
             common=self.common.tree.files.keys(),
             package_paths=(self.workspace_path(path), *_ends(tree.folder)),
-            common_paths=("common", *_ends(self.common.tree.folder)),
+            common_paths=self.common_paths,
             elsewhere=lambda path: self.elsewhere(path).files,
         )
 
-    def check(self, path: str, tree: Tree) -> bytes:
-        """Return the result of a package's checks for the cache."""
+    def check(self, path: str, tree: Tree) -> tuple[CheckedPackage, bytes]:
+        """Return the result of a package's checks, and the same for the cache."""
         from bakery.recipe.check.package import PackageCheck  # not needed for a plan without changes
 
         check = PackageCheck(
@@ -204,7 +230,7 @@ class _Finder:
         )
         checked = check.run()
         others = {path: self.elsewhere(path).digest() for path in checked.others.values()}
-        return to_bytes(checked, tree.digests(), others)
+        return checked, to_bytes(checked, tree.digests(), others)
 
     def content(self, key: str, fresh: bytes) -> bytes:
         """Return what is stored of a package, which :meth:`read` has found there, or its new result."""
@@ -218,27 +244,36 @@ class _Finder:
         """Return what is stored of a package, or a new result if files changed that it names outside of its folder."""
         if all(self.elsewhere(other).digest() == digest for other, digest in entry.others.items()):
             return entry
-        content = self.check(path, read_tree(f"{self.packages}/{path}", self.roots))
+        _, content = self.check(path, read_tree(f"{self.packages}/{path}", self.roots))
         self.cache.put(key, content)
         return from_bytes([content])[0]
 
     def package(self, path: str, read: _Read, entry: Entry) -> Package | None:
         """Return a package, or None when its errors leave nothing to plan with."""
-        key, _, files, targets, found = read
-        name = path.rpartition("/")[2]
-        title = path if self.shown == "." else f"{self.shown}/{path}"
-        entry = self.current(path, key, entry)
-        problems = _under(title, (*problems_from_json(found), *entry.problems))
-        for other in entry.others:
+        key, _, prepared, files, targets, found = read
+        current = self.current(path, key, entry)
+        problems = _under(self.title(path), (*problems_from_json(found), *current.problems))
+        for other in current.others:
             problems += _under(self.shown, self.elsewhere(other).problems)
         self.problems += problems
-        if not entry.usable:
-            self.broken |= {name, *entry.families}
+        if not current.usable:
+            self.broken |= {path.rpartition("/")[2], *current.families}
             return None
-        digest = digest_of(key, self.common.digest, *entry.others.values())
         tree = Tree(f"{self.packages}/{path}", files, targets)
+        made = self.make(path, key, tree, current, problems)
+        made.prepared = prepared if current is entry else b""
+        return made
+
+    def make(self, path: str, key: str, tree: Tree, entry: Entry, problems: Iterable[Problem]) -> Package:
+        """Return a package that can be planned."""
+        name, title = path.rpartition("/")[2], self.title(path)
+        digest = digest_of(key, self.common.digest, *entry.others.values())
         reader = _Reader(name, tree, title, digest, entry, self.common, tuple(problems), self.elsewhere)
         return Package(name, digest, title, reader.recipe)
+
+    def title(self, path: str) -> str:
+        """Return a package's folder as messages name it."""
+        return path if self.shown == "." else f"{self.shown}/{path}"
 
 
 def _json(tree: Tree) -> dict[str, bytes]:
@@ -250,7 +285,7 @@ def _source_files(tree: Tree, digests: Mapping[str, str], above: str) -> tuple[S
     from bakery.recipe.model import SourceFile
 
     return tuple(
-        SourceFile(f"{above}{name}", mode, digests[name], Path(tree.source(name)))
+        SourceFile(f"{above}{name}", mode, digests[name], tree.source(name))
         for name, mode in sorted(tree.files.items())
     )
 

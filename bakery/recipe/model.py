@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class SourceFile:
     path: str
     mode: int
     sha256: str
-    source: Path = field(compare=False)
+    source: Path | str = field(compare=False)  # a string when it is read: a thousand recipes have many files
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,58 @@ class Variant:
     template: Json = None
 
 
+@dataclass(frozen=True)
+class PackerCall:
+    """One call of ``packer build``. The texts are not filled in; ``$$`` begins a variable of the shell.
+
+    ``template`` is the path from the workspace, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
+    ``secrets`` the names that ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed;
+    ``unknown`` are the variables whose values only the shell knows. ``refused`` are the options that Packer does not
+    know, from 1.6 to 1.15.
+    """
+
+    template: str = ""
+    folder: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    refused: tuple[str, ...] = ()
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class BuildCalls:
+    """What a build says of one package: its ``calls``, and the steps that count as a whole, by index, and why."""
+
+    calls: tuple[PackerCall, ...] = ()
+    whole: Mapping[int, str] = field(default_factory=dict)
+    others: frozenset[int] = frozenset()  # steps that only build other packages' templates
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """Variable to unfilled value of all calls; that of the last one counts."""
+        return {name: text for call in self.calls for name, text in call.variables.items()}
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The variable files of all calls."""
+        return tuple(dict.fromkeys(path for call in self.calls for path in call.files))
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment of the calls, unfilled."""
+        return {name: text for call in self.calls for name, text in call.environment.items()}
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The names in the environment whose values Cloud Build takes from Secret Manager."""
+        return frozenset(name for call in self.calls for name in call.secrets)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckedPackage:
     """The result of the checks of one package. One that is not ``usable`` has no recipe, only problems.
@@ -130,8 +183,8 @@ class CheckedPackage:
     family and its base's are set, as file and line; the plan's problems point there. ``isolation`` is where the image
     has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake. ``others`` are
     the paths of files and folders outside of the package that it names, by workspace path; they are below the folder of
-    all packages, and may not exist. Files are relative to the package's folder here, and as the user knows them in a
-    recipe.
+    all packages, and may not exist. ``calls`` is what ``build`` says, unless the package comes from the cache.
+    Files are relative to the package's folder here, and as the user knows them in a recipe.
     """
 
     usable: bool = True
@@ -152,6 +205,7 @@ class CheckedPackage:
     family_at: tuple[str, int] = ("", 1)
     base_at: tuple[str, int] = ("", 1)
     problems: tuple[Problem, ...] = ()
+    calls: BuildCalls | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

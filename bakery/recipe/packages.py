@@ -7,9 +7,8 @@ of that module takes longer than reading a small checkout.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.errors import Problem
 
@@ -17,17 +16,20 @@ if TYPE_CHECKING:
     from bakery.recipe.model import Recipe, Recipes
 
 
-@dataclass(frozen=True)
 class Package:
     """A package that can be planned. Its recipe is built on first use.
 
-    ``digest`` is the recipe's digest, ``shown`` the folder as messages name it.
+    ``digest`` is the recipe's digest, ``shown`` the folder as messages name it; ``prepared`` is what was made of the
+    package while it was read, if anything was.
     """
 
-    name: str
-    digest: str
-    shown: str
-    make_recipe: Callable[[], Recipe]
+    prepared = b""
+
+    def __init__(self, name: str, digest: str, shown: str, make_recipe: Callable[[], Recipe]) -> None:
+        self.name = name
+        self.digest = digest
+        self.shown = shown
+        self.make_recipe = make_recipe
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -35,8 +37,7 @@ class Package:
         return self.make_recipe()
 
 
-@dataclass(frozen=True)
-class Packages:
+class Packages(NamedTuple):
     """All packages of a tree, with the fields of :class:`bakery.recipe.model.Recipes`."""
 
     packages: tuple[Package, ...] = ()

@@ -9,9 +9,9 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from bakery.recipe.model import Json
+from bakery.recipe.model import BuildCalls, Json, PackerCall
 from bakery.recipe.shell import NO_BAKE, commands, harmless, runs, shell_words
 from bakery.recipe.substitutions import SUBSTITUTION, has_unknown, substitute
 
@@ -29,58 +29,6 @@ _VERSION = re.compile(r"[:@][^/]*$")
 _ASSIGNED = re.compile(r"(?:^|[\s;&])([A-Za-z_]\w*)=((?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|])*)")
 _NAMED = re.compile(r"\$\{?(\w+)")
 _VARIABLE = re.compile(r"\$\$(?:\{(\w+)\}|(\w+))")
-
-
-@dataclass(frozen=True)
-class PackerCall:
-    """One call of ``packer build``. The texts are not filled in; ``$$`` begins a variable of the shell.
-
-    ``template`` is the path from the workspace, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
-    ``secrets`` the names that ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed;
-    ``unknown`` are the variables whose values only the shell knows. ``refused`` are the options that Packer does not
-    know, from 1.6 to 1.15.
-    """
-
-    template: str = ""
-    folder: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    secrets: frozenset[str] = frozenset()
-    unknown: frozenset[str] = frozenset()
-    refused: tuple[str, ...] = ()
-    exact: bool = True
-
-
-@dataclass(frozen=True)
-class BuildCalls:
-    """What a build says of one package: its ``calls``, and the steps that count as a whole, by index, and why."""
-
-    calls: tuple[PackerCall, ...] = ()
-    whole: Mapping[int, str] = field(default_factory=dict)
-    others: frozenset[int] = frozenset()  # steps that only build other packages' templates
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """Variable to unfilled value of all calls; that of the last one counts."""
-        return {name: text for call in self.calls for name, text in call.variables.items()}
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The variable files of all calls."""
-        return tuple(dict.fromkeys(path for call in self.calls for path in call.files))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of the calls, unfilled."""
-        return {name: text for call in self.calls for name, text in call.environment.items()}
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The names in the environment whose values Cloud Build takes from Secret Manager."""
-        return frozenset(name for call in self.calls for name in call.secrets)
 
 
 def steps(build: Json) -> list[Mapping[str, Json]]:

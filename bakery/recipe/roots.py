@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bakery import paths
@@ -11,6 +10,7 @@ from bakery.recipe.load import find_packages, gc_paused
 from bakery.recipe.packages import Packages
 
 if TYPE_CHECKING:
+    from bakery.recipe.load import Prepare
     from bakery.recipe.model import Recipes
     from bakery.settings import Settings
 
@@ -21,10 +21,13 @@ def recipes_of(settings: Settings) -> Recipes:
         return packages_of(settings).recipes()
 
 
-def packages_of(settings: Settings) -> Packages:
-    """Return all packages of a stack, read, hashed and checked. A wrong recipe is a problem, never an exception."""
+def packages_of(settings: Settings, prepare: Prepare | None = None) -> Packages:
+    """Return all packages of a stack, read, hashed and checked. A wrong recipe is a problem, never an exception.
+
+    ``prepare`` as in :func:`bakery.recipe.load.find_packages`.
+    """
     cache, ref = paths.cache(), settings.spack.ref
-    own = find_packages(settings.packages, settings.common, cache=cache, spack_ref=ref)
+    own = find_packages(settings.packages, settings.common, cache, ref, prepare=prepare)
     if not settings.shipped:
         return own
     overridden = {package.name for package in own.packages} | own.broken
@@ -37,9 +40,8 @@ def packages_of(settings: Settings) -> Packages:
         if name not in known
     ]
     wanted = {*settings.shipped} - overridden
-    shipped = find_packages(root / "packages", root / "common", cache=cache, spack_ref=ref, only=wanted)
-    return replace(
-        own,
+    shipped = find_packages(root / "packages", root / "common", cache, ref, only=wanted, prepare=prepare)
+    return own._replace(
         packages=tuple(sorted((*own.packages, *shipped.packages), key=lambda package: package.name)),
         problems=tuple(sorted((*own.problems, *shipped.problems, *unknown))),
         broken=own.broken | shipped.broken,

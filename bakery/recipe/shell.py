@@ -1,4 +1,4 @@
-"""What can be told of a shell's commands without a shell.
+"""What is known of a shell's commands without a shell.
 
 Source: POSIX, "Shell Command Language": tokens, assignments, lists of commands.
 """
@@ -37,7 +37,7 @@ def shell_words(text: str) -> list[str]:
         return text.split()
     try:
         return shlex.split(text, comments=True)
-    except ValueError:  # an unclosed quote: the recipe's checks say so, here it is no argument
+    except ValueError:  # an unclosed quote: the recipe's checks report it
         return text.split()
 
 

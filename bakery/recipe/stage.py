@@ -18,7 +18,7 @@ def checked(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
     problems: list[Problem] = []
     for file in files:
         try:
-            content = file.source.read_bytes()
+            content = Path(file.source).read_bytes()
         except OSError:
             problems.append(Problem(file.path, 1, f"can no longer be read ({file.source})", HINT))
             continue

@@ -34,6 +34,10 @@ def substitute(text: str, values: Mapping[str, str], *, last: bool = False) -> s
     ``$$`` is kept for a later pass unless this is the ``last`` one. A bash expansion that is not known stays, too.
     """
 
+    name = text[2:-1]
+    if name in values and text == f"${{{name}}}" and name.isidentifier() and name.isupper() and name.isascii():
+        return values[name]  # most texts are one name
+
     def filled(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if name is not None:

@@ -81,7 +81,7 @@ def read_part(folder: str, path: str, roots: tuple[str, ...]) -> Tree:
 
 
 def inside(path: str, roots: tuple[str, ...]) -> bool:
-    """Whether a real path is one of ``roots`` or lies below one."""
+    """Whether a real path is one of ``roots`` or below one."""
     return any(path == root or path.startswith(root + os.sep) for root in roots)
 
 
@@ -175,7 +175,7 @@ class _Walk:
             else:
                 self.unreadable(path, error)
             return
-        if not path.isprintable():  # control characters, or bytes that are no UTF-8: Packer, Cloud Storage
+        if not path.isprintable():  # control characters, or bytes that are not UTF-8: Packer, Cloud Storage
             self.findings(path).error(1, "the name has control characters or is not UTF-8", "rename it")
         self.tree.files[path] = 0o755 if status.st_mode & 0o100 else 0o644
         if source != f"{self.tree.folder}/{path}":

@@ -136,9 +136,14 @@ class Settings:
         return self.oven.bases
 
     @property
+    def base_images(self) -> Mapping[str, LocalBase]:
+        """The base images that the settings define, by ``<project>/<family>``; empty for other places than theirs."""
+        return {Place.LOCAL: self.local.bases}.get(self.bases, {})
+
+    @property
     def shares_files(self) -> bool:
-        """Whether images of the same digest share a file: those of a library on this machine do."""
-        return self.bases is Place.LOCAL
+        """Whether images of the same digest share a file."""
+        return self.oven.shares_files
 
     @property
     def spack_cache(self) -> str:

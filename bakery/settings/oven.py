@@ -18,22 +18,30 @@ class OvenKind(StrEnum):
     """The back end of a stack; :mod:`bakery.backends` has the implementation of each.
 
     ``bases`` is the part of the lock file with its base images, ``required`` are the settings without which it cannot
-    work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache.
+    work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache. In a library that
+    ``shares_files`` images of the same digest have one file.
     """
 
     bases: Place
     required: tuple[str, ...]
     spack_bucket: Bucket | None
+    shares_files: bool
 
     LOCAL = "local", Place.LOCAL
-    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE
+    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE, False
     FAKE = "fake", Place.LOCAL
 
     def __new__(
-        cls, value: str, bases: Place, required: tuple[str, ...] = (), spack_bucket: Bucket | None = None
+        cls,
+        value: str,
+        bases: Place,
+        required: tuple[str, ...] = (),
+        spack_bucket: Bucket | None = None,
+        shares_files: bool = True,
     ) -> OvenKind:
         """Return the member for ``value``, with its facts."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.bases, member.required, member.spack_bucket = bases, required, spack_bucket
+        member.shares_files = shares_files
         return member

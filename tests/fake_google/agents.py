@@ -23,9 +23,9 @@ def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None, stdout: Mapp
         if not name.endswith("/seed.tar"):
             return
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            course = tar.extractfile("course.json")
-            assert course is not None
-            jobs = [_result(index, job, codes) for index, job in enumerate(json.load(course)["jobs"])]
+            run_spec = tar.extractfile("run_spec.json")
+            assert run_spec is not None
+            jobs = [_result(index, job, codes) for index, job in enumerate(json.load(run_spec)["jobs"])]
         prefix = name.removesuffix("/seed.tar")
         status = {"stage": "collect", "jobs_done": len(jobs), "jobs_total": len(jobs), "ended": True}
         results = json.dumps({"version": 1, "jobs": jobs, "left_out": []}).encode()

@@ -12,14 +12,19 @@ DEFINES = "bakery.settings"
 CHOOSES = "bakery.backends"
 
 
+def is_place(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Place"
+
+
 def asked(tree: ast.AST) -> list[int]:
-    """The lines that name the enum or read a setting ``oven``; a call of a back end's method ``oven()`` is neither."""
+    """The lines that name the enum, compare a place of bases or read a setting ``oven``; not a call of ``oven()``."""
     calls = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return [
         node.lineno
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and node.id == "OvenKind")
         or (isinstance(node, ast.Attribute) and node.attr in ("oven", "OvenKind") and id(node) not in calls)
+        or (isinstance(node, ast.Compare) and any(is_place(one) for one in ast.walk(node)))
     ]
 
 
@@ -37,7 +42,20 @@ def test_one_place_asks_which_back_end_it_is() -> None:
     assert "assert_never" in ast.unparse(chooses.cases[-1])
 
 
+def test_settings_do_not_ask_either() -> None:
+    """What differs between back ends is a fact of the enum's members, so that a new one has to say it."""
+    model = source_tree.parsed(source_tree.modules()[f"{DEFINES}.model"])
+    compared = [
+        ast.unparse(node)
+        for node in ast.walk(model)
+        if isinstance(node, ast.Compare)
+        and {"Place", "OvenKind"} & {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    ]
+    assert compared == []
+
+
 def test_the_rule_sees_a_question_and_no_call() -> None:
     assert asked(ast.parse("if settings.oven is x: pass")) == [1]
     assert asked(ast.parse("y\nOvenKind.LOCAL")) == [2]
+    assert asked(ast.parse("shared = bases is Place.LOCAL")) == [1]
     assert asked(ast.parse("backend.oven().bake(order)")) == []

@@ -50,6 +50,11 @@ def modules_in(package: str) -> dict[str, Path]:
     return {name: path for name, path in source_tree.modules().items() if within(name, package)}
 
 
+def test_the_modules_that_rules_name_exist() -> None:
+    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *PURE, GOOGLE}
+    assert [name for name in sorted(named) if not modules_in(name)] == []
+
+
 def test_the_modules_are_found() -> None:
     assert {"bakery.settings", "bakery.plan.model", "bakery.host.process"} <= set(source_tree.modules())
 

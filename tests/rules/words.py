@@ -90,6 +90,7 @@ OLD_PHRASES: dict[str, re.Pattern[str]] = {
     "'fix'": re.compile(r"\bcorrect (the|it|its|this|that)\b"),
     "'is in'": re.compile(r"\b(lies|lie|lay) (in|below|outside|beside|at|there|on)\b"),
     "'reported', 'given'": re.compile(r"\b(is|are|was|were|be|been) (told|said)\b"),
+    "'run_spec'": re.compile(r"\bcourse\.json|--course\b"),
     "'let ... go' means delete or release": re.compile(r"\blet (it|them) go\b|\bmade out of\b"),
     "'meanwhile' belongs to a sentence": re.compile(r"\blead(s)? nowhere\b|\btakes? (its|their) place\b"),
 }

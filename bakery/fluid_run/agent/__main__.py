@@ -37,7 +37,7 @@ def run_and_report(reporter: Reporter, part: Callable[[], None]) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the agent's options."""
     options = argparse.ArgumentParser(prog="agent", description="takes part in a Fluid-Run")
-    options.add_argument("--course", type=Path, required=True, help="the run specification, a JSON file")
+    options.add_argument("--run-spec", type=Path, required=True, help="the run specification, a JSON file")
     options.add_argument("--name", required=True, help="the name of this machine in the run specification")
     options.add_argument("--workspace", type=Path, required=True, help="the folder with the recipe's files")
     options.add_argument("--disk", type=Path, help="raw disk for status and results")
@@ -51,7 +51,7 @@ def main(words: Sequence[str]) -> None:
     given = parser().parse_args(words)
     os.umask(0o022)
     mailbox = DiskMailbox(given.disk) if given.disk else FolderMailbox(given.out)
-    run_spec = json.loads(given.course.read_text(encoding="utf-8"))
+    run_spec = json.loads(given.run_spec.read_text(encoding="utf-8"))
     if given.guest:
         guest = Reporter(mailbox, given.name, given.out / "logs")
         run_and_report(guest, lambda: run_as_guest(run_spec, given.workspace, guest))

@@ -91,7 +91,7 @@ class RunMachines:
 
 
 def _why(name: str, state: str, operation: ExtendedOperation | None) -> BakeryError | None:
-    """Return what the operation of a machine that is not there ended with; None if it has not ended."""
+    """Return what the operation of a machine that does not exist ended with; None if it has not ended."""
     try:
         with api_errors(f"make the machine {name}"):
             if operation is not None and not operation.done(retry=RETRY):  # type: ignore[no-untyped-call]

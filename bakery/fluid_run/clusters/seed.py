@@ -12,7 +12,7 @@ from bakery.recipe.model import Json
 
 AGENT = Path(agent.__file__).parent
 # Started in the folder of the unpacked seed. -E and -s keep the image's own Python settings out.
-AGENT_COMMAND = "python3 -E -s -m agent --course course.json"
+AGENT_COMMAND = "python3 -E -s -m agent --run-spec run_spec.json"
 
 
 def write_seed(sink: IO[bytes], run_spec: Mapping[str, Json], workspace: Path) -> None:
@@ -20,7 +20,7 @@ def write_seed(sink: IO[bytes], run_spec: Mapping[str, Json], workspace: Path) -
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for module in sorted(AGENT.glob("*.py")):
             _add(tar, f"agent/{module.name}", module.read_bytes())
-        _add(tar, "course.json", json.dumps(run_spec, indent=1).encode())
+        _add(tar, "run_spec.json", json.dumps(run_spec, indent=1).encode())
         tar.add(workspace, "workspace", filter=_owned_by_root)
 
 

@@ -132,7 +132,7 @@ class ComputeEngineLibrary:
             self._images.put_into(name, family)
             return False
         image = self._images.get(name)
-        if image is not None and image.family:  # nobody has seen Compute Engine take an image out of its family
+        if image is not None and image.family:  # Compute Engine was never seen to take an image out of its family
             self._deprecate(name, "")
         return True
 

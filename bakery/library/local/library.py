@@ -187,7 +187,7 @@ class LocalLibrary:
                 if qcow2 != self.files.image(record.digest):
                     qcow2.unlink(missing_ok=True)
                 return existing
-            with self.database.writing() as connection:  # nobody can publish between the look and the change
+            with self.database.writing() as connection:  # no other process can publish between the look and the change
                 if self.files.size(record.digest) is None:
                     rows.forget(connection, record.digest, self.now())
             image = self._insert(self.files.publish(record, qcow2))

@@ -91,7 +91,7 @@ def _repair_sidecar(library: LocalLibrary, name: str, state: str, *, dry_run: bo
 
 
 def _finish_deletion(library: LocalLibrary, digest: str, size: int, *, dry_run: bool) -> list[str]:
-    """Remove the file of a deleted image, and a damaged one whose image is not ACTIVE, since nobody can boot it."""
+    """Remove the file of a deleted image, and a damaged one whose image is not ACTIVE, which cannot be booted."""
     with library.leases.exclusive(digest) as free:
         images = [row for row in _images(library) if row["digest"] == digest]
         if not free or any(_needs(row, size) for row in images):

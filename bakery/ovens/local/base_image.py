@@ -198,7 +198,7 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
 
 
 def clear(bases: Path, now: float) -> None:
-    """Delete incomplete base images whose makers have ended, and those (and downloads) that nobody used for a month.
+    """Delete incomplete base images whose makers have ended, and those (and downloads) that were not used for a month.
 
     ``now`` is in seconds.
     """

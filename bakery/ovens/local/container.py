@@ -175,7 +175,7 @@ def _answers(port: int) -> bool:
 
 
 def _forward(api: Path, port: int) -> bool:
-    """Let a port of the loopback address lead to the container's ssh; return False if the network is not there yet.
+    """Let a port of the loopback address lead to the container's ssh; return False if the network is not up yet.
 
     Raises PortTaken.
     """
@@ -212,7 +212,7 @@ def stopped(container: BakeContainer, running: process.Running, activity: Activi
 
 
 def _tell(container: BakeContainer, word: str) -> None:
-    """Write a word to the container's script. Raises ContainerFailed if nobody reads it."""
+    """Write a word to the container's script. Raises ContainerFailed if it has no reader."""
     try:
         control = os.open(container.work / CONTROL, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -7,6 +7,7 @@ kernel's state needs a machine. What a look at its scripts does not show is reco
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from bakery.errors import BakeryError, ContainerFailed, InfrastructureFailed
 from bakery.orders.model import BakeOrder
@@ -78,7 +79,7 @@ def needs_kernel(order: BakeOrder) -> str:
 def _scripts(order: BakeOrder) -> Iterator[tuple[str, list[str]]]:
     """Yield the shell scripts of a recipe, and the commands in its template, by name."""
     for file in order.files:
-        content = file.source.read_bytes()
+        content = Path(file.source).read_bytes()
         if content.startswith(b"#!") or file.path.endswith(".sh"):
             yield file.path, content.decode("utf-8", "replace").splitlines()
     for provisioner in order.template.get("provisioners") or []:

@@ -60,6 +60,7 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
     name: {field: kind for field, _, kind in (word.partition(":") for word in fields.split())}
     for name, fields in _MESSAGES.items()
 }
+_PLAIN = frozenset(("", "[]", "{}"))  # kinds of values that hold no message
 
 
 def camel_case(build: Document) -> Document:
@@ -83,6 +84,8 @@ def camel_case(build: Document) -> Document:
 
 def _renamed(value: Json, kind: str, where: Where, old: Where, origins: dict[Where, Where]) -> Json:
     """Return a value whose fields have the names of its message, noting where the renamed ones came from."""
+    if kind in _PLAIN:
+        return value
     if kind.startswith("[") and isinstance(value, list):
         entries = enumerate(value)
         return [_renamed(entry, kind[1:-1], (*where, index), (*old, index), origins) for index, entry in entries]
@@ -115,18 +118,19 @@ def _faults(value: Json, kind: str, where: Where) -> Iterator[tuple[Where, str, 
         return  # substitutions and steps have checks of their own
     if kind.startswith("["):
         if isinstance(value, list):
-            for index, entry in enumerate(value):
+            for index, entry in enumerate(value) if kind not in _PLAIN else ():
                 yield from _faults(entry, kind[1:-1], (*where, index))
         elif where[-1] != "args":
             yield where, f"{where[-1]} is {quoted(value)}", "write a list"
     elif not isinstance(value, dict):
-        if len(where) != 2 or where[0] != "steps":  # an entry of steps that is no mapping is reported elsewhere
+        if len(where) != 2 or where[0] != "steps":  # an entry of steps that is not a mapping is reported elsewhere
             yield where, f"{where[-1]} is {quoted(value)}", "write a mapping"
     elif kind in MESSAGES:
         for key, entry in value.items():
-            if key in MESSAGES[kind]:
-                yield from _faults(entry, MESSAGES[kind][key], (*where, key))
-            else:
+            inner = MESSAGES[kind].get(key)
+            if inner:
+                yield from _faults(entry, inner, (*where, key))
+            elif inner is None:
                 yield (*where, key), f"unknown key {key}: Cloud Build refuses the build", _instead(key, kind)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.recipe.check.cloud_build import find
 from bakery.recipe.expressions import reference_list
-from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.model import BuildCalls
 from bakery.recipe.parse import Document
 from bakery.recipe.parse.document import texts
 from bakery.recipe.substitutions import substitutions_in

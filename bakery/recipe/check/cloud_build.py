@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bakery.errors import Severity
 from bakery.recipe.check import build_schema
-from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.model import BuildCalls
 from bakery.recipe.parse import Document, Where, listed, quoted
 from bakery.recipe.substitutions import substitutions_in
 from bakery.recipe.templating import arguments
@@ -62,11 +62,11 @@ def check(build: Document, values: Mapping[str, str], calls: BuildCalls) -> None
     for index, step in steps:
         if not isinstance(step.get("name"), str):
             build.error(f"step {index + 1} has no name", "give it the image that runs it", "steps", index)
-    used = set()
-    for where, text in build.strings:
+    used = {name for text in build.texts for name in substitutions_in(text)}
+    unset = used - values.keys() - BUILT_IN
+    for where, text in build.strings if unset else ():
         for name in substitutions_in(text):
-            used.add(name)
-            if name not in values and name not in BUILT_IN:
+            if name in unset:
                 own = name.startswith("_")
                 what = "its variable keeps the value of packer.json" if own else "Cloud Build does not know it"
                 build.warn(f"{name} is not set, {what}", f"add {name} to the substitutions", *where)

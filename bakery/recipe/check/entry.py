@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,18 +20,25 @@ BORDER = b"\t"  # between the parts; JSON writes this character as \t
 _encoder = json.JSONEncoder(separators=(",", ":"), default=vars)
 
 
-@dataclass(frozen=True)
 class Entry:
     """A stored package: whether a plan can use it, the families that it sets, its problems, and all of it, unparsed.
 
-    ``others`` are the paths of ``CheckedPackage.others``, with the digests of what was there.
+    ``others`` are the paths of ``CheckedPackage.others``, with the digests of their contents.
     """
 
-    usable: bool
-    families: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    others: Mapping[str, str]
-    content: bytes
+    def __init__(
+        self,
+        usable: bool,
+        families: tuple[str, ...],
+        problems: tuple[Problem, ...],
+        others: Mapping[str, str],
+        content: bytes,
+    ) -> None:
+        self.usable = usable
+        self.families = families
+        self.problems = problems
+        self.others = others
+        self.content = content
 
     @cached_property
     def checked(self) -> CheckedPackage:
@@ -55,7 +61,7 @@ def to_bytes(checked: CheckedPackage, digests: Mapping[str, str], others: Mappin
     given = (checked.substitutions, *(variant.substitutions for variant in checked.variants))
     families = [values[FAMILY] for values in given if FAMILY in values]
     problems = problems_to_json(checked.problems)
-    fields = {name: value for name, value in vars(checked).items() if name != "problems"}
+    fields = {name: value for name, value in vars(checked).items() if name not in ("problems", "calls")}
     parts = ([checked.usable, families, problems, others], fields, digests)
     return BORDER.join(_encoder.encode(part).encode() for part in parts)
 

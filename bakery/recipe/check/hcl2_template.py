@@ -12,8 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.recipe.check.step_folder import from_template
-from bakery.recipe.model import Variant
-from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.model import BuildCalls, Variant
 from bakery.recipe.parse import Document, Findings, quoted
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import HCL2

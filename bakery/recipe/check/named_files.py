@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from bakery.errors import Severity
 from bakery.recipe.check import cloud_build, packer_template
-from bakery.recipe.packer_call import BuildCalls
+from bakery.recipe.model import BuildCalls
 from bakery.recipe.parse import Document, Findings, quoted
 from bakery.recipe.substitutions import SUBSTITUTION, substitute
 

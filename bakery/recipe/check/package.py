@@ -24,8 +24,8 @@ from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.check.workspace import Workspace
 from bakery.recipe.expressions import fill, reference_list
-from bakery.recipe.model import CheckedPackage, ClusterShape, Json, Suite, Variant
-from bakery.recipe.packer_call import BuildCalls, build_calls
+from bakery.recipe.model import BuildCalls, CheckedPackage, ClusterShape, Json, Suite, Variant
+from bakery.recipe.packer_call import build_calls
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
 from bakery.recipe.substitutions import dynamic, substitute, substitutions_in
 from bakery.recipe.templating import (
@@ -139,6 +139,7 @@ class PackageCheck:
             family_at=self._set_at(template, build, FAMILY, "image_family"),
             base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),
             problems=tuple(self.findings.problems),
+            calls=self.calls,
         )
 
     def _evaluated(self, hcl2: Hcl2Template, template: Document, build: Document | None) -> tuple[Document, bool]:
@@ -152,9 +153,8 @@ class PackageCheck:
 
     def _build(self) -> Document | None:
         """``cloudbuild.yaml``, checked on its own; other build files (``cloudbuild.benchmark.yaml``) only warn."""
-        for name in sorted(self.paths):
-            if name.startswith("cloudbuild.") and re.fullmatch(r"cloudbuild\..+\.ya?ml", name):
-                self._other_build(name)
+        for name in filter(re.compile(r"cloudbuild\..+\.ya?ml").fullmatch, sorted(self.paths)):
+            self._other_build(name)
         build = self._read(BUILD, yaml.parse_yaml)
         if build is None:
             if BUILD not in self.paths:

@@ -110,13 +110,12 @@ def _variables(template: Document, given: Collection[str]) -> None:
     for name, value in declared.items():
         if value is not None and not isinstance(value, str):
             template.error(f"variable {name} is {quoted(value)}", "write a string", "variables", name)
-    used: set[str] = set()
+    used = {name for text in template.texts if "{{" in text for name in references(text)}
     known = {*declared, *given, ALL}
-    for where, text in template.strings:
-        for name in sorted(references(text)) if "{{" in text else ():
-            used.add(name)
+    for where, text in template.strings if not used <= known else ():
+        for name in sorted(references(text)):
             if name not in known and not _is_of_other_builder(template, where):
-                known.add(name)  # it is said once
+                known.add(name)  # report it once
                 hint = f'declare it below variables: "{name}": ""'
                 template.error(f"{{{{user `{name}`}}}} is an undeclared variable", hint, *where)
     for name in declared:
@@ -155,8 +154,16 @@ def check_required(template: Document, given: Mapping[str, str]) -> bool:
     return not missing
 
 
-def named(template: Document) -> Iterator[tuple[Where, str]]:
-    """Every file that the template names for its googlecompute builder, as written, with its place."""
+def named(template: Document) -> list[tuple[Where, Any]]:
+    """Return every file that the template names for its googlecompute builder, as written, with its place."""
+    return template.once(_named_files)
+
+
+def _named_files(template: Document) -> list[tuple[Where, Any]]:
+    return list(_each_named_file(template))
+
+
+def _each_named_file(template: Document) -> Iterator[tuple[Where, Any]]:
     builders = template.entries("builders", "builders")
     google = [(index, entry) for index, entry in builders if entry.get("type") == GOOGLE]
     names = {str(entry.get("name") or entry.get("type")) for _, entry in google or builders}

@@ -5,7 +5,8 @@ compare both validators.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from bakery.recipe.model import Json
@@ -31,7 +32,7 @@ def faults(schema: Json, value: Json, where: Where = ()) -> Iterator[tuple[Where
     elif isinstance(value, dict):
         yield from ((where, value, key) for key in schema.get("required", ()) if key not in value)
         for key, inner in schema["properties"].items():
-            if key in value:
+            if key in value and not _is_right(inner, value[key]):
                 yield from faults(inner, value[key], (*where, key))
     elif isinstance(value, list):
         if len(value) < schema.get("minItems", 0):
@@ -39,10 +40,23 @@ def faults(schema: Json, value: Json, where: Where = ()) -> Iterator[tuple[Where
         for index, entry in enumerate(value):
             yield from faults(schema["items"], entry, (*where, index))
     elif isinstance(value, str):
-        if "pattern" in schema and re.search(schema["pattern"], value) is None:
+        if "pattern" in schema and _compiled(schema["pattern"])(value) is None:
             yield where, value, ""
     elif value is not None and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         yield where, value, ""
+
+
+def _is_right(schema: Json, value: Json) -> bool:
+    """Whether a value without parts is right; most are, and :func:`faults` takes five times as long to say so."""
+    types = schema["type"]  # a name, or a list of names
+    if type(value) is str:
+        return "string" in types and ("pattern" not in schema or _compiled(schema["pattern"])(value) is not None)
+    return value is None and "null" in types
+
+
+@cache
+def _compiled(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(pattern).search
 
 
 def _is(name: str, value: Json) -> bool:

@@ -88,7 +88,7 @@ def _check(content: bytes, findings: Findings, ref: str, given: Collection[str],
     ``rejected`` is how bad it is that the Spack of ``ref`` won't take it.
     """
     lines: dict[str, int] = {}  # of each placeholder the first one
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.splitlines() if b"@" in content else (), 1):
         for name in _PLACEHOLDER.findall(line.partition(b"#")[0]):
             lines.setdefault(name.decode(), number)
     for name, number in lines.items():

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from bakery.recipe.check.packer_template import named
-from bakery.recipe.packer_call import TEMPLATES, BuildCalls
+from bakery.recipe.model import BuildCalls
+from bakery.recipe.packer_call import TEMPLATES
 from bakery.recipe.parse import Document, Where
 from bakery.recipe.substitutions import substitute
 

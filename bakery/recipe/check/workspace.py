@@ -1,4 +1,4 @@
-"""The workspace that the template of a package sees: where its folder and ``common/`` are staged, and what is there."""
+"""The workspace that the template of a package sees: where its folder and ``common/`` are staged, and their files."""
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping

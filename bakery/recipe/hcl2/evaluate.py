@@ -151,7 +151,7 @@ class Evaluator(Variables):
         return element(value, key, line)
 
     def source_of_data(self, base: nodes.Expression, key: nodes.Expression, line: int) -> Value:
-        """Return nothing: only the bake knows a data source. Raises Invalid for one that is not there."""
+        """Return nothing: only the bake knows a data source. Raises Invalid for one that does not exist."""
         assert isinstance(base, nodes.Index)
         kind, name = (str(one.value) if isinstance(one, nodes.Literal) else "" for one in (base.key, key))
         if (kind, name) not in self.data:
@@ -192,7 +192,7 @@ class Evaluator(Variables):
         return self.done[name]
 
     def walk(self, collection: nodes.Expression, bound: Bound) -> list[tuple[Value, Value]]:
-        """Return keys and values in HCL's order. Raises Invalid for what is no collection."""
+        """Return keys and values in HCL's order. Raises Invalid for another value."""
         value = self.shape(self.evaluate(collection, bound))
         if isinstance(value, list):
             return list(enumerate(value))

@@ -30,7 +30,7 @@ _PLUGIN = {"dynamic": 1}
 
 
 def parse_json_body(document: Document) -> nodes.Body:
-    """Return the syntax tree of a parsed file; what is no template is an error in the document's findings."""
+    """Return the syntax tree of a parsed file; anything but a template is an error in the document's findings."""
     return _Reader(document).body(document.value, (), _TOP, "")
 
 

@@ -50,7 +50,7 @@ class Unfollowed:
 
 
 def marker(text: str) -> str:
-    """Return an expression that only Packer can evaluate as it stands in the template model."""
+    """Return an expression that only Packer can evaluate, in the form of the template model."""
     return f"{NOT_FOLLOWED}{json.dumps(text, ensure_ascii=False)}}}}}"
 
 
@@ -84,7 +84,7 @@ def number_text(value: float) -> str:
 
 
 def to_json(value: Value) -> Json:
-    """Return a value as it stands in the template model."""
+    """Return a value in the form of the template model."""
     if isinstance(value, (Variable, Unfollowed)):
         return to_text(value, 0)
     if isinstance(value, list):

@@ -81,15 +81,18 @@ class _Reader:
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        merges = False
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
+                merges = True
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _Refused(_line(key_node), "has a key that is a list or mapping", "use plain keys")
-            if key_node.value in made:
-                self.findings.warn(_line(key_node), f"duplicate key {key_node.value}", "keep one: the last counts")
-            made[key_node.value] = self.value(value_node, depth)
-        for other in _merged(node):
+            key = key_node.value
+            if key in made:
+                self.findings.warn(_line(key_node), f"duplicate key {key}", "keep one: the last counts")
+            made[key] = self.value(value_node, depth)
+        for other in _merged(node) if merges else ():
             if not isinstance(other, yaml.MappingNode):
                 raise _Refused(_line(other), "merges a value that is not a mapping", "give << an alias of a mapping")
             made = self.value(other, depth - 1) | made

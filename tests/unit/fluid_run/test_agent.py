@@ -33,7 +33,7 @@ from bakery.fluid_run.agent.mailbox import Reporter
 from bakery.fluid_run.agent.system import RunError
 from bakery.fluid_run.clusters.seed import AGENT, write_seed
 
-COURSE: dict[str, Any] = {
+RUN_SPEC: dict[str, Any] = {
     "cluster": "fr0123456789",
     "machines": [
         {
@@ -64,7 +64,7 @@ RUNNING = (
 
 
 def test_slurm_conf_names_controller_nodes_and_partitions() -> None:
-    text = slurm_conf.slurm_conf(COURSE, slurm_conf.SlurmFacts((22, 5), "slurm", True))
+    text = slurm_conf.slurm_conf(RUN_SPEC, slurm_conf.SlurmFacts((22, 5), "slurm", True))
     assert text.startswith("ClusterName=fr0123456789\nSlurmctldHost=controller(10.77.0.10)\nSlurmUser=slurm\n")
     assert text.endswith(GOLDEN_TAIL)
     assert "MpiDefault=pmix\n" in text
@@ -72,31 +72,31 @@ def test_slurm_conf_names_controller_nodes_and_partitions() -> None:
 
 
 def test_without_pmix_ranks_start_without_it() -> None:
-    assert "MpiDefault=none\n" in slurm_conf.slurm_conf(COURSE, slurm_conf.SlurmFacts((20, 11), "root", False))
+    assert "MpiDefault=none\n" in slurm_conf.slurm_conf(RUN_SPEC, slurm_conf.SlurmFacts((20, 11), "root", False))
 
 
 def test_gpus_are_told_to_slurm() -> None:
-    machines = [{**machine, "gpus": 2 if machine["partition"] == "big" else 0} for machine in COURSE["machines"]]
-    course = {**COURSE, "machines": [*machines[:-1], {**machines[-1], "gpus": 1}]}
-    text = slurm_conf.slurm_conf(course, slurm_conf.SlurmFacts((22, 5), "slurm", True))
+    machines = [{**machine, "gpus": 2 if machine["partition"] == "big" else 0} for machine in RUN_SPEC["machines"]]
+    run_spec = {**RUN_SPEC, "machines": [*machines[:-1], {**machines[-1], "gpus": 1}]}
+    text = slurm_conf.slurm_conf(run_spec, slurm_conf.SlurmFacts((22, 5), "slurm", True))
     assert "GresTypes=gpu\nNodeName=big-0 " in text
     assert "CPUs=4 RealMemory=2048 Gres=gpu:2 State=UNKNOWN\n" in text
-    assert slurm_conf.gres_conf(course).splitlines() == [
+    assert slurm_conf.gres_conf(run_spec).splitlines() == [
         "NodeName=big-0 Name=gpu File=/dev/nvidia[0-1]",
         "NodeName=big-1 Name=gpu File=/dev/nvidia[0-1]",
         "NodeName=one-0 Name=gpu File=/dev/nvidia0",
     ]
-    assert slurm_conf.gres_conf(COURSE) == ""
-    assert "Gres" not in slurm_conf.slurm_conf(COURSE, slurm_conf.SlurmFacts((22, 5), "slurm", True))
+    assert slurm_conf.gres_conf(RUN_SPEC) == ""
+    assert "Gres" not in slurm_conf.slurm_conf(RUN_SPEC, slurm_conf.SlurmFacts((22, 5), "slurm", True))
 
 
 def test_hosts_has_every_machine() -> None:
-    assert "10.77.0.14 one-0\n" in join.hosts_file(COURSE)
+    assert "10.77.0.14 one-0\n" in join.hosts_file(RUN_SPEC)
 
 
 def test_the_metadata_server_keeps_its_name() -> None:
     before = "127.0.1.1 old\n169.254.169.254 metadata.google.internal metadata\n"
-    found = join.hosts_file(COURSE, before).splitlines()
+    found = join.hosts_file(RUN_SPEC, before).splitlines()
     assert "169.254.169.254 metadata.google.internal metadata" in found
     assert not any("old" in entry for entry in found)
 
@@ -146,9 +146,9 @@ def test_a_torn_status_is_passed_over() -> None:
 def test_the_newest_status_wins_and_the_other_slot_stays_whole(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(b"\0" * (wire.RESULTS_AT + 4096))
-    outlet = mailbox.DiskMailbox(disk)
+    mailbox_of_run = mailbox.DiskMailbox(disk)
     for number in range(3):
-        outlet.send_status({"number": number})
+        mailbox_of_run.send_status({"number": number})
     slots = [wire.read_record(disk.read_bytes()[at : at + wire.SLOT]) for at in (0, wire.SLOT)]
     assert sorted(slot[1]["number"] for slot in slots if slot) == [1, 2]
 
@@ -250,18 +250,18 @@ class KeptMailbox:
 
 def joined(tmp_path: Path, name: str) -> tuple[machine.Machine, KeptMailbox]:
     """A machine of the cluster whose shared home is ``tmp_path``."""
-    outlet = KeptMailbox()
-    course = {**COURSE, "user": {"name": "nobody", "uid": os.getuid()}, "start_seconds": 1, "jobs": []}
-    made = machine.Machine(course, name, Reporter(outlet, name, tmp_path / f"logs-{name}"))
+    mailbox_of_run = KeptMailbox()
+    run_spec = {**RUN_SPEC, "user": {"name": "nobody", "uid": os.getuid()}, "start_seconds": 1, "jobs": []}
+    made = machine.Machine(run_spec, name, Reporter(mailbox_of_run, name, tmp_path / f"logs-{name}"))
     made.home, made.shared = tmp_path, tmp_path / machine.SHARED
     made.shared.mkdir(exist_ok=True)
-    return made, outlet
+    return made, mailbox_of_run
 
 
 def test_a_machine_that_breaks_tells_the_controller_which_brings_back_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (node, _), (head, outlet) = joined(tmp_path, "big-0"), joined(tmp_path, "controller")
+    (node, _), (head, mailbox_of_run) = joined(tmp_path, "big-0"), joined(tmp_path, "controller")
     monkeypatch.setattr(machine, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(roles, "wait_for_nodes", lambda _machine: None)
     monkeypatch.setattr(results, "stage_workspace", lambda *_: {})
@@ -273,8 +273,8 @@ def test_a_machine_that_breaks_tells_the_controller_which_brings_back_what_there
 
     monkeypatch.setattr(JobQueue, "follow", follow)
     run_and_report(head.reporter, lambda: roles.run_controller(head, tmp_path))
-    assert (outlet.said["error"], outlet.said["blame"]) == ("slurmd on big-0 ended with -9", "image")
-    assert {wire.RESULTS_NAME, "logs/agent.log"} <= set(outlet.names)
+    assert (mailbox_of_run.said["error"], mailbox_of_run.said["blame"]) == ("slurmd on big-0 ended with -9", "image")
+    assert {wire.RESULTS_NAME, "logs/agent.log"} <= set(mailbox_of_run.names)
     assert (head.shared / "ended").exists(), "the machine that broke waits for that"
 
 
@@ -310,12 +310,12 @@ def test_the_seed_holds_the_agent_which_starts_where_the_bakery_is_not(tmp_path:
     with tarfile.open(files[0]) as tar:
         assert {(entry.uid, entry.gid, entry.uname) for entry in tar} == {(0, 0, "")}
         names = tar.getnames()
-    assert {"agent/__main__.py", "agent/wire.py", "course.json", "workspace/t/run.sh"} <= set(names)
+    assert {"agent/__main__.py", "agent/wire.py", "run_spec.json", "workspace/t/run.sh"} <= set(names)
     assert not any("__pycache__" in name for name in names)
     subprocess.run(["tar", "-xf", files[0], "-C", seed], check=True)
     words = [sys.executable, "-E", "-s", "-m", "agent", "--help"]
     done = subprocess.run(words, cwd=seed, capture_output=True, text=True, check=True)
-    assert "--course" in done.stdout
+    assert "--run-spec" in done.stdout
 
 
 def test_the_agent_leaves_the_unit_that_systemd_would_end_with_a_job_out_of_memory(tmp_path: Path) -> None:

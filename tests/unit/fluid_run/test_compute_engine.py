@@ -87,8 +87,8 @@ def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeSer
     made.provision(Activity())
     assert set(machines(server)) == {"fr-r1-controller", "fr-r1-login-0", "fr-r1-debug-0", "fr-r1-debug-1"}
     with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
-        assert {"agent/__main__.py", "course.json", "workspace/hello.sh"} <= set(tar.getnames())
-        told = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
+        assert {"agent/__main__.py", "run_spec.json", "workspace/hello.sh"} <= set(tar.getnames())
+        told = json.load(tar.extractfile("run_spec.json"))  # type: ignore[arg-type]
     addresses = {machine["address"] for machine in told["machines"]}
     assert len(addresses) == 4
     assert every(address.startswith("10.") for address in addresses)
@@ -156,7 +156,7 @@ def test_no_more_nodes_than_the_jobs_need_and_what_their_machines_have(server: F
     made.provision(Activity())
     assert [spec.name for spec in made.specs if spec.partition] == [f"many-{n}" for n in range(4)]
     with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
-        told = json.load(tar.extractfile("course.json"))["machines"]  # type: ignore[arg-type]
+        told = json.load(tar.extractfile("run_spec.json"))["machines"]  # type: ignore[arg-type]
     assert (told[-1]["cpus"], told[-1]["memory_mb"]) == (60, int(0.9 * 60 * 4096))
     assert (told[0]["name"], told[0]["cpus"]) == ("controller", 2)
 

@@ -89,7 +89,7 @@ def test_machines_of_two_runs_have_no_address_of_a_card_in_common() -> None:
     assert every(len(mac) == 17 and mac.startswith("52:") for mac in macs)
 
 
-def test_the_course_tells_each_machine_and_each_job_once_and_how_long_all_may_take() -> None:
+def test_the_run_spec_tells_each_machine_and_each_job_once_and_how_long_all_may_take() -> None:
     jobs = (replace(JOB, time_limit=60, batch_options="-N 1", attempts=2), replace(JOB, partition="big"))
     order = RunOrder("a-1", "d", "a", "", Suite(jobs, SHAPE), (), "abc", "", "", {"X": "1"}, {"P": "share"}, True)
     told = run_spec(order, "r1", machines(SHAPE), munge_key="key", start_seconds=9, project="p")

@@ -119,22 +119,22 @@ def test_the_cluster_gets_the_workspace_without_hidden_files_and_rcc_runs_enviro
         assert {"workspace/app.sif", "workspace/openfoam/test/setup.sh"} <= set(names)
         assert not [name for name in names if ".git" in name or ".fluid-run" in name]
         assert tar.getmember("workspace/openfoam/test/setup.sh").mode & 0o100
-        course = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
-    assert course["env"] == {
+        run_spec = json.load(tar.extractfile("run_spec.json"))  # type: ignore[arg-type]
+    assert run_spec["env"] == {
         "PROJECT": "p",
         "GIT_SHA": "c0ffee",
         "GCE_IMAGE": "projects/p/global/images/openfoam-gcp-foss-latest",
         "DOCKER_IMAGE": "d",
     }
-    assert course["env_paths"] == {"SINGULARITY_IMAGE": "app.sif", "ENV_FILE": "some.env"}
-    assert course["ignore_dependencies"] is True
+    assert run_spec["env_paths"] == {"SINGULARITY_IMAGE": "app.sif", "ENV_FILE": "some.env"}
+    assert run_spec["ignore_dependencies"] is True
 
 
 def test_gpus_are_asked_for_behind_the_jobs_own_options_and_not_in_its_row(obedient: Workspace) -> None:
     assert run("--gpu-count=2") == 0
     with seed_of(obedient) as tar:
-        course = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
-    assert course["jobs"][0]["batch_options"] == "-N1 --time=30:00 --gres=gpu:2"
+        run_spec = json.load(tar.extractfile("run_spec.json"))  # type: ignore[arg-type]
+    assert run_spec["jobs"][0]["batch_options"] == "-N1 --time=30:00 --gres=gpu:2"
     assert rows(obedient)[0]["batch_options"] == "-N1 --time=30:00"
 
 
