@@ -108,10 +108,10 @@ def test_a_recipe_becomes_a_promoted_image(stack: Stack, tmp_path: Path) -> None
         library = ComputeEngineLibrary(stack.workshop.settings)
         (name,) = library.families().values()
         image = library.find(name)
-        assert image is not None and (image.family, image.proof) == (PACKAGE, Proof.PROVEN)
+        assert image is not None and (image.family, image.proof) == (PACKAGE, Proof.PASSED)
         assert stack.server.cloud.items[f"compute/compute/v1/projects/p/global/images/{name}"]["sourceDisk"]
         (run,) = library.runs(name)
-        figures = {figure.name: figure.value for job in run.jobs for figure in job.figures}
+        figures = {figure.metric.name: figure.value for job in run.jobs for figure in job.figures}
         assert (figures["nodes"], figures["ranks"]) == (2.0, 2.0)
         (rows,) = stack.server.cloud.rows.values()
         assert [row["json"]["exit_code"] for row in rows] == [0, 0]
