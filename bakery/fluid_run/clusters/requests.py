@@ -57,7 +57,8 @@ class ClusterRequests:
                 raise NoCapacity(f"{zone} has no machine type {kind}") from error
 
     def _listed_machines(self, asked: Sequence[tuple[str, str]]) -> Sequence[Sequence[compute_v1.Instance]]:
-        listed = {zone: self._in_zone(zone, [run for where, run in asked if where == zone]) for zone, _ in asked}
+        zones = dict.fromkeys(zone for zone, _ in asked)
+        listed = {zone: self._in_zone(zone, [run for where, run in asked if where == zone]) for zone in zones}
         return [[one for one in listed[zone] if one.labels.get(RUN_LABEL) == run] for zone, run in asked]
 
     def _in_zone(self, zone: str, runs: Sequence[str]) -> list[compute_v1.Instance]:

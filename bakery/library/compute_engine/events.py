@@ -79,7 +79,7 @@ class Outbox:
 
     def __init__(self, google: Google) -> None:
         self._google = google
-        self._messages = Batches(self._publish)
+        self._messages = Batches(self._publish, gather=1.0)  # nobody waits for an event
 
     def send(self, message: PubsubMessage) -> None:
         """Send a message and wait for the answer. Raises BakeryError."""

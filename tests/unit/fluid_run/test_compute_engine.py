@@ -469,3 +469,6 @@ def test_runs_at_once_share_their_lists_and_see_only_their_own(server: FakeServe
     count = Counter(method for _, method, _ in server.cloud.calls)
     assert count["storage.objects.list"] <= 2 and count["compute.instances.list"] <= 2
     assert count["compute.machineTypes.get"] == 0
+    server.cloud.calls.clear()
+    assert [len(found) for found in one._requests._listed_machines([(one.zone, "r1"), (one.zone, "r2")])] == [4, 4]
+    assert [method for _, method, _ in server.cloud.calls] == ["compute.instances.list"]
