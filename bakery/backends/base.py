@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from bakery.backends.checks import Check
     from bakery.fluid_run.base import Clusters
-    from bakery.library.base import Library
+    from bakery.library.base import ImageRecord, Library
     from bakery.lock.model import Resolver
     from bakery.ovens.base import Oven
     from bakery.plan.model import Plan
@@ -88,6 +88,13 @@ class Backend(Protocol):
 
     def declare(self, plan: Plan) -> Sequence[Any]:
         """Declare the infrastructure of the plan in the running Pulumi program; return the resources bakes wait for."""
+
+    def adopt(self, source: str, image: ImageRecord) -> ImageRecord:
+        """Copy an image that was made elsewhere into the library, as an untested candidate, and return it.
+
+        ``source`` is a file, or an image of Compute Engine; ``image`` has family, recipe and time. Idempotent. Raises
+        BakeryError if there is no such image or it can't be used, and Uncertain.
+        """
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs of the image that ``wanted`` fits: its name, the start of it or of its digest, or a family.

@@ -22,6 +22,7 @@ ARCHITECTURE_LABEL = "bakery-architecture"  # only of images that are not for x8
 REVISION_LABEL = "bakery-revision"
 FIRST_LABEL = "bakery-first"  # when a staged roll-out began, in seconds since 1970
 FAILURE_LABEL = "bakery-failure"  # why it was stopped
+ADOPTED_LABEL = "bakery-adopted-from"  # the name that an image had before the library took it
 SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
 _NOT_LABEL = re.compile(r"[^a-z0-9_-]")

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
 from bakery.library.revocation import content, refusal
-from bakery.plan.image_labels import DIGEST_LABEL, image_labels
+from bakery.plan.image_labels import ADOPTED_LABEL, DIGEST_LABEL, image_labels, label
 from bakery.plan.summary import ImageSummary
 
 
@@ -142,8 +142,9 @@ def _untracked(seen: Observed) -> Iterator[Drift]:
             stack = f"--stack {seen.stack}" if family in mine else "of the stack that promoted it"
             text = f"points at {name}, which no stack has registered"
             yield Drift(DriftKind.UNTRACKED, family, text, f"pulumi refresh {stack}, which registers it")
+    known = {record.labels.get(ADOPTED_LABEL) for record in seen.records.values()}
     for name, family in seen.strangers.items():
-        if seen.families.get(family) != name:
+        if seen.families.get(family) != name and label(name) not in known:
             text = f"is in the family {family}, and was not made by the bakery"
             remedy = f"gcloud compute images deprecate {name} --state=DEPRECATED"
             yield Drift(DriftKind.UNTRACKED, name, text, remedy)

@@ -10,6 +10,7 @@ from typing import Any
 from bakery.codec import encode
 from bakery.library.base import ImageRecord, Library, Revocation
 from bakery.library.revocation import content, in_force, utc
+from bakery.plan.image_labels import ADOPTED_LABEL
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import Figure, JobResult, RunResult
 from bakery.results.trends import job_label, latest, trends
@@ -141,6 +142,12 @@ def revocations(images: Iterable[Mapping[str, Any]]) -> list[str]:
         for image in images
         if "revoke_at" in image
     ]
+
+
+def adoptions(images: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each image of a report that was made elsewhere."""
+    origins = [(image["name"], image["labels"].get(ADOPTED_LABEL, "")) for image in images]
+    return [f"{name} was adopted from {origin}" for name, origin in origins if origin]
 
 
 def figure_text(figure: Mapping[str, Any]) -> str:

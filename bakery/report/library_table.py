@@ -6,7 +6,7 @@ from typing import Any
 from bakery.errors import printable
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.report import text_table
-from bakery.report.library import by_family, figure_text, revocations, shown_time, state_text, summary
+from bakery.report.library import adoptions, by_family, figure_text, revocations, shown_time, state_text, summary
 
 TITLES = ("family", "image", "digest", "state", "tested", "figures")
 COLOURS = {"ACTIVE": "32", "candidate": "36", "DEPRECATED": "2", "OBSOLETE": "2", "revoked": "31"}  # ANSI
@@ -16,7 +16,8 @@ WORDS = {"passed": "", "failed": " failed", "error": " no verdict"}
 def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
     """Return the table of images by family (the promoted one first, then the newest), and a summary below."""
     rows = [row for image in by_family(report["images"]) for row in _rows(image)]
-    below = [*map(printable, revocations(report["images"])), summary(report)]
+    notes = (*adoptions(report["images"]), *revocations(report["images"]))
+    below = [*map(printable, notes), summary(report)]
     return "\n".join([*text_table.lines(TITLES, rows, colour=colour), *below]) + "\n"
 
 

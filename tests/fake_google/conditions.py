@@ -20,6 +20,7 @@ class Conditions:
     no_builds: set[str] = field(default_factory=set)  # regions where the project may not build
     deleted_roles: dict[str, float] = field(default_factory=dict)  # custom roles and when they were deleted
     keeps_family: bool = False  # whether images.patch passes over an empty family: nobody has seen what Google does
+    closed: set[str] = field(default_factory=set)  # projects that share no image with the account of the bakery
     busy: set[str] = field(default_factory=set)  # methods whose next operation comes too soon after another
     rate: set[str] = field(default_factory=set)  # methods over their limit, once each
     caller: str = "bakery-deploy"  # who calls through the bakery's own clients

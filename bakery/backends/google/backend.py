@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bakery.backends.base import ImageLogs
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+    from bakery.library.base import ImageRecord
     from bakery.library.compute_engine.library import ComputeEngineLibrary
     from bakery.lock.resolve import ComputeEngineFamilies
     from bakery.ovens.cloud_build.oven import CloudBuildOven
@@ -90,6 +91,14 @@ class GoogleBackend:
         from bakery.paths import StatePaths
 
         return declare(self.settings, plan, partial(propagation.note, StatePaths(self.settings.state).grants))
+
+    def adopt(self, source: str, image: ImageRecord) -> ImageRecord:
+        """Copy an image of this or another project."""
+        from bakery.host.google import Google
+        from bakery.library.compute_engine.adoption import adopt
+        from bakery.library.compute_engine.images import ImageRequests
+
+        return adopt(ImageRequests(Google(self.settings.google)), source, image)
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""

@@ -15,6 +15,7 @@ from bakery.settings import Settings
 if TYPE_CHECKING:
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.local import LocalClusters
+    from bakery.library.base import ImageRecord
     from bakery.library.local.library import LocalLibrary
     from bakery.lock.resolve import LocalBases
     from bakery.ovens.local.oven import LocalOven
@@ -81,6 +82,16 @@ class ThisMachine:
         """Declare nothing."""
         return ()
 
+    def adopt(self, source: str, image: ImageRecord) -> ImageRecord:
+        """Copy a file."""
+        from bakery.library.local.adoption import adopt
+
+        return adopt(self.library(), Path(source).expanduser().absolute(), image, self.disk)
+
+    def disk(self, file: Path) -> Path:
+        """Return the file that the library keeps of a file that it was given: itself."""
+        return file
+
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs below the state folder."""
         from bakery.library.lookup import pick
@@ -137,6 +148,13 @@ class LocalBackend(ThisMachine):
         from bakery.ovens.local.oven import LocalOven
 
         return LocalOven(self.settings)
+
+    def disk(self, file: Path) -> Path:
+        """Return the qcow2 image that the file is or contains. Raises InfrastructureFailed."""
+        from bakery.ovens.local.cloud_image import disk
+        from bakery.progress.activity import Activity
+
+        return disk(file, "the file", Activity())
 
     def clusters(self, *, open_shell: bool = False) -> LocalClusters:
         """Return clusters of QEMU machines."""

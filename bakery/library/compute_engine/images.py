@@ -72,7 +72,7 @@ class ImageRequests:
 
     def __init__(self, google: Google) -> None:
         self._google = google
-        self._project = google.project
+        self.project = google.project
         self._looks = Batches(self._looked_up)
 
     def get(self, name: str) -> ComputeImage | None:
@@ -125,22 +125,35 @@ class ImageRequests:
                     query["pageToken"] = page.get("nextPageToken", "")
             except exceptions.NotFound as error:
                 raise BakeryError(
-                    f"there is no project {self._project}", hint="set image-bakery:google.project"
+                    f"there is no project {self.project}", hint="set image-bakery:google.project"
                 ) from error
         return sorted(images, key=lambda image: image.created)
 
-    def copy(self, source: str, name: str, labels: Mapping[str, str]) -> None:
-        """Make an image with the content of another one; one that another process has just made is kept."""
+    def identity(self, project: str, name: str) -> str:
+        """Return the number of an image of any project, which no other image ever has. Raises BakeryError."""
+        try:
+            with api_errors(f"look up image {name} of project {project}", reraise=(exceptions.NotFound,)):
+                found = self._google.images.get(project=project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+        except exceptions.NotFound as error:
+            hint = f"see: gcloud compute images list --project {project}"
+            raise BakeryError(f"there is no image {name} in project {project}", hint=hint) from error
+        return str(found.id)
+
+    def copy(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> None:
+        """Make an image with the content of one of the project, or of another one.
+
+        An image that another process has just made is kept.
+        """
         from google.cloud import compute_v1
 
-        path, key = f"projects/{self._project}/global/images/{source}", self._google.settings.kms_key
+        path, key = f"projects/{project or self.project}/global/images/{source}", self._google.settings.kms_key
         body = compute_v1.Image(name=name, source_image=path, labels=dict(labels))
         if key:
             body.image_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=key)
         with contextlib.suppress(exceptions.Conflict):
             self._change(
                 f"make image {name} from {source}",
-                lambda: self._google.images.insert(project=self._project, image_resource=body, timeout=TIMEOUT_SECONDS),
+                lambda: self._google.images.insert(project=self.project, image_resource=body, timeout=TIMEOUT_SECONDS),
                 reraise=(exceptions.Conflict,),
             )
 
@@ -152,7 +165,7 @@ class ImageRequests:
         self._change(
             f"put image {name} into family {family!r}",
             lambda: self._google.images.patch(
-                project=self._project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
+                project=self.project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
             ),
         )
 
@@ -181,7 +194,7 @@ class ImageRequests:
         self._change(
             f"label image {name}",
             lambda: self._google.images.set_labels(
-                project=self._project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
+                project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
             ),
             reraise=(exceptions.PreconditionFailed,),
         )
@@ -195,12 +208,12 @@ class ImageRequests:
             body.deprecated = deprecated
         if replacement:
             body.replacement = (
-                f"https://www.googleapis.com/compute/v1/projects/{self._project}/global/images/{replacement}"
+                f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{replacement}"
             )
         self._change(
             f"make image {name} {state}",
             lambda: self._google.images.deprecate(
-                project=self._project, image=name, deprecation_status_resource=body, timeout=TIMEOUT_SECONDS
+                project=self.project, image=name, deprecation_status_resource=body, timeout=TIMEOUT_SECONDS
             ),
         )
 
@@ -209,7 +222,7 @@ class ImageRequests:
         with contextlib.suppress(exceptions.NotFound):
             self._change(
                 f"delete image {name}",
-                lambda: self._google.images.delete(project=self._project, image=name, timeout=TIMEOUT_SECONDS),
+                lambda: self._google.images.delete(project=self.project, image=name, timeout=TIMEOUT_SECONDS),
                 reraise=(exceptions.NotFound,),
             )
 

@@ -106,7 +106,7 @@ class ImageFiles:
         Returns the new sidecar, whose record has size and location. On an error the folder is unchanged.
         """
         final = self.image(record.digest)
-        with _writing(final):
+        with writing(final):
             self.folder.mkdir(parents=True, exist_ok=True)
             former = self.read_sidecar(record.name)
             exists = final.exists() and (former is None or former.record.size == self.size(record.digest))
@@ -169,7 +169,8 @@ def sha256(file: Path) -> str:
 
 
 @contextmanager
-def _writing(file: Path) -> Iterator[None]:
+def writing(file: Path) -> Iterator[None]:
+    """Turn an error of the operating system in the block into the bakery's, about ``file``."""
     try:
         yield
     except OSError as error:

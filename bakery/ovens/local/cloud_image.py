@@ -44,10 +44,10 @@ def make(folder: Path, base: Base, root: Path, activity: Activity, log: Path) ->
     try:
         _fetch(base, root, packed, activity)
         activity.say(f"unpacking {base.name}")
-        disk = _disk(packed, base.origin, activity, log)
-        sync_to_disk(disk)
+        image = disk(packed, base.origin, activity, log)
+        sync_to_disk(image)
         folder.mkdir(exist_ok=True)
-        disk.rename(folder / DISK_NAME)
+        image.rename(folder / DISK_NAME)
     except OSError as error:
         raise from_os_error(error) from error
     finally:
@@ -70,8 +70,11 @@ def _fetch(base: Base, root: Path, target: Path, activity: Activity) -> None:
     shutil.copyfile(file, target)
 
 
-def _disk(file: Path, source: str, activity: Activity, log: Path) -> Path:
-    """Return the qcow2 image that a downloaded file is or contains."""
+def disk(file: Path, source: str, activity: Activity, log: Path | None = None) -> Path:
+    """Return the qcow2 image that a file of ours is or contains; ``source`` names its origin in errors.
+
+    Raises InfrastructureFailed for another format, and for an image that is damaged or refers to another file.
+    """
     unpacked, image = file.with_name(f"{file.name}.disk"), file.with_name(f"{file.name}.qcow2")
     try:
         if program := next((found for begin, found in PACKED.items() if _head(file).startswith(begin)), None):

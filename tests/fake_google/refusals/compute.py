@@ -199,7 +199,33 @@ def _too_frequent(cloud: Cloud, request: Request) -> str:
     return f"Operation rate exceeded for resource '{resource}'. Too frequent operations from the source resource."
 
 
+def _closed(cloud: Cloud, request: Request) -> str:
+    body = request.body or {}
+    source = request.call.path if request.id == "compute.images.get" else str(body.get("sourceImage", ""))
+    image = re.search(r"projects/([^/]+)/global/images/[^/]+$", source)
+    word = "get" if request.id == "compute.images.get" else "useReadOnly"
+    if image is None or image[1] not in cloud.conditions.closed:
+        return ""
+    return f"Required 'compute.images.{word}' permission for '{image[0]}'"
+
+
 RULES = (
+    Rule(
+        "image-of-another-project",
+        "an image of another project is read and copied only with a role there",
+        "https://github.com/coreos/coreos-assembler/issues/1561, 2020-06-25; "
+        "https://github.com/hashicorp/terraform/issues/15330, 2017-06-19",
+        ("compute.images.get", "compute.images.insert"),
+        _closed,
+        Example(
+            "POST",
+            "/compute/v1/projects/p/global/images",
+            {"name": "i", "sourceImage": "projects/other/global/images/o"},
+            switch={"closed": {"other"}},
+        ),
+        status=403,
+        reason="forbidden",
+    ),
     Rule(
         "operation-rate",
         "operations of one resource that follow each other too fast end with an error",

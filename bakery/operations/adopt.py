@@ -1,0 +1,15 @@
+"""Takes an image that was made elsewhere into the library: ``bakery adopt``."""
+
+from bakery.backends.base import Backend
+from bakery.library.base import ImageRecord
+from bakery.operations.bake import planned
+
+
+def adopt(backend: Backend, source: str, family: str) -> ImageRecord:
+    """Return the candidate that was made; a family of the plan and what :meth:`Backend.adopt` takes.
+
+    Raises UnknownFamily, InputError for recipes with errors, and what :meth:`Backend.adopt` raises.
+    """
+    plan = next(image for image in planned(backend.settings, [family], locked=False) if image.family == family)
+    created = backend.library().now()
+    return backend.adopt(source, ImageRecord("", "", plan.package, plan.variant, family, created))
