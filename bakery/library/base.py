@@ -156,9 +156,10 @@ class Library(Protocol):
     def listing(self) -> Listing:
         """Return images and families as they are at one time, for the price of one list."""
 
-    def promote(self, name: str, family: str) -> str:
+    def promote(self, name: str, family: str, want: Want | None = None) -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
 
+        ``want`` is registered with it: a library that is lost in between must not have the one without the other.
         Returns the name of the image that it took the place of, or "". Raises BakeryError if the image does not exist.
         """
 

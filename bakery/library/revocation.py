@@ -97,8 +97,9 @@ def revoke(library: Library, image: str, reason: str, at: str) -> tuple[Revocati
 def enforce(library: Library) -> Enforced:
     """Move families away from images that are revoked by now, and make these OBSOLETE. Idempotent.
 
-    A family gets its newest proven image that is not revoked, or none; it is the stacks' turn then. Also records images
-    that were baked from revoked ones since. Raises BakeryError, Uncertain.
+    A family gets its newest proven image that is not revoked, or none; it is the stacks' turn then. For a channel
+    without one, an image is made from an older one of its recipe. Also records images that were baked from revoked ones
+    since. Raises BakeryError, Uncertain.
     """
     revoked = in_force(library.revocations(), library.now())
     if not revoked:
@@ -113,14 +114,27 @@ def enforce(library: Library) -> Enforced:
     moved = {}
     for family, name in pointers.items():
         if name in names:
-            moved[family] = (name, _move(library, family, name, images, {*names, *pointers.values()}))
+            successor = heir(family, images, {*names, *pointers.values()}) or _derived(
+                library, family, name, images, names
+            )
+            moved[family] = (name, _move(library, family, name, successor))
     states = {image.name: image for image in images}
     obsolete = tuple(name for name in names if states[name].state is not ImageState.OBSOLETE and _retire(library, name))
     return Enforced(moved, obsolete)
 
 
-def _move(library: Library, family: str, name: str, images: Sequence[ImageRecord], taken: Collection[str]) -> str:
-    if successor := heir(family, images, taken):
+def _derived(library: Library, family: str, name: str, images: Sequence[ImageRecord], revoked: Collection[str]) -> str:
+    """Return an image for a channel that has no other: of the newest proven image that is older than the one it had."""
+    known = {image.name: image for image in images}
+    source = known.get(known[name].source)
+    if source is None or source.name == name:
+        return ""
+    older = heir(source.candidate_for, images[: images.index(source)], revoked)
+    return library.derive(older, family) if older else ""
+
+
+def _move(library: Library, family: str, name: str, successor: str) -> str:
+    if successor:
         library.promote(successor, family)
     else:
         library.unpromote(name, family, force=True)

@@ -102,8 +102,9 @@ class PromotedImageProvider(BakeryProvider):
         if props.get("first") and library.families().get(props["family"]) != props["image"]:
             seconds = int(utc(library.now()).timestamp())
             library.relabel(source or props["image"], {FIRST_LABEL: str(seconds)})
-        wants.put(library, Want(owner_of(props["urn"]), props["family"], props["image"], props["token"]))
-        previous = library.promote(props["image"], props["family"])
+        want = Want(owner_of(props["urn"]), props["family"], props["image"], props["token"])
+        previous = library.promote(props["image"], props["family"], want)
+        wants.note(want)
         if gone or props.get("consumers"):
             library.share(props["image"], props.get("consumers") or (), gone)
         if previous and previous != props["image"]:

@@ -87,6 +87,10 @@ class _Wants:
     def put(self, library: Library, want: Want) -> None:
         """Register a want, see :meth:`Library.want`."""
         library.want(want)
+        self.note(want)
+
+    def note(self, want: Want) -> None:
+        """Remember a want that the library has been given."""
         with self._lock:
             if self._wants is not None:
                 self._wants[want.stack, want.family] = want

@@ -603,6 +603,26 @@ def test_a_revoked_family_without_a_proven_image_points_at_nothing_whoever_wants
     assert state(setup, name) is ImageState.OBSOLETE
 
 
+def test_a_revoked_channel_gets_an_older_image_of_its_recipe(setup: Setup) -> None:
+    """It has had one image only, which a staged roll-out or an approval may have brought it late."""
+    library = setup.library
+    old, bad, new = (proven(setup, "rcc", word) for word in ("one", "two", "three"))
+    library.promote(library.derive(bad, "rcc-stable"), "rcc-stable")
+    library.promote(new, "rcc")
+    revoke(library, bad, "bad", library.now())
+    moved = {"rcc-stable": (f"rcc-stable-{bad[-12:]}", f"rcc-stable-{old[-12:]}")}
+    assert enforce(library).moved == moved
+    assert dict(library.families()) == {"rcc": new, "rcc-stable": moved["rcc-stable"][1]}
+    assert look_up(library, {old: "tests"}) == ""
+    assert enforce(library).moved == {}, "it is idempotent"
+
+
+def test_what_a_stack_wants_is_registered_with_the_promotion(setup: Setup) -> None:
+    name, want = setup.bake("rcc", "one"), Want("p/dev", "rcc", "", "t")
+    setup.library.promote(name, "rcc", replace(want, image=name))
+    assert list(setup.library.wants()) == [replace(want, image=name)]
+
+
 def test_a_revocation_of_the_future_changes_nothing_yet(setup: Setup) -> None:
     library, name = setup.library, proven(setup, "rcc", "one")
     library.promote(name, "rcc")

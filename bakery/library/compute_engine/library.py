@@ -98,8 +98,10 @@ class ComputeEngineLibrary:
             {record.name: record.family for record in active if not record.digest},
         )
 
-    def promote(self, name: str, family: str) -> str:
+    def promote(self, name: str, family: str, want: Want | None = None) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
+        if want:  # before the look: another stack that gives the family back looks again for wants after it has done so
+            self.want(want)
         image, others = self._images.with_family(name, family)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
@@ -165,7 +167,8 @@ class ComputeEngineLibrary:
         record = self.find(name)
         if record is None or record.state is not ImageState.ACTIVE:
             return False
-        if record.family and _active(self._images.of_family(record.family))[-1].name == name:
+        pointed_at = _active(self._images.of_family(record.family))[-1:] if record.family else []
+        if [one.name for one in pointed_at] == [name]:
             return False
         self._deprecate(name, replacement)
         return True

@@ -97,7 +97,7 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in digests}
 
-    def promote(self, name: str, family: str) -> str:
+    def promote(self, name: str, family: str, want: Want | None = None) -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
 
         A repeated call changes nothing. Raises BakeryError if there is no such image or another family points at it.
@@ -105,6 +105,8 @@ class LocalLibrary:
         if self.find(name) is None:
             raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
         with self.database.writing() as connection:
+            if want:
+                rows.put(connection, "wants", asdict(want))
             return families.promote(connection, name, family, self.now())
 
     def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
