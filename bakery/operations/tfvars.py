@@ -7,6 +7,7 @@ from bakery.errors import BakeryError, InputError, errors_among
 from bakery.lock import file as lock_file
 from bakery.plan import rcc_tf
 from bakery.plan.plan import draft
+from bakery.preview.targets import staged
 from bakery.recipe.roots import recipes_of
 from bakery.settings import Settings
 
@@ -21,13 +22,18 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dic
     plan = draft(settings, recipes, lock_file.read(settings.lock), locked=False)
     if errors := errors_among(plan.problems):
         raise InputError(errors)
-    links = _links(settings, [image.family for image in plan.images])
+    behind = staged(settings, plan.images)
+    if strays := rcc_tf.unknown(settings.file, plan.images, behind):
+        raise InputError(strays)
+    links = _links(settings, [image.family for image in plan.images], [channel for channel, _ in behind.values()])
     zone = zone or next(iter(settings.google.zones), "")
     cluster = {"cluster_name": cluster_name, "project": settings.google.project, "zone": zone}
-    return {name: value for name, value in cluster.items() if value} | rcc_tf.variables(plan.images, links, zone)
+    return {name: value for name, value in cluster.items() if value} | rcc_tf.variables(
+        plan.images, links, zone, behind
+    )
 
 
-def _links(settings: Settings, families: list[str]) -> dict[str, str]:
+def _links(settings: Settings, families: list[str], channels: list[str]) -> dict[str, str]:
     chosen = backend(settings)
     library = chosen.library()
     held = library.listing()
@@ -38,6 +44,6 @@ def _links(settings: Settings, families: list[str]) -> dict[str, str]:
             f"no promoted image in {', '.join(missing)}" if missing else "the stack selects no package",
             hint=f"bake, test and promote it with: pulumi up --stack {settings.stack}",
         )
-    names = {family: promoted[family] for family in families}
+    names = {family: promoted[family] for family in (*families, *channels) if family in promoted}
     digests = {image.name: image.digest for image in held.images}
     return {family: chosen.image_link(name, digests[name]) for family, name in names.items()}

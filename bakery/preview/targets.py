@@ -79,7 +79,21 @@ def channels(
 
 def hours(settings: Settings, family: str) -> int:
     """Return how long the family waits in a staged roll-out, in hours; 0 if it is one of the first."""
-    return max((hours for pattern, hours in settings.rollout.items() if fnmatchcase(family, pattern)), default=0)
+    return max((rule.hours for pattern, rule in settings.rollout.items() if fnmatchcase(family, pattern)), default=0)
+
+
+def staged(settings: Settings, planned: Sequence[ImageSummary]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Map families to the channel that their partitions use in a staged roll-out, and to those that go before it."""
+    return {
+        image.family: (family, first)
+        for family, image in families_of(settings, planned).items()
+        if family != image.family and (first := _first(settings, family))
+    }
+
+
+def _first(settings: Settings, family: str) -> tuple[str, ...]:
+    rules = settings.rollout.items()
+    return tuple(name for pattern, rule in rules if fnmatchcase(family, pattern) for name in rule.first)
 
 
 def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSummary], held: LibrarySnapshot) -> str:
@@ -106,7 +120,9 @@ def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSumm
         return f"stopped, {image.name} failed its tests"
     began = record.labels.get(FIRST_LABEL)
     due = (datetime.fromtimestamp(int(began), UTC) if began else utc(record.created)) + timedelta(hours=wait)
-    return f"waits until {due:%Y-%m-%d %H:%M} UTC, {wait} hours after {where}" if due > utc(held.now) else ""
+    names = ", ".join(_first(settings, family))
+    after = f"{where} (partitions: {names})" if names else where
+    return f"waits until {due:%Y-%m-%d %H:%M} UTC, {wait} hours after {after}" if due > utc(held.now) else ""
 
 
 def needs_approval(settings: Settings, family: str) -> bool:

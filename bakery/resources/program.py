@@ -20,11 +20,11 @@ from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.plan import by_family
-from bakery.plan.rcc_tf import variables
+from bakery.plan.rcc_tf import unknown, variables
 from bakery.preview import snapshot
 from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import check, families_of, hours, proofs, targets
+from bakery.preview.targets import check, families_of, hours, proofs, staged, targets
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, failed_deletion, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -105,7 +105,8 @@ def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
     if not (settings.pins or settings.approval or settings.channels or settings.rollout):
         return {}
     held = snapshot.read(settings, backend(settings).existing_library, ())
-    if not held.problems and (problems := check(settings, plan.images, held)):
+    strays = unknown(settings.file, plan.images, staged(settings, plan.images))
+    if not held.problems and (problems := (*check(settings, plan.images, held), *strays)):
         raise InputError(problems)
     if held.problems and not (pulumi.runtime.is_dry_run() and not (settings.approval or settings.rollout)):
         raise Uncertain(f"it cannot be known which images families point at: {held.problems[0].message}")
@@ -294,4 +295,5 @@ def images_output(
 def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, Any]:
     """Return the output ``rcc_tf``: the variables of an rcc-tf configuration, empty if no image is promoted."""
     links = {family: chosen.image_link(name, digest) for family, (name, digest, _) in promoted.items()}
-    return variables(plan.images, links, next(iter(chosen.settings.google.zones), ""))
+    zone = next(iter(chosen.settings.google.zones), "")
+    return variables(plan.images, links, zone, staged(chosen.settings, plan.images))

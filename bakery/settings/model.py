@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import bases, files, retention
+from bakery.settings import bases, files, retention, rollout
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings, check_google
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 from bakery.settings.retention import EVERY_FAMILY, Retention
+from bakery.settings.rollout import Rollout
 
 if TYPE_CHECKING:
     import pulumi
@@ -98,7 +99,7 @@ class Settings:
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
     images that they point at, whatever their recipes say. ``approval`` are patterns of families whose images have to be
     ``approved``, which maps families to images. ``channels`` maps names of channels to patterns of the families that
-    have one, ``rollout`` patterns of families to the hours that they wait. ``source`` is the file that the settings
+    have one, ``rollout`` patterns of families to how long they wait. ``source`` is the file that the settings
     were read from without an engine, ``secrets`` are the texts of those that are secret, by path.
     """
 
@@ -116,7 +117,7 @@ class Settings:
     approval: tuple[str, ...] = ()
     approved: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    rollout: Mapping[str, int] = field(default_factory=dict)
+    rollout: Mapping[str, Rollout] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     local: LocalSettings = LocalSettings()
     spack: SpackSettings = SpackSettings()
@@ -245,7 +246,7 @@ def parse(
         approval=top.words("approval"),
         approved=top.texts("approved"),
         channels=top.lists("channels"),
-        rollout=top.counts("rollout"),
+        rollout=rollout.read(top),
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),

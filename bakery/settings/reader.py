@@ -95,11 +95,6 @@ class Reader:
         group = self.group(key)
         return {name: group.words(name) for name in group.values}
 
-    def counts(self, key: str) -> Mapping[str, int]:
-        """Return a mapping to whole numbers."""
-        group = self.group(key)
-        return {name: group.count(name, 0) for name in group.values}
-
     def group(self, key: str) -> Reader:
         """Return a reader of the mapping below ``key``."""
         return Reader(self.mapping(key), self.where, f"{self.prefix}{key}.", self.problems)

@@ -236,13 +236,13 @@ def test_a_channel_never_takes_the_family_of_a_recipe() -> None:
     assert families_of(given, plan.images)["app-stable"].package == "app-stable"
 
 
-def rolling(now: str, app: str = APP.name, **changes: Any) -> Channel:
+def rolling(now: str, app: str = APP.name, rule: object = 24, **changes: Any) -> Channel:
     """The channel of a staged roll-out that points at the old image; ``changes`` are those of the new one's record."""
     began = {FIRST_LABEL: str(int(datetime(2030, 1, 1, 12, tzinfo=UTC).timestamp()))}
     new = replace(record(APP), created="2030-01-01T00:00:00Z", **({"labels": began} | changes))
     families = {"app": app, "app-stable": of_channel(OLD).name}
     snapshot = LibrarySnapshot((OLD, of_channel(OLD), new), families, now=now)
-    return channel(snapshot, rollout={"*-stable": 24})
+    return channel(snapshot, rollout={"*-stable": rule})
 
 
 NOON = "2030-01-02T12:00:00Z"
@@ -252,6 +252,8 @@ def test_a_staged_roll_out_waits_for_its_hours_and_goes_on() -> None:
     waits = rolling("2030-01-02T11:59:59Z")
     assert (waits.image, waits.action) == (of_channel(OLD).name, Action.KEEP)
     assert waits.reasons == ("waits until 2030-01-02 12:00 UTC, 24 hours after app",)
+    named = rolling("2030-01-02T11:59:59Z", rule={"first": ["app-a", "app-b"]})
+    assert named.reasons == ("waits until 2030-01-02 12:00 UTC, 24 hours after app (partitions: app-a, app-b)",)
     moves = rolling(NOON)
     assert (moves.source, moves.action, moves.reasons) == (APP.name, Action.ADOPT, (f"made from {APP.name}",))
     assert rolling("2030-01-02T00:00:00Z", labels={}).source == APP.name, "promoted before there was a roll-out"

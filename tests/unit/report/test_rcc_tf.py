@@ -14,6 +14,7 @@ from bakery.errors import BakeryError
 from bakery.lock.model import Lock, Place
 from bakery.plan import rcc_tf as plan_rcc_tf
 from bakery.plan.plan import make
+from bakery.preview.targets import staged
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.report import rcc_tf
 from tests.support import plan_builders
@@ -95,6 +96,23 @@ def test_a_partition_without_zone_gets_the_clusters_and_one_with_keeps_it() -> N
     plan = make(plan_builders.settings(), plan_builders.recipes(plan_builders.recipe(suite=suite)), plan_builders.LOCK)
     made = plan_rcc_tf.variables(plan.images, {"app": IMAGE}, "us-west1-b")
     assert [entry["zone"] for entry in made["partitions"]] == ["us-west1-b", "z"]
+
+
+def test_partitions_that_go_first_use_the_family_and_the_others_its_channel() -> None:
+    suite = Suite((SuiteJob("app", "true", "app"),), ClusterShape((Partition("a"), Partition("b"))))
+    given = plan_builders.settings(
+        channels={"stable": ["app"]}, rollout={"*-stable": {"hours": 12, "first": ["app-b", "app-c"]}}
+    )
+    plan = make(given, plan_builders.recipes(plan_builders.recipe(suite=suite)), plan_builders.LOCK)
+    behind = staged(given, plan.images)
+    (problem,) = plan_rcc_tf.unknown("Pulumi.dev.yaml", plan.images, behind)
+    assert "rollout: there is no partition app-c; use one of: app-a, app-b" in str(problem)
+    links = {"app": "new", "app-stable": "old"}
+    made = plan_rcc_tf.variables(plan.images, links, "z", behind)
+    assert {entry["name"]: entry["image"] for entry in made["partitions"]} == {"app-a": "old", "app-b": "new"}
+    assert made["controller_image"] == made["login_image"] == "old"
+    before = plan_rcc_tf.variables(plan.images, {"app": "new"}, "z", behind)
+    assert [entry["image"] for entry in before["partitions"]] == ["new", "new"], "the channel points at nothing yet"
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,12 @@ from bakery.settings import (
     parse,
 )
 from bakery.settings.retention import Retention
+from bakery.settings.rollout import Rollout
 from tests.support import root as support
 from tests.support.every import every
 
 ROOT = Path("/checkout")
+ROLLOUT = {"*-stable": Rollout(24), "a-slow": Rollout(24, ("a-gpu",))}
 
 
 def messages(values: dict[str, Any], stack: str = "dev") -> list[str]:
@@ -57,7 +59,7 @@ def test_every_group_is_read() -> None:
             "approval": ["a*"],
             "approved": {"a": "a-1"},
             "channels": {"stable": ["a*"]},
-            "rollout": {"*-stable": 24},
+            "rollout": {"*-stable": 24, "a-slow": {"first": ["a-gpu"]}},
             "retentionDays": 7,
             "local": {
                 "accelerator": "tcg",
@@ -91,7 +93,7 @@ def test_every_group_is_read() -> None:
     assert settings.nonce == {"a": "3"}
     assert settings.pins == {"a": "a-123456789012"}
     assert (settings.approval, settings.approved) == (("a*",), {"a": "a-1"})
-    assert (settings.channels, settings.rollout) == ({"stable": ("a*",)}, {"*-stable": 24})
+    assert (settings.channels, settings.rollout) == ({"stable": ("a*",)}, ROLLOUT)
     assert settings.retention["*"].days == 7
     assert settings.local.accelerator is Accelerator.TCG
     assert settings.local.isolation is Isolation.MACHINE
