@@ -41,6 +41,7 @@ _MEMBER = r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Se
 FORMS: Mapping[str, tuple[str, str]] = {
     "project": (r"(?:[a-z0-9.-]+:)?[a-z](?:[-a-z0-9]*[a-z0-9])?", "the project's id, as my-project"),
     "region": (r"[a-z]+(?:-[a-z]+)*\d*", "a region, as us-central1"),
+    "storageLocation": (r"[a-z]+(?:-[a-z]+)*\d*", "a region or a multi-region, as us-central1 or us"),
     "kmsKey": (
         r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
         "projects/P/locations/L/keyRings/R/cryptoKeys/K",
@@ -122,6 +123,7 @@ class GoogleSettings:
     role_suffix: str = ""
     os_login: bool = False
     consumers: tuple[str, ...] = ()
+    storage_location: str = ""
     schedule: str = "0 4 * * 1"
     endpoint: str = ""
 
@@ -143,6 +145,13 @@ class GoogleSettings:
         domain, _, project = self.project.rpartition(":")
         name = f"{project}.{domain}" if domain else project
         return self.accounts.get(duty) or f"{account_id(duty)}@{name}.iam.gserviceaccount.com"
+
+    def stored_in(self, zone: str = "") -> str:
+        """Return where an image is stored that is made in a zone; without one, an image that is made from another.
+
+        Otherwise Google chooses a multi-region, which a policy on locations or a key of one region may refuse.
+        """
+        return self.storage_location or zone.rpartition("-")[0] or self.region
 
     @property
     def subnetwork_path(self) -> str:

@@ -211,6 +211,7 @@ def _google(reader: Reader) -> GoogleSettings:
         role_suffix=reader.text("roleSuffix"),
         os_login=reader.flag("osLogin", False),
         consumers=reader.words("consumers"),
+        storage_location=reader.text("storageLocation"),
         schedule=reader.text("schedule", "0 4 * * 1"),
         endpoint=reader.text("endpoint"),
     )

@@ -154,6 +154,7 @@ def test_from_an_empty_project_to_a_tested_image(server: FakeServer, tmp_path: P
     library.promote(made.name, "app")
     promoted = library.find(made.name)
     assert promoted is not None and promoted.family == "app"
+    library.promote(library.derive(made.name, "app-stable"), "app-stable")  # which the policy on locations allows, too
 
 
 def test_ci_and_test_machines_wait_for_grants_too(server: FakeServer, tmp_path: Path, clock: Clock) -> None:

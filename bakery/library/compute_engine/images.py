@@ -147,7 +147,8 @@ class ImageRequests:
         from google.cloud import compute_v1
 
         path, key = f"projects/{project or self.project}/global/images/{source}", self._google.settings.kms_key
-        body = compute_v1.Image(name=name, source_image=path, labels=dict(labels))
+        place = self._google.settings.stored_in()
+        body = compute_v1.Image(name=name, source_image=path, labels=dict(labels), storage_locations=[place])
         if key:
             body.image_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=key)
         with contextlib.suppress(exceptions.Conflict):

@@ -83,8 +83,7 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "tags": sorted({*builder.get("tags", []), SSH_TAG}),
         "service_account_email": google.account(Duty.MACHINE),
         **_login(builder, google),
-        # Else images are stored in a multi-region, which a policy on locations or a key of one region may refuse.
-        "image_storage_locations": builder.get("image_storage_locations") or [zone.rpartition("-")[0]],
+        "image_storage_locations": builder.get("image_storage_locations") or [google.stored_in(zone)],
         "omit_external_ip": True,
         "use_internal_ip": True,
         "use_iap": True,

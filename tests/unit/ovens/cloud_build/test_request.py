@@ -188,6 +188,9 @@ def test_images_are_stored_in_the_region_of_the_machine() -> None:
     (image,) = make(settings(), recipes(recipe()), LOCK).images
     (builder,) = packer_template(bake_order(image), GOOGLE, "europe-west4-a")["builders"]
     assert builder["image_storage_locations"] == ["europe-west4"]
+    stored = replace(GOOGLE, storage_location="eu")
+    (builder,) = packer_template(bake_order(image), stored, "europe-west4-a")["builders"]
+    assert builder["image_storage_locations"] == ["eu"]
 
 
 def test_os_login_changes_how_packer_logs_in_and_no_digest() -> None:
