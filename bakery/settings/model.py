@@ -95,12 +95,11 @@ class SpackSettings:
 class Settings:
     """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all), ``shipped`` the
     packages of the installed bakery that the stack has besides its own.
-
-    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to the
-    images that they point at, whatever their recipes say. ``approval`` are patterns of families whose images have to be
-    ``approved``, which maps families to images. ``channels`` maps names of channels to patterns of the families that
-    have one, ``rollout`` patterns of families to how long they wait. ``source`` is the file that the settings
-    were read from without an engine, ``secrets`` are the texts of those that are secret, by path.
+    ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to images
+    that they point at, whatever their recipes say. ``approval`` are patterns of families whose images must be
+    ``approved``, which maps families to images. ``channels`` maps names to patterns of families, ``rollout`` patterns
+    of families to how long they wait. ``source`` is the file that the settings were read from without an engine,
+    ``secrets`` are the texts of those that are secret, by path.
     """
 
     stack: str
