@@ -4,12 +4,14 @@ Sources: Compute Engine's "Arm VMs on Compute Engine" of 2026 (machine series), 
 ``machine_type`` of Packer's googlecompute builder.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from bakery.plan.template import builder
-from bakery.recipe.expressions import fill
-from bakery.recipe.model import ClusterShape, Json
+if TYPE_CHECKING:
+    from bakery.recipe.model import ClusterShape, Json
 
 ARM, X86 = "arm64", "x86_64"
 ARM_SERIES = ("t2a", "c4a", "n4a", "a4x")
@@ -48,6 +50,9 @@ def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | 
 
 def _said(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
     """Return ``image_architecture`` in lower case, and the machine type; "" for what only the bake knows."""
+    from bakery.plan.template import builder  # here, since a plan without changes needs only this module's names
+    from bakery.recipe.expressions import fill
+
     options = builder(template)
     values = (fill(str(options.get(name) or ""), variables) for name in ("image_architecture", "machine_type"))
     said, machine = ("" if "{{" in value or "$" in value else value for value in values)
