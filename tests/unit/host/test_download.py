@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from bakery.host.download import download
 from bakery.progress.activity import Activity
 from tests.support.publisher import Publisher, digest, publisher
 
-CONTENT = os.urandom(3 << 20)
+CONTENT = random.Random(1).randbytes(3 << 20)  # the same in every worker: it is in the names of tests
 RIGHT = f"sha256:{digest(CONTENT)}"
 
 
