@@ -54,12 +54,12 @@ class Upgraded:
     def _seeded(self, _cloud: Cloud, bucket: str, name: str, content: bytes) -> None:
         if name.endswith("/seed.tar"):
             with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-                course = json.load(tar.extractfile("course.json"))  # type: ignore[arg-type]
-            assert course["upgrade"] is True
+                run_spec = json.load(tar.extractfile("run_spec.json"))  # type: ignore[arg-type]
+            assert run_spec["upgrade"] is True
             self.prefix = (bucket, name.removesuffix("/seed.tar"))
-            self.addresses = {entry["name"]: entry["address"] for entry in course["machines"]}
-            self.nodes = [entry["name"] for entry in course["machines"] if entry["role"] == "compute"]
-            self.jobs = [_result(index, job, {}) for index, job in enumerate(course["jobs"])]
+            self.addresses = {entry["name"]: entry["address"] for entry in run_spec["machines"]}
+            self.nodes = [entry["name"] for entry in run_spec["machines"] if entry["role"] == "compute"]
+            self.jobs = [_result(index, job, {}) for index, job in enumerate(run_spec["jobs"])]
             self._tell()
 
     def _tell(self) -> None:
@@ -69,7 +69,8 @@ class Upgraded:
         if not self.nodes:
             results = json.dumps({"version": 1, "jobs": self.jobs, "left_out": []}).encode()
             _put(self.cloud, bucket, f"{prefix}/controller/results.tar", _tar({"agent-results.json": results}))
-        _put(self.cloud, bucket, f"{prefix}/controller/status.json", json.dumps(status).encode())
+        text = json.dumps(status)
+        _put(self.cloud, bucket, f"{prefix}/controller/status.json", text.encode(), metadata={"status": text})
 
     def insert(self, key: str, item: Any) -> None:
         """A machine of a running cluster is the node that was named, with its address."""
