@@ -108,6 +108,7 @@ def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSumm
 
     from bakery.library.revocation import utc
     from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL
+    from bakery.preview import drift
 
     first = [name for name, other in families.items() if other is image and not hours(settings, name)]
     record = held.records.get(image.name)
@@ -118,6 +119,9 @@ def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSumm
         return f"stopped, a failure of {image.name} was reported: {failure}"
     if record.proof == "failed":
         return f"stopped, {image.name} failed its tests"
+    seen = drift.Observed(settings.stack, records={image.name: record}, planned={image.name: image})
+    if found := drift.compare(seen):
+        return f"stopped, {image.name} {found[0].message}: {found[0].remedy}"
     began = record.labels.get(FIRST_LABEL)
     due = (datetime.fromtimestamp(int(began), UTC) if began else utc(record.created)) + timedelta(hours=wait)
     names = ", ".join(_first(settings, family))

@@ -8,8 +8,9 @@ import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.proof import ANY_TESTS
-from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL, SOURCE_LABEL
+from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL, RECIPE_LABEL, SOURCE_LABEL
 from bakery.plan.model import Plan
+from bakery.preview import drift
 from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import channels, check, families_of, proofs, targets
@@ -239,7 +240,8 @@ def test_a_channel_never_takes_the_family_of_a_recipe() -> None:
 def rolling(now: str, app: str = APP.name, rule: object = 24, **changes: Any) -> Channel:
     """The channel of a staged roll-out that points at the old image; ``changes`` are those of the new one's record."""
     began = {FIRST_LABEL: str(int(datetime(2030, 1, 1, 12, tzinfo=UTC).timestamp()))}
-    new = replace(record(APP), created="2030-01-01T00:00:00Z", **({"labels": began} | changes))
+    labels = {**drift.expected_labels(APP), **changes.pop("labels", began)}
+    new = replace(record(APP), created="2030-01-01T00:00:00Z", labels=labels, **changes)
     families = {"app": app, "app-stable": of_channel(OLD).name}
     snapshot = LibrarySnapshot((OLD, of_channel(OLD), new), families, now=now)
     return channel(snapshot, rollout={"*-stable": rule})
@@ -265,6 +267,11 @@ def test_a_staged_roll_out_waits_for_its_hours_and_goes_on() -> None:
         ({"labels": {FAILURE_LABEL: "no-boot"}}, f"stopped, a failure of {APP.name} was reported: no-boot"),
         ({"proof": Proof.FAILED}, f"stopped, {APP.name} failed its tests"),
         ({"app": OLD.name}, "waits for 24 hours after app"),
+        (
+            {"labels": {RECIPE_LABEL: "other"}},
+            f"stopped, {APP.name} has other labels than it was baked with: bakery-recipe is other: "
+            "pulumi refresh --stack dev, then pulumi up --stack dev",
+        ),
     ],
 )
 def test_a_staged_roll_out_stops(changes: dict[str, Any], why: str) -> None:
