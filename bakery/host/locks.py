@@ -44,8 +44,16 @@ def this_process(what: str) -> Owner:
 
 
 def sign(folder: Path, what: str) -> None:
-    """Record this process as the owner of a scratch folder."""
-    write_atomic(folder / OWNER_FILE, json.dumps(asdict(this_process(what))).encode())
+    """Record this process as the owner of a scratch folder; one that can't be signed is deleted if it is empty.
+
+    Otherwise it would count as another process's for SIGN_SECONDS. Raises InfrastructureFailed, if the disk is full.
+    """
+    try:
+        write_atomic(folder / OWNER_FILE, json.dumps(asdict(this_process(what))).encode())
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def owner(folder: Path) -> Owner | None:

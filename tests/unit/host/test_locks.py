@@ -13,6 +13,7 @@ import pytest
 from bakery.errors import InfrastructureFailed, Interrupted
 from bakery.host import locks
 from bakery.progress.activity import Activity
+from tests.support.full_disk import fill, small_disk
 
 HOLDER = """
 import sys, time
@@ -84,3 +85,17 @@ def test_a_folder_that_was_just_made_is_not_taken_for_deserted_before_it_is_sign
     locks.sign(tmp_path, "x")
     assert not locks.deserted(tmp_path)
     assert not locks.deserted(tmp_path / "gone")
+
+
+def test_a_folder_that_cannot_be_signed_on_a_full_disk_is_gone(tmp_path: Path) -> None:
+    with small_disk(tmp_path) as disk:
+        made, used = disk / "made", disk / "used"
+        made.mkdir()
+        used.mkdir()
+        (used / "result").touch()
+        fill(disk)
+        for folder in (made, used):
+            with pytest.raises(InfrastructureFailed, match="No space left"):
+                locks.sign(folder, "x")
+        assert not made.exists()
+        assert [path.name for path in used.iterdir()] == ["result"]
