@@ -44,8 +44,8 @@ port = server.add_insecure_port("127.0.0.1:0")
 server.start()
 thread = threading.Thread(target=plugin.stop_when_idle)  # Python changes signals in the main thread only
 thread.start(); thread.join()
-print(port, flush=True)
 try:
+    print(port, flush=True)  # whoever reads it may interrupt at once
     threading.Event().wait()
 except KeyboardInterrupt:
     server.stop(0)
