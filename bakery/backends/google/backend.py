@@ -94,11 +94,11 @@ class GoogleBackend:
 
     def adopt(self, source: str, image: ImageRecord) -> ImageRecord:
         """Copy an image of this or another project."""
-        from bakery.host.google import Google
+        from bakery.host.google import clients
         from bakery.library.compute_engine.adoption import adopt
         from bakery.library.compute_engine.images import ImageRequests
 
-        return adopt(ImageRequests(Google(self.settings.google)), source, image)
+        return adopt(ImageRequests(clients(self.settings.google)), source, image)
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""
