@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bakery.plan import architecture
 from bakery.plan.graph import Node
-from bakery.plan.template import GOOGLE, builder, builder_name, for_builder, public_project, source_project
+from bakery.plan.template import GOOGLE, builder, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
 from bakery.recipe.expressions import fill
 from bakery.recipe.model import BuildCalls, Json, Recipe, Suite, Variant
@@ -18,6 +18,7 @@ from bakery.recipe.templating import (
     FAMILY,
     SOURCE_FAMILY,
     SOURCE_PROJECT,
+    builder_name,
     declared,
     environment,
     only_reference,

@@ -11,7 +11,7 @@ from bakery.recipe.expressions import fill, mentions
 from bakery.recipe.hcl2.render import other_plugins
 from bakery.recipe.model import Json
 from bakery.recipe.parse.document import texts
-from bakery.recipe.templating import declared, only_reference, references, resolve
+from bakery.recipe.templating import builder_name, declared, only_reference, references, resolve
 
 GOOGLE = "googlecompute"
 # What shapes the disk or what runs on it. All other options say where and on what machine to bake, what things are
@@ -92,11 +92,6 @@ def disk_options(template: Json) -> dict[str, Json]:
     counted = (*SHAPING, *unknown) if options.get("type") == GOOGLE else SHAPING
     plugins = other_plugins(template)  # provisioners are plugins, too
     return {key: options[key] for key in counted if key in options} | ({"required_plugins": plugins} if plugins else {})
-
-
-def builder_name(options: Mapping[str, Json]) -> str:
-    """Return the name that ``only``, ``except`` and ``override`` know a builder by; variables in it are kept."""
-    return str(options.get("name") or options.get("type") or "")
 
 
 def title(template: Json, kind: str, name: str) -> str:

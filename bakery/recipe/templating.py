@@ -126,6 +126,11 @@ def declared(template: Json) -> dict[str, str]:
     }
 
 
+def builder_name(options: Mapping[str, Json]) -> str:
+    """Return the name that ``only``, ``except`` and ``override`` know a builder by; variables in it are kept."""
+    return str(options.get("name") or options.get("type") or "")
+
+
 def file_name(template: Json) -> str:
     """Return the name of the file in which a template is baked: HCL2's is written as one file."""
     return "bakery.pkr.json" if "hcl2" in template else "packer.json"

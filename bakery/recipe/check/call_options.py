@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.recipe.check.cloud_build import find
-from bakery.recipe.expressions import reference_list
 from bakery.recipe.model import BuildCalls
 from bakery.recipe.parse import Document
-from bakery.recipe.parse.document import texts
 from bakery.recipe.substitutions import substitutions_in
-from bakery.recipe.templating import declared
+from bakery.recipe.templating import builder_name, declared, references
 
 # What no digest can have: a bake of the bakery has a build, but no commit, and two bakes of an image differ in them.
 OF_THE_BUILD = frozenset(["BUILD_ID", "COMMIT_SHA", "REVISION_ID", "SHORT_SHA", "BRANCH_NAME", "REF_NAME", "TAG_NAME"])
@@ -33,7 +31,7 @@ def _chosen(template: Document, build: Document, calls: BuildCalls) -> None:
     """Check that the calls do not leave out every builder that is baked."""
     types: dict[str, list[str]] = {"googlecompute": [], "qemu": []}
     for _, entry in template.entries("builders", "builders"):
-        types.get(str(entry.get("type")), []).append(str(entry.get("name") or entry.get("type")))
+        types.get(str(entry.get("type")), []).append(builder_name(entry))
     names = types["googlecompute"] or types["qemu"]
     if not names or not calls.calls:
         return
@@ -61,10 +59,10 @@ def _reached(template: Mapping[str, Any]) -> set[str]:
     """Return the variables that provisioners use, also through other variables."""
     defaults = declared(template)
     found: set[str] = set()
-    left = [name for text in texts(template.get("provisioners")) if "{{" in text for name in reference_list(text)]
+    left = references(template.get("provisioners"))
     while left:
         name = left.pop()
         if name not in found:
             found.add(name)
-            left += reference_list(defaults.get(name, ""))
+            left |= references(defaults.get(name, ""))
     return found

@@ -14,6 +14,7 @@ from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
 from bakery.recipe.parse.document import texts
 from bakery.recipe.provisioners import takes_package, template_functions
+from bakery.recipe.templating import builder_name
 
 _KEYS = """
 builders comments description min_packer_version post-processors provisioners push variables sensitive-variables
@@ -77,7 +78,7 @@ def _builder_names(template: Document, builders: list[tuple[int, dict[str, Any]]
     """Check that builders have different names, and that only names of builders are named elsewhere."""
     names: dict[str, int] = {}
     for index, entry in builders:
-        name = str(entry.get("name") or entry.get("type") or "")
+        name = builder_name(entry)
         if names.setdefault(name, index) != index:
             template.error(f"duplicate builder {name}", "give each builder a name of its own", "builders", index)
     for where, entry in _choosers(template):
@@ -166,7 +167,7 @@ def _named_files(template: Document) -> list[tuple[Where, Any]]:
 def _each_named_file(template: Document) -> Iterator[tuple[Where, Any]]:
     builders = template.entries("builders", "builders")
     google = [(index, entry) for index, entry in builders if entry.get("type") == GOOGLE]
-    names = {str(entry.get("name") or entry.get("type")) for _, entry in google or builders}
+    names = {builder_name(entry) for _, entry in google or builders}
     for index, entry in template.entries("provisioners", "provisioners"):
         if entry.get("direction") == "download" or entry.get("generated") is True or _skipped(entry, names):
             continue
