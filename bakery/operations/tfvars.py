@@ -3,13 +3,14 @@
 from typing import Any
 
 from bakery.backends import backend
-from bakery.errors import BakeryError, InputError, errors_among
+from bakery.errors import BakeryError, InputError, Problem, errors_among
 from bakery.lock import file as lock_file
 from bakery.plan import rcc_tf
 from bakery.plan.plan import draft
+from bakery.preview.check import wrong_partitions
 from bakery.preview.targets import staged
 from bakery.recipe.roots import recipes_of
-from bakery.settings import Settings
+from bakery.settings import PROJECT, Settings
 
 
 def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dict[str, Any]:
@@ -23,8 +24,8 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "") -> dic
     if errors := errors_among(plan.problems):
         raise InputError(errors)
     behind = staged(settings, plan.images)
-    if strays := rcc_tf.unknown(settings.file, plan.images, behind):
-        raise InputError(strays)
+    if wrong := [*wrong_partitions(settings, plan.images)]:
+        raise InputError(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in wrong)
     links = _links(settings, [image.family for image in plan.images], [channel for channel, _ in behind.values()])
     zone = zone or next(iter(settings.google.zones), "")
     cluster = {"cluster_name": cluster_name, "project": settings.google.project, "zone": zone}

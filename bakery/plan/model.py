@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
-from bakery.recipe.model import Json, SourceFile, Suite
+from bakery.recipe.model import Json, Partition, SourceFile, Suite
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,17 @@ class SuitePlan:
     suite: Suite
     files: tuple[SourceFile, ...]
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def partitions(tests: SuitePlan | None) -> tuple[Partition, ...]:
+    """Return the partitions that an image is tested on; without tests, the one that it gets."""
+    return tests.suite.cluster.partitions if tests else (Partition("debug"),)
+
+
+def partition_names(family: str, tests: SuitePlan | None) -> tuple[str, ...]:
+    """Return the names of the same partitions in a cluster of several images."""
+    found = partitions(tests)
+    return tuple(f"{family}-{one.name}" for one in found) if len(found) > 1 else (family,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from bakery.plan.expand import VariantInputs, builtins, counted, suite_of_varian
 from bakery.plan.image_files import image_files, test_files
 from bakery.plan.image_labels import image_labels
 from bakery.plan.link import Bases, UnlinkedImage, link, select
-from bakery.plan.model import ImagePlan, Plan, SuitePlan
+from bakery.plan.model import ImagePlan, Plan, SuitePlan, partition_names
 from bakery.plan.summary import Base
 from bakery.plan.template import disk_options, location_variables, other_parts, pinned
 from bakery.recipe import image_names
@@ -110,6 +110,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         layers=recipe.layers,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
+        partitions=partition_names(node.family, tests),
         tests=tests,
     )
 

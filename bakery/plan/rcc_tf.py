@@ -6,12 +6,10 @@ The names of the variables and of a partition's fields are those of FluidNumeric
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bakery.errors import Problem
 from bakery.plan.architecture import ARM
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
-from bakery.plan.model import ImagePlan
+from bakery.plan.model import ImagePlan, partitions
 from bakery.recipe.model import Partition
-from bakery.settings import PROJECT
 
 DEFAULT_MACHINES = {"": "n2-standard-4", ARM: "t2a-standard-4"}
 
@@ -54,22 +52,8 @@ def _link(family: str, partition: str, links: Mapping[str, str], behind: Staged)
     return links[family] if not link or partition in first else link
 
 
-def unknown(file: str, images: Sequence[ImagePlan], staged: Staged) -> list[Problem]:
-    """Return a problem in the settings for each partition of ``staged`` that its family does not have."""
-    known = {image.family: [name for name, _ in _named(image)] for image in images}
-    return [
-        Problem(file, 1, f"{PROJECT}:rollout: there is no partition {name}", f"use one of: {', '.join(known[family])}")
-        for family, (_, first) in staged.items()
-        for name in first
-        if name not in known[family]
-    ]
-
-
 def _named(image: ImagePlan) -> Sequence[tuple[str, Partition]]:
-    partitions = image.tests.suite.cluster.partitions if image.tests else (Partition("debug"),)
-    if len(partitions) == 1:
-        return [(image.family, partitions[0])]
-    return [(f"{image.family}-{partition.name}", partition) for partition in partitions]
+    return [*zip(image.partitions, partitions(image.tests), strict=True)]
 
 
 def _partition(name: str, link: str, partition: Partition, zone: str, kind: str) -> dict[str, Any]:

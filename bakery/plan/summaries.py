@@ -62,6 +62,7 @@ def encode_package(settings: Settings, package: Package) -> bytes:
     It is what :func:`image_summaries` takes as ``prepared``.
     """
     from bakery.plan.expand import builtins, variant_inputs  # here and below: not needed while nothing changes
+    from bakery.plan.model import partition_names
     from bakery.plan.plan import image_material, suite_plan
 
     images = []
@@ -69,7 +70,7 @@ def encode_package(settings: Settings, package: Package) -> bytes:
         node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
         node_values = [node.variant, node.family, node.base_family, node.base_project, at, base_at, node.fault]
-        test_values = [tests.digest, tests.inputs] if tests else ["", {}]
+        test_values = [*([tests.digest, tests.inputs] if tests else ["", {}]), partition_names(node.family, tests)]
         images.append(
             [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
         )
@@ -85,7 +86,7 @@ def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[Image
 
 
 def _summary(
-    node: Node, content: str, inputs: dict[str, str], tests: tuple[str, dict[str, str]], base: Base
+    node: Node, content: str, inputs: dict[str, str], tests: tuple[str, dict[str, str], list[str]], base: Base
 ) -> ImageSummary:
     identity = digest.digest(base, content)
     return ImageSummary(
@@ -98,4 +99,5 @@ def _summary(
         inputs=digest.based(base, inputs),
         tests_digest=tests[0],
         tests_inputs=tests[1],
+        partitions=tuple(tests[2]),
     )

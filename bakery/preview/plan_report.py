@@ -17,9 +17,10 @@ from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, encode_package, image_summaries
 from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
+from bakery.preview.check import check
 from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Channel, Decision
-from bakery.preview.targets import channels, check, families_of, targets
+from bakery.preview.targets import channels, families_of, targets
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.load import gc_paused
@@ -68,9 +69,9 @@ def plan_report(
         cache.write()
     held = snapshot.read(settings, library or (lambda: None), images)
     before = _of_revision(settings, since) if since else held
-    wrong: tuple[Problem, ...] = ()
-    if library is not None and not since and not held.problems:
-        wrong = (*check(settings, images, held), *held.refused(images))
+    read = library is not None and not since and not held.problems
+    wrong = check(settings, images, held if read else None) if read or project else ()
+    wrong += held.refused(images) if read else ()
     problems = (*problems, *before.problems, *wrong)
     families = families_of(settings, images)
     given_up = held.given_up(f"{project}/{settings.stack}", families) if project and not since else {}

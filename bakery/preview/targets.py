@@ -9,15 +9,13 @@ That moves only what consumers see. The recipe's own image is still baked and te
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Channel, Target
-from bakery.recipe.image_names import family_fault
-from bakery.settings import PROJECT, Settings
+from bakery.settings import Settings
 
 if TYPE_CHECKING:
     from bakery.preview.snapshot import LibrarySnapshot
@@ -35,7 +33,7 @@ def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySn
         if pin := settings.pins.get(family):
             found[family] = Target(pin, f"pinned to {pin}")
         elif needs_approval(settings, family) and (approved := settings.approved.get(family, "")) != image.name:
-            usable = approved and not [*_fault(family, approved, families, held)]
+            usable = approved and not [*pin_faults(family, approved, families, held)]
             stays = approved if usable else held.source(family)
             if stays != image.name:
                 found[family] = Target(stays, f"waits for approval: bakery approve {family}", "approval")
@@ -134,56 +132,10 @@ def needs_approval(settings: Settings, family: str) -> bool:
     return any(fnmatchcase(family, pattern) for pattern in settings.approval)
 
 
-def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot) -> tuple[Problem, ...]:
-    """Return a problem for each pin that an ``up`` cannot honour, and for wrong approvals and channels.
-
-    ``held`` is a library that could be read.
-    """
-    families = families_of(settings, planned)
-    faults = [
-        (f"pins.{family}: {fault}", hint)
-        for family, image in sorted(settings.pins.items())
-        for fault, hint in _fault(family, image, families, held)
-    ]
-    faults += [
-        (f"{setting}: no family of the plan fits {pattern!r}", f"{use}: {', '.join(sorted(families))}")
-        for setting, patterns, use in (
-            ("approval", settings.approval, "use * or one of"),
-            ("rollout", settings.rollout, "use one of"),
-        )
-        for pattern in patterns
-        if not any(fnmatchcase(family, pattern) for family in families)
-    ]
-    first = {image.family for family, image in families.items() if not hours(settings, family)}
-    faults += [
-        (f"rollout: no family goes before {family}", "leave its family or a channel of it out of rollout")
-        for family in sorted({image.family for image in planned} - first)
-    ]
-    if settings.channels:
-        faults += _wrong_channels(settings, {image.family for image in planned})
-    return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
-
-
-def _wrong_channels(settings: Settings, families: Collection[str]) -> Iterator[tuple[str, str]]:
-    for channel, patterns in settings.channels.items():
-        if not channel.isalnum():  # so that every name of a channel belongs to one family
-            yield f"channels.{channel}: the name of a channel has other characters", "use lower-case letters and digits"
-            continue
-        for pattern in patterns:
-            fitting = [family for family in families if fnmatchcase(family, pattern)]
-            if not fitting:
-                hint = f"use * or one of: {', '.join(sorted(families))}"
-                yield f"channels.{channel}: no family of the plan fits {pattern!r}", hint
-            for name in sorted(f"{family}-{channel}" for family in fitting):
-                if name in families:
-                    yield f"channels.{channel}: a recipe makes the family {name}", "use another name for the channel"
-                elif fault := family_fault(name):
-                    yield f"channels.{channel}: {fault[0]}", fault[1]
-
-
-def _fault(
+def pin_faults(
     family: str, image: str, planned: Mapping[str, ImageSummary], held: LibrarySnapshot
 ) -> Iterator[tuple[str, str]]:
+    """Yield why an ``up`` cannot honour a pin of the family to the image, and what to do."""
     from bakery.library.proof import missing_proof  # not needed by a plan without pins
 
     if family not in planned:

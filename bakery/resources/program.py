@@ -20,11 +20,12 @@ from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.plan import by_family
-from bakery.plan.rcc_tf import unknown, variables
+from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot
+from bakery.preview.check import check
 from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import check, families_of, hours, proofs, staged, targets
+from bakery.preview.targets import families_of, hours, proofs, staged, targets
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, failed_deletion, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -105,8 +106,7 @@ def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
     if not (settings.pins or settings.approval or settings.channels or settings.rollout):
         return {}
     held = snapshot.read(settings, backend(settings).existing_library, ())
-    strays = unknown(settings.file, plan.images, staged(settings, plan.images))
-    if not held.problems and (problems := (*check(settings, plan.images, held), *strays)):
+    if problems := check(settings, plan.images, None if held.problems else held):
         raise InputError(problems)
     if held.problems and not (pulumi.runtime.is_dry_run() and not (settings.approval or settings.rollout)):
         raise Uncertain(f"it cannot be known which images families point at: {held.problems[0].message}")

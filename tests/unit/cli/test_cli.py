@@ -50,6 +50,16 @@ def test_plan_as_table_and_as_comment(checkout: Checkout) -> None:
     assert checkout.run("plan", "--markdown").stdout.startswith("<!-- image-bakery plan -->\n### 2 images: 2 baked")
 
 
+@pytest.mark.parametrize("options", [(), ("--no-library",), ("--json",)])
+def test_a_plan_refuses_the_settings_that_an_up_refuses(checkout: Checkout, options: tuple[str, ...]) -> None:
+    rules = {"*-stable": {"first": ["app-gpu"]}}
+    checkout.settings("dev", oven="fake", channels={"stable": ["app"]}, rollout=rules, approval=["hpc"])
+    done = checkout.run("plan", *options)
+    assert done.returncode == 2
+    assert "image-bakery:rollout: there is no partition app-gpu; use one of: app" in done.stderr
+    assert "image-bakery:approval: no family of the plan fits 'hpc'" in done.stderr
+
+
 def commit(checkout: Checkout) -> None:
     git = ["git", "-C", str(checkout.root), "-c", "user.name=x", "-c", "user.email=x@y"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):

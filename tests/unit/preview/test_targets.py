@@ -11,9 +11,10 @@ from bakery.library.proof import ANY_TESTS
 from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL, RECIPE_LABEL, SOURCE_LABEL
 from bakery.plan.model import Plan
 from bakery.preview import drift
+from bakery.preview.check import check
 from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import channels, check, families_of, proofs, targets
+from bakery.preview.targets import channels, families_of, proofs, targets
 from tests.support.plan_builders import recipe, settings
 from tests.unit.preview.test_decide import CHILD, PARENT, library, plan_of, record
 
@@ -292,4 +293,28 @@ def test_a_roll_out_that_cannot_begin_is_a_problem() -> None:
     assert [str(problem).partition("image-bakery:")[2] for problem in check(given, PLAN.images, held())] == [
         "rollout: no family of the plan fits 'apq'; use one of: app, app-stable, base",
         "rollout: no family goes before app; leave its family or a channel of it out of rollout",
+    ]
+
+
+def test_partitions_that_go_first_need_a_channel_that_the_others_use() -> None:
+    given = settings(rollout={"app": {"first": ["app"]}}, channels={"stable": ["app"]})
+    (problem,) = check(given, PLAN.images, held())
+    assert "rollout.app: first is for partitions that use a channel, and no channel fits" in str(problem)
+
+
+def test_settings_are_checked_without_a_library_but_for_the_images_of_pins() -> None:
+    given = settings(
+        pins={"app": "app-000000000000", "apq": "apq-1"},
+        approval=["hpc"],
+        channels={"stable": ["apq"]},
+        rollout={"app": 1, "apq": 1},
+    )
+    assert [
+        str(problem).partition("image-bakery:")[2].partition(";")[0] for problem in check(given, PLAN.images, None)
+    ] == [
+        "pins.apq: the plan has no such family",
+        "approval: no family of the plan fits 'hpc'",
+        "rollout: no family of the plan fits 'apq'",
+        "rollout: no family goes before app",
+        "channels.stable: no family of the plan fits 'apq'",
     ]

@@ -14,6 +14,7 @@ from bakery.errors import BakeryError
 from bakery.lock.model import Lock, Place
 from bakery.plan import rcc_tf as plan_rcc_tf
 from bakery.plan.plan import make
+from bakery.preview.check import check
 from bakery.preview.targets import staged
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.report import rcc_tf
@@ -105,7 +106,7 @@ def test_partitions_that_go_first_use_the_family_and_the_others_its_channel() ->
     )
     plan = make(given, plan_builders.recipes(plan_builders.recipe(suite=suite)), plan_builders.LOCK)
     behind = staged(given, plan.images)
-    (problem,) = plan_rcc_tf.unknown("Pulumi.dev.yaml", plan.images, behind)
+    (problem,) = check(given, plan.images, None)
     assert "rollout: there is no partition app-c; use one of: app-a, app-b" in str(problem)
     links = {"app": "new", "app-stable": "old"}
     made = plan_rcc_tf.variables(plan.images, links, "z", behind)

@@ -1,0 +1,85 @@
+"""Checks settings that name families, images and partitions of the plan. Plan, preview and ``up`` refuse the same."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from bakery.errors import Problem
+from bakery.plan.summary import ImageSummary
+from bakery.preview.snapshot import LibrarySnapshot
+from bakery.preview.targets import families_of, hours, pin_faults, staged
+from bakery.recipe.image_names import family_fault
+from bakery.settings import PROJECT, Settings
+
+Faults = Iterator[tuple[str, str]]  # what is wrong, and what to do
+
+
+def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot | None) -> tuple[Problem, ...]:
+    """Return a problem for each pin that an ``up`` cannot honour, and for wrong approvals, channels and roll-outs.
+
+    Without ``held``, a library that could be read, only the families of pins are checked, not their images.
+    """
+    families = families_of(settings, planned)
+    faults = [
+        *_wrong_pins(settings, families, held),
+        *_wrong_patterns(settings, families),
+        *_wrong_roll_outs(settings, planned, families),
+        *_wrong_channels(settings, {image.family for image in planned}),
+    ]
+    return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
+
+
+def _wrong_pins(settings: Settings, families: Mapping[str, ImageSummary], held: LibrarySnapshot | None) -> Faults:
+    for family, image in sorted(settings.pins.items()):
+        if held is not None or family not in families:
+            for fault, hint in pin_faults(family, image, families, held or LibrarySnapshot()):
+                yield f"pins.{family}: {fault}", hint
+
+
+def _wrong_patterns(settings: Settings, families: Collection[str]) -> Faults:
+    for setting, patterns, use in (
+        ("approval", settings.approval, "use * or one of"),
+        ("rollout", settings.rollout, "use one of"),
+    ):
+        for pattern in patterns:
+            if not any(fnmatchcase(family, pattern) for family in families):
+                yield f"{setting}: no family of the plan fits {pattern!r}", f"{use}: {', '.join(sorted(families))}"
+
+
+def _wrong_roll_outs(
+    settings: Settings, planned: Sequence[ImageSummary], families: Mapping[str, ImageSummary]
+) -> Faults:
+    first = {image.family for family, image in families.items() if not hours(settings, family)}
+    for family in sorted({image.family for image in planned} - first):
+        yield f"rollout: no family goes before {family}", "leave its family or a channel of it out of rollout"
+    channels = [family for family, image in families.items() if family != image.family]
+    for pattern, rule in settings.rollout.items():
+        if rule.first and not any(fnmatchcase(family, pattern) for family in channels):
+            hint = "give the family a channel in channels, and use a pattern of it"
+            yield f"rollout.{pattern}: first is for partitions that use a channel, and no channel fits", hint
+    yield from wrong_partitions(settings, planned)
+
+
+def wrong_partitions(settings: Settings, planned: Sequence[ImageSummary]) -> Faults:
+    """Yield what is wrong with the partitions that go first in staged roll-outs: those that a family does not have."""
+    known = {image.family: image.partitions for image in planned}
+    for family, (_, first) in staged(settings, planned).items():
+        for name in first:
+            if name not in known[family]:
+                yield f"rollout: there is no partition {name}", f"use one of: {', '.join(known[family])}"
+
+
+def _wrong_channels(settings: Settings, families: Collection[str]) -> Faults:
+    for channel, patterns in settings.channels.items():
+        if not channel.isalnum():  # so that every name of a channel belongs to one family
+            yield f"channels.{channel}: the name of a channel has other characters", "use lower-case letters and digits"
+            continue
+        for pattern in patterns:
+            fitting = [family for family in families if fnmatchcase(family, pattern)]
+            if not fitting:
+                hint = f"use * or one of: {', '.join(sorted(families))}"
+                yield f"channels.{channel}: no family of the plan fits {pattern!r}", hint
+            for name in sorted(f"{family}-{channel}" for family in fitting):
+                if name in families:
+                    yield f"channels.{channel}: a recipe makes the family {name}", "use another name for the channel"
+                elif fault := family_fault(name):
+                    yield f"channels.{channel}: {fault[0]}", fault[1]
