@@ -12,7 +12,7 @@ from bakery.infrastructure.component import Component
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, Grant, On
 from bakery.infrastructure.results import Results
 from bakery.infrastructure.storage import Storage
-from bakery.settings import Bucket, Duty, GoogleSettings, account_id
+from bakery.settings import Bucket, Duty, GoogleSettings
 
 DESCRIPTIONS: Mapping[Duty, str] = {
     Duty.BUILDER: "builds the builder image, when a user starts that build",
@@ -38,7 +38,7 @@ class Accounts(Component):
         return serviceaccount.Account(
             f"{name}-{duty}",
             project=self.google.project,
-            account_id=account_id(duty),
+            account_id=self.google.named(duty),
             display_name=f"Image Bakery: {duty}",
             description=DESCRIPTIONS[duty],
             opts=self.below(),
@@ -79,7 +79,7 @@ class Grants(Component):
         return projects.IAMCustomRole(
             f"{name}-{role}",
             project=self.google.project,
-            role_id=f"{role}{self.google.role_suffix}",
+            role_id=self.google.role(role),
             title=title,
             permissions=list(permissions),
             opts=self.below(),

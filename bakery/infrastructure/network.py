@@ -7,7 +7,7 @@ import pulumi
 
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.resource import GoogleResource
-from bakery.settings.google import NETWORK, SSH_TAG, TEST_TAG
+from bakery.settings.google import SSH_TAG, TEST_TAG
 
 RANGE = "10.64.0.0/20"
 IAP_RANGE = "35.235.240.0/20"  # source: IAP's documentation, "Using TCP forwarding"
@@ -29,7 +29,7 @@ class Network(Component):
             "compute/subnetwork:Subnetwork",
             f"{name}-subnetwork",
             {
-                "name": NETWORK,
+                "name": self.google.named(),
                 "project": project,
                 "region": region,
                 "network": network,
@@ -43,14 +43,14 @@ class Network(Component):
         router = GoogleResource(
             "compute/router:Router",
             f"{name}-router",
-            {"name": NETWORK, "project": project, "region": region, "network": network},
+            {"name": self.google.named(), "project": project, "region": region, "network": network},
             self.below(),
         )
         GoogleResource(
             "compute/routerNat:RouterNat",
             f"{name}-nat",
             {
-                "name": NETWORK,
+                "name": self.google.named(),
                 "project": project,
                 "region": region,
                 "router": router.output("name"),
@@ -67,7 +67,12 @@ class Network(Component):
         return GoogleResource(
             "compute/network:Network",
             f"{name}-network",
-            {"name": NETWORK, "project": self.google.project, "autoCreateSubnetworks": False, "selfLink": None},
+            {
+                "name": self.google.named(),
+                "project": self.google.project,
+                "autoCreateSubnetworks": False,
+                "selfLink": None,
+            },
             self.below(),
         ).output("selfLink")
 
@@ -86,6 +91,6 @@ class Network(Component):
             GoogleResource(
                 "compute/firewall:Firewall",
                 f"{name}-{rule}",
-                {"name": f"bakery-{rule}", **where, **properties},
+                {"name": self.google.named(rule), **where, **properties},
                 self.below(),
             )

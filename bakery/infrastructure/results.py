@@ -8,7 +8,7 @@ from pulumi_gcp import bigquery, pubsub
 
 from bakery.infrastructure.component import STAYS, Component
 from bakery.results.app_runs import APP_RUNS
-from bakery.settings.google import DATASET, TABLE, TOPIC
+from bakery.settings.google import TABLE
 
 
 def table_schema() -> str:
@@ -38,7 +38,7 @@ class Results(Component):
         dataset = bigquery.Dataset(
             f"{name}-dataset",
             project=google.project,
-            dataset_id=DATASET,
+            dataset_id=google.dataset,
             location=google.region,
             description="Results of Fluid-Runs",
             default_encryption_configuration=(
@@ -69,7 +69,7 @@ class Results(Component):
         return pubsub.Topic(
             f"{name}-events",
             project=google.project,
-            name=TOPIC,
+            name=google.named("events"),
             message_retention_duration="604800s",
             kms_key_name=google.kms_key or None,
             opts=self.below(),

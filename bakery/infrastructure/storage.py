@@ -8,7 +8,7 @@ import pulumi
 from pulumi_gcp import artifactregistry, storage
 
 from bakery.infrastructure.component import STAYS, Component
-from bakery.settings.google import REPOSITORY, Bucket
+from bakery.settings.google import Bucket
 
 KEEP_DAYS = {Bucket.SOURCES: 90, Bucket.LOGS: 365, Bucket.SPACK_CACHE: 0, Bucket.ARTIFACTS: 0}  # 0: always
 OLD_VERSION_DAYS = 30
@@ -31,7 +31,7 @@ class Storage(Component):
             f"{name}-repository",
             project=google.project,
             location=google.region,
-            repository_id=REPOSITORY,
+            repository_id=google.registry_id,
             format="DOCKER",
             description="The builder image of the Image Bakery",
             kms_key_name=google.kms_key or None,

@@ -74,7 +74,7 @@ class Triggers(Component):
     def _preview(self, name: str) -> GoogleResource:
         return self._trigger(
             f"{name}-preview",
-            trigger_name="bakery-preview",
+            trigger_name=self.google.named("preview"),
             description="Writes into the log of a pull request's check which images it bakes, and why",
             command=["plan", "--markdown"],
             timeout=600,
@@ -87,7 +87,7 @@ class Triggers(Component):
         topic = pubsub.Topic(
             f"{name}-schedule",
             project=google.project,
-            name="bakery-schedule",
+            name=google.named("schedule"),
             kms_key_name=google.kms_key or None,
             opts=self.below(),
         )
@@ -95,7 +95,7 @@ class Triggers(Component):
             f"{name}-newer-bases",
             project=google.project,
             region=google.region,
-            name="bakery-newer-bases",
+            name=google.named("newer-bases"),
             schedule=google.schedule,
             time_zone="Etc/UTC",
             pubsub_target=cloudscheduler.JobPubsubTargetArgs(topic_name=topic.id, data="YmFzZXM="),
@@ -103,7 +103,7 @@ class Triggers(Component):
         )
         return self._trigger(
             f"{name}-newer-bases-trigger",
-            trigger_name="bakery-newer-bases",
+            trigger_name=google.named("newer-bases"),
             description="Fails when an external base image is newer than the lock file says",
             command=["lock", "--check"],
             timeout=600,

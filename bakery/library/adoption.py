@@ -11,11 +11,20 @@ from bakery.plan.image_labels import ADOPTED_LABEL, image_labels, label
 from bakery.recipe.image_names import image_name
 
 
-def adopted(image: ImageRecord, digest: str, origin: str) -> ImageRecord:
-    """Return the record of an image with this digest; ``image`` has family and recipe, ``origin`` is its old name."""
+def adopted(image: ImageRecord, digest: str, origin: str, prefix: str = "") -> ImageRecord:
+    """Return the record of an image with this digest; ``image`` has family and recipe, ``origin`` is its old name.
+
+    ``prefix`` is that of the stack's names.
+    """
     family = image.candidate_for
     labels = image_labels(
-        package=image.package, variant=image.variant, family=family, digest=digest, parent="", revision=""
+        package=image.package,
+        variant=image.variant,
+        family=family,
+        digest=digest,
+        parent="",
+        revision="",
+        prefix=prefix,
     )
     return replace(
         image, name=image_name(family, digest), digest=digest, labels={**labels, ADOPTED_LABEL: label(origin)}

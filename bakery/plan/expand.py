@@ -180,7 +180,7 @@ class _Expansion:
             variables=variables,
             build_files=(*files, *self.read_by_steps(recipe, substitutions)),
             whole=_whole(recipe, self.build, substitutions),
-            node=_node(recipe, variant, substitutions, variables),
+            node=_node(recipe, variant, substitutions, variables, self.settings.google.prefix),
         )
 
     def read_by_steps(self, recipe: Recipe, substitutions: Mapping[str, str]) -> tuple[str, ...]:
@@ -204,11 +204,15 @@ def _whole(recipe: Recipe, build: BuildCalls, substitutions: Mapping[str, str]) 
     return {"cloudbuild.yaml": content}
 
 
-def _node(recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], variables: Mapping[str, str]) -> Node:
+def _node(
+    recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], variables: Mapping[str, str], prefix: str
+) -> Node:
     options = builder(recipe.template)
     family = fill(str(options.get("image_family") or ""), variables) or substitutions.get(FAMILY, "")
     if variant.name and FAMILY not in variant.substitutions and family:
         family = f"{family}-{_NOT_FAMILY.sub('-', variant.name.lower()).strip('-')}"
+    if family and prefix:
+        family = f"{prefix}-{family}"
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
     base = base or substitutions.get(SOURCE_FAMILY, "")
     project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "")

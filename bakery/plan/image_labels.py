@@ -19,6 +19,7 @@ VARIANT_LABEL = "bakery-variant"
 FAMILY_LABEL = "bakery-family"
 PARENT_LABEL = "bakery-parent"
 ARCHITECTURE_LABEL = "bakery-architecture"  # only of images that are not for x86_64
+PREFIX_LABEL = "bakery-prefix"  # of the stack's names, if it has one of its own: the library is that of the prefix
 REVISION_LABEL = "bakery-revision"
 FIRST_LABEL = "bakery-first"  # when a staged roll-out began, in seconds since 1970
 FAILURE_LABEL = "bakery-failure"  # why it was stopped
@@ -34,7 +35,15 @@ def label(text: str) -> str:
 
 
 def image_labels(
-    *, package: str, variant: str, family: str, digest: str, parent: str, revision: str, architecture: str = ""
+    *,
+    package: str,
+    variant: str,
+    family: str,
+    digest: str,
+    parent: str,
+    revision: str,
+    architecture: str = "",
+    prefix: str = "",
 ) -> Mapping[str, str]:
     """Return an image's labels without empty ones. ``parent`` is the base's image, ``revision`` a git commit.
 
@@ -47,6 +56,7 @@ def image_labels(
         FAMILY_LABEL: family,
         PARENT_LABEL: parent,
         REVISION_LABEL: revision,
+        PREFIX_LABEL: prefix,
         ARCHITECTURE_LABEL: architecture if architecture != X86 else "",
     }
     return {key: label(value) for key, value in values.items() if value}

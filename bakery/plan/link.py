@@ -60,6 +60,19 @@ def link(
     return valid, tuple(sorted(set(problems)))
 
 
+def prefixed(unlinked: Sequence[UnlinkedImage[Image]], prefix: str) -> list[UnlinkedImage[Image]]:
+    """Return the images, of which those baked from another one of the same prefix name it as their base.
+
+    The recipes name their bases without the prefix of the stack's families.
+    """
+    families = {image.node.family for image in unlinked} if prefix else set()
+    named = {image: f"{prefix}-{image.node.base_family}" for image in unlinked if families}
+    return [
+        image._replace(node=image.node._replace(base_family=named[image])) if named.get(image) in families else image
+        for image in unlinked
+    ]
+
+
 def select(
     settings: Settings, unlinked: Sequence[UnlinkedImage[Image]]
 ) -> tuple[list[UnlinkedImage[Image]], list[Problem]]:

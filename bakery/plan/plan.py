@@ -12,7 +12,7 @@ from bakery.plan import architecture, digest
 from bakery.plan.expand import VariantInputs, builtins, counted, suite_of_variant, variant_inputs, with_image_name
 from bakery.plan.image_files import image_files, test_files
 from bakery.plan.image_labels import image_labels
-from bakery.plan.link import Bases, UnlinkedImage, link, select
+from bakery.plan.link import Bases, UnlinkedImage, link, prefixed, select
 from bakery.plan.model import ImagePlan, Plan, SuitePlan, partition_names
 from bakery.plan.summary import Base
 from bakery.plan.template import disk_options, location_variables, other_parts, pinned
@@ -47,11 +47,12 @@ def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", 
 def unlinked_images(settings: Settings, recipes: Recipes, revision: str = "") -> list[UnlinkedImage[ImagePlan]]:
     """Return all images of the recipes, before their bases are known."""
     known = builtins(settings, revision)
-    return [
+    images = [
         UnlinkedImage(inputs.node, partial(image_plan, inputs, settings, revision))
         for recipe in recipes.recipes
         for inputs in variant_inputs(recipe, settings, known)
     ]
+    return prefixed(images, settings.google.prefix)
 
 
 def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material:
@@ -86,6 +87,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         parent=base.name,
         revision=revision,
         architecture=architecture.of_image(recipe.template, inputs.variables),
+        prefix=settings.google.prefix,
     )
     variables, substitutions = with_image_name(inputs, name)
     tests = suite_plan(inputs)

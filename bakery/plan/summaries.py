@@ -14,7 +14,7 @@ from bakery.errors import Problem
 from bakery.lock.model import Lock
 from bakery.plan import digest
 from bakery.plan.graph import Node
-from bakery.plan.link import Bases, UnlinkedImage, link
+from bakery.plan.link import Bases, UnlinkedImage, link, prefixed
 from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
 from bakery.recipe.packages import Package, Packages
@@ -53,7 +53,7 @@ def image_summaries(
     unlinked = [
         image for package, value in zip(packages.packages, values, strict=True) for image in _decode(package, value)
     ]
-    return link(settings, unlinked, packages, Bases(settings, lock, locked))
+    return link(settings, prefixed(unlinked, settings.google.prefix), packages, Bases(settings, lock, locked))
 
 
 def encode_package(settings: Settings, package: Package) -> bytes:

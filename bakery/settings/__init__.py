@@ -2,7 +2,7 @@
 
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
-from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings, account_id
+from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
 from bakery.settings.model import (
     GROUPS,
     KEYS,
@@ -37,7 +37,6 @@ __all__ = [
     "Place",
     "Settings",
     "SpackSettings",
-    "account_id",
     "from_file",
     "from_pulumi",
     "parse",

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
 from bakery.settings import bases, files, retention, rollout
+from bakery.settings import google as google_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
-from bakery.settings.google import GoogleSettings, check_google
+from bakery.settings.google import GoogleSettings
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 from bakery.settings.retention import EVERY_FAMILY, Retention
@@ -190,32 +191,6 @@ def _spack(reader: Reader, root: Path) -> SpackSettings:
     )
 
 
-def _google(reader: Reader) -> GoogleSettings:
-    check_google(reader)
-    return GoogleSettings(
-        project=reader.text("project"),
-        region=reader.text("region"),
-        zones=reader.words("zones"),
-        network=reader.text("network"),
-        subnetwork=reader.text("subnetwork"),
-        buckets=reader.mapping("buckets"),
-        accounts=reader.mapping("accounts"),
-        table=reader.text("table"),
-        topic=reader.text("topic"),
-        registry=reader.text("registry"),
-        kms_key=reader.text("kmsKey"),
-        repository=reader.text("repository"),
-        branch=reader.text("branch", "main"),
-        triggers_region=reader.text("triggersRegion"),
-        role_suffix=reader.text("roleSuffix"),
-        os_login=reader.flag("osLogin", False),
-        consumers=reader.words("consumers"),
-        storage_location=reader.text("storageLocation"),
-        schedule=reader.text("schedule", "0 4 * * 1"),
-        endpoint=reader.text("endpoint"),
-    )
-
-
 def parse(
     values: Mapping[str, Any], stack: str, root: Path, where: str | None = None, project: str = PROJECT
 ) -> Settings:
@@ -250,11 +225,11 @@ def parse(
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),
-        google=_google(google),
+        google=google_settings.read(google),
         fake=top.mapping("fake"),
     )
     groups = {"local": local, "spack": spack, "google": google}
-    for name in settings.oven.required:
+    for name in settings.oven.required if not settings.google.infrastructure else ():
         group, _, key = name.partition(".")
         if not groups[group].text(key):
             groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{project}:{name}' ...")
@@ -271,6 +246,10 @@ def from_file(root: Path, stack: str, config_file: str = "", decrypt: files.Decr
     Without a file for the stack they are the project's, or the defaults. ``config_file`` is another file than the
     stack's own; ``decrypt`` asks the engine for all values, if one is a secret.
     """
+    return _joined(_from_file(root, stack, config_file, decrypt))
+
+
+def _from_file(root: Path, stack: str, config_file: str, decrypt: files.Decrypt) -> Settings:
     found = files.find(root, stack, config_file)
     values, secrets = files.values(found, decrypt)
     hide(secrets)
@@ -292,7 +271,20 @@ def from_pulumi(
     values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
     secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
     hide(secrets)
-    return replace(parse(_set(values), stack, root, project=project), secrets=secrets)
+    return _joined(replace(parse(_set(values), stack, root, project=project), secrets=secrets))
+
+
+def _joined(settings: Settings) -> Settings:
+    """Return the settings with the infrastructure of the stack that they name."""
+    name = settings.google.infrastructure
+    if not name:
+        return settings
+    other = _from_file(settings.root, name, "", files.refuse)
+    if not other.google.project:
+        hint = f"name a stack with google.project, as in {other.file}"
+        key = f"google.infrastructure is {name!r}, which has no infrastructure of its own"
+        raise InputError([Problem(settings.file, 1, key, hint)])
+    return replace(settings, google=settings.google.inside(other.google))
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:

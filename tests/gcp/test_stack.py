@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.gcp import endpoints
 from tests.gcp.stack import Stack, declared
+from tests.support import workshop as shop
 from tests.support.every import every
 
 pytestmark = [pytest.mark.engine, pytest.mark.gcp]
@@ -192,3 +195,43 @@ def test_another_region_leaves_buckets_and_results_where_they_are(stack: Stack) 
     moved = [*stack.items("/repositories/"), *stack.items("/triggers/"), *stack.items("/subnetworks/")]
     assert len(moved) == 6
     assert every("/europe-west1/" in path for path in moved)
+
+
+def test_two_stacks_with_prefixes_in_one_project_do_not_meet(stack: Stack) -> None:
+    prod = replace(stack.workshop, stack="prod", extra=copy.deepcopy(stack.workshop.extra))
+    dev, extra = stack.workshop, stack.workshop.extra
+    extra["google"] |= {"prefix": "dev"}
+    shop.init(prod)
+    up(stack)
+    up(Stack(prod, stack.server))
+    digests = {family: name.removeprefix(family) for family, name in stack.families().items()}
+    assert digests.keys() == {"base", "app", "dev-base", "dev-app"}
+    assert (digests["base"], digests["app"]) == (digests["dev-base"], digests["dev-app"])
+    theirs = {key for key in stack.items("") if "dev" not in key and "/triggers/" not in key}
+    triggers = {"bake-base", "bake-app", "bakery-preview", "bakery-newer-bases"}
+    families = stack.families()
+
+    gone = dev.run("destroy", "--yes", "--skip-preview", timeout=UP_SECONDS)
+    assert gone.code != 0, "buckets with results in them, and a protected table, are not destroyed in passing"
+    assert stack.families() == {family: families[family] for family in ("base", "app")}
+    assert theirs <= stack.server.cloud.items.keys()
+    assert {stack.server.cloud.items[key]["name"] for key in stack.items("/triggers/")} == triggers
+    assert changes(Stack(prod, stack.server)) == {}
+    refreshed = prod.run("refresh", "--yes", "--skip-preview", timeout=UP_SECONDS)
+    assert refreshed.code == 0, refreshed.text
+    assert changes(Stack(prod, stack.server)) == {}
+
+
+def test_a_stack_bakes_with_the_infrastructure_of_another_one(stack: Stack) -> None:
+    up(stack)
+    made = len(stack.items(""))
+    extra = {"oven": "cloud-build", "google": {"infrastructure": "gcp", "prefix": "dev"}}
+    dev = shop.init(replace(stack.workshop, stack="dev", extra=extra))
+    up(Stack(dev, stack.server))
+    assert stack.families().keys() == {"base", "app", "dev-base", "dev-app"}
+    accounts = [key for key in stack.items("/serviceAccounts/") if "dev" in key]
+    assert accounts == [] and made < len(stack.items(""))
+    gone = dev.run("destroy", "--yes", "--skip-preview", timeout=UP_SECONDS)
+    assert gone.code == 0, gone.text
+    assert stack.families().keys() == {"base", "app"}
+    assert changes(stack) == {}

@@ -83,7 +83,9 @@ class GoogleBackend:
         )
 
     def declare(self, plan: Plan) -> Sequence[Any]:
-        """Declare services, accounts, buckets, network and triggers."""
+        """Declare services, accounts, buckets, network and triggers, or nothing if another stack has them."""
+        if self.settings.google.infrastructure:
+            return ()
         from functools import partial
 
         from bakery.host import propagation

@@ -27,7 +27,8 @@ def adopt(images: ImageRequests, source: str, image: ImageRecord) -> ImageRecord
         raise BakeryError(f"{source!r} is not an image of Compute Engine", hint=hint)
     project, name = match[1] or images.project, match[2]
     identity = images.identity(project, name)
-    own = adopted(image, hashlib.sha256(f"compute-engine:{identity}".encode()).hexdigest(), name)
+    digest = hashlib.sha256(f"compute-engine:{identity}".encode()).hexdigest()
+    own = adopted(image, digest, name, images.prefix)
     made = images.get(own.name)
     if made is not None and made.status == "FAILED":
         images.delete(own.name)

@@ -73,6 +73,7 @@ class ImageRequests:
     def __init__(self, google: Google) -> None:
         self._google = google
         self.project = google.project
+        self.prefix = google.settings.prefix
         self._looks = Batches(self._looked_up)
 
     def get(self, name: str) -> ComputeImage | None:

@@ -55,7 +55,7 @@ class ComputeEngineLibrary:
     def images(self) -> Sequence[ImageRecord]:
         """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""
         labelled = self._images.listed(f"labels.{image_labels.DIGEST_LABEL}:*")
-        records = [image_record(image, {}) for image in labelled]
+        records = [image_record(image, {}) for image in self._own(labelled)]
         return [record for record in records if record.state is not ImageState.DELETED]
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
@@ -84,8 +84,11 @@ class ComputeEngineLibrary:
         return self.listing().families
 
     def listing(self) -> Listing:
-        """List all images of the project once; those without the label of a digest are strangers."""
-        listed = self._images.listed()
+        """List all images of the project once; those without the label of a digest are strangers.
+
+        Those of a bakery with another prefix are left out: its families are not this library's.
+        """
+        listed = self._own(self._images.listed())
         records = [image_record(image, {}) for image in listed]
         mine = {family for record in records if record.digest for family in (record.family, record.candidate_for)}
         active = [record for record in records if record.family and record.state is ImageState.ACTIVE]
@@ -268,6 +271,15 @@ class ComputeEngineLibrary:
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Grant ``compute.imageUser`` on this image to ``members``, and revoke it from ``gone``."""
         sharing.share(self.google, self.project, name, set(members), set(gone))
+
+    def _own(self, images: Iterable[ComputeImage]) -> list[ComputeImage]:
+        """Return the images except those of bakeries in the same project whose names have another prefix."""
+        label, prefix = image_labels.PREFIX_LABEL, self._images.prefix
+        return [
+            image
+            for image in images
+            if image_labels.DIGEST_LABEL not in image.labels or image.labels.get(label, "") == prefix
+        ]
 
     def _deprecate(self, name: str, replacement: str) -> None:
         self._images.set_state(name, ImageState.DEPRECATED, replacement, self.now())

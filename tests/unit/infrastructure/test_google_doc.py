@@ -12,7 +12,7 @@ from bakery import __version__
 from bakery.infrastructure.grants import tables
 from bakery.infrastructure.storage import KEEP_DAYS
 from bakery.settings import GoogleSettings, from_file
-from bakery.settings.google import DATASET, TABLE, TOPIC, Bucket, Duty, account_id
+from bakery.settings.google import DATASET, TABLE, Bucket, Duty
 from tests.support.root import ROOT
 
 PAGE = (ROOT / "docs" / "google.md").read_text()
@@ -28,7 +28,7 @@ def test_the_tables_of_identities_are_those_of_the_grants() -> None:
 
 @pytest.mark.parametrize("duty", Duty)
 def test_every_account_is_told(duty: Duty) -> None:
-    assert f"`{account_id(duty)}`" in PAGE
+    assert f"`{GoogleSettings().named(duty)}`" in PAGE
 
 
 @pytest.mark.parametrize("purpose", Bucket)
@@ -42,7 +42,7 @@ def test_days_and_names_are_those_of_the_code() -> None:
     assert KEEP_DAYS[Bucket.LOGS] == 365 and "logs after a year" in PAGE
     assert f"gs://{google.bucket(Bucket.SOURCES)}/builder" in PAGE
     assert google.account(Duty.BUILDER) in PAGE
-    for name in (TOPIC, f"{DATASET}.{TABLE}"):
+    for name in (GoogleSettings().named("events"), f"{DATASET}.{TABLE}"):
         assert f"`{name}`" in PAGE
     assert f"bakery:{__version__}" in (ROOT / "docs" / "rcc-run.md").read_text()
 

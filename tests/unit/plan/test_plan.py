@@ -161,3 +161,16 @@ def test_a_base_that_is_locked_as_another_kind_than_the_settings_name_is_not_loc
     cloud = Lock({Place.LOCAL: {"debian-cloud/debian-12": LockedBase("d-1", "sha256:1", origin="https://x/y")}})
     (image,) = make(own, recipes(recipe("a")), cloud).images
     assert (image.base.name, image.base.digest, image.base.origin) == ("d-1", "sha256:1", "https://x/y")
+
+
+def test_a_prefix_is_in_families_and_names_and_not_in_digests() -> None:
+    given = (recipe("base"), recipe("app", "base"))
+    plain, prefixed = (plan_of(*given, google=google).images for google in ({}, {"prefix": "dev"}))
+    assert [image.family for image in prefixed] == ["dev-base", "dev-app"]
+    assert [image.digest for image in prefixed] == [image.digest for image in plain]
+    assert prefixed[1].base.name == prefixed[0].name == f"dev-base-{plain[0].digest[:12]}"
+    assert prefixed[1].variables["image_family"] == "dev-app"
+    assert prefixed[0].labels["bakery-prefix"] == "dev"
+    assert prefixed[0].base == plain[0].base, "a base of another project has no prefix"
+    selected = plan_of(*given, google={"prefix": "dev"}, select=["app"]).images
+    assert [image.family for image in selected] == ["dev-base", "dev-app"]

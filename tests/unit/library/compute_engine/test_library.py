@@ -366,3 +366,19 @@ def test_nothing_is_pruned_as_long_as_the_uses_cannot_be_seen(
     with pytest.raises(Uncertain, match="look for instance templates"):
         prune(library, {EVERY_FAMILY: Retention(0)})
     assert library.find("hpcc-0") is not None
+
+
+def test_the_images_of_a_bakery_with_another_prefix_are_not_in_the_library(server: FakeServer) -> None:
+    labels = {"bakery-digest": "d7", "bakery-family": "dev-hpcc", "bakery-prefix": "dev"}
+    compute.add_image(server.cloud, IMAGES, {"name": "dev-hpcc-7", "family": "dev-hpcc", "labels": labels})
+    compute.add_image(server.cloud, IMAGES, {"name": "by-hand", "family": "dev-hpcc"})
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    plain, dev = (
+        ComputeEngineLibrary(parse({"oven": "cloud-build", "google": google | more}, "gcp", Path()))
+        for more in ({}, {"prefix": "dev"})
+    )
+    assert [image.name for image in plain.images()] == ["hpcc-0", "hpcc-1", "hpcc-2"]
+    assert [image.name for image in dev.images()] == ["dev-hpcc-7"]
+    assert (plain.families(), dev.listing().strangers) == ({}, {"by-hand": "dev-hpcc"})
+    assert [image.name for image in dev.listing().images] == ["dev-hpcc-7"]
+    assert [image.name for image in plain.listing().images] == ["hpcc-0", "hpcc-1", "hpcc-2"]
