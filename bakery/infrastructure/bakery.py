@@ -6,6 +6,7 @@ import pulumi
 from pulumi_gcp import projects
 
 from bakery.infrastructure.component import Component
+from bakery.infrastructure.federation import Federation
 from bakery.infrastructure.identity import Accounts, Grants
 from bakery.infrastructure.network import Network
 from bakery.infrastructure.results import Results
@@ -61,6 +62,7 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
     accounts = Accounts("accounts", google, after)
     results = Results("results", google, after)
     grants = Grants("grants", google, after, accounts=accounts, storage=storage, results=results)
+    Federation("federation", google, after, accounts=accounts)
     Triggers("triggers", settings, plan, [*after, grants])
     if not pulumi.runtime.is_dry_run():
         grants.known.apply(granted)

@@ -1,4 +1,4 @@
-"""The settings of a gcp stack and their checks, and the names of everything that the bakery has on Google Cloud.
+"""The settings of a gcp stack, and the names of everything that the bakery has on Google Cloud.
 
 :mod:`bakery.infrastructure` declares these resources; ovens, library and Fluid-Run use them. All of them take the names
 from :class:`GoogleSettings`, so they agree.
@@ -12,14 +12,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from bakery.settings.reader import Reader
-
 PREFIX = "bakery"  # of all names, unless the settings have another one
 DATASET = "rcc_run"
 TABLE = "app_runs"
-ROLE_LENGTH = 64  # of a custom role's name: https://cloud.google.com/iam/docs/reference/rest/v1/projects.roles/create
-LONGEST_ROLE = "bakeryLibrarian"
-BUCKET_LENGTH = 63  # of a bucket's name without dots
 BAKE = "bake-"  # prefix of the name of a machine that bakes and of its disk; the id of the build follows
 SSH_TAG = "image-bakery"  # network tag of a machine that IAP may reach with ssh
 TEST_TAG = "bakery-test"  # network tag of test machines, which reach each other
@@ -30,44 +25,11 @@ ACCOUNT = r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com"
 SECOND_GENERATION = (
     r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/connections/(?P<name>[^/]+)/repositories/[^/]+"
 )
+# The claim of a token of CI that names its repository, by host.
+_CLAIMS: Mapping[str, str] = {"github": "repository", "gitlab": "project_path"}
 # The letters of the zones where a region does not have a, b and c:
 # https://cloud.google.com/compute/docs/regions-zones
 _ZONES = {"us-central1": "abcf", "us-east1": "bcd", "europe-west1": "bcd"}
-
-# https://cloud.google.com/storage/docs/buckets#naming
-_BUCKET = r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]"
-# Members of an IAM policy, https://cloud.google.com/iam/docs/principal-identifiers, without allUsers and
-# allAuthenticatedUsers: a typing mistake must not share images with the public.
-_MEMBER = r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+"
-
-# What a stack that uses another one's infrastructure sets itself.
-_OWN = ("prefix", "zones", "consumers", "storageLocation", "infrastructure")
-
-# Key: its form, and what to write. Every value may be empty.
-FORMS: Mapping[str, tuple[str, str]] = {
-    "project": (r"(?:[a-z0-9.-]+:)?[a-z](?:[-a-z0-9]*[a-z0-9])?", "the project's id, as my-project"),
-    # An account's name has 30 characters at most, and the longest duty 7.
-    "prefix": (r"[a-z](?:[-a-z0-9]{0,20}[a-z0-9])?", "at most 22 lower-case letters, digits and -, as dev"),
-    "region": (r"[a-z]+(?:-[a-z]+)*\d*", "a region, as us-central1"),
-    "storageLocation": (r"[a-z]+(?:-[a-z]+)*\d*", "a region or a multi-region, as us-central1 or us"),
-    "kmsKey": (
-        r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
-        "projects/P/locations/L/keyRings/R/cryptoKeys/K",
-    ),
-    "repository": (
-        rf"[^/\s]+/[^/\s]+|{SECOND_GENERATION}",
-        "owner/name, or projects/P/locations/L/connections/C/repositories/R",
-    ),
-    "triggersRegion": (r"[a-z]+(?:-[a-z]+)*\d*", "a region, as us-central1, or global"),
-    "roleSuffix": (r"[A-Za-z0-9_.]{0,40}", "letters, digits, dots and underscores"),
-    "registry": (r"[a-z](?:[-a-z0-9]*[a-z0-9])?", "the id of an Artifact Registry repository"),
-    "table": (r"\w+\.[-\w]+", "DATASET.TABLE"),
-    "topic": (r"[A-Za-z][-\w.~+%]{2,254}", "the name of a Pub/Sub topic"),
-    "subnetwork": (
-        r"projects/[^/]+/regions/[^/]+/subnetworks/[^/]+",
-        "projects/P/regions/R/subnetworks/S",
-    ),
-}
 
 
 class Bucket(StrEnum):
@@ -96,6 +58,36 @@ class Connection(NamedTuple):
     project: str
     location: str
     name: str
+
+
+@dataclass(frozen=True)
+class CiSettings:
+    """``host`` is ``github`` or ``gitlab``; an empty ``environment`` is not asked for."""
+
+    host: str
+    repository: str
+    branch: str
+    environment: str
+    issuer: str
+
+    @property
+    def claim(self) -> str:
+        """The claim of a token that names its repository."""
+        return _CLAIMS[self.host]
+
+    @property
+    def condition(self) -> str:
+        """The condition that a token has to fit, in CEL.
+
+        GitHub runs the jobs of a ``pull_request_target`` on the branch, whoever made the request.
+        """
+        wanted = {self.claim: self.repository}
+        wanted |= {"ref": f"refs/heads/{self.branch}"} if self.host == "github" else {"ref": self.branch}
+        wanted |= {} if self.host == "github" else {"ref_type": "branch"}
+        wanted |= {"environment": self.environment} if self.environment else {}
+        parts = [f"assertion.{claim} == '{value}'" for claim, value in wanted.items()]
+        parts += ["assertion.event_name != 'pull_request_target'"] if self.host == "github" else []
+        return " && ".join(parts)
 
 
 def member(consumer: str) -> str:
@@ -131,6 +123,7 @@ class GoogleSettings:
     schedule: str = "0 4 * * 1"
     endpoint: str = ""
     infrastructure: str = ""
+    ci: CiSettings | None = None
 
     @property
     def connection(self) -> Connection | None:
@@ -151,6 +144,11 @@ class GoogleSettings:
         """Return the id of a custom role, which has no ``-``."""
         mine = f"{role}_{self.prefix.replace('-', '_')}" if self.prefix else role
         return f"{mine}{self.role_suffix}"
+
+    @property
+    def pool(self) -> str:
+        """The id of the workload identity pool of CI; a deleted one keeps its id for 30 days, as a custom role does."""
+        return self.named("-".join(filter(None, ("ci", re.sub("[_.]", "-", self.role_suffix.lower())))))
 
     def bucket(self, purpose: Bucket) -> str:
         """Return the name of a bucket. Bucket names are global, so a default one contains the project.
@@ -188,6 +186,7 @@ class GoogleSettings:
             topic=other.topic_path.rpartition("/")[2],
             registry=other.registry_id,
             repository="",  # the triggers are the other stack's
+            ci=None,
         )
 
     @property
@@ -219,78 +218,3 @@ class GoogleSettings:
     def consumer_members(self) -> tuple[str, ...]:
         """Who may boot from promoted images, as IAM names them, sorted."""
         return tuple(sorted({member(consumer) for consumer in self.consumers}))
-
-
-def read(reader: Reader) -> GoogleSettings:
-    """Return the settings below ``google``; every invalid one becomes a problem."""
-    _check(reader)
-    settings = GoogleSettings(
-        project=reader.text("project"),
-        prefix=reader.text("prefix"),
-        region=reader.text("region"),
-        zones=reader.words("zones"),
-        network=reader.text("network"),
-        subnetwork=reader.text("subnetwork"),
-        buckets=reader.mapping("buckets"),
-        accounts=reader.mapping("accounts"),
-        table=reader.text("table"),
-        topic=reader.text("topic"),
-        registry=reader.text("registry"),
-        kms_key=reader.text("kmsKey"),
-        repository=reader.text("repository"),
-        branch=reader.text("branch", "main"),
-        triggers_region=reader.text("triggersRegion"),
-        role_suffix=reader.text("roleSuffix"),
-        os_login=reader.flag("osLogin", False),
-        consumers=reader.words("consumers"),
-        storage_location=reader.text("storageLocation"),
-        schedule=reader.text("schedule", "0 4 * * 1"),
-        endpoint=reader.text("endpoint"),
-        infrastructure=reader.text("infrastructure"),
-    )
-    _check_names(reader, settings)
-    return settings
-
-
-def _check(google: Reader) -> None:
-    """Note every invalid setting below ``google``: the form of each value, and the keys of the mappings."""
-    for key, (form, hint) in FORMS.items():
-        value = google.text(key)
-        if value and not re.fullmatch(form, value):
-            google.wrong(key, f"is {value!r}", f"write {hint}")
-    _mapping(google, "buckets", Bucket, _BUCKET, "the bucket's name, without gs://")
-    _mapping(google, "accounts", Duty, ACCOUNT, "the service account's e-mail address")
-    if other := google.text("infrastructure"):
-        for key in sorted(google.values.keys() - set(_OWN)):
-            google.wrong(key, f"is set, but the infrastructure is that of the stack {other}", "remove one of both")
-    region = google.text("subnetwork").partition("/regions/")[2].partition("/")[0] or google.text("region")
-    for zone in google.words("zones"):
-        if region and not re.fullmatch(rf"{re.escape(region)}-[a-z0-9]+", zone):
-            google.wrong("zones", f"has {zone!r}", f"write zones of {region}, where the machines' subnetwork is")
-    for consumer in google.words("consumers"):
-        if not any(re.fullmatch(form, consumer) for form in (PROJECT_NUMBER, ACCOUNT, _MEMBER)):
-            hint = "write a project's number, group:..., serviceAccount:..., user:..., domain:... or principalSet://..."
-            google.wrong("consumers", f"has {consumer!r}", hint)
-
-
-def _mapping(google: Reader, key: str, known: type[Bucket | Duty], form: str, what: str) -> None:
-    group = google.group(key)
-    for name in known:
-        value = group.text(name)
-        if value and not re.fullmatch(form, value):
-            group.wrong(name, f"is {value!r}", f"write {what}")
-    group.done()
-
-
-def _check_names(google: Reader, settings: GoogleSettings) -> None:
-    """Note the created names that are too long."""
-    names = [settings.bucket(purpose) for purpose in Bucket if not settings.buckets.get(purpose)]
-    for name in names:
-        if len(name) > BUCKET_LENGTH:
-            hint = "shorten it, or set google.buckets"
-            google.wrong("prefix", f"makes the bucket's name {name}, and {BUCKET_LENGTH} characters are allowed", hint)
-    role = settings.role(LONGEST_ROLE)
-    if len(role) > ROLE_LENGTH:
-        google.wrong(
-            "roleSuffix", f"makes the role's name {role}, and {ROLE_LENGTH} characters are allowed", "shorten it"
-        )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
 from bakery.settings import bases, files, retention, rollout
-from bakery.settings import google as google_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings
@@ -191,6 +190,14 @@ def _spack(reader: Reader, root: Path) -> SpackSettings:
     )
 
 
+def _google(reader: Reader) -> GoogleSettings:
+    if not reader.values:
+        return GoogleSettings()
+    from bakery.settings import google_reader  # a local stack does not need it
+
+    return google_reader.read(reader)
+
+
 def parse(
     values: Mapping[str, Any], stack: str, root: Path, where: str | None = None, project: str = PROJECT
 ) -> Settings:
@@ -225,7 +232,7 @@ def parse(
         retention=retention.read(top, top.count("retentionDays", 30)),
         local=_local(local),
         spack=_spack(spack, root),
-        google=google_settings.read(google),
+        google=_google(google),
         fake=top.mapping("fake"),
     )
     groups = {"local": local, "spack": spack, "google": google}

@@ -47,6 +47,7 @@ SETUP: Mapping[str, tuple[str, str]] = {
     "cloudscheduler": ("cloudscheduler.admin", "jobs of the region"),
     "compute.firewalls": ("compute.securityAdmin", "queries a minute; rules of the project"),
     "compute": ("compute.networkAdmin", "queries a minute; networks, subnetworks and routers of the project"),
+    "iam.projects.locations": ("iam.workloadIdentityPoolAdmin", "write requests a minute; pools of the project"),
     "iam.projects.roles": ("iam.roleAdmin", "write requests a minute; custom roles of the project"),
     "iam": ("iam.serviceAccountAdmin", "write requests a minute; accounts of the project"),
     "pubsub": ("pubsub.admin", "administrator operations a minute; topics of the project"),

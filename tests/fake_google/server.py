@@ -18,6 +18,7 @@ from tests.fake_google import (  # noqa: F401  they register their handlers
     compute,
     crud,
     data,
+    federation,
     identity,
     permissions,
     refusals,

@@ -25,6 +25,7 @@ class Kind:
     update: str = "PATCH"
     keep: bool = False  # a delete only forgets
     change: Callable[[Props], Props] | None = None  # the body of an update, where it is another one
+    mask: str = ""  # of an update, in its query
     fixed: tuple[str, ...] = ()  # a change of these makes another one of it, beyond those of FIXED
 
 
@@ -120,6 +121,14 @@ def repository(props: Props) -> Props:
     return pick(props, "format", "description", "dockerConfig", "kmsKeyName")
 
 
+def pool(props: Props) -> Props:
+    return pick(props, "displayName", "description")
+
+
+def provider(props: Props) -> Props:
+    return pick(props, "attributeMapping", "attributeCondition", "oidc")
+
+
 COMPUTE = "projects/{project}/global"
 REGION = "projects/{project}/regions/{region}"
 TRIGGERS = "projects/{project}/locations/{location}/triggers"
@@ -127,6 +136,8 @@ JOBS = "projects/{project}/locations/{region}/jobs"
 REPOSITORIES = "projects/{project}/locations/{location}/repositories"
 DATASETS = "projects/{project}/datasets"
 ACCOUNTS = "projects/{project}/serviceAccounts"
+POOLS = "projects/{project}/locations/global/workloadIdentityPools"
+PROVIDERS = POOLS + "/{workloadIdentityPoolId}/providers"
 
 KINDS: Mapping[str, Kind] = {
     "gcp:projects/service:Service": Kind(
@@ -138,6 +149,22 @@ KINDS: Mapping[str, Kind] = {
     ),
     "gcp:serviceaccount/account:Account": Kind(
         "iam", ACCOUNTS, ACCOUNTS + "/{email}", account, change=lambda props: account_change(account(props))
+    ),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": Kind(
+        "iam",
+        POOLS + "?workloadIdentityPoolId={workloadIdentityPoolId}",
+        POOLS + "/{workloadIdentityPoolId}",
+        pool,
+        mask="displayName,description",
+        fixed=("workloadIdentityPoolId",),
+    ),
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": Kind(
+        "iam",
+        PROVIDERS + "?workloadIdentityPoolProviderId={workloadIdentityPoolProviderId}",
+        PROVIDERS + "/{workloadIdentityPoolProviderId}",
+        provider,
+        mask="attributeMapping,attributeCondition,oidc",
+        fixed=("workloadIdentityPoolId", "workloadIdentityPoolProviderId"),
     ),
     "gcp:projects/iAMCustomRole:IAMCustomRole": Kind(
         "iam",

@@ -127,6 +127,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         # "Created" is what a read says, as with the real provider.
         there = self.api.call(kind.service, "GET", kind.item.format(**outputs))
         outputs |= {"selfLink": there.get("selfLink", ""), "email": there.get("email")}
+        if "workloadIdentityPoolId" in props:  # with the number of the project, which the inputs do not have
+            outputs["name"] = there["name"]
         return kind.item.format(**outputs), outputs
 
     def _undeleted(self, props: dict[str, Any]) -> bool:
@@ -166,7 +168,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             else:
                 kind = KINDS.get(token)
                 item = {} if kind is None else self.api.call(kind.service, "GET", kind.item.format(**props))
-                there = kind is None or bool(item and not item.get("deleted"))
+                there = kind is None or bool(item and not item.get("deleted") and item.get("state") != "DELETED")
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 context.abort(grpc.StatusCode.UNKNOWN, str(error))
@@ -182,7 +184,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             kind = KINDS[token]
             body = kind.change or kind.body
             try:
-                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}), body(props))
+                mask = f"?updateMask={kind.mask}" if kind.mask else ""
+                self.api.call(kind.service, kind.update, kind.item.format(**{**olds, **props}) + mask, body(props))
             except urllib.error.HTTPError as error:
                 context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
         return provider_pb2.UpdateResponse(properties=to_struct({**olds, **props}))

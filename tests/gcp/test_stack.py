@@ -200,7 +200,8 @@ def test_another_region_leaves_buckets_and_results_where_they_are(stack: Stack) 
 def test_two_stacks_with_prefixes_in_one_project_do_not_meet(stack: Stack) -> None:
     prod = replace(stack.workshop, stack="prod", extra=copy.deepcopy(stack.workshop.extra))
     dev, extra = stack.workshop, stack.workshop.extra
-    extra["google"] |= {"prefix": "dev"}
+    extra["google"] |= {"prefix": "dev", "ci": {"gitlab": "group/project", "environment": "dev"}}
+    prod.extra["google"] |= {"ci": {"github": "owner/name"}}
     shop.init(prod)
     up(stack)
     up(Stack(prod, stack.server))
@@ -210,12 +211,21 @@ def test_two_stacks_with_prefixes_in_one_project_do_not_meet(stack: Stack) -> No
     theirs = {key for key in stack.items("") if "dev" not in key and "/triggers/" not in key}
     triggers = {"bake-base", "bake-app", "bakery-preview", "bakery-newer-bases"}
     families = stack.families()
+    pools = stack.items("/workloadIdentityPools/")
+    assert [key.partition("/workloadIdentityPools/")[2] for key in pools] == [
+        *("bakery-ci", "bakery-ci/providers/github", "dev-ci", "dev-ci/providers/gitlab")
+    ]
+    assert "attribute.repository/owner/name" in json.dumps(stack.server.cloud.policies)
+    prod.extra["google"]["ci"] = {"github": "owner/name", "branch": "release"}
+    up(Stack(prod, stack.server))
+    assert "'refs/heads/release'" in stack.server.cloud.items[pools[1]]["attributeCondition"]
 
     gone = dev.run("destroy", "--yes", "--skip-preview", timeout=UP_SECONDS)
     assert gone.code != 0, "buckets with results in them, and a protected table, are not destroyed in passing"
     assert stack.families() == {family: families[family] for family in ("base", "app")}
     assert theirs <= stack.server.cloud.items.keys()
     assert {stack.server.cloud.items[key]["name"] for key in stack.items("/triggers/")} == triggers
+    assert [stack.server.cloud.items[key]["state"] for key in pools] == ["ACTIVE", "ACTIVE", "DELETED", "DELETED"]
     assert changes(Stack(prod, stack.server)) == {}
     refreshed = prod.run("refresh", "--yes", "--skip-preview", timeout=UP_SECONDS)
     assert refreshed.code == 0, refreshed.text

@@ -35,6 +35,7 @@ GCLOUD = {
     "storage service-agent": ("project", "authorize-cmek"),
     "projects describe": ("format",),
     "kms keys add-iam-policy-binding": ("keyring", "location", "project", "member", "role"),
+    "iam workload-identity-pools providers describe": ("project", "location", "workload-identity-pool", "format"),
     "compute images list": ("no-standard-images", "show-deprecated", "filter"),
 }
 

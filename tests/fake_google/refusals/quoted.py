@@ -14,6 +14,9 @@ FILTER = "https://github.com/googleapis/google-cloud-go/issues/11318, 2024-12-19
 TRIGGER = "https://github.com/GoogleCloudPlatform/k8s-config-connector/issues/370, 2021-01-20: 409, (number, name)"
 NO_ENTITY = "https://github.com/GoogleCloudPlatform/cloud-builders/issues/699, 2020-06-18: 404, no entity of that name"
 NO_JOB = "https://github.com/firebase/firebase-tools/pull/1224, 2019-04-30: 404 for a job that is not there"
+POOL = "https://github.com/terraform-google-modules/terraform-google-github-actions-runners/issues/49, 2022-01-04: 409"
+CONDITION = "https://github.com/chainguard-dev/terraform-infra-common/pull/672, 2024-12-17: 400 without a condition"
+MARKED = "https://github.com/hashicorp/terraform-provider-google/issues/14805, 2023-06-04: a deleted one is still there"
 UNDELETE = "https://github.com/terraform-google-modules/terraform-google-bastion-host/issues/14, 2019-11-14"
 
 QUOTED: Mapping[str, str] = {
@@ -53,6 +56,16 @@ QUOTED: Mapping[str, str] = {
     "compute.instances.list": "https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02: 400, AND behind eq",
     "compute.machineTypes.get": ASSUMED + "the form of 404 that is recorded of other resources of a zone",
     "compute.subnetworks.patch": ASSUMED + "as compute.networks.patch, which is recorded",
+    "iam.projects.locations.workloadIdentityPools.create": POOL,
+    "iam.projects.locations.workloadIdentityPools.delete": MARKED,
+    "iam.projects.locations.workloadIdentityPools.get": MARKED,
+    "iam.projects.locations.workloadIdentityPools.patch": "https://github.com/openshift-online/ocm-cli/pull/696, "
+    "2024-12-11: a patch enables a pool that was disabled",
+    "iam.projects.locations.workloadIdentityPools.providers.create": CONDITION,
+    "iam.projects.locations.workloadIdentityPools.providers.delete": MARKED,
+    "iam.projects.locations.workloadIdentityPools.providers.get": MARKED,
+    "iam.projects.locations.workloadIdentityPools.providers.patch": "https://github.com/GoogleCloudPlatform/"
+    "magic-modules/pull/4879, 2021-06-16: 400, a FieldMask with at least one path must be specified",
     "iam.projects.roles.create": UNDELETE,
     "iam.projects.roles.delete": UNDELETE,
     "iam.projects.roles.get": "https://github.com/pulumi/pulumi-gcp/issues/70, 2018-12-01: 400 for a malformed name",
