@@ -1,4 +1,4 @@
-"""Conversion between frozen dataclasses and JSON values by their type hints, for orders, plans and lock files.
+"""Conversion between JSON and frozen dataclasses or named tuples by their type hints, for orders, plans, lock files.
 
 ``decode(T, encode(value)) == value`` holds for every model of the bakery. A value of the wrong shape raises ValueError
 with the path to it, so that the error message of a damaged file names the place. msgspec 0.23 is not used
@@ -18,9 +18,9 @@ Model = TypeVar("Model")
 
 
 def encode(value: Any) -> Any:
-    """Return the value as json.dumps takes it: dataclasses and mappings as dict, tuples as list, paths as str."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: encode(getattr(value, name)) for name in _names(type(value))}
+    """Return the value as json.dumps takes it: values and mappings as dict, plain tuples as list, paths as str."""
+    if names := _names(value.__class__):
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): encode(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -38,7 +38,9 @@ def decode(kind: type[Model], value: Any) -> Model:
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+    """Return the fields of a dataclass or a named tuple; other types have none."""
+    named: tuple[str, ...] = getattr(kind, "_fields", ())
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else named
 
 
 @cache
@@ -58,8 +60,8 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     if origin is not None:  # Mapping[str, X]
         held = get_args(kind)[1]
         return {key: _decode(held, entry, f"{where}.{key}") for key, entry in _checked(dict, value, where).items()}
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, _checked(dict, value, where), where)
+    if _names(kind):
+        return _model(kind, _checked(dict, value, where), where)
     return _plain(kind, value, where)
 
 
@@ -81,7 +83,7 @@ def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     return _decode(first, value, where)
 
 
-def _dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:
+def _model(kind: Any, value: dict[str, Any], where: str) -> Any:
     unknown = sorted(set(value) - set(_names(kind)))
     if unknown:
         raise ValueError(f"{where} has no {', '.join(unknown)}")

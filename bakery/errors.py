@@ -33,7 +33,7 @@ from bakery.redaction import redacted
 
 MAKE_ROOM = "make room, for instance: bakery prune"  # the hint for every full disk
 DISK_FULL = "No space left on device"  # strerror(ENOSPC), as programs print it
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, select graphic rendition
+_COLOUR = r"\x1b\[[0-9;]*m"  # ECMA-48, select graphic rendition
 
 
 def printable(text: str) -> str:
@@ -43,7 +43,7 @@ def printable(text: str) -> str:
 
 
 def _shown(line: str) -> str:
-    return printable(_COLOUR.sub("", line.expandtabs()))
+    return printable(re.sub(_COLOUR, "", line.expandtabs()))
 
 
 class Severity(StrEnum):

@@ -1,8 +1,8 @@
 """The folders of a stack below its state folder, and the cache that all checkouts of a user share."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # Prefixes of the scratch folders of a Fluid-Run; its ID follows.
 CLUSTER = "run-"
@@ -21,8 +21,7 @@ def shipped() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[1]
 
 
-@dataclass(frozen=True)
-class StatePaths:
+class StatePaths(NamedTuple):
     """The folders below ``state`` (``.bakery`` in the checkout unless the settings say otherwise)."""
 
     state: Path

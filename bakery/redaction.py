@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-_MARK = re.compile(r"\[secret ([^\]]+)\]")
+_MARK = r"\[secret ([^\]]+)\]"
 _marks: dict[str, str] = {}  # value: the text that is shown in its place
 
 
@@ -25,5 +25,5 @@ def redacted(text: str) -> str:
 
 def restored(text: str, values: Mapping[str, str]) -> str:
     """Return a redacted JSON text with its secrets, and hide these; ``values`` are the texts of all settings."""
-    hide({path: values[path] for path in _MARK.findall(text) if path in values})
-    return _MARK.sub(lambda mark: json.dumps(values[mark[1]])[1:-1] if mark[1] in values else mark[0], text)
+    hide({path: values[path] for path in re.findall(_MARK, text) if path in values})
+    return re.sub(_MARK, lambda mark: json.dumps(values[mark[1]])[1:-1] if mark[1] in values else mark[0], text)

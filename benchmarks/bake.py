@@ -49,7 +49,7 @@ def wanted(folder: Path, prefix: str = "") -> BakeOrder:
 def bakery(settings: Settings, isolation: Isolation, folder: Path) -> float:
     """Seconds of a whole bake."""
     order = wanted(folder)
-    settings = replace(settings, local=replace(settings.local, isolation=isolation))
+    settings = replace(settings, local=settings.local._replace(isolation=isolation))
     began = time.perf_counter()
     LocalOven(settings).bake(order, Activity())
     return time.perf_counter() - began
@@ -57,7 +57,7 @@ def bakery(settings: Settings, isolation: Isolation, folder: Path) -> float:
 
 def edited(settings: Settings, folder: Path, budget_gb: int) -> tuple[float, float]:
     """Seconds of a bake from nothing, and of one after an edit of its last script."""
-    local = replace(settings.local, isolation=Isolation.CONTAINER, layers=LayerSettings(budget_gb))
+    local = settings.local._replace(isolation=Isolation.CONTAINER, layers=LayerSettings(budget_gb))
     oven, seconds, salt = LocalOven(replace(settings, local=local)), [], str(time.time_ns())
     for edit in ("first", "second"):
         order = wanted(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ def read(path: Path) -> Lock:
         return Lock()
     except OSError as error:
         raise InputError([Problem(path.name, 1, f"cannot be read: {error.strerror}", HINT)]) from error
-    kind = f"lock {VERSION} {' '.join(field.name for field in fields(LockedBase))}"  # other versions share the cache
+    kind = f"lock {VERSION} {' '.join(LockedBase._fields)}"  # other versions share the cache
     places = yaml_cache.parsed(content, kind, partial(_parse, path.name))
     return Lock(
         {Place(place): {key: LockedBase(**base) for key, base in bases.items()} for place, bases in places.items()}

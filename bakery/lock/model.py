@@ -7,14 +7,13 @@ Reading and writing ``bakery.lock`` is in :mod:`bakery.lock.file`, asking the ou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from bakery.settings import Place
 
 
-@dataclass(frozen=True)
-class LockedBase:
+class LockedBase(NamedTuple):
     """What a family was resolved to.
 
     ``name`` is the image's name, ``identity`` what tells it from every other one (Compute Engine: ``id:<image id>``;
@@ -29,11 +28,10 @@ class LockedBase:
     origin: str = ""
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(NamedTuple):
     """All locked bases: place, then ``<project>/<family>``, then what was found."""
 
-    bases: Mapping[Place, Mapping[str, LockedBase]] = field(default_factory=dict)
+    bases: Mapping[Place, Mapping[str, LockedBase]] = MappingProxyType({})
 
     def find(self, place: Place, project: str, family: str) -> LockedBase | None:
         """Return the locked base; None if the lock has no such family."""

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 ARM, X86 = "arm64", "x86_64"
 ARM_SERIES = ("t2a", "c4a", "n4a", "a4x")
-_TYPE = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]+")
+_TYPE = r"[a-z][a-z0-9]*-[a-z0-9-]+"
 HINT = f"{ARM} has {', '.join(f'{series}-*' for series in ARM_SERIES)}; a family each for two architectures: a matrix"
 
 
 def of_machine_type(name: str) -> str:
     """Return the architecture of a machine type's processors; "" if it is not known."""
-    if not _TYPE.fullmatch(name):
+    if not re.fullmatch(_TYPE, name):
         return ""
     return ARM if name.partition("-")[0] in ARM_SERIES else X86
 

@@ -26,12 +26,12 @@ FAILURE_LABEL = "bakery-failure"  # why it was stopped
 ADOPTED_LABEL = "bakery-adopted-from"  # the name that an image had before the library took it
 SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
-_NOT_LABEL = re.compile(r"[^a-z0-9_-]")
+_NOT_LABEL = r"[^a-z0-9_-]"
 
 
 def label(text: str) -> str:
     """Return the text as a label's value: lower case, ``-`` for other characters, at most 63 characters."""
-    return _NOT_LABEL.sub("-", text.lower())[:LABEL_LENGTH]
+    return re.sub(_NOT_LABEL, "-", text.lower())[:LABEL_LENGTH]
 
 
 def image_labels(

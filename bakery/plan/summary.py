@@ -6,10 +6,10 @@ the classes of a module takes longer than reading the recipes of a small checkou
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(NamedTuple):
     """The image that a bake starts from.
 
     For a parent (another planned image) ``name`` is its image name and ``digest`` its digest; for an external base

@@ -1,6 +1,5 @@
 """Decisions: what an ``up`` does with each image of a plan."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -35,8 +34,7 @@ class Target(NamedTuple):
     waits: str = ""
 
 
-@dataclass(frozen=True)
-class Channel:
+class Channel(NamedTuple):
     """What an ``up`` does with a channel: the family ``name``, which gets images of the recipe's ``family``.
 
     ``source`` is the recipe's image ("" for none), ``image`` the channel's own with its content.

@@ -54,8 +54,7 @@ def settings(given: Arguments, top: Path, stack: str) -> Settings:
     """Return the settings: those of the workspace's stack if one is named, overridden by the options."""
     base = stack_settings(top, stack).google if stack else GoogleSettings()
     accounts = {**base.accounts, **({Duty.TEST.value: given.service_account} if given.service_account else {})}
-    google = replace(
-        base,
+    google = base._replace(
         project=given.project,
         region=given.zone.rpartition("-")[0],
         zones=(given.zone,),

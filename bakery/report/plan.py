@@ -19,7 +19,7 @@ def to_json(report: PlanReport) -> dict[str, Any]:
         "version": VERSION,
         "images": [_image(decision, report.times) for decision in report.decisions],
         "problems": [problem(entry) for entry in report.problems],
-        "forecast": encode(report.forecast._asdict()),
+        "forecast": encode(report.forecast),
         "given_up": dict(report.given_up),
         "channels": [_channel(one) for one in report.channels],
     } | ({"since": report.since} if report.since else {})

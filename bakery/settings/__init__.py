@@ -3,13 +3,10 @@
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
+from bakery.settings.local import Accelerator, Isolation, LayerSettings, LocalSettings
 from bakery.settings.model import (
     GROUPS,
     KEYS,
-    Accelerator,
-    Isolation,
-    LayerSettings,
-    LocalSettings,
     Settings,
     SpackSettings,
     from_file,

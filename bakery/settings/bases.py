@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bakery.settings.reader import Reader
 
-CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-KEY = re.compile(r"[^/\s]+/[^/\s]+")
+CHECKSUM = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+KEY = r"[^/\s]+/[^/\s]+"
 
 
-@dataclass(frozen=True)
-class LocalBase:
+class LocalBase(NamedTuple):
     """What a family is baked from on this computer.
 
     ``image`` is a path, an address, or a name that :mod:`bakery.lock.cloud_images` knows. ``checksum`` is
@@ -38,7 +37,7 @@ def read(reader: Reader) -> Mapping[str, LocalBase]:
     for key in reader.values:
         group = reader.group(key)
         base = LocalBase(group.text("image"), group.text("checksum"))
-        if not KEY.fullmatch(key):
+        if not re.fullmatch(KEY, key):
             reader.wrong(
                 key, "is not a base image", "write <project>/<family>, as in the cloudbuild.yaml of the recipe"
             )
@@ -46,7 +45,7 @@ def read(reader: Reader) -> Mapping[str, LocalBase]:
             group.wrong("image", "is missing", "write a path, an address, or a name as ubuntu-24.04")
         if base.remote and not base.checksum:
             group.wrong("checksum", "is missing", "write sha256:<hex>, or the address of the file of checksums")
-        if base.checksum and "://" not in base.checksum and not CHECKSUM.fullmatch(base.checksum):
+        if base.checksum and "://" not in base.checksum and not re.fullmatch(CHECKSUM, base.checksum):
             group.wrong("checksum", f"is {base.checksum!r}", "write sha256:<hex>, sha512:<hex> or an address")
         group.done()
         bases[key] = base

@@ -22,7 +22,7 @@ PROJECT_FILE = "Pulumi.yaml"
 SHORTEST = 4  # characters of a secret; shorter ones would be found everywhere
 Values = Mapping[str, Any]
 Decrypt = Callable[[], Values]
-_COERCED = re.compile(r"[-+]?[1-9]\d*|0|true|false")
+_COERCED = r"[-+]?[1-9]\d*|0|true|false"
 
 
 class StackFiles(NamedTuple):
@@ -129,7 +129,7 @@ def _add_shared(files: StackFiles, given: dict[str, Any]) -> None:
             at[group] = at[group] if isinstance(at.get(group), dict) else {}
             at = at[group]
         text = _written(value)
-        coerced = groups and isinstance(text, str) and _COERCED.fullmatch(text)
+        coerced = groups and isinstance(text, str) and re.fullmatch(_COERCED, text)
         at.setdefault(last, json.loads(text.lstrip("+")) if coerced else text)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 PREFIX = "bakery"  # of all names, unless the settings have another one
@@ -60,8 +60,7 @@ class Connection(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
-class CiSettings:
+class CiSettings(NamedTuple):
     """``host`` is ``github`` or ``gitlab``; an empty ``environment`` is not asked for."""
 
     host: str
@@ -97,8 +96,7 @@ def member(consumer: str) -> str:
     return f"serviceAccount:{consumer}" if re.fullmatch(ACCOUNT, consumer) else consumer
 
 
-@dataclass(frozen=True)
-class GoogleSettings:
+class GoogleSettings(NamedTuple):
     """What the gcp stack needs; an empty string means that the stack creates it. See docs/settings.md."""
 
     project: str = ""
@@ -107,8 +105,8 @@ class GoogleSettings:
     zones: tuple[str, ...] = ()
     network: str = ""
     subnetwork: str = ""
-    buckets: Mapping[str, str] = field(default_factory=dict)
-    accounts: Mapping[str, str] = field(default_factory=dict)
+    buckets: Mapping[str, str] = MappingProxyType({})
+    accounts: Mapping[str, str] = MappingProxyType({})
     table: str = ""
     topic: str = ""
     registry: str = ""
@@ -172,8 +170,7 @@ class GoogleSettings:
 
     def inside(self, other: GoogleSettings) -> GoogleSettings:
         """Return the settings of a stack that uses the infrastructure of a stack with the settings ``other``."""
-        return replace(
-            other,
+        return other._replace(
             prefix=self.prefix,
             zones=self.zones or other.zones,
             consumers=self.consumers,

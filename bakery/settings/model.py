@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import bases, files, retention, rollout
+from bakery.settings import files, retention, rollout
+from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings
+from bakery.settings.local import LocalSettings
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 from bakery.settings.retention import EVERY_FAMILY, Retention
@@ -33,53 +34,7 @@ KEYS = (
 GROUPS = ("local", "spack", "google", "fake")
 
 
-class Accelerator(StrEnum):
-    """How QEMU runs a machine; AUTO boots a probe guest once and uses KVM only if that guest boots."""
-
-    AUTO = "auto"
-    KVM = "kvm"
-    TCG = "tcg"
-
-
-class Isolation(StrEnum):
-    """Where the local oven bakes; AUTO takes a container if machines are emulated and the recipe can do with one."""
-
-    AUTO = "auto"
-    MACHINE = "machine"
-    CONTAINER = "container"
-
-
-@dataclass(frozen=True)
-class LayerSettings:
-    """Layers of bakes: ``budget_gb`` GiB for all of them (0: none are made or used), each is used for ``days`` days."""
-
-    budget_gb: int = 10
-    days: int = 7
-
-
-@dataclass(frozen=True)
-class LocalSettings:
-    """The local oven and cluster. ``memory_mb`` and ``cores`` are those of one machine that bakes.
-
-    ``slots`` is the number of cores that all machines may use at the same time (0: all cores of this computer);
-    ``keep_failed`` keeps the machine of a failed bake running and prints how to log in; ``mirror`` is the Debian mirror
-    of base images ("": the one that this computer's apt uses), ``bases`` maps ``<project>/<family>`` to cloud images.
-    """
-
-    accelerator: Accelerator = Accelerator.AUTO
-    isolation: Isolation = Isolation.AUTO
-    cores: int = 2
-    memory_mb: int = 2048
-    disk_gb: int = 10
-    slots: int = 0
-    keep_failed: bool = False
-    mirror: str = ""
-    layers: LayerSettings = LayerSettings()
-    bases: Mapping[str, LocalBase] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SpackSettings:
+class SpackSettings(NamedTuple):
     """Where bakes get Spack: from a git URL, a folder or an archive, pinned by tag or commit."""
 
     source: str = ""
@@ -95,6 +50,7 @@ class SpackSettings:
 class Settings:
     """All settings of a stack. Paths are absolute; ``select`` names the packages to bake (empty: all), ``shipped`` the
     packages of the installed bakery that the stack has besides its own.
+
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to images
     that they point at, whatever their recipes say. ``approval`` are patterns of families whose images must be
     ``approved``, which maps families to images. ``channels`` maps names to patterns of families, ``rollout`` patterns
@@ -118,8 +74,8 @@ class Settings:
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rollout: Mapping[str, Rollout] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
-    local: LocalSettings = LocalSettings()
-    spack: SpackSettings = SpackSettings()
+    local: LocalSettings = field(default_factory=LocalSettings)
+    spack: SpackSettings = field(default_factory=SpackSettings)
     google: GoogleSettings = field(default_factory=GoogleSettings)
     fake: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = field(default=None, compare=False)
@@ -150,27 +106,6 @@ class Settings:
         """The address of the cache of built Spack packages; empty if there is none."""
         bucket = self.oven.spack_bucket
         return self.spack.cache or (f"gs://{self.google.bucket(bucket)}" if bucket else "")
-
-
-def _layers(reader: Reader) -> LayerSettings:
-    settings = LayerSettings(budget_gb=reader.count("budgetGb", 10), days=reader.count("days", 7, 1))
-    reader.done()
-    return settings
-
-
-def _local(reader: Reader) -> LocalSettings:
-    return LocalSettings(
-        accelerator=reader.choice("accelerator", Accelerator.AUTO),
-        isolation=reader.choice("isolation", Isolation.AUTO),
-        cores=reader.count("cores", 2, 1),
-        memory_mb=reader.count("memoryMb", 2048, 512),
-        disk_gb=reader.count("diskGb", 10, 2),
-        slots=reader.count("slots", 0),
-        keep_failed=reader.flag("keepFailed", False),
-        mirror=reader.text("mirror"),
-        layers=_layers(reader.group("layers")),
-        bases=bases.read(reader.group("bases")),
-    )
 
 
 def _spack(reader: Reader, root: Path) -> SpackSettings:
@@ -230,7 +165,7 @@ def parse(
         channels=top.lists("channels"),
         rollout=rollout.read(top),
         retention=retention.read(top, top.count("retentionDays", 30)),
-        local=_local(local),
+        local=local_settings.read(local),
         spack=_spack(spack, root),
         google=_google(google),
         fake=top.mapping("fake"),

@@ -1,15 +1,15 @@
 """Retention settings: how long the images of a family are kept, and which."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bakery.settings.reader import Reader
 
 EVERY_FAMILY = "*"
 
 
-@dataclass(frozen=True)
-class Retention:
+class Retention(NamedTuple):
     """The rule of a family.
 
     An image becomes OBSOLETE ``days`` after it was deprecated. The ``keep`` newest proven images besides the promoted
@@ -19,7 +19,7 @@ class Retention:
 
     days: int = 30
     keep: int = 1
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = MappingProxyType({})
     obsolete_on: str = ""
 
 

@@ -1,13 +1,12 @@
 """Staged roll-outs: how long families wait for a new image, and which partitions do not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bakery.settings.reader import Reader
 
 
-@dataclass(frozen=True)
-class Rollout:
+class Rollout(NamedTuple):
     """A family waits for ``hours``. If it is a channel, the partitions ``first`` use its recipe's family meanwhile."""
 
     hours: int

@@ -36,18 +36,18 @@ def value(kind: Any, random: Random, depth: int = 0) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         keys, held = get_args(kind)
         return {value(keys, random, depth): value(held, random, depth + 1) for _ in range(size(random, depth))}
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) or is_named_tuple(kind):
         return model(kind, random, depth)
     return plain(kind, random)
 
 
 def model(kind: Any, random: Random, depth: int = 0) -> Any:
     """An instance; a field that has a default is left to it now and then."""
-    hints = hints_of(kind)
+    hints, optional = hints_of(kind), with_defaults(kind)
     given = {
-        field.name: value(hints[field.name], random, depth + 1)
-        for field in dataclasses.fields(kind)
-        if not (has_default(field) and random.random() < 0.2)
+        name: value(hints[name], random, depth + 1)
+        for name in (kind._fields if is_named_tuple(kind) else [field.name for field in dataclasses.fields(kind)])
+        if not (name in optional and random.random() < 0.2)
     }
     return kind(**given)
 
@@ -57,8 +57,28 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, localns=vars(recipe_model))  # bakery.plan.digest has them for type checkers only
 
 
-def has_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+def is_named_tuple(kind: Any) -> bool:
+    return hasattr(kind, "_fields")
+
+
+def with_defaults(kind: Any) -> set[str]:
+    """The fields that have a default."""
+    if is_named_tuple(kind):
+        return {*kind._field_defaults}
+    none = dataclasses.MISSING
+    return {one.name for one in dataclasses.fields(kind) if (one.default, one.default_factory) != (none, none)}
+
+
+def as_mappings(value: Any) -> Any:
+    """The value with mappings in place of named tuples, which were dataclasses in version 0.1.0: written alike."""
+    if is_named_tuple(value):
+        return {name: as_mappings(part) for name, part in value._asdict().items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: as_mappings(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **parts)
+    if isinstance(value, Mapping):
+        return {key: as_mappings(part) for key, part in value.items()}
+    return tuple(map(as_mappings, value)) if isinstance(value, tuple) else value
 
 
 def plain(kind: Any, random: Random) -> Any:

@@ -136,7 +136,7 @@ def test_from_an_empty_project_to_a_tested_image(server: FakeServer, tmp_path: P
         with pytest.raises(BakeryError) as told:
             CloudBuildOven(given, poll_seconds=0.05).bake(order, activity)
         assert "set image-bakery:google.osLogin to true" in told.value.hint
-        given = replace(given, google=replace(given.google, os_login=True))
+        given = replace(given, google=given.google._replace(os_login=True))
     made = CloudBuildOven(given, poll_seconds=0.05).bake(order, activity)
     assert made.outcome is BakeOutcome.BAKED
     assert clock.passed - began >= GRANT_SECONDS

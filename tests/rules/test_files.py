@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import tomllib
@@ -111,14 +110,14 @@ def test_the_pinned_plugin_is_that_of_the_bakes() -> None:
 
 
 def setting_keys() -> set[str]:
-    """Every key a stack may set, dotted; those of groups are from the dataclasses: ``memory_mb`` is ``memoryMb``."""
+    """Every key a stack may set, dotted; those of groups are from the models: ``memory_mb`` is ``memoryMb``."""
 
     def camel(name: str) -> str:
         return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
     groups = {"local": LocalSettings, "spack": SpackSettings, "google": GoogleSettings}
     keys = {*KEYS, *GROUPS} - {*groups}
-    return keys | {f"{group}.{camel(f.name)}" for group, kind in groups.items() for f in dataclasses.fields(kind)}
+    return keys | {f"{group}.{camel(name)}" for group, kind in groups.items() for name in kind._fields}
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def test_the_script_stands_behind_what_is_there_at_a_multiple_of_four(tmp_path: 
 )
 def test_a_machine_boots_with_the_short_cut_and_without_it(tmp_path: Path, family: str, more: str, quick: bool) -> None:
     settings = LocalSettings()
-    base = base_image.get(replace(DEBIAN, family=family), settings, Activity(), tmp_path / "base.log")
+    base = base_image.get(DEBIAN._replace(family=family), settings, Activity(), tmp_path / "base.log")
     disk = tmp_path / "disk.qcow2"
     create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base.disk, disk]
     subprocess.run(create, check=True)

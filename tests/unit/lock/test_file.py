@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,7 +117,7 @@ def test_what_has_no_local_base_says_what_has(family: str, project: str) -> None
 def test_locking_adds_what_is_missing_and_keeps_what_is_unchanged() -> None:
     given = recipes(recipe("a"), recipe("b", "a"), recipe("c", "debian-13"))
     newer = LockedBase("debian-13-1", "inrelease:9")
-    archive = Archive(debian_12=replace(BASE, resolved="later"), debian_13=newer)
+    archive = Archive(debian_12=BASE._replace(resolved="later"), debian_13=newer)
     result = refreshed(settings(), given, LOCK, Place.LOCAL, archive)
     assert archive.asked == ["debian-cloud/debian-12", "debian-cloud/debian-13"]
     assert result.changed

@@ -151,7 +151,7 @@ def test_parent_digest_matters() -> None:
 
 
 def test_base_identity_matters() -> None:
-    newer = LOCK.put(Place.LOCAL, "debian-cloud", "debian-12", replace(BASE, identity="inrelease:" + "6" * 64))
+    newer = LOCK.put(Place.LOCAL, "debian-cloud", "debian-12", BASE._replace(identity="inrelease:" + "6" * 64))
     assert not same(PLAIN, lock=newer)
 
 

@@ -66,7 +66,7 @@ def test_a_cloud_image_is_named_with_its_version_and_address() -> None:
     [("id:7", "from Compute Engine"), ("unlocked:p/f", "which is not locked"), ("other:1", "from bakery.lock")],
 )
 def test_each_base_is_said_to_be_from_somewhere(identity: str, whence: str) -> None:
-    image = replace(PLAN.images[0], base=replace(PLAN.images[0].base, digest=identity))
+    image = replace(PLAN.images[0], base=PLAN.images[0].base._replace(digest=identity))
     baked_and_kept = [Decision(image, Action.BAKE), Decision(PLAN.images[0], Action.KEEP)]
     content = reports.to_json(reports.PlanReport(tuple(baked_and_kept)))
     assert reports.bases(content) == [f"base debian-cloud/debian-12: debian-12-20300101, {whence}"]

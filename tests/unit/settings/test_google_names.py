@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ def test_a_prefix_is_in_every_name() -> None:
     assert google.bucket(Bucket.LOGS) == "p-dev-1-logs"
     assert google.account(Duty.BAKE) == "dev-1-bake@p.iam.gserviceaccount.com"
     assert google.role("bakeryBaker") == "bakeryBaker_dev_1"
-    assert replace(google, role_suffix="2").role("bakeryBaker") == "bakeryBaker_dev_12"
+    assert google._replace(role_suffix="2").role("bakeryBaker") == "bakeryBaker_dev_12"
 
 
 @pytest.mark.parametrize(

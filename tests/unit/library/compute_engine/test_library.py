@@ -44,7 +44,7 @@ def library(server: FakeServer) -> ComputeEngineLibrary:
 
 
 def test_the_image_of_a_channel_is_made_from_the_recipes(server: FakeServer, library: ComputeEngineLibrary) -> None:
-    encrypted = replace(library.google.settings, kms_key="projects/p/locations/us/keyRings/r/cryptoKeys/k")
+    encrypted = library.google.settings._replace(kms_key="projects/p/locations/us/keyRings/r/cryptoKeys/k")
     library.google.settings = encrypted
     library.keep_manifest("hpcc-1", {"install.sh": "abc"})
     assert library.derive("hpcc-1", "hpcc-stable") == "hpcc-stable-1"

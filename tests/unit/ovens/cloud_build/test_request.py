@@ -188,7 +188,7 @@ def test_images_are_stored_in_the_region_of_the_machine() -> None:
     (image,) = make(settings(), recipes(recipe()), LOCK).images
     (builder,) = packer_template(bake_order(image), GOOGLE, "europe-west4-a")["builders"]
     assert builder["image_storage_locations"] == ["europe-west4"]
-    stored = replace(GOOGLE, storage_location="eu")
+    stored = GOOGLE._replace(storage_location="eu")
     (builder,) = packer_template(bake_order(image), stored, "europe-west4-a")["builders"]
     assert builder["image_storage_locations"] == ["eu"]
 
@@ -196,7 +196,7 @@ def test_images_are_stored_in_the_region_of_the_machine() -> None:
 def test_os_login_changes_how_packer_logs_in_and_no_digest() -> None:
     (image,) = make(settings(), recipes(recipe()), LOCK).images
     order = bake_order(image)
-    with_login = replace(GOOGLE, os_login=True)
+    with_login = GOOGLE._replace(os_login=True)
     (builder,) = packer_template(order, with_login, "us-central1-a")["builders"]
     (plain,) = packer_template(order, GOOGLE, "us-central1-a")["builders"]
     assert builder["use_os_login"] and builder["metadata"]["enable-oslogin"] == "TRUE"

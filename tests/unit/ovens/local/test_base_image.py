@@ -21,25 +21,25 @@ LOCAL = LocalSettings()
 
 def test_the_release_of_a_family():
     assert base_image.release(DEBIAN) == "bookworm"
-    assert base_image.release(replace(DEBIAN, family="debian-13-arm64")) == "trixie"
+    assert base_image.release(DEBIAN._replace(family="debian-13-arm64")) == "trixie"
 
 
 @pytest.mark.parametrize("family", ["hpc-rocky-linux-8", "debian-99", "ubuntu-2204-lts"])
 def test_a_family_that_nobody_can_make_here(family: str):
     with pytest.raises(BakeFailed, match="can't make the base image"):
-        base_image.release(replace(DEBIAN, family=family))
+        base_image.release(DEBIAN._replace(family=family))
 
 
 def test_the_key_changes_with_what_goes_into_the_image():
     key = base_image.key(DEBIAN, LOCAL)
-    assert base_image.key(replace(DEBIAN, digest="inrelease:newer"), LOCAL) != key
-    assert base_image.key(replace(DEBIAN, family="debian-13"), LOCAL) != key
-    assert base_image.key(DEBIAN, replace(LOCAL, disk_gb=11)) != key
-    assert base_image.key(DEBIAN, replace(LOCAL, mirror="http://mine")) != key
+    assert base_image.key(DEBIAN._replace(digest="inrelease:newer"), LOCAL) != key
+    assert base_image.key(DEBIAN._replace(family="debian-13"), LOCAL) != key
+    assert base_image.key(DEBIAN, LOCAL._replace(disk_gb=11)) != key
+    assert base_image.key(DEBIAN, LOCAL._replace(mirror="http://mine")) != key
 
 
 def test_the_key_does_not_change_with_how_machines_run():
-    changed = replace(LOCAL, cores=7, memory_mb=4096, slots=3, keep_failed=True)
+    changed = LOCAL._replace(cores=7, memory_mb=4096, slots=3, keep_failed=True)
     assert base_image.key(DEBIAN, changed) == base_image.key(DEBIAN, LOCAL)
 
 

@@ -84,7 +84,7 @@ def test_the_route_of_downloads_does_not_count(tmp_path: Path, base: Path) -> No
 
 
 CHANGES: dict[str, Callable[[BakeOrder], BakeOrder]] = {
-    "another parent": lambda made: replace(made, base=replace(made.base, digest="inrelease:other")),
+    "another parent": lambda made: replace(made, base=made.base._replace(digest="inrelease:other")),
     "another option of the builder": lambda made: replace(
         made, template={**made.template, "builders": [{**made.template["builders"][0], "ssh_username": "other"}]}
     ),
