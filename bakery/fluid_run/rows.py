@@ -1,9 +1,11 @@
 """A job as a row of rcc-run's ``app_runs`` (see :mod:`bakery.results.app_runs`), and its output files."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 from bakery.orders.model import RunOrder
+from bakery.recipe.machine_types import first_nic
 from bakery.recipe.model import ClusterShape, Json, Partition, SuiteJob
 
 OUTPUT_LIMIT = 64 * 1024  # bytes of stdout and of stderr that a row keeps, from the end
@@ -45,7 +47,18 @@ def row(order: RunOrder, job: SuiteJob, raw: Mapping[str, Json], folder: Path) -
         "partition": part.name or None,
         "runtime": raw.get("runtime"),
         "vm_image": order.image,
+        "nic_type": _text(part.nic_type or first_nic(part)),
+        "rdma_network": part.rdma_network or None,
+        "threads_per_core": part.threads_per_core or None,
+        "reservation": part.reservation or None,
+        "provisioning_model": _text(part.provided),
+        "compute_disk_type": part.disk_type or None,
+        "compute_disk_size_gb": part.disk_size_gb or None,
     }
+
+
+def _text(value: StrEnum | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def partition(shape: ClusterShape, name: str) -> Partition:

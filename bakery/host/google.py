@@ -95,6 +95,7 @@ def _with_operations(client: Any, access: dict[str, Any]) -> Any:
     if access["client_options"]:
         client.transport._extended_operations_services |= {
             "global_operations": compute_v1.GlobalOperationsClient(**access),
+            "region_operations": compute_v1.RegionOperationsClient(**access),
             "zone_operations": compute_v1.ZoneOperationsClient(**access),
         }
     return client
@@ -158,6 +159,14 @@ class Google:
     def instances(self) -> compute_v1.InstancesClient:
         """The client of machines, which waits for its operations."""
         client: compute_v1.InstancesClient = _with_operations(self._compute("InstancesClient"), self._access)
+        return client
+
+    @cached_property
+    def resource_policies(self) -> compute_v1.ResourcePoliciesClient:
+        """The client of placement policies, which waits for its operations."""
+        client: compute_v1.ResourcePoliciesClient = _with_operations(
+            self._compute("ResourcePoliciesClient"), self._access
+        )
         return client
 
     instance_templates = cached_property(lambda self: self._compute("InstanceTemplatesClient"))

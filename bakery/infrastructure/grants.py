@@ -108,6 +108,11 @@ TESTER = (
     "compute.instances.setServiceAccount",
     "compute.instances.setTags",
     "compute.machineTypes.get",
+    "compute.regionOperations.get",
+    "compute.resourcePolicies.create",  # of compact placement
+    "compute.resourcePolicies.delete",
+    "compute.resourcePolicies.list",
+    "compute.resourcePolicies.use",
     "compute.subnetworks.use",
     "compute.zoneOperations.get",
     "compute.zones.get",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from bakery.plan import architecture
+from bakery.plan import architecture, machines
 from bakery.plan.graph import Node
 from bakery.plan.template import GOOGLE, builder, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
@@ -180,7 +180,7 @@ class _Expansion:
             variables=variables,
             build_files=(*files, *self.read_by_steps(recipe, substitutions)),
             whole=_whole(recipe, self.build, substitutions),
-            node=_node(recipe, variant, substitutions, variables, self.settings.google.prefix),
+            node=_node(self.settings, recipe, variant, substitutions, variables),
         )
 
     def read_by_steps(self, recipe: Recipe, substitutions: Mapping[str, str]) -> tuple[str, ...]:
@@ -205,14 +205,18 @@ def _whole(recipe: Recipe, build: BuildCalls, substitutions: Mapping[str, str]) 
 
 
 def _node(
-    recipe: Recipe, variant: Variant, substitutions: Mapping[str, str], variables: Mapping[str, str], prefix: str
+    settings: Settings,
+    recipe: Recipe,
+    variant: Variant,
+    substitutions: Mapping[str, str],
+    variables: Mapping[str, str],
 ) -> Node:
     options = builder(recipe.template)
     family = fill(str(options.get("image_family") or ""), variables) or substitutions.get(FAMILY, "")
     if variant.name and FAMILY not in variant.substitutions and family:
         family = f"{family}-{_NOT_FAMILY.sub('-', variant.name.lower()).strip('-')}"
-    if family and prefix:
-        family = f"{prefix}-{family}"
+    if family and settings.google.prefix:
+        family = f"{settings.google.prefix}-{family}"
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
     base = base or substitutions.get(SOURCE_FAMILY, "")
     project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "")
@@ -225,7 +229,16 @@ def _node(
         base_project=project or public_project(base),
         at=recipe.family_at,
         base_at=recipe.base_at,
-        fault=architecture.fault(recipe.template, variables, cluster),
+        faults=(
+            *(
+                (fault, architecture.HINT)
+                for fault in [architecture.fault(recipe.template, variables, cluster)]
+                if fault
+            ),
+            *machines.settings_faults(settings, cluster),
+        ),
+        features=machines.features(options, variables),
+        needs=machines.needs(cluster),
     )
 
 

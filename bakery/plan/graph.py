@@ -15,7 +15,8 @@ GUESSES = 10  # at most: a guess compares with every family there is
 class Node(NamedTuple):
     """One image before its digest is known. ``at`` and ``base_at`` say where family and base are set: file, line.
 
-    ``fault`` is why no machine of the recipe can run it; "" if some can.
+    ``faults`` are why no machine of the recipe can run it, and what to do. ``features`` are the guest OS features that
+    it adds to those of its base, ``needs`` those that it is tested with, with the name of the partition.
     """
 
     package: str
@@ -25,7 +26,9 @@ class Node(NamedTuple):
     base_project: str
     at: tuple[str, int]
     base_at: tuple[str, int]
-    fault: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
+    features: tuple[str, ...] = ()
+    needs: tuple[tuple[str, str], ...] = ()
 
     @property
     def title(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from bakery.errors import Problem, Severity, errors_among
 from bakery.lock.model import Lock, LockedBase
-from bakery.plan import architecture, graph
+from bakery.plan import graph
 from bakery.plan.graph import Node
 from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
@@ -53,6 +53,10 @@ def link(
         base = Base(parent.family, parent.name, parent.digest) if parent else bases.base(chosen[index].node)
         images[index] = chosen[index].image(base)
     problems += [*drawn.problems, *bases.problems]
+    if any(image.node.needs for image in chosen):
+        from bakery.plan.machines import feature_problems  # most recipes need none
+
+        problems += feature_problems([image.node for image in chosen], drawn.order, drawn.parents)
     valid = tuple(image for image in images.values() if image_names.family_fault(image.family) is None)
     if not valid and not errors_among(problems):  # a stack without images would give up all its families
         hint = "add a package, set packages to their folder, or check out its submodule"
@@ -123,8 +127,8 @@ def _downgraded(
 
 
 def _node_problems(node: Node) -> Iterator[Problem]:
-    if node.fault:
-        yield Problem(*node.at, f"{node.title}: {node.fault}", architecture.HINT)
+    for message, hint in node.faults:
+        yield Problem(*node.at, f"{node.title}: {message}", hint)
     if fault := image_names.family_fault(node.family):
         yield Problem(*node.at, f"{node.title}: {fault[0]}", fault[1])
     if node.base_family and (fault := image_names.base_fault(node.base_family)):

@@ -9,7 +9,8 @@ from typing import Any
 from bakery.plan.architecture import ARM
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.plan.model import ImagePlan, partitions
-from bakery.recipe.model import Partition
+from bakery.recipe.machine_types import first_nic
+from bakery.recipe.model import NicType, Partition, Provisioning
 
 DEFAULT_MACHINES = {"": "n2-standard-4", ARM: "t2a-standard-4"}
 
@@ -61,19 +62,19 @@ def _partition(name: str, link: str, partition: Partition, zone: str, kind: str)
         "name": name,
         "machine_type": partition.machine_type or kind,
         "image": link,
-        "image_hyperthreads": False,
+        "image_hyperthreads": partition.threads_per_core == 2,
         "static_node_count": 0,
         "max_node_count": partition.nodes,
         "zone": partition.zone or zone,
-        "compute_disk_type": "pd-standard",
+        "compute_disk_type": partition.disk_type or "pd-standard",
         "compute_disk_size_gb": partition.disk_size_gb or 50,
         "compute_labels": {},
         "cpu_platform": None,
         "gpu_count": partition.gpu_count,
         "gpu_type": partition.gpu_type or None,
-        "gvnic": partition.gvnic,
+        "gvnic": first_nic(partition) is NicType.GVNIC,
         "network_storage": [],
-        "preemptible_bursting": partition.preemptible,
+        "preemptible_bursting": partition.provided is Provisioning.SPOT,
         "vpc_subnet": None,
         "exclusive": False,
         "enable_placement": partition.compact_placement,

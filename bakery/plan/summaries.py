@@ -69,7 +69,8 @@ def encode_package(settings: Settings, package: Package) -> bytes:
     for inputs in variant_inputs(package.recipe, settings, builtins(settings, "")):
         node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
-        node_values = [node.variant, node.family, node.base_family, node.base_project, at, base_at, node.fault]
+        names = [node.variant, node.family, node.base_family, node.base_project]
+        node_values = [*names, at, base_at, node.faults, node.features, node.needs]
         test_values = [*([tests.digest, tests.inputs] if tests else ["", {}]), partition_names(node.family, tests)]
         images.append(
             [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
@@ -79,9 +80,10 @@ def encode_package(settings: Settings, package: Package) -> bytes:
 
 def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
     """Yield the images that :func:`encode_package` encoded."""
-    for (variant, family, base_family, base_project, *positions, fault), *values in images:
+    for (variant, family, base_family, base_project, *positions, faults, features, needs), *values in images:
         at, base_at = ((f"{package.shown}/{file}", line) for file, line in positions)
-        node = Node(package.name, variant, family, base_family, base_project, at, base_at, fault)
+        facts = (tuple(map(tuple, faults)), tuple(features), tuple(map(tuple, needs)))
+        node = Node(package.name, variant, family, base_family, base_project, at, base_at, *facts)
         yield UnlinkedImage(node, partial(_summary, node, *values))
 
 

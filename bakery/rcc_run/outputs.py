@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bakery.rcc_run.arguments import Arguments
 from bakery.recipe.model import SuiteJob
-from bakery.results.app_runs import APP_RUNS
+from bakery.results.app_runs import RCC_RUN
 from bakery.results.model import RunResult
 
 ARTIFACTS = {"gce-image": "gce image", "gce-vm-image": "gce image"}
-NAMES = tuple(field.name for field in APP_RUNS)
+NAMES = tuple(field.name for field in RCC_RUN)
 
 Row = dict[str, object]
 

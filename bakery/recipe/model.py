@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,35 @@ class SuiteJob:
     metrics: tuple[Metric, ...] = ()
 
 
+class NicType(StrEnum):
+    """The kind of a network interface on Compute Engine. The last two are of an RDMA network only."""
+
+    GVNIC = "GVNIC"
+    IDPF = "IDPF"
+    IRDMA = "IRDMA"
+    MRDMA = "MRDMA"
+
+    @property
+    def rdma(self) -> bool:
+        """Whether it belongs to a network with an RDMA profile, beside an interface of another kind."""
+        return self in (NicType.IRDMA, NicType.MRDMA)
+
+
+class Provisioning(StrEnum):
+    """How Compute Engine provides a machine: on demand, from spare capacity, or when there is capacity."""
+
+    STANDARD = "standard"
+    SPOT = "spot"
+    FLEX_START = "flex-start"
+
+
 @dataclass(frozen=True)
 class Partition:
     """A Slurm partition of the test cluster; ``cpus`` and ``memory_mb`` count for one node.
 
-    The Google fields come from an rcc-tf tfvars file and mean what they mean there.
+    The Google fields up to ``preemptible`` come from an rcc-tf tfvars file and mean what they mean there. Of the
+    others, ``nic_type`` may be that of the additional interfaces in ``rdma_network``, which is a name in the setting
+    ``google.rdmaNetworks``; ``threads_per_core`` is 0 for what the machine type has; ``disk_type`` is the boot disk's.
     """
 
     name: str
@@ -77,6 +102,17 @@ class Partition:
     gvnic: bool = False
     compact_placement: bool = False
     preemptible: bool = False
+    nic_type: NicType | None = None
+    rdma_network: str = ""
+    threads_per_core: int = 0
+    reservation: str = ""
+    provisioning: Provisioning | None = None
+    disk_type: str = ""
+
+    @property
+    def provided(self) -> Provisioning:
+        """How its nodes are provided, whichever field says so."""
+        return self.provisioning or (Provisioning.SPOT if self.preemptible else Provisioning.STANDARD)
 
 
 @dataclass(frozen=True)

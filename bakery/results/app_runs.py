@@ -1,7 +1,7 @@
 """The table ``app_runs``: its fields, and the rows of a run.
 
-The fields are those of the table that rcc-run declares (``google_bigquery_table.benchmarks`` in its ``tf/main.tf``):
-same names, types, modes and order, so that its queries and dashboards work on the bakery's results.
+The first fields are those of the table that rcc-run declares (``google_bigquery_table.benchmarks`` in its
+``tf/main.tf``): same names, types, modes and order, so that its queries and dashboards work on the bakery's results.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def _fields(type_: str, names: str) -> tuple[Field, ...]:
     return tuple(Field(name.rstrip("!"), type_, name.endswith("!")) for name in names.split())
 
 
-APP_RUNS: tuple[Field, ...] = (
+RCC_RUN: tuple[Field, ...] = (
     *_fields("INT64", "allocated_cpus allocated_gpus"),
     *_fields("STRING", "application_name artifact_type batch_options benchmark_name command_group!"),
     *_fields("STRING", "controller_machine_type"),
@@ -54,6 +54,13 @@ APP_RUNS: tuple[Field, ...] = (
     *_fields("FLOAT64", "runtime"),
     *_fields("STRING", "vm_image"),
     *_fields("INT64", "ntasks"),
+)
+APP_RUNS: tuple[Field, ...] = (
+    *RCC_RUN,
+    *_fields("STRING", "nic_type rdma_network"),
+    *_fields("INT64", "threads_per_core"),
+    *_fields("STRING", "reservation provisioning_model compute_disk_type"),
+    *_fields("INT64", "compute_disk_size_gb"),
 )
 
 OUTPUTS = ("stdout", "stderr")  # fields with the whole output of a job

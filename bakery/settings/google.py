@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bakery.settings.rdma import RdmaNetwork
+
 PREFIX = "bakery"  # of all names, unless the settings have another one
 DATASET = "rcc_run"
 TABLE = "app_runs"
@@ -118,6 +120,7 @@ class GoogleSettings(NamedTuple):
     os_login: bool = False
     consumers: tuple[str, ...] = ()
     storage_location: str = ""
+    rdma_networks: Mapping[str, RdmaNetwork] = MappingProxyType({})
     schedule: str = "0 4 * * 1"
     endpoint: str = ""
     infrastructure: str = ""

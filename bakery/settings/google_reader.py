@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bakery.settings import ci
+from bakery.settings import ci, rdma
 from bakery.settings.google import (
     ACCOUNT,
     PROJECT_NUMBER,
@@ -78,6 +78,7 @@ def read(reader: Reader) -> GoogleSettings:
         os_login=reader.flag("osLogin", False),
         consumers=reader.words("consumers"),
         storage_location=reader.text("storageLocation"),
+        rdma_networks=rdma.read(reader),
         schedule=reader.text("schedule", "0 4 * * 1"),
         endpoint=reader.text("endpoint"),
         infrastructure=reader.text("infrastructure"),

@@ -147,7 +147,7 @@ def parse(
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
-    local, spack, google = top.group("local"), top.group("spack"), top.group("google")
+    groups = {name: top.group(name) for name in ("local", "spack", "google")}
     settings = Settings(
         stack=stack,
         root=root.resolve(),
@@ -165,17 +165,16 @@ def parse(
         channels=top.lists("channels"),
         rollout=rollout.read(top),
         retention=retention.read(top, top.count("retentionDays", 30)),
-        local=local_settings.read(local),
-        spack=_spack(spack, root),
-        google=_google(google),
+        local=local_settings.read(groups["local"]),
+        spack=_spack(groups["spack"], root),
+        google=_google(groups["google"]),
         fake=top.mapping("fake"),
     )
-    groups = {"local": local, "spack": spack, "google": google}
     for name in settings.oven.required if not settings.google.infrastructure else ():
         group, _, key = name.partition(".")
         if not groups[group].text(key):
             groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{project}:{name}' ...")
-    for reader in (local, spack, google, top):
+    for reader in (*groups.values(), top):
         reader.done()
     if problems:
         raise InputError(problems)

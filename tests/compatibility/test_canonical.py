@@ -77,13 +77,26 @@ def test_digests_of_images() -> None:
 
 
 def test_digests_of_tests() -> None:
-    """What version 0.1.0 did not know (``upgrade``) leaves a digest as it was if it is not asked for."""
+    """What version 0.1.0 did not know (``upgrade``, fields of partitions) leaves a digest as it was if it is unset."""
     for seed in range(EACH_DIGEST):
-        suite = values.model(Suite, Random(seed))
+        given = values.model(Suite, Random(seed))
         files = values.value(tuple[SourceFile, ...], Random(seed + 1))
-        before = canonical.tests_digest(suite, files)
-        same(digest.tests_digest(replace(suite, upgrade=False), files)[0], before, seed, (suite, files))
+        unset = {name: getattr(Partition(""), name) for name in digest.LATER}
+        partitions = tuple(replace(one, **unset) for one in given.cluster.partitions)
+        suite = replace(given, cluster=replace(given.cluster, partitions=partitions), upgrade=False)
+        before = canonical.tests_digest(first_version(suite), files)
+        same(digest.tests_digest(suite, files)[0], before, seed, (suite, files))
         assert digest.tests_digest(replace(suite, upgrade=True), files)[0] != before, seed
+        if suite.cluster != given.cluster:
+            assert digest.tests_digest(replace(given, upgrade=False), files)[0] != before, seed
+
+
+def first_version(suite: Suite) -> SimpleNamespace:
+    """The suite with the partitions of version 0.1.0."""
+    known = [
+        {key: value for key, value in vars(one).items() if key not in digest.LATER} for one in suite.cluster.partitions
+    ]
+    return SimpleNamespace(**{**vars(suite), "cluster": {**vars(suite.cluster), "partitions": known}})
 
 
 @pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bakery.plan.digest import LATER
 from tests.compatibility import made, planning, record, shapes
 from tests.support.every import every
 from tests.support.promotions import history as events
@@ -82,7 +83,7 @@ def orders(folder: Path, made_at: str) -> dict[str, Any]:
 
 def without_commit(value: Any) -> Any:
     if isinstance(value, dict):
-        left_out = ("bakery-revision", "git_sha", "isolation", "layers", "upgrade", "origin", "architecture")
+        left_out = ("bakery-revision", "git_sha", "isolation", "layers", "upgrade", "origin", "architecture", *LATER)
         return {key: without_commit(entry) for key, entry in value.items() if key not in left_out}
     return [without_commit(entry) for entry in value] if isinstance(value, list) else value
 

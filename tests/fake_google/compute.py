@@ -42,7 +42,10 @@ def matches(item: Json, expression: str) -> bool:
     return True
 
 
-@handles("compute.images.list", "compute.instances.list", "compute.disks.list", "compute.instanceTemplates.list")
+@handles(
+    *("compute.images.list", "compute.instances.list", "compute.disks.list", "compute.instanceTemplates.list"),
+    "compute.resourcePolicies.list",
+)
 def list_filtered(cloud: Cloud, request: Request) -> Answer:
     """A list with a filter."""
     found = cloud.below(request.key)
@@ -57,7 +60,7 @@ def list_filtered(cloud: Cloud, request: Request) -> Answer:
 def insert_image(cloud: Cloud, request: Request) -> Answer:
     """An image of a disk or of an image that is there and not OBSOLETE; legal names only, never over one that is there.
 
-    It does not get the labels or the family of its source.
+    It gets the guest OS features of its source, beside its own, and not the labels or the family.
     """
     if not NAME.fullmatch(request.body.get("name", "")):
         raise Refusal(400, f"Invalid value for field 'resource.name': '{request.body.get('name')}'")
@@ -65,10 +68,23 @@ def insert_image(cloud: Cloud, request: Request) -> Answer:
         key = f"compute/compute/v1/{source.removeprefix('https://www.googleapis.com/compute/v1/')}"
         if cloud.get(key).get("deprecated", {}).get("state") in ("OBSOLETE", "DELETED"):
             raise Refusal(400, f"Invalid value for field 'resource.sourceImage': '{source}'. The image is obsolete.")
-    image = add_image(cloud, request.key, request.body)
+    own = [one["type"] for one in request.body.get("guestOsFeatures", [])]
+    inherited = _source_features(cloud, request.body)
+    features = [{"type": name} for name in dict.fromkeys([*own, *inherited])]
+    image = add_image(cloud, request.key, {**request.body, **({"guestOsFeatures": features} if features else {})})
     if cloud.machines and "sourceDisk" in request.body:
         cloud.machines.image(image["name"], request.body["sourceDisk"].rpartition("/")[2])
     return Answer(crud.operation(cloud, request, "insert", f"{request.key}/{image['name']}", image))
+
+
+def _source_features(cloud: Cloud, body: Json) -> list[str]:
+    """The guest OS features of the image that a new image, or its disk, is made from."""
+    source = body.get("sourceImage", "")
+    if disk := re.search(r"projects/.*", body.get("sourceDisk", "")):
+        source = cloud.items.get(f"compute/compute/v1/{disk[0]}", {}).get("sourceImage", "")
+    image = re.search(r"projects/[^/]+/global/images/[^/]+$", source)
+    item = cloud.items.get(f"compute/compute/v1/{image[0]}", {}) if image else {}
+    return [one["type"] for one in item.get("guestOsFeatures", [])]
 
 
 def add_image(cloud: Cloud, collection: str, body: Json) -> Json:
@@ -185,6 +201,8 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
         image = re.search(r"projects/[^/]+/global/images/(?!family/).+", source)
         if image:
             cloud.get(f"compute/compute/v1/{image[0]}")
+    for policy in request.body.get("resourcePolicies", []):
+        cloud.get(f"compute/compute/v1/{policy}")
     key = f"{request.key}/{request.body['name']}"
     zone = request.call.params["zone"]
     _add_disks(cloud, key, request.body)
@@ -254,6 +272,21 @@ def delete_disk(cloud: Cloud, request: Request) -> Answer:
     return Answer(crud.operation(cloud, request, "delete", request.key))
 
 
+@handles("compute.resourcePolicies.delete")
+def delete_policy(cloud: Cloud, request: Request) -> Answer:
+    """Take a placement policy away that no instance has."""
+    cloud.get(request.key)
+    path = request.key.partition("/v1/")[2]
+    users = [
+        key for key, item in cloud.items.items() if "/instances/" in key and path in item.get("resourcePolicies", [])
+    ]
+    if users:
+        text = f"The resource_policy resource '{path}' is already being used by '{users[0].partition('/v1/')[2]}'"
+        raise Refusal(400, text, "resourceInUseByAnotherResource")
+    del cloud.items[request.key]
+    return Answer(crud.operation(cloud, request, "delete", request.key))
+
+
 @handles("compute.instances.getSerialPortOutput")
 def serial_output(cloud: Cloud, request: Request) -> Answer:
     """The console of the machine behind the instance, or what tests put into ``cloud.media`` as one."""
@@ -269,7 +302,7 @@ def serial_output(cloud: Cloud, request: Request) -> Answer:
 def machine_type(cloud: Cloud, request: Request) -> Answer:
     """The type, with as many processors as its name ends with and 4 GiB for each; only families that there are."""
     name = request.call.params["machineType"]
-    match = re.fullmatch(r"(?:a2|c2|c2d|c3|c4a|e2|n1|n2|n2d|n4a|t2a)-[a-z]+-(\d+)", name)
+    match = re.fullmatch(r"(?:a2|c2|c2d|c3|c4a|e2|h4d|n1|n2|n2d|n4a|t2a)-[a-z]+-(\d+)", name)
     if match is None:
         raise Refusal(404, words.absent(request.key))
     size = int(match[1])

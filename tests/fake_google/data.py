@@ -276,6 +276,8 @@ def insert_rows(cloud: Cloud, request: Request) -> Answer:
     fields = {field["name"]: field for field in table.get("schema", {}).get("fields", [])}
     errors = []
     given = request.body.get("rows", [])
+    if request.body.get("ignoreUnknownValues"):
+        given = [{**row, "json": {key: row["json"][key] for key in row["json"] if key in fields}} for row in given]
     for index, row in enumerate(given):
         wrong = [(name, f"no such field: {name}.") for name in row["json"] if name not in fields]
         required = [name for name, field in fields.items() if field.get("mode") == "REQUIRED"]

@@ -68,6 +68,11 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "compute.instances.setMetadata": ("compute.instances.setMetadata",),
     "compute.machineTypes.get": ("compute.machineTypes.get",),
     "compute.projects.get": ("compute.projects.get",),
+    "compute.regionOperations.get": ("compute.regionOperations.get",),
+    "compute.regionOperations.wait": ("compute.regionOperations.get",),
+    "compute.resourcePolicies.delete": ("compute.resourcePolicies.delete",),
+    "compute.resourcePolicies.insert": ("compute.resourcePolicies.create",),
+    "compute.resourcePolicies.list": ("compute.resourcePolicies.list",),
     "compute.zoneOperations.get": ("compute.zoneOperations.get",),
     "compute.zoneOperations.wait": ("compute.zoneOperations.get",),
     "compute.zones.get": ("compute.zones.get",),
@@ -79,6 +84,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 # To use what a new image is made from; for an image it is what roles/compute.imageUser grants.
 SOURCES = {"sourceDisk": "compute.disks.useReadOnly", "sourceImage": "compute.images.useReadOnly"}
+# Of a new machine with a placement policy.
+PLACED = {"resourcePolicies": "compute.resourcePolicies.use"}
 # The account of a build with a step of rcc-run: docs/rcc-run.md, "Permissions of the step's account".
 STEP = "the step's account"
 STEP_GRANTS = (
@@ -129,7 +136,8 @@ def _missing(request: Request, account: str, held: Sequence[Grant]) -> list[str]
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
-    sources = [SOURCES[key] for key in SOURCES if key in (request.body or {}) and request.id == "compute.images.insert"]
+    uses = {"compute.images.insert": SOURCES, "compute.instances.insert": PLACED}.get(request.id, {})
+    sources = [uses[key] for key in uses if key in (request.body or {})]
     needed = [(permission, _allows(request, permission)) for permission in (*NEEDED[request.id], *sources)]
     lacking = [name for name, allows in needed if not any(map(allows, _granting(held, name)))]
     targets = {grant.target for grant in _granting(held, ACT_AS)}

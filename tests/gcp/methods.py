@@ -19,6 +19,7 @@ CLIENTS: Mapping[str, str] = {
     "disks": "compute.disks",
     "instances": "compute.instances",
     "machine_types": "compute.machineTypes",
+    "resource_policies": "compute.resourcePolicies",
 }
 # Calls of client libraries that are named otherwise than the methods they send.
 CALLS: Mapping[str, str] = {
@@ -35,6 +36,7 @@ POLLS: Mapping[str, str] = {
     "images": "compute.globalOperations.get",
     "disks": "compute.zoneOperations.get",
     "instances": "compute.zoneOperations.get",
+    "resource_policies": "compute.regionOperations.get",
 }
 OF_BLOBS = {"delete": "storage.objects.delete"}
 

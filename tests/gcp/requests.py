@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.plan.model import Plan
 from bakery.progress.activity import Activity
+from bakery.recipe.model import ClusterShape, Partition
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings, parse
 from tests.fake_google import agents, builds, compute, discovery
@@ -82,7 +83,10 @@ def _life(server: FakeServer, folder: Path) -> None:
     file = bake_orders.source(folder, "packages/new/install.sh", "echo\n")
     oven.bake(bake_orders.replace(bake_orders.order("new", (file,)), build={"steps": steps}), Activity())
     image = ImageRecord("app-0", "d0", "app", "", "app", "")
-    cluster = ComputeEngineClusters(given, google).cluster("run-1", image, order("app-0"), workspace(folder / "work"))
+    nodes = Partition("debug", 1, machine_type="c2-standard-4", compact_placement=True)
+    suite = replace(order("app-0").suite, cluster=ClusterShape((nodes,)))
+    placed = replace(order("app-0"), suite=suite)
+    cluster = ComputeEngineClusters(given, google).cluster("run-1", image, placed, workspace(folder / "work"))
     cluster.provision(Activity())
     cluster.tear_down()
     library = ComputeEngineLibrary(given, google)

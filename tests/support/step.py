@@ -93,5 +93,6 @@ def make(top: Path, server: FakeServer) -> Workspace:
         {"name": one.name, "type": one.type, "mode": "REQUIRED" if one.required else "NULLABLE"} for one in APP_RUNS
     ]
     items[TABLE] = {"schema": {"fields": fields}}
-    compute.add_image(server.cloud, IMAGES, {"name": "openfoam-gcp-foss-latest", "family": "openfoam-gcp-foss"})
+    image = {"name": "openfoam-gcp-foss-latest", "family": "openfoam-gcp-foss", "guestOsFeatures": [{"type": "GVNIC"}]}
+    compute.add_image(server.cloud, IMAGES, image)
     return made

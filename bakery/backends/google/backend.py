@@ -117,8 +117,10 @@ class GoogleBackend:
         return 0
 
     def recover(self, *, dry_run: bool = False) -> list[str]:
-        """Delete the machines and disks of builds that were cut short."""
+        """Delete the machines and disks of builds, and the placement policies of tests, that were cut short."""
+        from bakery.fluid_run.clusters import placement
         from bakery.host.google import clients
         from bakery.ovens.cloud_build import machines
 
-        return machines.clear(clients(self.settings.google), dry_run=dry_run)
+        google = clients(self.settings.google)
+        return [*machines.clear(google, dry_run=dry_run), *placement.clear(google, dry_run=dry_run)]

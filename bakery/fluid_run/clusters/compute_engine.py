@@ -53,8 +53,10 @@ from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape
+from bakery.recipe.machine_types import has_one_thread
+from bakery.recipe.model import ClusterShape, Partition
 from bakery.settings import Settings
+from bakery.settings.rdma import zones_with
 
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
 
@@ -110,7 +112,7 @@ class ComputeEngineCluster:
 
     def provision(self, activity: Activity) -> None:
         """Create all machines in the first zone that has capacity. Raises InfrastructureFailed."""
-        zones = self.settings.bake_zones
+        zones = self._zones()
         for number, zone in enumerate(zones, 1):
             self.zone = zone
             try:
@@ -190,10 +192,21 @@ class ComputeEngineCluster:
     def _name(self, spec: MachineSpec) -> str:
         return machine_name(self.run_id, spec)
 
+    def _zones(self) -> tuple[str, ...]:
+        """Return the zones to try, which have the networks of all partitions. Raises BakeryError."""
+        names = {part.rdma_network for part in self.order.suite.cluster.partitions if part.rdma_network}
+        networks = self.settings.rdma_networks
+        missing = sorted(names - networks.keys())
+        zones = () if missing else zones_with([networks[name] for name in names], self.settings.bake_zones)
+        if not zones:
+            what = f"has no {', '.join(missing)}" if missing else f"has {', '.join(sorted(names))} in no zone of tests"
+            raise BakeryError(f"google.rdmaNetworks {what}", hint="run bakery plan, which says what to do")
+        return zones
+
     def _shape(self) -> ClusterShape:
         """Return the recipe's cluster with the sizes of its machine types and only the nodes that the jobs need."""
         shape = self.order.suite.cluster
-        types = {part.name: self._machine(part.machine_type) for part in shape.partitions}
+        types = {part.name: self._node(part) for part in shape.partitions}
         head = self._machine(shape.controller_machine_type)
         shape = replace(shape, controller_cpus=head.cpus, controller_memory_mb=head.memory_mb)
         return sized(shape, self.order.suite.jobs, types, self._script)
@@ -201,6 +214,12 @@ class ComputeEngineCluster:
     def _machine(self, kind: str) -> Machine:
         machine_type = self._requests.machine_type(self.zone, kind or DEFAULT_MACHINES[self.order.architecture])
         return Machine(machine_type.guest_cpus, int(machine_type.memory_mb * USABLE_MEMORY))
+
+    def _node(self, part: Partition) -> Machine:
+        """Return the size of a partition's nodes, whose processors are threads."""
+        machine = self._machine(part.machine_type)
+        halved = part.threads_per_core == 1 and not has_one_thread(part.machine_type)
+        return replace(machine, cpus=machine.cpus // 2) if halved else machine
 
     def _script(self, path: str) -> str:
         file = (self.workspace / path).resolve()

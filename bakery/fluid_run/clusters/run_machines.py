@@ -12,6 +12,7 @@ from google.cloud import compute_v1
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run.clusters.instance import RunContext, instance, machine_name, token
+from bakery.fluid_run.clusters.placement import Placements
 from bakery.fluid_run.clusters.requests import ClusterRequests
 from bakery.fluid_run.clusters.run_spec import MachineSpec
 from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish
@@ -31,10 +32,14 @@ class RunMachines:
     def __init__(self, google: Google, requests: ClusterRequests) -> None:
         self._google = google
         self._requests = requests
+        self._policies = Placements(google)
         self._zones: dict[str, str] = {}  # of the machines that were requested, by name
+        self._run = ""  # the token of the run
 
     def make(self, run: RunContext, specs: Sequence[MachineSpec], activity: Activity) -> Machines:
         """Make all machines in the zone of ``run`` and return them. Raises NoCapacity, BakeryError, Interrupted."""
+        self._run = token(run.run_id)
+        self._policies.make(run, [part.name for part in run.shape.partitions if part.compact_placement])
         try:
             return self._wait(run, self._request_all(run, specs, activity), activity)
         except BakeryError as error:
@@ -43,26 +48,44 @@ class RunMachines:
         return self.make(replace(run, secure_boot=True), specs, activity)
 
     def delete(self) -> None:
-        """Delete the machines in every zone; Compute Engine deletes what is left at its deadline."""
+        """Delete the machines in every zone; Compute Engine deletes what is left at its deadline.
+
+        A placement policy can only be deleted after the machines that have it.
+        """
         for name, zone in self._zones.items():
             with contextlib.suppress(BakeryError):
                 delete_instance(self._google, zone, name)
+        if self._policies:
+            with contextlib.suppress(BakeryError):
+                self._wait_until_gone()
+            self._policies.delete()
         self._zones.clear()
+
+    def _wait_until_gone(self) -> None:
+        """Wait until Compute Engine has deleted the machines. Raises BakeryError."""
+        until = time.monotonic() + OPERATION_SECONDS
+        while time.monotonic() < until and any(
+            name in self._zones
+            for zone in set(self._zones.values())
+            for name in self._requests.machines(zone, self._run)
+        ):
+            time.sleep(POLL_SECONDS)
 
     def _wait(
         self, run: RunContext, operations: Mapping[str, ExtendedOperation | None], activity: Activity
     ) -> Machines:
         """Wait with the list of all machines; only if one is not in it, its operation is read: it says why."""
         began = time.monotonic()
-        while (waited := time.monotonic() - began) < OPERATION_SECONDS:
+        limit = run.wait_seconds + OPERATION_SECONDS
+        while (waited := time.monotonic() - began) < limit:
             made = self._requests.machines(run.zone, token(run.run_id))
             states = {name: made[name].status if name in made else "gone" for name in operations}
             if all(state in ACQUIRED for state in states.values()):
                 return made
-            pending = ("PROVISIONING", *ACQUIRED)
+            pending = ("PENDING", "PROVISIONING", *ACQUIRED)  # the first: until there is capacity, with flex-start
             _raise_first(_why(name, state, operations[name]) for name, state in states.items() if state not in pending)
             activity.sleep(growing_pause(POLL_SECONDS, waited))
-        raise InfrastructureFailed(f"the machines have not started within {OPERATION_SECONDS} s")
+        raise InfrastructureFailed(f"the machines have not started within {limit} s")
 
     def _request_all(
         self, run: RunContext, specs: Sequence[MachineSpec], activity: Activity

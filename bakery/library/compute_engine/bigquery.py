@@ -11,6 +11,7 @@ from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
 def store_rows(google: Google, table: str, rows: Sequence[Mapping[str, object]], run_id: str) -> None:
     """Store the rows of a run in ``project.dataset.table``; a repeated call changes nothing.
 
+    Fields that the table does not have are left out: it may be rcc-run's, or that of an earlier version of the bakery.
     Raises BakeryError if BigQuery refuses a row or the table does not exist, and Uncertain.
     """
     if not rows:
@@ -19,7 +20,7 @@ def store_rows(google: Google, table: str, rows: Sequence[Mapping[str, object]],
     try:
         with api_errors(f"store the rows of {run_id} in {table}", reraise=(exceptions.NotFound,)):
             refused = google.bigquery.insert_rows_json(
-                table, list(rows), row_ids=ids, retry=RETRY, timeout=TIMEOUT_SECONDS
+                table, list(rows), row_ids=ids, ignore_unknown_values=True, retry=RETRY, timeout=TIMEOUT_SECONDS
             )
     except exceptions.NotFound as error:
         raise BakeryError(f"there is no table {table}", hint="create it with pulumi up of a gcp stack") from error

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bakery.recipe.model import ClusterShape, Partition
+from bakery.recipe import machine_types
+from bakery.recipe.model import ClusterShape, Json, NicType, Partition, Provisioning
 from bakery.recipe.parse import Document, Where, listed, quoted
 
 PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>", "<subnetwork>", "<build_id>"})
@@ -18,6 +19,7 @@ _PLACEHOLDER = re.compile(r"<[^<>\s]+>")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _NODES = re.compile(r"(?<!\S)(?:--nodes[= ] *|-N *=?)(\d{1,6})")  # the least of a range, as sbatch(1) has it
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAMES = {"compact_placement": "enable_placement", "preemptible": "preemptible_bursting"}  # rcc-tf's
 _SHAPE = (
     "login_nodes",
     "controller_cpus",
@@ -153,6 +155,30 @@ def _twice(document: Document, partitions: tuple[Partition, ...], where: Where) 
 
 def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any]) -> ClusterShape:
     """Return the cluster below ``where`` in ``recipe.yaml``, which conforms to the schema."""
-    partitions = tuple(Partition(**entry) for entry in given.get("partitions") or [{"name": "debug"}])
+    partitions = tuple(_of_recipe(entry) for entry in given.get("partitions") or [{"name": "debug"}])
     _twice(recipe, partitions, (*where, "partitions"))
-    return ClusterShape(partitions=partitions, **{key: given[key] for key in _SHAPE if key in given})
+    shape = ClusterShape(partitions=partitions, **{key: given[key] for key in _SHAPE if key in given})
+    check_machines(recipe, where, shape, given, {})
+    return shape
+
+
+def _of_recipe(entry: Mapping[str, Any]) -> Partition:
+    kinds: Json = {"nic_type": NicType, "provisioning": Provisioning}
+    return Partition(**{key: kinds.get(key, lambda value: value)(value) for key, value in entry.items()})
+
+
+def check_machines(
+    document: Document, where: Where, shape: ClusterShape, given: Json, names: Mapping[str, str] = NAMES
+) -> None:
+    """Report what Compute Engine refuses of a cluster's machines.
+
+    ``given`` is what the document has at ``where``, ``names`` are its names for fields of a partition.
+    """
+    written = [one.get("name") if isinstance(one, dict) else None for one in listed(given.get("partitions"))]
+    for partition in shape.partitions:
+        for field, message, hint in machine_types.faults(partition):
+            name = names.get(field, field)
+            at = (*where, "partitions", written.index(partition.name), name) if partition.name in written else where
+            document.error(f"{name} of partition {partition.name}: {message}", hint, *at)
+    if fault := machine_types.controller_fault(shape):
+        document.error(f"{fault.field}: {fault.message}", fault.hint, *where, fault.field)

@@ -217,6 +217,8 @@ class PackageCheck:
         if tfvars_file in self.paths:
             given = self._read(tfvars_file, tfvars.parse_tfvars)
             shape = cluster.from_tfvars(given) if given is not None else None
+            if given is not None and shape is not None:
+                cluster.check_machines(given, (), shape, given.value)
         self.tests = self._read(suite_file, yaml.parse_yaml)
         if self.tests is None:
             return None

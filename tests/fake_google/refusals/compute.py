@@ -12,6 +12,7 @@ Json = Any
 INSERT = ("compute.instances.insert",)
 PATH = "/compute/v1/projects/p/zones/us-central1-a/instances"
 MAINTENANCE = "https://docs.cloud.google.com/compute/docs/instances/setting-vm-host-options, read 2026-11-29"
+SERIES_TEXTS = "https://github.com/GoogleCloudPlatform/cloud-image-tests/issues/346, 2025-09-29"
 DISCOVERY = "discovery document compute v1"
 RUN_TIME = "https://cloud.google.com/compute/docs/instances/limit-vm-runtime"
 # Disk types that a series refuses: it takes Hyperdisk, or only solid-state disks.
@@ -19,6 +20,7 @@ PERSISTENT = {"pd-standard", "pd-balanced", "pd-ssd"}
 NO_DISKS = {
     "c3": {"pd-standard"},
     "h3": {"pd-standard", "pd-ssd"},
+    "h4d": PERSISTENT,
     "n4": PERSISTENT,
     "c4a": PERSISTENT,
     "n4a": PERSISTENT,
@@ -31,41 +33,44 @@ def architecture(machine_type: str) -> str:
     return "ARM64" if machine_type.startswith(("t2a-", "c4a-", "n4a-", "a4x-")) else "X86_64"
 
 
-def _machine(request: Request) -> str:
+def machine_of(request: Request) -> str:
     return str(request.body.get("machineType", "")).rpartition("/")[2]
 
 
-def _scheduling(request: Request) -> Json:
+def scheduling_of(request: Request) -> Json:
     return request.body.get("scheduling", {})
 
 
-def _spot(request: Request) -> bool:
-    return bool(_scheduling(request).get("preemptible")) or _scheduling(request).get("provisioningModel") == "SPOT"
+def is_spot(request: Request) -> bool:
+    return bool(scheduling_of(request).get("preemptible")) or scheduling_of(request).get("provisioningModel") == "SPOT"
 
 
 def _maintenance(request: Request) -> str:
-    return str(_scheduling(request).get("onHostMaintenance") or ("TERMINATE" if _spot(request) else "MIGRATE"))
+    return str(scheduling_of(request).get("onHostMaintenance") or ("TERMINATE" if is_spot(request) else "MIGRATE"))
 
 
 def _e2_terminates(_cloud: Cloud, request: Request) -> str:
-    broken = _machine(request).startswith("e2-") and _maintenance(request) == "TERMINATE" and not _spot(request)
+    broken = machine_of(request).startswith("e2-") and _maintenance(request) == "TERMINATE" and not is_spot(request)
     return "e2 instances do not support onHostMaintenance=TERMINATE unless they are preemptible." if broken else ""
 
 
 def _accelerator_migrates(_cloud: Cloud, request: Request) -> str:
-    has = request.body.get("guestAccelerators") or re.match(r"a\d|g\d", _machine(request))
+    has = request.body.get("guestAccelerators") or re.match(r"a\d|g\d", machine_of(request))
     broken = has and _maintenance(request) != "TERMINATE"
     return "Instances with guest accelerators do not support live migration." if broken else ""
 
 
 def _stays_migrates(_cloud: Cloud, request: Request) -> str:
-    broken = re.match(r"h4d-|.*-metal$", _machine(request)) and _maintenance(request) != "TERMINATE"
-    return f"{_machine(request)} instances do not support onHostMaintenance=MIGRATE." if broken else ""
+    broken = re.match(r"h4d-|.*-metal$", machine_of(request)) and _maintenance(request) != "TERMINATE"
+    field = f"Invalid value for field 'resource.scheduling.onHostMaintenance': '{_maintenance(request)}'."
+    only = "This machine type only supports on_host_maintenance = OnHostMaintenance.TERMINATE."
+    return f"{field} {only}" if broken else ""
 
 
 def _z3_terminates(_cloud: Cloud, request: Request) -> str:
-    broken = _machine(request).startswith("z3-") and _scheduling(request).get("onHostMaintenance") == "TERMINATE"
-    return "z3 instances do not support onHostMaintenance=TERMINATE." if broken and not _spot(request) else ""
+    broken = machine_of(request).startswith("z3-") and scheduling_of(request).get("onHostMaintenance") == "TERMINATE"
+    text = f"OnHostMaintenance must be set to MIGRATE for machine type - {machine_of(request)}."
+    return text if broken and not is_spot(request) else ""
 
 
 def _preemptible(wrong: str) -> str:
@@ -74,17 +79,17 @@ def _preemptible(wrong: str) -> str:
 
 
 def _spot_migrates(_cloud: Cloud, request: Request) -> str:
-    broken = _spot(request) and _maintenance(request) != "TERMINATE"
+    broken = is_spot(request) and _maintenance(request) != "TERMINATE"
     return _preemptible("OnHostMaintenance isn't TERMINATE") if broken else ""
 
 
 def _spot_restarts(_cloud: Cloud, request: Request) -> str:
-    broken = _spot(request) and _scheduling(request).get("automaticRestart")
+    broken = is_spot(request) and scheduling_of(request).get("automaticRestart")
     return _preemptible("AutomaticRestart is true") if broken else ""
 
 
 def _no_such_machine(cloud: Cloud, request: Request) -> str:
-    zone, machine = request.call.params["zone"], _machine(request)
+    zone, machine = request.call.params["zone"], machine_of(request)
     if (zone, machine) not in cloud.conditions.lacking:
         return ""
     field = f"Invalid value for field 'resource.machineType': '{request.body['machineType']}'."
@@ -98,11 +103,11 @@ def _no_such_type(cloud: Cloud, request: Request) -> str:
 
 
 def _wrong_disk(_cloud: Cloud, request: Request) -> str:
-    refused = NO_DISKS.get(_machine(request).partition("-")[0], set())
+    refused = NO_DISKS.get(machine_of(request).partition("-")[0], set())
     for disk in request.body.get("disks", []):
         kind = str(disk.get("initializeParams", {}).get("diskType", "")).rpartition("/")[2]
         if kind in refused:
-            return f"[{kind}, {_machine(request)}] features are not compatible for creating instance."
+            return f"[{kind}, {machine_of(request)}] features are not compatible for creating instance."
     return ""
 
 
@@ -121,7 +126,7 @@ def _other_architecture(cloud: Cloud, request: Request) -> str:
             r"projects/[^/]+/global/images/[^/]+$", disk.get("initializeParams", {}).get("sourceImage", "")
         )
         item = cloud.items.get(f"compute/compute/v1/{image[0]}") if image else None
-        if item and (text := other_architecture(item.get("architecture", "X86_64"), _machine(request))):
+        if item and (text := other_architecture(item.get("architecture", "X86_64"), machine_of(request))):
             return text
     return ""
 
@@ -159,10 +164,10 @@ def _metadata(_cloud: Cloud, request: Request) -> str:
 
 
 def _end(_cloud: Cloud, request: Request) -> str:
-    limit = _scheduling(request).get("maxRunDuration")
+    limit = scheduling_of(request).get("maxRunDuration")
     if limit is None:
-        action = _scheduling(request).get("instanceTerminationAction")
-        return "instanceTerminationAction needs Spot or a run time." if action and not _spot(request) else ""
+        action = scheduling_of(request).get("instanceTerminationAction")
+        return "instanceTerminationAction needs Spot or a run time." if action and not is_spot(request) else ""
     seconds = int(limit["seconds"])
     return "" if 30 <= seconds <= 120 * 86400 else f"maxRunDuration is {seconds} s; it has to be 30 s to 120 days."
 
@@ -262,20 +267,19 @@ RULES = (
     Rule(
         "series-that-stay",
         "H4D and bare metal can't migrate",
-        MAINTENANCE + "; the text of the refusal is not known",
+        f"{MAINTENANCE}; {SERIES_TEXTS}",
         INSERT,
         _stays_migrates,
         Example("POST", PATH, {"machineType": "zones/z/machineTypes/c3-highcpu-192-metal"}),
-        assumed=True,
     ),
     Rule(
         "z3-terminates",
         "the policy of Z3 can't be set to TERMINATE",
-        "https://docs.cloud.google.com/compute/docs/instances/host-maintenance-overview, 2026-11-29; text not known",
+        "https://docs.cloud.google.com/compute/docs/instances/host-maintenance-overview, 2026-11-29; " + SERIES_TEXTS,
         INSERT,
         _z3_terminates,
         Example("POST", PATH, {"machineType": "z3-highmem-8", "scheduling": {"onHostMaintenance": "TERMINATE"}}),
-        assumed=True,
+        reason="badRequest",
     ),
     Rule(
         "spot-migrates",

@@ -55,6 +55,11 @@ QUOTED: Mapping[str, str] = {
     "`start` and `next` count bytes",
     "compute.instances.list": "https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02: 400, AND behind eq",
     "compute.machineTypes.get": ASSUMED + "the form of 404 that is recorded of other resources of a zone",
+    "compute.resourcePolicies.delete": "https://github.com/hashicorp/terraform-provider-google/issues/9435, "
+    "2021-06-24: 400, resourceInUseByAnotherResource",
+    "compute.resourcePolicies.insert": "https://github.com/GoogleCloudPlatform/scientific-computing-examples/"
+    "issues/53, 2023-05-20: 409, alreadyExists",
+    "compute.resourcePolicies.list": FILTER,
     "compute.subnetworks.patch": ASSUMED + "as compute.networks.patch, which is recorded",
     "iam.projects.locations.workloadIdentityPools.create": POOL,
     "iam.projects.locations.workloadIdentityPools.delete": MARKED,

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity, Uncertain
-from bakery.fluid_run.clusters import run_spec
+from bakery.fluid_run.clusters import placement, run_spec
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
 from bakery.fluid_run.clusters.instance import host_maintenance
 from bakery.fluid_run.clusters.requests import ClusterRequests
@@ -24,7 +25,7 @@ from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.load import load
-from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Suite, SuiteJob
 from bakery.results.model import Stage
 from bakery.settings import parse
 from tests.fake_google import compute
@@ -43,13 +44,14 @@ INSTANCES = "compute/compute/v1/projects/p/zones/us-central1-a/instances"
 def server() -> Iterator[FakeServer]:
     with serve() as running:
         running.cloud.items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
-        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", {"name": "hpcc-1"})
+        image = {"name": "hpcc-1", "guestOsFeatures": [{"type": "GVNIC"}]}
+        compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", image)
         yield running
         assert running.cloud.violations == []
 
 
 def cluster(
-    server: FakeServer, tmp_path: Path, *partitions: Partition, run_id: str = "r1", **more: str
+    server: FakeServer, tmp_path: Path, *partitions: Partition, run_id: str = "r1", **more: Any
 ) -> ComputeEngineCluster:
     google = {"project": "p", "region": "us-central1", "endpoint": server.url, **more}
     settings = parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path)
@@ -145,6 +147,99 @@ def test_a_partition_decides_its_machines(server: FakeServer, tmp_path: Path) ->
     assert gpu["networkInterfaces"][0]["nicType"] == "GVNIC"  # type: ignore[index]
     assert debug["scheduling"]["provisioningModel"] == "SPOT"  # type: ignore[index]
     assert debug["disks"][0]["initializeParams"]["diskSizeGb"] == "77"  # type: ignore[index]
+
+
+FALCON = {"profile": "us-central1-a-vpc-falcon", "subnetworks": ["rdma-0"]}
+
+
+def test_nodes_with_rdma_are_in_its_networks_and_its_zone(server: FakeServer, tmp_path: Path) -> None:
+    part = Partition("h4d", 1, machine_type="h4d-standard-192", nic_type=NicType.IRDMA, rdma_network="falcon")
+    made = cluster(server, tmp_path, part, zones=["us-central1-b", "us-central1-a"], rdmaNetworks={"falcon": FALCON})
+    made.provision(Activity())
+    node = machines(server)["fr-r1-h4d-0"]
+    first, second = node["networkInterfaces"]  # type: ignore[misc]
+    assert first["nicType"] == "GVNIC"
+    assert second["nicType"] == "IRDMA"
+    assert second["subnetwork"] == "projects/p/regions/us-central1/subnetworks/rdma-0"
+    assert made.zone == "us-central1-a"
+    assert node["disks"][0]["initializeParams"]["diskType"].endswith("/hyperdisk-balanced")  # type: ignore[index]
+    assert len(machines(server)["fr-r1-controller"]["networkInterfaces"]) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("networks", "says"),
+    [({}, "has no falcon"), ({"falcon": {**FALCON, "profile": "us-east4-b-vpc-falcon"}}, "falcon in no zone of tests")],
+)
+def test_a_network_that_the_stack_does_not_have_is_an_error(
+    server: FakeServer, tmp_path: Path, networks: dict[str, object], says: str
+) -> None:
+    part = Partition("h4d", 1, machine_type="h4d-standard-192", nic_type=NicType.IRDMA, rdma_network="falcon")
+    with pytest.raises(BakeryError, match=says):
+        cluster(server, tmp_path, part, rdmaNetworks=networks).provision(Activity())
+    assert machines(server) == {}
+
+
+def test_nodes_close_to_each_other_share_a_policy_that_ends_after_them(server: FakeServer, tmp_path: Path) -> None:
+    part = Partition("c2", 2, machine_type="c2-standard-4", compact_placement=True)
+    made = cluster(server, tmp_path, part)
+    made.provision(Activity())
+    policy = "projects/p/regions/us-central1/resourcePolicies/fr-r1-c2"
+    assert server.cloud.items[f"compute/compute/v1/{policy}"]["groupPlacementPolicy"] == {"collocation": "COLLOCATED"}
+    for number in range(2):
+        node = machines(server)[f"fr-r1-c2-{number}"]
+        assert node["resourcePolicies"] == [policy]
+        assert node["scheduling"]["onHostMaintenance"] == "TERMINATE"  # type: ignore[index]
+    assert "resourcePolicies" not in machines(server)["fr-r1-controller"]
+    made.tear_down()
+    assert machines(server) == {}
+    assert [key for key in server.cloud.items if "resourcePolicies" in key] == []
+
+
+def test_recover_deletes_abandoned_policies_that_no_machine_has(server: FakeServer, tmp_path: Path) -> None:
+    part = Partition("c2", 1, machine_type="c2-standard-4", compact_placement=True)
+    made = cluster(server, tmp_path, part)
+    made.provision(Activity())
+    (key,) = [key for key in server.cloud.items if "resourcePolicies" in key]
+    kept = server.cloud.items[key]
+    for name, created in (("fr-old-c2", "2026-01-01T00:00:00Z"), ("fr-new-c2", kept["creationTimestamp"])):
+        where = f"{key.rpartition('/')[0]}/{name}"
+        server.cloud.items[where] = {**kept, "name": name, "creationTimestamp": created}
+    kept["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    assert len(placement.clear(made.google, dry_run=True)) == 1
+    assert len([key for key in server.cloud.items if "resourcePolicies" in key]) == 3
+    assert placement.clear(made.google) == [
+        "deleted what a test that was cut short had left: placement policy fr-old-c2"
+    ]
+    left = sorted(key.rpartition("/")[2] for key in server.cloud.items if "resourcePolicies" in key)
+    assert left == ["fr-new-c2", "fr-r1-c2"]
+
+
+def test_threads_reservation_and_disk_are_those_of_the_partition(server: FakeServer, tmp_path: Path) -> None:
+    part = Partition("c2", 1, machine_type="c2-standard-8", threads_per_core=1, reservation="r", disk_type="pd-ssd")
+    one_thread = Partition("t2d", 1, machine_type="n2d-standard-4", threads_per_core=2)
+    cluster(server, tmp_path, part, one_thread).provision(Activity())
+    node = machines(server)["fr-r1-c2-0"]
+    assert node["advancedMachineFeatures"] == {"threadsPerCore": 1}
+    assert node["reservationAffinity"] == {
+        "consumeReservationType": "SPECIFIC_RESERVATION",
+        "key": "compute.googleapis.com/reservation-name",
+        "values": ["r"],
+    }
+    assert node["disks"][0]["initializeParams"]["diskType"].endswith("/pd-ssd")  # type: ignore[index]
+    with tarfile.open(fileobj=io.BytesIO(server.cloud.media[f"{OBJECT}/seed.tar"])) as tar:
+        told = json.load(tar.extractfile("run_spec.json"))  # type: ignore[arg-type]
+    cpus = {machine["name"]: machine["cpus"] for machine in told["machines"]}
+    assert (cpus["c2-0"], cpus["t2d-0"]) == (4, 4), "a core without its second thread is one processor"
+
+
+def test_flex_start_waits_for_capacity_and_so_do_the_other_machines(server: FakeServer, tmp_path: Path) -> None:
+    part = Partition("h4d", 1, machine_type="h4d-standard-192", provisioning=Provisioning.FLEX_START)
+    cluster(server, tmp_path, part).provision(Activity())
+    node, head = machines(server)["fr-r1-h4d-0"], machines(server)["fr-r1-controller"]
+    assert node["scheduling"]["provisioningModel"] == "FLEX_START"  # type: ignore[index]
+    assert node["reservationAffinity"] == {"consumeReservationType": "NO_RESERVATION"}
+    assert node["params"]["requestValidForDuration"]["seconds"] == "7200"  # type: ignore[index]
+    assert int(head["scheduling"]["maxRunDuration"]["seconds"]) > 7200 + 900  # type: ignore[index]
 
 
 def test_no_more_nodes_than_the_jobs_need_and_what_their_machines_have(server: FakeServer, tmp_path: Path) -> None:
@@ -301,7 +396,7 @@ def test_google_takes_every_machine_of_our_packages(server: FakeServer, tmp_path
 def test_what_happens_when_the_host_needs_maintenance(
     machine: str, spot: bool, accelerators: int, maintenance: str | None
 ) -> None:
-    assert host_maintenance(machine, spot=spot, accelerators=accelerators) == maintenance
+    assert host_maintenance(machine, ends=spot, accelerators=accelerators) == maintenance
 
 
 def test_goes_to_the_next_zone_after_a_stock_out_that_an_operation_reports(server: FakeServer, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.fluid_run import rows
 from bakery.orders.model import RunOrder
-from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Suite, SuiteJob
 from bakery.results.app_runs import APP_RUNS
 
 SHAPE = ClusterShape(
@@ -33,8 +34,22 @@ def test_a_row_says_what_ran_where_and_how_it_came_out(tmp_path: Path) -> None:
         **{"controller_machine_type": "n1-standard-2", "controller_disk_size_gb": 100},
         **{"machine_type": "n1-standard-8", "gpu_type": "nvidia-tesla-v100", "gpu_count": 2, "gvnic": True},
         **{"compact_placement": False, "node_count": 3, "allocated_cpus": 24, "allocated_gpus": 6},
+        **{"nic_type": "GVNIC", "provisioning_model": "standard"},
         **{"exit_code": 0, "max_memory_gb": 1.5, "runtime": 2.5, "stdout": "hello"},
     }
+
+
+def test_a_row_says_what_else_makes_the_figure_what_it_is(tmp_path: Path) -> None:
+    part = Partition("gpu", 2, machine_type="h4d-highmem-192", nic_type=NicType.IRDMA, rdma_network="falcon")
+    part = replace(part, threads_per_core=1, reservation="r", disk_type="hyperdisk-balanced", disk_size_gb=60)
+    order = replace(ORDER, suite=Suite((JOB,), ClusterShape((part,))))
+    row = rows.row(order, JOB, {}, tmp_path)
+    assert (row["nic_type"], row["rdma_network"], row["threads_per_core"]) == ("IRDMA", "falcon", 1)
+    assert (row["reservation"], row["provisioning_model"]) == ("r", "standard")
+    assert (row["compute_disk_type"], row["compute_disk_size_gb"]) == ("hyperdisk-balanced", 60)
+    flexible = replace(part, provisioning=Provisioning.FLEX_START, reservation="")
+    order = replace(ORDER, suite=Suite((JOB,), ClusterShape((flexible,))))
+    assert rows.row(order, JOB, {}, tmp_path)["provisioning_model"] == "flex-start"
 
 
 def test_a_job_of_which_nobody_heard_has_no_good_exit_code(tmp_path: Path) -> None:

@@ -180,7 +180,11 @@ def test_a_table_that_is_not_there_is_told_and_ends_with_1(
 
 def test_an_image_family_of_another_project(obedient: Workspace) -> None:
     collection = IMAGES.replace("projects/p/", "projects/research-computing-cloud/")
-    compute.add_image(obedient.server.cloud, collection, {"name": "foss-7", "family": "rcc-run-foss"})
+    compute.add_image(
+        obedient.server.cloud,
+        collection,
+        {"name": "foss-7", "family": "rcc-run-foss", "guestOsFeatures": [{"type": "GVNIC"}]},
+    )
     made: list[dict[str, Any]] = []
     obedient.server.cloud.hooks.insert(0, lambda *_given: made.extend(machines(obedient)))
     family = "projects/research-computing-cloud/global/images/family/rcc-run-foss"

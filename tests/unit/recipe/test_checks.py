@@ -55,12 +55,19 @@ P, B, F, S, R, T = (
     "test/rcc.auto.tfvars",
 )
 GOOD = recipe_tree.edited()
+NODES = "cluster:\n  partitions:\n  - name: debug\n"
+N4 = "controller_machine_type: n4-standard-2, controller_disk_type: pd-ssd"
+C2 = 'machine_type = "c2-standard-8"'
 PARTITIONS = 'login_node_count = 0\npartitions = [\n  { name = "debug"\n    zone = "<zone>"\n  },\n]\n'
 
 Where = str | tuple[str, str]  # a part of the line that a problem points to; with its file, when that is another one
 Case = tuple[str, str | bytes, str, str, Where]  # file, its content, severity, a part of the message, where
 CASES: list[Case] = [
     (P, "{", ERROR, "invalid JSON", "{"),
+    (T, PARTITIONS.replace("zone =", "enable_placement = true, zone ="), ERROR, "enable_placement of", "zone"),
+    (R, NODES + "    nic_type: IDPF\n", ERROR, "partition debug: machine type e2-standard-2 has no IDPF", "nic"),
+    (R, NODES + "    nic_type: VIRTIO\n", ERROR, "'VIRTIO' is not one of", "nic_type"),
+    (R, f"cluster: {{{N4}}}", ERROR, "controller_disk_type: machine type n4-standard-2 can't boot from pd-ssd", "pd-"),
     (P, GOOD + "}", ERROR, "invalid JSON", "}}"),
     (P, "[]", ERROR, "is []", ""),
     (P, '{"variables": NaN}', ERROR, "cannot be read", ""),
@@ -379,7 +386,7 @@ def test_windows_line_ends_are_fine(tmp_path: Path) -> None:
 
 def test_the_tfvars_cluster(tmp_path: Path) -> None:
     recipe = recipe_tree.recipe(
-        tmp_path, {T: PARTITIONS.replace("zone =", "max_node_count = 7, enable_placement = true, zone =")}
+        tmp_path, {T: PARTITIONS.replace("zone =", f"max_node_count = 7, enable_placement = true, {C2}, zone =")}
     )
     assert recipe.suite is not None
     (partition,) = recipe.suite.cluster.partitions

@@ -283,12 +283,20 @@ def test_the_report_tells_of_the_runs_and_there_may_be_none_yet(
 
 
 def test_a_refused_row_is_told(server: FakeServer, library: ComputeEngineLibrary) -> None:
-    server.cloud.items[TABLE] = {"schema": {"fields": [{"name": "command_group", "type": "STRING"}]}}
-    good, wrong = JobResult({"command_group": "hello"}), JobResult({"wrong_field": 1})
-    with pytest.raises(BakeryError, match="refused the rows of run-1: wrong_field: no such field") as told:
+    fields = [{"name": "command_group", "type": "STRING", "mode": "REQUIRED"}]
+    server.cloud.items[TABLE] = {"schema": {"fields": fields}}
+    good, wrong = JobResult({"command_group": "hello"}), JobResult({"exit_code": 1})
+    with pytest.raises(BakeryError, match="refused the rows of run-1: : Missing required field: command_group") as told:
         library.record_run(run(good, wrong))
     assert "stopped" not in told.value.message, "the good row, which the wrong one stopped, is not what is wrong"
     assert server.cloud.rows[TABLE] == []
+
+
+def test_a_table_of_rcc_run_gets_the_fields_that_it_has(server: FakeServer, library: ComputeEngineLibrary) -> None:
+    server.cloud.items[TABLE] = {"schema": {"fields": [{"name": "command_group", "type": "STRING"}]}}
+    library.record_run(run(JobResult({"command_group": "hello", "nic_type": "IRDMA"})))
+    (row,) = server.cloud.rows[TABLE]
+    assert row["json"] == {"command_group": "hello"}
 
 
 def test_sharing_adds_members_and_keeps_the_others(server: FakeServer, library: ComputeEngineLibrary) -> None:

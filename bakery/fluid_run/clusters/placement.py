@@ -1,0 +1,109 @@
+"""Compact placement: the policy that puts the nodes of a partition close to each other.
+
+A policy is a resource of the region that the machines name when they are made, and that can only be deleted after them.
+Source: https://docs.cloud.google.com/compute/docs/instances/placement-policies-overview, 2026-11-30.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from google.api_core import exceptions
+from google.cloud import compute_v1
+
+from bakery.errors import BakeryError
+from bakery.fluid_run.clusters.instance import PREFIX, RunContext, policy_name
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
+
+OPERATION_SECONDS = 120
+ABANDONED = timedelta(hours=1)  # the machines of a run are made minutes after its policies
+
+
+class Placements:
+    """Makes the placement policies of a run, and deletes them."""
+
+    def __init__(self, google: Google) -> None:
+        self._google = google
+        self._regions: dict[str, str] = {}  # of the policies that were requested, by name
+
+    def __bool__(self) -> bool:
+        """Whether there may be a policy."""
+        return bool(self._regions)
+
+    def make(self, run: RunContext, partitions: Iterable[str]) -> None:
+        """Make a policy for each partition unless this run made it before. Raises BakeryError."""
+        region = run.zone.rpartition("-")[0]
+        for partition in partitions:
+            name = policy_name(run.run_id, partition)
+            if name not in self._regions:
+                self._regions[name] = region
+                self._make(region, name, run.run_id)
+
+    def _make(self, region: str, name: str, run_id: str) -> None:
+        policy = compute_v1.ResourcePolicy(
+            name=name,
+            description=f"Fluid-Run {run_id} of the Image Bakery",
+            group_placement_policy=compute_v1.ResourcePolicyGroupPlacementPolicy(collocation="COLLOCATED"),
+        )
+        with (
+            contextlib.suppress(exceptions.Conflict),  # the answer of an earlier request was lost
+            api_errors(f"make the placement policy {name}", reraise=(exceptions.Conflict,)),
+        ):
+            operation = self._google.resource_policies.insert(
+                project=self._google.project,
+                region=region,
+                resource_policy_resource=policy,
+                retry=RETRY,
+                timeout=TIMEOUT_SECONDS,
+            )
+            finish(operation, OPERATION_SECONDS)
+
+    def delete(self) -> None:
+        """Delete the policies; what can't be deleted is left to ``bakery recover``."""
+        for name, region in self._regions.items():
+            with contextlib.suppress(BakeryError):
+                _delete(self._google, region, name)
+        self._regions.clear()
+
+
+def clear(google: Google, *, dry_run: bool = False) -> list[str]:
+    """Delete the policies that killed runs left, unless machines have them (not with ``dry_run``).
+
+    Return a line for each. Raises BakeryError.
+    """
+    zones = google.settings.bake_zones
+    regions = dict.fromkeys(zone.rpartition("-")[0] for zone in zones)
+    old = [(region, name) for region in regions for name in _abandoned(google, region)]
+    used = _used(google, zones) if old else set()
+    left = [(region, name) for region, name in old if name not in used]
+    if not dry_run:
+        for region, name in left:
+            _delete(google, region, name)
+    return [f"deleted what a test that was cut short had left: placement policy {name}" for _, name in left]
+
+
+def _used(google: Google, zones: Iterable[str]) -> set[str]:
+    """Return the names of the policies that machines have."""
+    found: set[str] = set()
+    for zone in zones:
+        with api_errors("look for machines of tests"):
+            machines = google.instances.list(project=google.project, zone=zone, retry=RETRY, timeout=TIMEOUT_SECONDS)
+            found |= {policy.rpartition("/")[2] for machine in machines for policy in machine.resource_policies}
+    return found
+
+
+def _abandoned(google: Google, region: str) -> list[str]:
+    before = datetime.now(UTC) - ABANDONED
+    own = f"name eq {PREFIX}.*"
+    request = compute_v1.ListResourcePoliciesRequest(project=google.project, region=region, filter=own)
+    with api_errors("look for placement policies"):
+        policies = list(google.resource_policies.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+    return [one.name for one in policies if datetime.fromisoformat(one.creation_timestamp) < before]
+
+
+def _delete(google: Google, region: str, name: str) -> None:
+    with ignore_missing(f"delete the placement policy {name}"):
+        operation = google.resource_policies.delete(
+            project=google.project, region=region, resource_policy=name, retry=RETRY, timeout=TIMEOUT_SECONDS
+        )
+        finish(operation, OPERATION_SECONDS)
