@@ -35,7 +35,10 @@ STAGES = {
 }
 # Reasons that are right in CI as well: patterns that match all of a skip's reason.
 EXPECTED_SKIPS = (
-    "RCC_APPS names no checkout of rcc-apps",  # a checkout of one's own, see docs/developing.md
+    # checkouts of one's own, see docs/developing.md
+    "RCC_APPS names no checkout of rcc-apps",
+    "RCC_TF names no checkout of rcc-tf",
+    "CLUSTER_TOOLKIT names no checkout of Cluster Toolkit",
     "root reads everything",  # CI is root, and an ordinary user tests the rest
     "becomes an ordinary user, which only root can",
     "the suite runs on the system's Python",  # the test is for the system's Python as another one

@@ -9,7 +9,7 @@ from typing import Any
 from bakery.plan.architecture import ARM
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.plan.model import ImagePlan, partitions
-from bakery.recipe.machine_types import first_nic
+from bakery.recipe.machine_types import boot_disk, disk_fault, first_nic
 from bakery.recipe.model import NicType, Partition, Provisioning
 
 DEFAULT_MACHINES = {"": "n2-standard-4", ARM: "t2a-standard-4"}
@@ -66,7 +66,7 @@ def _partition(name: str, link: str, partition: Partition, zone: str, kind: str)
         "static_node_count": 0,
         "max_node_count": partition.nodes,
         "zone": partition.zone or zone,
-        "compute_disk_type": partition.disk_type or "pd-standard",
+        "compute_disk_type": partition.disk_type or _disk(partition.machine_type or kind),
         "compute_disk_size_gb": partition.disk_size_gb or 50,
         "compute_labels": {},
         "cpu_platform": None,
@@ -82,3 +82,8 @@ def _partition(name: str, link: str, partition: Partition, zone: str, kind: str)
         "regional_policy": None,
         "instance_template": None,
     }
+
+
+def _disk(machine: str) -> str:
+    """Return the cheapest type of disk that a machine type boots from."""
+    return boot_disk(machine) or ("pd-balanced" if disk_fault(machine, "pd-standard") else "pd-standard")
