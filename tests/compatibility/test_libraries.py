@@ -96,6 +96,7 @@ def test_plans_decide_as_they_did(restored: Restored) -> None:
         today = dict(
             zip(made.STACKS, pool.map(lambda stack: restored.json("plan", "--stack", stack), made.STACKS), strict=True)
         )
+    assert today
     for stack, plan in today.items():
         recorded = restored.answers["plans"][stack]["images"]
         assert [{key: image[key] for key in PLANNED} for image in plan["images"]] == [

@@ -392,7 +392,9 @@ def test_what_find_and_images_say_agrees(setup: Setup) -> None:
     first, second = setup.bake("rcc", "one"), setup.bake("rcc", "two")
     setup.library.promote(first, "rcc")
     setup.library.promote(second, "rcc")
-    for image in setup.library.images():
+    images = setup.library.images()
+    assert {image.name for image in images} == {first, second}
+    for image in images:
         found = setup.library.find(image.name)
         assert found is not None
         assert (found.state, found.family, found.proof, found.replacement) == (

@@ -1,4 +1,4 @@
-"""Every test asserts something, and no test passes because there is nothing to check."""
+"""Every test asserts something that can fail, and no test passes because there is nothing to check."""
 
 from __future__ import annotations
 
@@ -47,9 +47,16 @@ def called(node: ast.AST) -> Iterator[str]:
                 yield one.func.attr
 
 
+def constant(test: ast.expr) -> bool:
+    """Return whether an assertion's outcome is written in it: ``True``, ``1 == 1``, ``found or True``."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return any(map(constant, test.values))
+    return not any(isinstance(one, ast.Name) for one in ast.walk(test))
+
+
 def asserts(node: ast.FunctionDef, known: Functions, seen: frozenset[str] = frozenset()) -> bool:
     """Return whether a function has an assertion, or calls one of the ``known`` functions that has."""
-    if any(isinstance(one, ast.Assert) for one in ast.walk(node)):
+    if any(isinstance(one, ast.Assert) and not constant(one.test) for one in ast.walk(node)):
         return True
     names = set(called(node)) - seen
     below = seen | names
@@ -76,6 +83,30 @@ def vacuous(tree: ast.AST) -> list[int]:
     return lines
 
 
+def fixed(loop: ast.For, constants: set[str]) -> bool:
+    """Return whether a loop is over what is written in the file: a literal, a range, or constants of the module."""
+    names = {one.id for one in ast.walk(loop.iter) if isinstance(one, ast.Name)}
+    return isinstance(loop.iter, ast.Tuple | ast.List | ast.Set | ast.Dict) or bool(names & {"range", *constants})
+
+
+def looping(tree: ast.Module) -> list[str]:
+    """Return the tests whose assertions are all in loops over what may be empty."""
+    constants = {
+        one.id
+        for line in tree.body
+        for one in ast.walk(line)
+        if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+    } | {one.asname or one.name for one in ast.walk(tree) if isinstance(one, ast.alias) and one.name.isupper()}
+    found = []
+    for node in (one for named in functions(tree).values() for one in named if one.name.startswith("test_")):
+        lines = {one for one in ast.walk(node) if isinstance(one, ast.Assert)}
+        loops = [one for one in ast.walk(node) if isinstance(one, ast.For) and not fixed(one, constants)]
+        inside = {one for loop in loops for one in ast.walk(loop) if isinstance(one, ast.Assert)}
+        if lines and lines == inside and not CHECKS & set(called(node)):
+            found.append(node.name)
+    return found
+
+
 def test_every_test_asserts_something() -> None:
     files = [path for path in python_files() if path.name.startswith("test_")]
     assert len(files) > 50
@@ -87,7 +118,23 @@ def test_nothing_is_asserted_of_all_elements_of_what_may_be_empty() -> None:
     assert [f"{path}:{line}" for path in python_files() for line in vacuous(source_tree.parsed(path))] == []
 
 
-def test_both_rules_find_what_they_are_for() -> None:
+def test_no_assertion_waits_for_an_element_of_what_may_be_empty() -> None:
+    """Assert that there is something to check, or compare the list of those that are wrong with an empty one."""
+    files = [path for path in python_files() if path.name.startswith("test_")]
+    assert [f"{path} {name}" for path in files for name in looping(source_tree.parsed(path))] == []
+
+
+def test_nothing_is_asserted_that_cannot_fail() -> None:
+    places = [
+        f"{path}:{node.lineno}"
+        for path in python_files()
+        for node in ast.walk(source_tree.parsed(path))
+        if isinstance(node, ast.Assert) and constant(node.test)
+    ]
+    assert places == []
+
+
+def test_the_rules_find_what_they_are_for() -> None:
     tree = ast.parse(
         "def test_silent():\n    run()\n"
         "def test_loud():\n    check()\n"
@@ -98,3 +145,9 @@ def test_both_rules_find_what_they_are_for() -> None:
     )
     assert silent(tree) == ["test_silent"]
     assert vacuous(tree) == [8]
+    assert silent(ast.parse("def test_constant():\n    assert True\n")) == ["test_constant"]
+    assert [constant(ast.parse(text, mode="eval").body) for text in ("1 == 1", "x or True", "x", "not x")] == [
+        *(True, True, False, False),
+    ]
+    looped = "def test_it():\n    for one in {}:\n        assert one\n"
+    assert [looping(ast.parse(looped.format(text))) for text in ("found()", "(1, 2)")] == [["test_it"], []]

@@ -13,18 +13,41 @@ CHOOSES = "bakery.backends"
 
 
 def is_place(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Place"
+    return isinstance(node, ast.Attribute) and ast.unparse(node.value).rpartition(".")[2] == "Place"
+
+
+def compares_place(node: ast.AST) -> bool:
+    """Whether a node tells places apart: a comparison, also with their texts, a ``case``, a mapping by place."""
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        bases = any(isinstance(side, ast.Attribute) and side.attr == "bases" for side in sides)
+        return any(map(is_place, ast.walk(node))) or (bases and any(isinstance(one, ast.Constant) for one in sides))
+    keys = [node.value] if isinstance(node, ast.MatchValue) else node.keys if isinstance(node, ast.Dict) else []
+    return any(is_place(key) for key in keys if key)
+
+
+def renames(node: ast.AST) -> bool:
+    """Whether an import gives the enums a name under which this rule would not see them."""
+    return isinstance(node, ast.alias) and node.name in ("OvenKind", "Place") and node.asname is not None
+
+
+def reads_by_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and any(
+        isinstance(arg, ast.Constant) and arg.value == "oven" for arg in node.args[1:]
+    )
 
 
 def asked(tree: ast.AST) -> list[int]:
-    """The lines that name the enum, compare a place of bases or read a setting ``oven``; not a call of ``oven()``."""
+    """The lines that name the enum, tell places of bases apart or read a setting ``oven``; not a call of ``oven()``."""
     calls = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return [
-        node.lineno
+        getattr(node, "lineno", 1)
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and node.id == "OvenKind")
         or (isinstance(node, ast.Attribute) and node.attr in ("oven", "OvenKind") and id(node) not in calls)
-        or (isinstance(node, ast.Compare) and any(is_place(one) for one in ast.walk(node)))
+        or compares_place(node)
+        or renames(node)
+        or reads_by_name(node)
     ]
 
 
@@ -58,4 +81,9 @@ def test_the_rule_sees_a_question_and_no_call() -> None:
     assert asked(ast.parse("if settings.oven is x: pass")) == [1]
     assert asked(ast.parse("y\nOvenKind.LOCAL")) == [2]
     assert asked(ast.parse("shared = bases is Place.LOCAL")) == [1]
+    assert asked(ast.parse("match bases:\n    case Place.LOCAL: pass")) == [2]
+    assert asked(ast.parse("{settings.Place.LOCAL: 1}[bases]")) == [1]
+    assert asked(ast.parse("settings.bases == 'local'")) == [1]
+    assert asked(ast.parse("from bakery.settings import OvenKind as Kind")) == [1]
+    assert asked(ast.parse("getattr(settings, 'oven')")) == [1]
     assert asked(ast.parse("backend.oven().bake(order)")) == []

@@ -45,7 +45,9 @@ def test_the_work_trees_own_files_are_not_tracked() -> None:
 
 
 def test_no_salt_of_a_passphrase_is_committed() -> None:
-    for path in (path for path in source_tree.tracked() if path.name.startswith("Pulumi.")):
+    files = [path for path in source_tree.tracked() if path.name.startswith("Pulumi.")]
+    assert len(files) > 1
+    for path in files:
         listed = source_tree.subprocess.run(
             ["git", "show", f":{path}"], cwd=source_tree.ROOT, capture_output=True, text=True, check=True
         )
@@ -82,6 +84,7 @@ def test_every_dependency_is_locked_at_a_version_that_fits() -> None:
         *project["dependencies"],
         *(entry for extra in project["optional-dependencies"].values() for entry in extra),
     ]
+    assert len(wanted) > 10
     for requirement in map(Requirement, wanted):
         version = locked().get(normal(requirement.name))
         assert version is not None, f"{requirement} is not in requirements.lock; run: make lock"
@@ -126,11 +129,12 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
 
 
 def test_stacks_set_only_documented_keys() -> None:
-    for path in source_tree.tracked():
-        if re.fullmatch(r"Pulumi\.\w+\.yaml", str(path)):
-            config = yaml.safe_load(source_tree.text(path))["config"]
-            ours = {key.removeprefix("image-bakery:") for key in config if key.startswith("image-bakery:")}
-            assert ours <= {key.partition(".")[0] for key in setting_keys()}
+    stacks = [path for path in source_tree.tracked() if re.fullmatch(r"Pulumi\.\w+\.yaml", str(path))]
+    assert stacks
+    for path in stacks:
+        config = yaml.safe_load(source_tree.text(path))["config"]
+        ours = {key.removeprefix("image-bakery:") for key in config if key.startswith("image-bakery:")}
+        assert ours <= {key.partition(".")[0] for key in setting_keys()}
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -149,7 +149,9 @@ def top_level_imports(path: Path) -> set[str]:
 
 def test_what_runs_in_machines_needs_only_the_standard_library() -> None:
     for part in (*IN_MACHINES, "bakery.host.guard"):
-        for name, path in modules_in(part).items():
+        modules = modules_in(part)
+        assert modules, part
+        for name, path in modules.items():
             others = {found.module for found in source_tree.imports(path) if not within(found.module, part)}
             assert {module.partition(".")[0] for module in others} <= sys.stdlib_module_names, name
 
@@ -190,6 +192,19 @@ def part_imports(part: str) -> list[str]:
         for found in source_tree.imports(path)
         if within(found.module, "bakery") and found.module != "bakery" and part_of(found.module) not in allowed
     ]
+
+
+def test_modules_are_imported_by_statements() -> None:
+    """A name that is computed escapes these rules; only the commands are found by their files."""
+    wrong = [
+        f"{path}:{node.lineno} {ast.unparse(node)}"
+        for name, path in source_tree.modules().items()
+        for node in ast.walk(source_tree.parsed(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__")
+        and name != "bakery.cli.app"
+    ]
+    assert wrong == []
 
 
 def test_every_part_is_named_and_nothing_else() -> None:

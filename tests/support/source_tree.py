@@ -13,9 +13,10 @@ from tests.support.root import ROOT
 
 
 @cache
-def tracked() -> tuple[Path, ...]:
-    """Every file that git tracks and that is there, relative to the checkout."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def tracked(*options: str) -> tuple[Path, ...]:
+    """Every file that git tracks and that is there, relative to the checkout; ``options`` are those of ls-files."""
+    command = ["git", "ls-files", "-z", *options]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return tuple(path for name in listed.split("\0") if name and (ROOT / (path := Path(name))).is_file())
 
 
@@ -50,9 +51,9 @@ class Import:
 
 @cache
 def modules() -> dict[str, Path]:
-    """The product's Python modules by dotted name."""
+    """The product's Python modules by dotted name, also those that were not added to git yet."""
     found = {}
-    for path in tracked():
+    for path in tracked("--cached", "--others", "--exclude-standard"):
         if path.suffix == ".py" and (
             path.parts[0] == "bakery" or (path.name == "__main__.py" and len(path.parts) == 1)
         ):

@@ -113,6 +113,7 @@ def test_long_names_are_legal_and_differ(server: FakeServer, tmp_path: Path) -> 
 
 def test_machines_are_private_shielded_and_end_by_themselves(server: FakeServer, tmp_path: Path) -> None:
     cluster(server, tmp_path).provision(Activity())
+    assert machines(server)
     for machine in machines(server).values():
         (card,) = machine["networkInterfaces"]  # type: ignore[misc]
         assert "accessConfigs" not in card

@@ -51,6 +51,7 @@ def test_nothing_is_taken_from_outside_of_the_workspace(destination: str) -> Non
 
 def test_every_package_with_an_environment_brings_its_lock_back() -> None:
     recipes = load(source_tree.ROOT / "packages", source_tree.ROOT / "common").recipes
+    assert len(recipes) > 10
     for recipe in recipes:
         found = downloaded_paths(recipe.template, {"pkg_path": recipe.workspace_path})
         expected = (f"{recipe.workspace_path}/spack.lock",) if (recipe.folder / "env").is_dir() else ()
