@@ -55,7 +55,9 @@ def settings_of(stack: str, every: bool = False) -> Settings:
 
 def family_of(family: str, channel: str) -> str:
     """Return the family that a channel of the family is, and the family itself without a channel."""
-    return f"{family}-{channel}" if channel else family
+    from bakery.preview.model import channel_family
+
+    return channel_family(family, channel) if channel else family
 
 
 def show_change(change: Change, stack: str) -> None:

@@ -66,10 +66,10 @@ class ComputeEngineFamilies:
         """
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
-        from bakery.host.google import PATIENT, TIMEOUT_SECONDS, Google, api_errors
+        from bakery.host.google import PATIENT, TIMEOUT_SECONDS, api_errors, clients
 
         with api_errors(f"look up image family {project}/{family}"):
-            images = Google(self.settings).images
+            images = clients(self.settings).images
             try:
                 image = images.get_from_family(project=project, family=family, retry=PATIENT, timeout=TIMEOUT_SECONDS)
             except NotFound:

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from bakery.errors import Problem
 from bakery.plan.summary import ImageSummary
+from bakery.preview.model import channel_family
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, hours, pin_faults, staged
 from bakery.recipe.image_names import family_fault
@@ -78,7 +79,7 @@ def _wrong_channels(settings: Settings, families: Collection[str]) -> Faults:
             if not fitting:
                 hint = f"use * or one of: {', '.join(sorted(families))}"
                 yield f"channels.{channel}: no family of the plan fits {pattern!r}", hint
-            for name in sorted(f"{family}-{channel}" for family in fitting):
+            for name in sorted(channel_family(family, channel) for family in fitting):
                 if name in families:
                     yield f"channels.{channel}: a recipe makes the family {name}", "use another name for the channel"
                 elif fault := family_fault(name):

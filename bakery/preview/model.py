@@ -23,6 +23,11 @@ def given_up(family: str, image: str) -> str:
     return f"{family} will point at nothing (now: {image}): no package or channel of the plan makes it"
 
 
+def channel_family(family: str, channel: str) -> str:
+    """Return the family that a channel of the family is."""
+    return f"{family}-{channel}"
+
+
 class Target(NamedTuple):
     """The image that a family shall point at instead of its recipe's ("" for none), and why in words.
 

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bakery.plan.summary import ImageSummary
-from bakery.preview.model import Action, Channel, Target
+from bakery.preview.model import Action, Channel, Target, channel_family
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def families_of(settings: Settings, planned: Sequence[ImageSummary]) -> dict[str
     """Map each family of the plan, and each channel of one, to the image of its recipe."""
     families = {image.family: image for image in planned}
     channels = {
-        f"{family}-{channel}": image
+        channel_family(family, channel): image
         for channel, patterns in settings.channels.items()
         for family, image in families.items()
         if any(fnmatchcase(family, pattern) for pattern in patterns)

@@ -7,17 +7,14 @@ the script's ``#SBATCH`` lines; the command line takes precedence.
 
 import math
 import re
-import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from bakery.recipe import sbatch
 from bakery.recipe.model import ClusterShape, Partition, SuiteJob
 
-_SHORT = {"-N": "--nodes", "-n": "--ntasks", "-c": "--cpus-per-task"}
-_KNOWN = frozenset((*_SHORT.values(), "--ntasks-per-node"))
 _DIRECTIVE = re.compile(r"^#SBATCH[ \t]+(.+)$", re.MULTILINE)
 _TASKS = re.compile(r"\d+")
-_RANGE = re.compile(r"(?:\d+-)?(\d+)")
 
 ReadScript = Callable[[str], str]  # the text of a file in the workspace; "" if it is missing
 
@@ -30,41 +27,17 @@ class Machine:
     memory_mb: int
 
 
-def options(words: Sequence[str]) -> dict[str, str]:
-    """Return the options of sbatch that determine the size of a job, by their long names."""
-    values: dict[str, str] = {}
-    waiting = ""
-    for word in words:
-        if waiting:
-            values[waiting], waiting = word, ""
-            continue
-        name, equals, value = word.partition("=")
-        if not word.startswith("--") and word[:2] in _SHORT:
-            name, equals, value = _SHORT[word[:2]], word[2:], word[2:].removeprefix("=")
-        if name in _KNOWN:
-            values[name] = value
-            waiting = "" if equals else name
-    return values
-
-
 def job_options(job: SuiteJob, script: str) -> dict[str, str]:
     """Return the options of a job: those of its script, overridden by its ``batch_options``."""
-    lines = [word for line in _DIRECTIVE.findall(script) for word in _split(line.partition(" #")[0])]
-    return {**options(lines), **options(_split(job.batch_options))}
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
+    lines = [word for line in _DIRECTIVE.findall(script) for word in sbatch.words(line.partition(" #")[0])]
+    return {**sbatch.options(lines), **sbatch.options(sbatch.words(job.batch_options))}
 
 
 def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
     """Return the number of nodes with ``cpus`` processors that a job needs; None if its options do not determine it."""
-    if "--nodes" in wanted:
-        match = _RANGE.fullmatch(wanted["--nodes"])
-        return int(match[1]) if match else None
+    if sbatch.NODES in wanted:
+        nodes = sbatch.node_range(wanted[sbatch.NODES])
+        return nodes[1] if nodes else None
     if not all(_TASKS.fullmatch(text) for text in wanted.values()):
         return None
     figures = {name: int(text) for name, text in wanted.items()}
@@ -86,7 +59,7 @@ def sized(
     for job in jobs:
         part = _partition(shape, job.partition)
         if part is not None:
-            words = _split(job.execution_command)
+            words = sbatch.words(job.execution_command)
             script = read(words[0]) if words else ""
             cpus = machines[part.name].cpus if part.name in machines else part.cpus
             need = nodes_of(job_options(job, script), cpus)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bakery.recipe import machine_types
+from bakery.recipe import machine_types, sbatch
 from bakery.recipe.model import ClusterShape, Json, NicType, Partition, Provisioning
 from bakery.recipe.parse import Document, Where, listed, quoted
 
@@ -17,7 +17,6 @@ PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>
 Kind = TypeVar("Kind")
 _PLACEHOLDER = re.compile(r"<[^<>\s]+>")
 _WHOLE = re.compile(r"[0-9]{1,9}")
-_NODES = re.compile(r"(?<!\S)(?:--nodes[= ] *|-N *=?)(\d{1,6})")  # the least of a range, as sbatch(1) has it
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 NAMES = {"compact_placement": "enable_placement", "preemptible": "preemptible_bursting"}  # rcc-tf's
 _SHAPE = (
@@ -136,14 +135,18 @@ def check_jobs(tests: Document, shapes: Sequence[ClusterShape]) -> None:
             tests.error(f"no cluster has partition {name}", hint, *where, "partition")
             continue
         options = entry.get("batch_options") if isinstance(entry, dict) else None
-        asked = _NODES.findall(options) if isinstance(options, str) else []
+        asked = _least_nodes(options) if isinstance(options, str) else 0
         parts = [part for shape in shapes for part in shape.partitions[: None if name else 1]]
         nodes = min((part.nodes for part in parts if part.name == (name or part.name)), default=None)
-        if asked and nodes is not None and int(asked[-1]) > nodes:
+        if nodes is not None and asked > nodes:
             hint = "ask for fewer, or give the partition more in test/rcc.auto.tfvars or recipe.yaml"
-            tests.error(
-                f"asks for {int(asked[-1])} nodes, and the partition has {nodes}", hint, *where, "batch_options"
-            )
+            tests.error(f"asks for {asked} nodes, and the partition has {nodes}", hint, *where, "batch_options")
+
+
+def _least_nodes(options: str) -> int:
+    """Return the nodes without which sbatch(1) does not start a job with these options; 0 if they do not say it."""
+    nodes = sbatch.node_range(sbatch.options(sbatch.words(options)).get(sbatch.NODES, ""))
+    return nodes[0] if nodes else 0
 
 
 def _twice(document: Document, partitions: tuple[Partition, ...], where: Where) -> None:

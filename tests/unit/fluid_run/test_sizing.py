@@ -21,6 +21,7 @@ def job(options: str = "", partition: str | None = "big", command: str = "run.sh
         ("-N3", 8, 3),
         ("-N 3", 8, 3),
         ("-N 2-4", 8, 4),
+        ("-N 1-2K", 8, 2048),
         ("--ntasks=16", 8, 2),
         ("-n 17 --time=05:00", 8, 3),
         ("-n17 -c2", 8, 5),

@@ -138,6 +138,7 @@ CASES: list[Case] = [
     (F, suite("--fast", "'"), ERROR, "close the quotes", "execution_command"),
     (F, suite('"--nodes=1"', "--name='x"), ERROR, "close the quotes", "batch_options"),
     (F, suite("--nodes=1", "-N 3"), ERROR, "asks for 3 nodes", "-N 3"),
+    (F, suite("--nodes=1", "-N 1k-2k"), ERROR, "asks for 1024 nodes", "-N 1k"),
     (F, suite("partition: debug", "partition: large"), ERROR, "no cluster has partition", "large"),
     (F, suite("partition: debug", "attempts: 0"), ERROR, "attempts is 0", "attempts"),
     (F, suite("partition: debug", "time_limit: " + "9" * 5000 + "s"), ERROR, "time_limit is", "time_limit"),
