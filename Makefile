@@ -55,6 +55,7 @@ test-fast: setup ## run the tests without machines and engine; about two minutes
 
 test-slow: setup ## build a current Packer, bake on Google Cloud and from cloud images, upgrade clusters; the first time an hour
 	@$(ENV)
+	tools/system.sh bakery/backends/local/arm_tools.tsv tools/slow_tools.tsv
 	python -m tools.build_packer
 	python tools/suite.py slow $(ARGS)
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs missing Debian packages, the only step that needs root. Takes milliseconds if nothing is missing.
+# Installs missing Debian packages, the only step that needs root. Takes milliseconds if nothing is missing. Arguments are
+# more tables of programs, from the checkout's folder.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,9 +16,11 @@ want() { # program-or-file package reason
     }
 }
 
-while IFS=$'\t' read -r program package reason; do
-    [[ $program == \#* ]] || want "$program" "$package" "$reason"
-done <"$root/bakery/backends/local/system_tools.tsv"
+for table in bakery/backends/local/system_tools.tsv "$@"; do
+    while IFS=$'\t' read -r program package reason; do
+        [[ $program == \#* ]] || want "$program" "$package" "$reason"
+    done <"$root/$table"
+done
 
 # Debian ships python3 without the wheels that a virtual environment starts from.
 python=$("$root/tools/python.sh")

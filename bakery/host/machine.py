@@ -10,6 +10,7 @@ from pathlib import Path
 from bakery.errors import InfrastructureFailed
 from bakery.host import process, qemu
 from bakery.host.boot_files import BootFiles
+from bakery.host.hardware import X86, Hardware
 from bakery.settings import Accelerator
 
 SILENT_SECONDS = 120.0  # with KVM, a machine answers in a tenth of that
@@ -30,6 +31,7 @@ class Machine:
     memory_mb: int
     line: str
     devices: tuple[str, ...]
+    hardware: Hardware = X86
 
     @property
     def console(self) -> Path:
@@ -43,11 +45,10 @@ class Machine:
 
     def command(self, files: BootFiles, accelerator: Accelerator) -> list[str]:
         """Return the QEMU command, with at most the cores of this computer."""
+        cores = min(self.cores, len(os.sched_getaffinity(0)))
         return [
-            str(process.find_tool(qemu.QEMU, qemu.QEMU_HINT)),
-            *qemu.common_arguments(
-                accelerator, min(self.cores, len(os.sched_getaffinity(0))), self.memory_mb, self.title
-            ),
+            str(self.hardware.find()),
+            *qemu.common_arguments(accelerator, cores, self.memory_mb, self.title, self.hardware),
             *("-no-reboot", "-serial", f"file:{self.console}"),
             *qemu.disk(self.disk),
             *self.devices,

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -15,35 +16,17 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import TimedOut
-from bakery.host import process, quick_init
+from bakery.host import process
 from bakery.host.files import write_atomic
+from bakery.host.hardware import X86, Hardware
 from bakery.host.proc import boot_id
 from bakery.settings import Accelerator, LocalSettings
 
-QEMU = "qemu-system-x86_64"
-QEMU_HINT = "run: sudo apt-get install qemu-system-x86 qemu-utils"
 PROBE_SECONDS = 8.0
 PROBE_PORT = 0xF4
 PROBE_VALUE = 0x2A
 # isa-debug-exit ends QEMU with (value << 1) | 1: QEMU's hw/misc/debugexit.c.
 PROBE_EXIT = PROBE_VALUE << 1 | 1
-KERNEL_ARGUMENTS = (
-    "rw console=ttyS0 net.ifnames=0 mitigations=off quiet systemd.show_status=false audit=0 tsc=reliable no_timer_check"
-)
-# For a kernel that QEMU loads, which no image contains; together they halve an emulated boot. udev would load all of
-# these modules, and no machine here uses the kernel's own cryptography (which is tested when it is loaded), nested
-# machines or power buttons. AES and AVX in programs are not affected. With norandmaps, programs have the same addresses
-# in each process, so that an emulator can reuse its translations: a new process takes a quarter of the time, dpkg half.
-_UNNEEDED = (
-    *("kvm_amd", "kvm_intel", "aesni_intel", "ghash_clmulni_intel", "sha1_ssse3", "sha256_ssse3", "sha512_ssse3"),
-    *("crc32_pclmul", "crct10dif_pclmul", "cryptd", "powernow_k8", "button", "evdev", "serio_raw", "qemu_fw_cfg"),
-)
-HANDED_IN_ARGUMENTS = " ".join(
-    (
-        *(KERNEL_ARGUMENTS, quick_init.ARGUMENT, "norandmaps", "cryptomgr.notests"),
-        f"modprobe.blacklist={','.join(_UNNEEDED)}",
-    )
-)
 
 
 def boot_sector() -> bytes:
@@ -69,20 +52,20 @@ def boot_sector() -> bytes:
     return bytes.fromhex("".join(code)).ljust(510, b"\0") + b"\x55\xaa"
 
 
-def machine_arguments(accelerator: Accelerator) -> list[str]:
-    """Return ``-machine`` and ``-cpu``; the accelerator is a part of ``-machine``, so ``-accel`` must not be added.
-
-    Without system management mode a boot is faster and older KVMs work; ``max`` is all that TCG can emulate.
-    """
-    cpu = "host" if accelerator is Accelerator.KVM else "max"
-    return ["-machine", f"q35,accel={accelerator},smm=off", "-cpu", cpu]
+def machine_arguments(accelerator: Accelerator, hardware: Hardware = X86) -> list[str]:
+    """Return ``-machine`` and ``-cpu``; the accelerator is a part of ``-machine``, so ``-accel`` must not be added."""
+    cpu = "host" if accelerator is Accelerator.KVM else hardware.processor
+    name, *options = hardware.board
+    return ["-machine", ",".join((name, f"accel={accelerator}", *options)), "-cpu", cpu]
 
 
-def common_arguments(accelerator: Accelerator, cores: int, memory_mb: int, name: str) -> list[str]:
+def common_arguments(
+    accelerator: Accelerator, cores: int, memory_mb: int, name: str, hardware: Hardware = X86
+) -> list[str]:
     """Return the options of a machine except disks, networks and kernel: no display, default devices or monitor."""
     return [
         *("-name", name),
-        *machine_arguments(accelerator),
+        *machine_arguments(accelerator, hardware),
         *("-smp", str(cores), "-m", str(memory_mb)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-device", "virtio-rng-pci"),
@@ -129,10 +112,17 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def accelerator(settings: LocalSettings, cache: Path | None = None) -> Accelerator:
-    """Return KVM or TCG: the setting, or for AUTO the result of the probe guest (cached until the machine reboots)."""
+def accelerator(settings: LocalSettings, cache: Path | None = None, *, hardware: Hardware = X86) -> Accelerator:
+    """Return KVM or TCG: the setting, or for AUTO the result of the probe guest (cached until the machine reboots).
+
+    Other processors than this machine's are emulated whatever the setting says. The probe runs on x86_64 only.
+    """
+    if hardware.host != platform.machine():
+        return Accelerator.TCG
     if settings.accelerator is not Accelerator.AUTO:
         return settings.accelerator
+    if hardware is not X86:
+        return Accelerator.TCG
     file = (cache or paths.cache()) / "accelerator.json"
     key = [boot_id(), os.getuid(), _device_state(), boot_sector().rstrip(b"\0").hex()]
     with contextlib.suppress(OSError, ValueError):
@@ -151,12 +141,11 @@ def kvm_works(timeout: float = PROBE_SECONDS) -> bool:
 
 def probe(accelerator: Accelerator, timeout: float = PROBE_SECONDS) -> bool:
     """Boot the guest of 512 bytes with the options of real machines; return whether it ended. Raises MissingTool."""
-    qemu = process.find_tool(QEMU, QEMU_HINT)
     with tempfile.TemporaryDirectory(prefix="bakery-probe-") as folder:
         sector = Path(folder) / "boot.img"
         sector.write_bytes(boot_sector().ljust(1 << 20, b"\0"))  # a BIOS finds no geometry on a smaller disk
         command = [
-            str(qemu),
+            str(X86.find()),
             *common_arguments(accelerator, 1, 64, "probe"),
             *disk(sector, form="raw", read_only=True),
             *("-device", f"isa-debug-exit,iobase={PROBE_PORT:#x},iosize=1", "-no-reboot"),

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from bakery.errors import InputError, Problem
 from bakery.host.clock import utc_now
 from bakery.host.download import checksum_of, read_text
+from bakery.host.hardware import ARM_FAMILY
 from bakery.lock import checksums
 from bakery.lock.model import LockedBase
 from bakery.settings import LocalBase
@@ -40,31 +41,37 @@ class Published:
 
 _UBUNTU = r"release-(\d{8}(?:\.\d+)?)"
 _DEBIAN = r"(\d{8}-\d+)"
-READY = {
-    "ubuntu-22.04": Published(
-        *("https://cloud-images.ubuntu.com/releases/jammy/", "SHA256SUMS"),
-        *(r"ubuntu-22\.04-server-cloudimg-amd64\.img", _UBUNTU),
-    ),
-    "ubuntu-24.04": Published(
-        *("https://cloud-images.ubuntu.com/releases/noble/", "SHA256SUMS"),
-        *(r"ubuntu-24\.04-server-cloudimg-amd64\.img", _UBUNTU),
-    ),
-    "rocky-9": Published(
-        *("https://dl.rockylinux.org/pub/rocky/9/images/x86_64/", "CHECKSUM"),
-        r"Rocky-9-GenericCloud-Base-(9\.\d+-\d{8}\.\d+)\.x86_64\.qcow2",
-    ),
-    "alma-9": Published(
-        *("https://repo.almalinux.org/almalinux/9/cloud/x86_64/images/", "CHECKSUM"),
-        r"AlmaLinux-9-GenericCloud-(9\.\d+-\d{8}(?:\.\d+)?)\.x86_64\.qcow2",
-    ),
-    **{
+
+
+def _published(end: str, debian: str, kernel: str) -> dict[str, Published]:
+    """Return the images of an architecture, whose names ``end`` so; Debian and the kernel name it differently."""
+    ubuntu = {
+        f"ubuntu-{number}": Published(
+            *(f"https://cloud-images.ubuntu.com/releases/{suite}/", "SHA256SUMS"),
+            *(rf"ubuntu-{re.escape(number)}-server-cloudimg-{debian}\.img", _UBUNTU),
+        )
+        for number, suite in (("22.04", "jammy"), ("24.04", "noble"))
+    }
+    rocky = Published(
+        *(f"https://dl.rockylinux.org/pub/rocky/9/images/{kernel}/", "CHECKSUM"),
+        rf"Rocky-9-GenericCloud-Base-(9\.\d+-\d{{8}}\.\d+)\.{kernel}\.qcow2",
+    )
+    alma = Published(
+        *(f"https://repo.almalinux.org/almalinux/9/cloud/{kernel}/images/", "CHECKSUM"),
+        rf"AlmaLinux-9-GenericCloud-(9\.\d+-\d{{8}}(?:\.\d+)?)\.{kernel}\.qcow2",
+    )
+    debians = {
         f"debian-{number}": Published(
             *(f"https://cloud.debian.org/images/cloud/{suite}/", "SHA512SUMS"),
-            *(rf"debian-{number}-genericcloud-amd64-[\d-]+\.qcow2", _DEBIAN),
+            *(rf"debian-{number}-genericcloud-{debian}-[\d-]+\.qcow2", _DEBIAN),
         )
         for number, suite in ((11, "bullseye"), (12, "bookworm"), (13, "trixie"))
-    },
-}
+    }
+    images = {**ubuntu, "rocky-9": rocky, "alma-9": alma, **debians}
+    return {f"{name}{end}": image for name, image in images.items()}
+
+
+READY = {**_published("", "amd64", "x86_64"), **_published(ARM_FAMILY, "arm64", "aarch64")}
 # Families of Google's public images that are baked from a cloud image of the same distribution. Debian's are made with
 # mmdebstrap, unless the settings name an image.
 FAMILIES = {
@@ -74,6 +81,7 @@ FAMILIES = {
     "rocky-linux-cloud/rocky-linux-9-optimized-gcp": "rocky-9",
     "almalinux-cloud/almalinux-9": "alma-9",
 }
+FAMILIES |= {f"{key.removesuffix('-amd64')}{ARM_FAMILY}": f"{name}{ARM_FAMILY}" for key, name in FAMILIES.items()}
 
 
 class CloudImages:

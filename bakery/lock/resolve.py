@@ -10,6 +10,7 @@ from pathlib import Path
 from bakery.errors import InputError, Problem, Uncertain
 from bakery.host import mirror
 from bakery.host.clock import utc_now
+from bakery.host.hardware import ARM_FAMILY
 from bakery.lock.cloud_images import FAMILIES, CloudImages
 from bakery.lock.model import LockedBase
 from bakery.settings import GoogleSettings, LocalSettings
@@ -32,7 +33,7 @@ class DebianArchive:
 
     def resolve(self, family: str, project: str) -> LockedBase:
         """Return the current release. Raises InputError for another family, Uncertain if the mirror does not answer."""
-        suite = mirror.RELEASES.get(family) if project == PROJECT else None
+        suite = mirror.RELEASES.get(family.removesuffix(ARM_FAMILY)) if project == PROJECT else None
         if suite is None:
             raise InputError([_no_base(family, project)])
         sources = mirror.for_suite(suite, self.configured, mirror.apt_sources(), mirror.codename())

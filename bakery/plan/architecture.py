@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ARM, X86 = "arm64", "x86_64"
 ARM_SERIES = ("t2a", "c4a", "n4a", "a4x")
+# Projects whose images for Arm say so in their names. Source: "Operating system details" of Compute Engine.
+_PUBLIC = r"(almalinux|debian|rocky-linux|ubuntu-os)-cloud/(almalinux|debian|rocky-linux|ubuntu(-\w+)?)-\d.*"
+DEFAULT_TYPE = "e2-standard-2"  # of the plugin; older ones had another of the same architecture
 _TYPE = r"[a-z][a-z0-9]*-[a-z0-9-]+"
 HINT = f"{ARM} has {', '.join(f'{series}-*' for series in ARM_SERIES)}; a family each for two architectures: a matrix"
 
@@ -32,10 +35,24 @@ def of_image(template: Json, variables: Mapping[str, str]) -> str:
     return said or of_machine_type(machine)
 
 
-def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | None) -> str:
-    """Return which machine can't run the image, of its bake and of its tests; "" if all can or it is not known."""
+def of_base(base: str) -> str:
+    """Return the architecture of a public image or family, ``<project>/<family>``; "" if it is not known."""
+    if not re.fullmatch(_PUBLIC, base):
+        return ""
+    return ARM if f"-{ARM}-" in f"{base}-" else X86
+
+
+def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | None, base: str) -> str:
+    """Return which machine can't run the image or its base, of its bake and of its tests; "" if all can.
+
+    ``base`` is ``<project>/<family>`` of the base image. What is not known has no fault.
+    """
     said, machine = _said(template, variables)
     image = said or of_machine_type(machine)
+    if image and image not in (ARM, X86):
+        return f"{image} is not an architecture of images: {X86} or {ARM}"
+    if image and (has := of_base(base)) not in (image, ""):
+        return f"the image is for {image}, and its base {base} for {has}"
     machines = {"machine_type": machine}
     if cluster:
         machines |= {f"machine_type of partition {part.name}": part.machine_type for part in cluster.partitions}
@@ -43,17 +60,24 @@ def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | 
         machines |= {"login_machine_type": cluster.login_machine_type}
     for what, name in machines.items():
         has = of_machine_type(name)
-        if image in (ARM, X86) and has and has != image:
+        if image and has and has != image:
             return f"the image is for {image}, and {what} {name} has {has}"
     return ""
 
 
 def _said(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
     """Return ``image_architecture`` in lower case, and the machine type; "" for what only the bake knows."""
-    from bakery.plan.template import builder  # here, since a plan without changes needs only this module's names
+    from bakery.plan.template import (
+        GOOGLE,
+        builder,
+    )  # here, since a plan without changes needs only this module's names
     from bakery.recipe.expressions import fill
 
     options = builder(template)
-    values = (fill(str(options.get(name) or ""), variables) for name in ("image_architecture", "machine_type"))
+    default = DEFAULT_TYPE if options.get("type") == GOOGLE else ""
+    values = (
+        fill(str(options.get(name) or missing), variables)
+        for name, missing in (("image_architecture", ""), ("machine_type", default))
+    )
     said, machine = ("" if "{{" in value or "$" in value else value for value in values)
     return said.lower(), machine

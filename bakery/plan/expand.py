@@ -219,26 +219,27 @@ def _node(
         family = f"{settings.google.prefix}-{family}"
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
     base = base or substitutions.get(SOURCE_FAMILY, "")
-    project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "")
+    project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "") or public_project(base)
     cluster = variant.cluster or (recipe.suite.cluster if recipe.suite else None)
     return Node(
         package=recipe.name,
         variant=variant.name,
         family=family,
         base_family=base,
-        base_project=project or public_project(base),
+        base_project=project,
         at=recipe.family_at,
         base_at=recipe.base_at,
         faults=(
             *(
                 (fault, architecture.HINT)
-                for fault in [architecture.fault(recipe.template, variables, cluster)]
+                for fault in [architecture.fault(recipe.template, variables, cluster, f"{project}/{base}")]
                 if fault
             ),
             *machines.settings_faults(settings, cluster),
         ),
         features=machines.features(options, variables),
         needs=machines.needs(cluster),
+        architecture=architecture.of_image(recipe.template, variables),
     )
 
 

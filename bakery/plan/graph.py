@@ -17,6 +17,7 @@ class Node(NamedTuple):
 
     ``faults`` are why no machine of the recipe can run it, and what to do. ``features`` are the guest OS features that
     it adds to those of its base, ``needs`` those that it is tested with, with the name of the partition.
+    ``architecture`` is "" where it is not known.
     """
 
     package: str
@@ -29,6 +30,7 @@ class Node(NamedTuple):
     faults: tuple[tuple[str, str], ...] = ()
     features: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
+    architecture: str = ""
 
     @property
     def title(self) -> str:

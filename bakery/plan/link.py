@@ -52,6 +52,7 @@ def link(
         parent = images.get(drawn.parents.get(index, -1))
         base = Base(parent.family, parent.name, parent.digest) if parent else bases.base(chosen[index].node)
         images[index] = chosen[index].image(base)
+        problems += _other_architecture(chosen[index].node, chosen[drawn.parents[index]].node) if parent else []
     problems += [*drawn.problems, *bases.problems]
     if any(image.node.needs for image in chosen):
         from bakery.plan.machines import feature_problems  # most recipes need none
@@ -133,6 +134,18 @@ def _node_problems(node: Node) -> Iterator[Problem]:
         yield Problem(*node.at, f"{node.title}: {fault[0]}", fault[1])
     if node.base_family and (fault := image_names.base_fault(node.base_family)):
         yield Problem(*node.base_at, f"{node.title}: {fault[0]}", fault[1])
+
+
+def _other_architecture(node: Node, parent: Node) -> list[Problem]:
+    """Return the problem of an image that no machine can bake from its parent."""
+    if not node.architecture or parent.architecture in (node.architecture, ""):
+        return []
+    from bakery.plan import architecture  # hardly ever needed
+
+    message = (
+        f"{node.title}: the image is for {node.architecture}, and its base {parent.family} for {parent.architecture}"
+    )
+    return [Problem(*node.base_at, message, architecture.HINT)]
 
 
 class Bases:

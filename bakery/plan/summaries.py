@@ -70,7 +70,7 @@ def encode_package(settings: Settings, package: Package) -> bytes:
         node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
         names = [node.variant, node.family, node.base_family, node.base_project]
-        node_values = [*names, at, base_at, node.faults, node.features, node.needs]
+        node_values = [*names, at, base_at, node.faults, node.features, node.needs, node.architecture]
         test_values = [*([tests.digest, tests.inputs] if tests else ["", {}]), partition_names(node.family, tests)]
         images.append(
             [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
@@ -80,9 +80,9 @@ def encode_package(settings: Settings, package: Package) -> bytes:
 
 def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
     """Yield the images that :func:`encode_package` encoded."""
-    for (variant, family, base_family, base_project, *positions, faults, features, needs), *values in images:
+    for (variant, family, base_family, base_project, *positions, faults, features, needs, kind), *values in images:
         at, base_at = ((f"{package.shown}/{file}", line) for file, line in positions)
-        facts = (tuple(map(tuple, faults)), tuple(features), tuple(map(tuple, needs)))
+        facts = (tuple(map(tuple, faults)), tuple(features), tuple(map(tuple, needs)), kind)
         node = Node(package.name, variant, family, base_family, base_project, at, base_at, *facts)
         yield UnlinkedImage(node, partial(_summary, node, *values))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from bakery.host import process, qemu, tar
 from bakery.host.boot_files import BootFiles
+from bakery.host.hardware import X86
 from bakery.host.machine import Machine
 from bakery.ovens.local import machine as oven
 from bakery.settings import Accelerator
@@ -56,7 +57,7 @@ def boot(folder: Path, item: Json, image: Path, files: BootFiles, accelerator: A
         title=name,
         cores=CORES,
         memory_mb=MEMORY_MB,
-        line=f"{files.root} {qemu.HANDED_IN_ARGUMENTS}",
+        line=f"{files.root} {X86.handed_in_arguments}",
         devices=(
             *("-drive", f"file={qemu.comma(seed)},format=raw,if=none,id=seed,readonly=on"),
             # In a later slot than the disk, which is to be vda.

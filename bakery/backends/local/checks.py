@@ -15,12 +15,14 @@ from bakery import paths
 from bakery.backends.checks import Check, Condition, find, shown_version
 from bakery.errors import BakeryError
 from bakery.host import qemu
+from bakery.host.hardware import ARM, ARM_FAMILY, Hardware
 from bakery.lock import file as lock_file
 from bakery.ovens.local import base_image, container, packer
 from bakery.plan.summary import Base
 from bakery.settings import Accelerator, LocalSettings, Place, Settings
 
 TOOLS = Path(__file__).with_name("system_tools.tsv")
+ARM_TOOLS = Path(__file__).with_name("arm_tools.tsv")
 GIB = 1 << 30
 DISK_PER_IMAGE_GB = 3  # a baked image of 1 GB, its overlay while it bakes, and the machines of its test
 
@@ -39,6 +41,9 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield from (check_tool(tool) for tool in tools())
     if find("packer"):
         yield check_builder()
+    if needs_arm(settings):
+        yield from (check_tool(tool) for tool in tools(ARM_TOOLS))
+        yield check_foreign(ARM)
     yield check_accelerator(settings.local)
     yield check_containers()
     yield check_disk(settings.state, DISK_PER_IMAGE_GB * max(2, len(settings.select)))
@@ -60,6 +65,23 @@ def check_tool(tool: Tool) -> Check:
         fix = f"sudo apt-get install --no-install-recommends {tool.package}"
         return Check(tool.program, Condition.MISSING, "not installed", tool.purpose, fix)
     return Check(tool.program, Condition.OK, shown_version(path), tool.purpose)
+
+
+def needs_arm(settings: Settings) -> bool:
+    """Return whether a base image for Arm is locked or in the settings, as far as names tell."""
+    try:
+        locked = lock_file.read(settings.lock).bases.get(Place.LOCAL, {})
+    except BakeryError:  # which check_bases reports
+        locked = {}
+    return any(f"{ARM_FAMILY}-" in f"{name}-" for name in (*locked, *settings.local.bases))
+
+
+def check_foreign(board: Hardware) -> Check:
+    """Check whether Debian packages for other processors can be set up here."""
+    name, purpose = f"programs for {board.name}", f"set up Debian packages for {board.name}"
+    if lack := base_image.foreign_lack(board):
+        return Check(name, Condition.MISSING, lack, purpose, base_image.FOREIGN.removeprefix("run: "))
+    return Check(name, Condition.OK, "can be run", purpose)
 
 
 def check_builder() -> Check:

@@ -12,7 +12,7 @@ import time
 from functools import cache
 
 from bakery.fluid_run.clusters.seed import AGENT_COMMAND
-from bakery.host import qemu
+from bakery.host.hardware import X86, Hardware
 from bakery.settings import Accelerator
 
 SEED_FOLDER = "/var/lib/fluid-run/seed"
@@ -34,7 +34,7 @@ def agent_start(name: str) -> str:
     )
 
 
-def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str) -> str:
+def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str, hardware: Hardware = X86) -> str:
     """Return the whole command line.
 
     ``root`` has the ``root=...`` words of the image's own boot entry, ``start`` is a shell line without quotes, and
@@ -42,11 +42,11 @@ def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str)
     as systemd would spend seconds on presets, linker cache and hardware database.
     """
     number = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    clock = clock_rate() if accelerator is Accelerator.TCG else 0
+    clock = clock_rate() if accelerator is Accelerator.TCG and hardware is X86 else 0
     return " ".join(
         [
             root or "root=/dev/vda1",
-            qemu.HANDED_IN_ARGUMENTS,
+            hardware.handed_in_arguments,
             *([f"tsc_early_khz={clock}"] if clock else []),
             f"systemd.machine_id={number} systemd.condition-first-boot=no systemd.condition-needs-update=no",
             # An agent that was killed cannot report it; its machine ends with it, which the host notices.

@@ -27,6 +27,7 @@ from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard
+from bakery.host.hardware import X86, Hardware, hardware_of
 from bakery.host.machine import Machine, check_console
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -36,7 +37,7 @@ from bakery.settings import Accelerator, Settings
 
 START_SECONDS = 600  # until all nodes are idle; an idle computer needs a fifteenth of that
 BEFORE = "before"  # the logs of a machine before an upgrade
-DEBUG_SHELL = "systemd.debug_shell=ttyS1"  # systemd-debug-generator(8)
+DEBUG_SHELL = "systemd.debug_shell"  # systemd-debug-generator(8)
 OPEN_MPI = {  # use only the cluster's network: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_pml": "ob1",
@@ -86,7 +87,7 @@ class LocalCluster:
         self.folder = StatePaths(clusters.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
         self.running: dict[str, process.Running] = {}
-        self.accelerator, self.started = Accelerator.TCG, 0.0  # known once the machines start
+        self.hardware, self.accelerator, self.started = X86, Accelerator.TCG, 0.0  # known once the machines start
         self._files: dict[Path, BootFiles] = {}  # by image
         self._slots = contextlib.ExitStack()
 
@@ -101,7 +102,8 @@ class LocalCluster:
         self.folder.mkdir(0o700, parents=True, exist_ok=True)  # the cluster's key is in it
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
         self._write_seed()
-        self.accelerator = qemu.accelerator(self.local)
+        self.hardware = hardware_of(self.order.architecture)
+        self.accelerator = qemu.accelerator(self.local, hardware=self.hardware)
         for spec in self.specs:
             activity.check()
             self._start(spec, self.present or self.image, activity)
@@ -118,7 +120,8 @@ class LocalCluster:
             self._files[image] = boot_files.extract(image, self.folder / f"boot-{len(self._files)}", activity)
         files = self._files[image]
         mailbox.make_disk(self._out(spec))
-        made = machine(spec, files.root, self.accelerator, self.run_id, self.folder, open_shell=self.open_shell)
+        about = (spec, files.root, self.accelerator, self.run_id, self.folder)
+        made = machine(*about, open_shell=self.open_shell, hardware=self.hardware)
         self.started = time.monotonic()
         self.running[spec.name] = made.start(image, files, self.accelerator)
 
@@ -199,18 +202,25 @@ class LocalCluster:
 
 
 def machine(
-    spec: MachineSpec, root: str, accelerator: Accelerator, run_id: str, folder: Path, *, open_shell: bool = False
+    spec: MachineSpec,
+    root: str,
+    accelerator: Accelerator,
+    run_id: str,
+    folder: Path,
+    *,
+    open_shell: bool = False,
+    hardware: Hardware = X86,
 ) -> Machine:
     """Return one machine of the run, which starts its agent; ``root`` is that of :class:`BootFiles`."""
-    line = kernel_words(f"{run_id} {spec.name}", root, accelerator, agent_start(spec.name))
-    shell = ("-serial", f"unix:{shell_socket(spec)},server=on,wait=off") if open_shell else ()
+    line = kernel_words(f"{run_id} {spec.name}", root, accelerator, agent_start(spec.name), hardware)
+    shell = hardware.second_line(shell_socket(spec)) if open_shell else []
     return Machine(
         folder=folder,
         name=spec.name,
         title=f"{run_id}-{spec.name}",
         cores=spec.cpus,
         memory_mb=spec.memory_mb,
-        line=f"{line} {DEBUG_SHELL}" if open_shell else line,
+        line=f"{line} {DEBUG_SHELL}={hardware.second}" if open_shell else line,
         devices=(
             *shell,
             # The agent finds the disks by their order: vdb, vdc.
@@ -218,6 +228,7 @@ def machine(
             *qemu.disk(folder / f"{spec.name}.out", form="raw"),
             *qemu.group_network(run_id, spec.mac),
         ),
+        hardware=hardware,
     )
 
 

@@ -1,12 +1,14 @@
 """Base images: a Debian release, made once with mmdebstrap, or a cloud image; all checkouts of a user share them.
 
-The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (which also boots on its own, with GRUB), ``vmlinuz``
-and ``initrd.img`` (which QEMU loads, to save the boot loader's seconds). The key is a digest of all inputs.
+The result is a folder ``<cache>/bases/<key>`` with ``disk.qcow2`` (which also boots on its own, with GRUB, from a
+BIOS or for Arm from UEFI), ``vmlinuz`` and ``initrd.img`` (which QEMU loads, to save the boot loader's seconds). The
+key is a digest of all inputs.
 """
 
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -18,9 +20,10 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeFailed, CommandFailed, MissingTool
-from bakery.host import boot_files, locks, mirror, process, qemu, quick_init
+from bakery.host import boot_files, hardware, locks, mirror, process, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard, hidden_beside, sync_to_disk
+from bakery.host.hardware import Hardware
 from bakery.ovens.local import boot_disk, cloud_image
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
@@ -31,18 +34,15 @@ DISK_NAME = "disk.qcow2"
 BOOT_FILES = ("vmlinuz", "initrd.img")
 LABEL = "bakery-root"
 OLD = 30 * 86400  # seconds
-PACKAGES = (
-    *("linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
+PACKAGES = (  # besides the kernel
+    *("initramfs-tools", "zstd", "systemd-sysv", "udev", "kmod", "openssh-server", "sudo"),
     *("python3-minimal", "iproute2", "ca-certificates", "procps", "netbase", "e2fsprogs", "fdisk", "eatmydata"),
 )
 OF_BAKES = ("apply.sh", "container.sh", "finish.sh", "sysctl.sh")  # these files are not in a base image
 HOOKS = {"essential": "early", "customize": "customize"}
-TOOLS = {
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-    "qemu-img": "qemu-utils",
-    "grub-mkimage": "grub-common",
-}
+TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
+LOADER_TOOLS = {True: {"grub-mkimage": "grub-common"}, False: {"mformat": "mtools"}}  # for a BIOS, else for UEFI
+FOREIGN = "run: sudo apt-get install arch-test qemu-user-static binfmt-support"
 BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
 
@@ -70,13 +70,23 @@ def release(base: Base) -> str:
     return suite
 
 
+def made_for(base: Base) -> Hardware:
+    """Return the hardware that a Debian base image is for: ``debian-12-arm64`` is for Arm, as on Compute Engine."""
+    return hardware.ARM if base.family.endswith(hardware.ARM_FAMILY) else hardware.X86
+
+
+def packages(base: Base) -> tuple[str, ...]:
+    """Return the Debian packages of a base image."""
+    return (f"linux-image-cloud-{made_for(base).debian}", *PACKAGES)
+
+
 def key(base: Base, settings: LocalSettings) -> str:
     """Return the digest of a base image's inputs: release, locked identity, packages, size and files."""
     files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in OF_BAKES)
     content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
     parts = [
-        *(release(base), base.digest, PACKAGES, settings.disk_gb, settings.mirror, qemu.KERNEL_ARGUMENTS),
-        *(content, _sha256(quick_init.SCRIPT)),
+        *(release(base), base.digest, packages(base), settings.disk_gb, settings.mirror),
+        *(made_for(base).kernel_arguments, content, _sha256(quick_init.SCRIPT)),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
@@ -130,10 +140,7 @@ def _is_sound(folder: Path, activity: Activity, *, cloud: bool) -> bool:
 
 
 def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
-    for tool, package in TOOLS.items():
-        process.find_tool(tool, f"run: sudo apt-get install {package}")
-    if not BOOT_SECTOR.exists():
-        raise MissingTool(f"{BOOT_SECTOR} does not exist", hint="run: sudo apt-get install grub-pc-bin")
+    _check_tools(made_for(base))
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
         # Below /tmp and readable by all, the hooks as well: without root, mmdebstrap runs as another user of the host,
         # who can't enter home folders or read private files. Sticky, so that other users can't replace the hooks.
@@ -143,7 +150,8 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         locks.sign(scratch, f"making the base image {base.family}")
         _bootstrap(scratch, base, settings, activity, log)
         raw = scratch / "disk.raw"
-        boot, core = (scratch / "boot.img").read_bytes(), (scratch / "core.img").read_bytes()
+        blobs = (scratch / "boot.img", scratch / "core.img")
+        boot, core = (file.read_bytes() if file.exists() else b"" for file in blobs)
         boot_disk.make_bootable(raw, boot, core, int.from_bytes(os.urandom(4), "little"))
         half = hidden_beside(folder)
         half.mkdir(parents=True)
@@ -161,6 +169,29 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
             shutil.rmtree(half, ignore_errors=True)
 
 
+def _check_tools(board: Hardware) -> None:
+    """Raise MissingTool if this computer can't make a base image."""
+    for tool, package in {**TOOLS, **LOADER_TOOLS[board.bios]}.items():
+        process.find_tool(tool, f"run: sudo apt-get install {package}")
+    if board.bios and not BOOT_SECTOR.exists():
+        raise MissingTool(f"{BOOT_SECTOR} does not exist", hint="run: sudo apt-get install grub-pc-bin")
+    if lack := foreign_lack(board):
+        raise MissingTool(lack, hint=FOREIGN)
+
+
+def foreign_lack(board: Hardware) -> str:
+    """Return why Debian packages for other processors can't be set up on this computer; "" if they can."""
+    if board.host == platform.machine():
+        return ""
+    if not shutil.which("arch-test"):
+        return "arch-test is not installed"
+    try:
+        process.output(["arch-test", board.debian])
+    except CommandFailed:
+        return f"programs for {board.name} don't run on this computer"
+    return ""
+
+
 def _open_copy(source: Path, target: Path) -> None:
     """Copy a folder so that all users have the owner's permissions, except to write."""
     shutil.copytree(source, target)
@@ -169,8 +200,12 @@ def _open_copy(source: Path, target: Path) -> None:
 
 
 def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
-    """Run mmdebstrap; its last hook writes disk.raw, boot.img, core.img, vmlinuz and initrd.img to ``scratch``."""
-    suite = release(base)
+    """Run mmdebstrap; its last hook writes disk.raw, vmlinuz and initrd.img to ``scratch``.
+
+    For a BIOS it writes boot.img and core.img as well.
+    """
+    suite, board = release(base), made_for(base)
+    offset = boot_disk.OFFSET if board.bios else boot_disk.BEHIND_UEFI
     sources = mirror.for_suite(suite, settings.mirror, mirror.apt_sources(), mirror.codename())
     size = settings.disk_gb << 30
     with (scratch / "disk.raw").open("wb") as raw:
@@ -179,14 +214,16 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
     environment = {
         "BAKERY_FILES": str(scratch / FILES.name),
         "BAKERY_OUT": str(scratch),
-        "BAKERY_OFFSET": str(boot_disk.OFFSET),
-        "BAKERY_BLOCKS": str((size - boot_disk.OFFSET) >> 10),
+        "BAKERY_UEFI": "" if board.bios else f"{boot_disk.OFFSET} {(offset - boot_disk.OFFSET) // boot_disk.SECTOR}",
+        "BAKERY_OFFSET": str(offset),
+        "BAKERY_BLOCKS": str((size - offset) >> 10),
         "BAKERY_UUID": str(uuid.uuid4()),
-        "BAKERY_ARGUMENTS": qemu.KERNEL_ARGUMENTS,
+        "BAKERY_ARGUMENTS": board.kernel_arguments,
     }
     command = [
         *("mmdebstrap", "--variant=apt", "--format=null", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}"),
-        *("--include=" + ",".join(PACKAGES), '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
+        *(f"--architectures={board.debian}", f"--include={','.join(packages(base))}"),
+        *('--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
         *(f"--{kind}-hook={scratch / FILES.name / hook}.sh" for kind, hook in HOOKS.items()),
         *(suite, "/dev/null", *(source.line() for source in sources)),
     ]

@@ -9,15 +9,15 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bakery.errors import CommandFailed, InfrastructureFailed, MissingTool, from_os_error
+from bakery.errors import CommandFailed, InfrastructureFailed, from_os_error
 from bakery.host import boot_files, process
 from bakery.host.download import checksum_of, download
 from bakery.host.files import sync_to_disk
+from bakery.host.hardware import X86, Hardware
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 
 DISK_NAME = "disk.qcow2"
-UEFI = Path("/usr/share/ovmf/OVMF.fd")
 PACKED = {  # how a compressed file begins: the program that unpacks it, and its Debian package
     b"\xfd7zXZ\0": ("xz", "xz-utils"),
     b"\x1f\x8b": ("gzip", "gzip"),
@@ -110,20 +110,16 @@ def _head(file: Path) -> bytes:
         return source.read(512)
 
 
-def firmware(disk: Path, work: Path) -> Path | None:
-    """Return the UEFI that a disk needs; None if it has code for a BIOS, as most cloud images have besides.
+def firmware(disk: Path, work: Path, hardware: Hardware = X86) -> Path | None:
+    """Return the UEFI that a disk needs; None if it has code for a BIOS, as most cloud images for x86_64 have besides.
 
     Raises MissingTool.
     """
+    if not hardware.bios:
+        return hardware.uefi(f"machines for {hardware.name} boot with UEFI")
     sector = work / "first-sector"
     command = ["qemu-img", "dd", "-f", "qcow2", "-O", "raw", "bs=512", "count=1", f"if={disk}", f"of={sector}"]
     process.output(command)
     has_code = any(sector.read_bytes()[:BOOT_CODE])
     sector.unlink()
-    if has_code:
-        return None
-    if not UEFI.exists():
-        raise MissingTool(
-            f"{disk.name} boots with UEFI only, and {UEFI} does not exist", hint="sudo apt-get install ovmf"
-        )
-    return UEFI
+    return None if has_code else hardware.uefi(f"{disk.name} boots with UEFI only")

@@ -12,6 +12,7 @@ from pathlib import Path
 from bakery.errors import BakeryError, ContainerFailed, InfrastructureFailed
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local import container
+from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.recipe.parse.document import texts
 from bakery.settings import Accelerator, Isolation, LocalSettings
 
@@ -49,20 +50,26 @@ class Choice:
 def choose(order: BakeOrder, settings: LocalSettings, accelerator: Accelerator) -> Choice:
     """Return where to bake. Raises InfrastructureFailed if the settings want what this computer can't do."""
     if settings.isolation is not Isolation.AUTO:
-        lack = container.lack() if settings.isolation is Isolation.CONTAINER else ""
+        lack = _lack(order) if settings.isolation is Isolation.CONTAINER else ""
         if lack:
             hint = "set local.isolation to auto or machine"
             raise InfrastructureFailed(f"this computer can't bake in a container: {lack}", hint=hint)
         return Choice(settings.isolation, "as set in local.isolation", fixed=True)
     if accelerator is Accelerator.KVM or order.base.origin:
         return Choice(Isolation.MACHINE, "its base boots by itself" if order.base.origin else "machines run with KVM")
-    if lack := container.lack():
+    if lack := _lack(order):
         return Choice(Isolation.MACHINE, f"no container: {lack}")
     if order.isolation == Isolation.MACHINE:
         return Choice(Isolation.MACHINE, "as set in recipe.yaml")
     if need := needs_kernel(order):
         return Choice(Isolation.MACHINE, need)
     return Choice(Isolation.CONTAINER, "machines are emulated here, and the recipe needs no kernel of its own")
+
+
+def _lack(order: BakeOrder) -> str:
+    """Return why the image can't be baked in a container of this computer; "" if it can."""
+    made_for = order.labels.get(ARCHITECTURE_LABEL)
+    return f"the image is for {made_for}" if made_for else container.lack()
 
 
 def needs_kernel(order: BakeOrder) -> str:

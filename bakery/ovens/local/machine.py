@@ -11,6 +11,7 @@ from urllib.parse import quote
 from bakery.errors import CommandFailed, InfrastructureFailed
 from bakery.host import process, qemu, tar
 from bakery.host.boot_files import BootFiles, is_sound
+from bakery.host.hardware import X86, Hardware
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.settings import Accelerator
@@ -41,6 +42,7 @@ class BakeMachine:
     ports: tuple[int, int]
     boot: BootFiles | None = None
     firmware: Path | None = None
+    hardware: Hardware = X86
 
     @property
     def overlay(self) -> Path:
@@ -50,7 +52,7 @@ class BakeMachine:
     @property
     def kernel(self) -> list[str]:
         """QEMU's options to load a kernel; empty without ``boot``."""
-        return self.boot.arguments(f"{self.boot.root} {qemu.HANDED_IN_ARGUMENTS}") if self.boot else []
+        return self.boot.arguments(f"{self.boot.root} {self.hardware.handed_in_arguments}") if self.boot else []
 
     @property
     def disk(self) -> Path:
@@ -81,6 +83,7 @@ class BakeMachine:
         """The ``qemu`` builder: settings that were measured to be fast, everything on the loopback address."""
         return {
             "type": "qemu",
+            **({} if self.hardware is X86 else {"qemu_binary": self.hardware.program}),
             "disk_image": True,
             "iso_url": f"file://{quote(str(self.overlay), safe='/$&+,:;=@')}",  # escaped exactly as by Go's net/url
             "iso_checksum": "none",
@@ -106,7 +109,7 @@ class BakeMachine:
         """Return QEMU's options; each replaces all of Packer's own options of that name."""
         disk = f"file={qemu.comma(self.disk)},format=qcow2,if=none,id=disk,{DISK_OPTIONS}"
         return [
-            *_pairs(qemu.machine_arguments(self.accelerator)),
+            *_pairs(qemu.machine_arguments(self.accelerator, self.hardware)),
             ["-smp", str(self.cores)],
             ["-m", str(self.memory_mb)],
             ["-display", "none"],
@@ -216,8 +219,10 @@ def boot_again(machine: BakeMachine, user: str) -> tuple[int, str]:
     port = qemu.free_ports(1)[0]
     pid_file = machine.work / "machine.pid"
     command = [
-        qemu.QEMU,
-        *qemu.common_arguments(machine.accelerator, machine.cores, machine.memory_mb, machine.work.name),
+        machine.hardware.program,
+        *qemu.common_arguments(
+            machine.accelerator, machine.cores, machine.memory_mb, machine.work.name, machine.hardware
+        ),
         *qemu.disk(machine.disk),
         *("-drive", f"file={qemu.comma(machine.seed)},format=raw,if=none,id=seed,readonly=on"),
         *("-device", "virtio-blk-pci,drive=seed,serial=bakery-seed"),

@@ -11,6 +11,7 @@ from bakery.errors import BakeFailed, BakeryError, ContainerFailed, Infrastructu
 from bakery.host import boot_files, process, qemu, slots
 from bakery.host.boot_files import BootFiles, NoKernel
 from bakery.host.files import sync_to_disk
+from bakery.host.hardware import Hardware, hardware_of
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
@@ -45,6 +46,7 @@ class _Job:
     work: Path
     log: Path
     start: base_image.Bootable
+    hardware: Hardware
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -87,11 +89,9 @@ class LocalOven:
         keep_downloads(order.template, order.variables, work / "workspace", self.library.files.kept(order.name))
 
     def _make(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
-        if architecture := order.labels.get(ARCHITECTURE_LABEL):
-            hint = "bake this image on Google Cloud, or leave it out: select in the settings"
-            raise BakeFailed(f"the local oven bakes for x86_64, and {order.family} is for {architecture}", hint=hint)
-        for tool in (qemu.QEMU, "qemu-img"):
-            process.find_tool(tool, qemu.QEMU_HINT)
+        made_for = hardware_of(order.labels.get(ARCHITECTURE_LABEL, ""))
+        for tool in (made_for.program, "qemu-img"):
+            process.find_tool(tool, made_for.hint)
         packer.prepare()
         activity.say("staging")
         stage(order.files, work / "workspace")
@@ -102,13 +102,13 @@ class LocalOven:
             file_server.shared(order.variables, work) as variables,
         ):
             served = replace(order, variables=variables)
-            flat = self._baked(_Job(served, activity, work, log, start, order.variables))
+            flat = self._baked(_Job(served, activity, work, log, start, made_for, order.variables))
             sync_to_disk(flat)  # what is finished survives a power cut
             flat.rename(work / scratch.FINISHED)
 
     def _baked(self, job: _Job) -> Path:
         """Bake in a container or in a machine, and in a machine what a container can't do; return the image's file."""
-        choice = isolation.choose(job.order, self.local, qemu.accelerator(self.local))
+        choice = isolation.choose(job.order, self.local, qemu.accelerator(self.local, hardware=job.hardware))
         job.note(f"baking in a {choice.isolation}: {choice.reason}")
         if choice.isolation is Isolation.MACHINE:
             return _retried(self._in_machine, job)
@@ -174,8 +174,9 @@ class LocalOven:
         rendering = self._render(job, machine.builder)
         make_seed(job.work, rendering.user)
         make_overlay(job.start.disk, machine.overlay, self._size(rendering))
+        call = self._call(job, rendering)
         try:
-            packer.build(replace(self._call(job, rendering), accelerator=machine.accelerator), job.activity)
+            packer.build(replace(call, accelerator=machine.accelerator, hardware=machine.hardware), job.activity)
             _check_finished(machine.console, job.log)
         except BakeFailed as error:
             self._keep(machine, rendering, error)
@@ -201,12 +202,13 @@ class LocalOven:
         return BakeMachine(
             work=job.work,
             console=job.console,
-            accelerator=qemu.accelerator(self.local),
+            accelerator=qemu.accelerator(self.local, hardware=job.hardware),
             cores=self.local.cores,
             memory_mb=self.local.memory_mb,
             ports=(first, min(first + PORTS, 65535)),
             boot=boot,
-            firmware=None if boot else cloud_image.firmware(job.start.disk, job.work),
+            firmware=None if boot else cloud_image.firmware(job.start.disk, job.work, job.hardware),
+            hardware=job.hardware,
         )
 
     def _keep_container(self, job: _Job, error: BakeryError) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
-from bakery.host import process, qemu, space
+from bakery.host import process, space
+from bakery.host.hardware import X86, Hardware
 from bakery.host.machine import check_console, console_lines
 from bakery.ovens.local.template import BORDER, MARK, Rendering
 from bakery.progress.activity import Activity
@@ -25,10 +26,10 @@ BORDER_SECONDS = 0.05  # the same where provisioners wait
 SIGNALLED = 128  # exit codes above it are those of commands that a signal ended
 GONE_LOOKS = 10  # two seconds
 DEBUG_LOG = "packer.debug"  # the only place where Packer reports the output of QEMU
-QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(.+)")
+QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-\w+: )?(.+)")
 CONNECTED = re.compile(r"Connected to SSH!")
 PORT_TAKEN = re.compile(r"Could not set up host forwarding|Address already in use")
-QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-x86_64: ")
+QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-\w+: ")
 # apt's messages when the archive can't be reached; not those for a missing package.
 UNREACHABLE = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|Network is unreachable"
@@ -145,6 +146,7 @@ class Call:
     """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds.
 
     ``alive`` returns whether the container still runs that Packer logs in to; without it, Packer runs a machine.
+    ``hardware`` is the machine's.
     ``border`` is called before each provisioner, which waits for it, with the number of those that are done.
     """
 
@@ -155,6 +157,7 @@ class Call:
     timeout: int = 0
     keep_failed: bool = False
     accelerator: Accelerator = Accelerator.TCG
+    hardware: Hardware = X86
     console: Path = Path(os.devnull)
     alive: Callable[[], bool] | None = None
     border: Callable[[int], None] | None = None
@@ -188,7 +191,7 @@ def build(call: Call, activity: Activity) -> None:
     line = command(call.rendering, call.work, call.keep_failed)
     running = process.Running(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
-    progress.alive = call.alive or (lambda: running.runs(qemu.QEMU))
+    progress.alive = call.alive or (lambda: running.runs(call.hardware.program))
     machine = _Machine(progress, running, call.console, call.accelerator)
     try:
         while (code := running.poll()) is None:

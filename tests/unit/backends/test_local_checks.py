@@ -11,6 +11,7 @@ from bakery.backends.checks import Check, Condition, find
 from bakery.backends.local import checks as local_checks
 from bakery.backends.local.checks import Tool
 from bakery.host import qemu
+from bakery.host.hardware import ARM
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, LockedBase
 from bakery.ovens.local import base_image, container
@@ -82,6 +83,23 @@ def test_the_table_names_program_package_and_purpose() -> None:
         t.program for t in table
     }
     assert every(tool.package and tool.purpose for tool in table)
+
+
+def test_what_images_for_arm_need_is_checked_where_a_base_for_arm_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = parse({}, "dev", tmp_path)
+    assert not local_checks.needs_arm(plain)
+    assert local_checks.needs_arm(parse({"local": {"bases": {"p/own-arm64": {"image": "./own.img"}}}}, "dev", tmp_path))
+    lock_file.write(plain.lock, Lock({Place.LOCAL: {"debian-cloud/debian-12-arm64": LockedBase("a-1", "inrelease:1")}}))
+    assert local_checks.needs_arm(plain)
+    plain.lock.write_text("version: 9\n")
+    assert not local_checks.needs_arm(plain)
+    assert "qemu-system-aarch64" in {tool.program for tool in local_checks.tools(local_checks.ARM_TOOLS)}
+    monkeypatch.setattr(base_image, "foreign_lack", lambda _board: "arch-test is not installed")
+    check = local_checks.check_foreign(ARM)
+    assert (check.condition, check.found) == (Condition.MISSING, "arch-test is not installed")
+    assert check.fix.startswith("sudo apt-get install arch-test")
 
 
 def test_too_little_disk_is_missing_and_says_how_much_is_wanted(tmp_path: Path) -> None:

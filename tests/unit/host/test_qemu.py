@@ -10,6 +10,7 @@ import pytest
 
 from bakery.errors import MissingTool
 from bakery.host import qemu
+from bakery.host.hardware import ARM, X86
 from bakery.settings import Accelerator, LocalSettings
 
 
@@ -36,6 +37,18 @@ def test_one_machine_option_says_the_accelerator():
     arguments = qemu.common_arguments(Accelerator.TCG, 1, 64, "x")
     assert arguments.count("-machine") == 1 and "-accel" not in arguments
     assert "q35,accel=tcg,smm=off" in arguments
+
+
+def test_other_processors_are_emulated_whatever_the_setting_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = LocalSettings(accelerator=Accelerator.KVM)
+    monkeypatch.setattr(qemu.platform, "machine", lambda: "x86_64")
+    assert qemu.accelerator(wanted, tmp_path, hardware=ARM) is Accelerator.TCG
+    monkeypatch.setattr(qemu.platform, "machine", lambda: "aarch64")
+    assert qemu.accelerator(wanted, tmp_path) is Accelerator.TCG
+    assert qemu.accelerator(wanted, tmp_path, hardware=ARM) is Accelerator.KVM
+    assert qemu.accelerator(LocalSettings(), tmp_path, hardware=ARM) is Accelerator.TCG, "nothing probes it"
 
 
 def test_free_ports_are_free_and_differ():
@@ -89,7 +102,7 @@ def test_without_qemu_the_probe_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.machines
-@pytest.mark.skipif(which(qemu.QEMU) is None, reason="needs QEMU")
+@pytest.mark.skipif(which(X86.program) is None, reason="needs QEMU")
 def test_the_probe_guest_comes_to_its_end_where_machines_run():
     assert qemu.probe(Accelerator.TCG, 60)
 

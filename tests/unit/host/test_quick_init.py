@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host import qemu, quick_init
+from bakery.host.hardware import X86
 from bakery.ovens.local import base_image
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
@@ -56,9 +57,9 @@ def test_a_machine_boots_with_the_short_cut_and_without_it(tmp_path: Path, famil
     disk = tmp_path / "disk.qcow2"
     create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base.disk, disk]
     subprocess.run(create, check=True)
-    words = f"{base.boot.root} {more} {qemu.HANDED_IN_ARGUMENTS} systemd.run=\"/bin/sh -c '{ASK}'\""
+    words = f"{base.boot.root} {more} {X86.handed_in_arguments} systemd.run=\"/bin/sh -c '{ASK}'\""
     command = [
-        qemu.QEMU,
+        X86.program,
         *qemu.common_arguments(qemu.accelerator(settings), 1, 768, "quick-init"),
         *("-no-reboot", "-serial", "stdio"),
         *qemu.disk(disk),

@@ -3,7 +3,8 @@
 # chroot with the rights of mmdebstrap's mode, so no loop device and no device mapper is needed.
 # $1 is the new root. Environment: BAKERY_FILES (files to add), BAKERY_OUT (folder for disk.raw, boot.img, core.img,
 # vmlinuz, initrd.img), BAKERY_BLOCKS (file system size in KiB), BAKERY_OFFSET (its place on the disk, bytes),
-# BAKERY_UUID (of the file system: a name of its own for each base), BAKERY_ARGUMENTS (kernel command line).
+# BAKERY_UUID (of the file system: a name of its own for each base), BAKERY_ARGUMENTS (kernel command line),
+# BAKERY_UEFI (place in bytes and sectors of the partition that UEFI boots from; empty: a BIOS boots the disk).
 set -eu
 root=$1
 
@@ -19,11 +20,31 @@ chroot "$root" systemctl --quiet enable systemd-networkd ssh bakery-seed bakery-
 chroot "$root" systemctl --quiet disable systemd-networkd-wait-online systemd-timesyncd 2>/dev/null || true
 chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer
 
-# GRUB only makes two blobs, and this machine's does: that of the release may need libraries that are not in the image.
-grub=/usr/lib/grub/i386-pc
-grub-mkimage --directory=$grub --format=i386-pc --prefix='(hd0,msdos1)/boot/grub' --output="$BAKERY_OUT/core.img" \
-    biosdisk part_msdos ext2 normal linux echo serial
-cp $grub/boot.img "$BAKERY_OUT/"
+if [ -n "$BAKERY_UEFI" ]; then
+    # Debian's own GRUB, beside the tree: no file of it is needed in the image. Firmware looks for BOOTAA64.EFI, and this
+    # one for a configuration in EFI/debian.
+    loader=$(mktemp -d "$BAKERY_OUT/loader.XXXXXX")
+    (cd "$loader" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --quiet download grub-efi-arm64-signed)
+    dpkg-deb --extract "$loader"/*.deb "$loader"
+    cat >"$loader/grub.cfg" <<'END'
+search --no-floppy --label --set=root bakery-root
+set prefix=($root)/boot/grub
+configfile $prefix/grub.cfg
+END
+    disk="$BAKERY_OUT/disk.raw@@${BAKERY_UEFI% *}"
+    mformat -i "$disk" -T "${BAKERY_UEFI#* }" -h 255 -s 63 -v UEFI ::
+    mmd -i "$disk" ::/EFI ::/EFI/BOOT ::/EFI/debian
+    mcopy -i "$disk" "$loader/usr/lib/grub/arm64-efi-signed/grubaa64.efi.signed" ::/EFI/BOOT/BOOTAA64.EFI
+    mcopy -i "$disk" "$loader/grub.cfg" ::/EFI/debian/grub.cfg
+    rm -rf "$loader"
+else
+    # GRUB only makes two blobs, and this machine's does: that of the release may need libraries that are not in the image.
+    grub=/usr/lib/grub/i386-pc
+    grub-mkimage --directory=$grub --format=i386-pc --prefix='(hd0,msdos1)/boot/grub' --output="$BAKERY_OUT/core.img" \
+        biosdisk part_msdos ext2 normal linux echo serial
+    cp $grub/boot.img "$BAKERY_OUT/"
+    chmod 644 "$BAKERY_OUT/boot.img" "$BAKERY_OUT/core.img"
+fi
 cp -L "$root/vmlinuz" "$root/initrd.img" "$BAKERY_OUT/"
 
 # What is of this build and not of Debian.
@@ -43,4 +64,4 @@ mke2fs -q -t ext4 -L bakery-root -U "$BAKERY_UUID" -d "$view" -E "offset=$BAKERY
     -O '^metadata_csum_seed,^orphan_file' "$BAKERY_OUT/disk.raw" "${BAKERY_BLOCKS}k"
 # Not the disk, which is the maker's own: without root, that is somebody else here.
 cd "$BAKERY_OUT"
-chmod 644 boot.img core.img vmlinuz initrd.img
+chmod 644 vmlinuz initrd.img

@@ -5,7 +5,13 @@
 set -eu
 user='@USER@'
 exec 3>&1
-[ ! -c /dev/ttyS0 ] || exec 3>/dev/ttyS0
+machine=
+for console in /dev/ttyAMA0 /dev/ttyS0; do # Arm's has both, and the second one leads nowhere
+    if [ -z "$machine" ] && [ -c $console ]; then
+        machine=$console
+        exec 3>$console
+    fi
+done
 trap 'echo "bakery-finish: failed" >&3; systemctl poweroff --no-block' EXIT
 cd /
 
@@ -42,7 +48,7 @@ rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts /r
 
 # Which kernel the image boots: the oven hands the same one to machines of this image.
 sha256sum /vmlinuz | sed 's/ .*//; s/^/bakery-kernel: /' >&3
-[ ! -c /dev/ttyS0 ] || fstrim / || true # a container's is trimmed from outside
+[ -z "$machine" ] || fstrim / || true # a container's is trimmed from outside
 sync
 trap - EXIT
 echo 'bakery-finish: done' >&3

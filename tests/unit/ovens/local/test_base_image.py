@@ -11,6 +11,7 @@ import pytest
 from bakery import paths
 from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.host import locks, process
+from bakery.host.hardware import ARM, X86
 from bakery.ovens.local import base_image
 from bakery.progress.activity import Activity
 from bakery.settings import LocalSettings
@@ -36,6 +37,26 @@ def test_the_key_changes_with_what_goes_into_the_image():
     assert base_image.key(DEBIAN._replace(family="debian-13"), LOCAL) != key
     assert base_image.key(DEBIAN, LOCAL._replace(disk_gb=11)) != key
     assert base_image.key(DEBIAN, LOCAL._replace(mirror="http://mine")) != key
+
+
+def test_a_base_for_arm_has_a_kernel_of_its_own_and_is_another_base() -> None:
+    arm = DEBIAN._replace(family="debian-12-arm64")
+    assert base_image.packages(arm)[0] == "linux-image-cloud-arm64"
+    assert base_image.packages(DEBIAN)[0] == "linux-image-cloud-amd64"
+    assert base_image.key(arm, LOCAL) != base_image.key(DEBIAN, LOCAL)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_packages_for_other_processors_need_an_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: bool
+) -> None:
+    monkeypatch.setattr(base_image.platform, "machine", lambda: "x86_64")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert base_image.foreign_lack(ARM) == "arch-test is not installed"
+    (tmp_path / "arch-test").write_text(f"#!/bin/sh\ntest $1 = arm64 && exit {int(not runs)}\n")
+    (tmp_path / "arch-test").chmod(0o755)
+    assert base_image.foreign_lack(ARM) == ("" if runs else "programs for arm64 don't run on this computer")
+    assert base_image.foreign_lack(X86) == ""
 
 
 def test_the_key_does_not_change_with_how_machines_run():

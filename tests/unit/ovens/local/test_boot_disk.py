@@ -24,6 +24,19 @@ def test_label_boot_code_and_core_stand_where_a_bios_and_grub_look(tmp_path: Pat
     assert head[512 : 512 + len(core)] == core
 
 
+def test_uefi_boots_from_a_second_partition_before_the_file_system(tmp_path: Path) -> None:
+    raw = tmp_path / "disk.raw"
+    with raw.open("wb") as disk:
+        disk.truncate(64 << 20)
+    make_bootable(raw, b"", b"", 1)
+    head = raw.read_bytes()[:512]
+    first, second = (struct.unpack_from("<B3sB3sII", head, 446 + 16 * number) for number in range(2))
+    behind = boot_disk.BEHIND_UEFI // 512
+    assert (first[2], first[4], first[5]) == (0x83, behind, (64 << 20) // 512 - behind)
+    assert (second[2], second[4], second[5]) == (0xEF, OFFSET // 512, behind - OFFSET // 512)
+    assert head[:440] == bytes(440) and head[510:] == b"\x55\xaa"
+
+
 def test_a_core_that_would_reach_into_the_file_system_is_refused(tmp_path: Path):
     raw = tmp_path / "disk.raw"
     raw.write_bytes(bytes(OFFSET))

@@ -8,12 +8,14 @@ import lzma
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bakery import paths
 from bakery.errors import InfrastructureFailed, MissingTool
+from bakery.host.hardware import ARM, X86
 from bakery.ovens.local import base_image, cloud_image
 from bakery.ovens.local.machine import BakeMachine, make_seed
 from bakery.plan.summary import Base
@@ -143,17 +145,24 @@ def test_another_checksum_is_another_image() -> None:
     assert cloud_image.key(base) != cloud_image.key(base_of(b"b", "x"))
 
 
-def test_a_disk_without_code_for_a_bios_needs_uefi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_code_for_a_bios_needs_uefi(tmp_path: Path) -> None:
     disk = tmp_path / "made.qcow2"
     qcow2(tmp_path)
     assert cloud_image.firmware(disk, tmp_path) is None
     qcow2(tmp_path, UEFI_ONLY)
-    monkeypatch.setattr(cloud_image, "UEFI", tmp_path / "OVMF.fd")
+    lacking = replace(X86, firmware=tmp_path / "OVMF.fd")
     with pytest.raises(MissingTool) as caught:
-        cloud_image.firmware(disk, tmp_path)
+        cloud_image.firmware(disk, tmp_path, lacking)
     assert "apt-get install ovmf" in caught.value.hint
     (tmp_path / "OVMF.fd").touch()
-    assert cloud_image.firmware(disk, tmp_path) == tmp_path / "OVMF.fd"
+    assert cloud_image.firmware(disk, tmp_path, lacking) == tmp_path / "OVMF.fd"
+
+
+def test_machines_for_arm_have_no_bios(tmp_path: Path) -> None:
+    lacking = replace(ARM, firmware=tmp_path / "QEMU_EFI.fd")
+    with pytest.raises(MissingTool, match=r"machines for arm64 boot with UEFI, and .* does not exist") as caught:
+        cloud_image.firmware(tmp_path / "not read", tmp_path, lacking)
+    assert "apt-get install qemu-efi-aarch64" in caught.value.hint
 
 
 def test_a_machine_without_a_known_kernel_has_a_disk_for_cloud_init(tmp_path: Path) -> None:

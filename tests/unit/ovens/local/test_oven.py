@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
+from bakery.host.boot_files import BootFiles
+from bakery.host.hardware import ARM, X86
 from bakery.ovens.local import base_image, container, oven, scratch
 from bakery.ovens.local.machine import BakeMachine
 from bakery.ovens.local.template import Rendering
@@ -107,7 +109,7 @@ class Both:
             monkeypatch.setattr(self.oven, f"_in_{way}", lambda _job, way=way: self._bake(way))
         self.log = folder / "log"
         wanted = order("app", (source(folder, "packages/app/install.sh", "#!/bin/sh\ntrue\n", 0o755),))
-        self.job = oven._Job(wanted, Activity(), folder, self.log, base_image.Bootable(folder / "base"))
+        self.job = oven._Job(wanted, Activity(), folder, self.log, base_image.Bootable(folder / "base"), X86)
 
     def _bake(self, way: str) -> Path:
         self.asked.append(way)
@@ -172,8 +174,22 @@ def test_a_port_that_is_taken_twice_is_tried_three_times(tmp_path: Path, monkeyp
     assert both.asked == ["container"] * 2 * oven.ATTEMPTS
 
 
-def test_an_image_for_arm_is_not_baked_here(tmp_path: Path) -> None:
-    wanted = replace(order("app"), labels={"bakery-architecture": "arm64"})
-    with pytest.raises(BakeFailed, match="the local oven bakes for x86_64, and app is for arm64") as caught:
+def test_an_image_for_processors_that_nothing_here_has_is_not_baked(tmp_path: Path) -> None:
+    wanted = replace(order("app"), labels={"bakery-architecture": "riscv64"})
+    with pytest.raises(BakeFailed, match="this computer has no machines for riscv64"):
         oven.LocalOven(parse({}, "test", tmp_path)).bake(wanted, Activity())
-    assert "Google Cloud" in caught.value.hint
+
+
+def test_an_image_for_arm_is_baked_in_an_emulated_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(tmp_path, monkeypatch)
+    labels = {"bakery-architecture": "arm64"}
+    arm = replace(both.job, order=replace(both.job.order, labels=labels), hardware=ARM)
+    assert both.oven._baked(arm) == Path("machine")
+    assert "in a machine: no container: the image is for arm64" in both.log.read_text()
+    monkeypatch.setattr(oven, "_boot_files", lambda _job: BootFiles(Path("vmlinuz"), Path("initrd"), "root=LABEL=x"))
+    monkeypatch.setattr(both.oven, "local", both.oven.local._replace(accelerator=Accelerator.KVM))
+    builder = both.oven._machine(arm).builder
+    arguments = dict(builder["qemuargs"])
+    assert builder["qemu_binary"] == "qemu-system-aarch64"
+    assert arguments["-machine"] == "virt,accel=tcg,gic-version=3"  # KVM is for this computer's own processors
+    assert "console=ttyAMA0" in arguments["-append"] and "tsc=" not in arguments["-append"]

@@ -50,7 +50,7 @@ def test_a_port_that_another_process_took_is_told_apart_so_that_it_is_tried_agai
 
 def test_what_is_not_kept_is_not_replayed_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = parse({"oven": "local", "local": {"accelerator": "tcg", "isolation": "machine"}}, "dev", tmp_path)
-    monkeypatch.setattr(qemu, "machine_arguments", lambda _accelerator: ["-machine", "abacus"])
+    monkeypatch.setattr(qemu, "machine_arguments", lambda _accelerator, _hardware: ["-machine", "abacus"])
     files = (
         bake_orders.source(tmp_path, "packages/none/install.sh", "true\n", 0o755),
         bake_orders.source(tmp_path, "packages/none/share/text", "some"),
