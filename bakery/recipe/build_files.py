@@ -14,6 +14,7 @@ from bakery.recipe.shell import commands, harmless
 from bakery.recipe.substitutions import substitute
 
 _PATH = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)*")
+_WORKSPACE = re.compile(r"(?<![\w.@+-])/workspace/")
 _READS = re.compile(r"\$\(|`|<")
 
 
@@ -29,11 +30,16 @@ def build_files(
     found = [package] if reading else []
     for step in reading:
         for text in texts(step):
-            for word in _PATH.findall(substitute(text, values)):
+            for word in paths_in(substitute(text, values)):
                 found += [posixpath.normpath(word), posixpath.normpath(posixpath.join(step_folder(step), word))]
     if any(path == common or path.startswith(f"{common}/") for path in found):
         found.append(common)
     return tuple(dict.fromkeys(path for path in found if path != "."))
+
+
+def paths_in(text: str) -> list[str]:
+    """Return every word of a text that may be a path of the workspace, as commands name files."""
+    return _PATH.findall(_WORKSPACE.sub("", text))
 
 
 def _reads(step: Json, build: Json) -> bool:

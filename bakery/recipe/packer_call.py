@@ -8,7 +8,7 @@ and the last file over the ones before it).
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from bakery.recipe.model import BuildCalls, Json, PackerCall
@@ -49,14 +49,26 @@ def build_calls(build: Json, package: str) -> BuildCalls:
     indices = {index for index, _ in chosen}
     whole = {index: reason for index in sorted(indices) if (reason := _doubt(index, chosen))}
     bakes = {index for index, _ in listed}
-    end, reason = (
-        max(indices) + 1 if indices else None,
-        "may change the files of the bake" if bakes else "may run Packer",
-    )
-    for index, step in enumerate(steps(build)[:end]):
-        if index not in bakes and _may_change_files(step):
+    reason = "may change the files of the bake" if bakes else "may run Packer"
+    after = _after(steps(build), indices)
+    for index, step in enumerate(steps(build)):
+        if index not in bakes | after and _may_change_files(step):
             whole[index] = reason
     return BuildCalls(tuple(call for _, call in chosen), dict(sorted(whole.items())), frozenset(bakes - indices))
+
+
+def _after(listed: Sequence[Mapping[str, Json]], bakes: Set[int]) -> set[int]:
+    """Return the steps that begin only when all of ``bakes`` have ended: those behind them, unless they do not wait."""
+    after: set[int] = set()
+    for index, step in enumerate(listed):
+        if index <= max(bakes, default=len(listed)):
+            continue
+        waited = step.get("waitFor") if isinstance(step.get("waitFor"), list) else []
+        known = {str(one.get("id")): number for number, one in enumerate(listed[:index]) if one.get("id")}
+        others = {known[name] for name in map(str, waited or ()) if name in known}
+        if not waited or others & after or bakes <= others:
+            after.add(index)
+    return after
 
 
 def _is_of(call: PackerCall, package: str, values: Mapping[str, str]) -> bool:

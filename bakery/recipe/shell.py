@@ -17,13 +17,21 @@ NO_BAKE = frozenset(
     ["console", "fix", "fmt", "hcl2_upgrade", "help", "init", "inspect", "plugins", "validate", "version"]
 )
 _QUOTES = frozenset("'\"\\#")
+# What a command substitution hides from the shell that reads the text around it: blanks, quotes, and ends of commands.
+_INNER = re.compile(r"\$\$?\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`")
+_HIDDEN = {ord(sign): 0xE000 + number for number, sign in enumerate(" \t\r\n;|&'\"\\#")}
+_SHOWN = {hidden: sign for sign, hidden in _HIDDEN.items()}
 _COMMANDS = re.compile(r"\n|;|&&|\|\|?|(?<![<>&])&(?!&)")
 _WRITES = re.compile(r">(?!\s*/dev/null\b|&\d)")
 
 
 def commands(text: str) -> list[str]:
     """Return the commands of a text, as far as quotes do not hide their ends."""
-    return _COMMANDS.split(text)
+    return [command.translate(_SHOWN) for command in _COMMANDS.split(_hidden(text))]
+
+
+def _hidden(text: str) -> str:
+    return _INNER.sub(lambda match: match[0].translate(_HIDDEN), text) if "$(" in text or "`" in text else text
 
 
 def has_quotes(text: str) -> bool:
@@ -33,12 +41,12 @@ def has_quotes(text: str) -> bool:
 
 def shell_words(text: str) -> list[str]:
     """Return the words of a command as a shell splits them, without comments."""
-    if not has_quotes(text):
-        return text.split()
+    outer = _hidden(text)
     try:
-        return shlex.split(text, comments=True)
+        words = shlex.split(outer, comments=True) if has_quotes(outer) else outer.split()
     except ValueError:  # an unclosed quote: the recipe's checks report it
-        return text.split()
+        words = outer.split()
+    return words if outer is text else [word.translate(_SHOWN) for word in words]
 
 
 def _program(words: Sequence[str]) -> list[str]:
@@ -57,6 +65,9 @@ def runs(words: Sequence[str], command: str) -> bool:
 def harmless(command: str) -> bool:
     """Whether a command changes no file that a bake reads."""
     if _WRITES.search(command):
+        return False
+    inner = [match[1] or match[2] or "" for match in _INNER.finditer(command)]
+    if not all(harmless(one) for text in inner for one in commands(text)):
         return False
     program = _program(shell_words(command))
     while program and program[0] in ("if", "then", "else", "do", "!", "time", "exec"):

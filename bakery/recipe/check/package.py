@@ -21,6 +21,7 @@ from bakery.recipe.check import (
 )
 from bakery.recipe.check.growth import ends
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
+from bakery.recipe.check.read_by_tools import read_by_tools
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.check.workspace import Workspace
 from bakery.recipe.expressions import fill, reference_list
@@ -283,7 +284,7 @@ class PackageCheck:
             if (template.value, variables) not in checked:
                 checked.append((template.value, variables))
                 packer_template.check_files(template, variables, self._exists, folder)
-                self.workspace.take_folders(packer_template.read_by_tools(template, variables, folder))
+                self.workspace.take_folders(read_by_tools(template, variables, folder))
                 scripts = line_ends.run_as_they_are(template.value, variables, suite)
                 line_ends.check(scripts, folder, self.contents, self.findings)
 

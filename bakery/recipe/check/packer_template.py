@@ -12,7 +12,6 @@ from typing import Any
 
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
-from bakery.recipe.parse.document import texts
 from bakery.recipe.provisioners import takes_package, template_functions
 from bakery.recipe.templating import builder_name
 
@@ -238,13 +237,6 @@ def check_files(template: Document, variables: Mapping[str, str], exists: Callab
             what = f"the provisioner {quoted(entry.get('type'))} may read any file: the whole package counts"
             template.warn(what, "use shell or file where that is too much", "provisioners", index)
             break
-
-
-def read_by_tools(template: Document, variables: Mapping[str, str], folder: str) -> set[str]:
-    """Return the paths that the provisioners name which may read any file."""
-    entries = [entry for _, entry in template.entries("provisioners", "provisioners") if takes_package(entry)]
-    named_texts = [fill(text, variables, template_functions(folder)) for text in texts(entries)]
-    return {posixpath.normpath(text) for text in named_texts if text}
 
 
 def _check_file(template: Document, where: Where, path: str, exists: Callable[[str], bool], folder: str) -> None:

@@ -79,9 +79,21 @@ class Workspace:
         self.others[path] = path.removeprefix(above[0])
         return bool(self.elsewhere(self.others[path]))
 
+    def _is_other(self, path: str) -> bool:
+        """Whether a path is one of another package, which is then among ``others``."""
+        before = set(self.others)
+        found = self.exists(path) and path in self.others
+        for name in self.others.keys() - before if not found else ():
+            del self.others[name]
+        return found
+
     def take_folders(self, paths: Iterable[str]) -> None:
-        """Take the whole folder, at the top, of each of these paths that are elsewhere: a tool may read more of it."""
-        for path in sorted(self.others.keys() & set(paths)):
+        """Take the whole folder, at the top, of each of these paths that are elsewhere: a tool may read more of it.
+
+        Words that are no paths are passed over.
+        """
+        there = {path for path in paths if "/" in path and (path in self.others or self._is_other(path))}
+        for path in sorted(self.others.keys() & there):
             top, below, _ = self.others[path].partition("/")
             if below:
                 self.others[path.removesuffix(self.others[path]) + top] = top

@@ -498,3 +498,64 @@ def test_paths_may_start_at_any_folder_above(roots: tuple[Path, Path], folder: s
     report = plan(roots[0], made)
     assert digest(report)
     assert f"{folder.removeprefix('./')}/install.sh" in report.decisions[0].image.inputs
+
+
+READ_ELSEWHERE: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a path of /workspace": (
+        {"steps": [sh(f"packer build -var level=$$(cat /workspace/packages/other/LEVEL) {APP}/packer.json")]},
+        {},
+        "packages/other/LEVEL",
+    ),
+    "a shared file of /workspace": (
+        {"steps": [sh(f"packer build -var level=$$(cat /workspace/common/LEVEL) {APP}/packer.json")]},
+        {},
+        "common/LEVEL",
+    ),
+    "a command of shell-local": (
+        {"steps": [packer()]},
+        {"provisioners": [INSTALL, {"type": "shell-local", "command": "bash packages/other/prepare.sh"}]},
+        "packages/other/prepare.sh",
+    ),
+    "what that reads itself": (
+        {"steps": [packer()]},
+        {"provisioners": [INSTALL, {"type": "shell-local", "inline": ["cd packages/other && ./prepare.sh"]}]},
+        "packages/other/deep/list",
+    ),
+}
+
+
+@pytest.mark.parametrize("title", READ_ELSEWHERE)
+def test_files_outside_of_the_package_that_commands_name_count(roots: tuple[Path, Path], title: str) -> None:
+    build, changes, path = READ_ELSEWHERE[title]
+    reports = [
+        plan(root, template(**changes), build, {path: text, "packages/other/prepare.sh": text})
+        for root, text in zip(roots, ("one", "two"), strict=True)
+    ]
+    one, two = map(digest, reports)
+    assert one != two
+
+
+def test_a_step_behind_the_bake_that_does_not_wait_for_it_counts(roots: tuple[Path, Path]) -> None:
+    for waits, counts in ((["-"], True), (None, False), (["Bake"], False)):
+        made = [
+            plan(
+                root,
+                build={
+                    "steps": [
+                        packer(),
+                        {"id": "Write", "name": "bash", "args": ["-c", f"echo {text} >{APP}/install.sh"]}
+                        | ({"waitFor": waits} if waits else {}),
+                    ]
+                },
+            )
+            for root, text in zip(roots, ("one", "two"), strict=True)
+        ]
+        one, two = map(digest, made)
+        assert (one != two) is counts, waits
+
+
+def test_words_in_a_command_substitution_are_no_words_of_packer(roots: tuple[Path, Path]) -> None:
+    text = f"packer build -var level=$$(cat {APP}/L | tr a b; true) -var image_family=other {APP}/packer.json"
+    report = plan(roots[0], build={"steps": [sh(text)]}, files={f"{APP}/L": "1"})
+    assert errors(report) == []
+    assert [decision.image.family for decision in report.decisions] == ["other"]
