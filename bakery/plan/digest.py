@@ -39,8 +39,8 @@ class Material:
 
     ``files`` are those that reach the image; ``provisioners`` and ``builder`` are parts of the template whose variables
     are not filled in; ``variables`` are those that both refer to. ``nonce`` is a setting that forces a new bake.
-    ``whole`` is what can't be followed exactly, by what it comes from. The values of ``sensitive`` variables are shown
-    nowhere.
+    ``whole`` is what can't be followed exactly, by what it comes from. ``sensitive`` variables and options are
+    shown nowhere.
     """
 
     files: tuple[SourceFile, ...] = ()
@@ -87,7 +87,9 @@ def manifest(material: Material, secrets: Collection[str] = ()) -> dict[str, str
     hidden = [value for name, value in material.variables.items() if name in material.sensitive and value]
     shown = {file.path: _file(file) for file in sorted(material.files, key=_path)}
     shown["packer.json provisioners"] = sha256(canonical(material.provisioners))[:DIGEST_SHOWN]
-    shown |= {f"packer.json {key}": _value(canonical(value)) for key, value in sorted(material.builder.items())}
+    for key, value in sorted(material.builder.items()):
+        option = f"packer.json {key}"
+        shown[option] = "set" if option in material.sensitive else _value(canonical(value))
     shown |= {key: sha256(canonical(value))[:DIGEST_SHOWN] for key, value in sorted(material.whole.items())}
     for key, value in sorted(material.variables.items()):
         concealed = key in material.sensitive or any(secret in value for secret in hidden)

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from bakery.plan import architecture, machines
@@ -195,13 +195,22 @@ class _Expansion:
 
 def _whole(recipe: Recipe, build: BuildCalls, substitutions: Mapping[str, str]) -> dict[str, Json]:
     """Return the steps of the build that can't be followed, with all that they may read."""
+    secret = _secrets(recipe.build, {name for call in build.calls for name in call.secrets})
     if not build.whole:
-        return {}
+        return secret
     listed = steps(recipe.build)
     options = recipe.build.get("options") or {}
     read = {key: options[key] for key in ("env", "secretEnv") if key in options}
     content = {"steps": [listed[index] for index in build.whole], "substitutions": dict(substitutions), "options": read}
-    return {"cloudbuild.yaml": content}
+    return {"cloudbuild.yaml": content, **secret}
+
+
+def _secrets(build: Json, names: Set[str]) -> dict[str, Json]:
+    """Return where the secrets are kept that a step which bakes is given: only the build knows their values."""
+    kept = build.get("availableSecrets") or {}
+    entries = [*(kept.get("secretManager") or ()), *(kept.get("inline") or ()), *(build.get("secrets") or ())]
+    found = [one for one in entries if names & {one.get("env"), *(one.get("envMap") or one.get("secretEnv") or ())}]
+    return {"cloudbuild.yaml secrets": found} if found else {}
 
 
 def _node(

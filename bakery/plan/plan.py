@@ -15,7 +15,7 @@ from bakery.plan.image_labels import image_labels
 from bakery.plan.link import Bases, UnlinkedImage, link, prefixed, select
 from bakery.plan.model import ImagePlan, Plan, SuitePlan, partition_names
 from bakery.plan.summary import Base
-from bakery.plan.template import disk_options, location_variables, other_parts, pinned
+from bakery.plan.template import concealed, disk_options, location_variables, other_parts, pinned
 from bakery.recipe import image_names
 from bakery.recipe.expressions import ALL
 from bakery.recipe.model import Recipes
@@ -69,7 +69,7 @@ def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material
         variables=counted({name: value for name, value in inputs.symbolic.items() if name in used}),
         nonce=settings.nonce.get(inputs.node.family) or settings.nonce.get(inputs.recipe.name, ""),
         whole=whole,
-        sensitive=frozenset(template.get("sensitive-variables") or ()),
+        sensitive=concealed(template),
     )
 
 

@@ -160,6 +160,15 @@ def location_variables(template: Json) -> frozenset[str]:
     return frozenset((where | names | TRANSPORT) - {""})
 
 
+def concealed(template: Json) -> frozenset[str]:
+    """Return the sensitive variables, those that are made from them, and ``packer.json OPTION`` for such options."""
+    names = set(template.get("sensitive-variables") or ())
+    defaults = declared(template) if names else {}
+    while more := {name for name, text in defaults.items() if name not in names and names & references(text)}:
+        names |= more
+    return frozenset(names | {f"packer.json {option}" for option in template.get("hcl2", {}).get("hidden", ())})
+
+
 def source_project(options: Mapping[str, Json]) -> str:
     """Return the base image's project in the template. Packer takes one or a list, of which the first counts."""
     given = options.get("source_image_project_id") or ""

@@ -72,6 +72,7 @@ class Module:
     left_out: tuple[str, ...] = ()
     titles: frozenset[str] = frozenset()  # type and name of the sources that builds use
     mentioned: set[str] = field(default_factory=set)  # variables that any file names
+    secret_locals: set[str] = field(default_factory=set)  # the sensitive ones
 
 
 def parse_module(contents: Mapping[str, bytes], findings: Findings) -> Module | None:
@@ -112,6 +113,10 @@ def _parse(content: bytes, findings: Findings) -> nodes.Body | None:
         findings.error(1, "not an object", "write an object")
         return None
     return parse_json_body(document)
+
+
+def _is_true(attribute: nodes.Attribute | None) -> bool:
+    return attribute is not None and getattr(attribute.expression, "value", None) is True
 
 
 class _Declarations:
@@ -182,8 +187,7 @@ class _Declarations:
             except Invalid as error:
                 self.findings.error(*error.args)
         default = attributes["default"].expression if "default" in attributes else None
-        sensitive = attributes.get("sensitive")
-        hidden = sensitive is not None and getattr(sensitive.expression, "value", None) is True
+        hidden = _is_true(attributes.get("sensitive"))
         self.module.variables[name] = InputVariable(
             (self.file, block.line), kind, text, default, hidden, tuple(block.body.of("validation"))
         )
@@ -204,6 +208,8 @@ class _Declarations:
             self.findings.error(block.line, f"local {block.labels[0]} has no expression", "add: expression = ...")
         else:
             self.add_local(block.labels[0], expression)
+            if _is_true(block.body.attributes.get("sensitive")):
+                self.module.secret_locals.add(block.labels[0])
 
     def add_local(self, name: str, attribute: nodes.Attribute) -> None:
         if self.new(name, name in self.module.locals, attribute.line, f"local {name}"):

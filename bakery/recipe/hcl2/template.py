@@ -15,6 +15,7 @@ from bakery.recipe.hcl2.choose import Chosen, choose
 from bakery.recipe.hcl2.encoding import as_json
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
 from bakery.recipe.hcl2.module import InputVariable, Module
+from bakery.recipe.hcl2.secrets import hidden_options
 from bakery.recipe.hcl2.types import SCALARS, convert
 from bakery.recipe.hcl2.values import (
     SEQUENCE,
@@ -93,6 +94,10 @@ class Template:
             except Invalid as error:
                 self.module.findings.at(error.file or chosen[number].file).error(*error.args)
         model["hcl2"] = self.extras(model)
+        if number < len(chosen):
+            one = chosen[number]
+            secret = hidden_options(self.module, [self.module.sources[one.type, one.source][1], one.own])
+            model["hcl2"] |= {"hidden": secret} if secret else {}
         if number < len(chosen) and chosen[number].build_name:
             model["hcl2"]["build"] = chosen[number].build_name
         if evaluator.files:

@@ -559,3 +559,29 @@ def test_words_in_a_command_substitution_are_no_words_of_packer(roots: tuple[Pat
     report = plan(roots[0], build={"steps": [sh(text)]}, files={f"{APP}/L": "1"})
     assert errors(report) == []
     assert [decision.image.family for decision in report.decisions] == ["other"]
+
+
+def test_where_a_secret_is_kept_counts(roots: tuple[Path, Path]) -> None:
+    def build(version: str) -> dict[str, Any]:
+        name = f"projects/p/secrets/key/versions/{version}"
+        return {
+            "steps": [packer(secretEnv=["KEY"])],
+            "availableSecrets": {"secretManager": [{"versionName": name, "env": "KEY"}]},
+        }
+
+    one, two = (digest(plan(root, build=build(version))) for root, version in zip(roots, "12", strict=True))
+    assert one != two
+
+
+def test_what_is_made_from_a_sensitive_variable_is_not_shown(roots: tuple[Path, Path]) -> None:
+    made = template(
+        **{
+            "variables": VARIABLES | {"level": "geheim", "shout": "{{user `level` | upper}}"},
+            "sensitive-variables": ["level"],
+        }
+    )
+    made["provisioners"] = [INSTALL | {"environment_vars": ["LEVEL={{user `shout`}}"]}]
+    report = plan(roots[0], made)
+    (decision,) = report.decisions
+    assert decision.image.inputs["variable shout"] == "set"
+    assert "geheim" not in str(decision).lower()

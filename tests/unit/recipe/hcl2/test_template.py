@@ -305,3 +305,15 @@ READS = 'provisioner "shell" {\n inline = [file("packages/app/install.sh")]\n}\n
 def test_files_that_functions_have_read_are_named(tmp_path: Path) -> None:
     found = image(tmp_path, app_pkr_hcl=hcl2_tree.SOURCE + built(READS))
     assert found.template["hcl2"]["read"] == ["install.sh"]
+
+
+def test_options_that_depend_on_something_sensitive_are_hidden(tmp_path: Path) -> None:
+    declared = 'variable "key" {\n default = "geheim"\n sensitive = true\n}\n'
+    declared += 'local "own" {\n expression = "geheim"\n sensitive = true\n}\nlocals {\n of_it = upper(local.own)\n}\n'
+    for text, hidden in (("upper(var.key)", True), ("local.own", True), ("local.of_it", True), ('"open"', False)):
+        source = hcl2_tree.SOURCE.replace("  image_name", f"  metadata = {{ k = {text} }}\n  image_name", 1)
+        body = 'build {\n sources = ["source.googlecompute.app"]\n}\n'
+        recipe_tree.write(tmp_path, hcl2_tree.changed({"app.pkr.hcl": source + declared + body}))
+        (image,) = draft(SETTINGS, recipe_tree.loaded(tmp_path), Lock(), locked=False).images
+        assert (image.inputs["packer.json metadata"] == "set") is hidden, text
+        assert "geheim" not in str(image.inputs).lower()
