@@ -128,9 +128,7 @@ def _templates(template: Json, build: BuildCalls) -> list[tuple[str, Json]]:
 def _builders(template: Json, build: BuildCalls) -> list[Mapping[str, Json]]:
     """Return the builders that make an image each: the googlecompute ones that the build does not leave out."""
     entries = [entry for entry in template.get("builders") or [] if entry.get("type") == GOOGLE]
-    only = {name for call in build.calls for name in call.only}
-    left_out = {name for call in build.calls for name in call.exclude}
-    wanted = [one for one in entries if (not only or builder_name(one) in only) and builder_name(one) not in left_out]
+    wanted = [one for one in entries if not build.calls or build.bakes(builder_name(one))]
     return wanted or entries[:1] or [builder(template)]
 
 

@@ -188,6 +188,10 @@ class BuildCalls:
     whole: Mapping[int, str] = field(default_factory=dict)
     others: frozenset[int] = frozenset()  # steps that only build other packages' templates
 
+    def bakes(self, builder: str) -> bool:
+        """Whether a call bakes this builder of a JSON template: its ``-only`` and ``-except`` leave it."""
+        return any((not call.only or builder in call.only) and builder not in call.exclude for call in self.calls)
+
     @cached_property
     def variables(self) -> dict[str, str]:
         """Variable to unfilled value of all calls; that of the last one counts."""

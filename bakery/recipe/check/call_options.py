@@ -33,9 +33,7 @@ def _chosen(template: Document, build: Document, calls: BuildCalls) -> None:
     for _, entry in template.entries("builders", "builders"):
         types.get(str(entry.get("type")), []).append(builder_name(entry))
     names = types["googlecompute"] or types["qemu"]
-    if not names or not calls.calls:
-        return
-    if any((not call.only or name in call.only) and name not in call.exclude for call in calls.calls for name in names):
+    if not names or not calls.calls or any(calls.bakes(name) for name in names):
         return
     call = calls.calls[0]
     option, value = ("only", call.only) if call.only else ("except", call.exclude)

@@ -160,14 +160,19 @@ def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any]) -> Clu
     """Return the cluster below ``where`` in ``recipe.yaml``, which conforms to the schema."""
     partitions = tuple(_of_recipe(entry) for entry in given.get("partitions") or [{"name": "debug"}])
     _twice(recipe, partitions, (*where, "partitions"))
-    shape = ClusterShape(partitions=partitions, **{key: given[key] for key in _SHAPE if key in given})
+    shape = ClusterShape(partitions=partitions, **{key: _plain(given[key]) for key in _SHAPE if key in given})
     check_machines(recipe, where, shape, given, {})
     return shape
 
 
 def _of_recipe(entry: Mapping[str, Any]) -> Partition:
     kinds: Json = {"nic_type": NicType, "provisioning": Provisioning}
-    return Partition(**{key: kinds.get(key, lambda value: value)(value) for key, value in entry.items()})
+    return Partition(**{key: kinds.get(key, _plain)(value) for key, value in entry.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with its type: to JSON Schema ``2.0`` is a whole number, too."""
+    return int(value) if isinstance(value, float) else value
 
 
 def check_machines(

@@ -18,12 +18,12 @@ from tests.support.every import every
 SCRIPT = "packages/app/test/run.sh"
 METRIC = {"name": "speed", "pattern": "speed=(\\S+)"}
 VALID: dict[str, list[Any]] = {
-    "command_group": ["smoke", "two words", "é"],
+    "command_group": ["smoke", "two words", "é", "😀", "\ue000", "1e3"],
     "execution_command": [SCRIPT, f"{SCRIPT} ../up", f"$WORKSPACE/{SCRIPT}", f"${{WORKSPACE}}/{SCRIPT} 'a b'", "true"],
     "output_directory": ["a", "./a", "a b/c", ".hidden", "...", "a..b", "a/./b"],
     "partition": ["debug", None],
     "batch_options": ["", None, "--nodes=1\n--time=1", "--name='a b'"],
-    "time_limit": [1, 86400, 60.0, "1", "86400s", "1440m", "24h", "030m", None],
+    "time_limit": [1, 86400, 60.0, 86400.0, "1", "86400s", "1440m", "24h", "030m", "00005", None],
     "attempts": [1, 10, 2.0],
     "metrics": [
         [],
@@ -32,26 +32,44 @@ VALID: dict[str, list[Any]] = {
         [{"name": "a", "pattern": "(?P<x>a)", "unit": "", "file": "out/log"}],
         [METRIC | {"reference": 0, "lower": -2, "upper": 5}],
         [METRIC | {"reference": -1, "lower": -2}],
+        [METRIC | {"reference": 1e300, "lower": -0.0, "upper": 1e300}],
+        [METRIC, METRIC],
+        [METRIC | {"pattern": "[[](\\d+)"}],  # Python warns of a nested set
     ],
 }
 # Value and a part of the message.
 INVALID: dict[str, list[tuple[Any, str]]] = {
-    "command_group": [(3, "is 3"), ("", "is ''"), (" ", "is ' '"), ("a\nb", "line ends"), ("a\n", "line ends")],
+    "command_group": [
+        (3, "is 3"),
+        ("", "is ''"),
+        (" ", "is ' '"),
+        ("a\nb", "line ends"),
+        ("a\n", "line ends"),
+        *((value, "line ends") for value in ("\u00a0", "\u200b", "a\tb", "\x85", "\ufeff", "\u2028", True)),
+    ],
     "execution_command": [
         *((path, "outside") for path in ("/bin/true", "~/x", "../x", "a/../x", "$WORKSPACE//x", "${WORKSPACE}/../x")),
+        *((path, "outside") for path in ("\u3000../x", "\u00a0/bin/true", "$WORKSPACE/~/x", ".. x")),
         *((value, "execution_command is") for value in ("", " ", None, "a\0b")),
     ],
     "output_directory": [
         *((path, "outside") for path in (".", "./", "./.", "..", "../x", "a/..", "a/../b", "/x", "~x", "." + "/" * 99)),
-        *((value, "output_directory is") for value in ("", " ", None, 3, "a\nb", "a\n")),
+        *((path, "outside") for path in (".//.", "./a/..", "/ ")),
+        *((value, "output_directory is") for value in ("", " ", " a", None, 3, "a\nb", "a\n")),
     ],
     "partition": [("", "is ''"), (" ", "is ' '"), (3, "is 3")],
     "batch_options": [(3, "is 3"), ("a\0", "control characters"), (["--nodes=1"], "is ['--nodes=1']")],
     "time_limit": [
-        *((value, "a day at most") for value in (0, "0", "0h", -1, 86401, "86401", "86401s", "1441m", "25h")),
-        *((value, "time_limit is") for value in ("soon", "30m\n", "", "1.5h", 1.5, True, [1])),
+        *(
+            (value, "a day at most")
+            for value in (0, "0", "0h", -1, 86401, "86401", "86401s", "1441m", "25h", 10**25, "000005")
+        ),
+        *(
+            (value, "time_limit is")
+            for value in ("soon", "30m\n", "", "1.5h", 1.5, True, [1], "5 m", "1M", "+5", "\uff15", "1m30s", "5d", {})
+        ),
     ],
-    "attempts": [(value, "attempts is") for value in (0, 11, "2", True, None, 1.5)],
+    "attempts": [(value, "attempts is") for value in (0, -1, 11, 10**30, "2", True, None, 1.5, [1])],
     "metrics": [
         *((value, "write - name") for value in ("", 0, {}, [3])),
         ([{"name": "a"}], "pattern is missing"),
@@ -61,7 +79,7 @@ INVALID: dict[str, list[tuple[Any, str]]] = {
         *(([METRIC | {"file": file}], "outside") for file in (".", "../x", "/x", "~/x")),
         *(([METRIC | {"unit": unit}], "unit is") for unit in (None, "a\nb", 3)),
         ([METRIC | {"reference": "x"}], "write a number"),
-        *(([METRIC | {"reference": 1, "lower": lower}], "lower is") for lower in (0.5, "x")),
+        *(([METRIC | {"reference": 1, "lower": lower}], "lower is") for lower in (0.5, "x", True)),
         *(([METRIC | {"reference": 1, "upper": upper}], "upper is") for upper in (-0.5, "x")),
     ],
 }
@@ -166,3 +184,13 @@ def keywords(schema: Any) -> set[str]:
 def test_the_schema_uses_only_keywords_that_the_loader_knows() -> None:
     ignored = {"$schema", "title", "description", "format", "additionalProperties"}  # they reject nothing
     assert keywords(json.loads(SCHEMA.read_text())) - ignored <= KEYWORDS
+
+
+@pytest.mark.parametrize("key", ["reference", "lower", "upper"])
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("-inf"), 10**400, -(10**400)], ids=["inf", "-inf", "big", "-big"]
+)
+def test_a_number_that_no_program_takes_is_rejected_by_both(tmp_path: Path, key: str, value: float) -> None:
+    content = suite("metrics", [METRIC | {"reference": 1, key: value}])
+    assert not schema_accepts(content)
+    assert any("holds" in text for text in errors(tmp_path, content))

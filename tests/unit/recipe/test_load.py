@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -248,3 +249,19 @@ def test_a_folder_that_looks_like_a_package_and_is_none(tmp_path: Path, file: st
     assert [recipe.name for recipe in recipes.recipes] == ["app"]
     expected = [f"not a package: it has {file} but no packer.json and no *.pkr.hcl"] * said
     assert [(problem.severity, problem.message) for problem in recipes.problems] == [("warning", m) for m in expected]
+
+
+@pytest.mark.parametrize("field", ["nodes", "memory_mb", "disk_size_gb"])
+def test_a_whole_number_of_recipe_yaml_may_have_a_point(tmp_path: Path, field: str) -> None:
+    content = f"cluster: {{login_nodes: 1.0, partitions: [{{name: debug, {field}: 128.0}}]}}\n"
+    suite = recipe_tree.recipe(tmp_path, {"recipe.yaml": content}).suite
+    assert suite is not None
+    figures = [suite.cluster.login_nodes, getattr(suite.cluster.partitions[0], field)]
+    assert [(type(figure), figure) for figure in figures] == [(int, 1), (int, 128)]
+
+
+@pytest.mark.parametrize("field", ["name", "reservation", "disk_type"])
+def test_a_name_of_recipe_yaml_does_not_end_with_a_line_break(tmp_path: Path, field: str) -> None:
+    partition = {"name": "debug", field: "debug\n"}
+    problems = recipe_tree.spoilt(tmp_path, {"recipe.yaml": json.dumps({"cluster": {"partitions": [partition]}})})
+    assert any("does not match" in problem.message for problem in problems)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bakery.recipe.model import BuildCalls, PackerCall
 from bakery.recipe.packer_call import build_calls, calls
 
 
@@ -103,3 +104,14 @@ def test_a_step_or_its_shell_may_run_packer_in_another_folder() -> None:
         (call,) = calls(given)
         assert (call.folder, call.template) == ("packages/app", "packages/app/packer.json")
         assert call.files == ("packages/app/x.json",)
+
+
+def test_a_builder_is_baked_if_a_call_leaves_it() -> None:
+    def baked(*calls: PackerCall) -> list[str]:
+        return [name for name in ("a", "b", "c") if BuildCalls(calls).bakes(name)]
+
+    assert baked(PackerCall()) == ["a", "b", "c"]
+    assert baked(PackerCall(only=("a",)), PackerCall(only=("b",))) == ["a", "b"]
+    assert baked(PackerCall(only=("a",)), PackerCall(exclude=("a",))) == ["a", "b", "c"]
+    assert baked(PackerCall(only=("a",)), PackerCall()) == ["a", "b", "c"]
+    assert baked(PackerCall(only=("a",), exclude=("a",))) == []
