@@ -26,5 +26,5 @@ def pick(wanted: str, held: Listing, others: Iterable[str] = ()) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise BakeryError(f"{wanted} fits {len(fitting)} images", hint="name one of: " + ", ".join(fitting[:SHOWN]))
+        raise BakeryError(f"{wanted} matches {len(fitting)} images", hint="name one of: " + ", ".join(fitting[:SHOWN]))
     raise BakeryError(f"there is no image {wanted}, and no log of one", hint="see: bakery library")

@@ -1,4 +1,4 @@
-"""Looks for drift: what changed behind the bakery's back, and what killed processes left. ``bakery drift``."""
+"""Looks for drift: changes that the bakery did not make, and what killed processes left. ``bakery drift``."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

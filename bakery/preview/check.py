@@ -43,7 +43,7 @@ def _wrong_patterns(settings: Settings, families: Collection[str]) -> Faults:
     ):
         for pattern in patterns:
             if not any(fnmatchcase(family, pattern) for family in families):
-                yield f"{setting}: no family of the plan fits {pattern!r}", f"{use}: {', '.join(sorted(families))}"
+                yield f"{setting}: no family of the plan matches {pattern!r}", f"{use}: {', '.join(sorted(families))}"
 
 
 def _wrong_roll_outs(
@@ -56,7 +56,7 @@ def _wrong_roll_outs(
     for pattern, rule in settings.rollout.items():
         if rule.first and not any(fnmatchcase(family, pattern) for family in channels):
             hint = "give the family a channel in channels, and use a pattern of it"
-            yield f"rollout.{pattern}: first is for partitions that use a channel, and no channel fits", hint
+            yield f"rollout.{pattern}: first is for partitions that use a channel, and no channel matches", hint
     yield from wrong_partitions(settings, planned)
 
 
@@ -72,13 +72,13 @@ def wrong_partitions(settings: Settings, planned: Sequence[ImageSummary]) -> Fau
 def _wrong_channels(settings: Settings, families: Collection[str]) -> Faults:
     for channel, patterns in settings.channels.items():
         if not channel.isalnum():  # so that every name of a channel belongs to one family
-            yield f"channels.{channel}: the name of a channel has other characters", "use lower-case letters and digits"
+            yield f"channels.{channel}: invalid name of a channel", "use lower-case letters and digits"
             continue
         for pattern in patterns:
             fitting = [family for family in families if fnmatchcase(family, pattern)]
             if not fitting:
                 hint = f"use * or one of: {', '.join(sorted(families))}"
-                yield f"channels.{channel}: no family of the plan fits {pattern!r}", hint
+                yield f"channels.{channel}: no family of the plan matches {pattern!r}", hint
             for name in sorted(channel_family(family, channel) for family in fitting):
                 if name in families:
                     yield f"channels.{channel}: a recipe makes the family {name}", "use another name for the channel"

@@ -129,7 +129,7 @@ def _check(document: Document, given: Arguments) -> None:
         _same(document, where, {"zone": given.zone, "image": given.gce_image})
         for key, (nothing, hint) in PART_WARNED.items():
             if entry.get(key) not in (None, "", nothing, given.vpc_subnet):
-                document.warn(f"{key} = {quoted(entry[key])} is not done", hint, *where, key)
+                document.warn(f"{key} = {quoted(entry[key])} is ignored", hint, *where, key)
 
 
 def _names(

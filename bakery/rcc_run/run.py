@@ -80,7 +80,7 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str) -
     top = workspace.root(here)
     findings = Findings(problems=problems)
     if stack and not (top / f"Pulumi.{stack}.yaml").is_file():
-        findings.at(WHERE).error(1, f"Pulumi.{stack}.yaml does not exist", "correct BAKERY_STACK or unset it")
+        findings.at(WHERE).error(1, f"Pulumi.{stack}.yaml does not exist", "fix BAKERY_STACK, or unset it")
     jobs = _jobs(given, here, top, findings)
     tested = _cluster(given, here, findings)
     _partitions(given, jobs, tested, problems)

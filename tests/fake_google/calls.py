@@ -74,7 +74,7 @@ def held_by(method: str) -> str:
 
 def table() -> str:
     """The calls of a stack that is set up, their permissions, and the roles of the bakery's accounts with these."""
-    lines = ["| call | permissions | allowed by | quota | held by, in `tests/` |", "|---|---|---|---|---|"]
+    lines = ["| call | permissions | allowed by | quota | tested in `tests/` |", "|---|---|---|---|---|"]
     for method, permissions in NEEDED.items():
         grants = [grant for account in holders(method) for grant in grants_of(account)]
         roles = {grant.role for grant in grants if set(permissions) & set(ROLES.get(grant.role, ()))}
@@ -88,7 +88,7 @@ def setup_table() -> str:
     for method, _ in methods.by_the_provider():
         resource, _, verb = method.rpartition(".")
         verbs.setdefault(resource, set()).add(verb)
-    lines = ["| resource | calls | allowed by | quota | held by, in `tests/` |", "|---|---|---|---|---|"]
+    lines = ["| resource | calls | allowed by | quota | tested in `tests/` |", "|---|---|---|---|---|"]
     for resource in sorted(verbs):
         role, limit = next(SETUP[key] for key in _prefixes(resource) if key in SETUP)
         lines.append(_row(f"`{resource}`", _listed(sorted(verbs[resource])), f"`roles/{role}`", limit, SETUP_HELD_BY))

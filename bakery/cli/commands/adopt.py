@@ -12,7 +12,7 @@ def adopt(
         str,
         typer.Argument(help="A qcow2 or raw file; on Google Cloud an image: its name, or its path with the project."),
     ],
-    family: Annotated[str, typer.Argument(help="The image family of the plan that it shall be one of.")],
+    family: Annotated[str, typer.Argument(help="The image family of the plan that gets the image.")],
     stack: Stack = DEFAULT_STACK,
 ) -> None:
     """Take an image that was made elsewhere into the library, as an untested image of a family.

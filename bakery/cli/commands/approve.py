@@ -8,9 +8,9 @@ from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family
 
 
 def approve(
-    family: Annotated[str, typer.Argument(help="An image family that the setting approval fits.")],
+    family: Annotated[str, typer.Argument(help="An image family that a pattern of the setting approval matches.")],
     image: Annotated[
-        str, typer.Argument(help="One of its images, or the start of its name or digest; default: its recipe's.")
+        str, typer.Argument(help="One of its images, or the start of its name or digest; default: that of its recipe.")
     ] = "",
     channel: Channel = "",
     stack: Stack = DEFAULT_STACK,

@@ -12,7 +12,7 @@ def bake(
     families: Annotated[list[str], typer.Argument(help="Image families of the plan.", metavar="FAMILY...")],
     stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
-    no_layers: Annotated[bool, typer.Option("--no-layers", help="Neither begin from a layer nor take one.")] = False,
+    no_layers: Annotated[bool, typer.Option("--no-layers", help="Neither start from a layer nor save one.")] = False,
 ) -> None:
     """Bake the images of these families and the images they are based on.
 

@@ -1,4 +1,4 @@
-"""``bakery drift``: what changed behind the bakery's back."""
+"""``bakery drift``: changes that the bakery did not make."""
 
 import os
 

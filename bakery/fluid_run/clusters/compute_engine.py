@@ -199,7 +199,7 @@ class ComputeEngineCluster:
         missing = sorted(names - networks.keys())
         zones = () if missing else zones_with([networks[name] for name in names], self.settings.bake_zones)
         if not zones:
-            what = f"has no {', '.join(missing)}" if missing else f"has {', '.join(sorted(names))} in no zone of tests"
+            what = f"has no {', '.join(missing)}" if missing else f"has no zone of tests for {', '.join(sorted(names))}"
             raise BakeryError(f"google.rdmaNetworks {what}", hint="run bakery plan, which says what to do")
         return zones
 

@@ -30,7 +30,7 @@ def share(google: Google, project: str, name: str, members: set[str], gone: set[
 
 def unshared(google: Google, project: str, name: str, members: Iterable[str]) -> list[str]:
     """Return those of ``members`` that may not use the image. Raises Uncertain, BakeryError."""
-    with api_errors(f"look who may use image {name}"):
+    with api_errors(f"look up who may use image {name}"):
         current = _members(_ours(_policy(google, project, name)))
         return [member for member in members if member not in current]
 

@@ -56,7 +56,10 @@ def choose(order: BakeOrder, settings: LocalSettings, accelerator: Accelerator) 
             raise InfrastructureFailed(f"this computer can't bake in a container: {lack}", hint=hint)
         return Choice(settings.isolation, "as set in local.isolation", fixed=True)
     if accelerator is Accelerator.KVM or order.base.origin:
-        return Choice(Isolation.MACHINE, "its base boots by itself" if order.base.origin else "machines run with KVM")
+        return Choice(
+            Isolation.MACHINE,
+            "its base image has its own boot loader" if order.base.origin else "machines run with KVM",
+        )
     if lack := _lack(order):
         return Choice(Isolation.MACHINE, f"no container: {lack}")
     if order.isolation == Isolation.MACHINE:

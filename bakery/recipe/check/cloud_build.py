@@ -86,7 +86,9 @@ def _ids(build: Document) -> None:
         for number, name in enumerate(listed(step.get("waitFor"))):
             if name != "-" and name not in known:
                 hint = f"use one of {', '.join(known)}, or -" if known else "give that step this id, or write -"
-                build.error(f"waits for {quoted(name)}, which no step is", hint, "steps", index, "waitFor", number)
+                build.error(
+                    f"waits for {quoted(name)}, which is not the id of a step", hint, "steps", index, "waitFor", number
+                )
 
 
 def notes(build: Document, calls: BuildCalls) -> None:

@@ -80,7 +80,7 @@ class Evaluator(Variables):
         if expression.name in bound:
             return bound[expression.name]
         hint = "write var.NAME, local.NAME or the name of an iterator"
-        raise Invalid(expression.line, f"nothing is called {expression.name}", hint)
+        raise Invalid(expression.line, f"unknown name {expression.name}", hint)
 
     def items(self, expression: nodes.Tuple, bound: Bound) -> Value:
         """Return a list."""
@@ -126,7 +126,9 @@ class Evaluator(Variables):
                 )
         value = self.evaluate(part, bound)
         if value is None:
-            raise Invalid(part.line, f"{part.text[:60]} is null, in a string", "give it a value, or ask for null first")
+            raise Invalid(
+                part.line, f"{part.text[:60]} is null, in a string", "give it a value, or compare it with null first"
+            )
         return to_text(value, part.line)
 
     def key(self, key: nodes.Expression, bound: Bound) -> str:
@@ -170,7 +172,7 @@ class Evaluator(Variables):
             raise Invalid(line, f"there is no path.{name}", "write path.root or path.cwd")
         if space in ("data", "packer", "path"):
             raise NotFollowed
-        raise Invalid(line, f"nothing is called {space}.{name}", "declare it, or fix the name")
+        raise Invalid(line, f"unknown name {space}.{name}", "declare it, or fix the name")
 
     def local(self, name: str, line: int) -> Value:
         """Return a local value."""
@@ -274,7 +276,7 @@ class Evaluator(Variables):
             return True if expression.name == "can" else value
         if expression.name == "can":
             return False
-        raise Invalid(expression.line, "no argument of try has a value", "add a last one that has")
+        raise Invalid(expression.line, "no argument of try has a value", "add a last argument that has one")
 
 
 _METHODS: Mapping[type[nodes.Expression], str] = {

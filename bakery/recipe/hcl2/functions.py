@@ -48,7 +48,7 @@ def _typed(call: Callable[..., Value], *kinds: str, rest: str = "", shallow: boo
     def checked(values: list[Value], line: int) -> Value:
         wanted = [*kinds, *itertools.repeat(rest, len(values) - len(kinds))] if rest else list(kinds)
         if len(values) != len(wanted):
-            raise Invalid(line, f"a function with {len(values)} arguments that takes {len(kinds)}", "see Packer's docs")
+            raise Invalid(line, f"{len(values)} arguments for a function that takes {len(kinds)}", "see Packer's docs")
         made = [_argument(value, kind, line) for value, kind in zip(values, wanted, strict=True)]
         try:
             return call(*made)
@@ -96,7 +96,7 @@ def _element(values: list[Value], index: float) -> Value:
 def _coalesce(*values: Value) -> Value:
     found = [value for value in values if value is not None and value != ""]
     if not found:
-        raise encoding.Fault("no argument of coalesce has a value", "add a last one that has")
+        raise encoding.Fault("no argument of coalesce has a value", "add a last argument that has one")
     return found[0]
 
 

@@ -57,7 +57,7 @@ def test_a_plan_refuses_the_settings_that_an_up_refuses(checkout: Checkout, opti
     done = checkout.run("plan", *options)
     assert done.returncode == 2
     assert "image-bakery:rollout: there is no partition app-gpu; use one of: app" in done.stderr
-    assert "image-bakery:approval: no family of the plan fits 'hpc'" in done.stderr
+    assert "image-bakery:approval: no family of the plan matches 'hpc'" in done.stderr
 
 
 def commit(checkout: Checkout) -> None:

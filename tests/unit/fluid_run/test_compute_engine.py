@@ -169,7 +169,10 @@ def test_nodes_with_rdma_are_in_its_networks_and_its_zone(server: FakeServer, tm
 
 @pytest.mark.parametrize(
     ("networks", "says"),
-    [({}, "has no falcon"), ({"falcon": {**FALCON, "profile": "us-east4-b-vpc-falcon"}}, "falcon in no zone of tests")],
+    [
+        ({}, "has no falcon"),
+        ({"falcon": {**FALCON, "profile": "us-east4-b-vpc-falcon"}}, "has no zone of tests for falcon"),
+    ],
 )
 def test_a_network_that_the_stack_does_not_have_is_an_error(
     server: FakeServer, tmp_path: Path, networks: dict[str, object], says: str

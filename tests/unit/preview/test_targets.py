@@ -159,7 +159,8 @@ def test_a_pin_counts_more_than_an_approval() -> None:
 def test_a_pattern_of_approvals_that_fits_nothing_is_a_problem() -> None:
     (problem,) = check(settings(approval=["app*", "hpc"]), PLAN.images, held())
     assert str(problem) == (
-        "Pulumi.dev.yaml:1: error: image-bakery:approval: no family of the plan fits 'hpc'; use * or one of: app, base"
+        "Pulumi.dev.yaml:1: error: image-bakery:approval: no family of the plan matches 'hpc'; "
+        "use * or one of: app, base"
     )
 
 
@@ -219,8 +220,8 @@ def test_pins_of_a_channel_name_images_of_its_recipe() -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"stable": ["apq"]}, "channels.stable: no family of the plan fits 'apq'; use * or one of: app, base"),
-        ({"in-use": ["app"]}, "channels.in-use: the name of a channel has other characters"),
+        ({"stable": ["apq"]}, "channels.stable: no family of the plan matches 'apq'; use * or one of: app, base"),
+        ({"in-use": ["app"]}, "channels.in-use: invalid name of a channel"),
         ({"Stable": ["app"]}, "channels.Stable: invalid Compute Engine name 'app-Stable' of a family"),
         ({"s" * 50: ["app"]}, f"channels.{'s' * 50}: family 'app-{'s' * 50}' has 54 characters; shorten it to 50"),
     ],
@@ -291,7 +292,7 @@ def test_a_staged_roll_out_moves_at_once_what_points_at_nothing_and_keeps_what_h
 def test_a_roll_out_that_cannot_begin_is_a_problem() -> None:
     given = settings(rollout={"apq": 1, "app*": 2}, channels={"stable": ["app"]})
     assert [str(problem).partition("image-bakery:")[2] for problem in check(given, PLAN.images, held())] == [
-        "rollout: no family of the plan fits 'apq'; use one of: app, app-stable, base",
+        "rollout: no family of the plan matches 'apq'; use one of: app, app-stable, base",
         "rollout: no family goes before app; leave its family or a channel of it out of rollout",
     ]
 
@@ -299,7 +300,7 @@ def test_a_roll_out_that_cannot_begin_is_a_problem() -> None:
 def test_partitions_that_go_first_need_a_channel_that_the_others_use() -> None:
     given = settings(rollout={"app": {"first": ["app"]}}, channels={"stable": ["app"]})
     (problem,) = check(given, PLAN.images, held())
-    assert "rollout.app: first is for partitions that use a channel, and no channel fits" in str(problem)
+    assert "rollout.app: first is for partitions that use a channel, and no channel matches" in str(problem)
 
 
 def test_settings_are_checked_without_a_library_but_for_the_images_of_pins() -> None:
@@ -313,8 +314,8 @@ def test_settings_are_checked_without_a_library_but_for_the_images_of_pins() -> 
         str(problem).partition("image-bakery:")[2].partition(";")[0] for problem in check(given, PLAN.images, None)
     ] == [
         "pins.apq: the plan has no such family",
-        "approval: no family of the plan fits 'hpc'",
-        "rollout: no family of the plan fits 'apq'",
+        "approval: no family of the plan matches 'hpc'",
+        "rollout: no family of the plan matches 'apq'",
         "rollout: no family goes before app",
-        "channels.stable: no family of the plan fits 'apq'",
+        "channels.stable: no family of the plan matches 'apq'",
     ]

@@ -28,7 +28,7 @@ def read(text: str, tmp_path: Path, *words: str) -> tuple[cluster.Tested, list[s
 def test_placeholders_are_filled_and_partitions_read(tmp_path: Path) -> None:
     found, errors, warnings = read(TFVARS, tmp_path)
     assert errors == []
-    assert len(warnings) == 1 and "enable_placement = True is not done" in warnings[0]
+    assert len(warnings) == 1 and "enable_placement = True is ignored" in warnings[0]
     first, second = found.shape.partitions
     assert (first.name, first.nodes, first.machine_type, first.disk_size_gb) == (
         "c2-standard-60",
@@ -88,8 +88,8 @@ def test_what_cannot_be_is_an_error_with_its_line(before: str, after: str, messa
     [
         ("suspend_time", "suspend_tyme", "suspend_tyme is not known"),
         ("gvnic = true", "gvnik = true", "gvnik is not known"),
-        ("image_hyperthreads = true", "image_hyperthreads = false", "image_hyperthreads = False is not done"),
-        ("vpc_subnet = null", 'vpc_subnet = "other"', "vpc_subnet = 'other' is not done"),
+        ("image_hyperthreads = true", "image_hyperthreads = false", "image_hyperthreads = False is ignored"),
+        ("vpc_subnet = null", 'vpc_subnet = "other"', "vpc_subnet = 'other' is ignored"),
         ('cluster_name = "<name>"', 'cluster_name = "<nome>"', "nothing fills <nome>"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_stack_whose_settings_are_not_in_the_workspace_is_no_stack(
 ) -> None:
     monkeypatch.setenv("BAKERY_STACK", "gpc")
     assert run() == 2
-    assert "error: Pulumi.gpc.yaml does not exist; correct BAKERY_STACK or unset it" in capsys.readouterr().err
+    assert "error: Pulumi.gpc.yaml does not exist; fix BAKERY_STACK, or unset it" in capsys.readouterr().err
     assert not machines(obedient)
 
 

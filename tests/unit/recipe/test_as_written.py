@@ -429,7 +429,10 @@ BAD_BUILDS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "a misspelt option": ("unknown key machine", {"steps": [packer()], "options": {"machine": "x"}}),
     "no list": ("env is 'A=1'; write a list", {"steps": [packer(env="A=1")]}),
     "no mapping": ("options is ['x']; write a mapping", {"steps": [packer()], "options": ["x"]}),
-    "waiting for nobody": ("waits for 'Nobody', which no step is", {"steps": [packer(waitFor=["Nobody"])]}),
+    "waiting for nobody": (
+        "waits for 'Nobody', which is not the id of a step",
+        {"steps": [packer(waitFor=["Nobody"])]},
+    ),
     "two of one id": ("duplicate id Bake", {"steps": [packer(), packer()]}),
     "an option that Packer does not know": ("has no option -froce", {"steps": [packer("-froce")]}),
     "only of nobody": ("-only=nobody leaves no builder that is baked", {"steps": [packer("-only=nobody")]}),

@@ -47,17 +47,17 @@ IN_BUILD = [
     (STEP % "inline = [var.none]", "var.none is an undeclared variable"),
     (STEP % "inline = [local.none]", "there is no local.none"),
     (STEP % "inline = [none(1)]", "there is no function none"),
-    (STEP % "inline = [each.value]", "nothing is called each.value"),
+    (STEP % "inline = [each.value]", "unknown name each.value"),
     (STEP % 'script = "none.sh"', "script 'none.sh' does not exist"),
     (STEP % 'script = "/etc/passwd"', "script '/etc/passwd' is outside the package and common"),
     (STEP % "script = 3", "script is 3"),
     (STEP % 'inline = ["{{user `x`}}"]', "HCL2 does not know {{user}}"),
 ]
 NAMES = [
-    ("inline", "nothing is called inline"),
+    ("inline", "unknown name inline"),
     ("[1]", "a list or an object in a string"),
     ("null", "null in a string"),
-    ("upper(1, 2, 3)", "a function with 3 arguments that takes 1"),
+    ("upper(1, 2, 3)", "3 arguments for a function that takes 1"),
     ("var.none", "var.none is an undeclared variable"),
 ]
 NO_SOURCE = [
