@@ -12,7 +12,8 @@ from bakery.lock import file as lock_file
 from bakery.plan import plan as planning
 from bakery.recipe.roots import recipes_of
 from bakery.resources import continue_on_error, preview_reasons, sdk_noise
-from bakery.resources.program import Declared, declare, export
+from bakery.resources.outputs import export
+from bakery.resources.program import Declared, declare
 from bakery.settings import from_pulumi
 
 

@@ -53,6 +53,17 @@ def describe(
     }
 
 
+def copy_links(project: str, image: str) -> dict[str, Any]:
+    """Return what consumers can read about a copy of an image in another project."""
+    link = f"projects/{project}/global/images/{image}"
+    return {
+        "project": project,
+        "link": link,
+        "self_link": f"https://www.googleapis.com/compute/v1/{link}",
+        "instance_image": {"name": image, "project": project},
+    }
+
+
 def _figures(run: RunResult) -> list[Mapping[str, Any]]:
     return [
         {

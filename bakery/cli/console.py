@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
@@ -31,6 +31,14 @@ Result = TypeVar("Result")
 def say(text: str) -> None:
     """Print a line for people to standard error; standard output is for programs."""
     print(text, file=sys.stderr, flush=True)
+
+
+def fail(errors: Sequence[BakeryError]) -> None:
+    """Print the errors of a command that did all else, and exit with 1 if there are any."""
+    for error in errors:
+        say(f"error: {error}")
+    if errors:
+        raise SystemExit(FAILED)
 
 
 def print_json(value: Any) -> None:

@@ -19,6 +19,9 @@ Stack = Annotated[str, typer.Option("--stack", help="The stack whose settings ar
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its schema is in bakery/report/schemas.")]
 Every = Annotated[bool, typer.Option("--all", help="All packages, also those that the stack does not select.")]
 Channel = Annotated[str, typer.Option("--channel", help="A channel of the family.", show_default=False)]
+Project = Annotated[
+    str, typer.Option("--project", help="A project with copies, see google.copies.", show_default=False)
+]
 Image = Annotated[str, typer.Argument(help="An image's name, the start of it or of its digest, or a family.")]
 
 

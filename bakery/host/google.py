@@ -204,6 +204,7 @@ class Google:
     def _session(self) -> AuthorizedSession:
         session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
         _widened(session)
+        session.headers["x-goog-api-client"] = "gl-python/3 image-bakery"  # who calls, as the clients say it
         return session
 
     def read_compute(self, path: str, **query: str) -> Mapping[str, Any]:
@@ -218,8 +219,7 @@ class Google:
         answer = self._session.get(url, params=query, timeout=TIMEOUT_SECONDS)
         if not answer.ok:
             raise exceptions.from_http_response(answer)  # type: ignore[no-untyped-call]
-        content: Mapping[str, Any] = answer.json()
-        return content
+        return dict(answer.json())
 
 
 _last: list[Google] = []

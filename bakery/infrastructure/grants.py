@@ -7,6 +7,7 @@ Engine and (for the deploy account) workload identity issue short-lived credenti
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bakery.settings.copies import ROLE as COPIER_ROLE
 from bakery.settings.google import Bucket, Duty
 
 
@@ -117,6 +118,19 @@ TESTER = (
     "compute.zoneOperations.get",
     "compute.zones.get",
 )
+# What copies need in another project. Its owner makes the role and grants it to whoever runs up.
+COPIER = (
+    "compute.disks.list",
+    "compute.globalOperations.get",
+    "compute.images.create",
+    "compute.images.delete",
+    "compute.images.deprecate",
+    "compute.images.get",
+    "compute.images.list",
+    "compute.images.setLabels",
+    "compute.images.update",
+    "compute.instanceTemplates.list",
+)
 CUSTOM_ROLES = {
     "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
     "bakeryReader": ("Image Bakery: reads images", READER),
@@ -173,7 +187,8 @@ def tables() -> str:
     lines = ["| account | role | on | why |", "|---|---|---|---|"]
     lines += [f"| `bakery-{one.duty}` | `{one.role}` | {_where(one)} | {one.why} |" for one in GRANTS]
     lines += ["", "| custom role | permissions |", "|---|---|"]
-    lines += [f"| `{name}` | {', '.join(f'`{word}`' for word in words)} |" for name, (_, words) in CUSTOM_ROLES.items()]
+    roles = [*((name, words) for name, (_, words) in CUSTOM_ROLES.items()), (COPIER_ROLE, COPIER)]
+    lines += [f"| `{name}` | {', '.join(f'`{word}`' for word in words)} |" for name, words in roles]
     return "\n".join(lines) + "\n"
 
 

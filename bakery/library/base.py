@@ -114,6 +114,32 @@ class Listing:
     strangers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class CopiesIn:
+    """What one look at another project finds: the copies of the library's images, oldest first.
+
+    ``families`` maps the families that have copies to the images they point at, which may be no copies.
+    """
+
+    project: str
+    images: tuple[ImageRecord, ...] = ()
+    families: Mapping[str, str] = field(default_factory=dict)
+
+
+class CopyProject(Protocol):
+    """Another project with copies of the library's images. Every method raises Uncertain and BakeryError."""
+
+    @property
+    def project(self) -> str:
+        """The project's id."""
+
+    def look(self) -> CopiesIn:
+        """Return the copies and the families of the project."""
+
+    def move(self, name: str, to: ImageState) -> str:
+        """Move a copy to another state; return "", or why it was kept: a family points at it, or it is in use."""
+
+
 class Library(Protocol):
     """Reads and moves images, and keeps their Fluid-Runs.
 
@@ -156,10 +182,18 @@ class Library(Protocol):
     def listing(self) -> Listing:
         """Return images and families as they are at one time, for the price of one list."""
 
+    def copies(self, wants: Iterable[Want]) -> Sequence[CopyProject]:
+        """Return the other projects with copies: those of the settings, and those of what the stacks want.
+
+        None in a library on this machine.
+        """
+
     def promote(self, name: str, family: str, want: Want | None = None) -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
 
         ``want`` is registered with it: a library that is lost in between must not have the one without the other.
+        A family of another project (:func:`bakery.settings.copies.address`) gets a copy of the image, at which the
+        family of the same name must point.
         Returns the name of the image that it took the place of, or "". Raises BakeryError if the image does not exist.
         """
 

@@ -6,10 +6,11 @@ can be restored) and DELETED (its file is deleted). It becomes OBSOLETE some day
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bakery.library.base import ImageRecord, ImageState, Library, Proof, Want
+from bakery.library.copies import Followed
 from bakery.library.revocation import content, in_force, utc
 from bakery.settings.retention import EVERY_FAMILY, Retention
 
@@ -29,13 +30,14 @@ class Step:
 class Pruned:
     """The steps that a prune applied (or would apply), those that keep an image as it is, and the bytes freed.
 
-    ``layers`` are the bytes of the deleted layers of bakes.
+    ``layers`` are the bytes of the deleted layers of bakes, ``copies`` is what was done with those in other projects.
     """
 
     moved: tuple[Step, ...]
     kept: tuple[Step, ...]
     freed: int
     layers: int = 0
+    copies: Followed = field(default_factory=Followed)
 
 
 def next_steps(

@@ -62,6 +62,7 @@ def _observe(library: Library, seen: Observed, owner: str, consumers: tuple[str,
         strangers=held.strangers,
         unshared=unshared,
         revoked=in_force(library.revocations(), library.now()),
+        copies=[project.look() for project in library.copies(wants)],
     )
 
 

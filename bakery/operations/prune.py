@@ -6,7 +6,7 @@ from dataclasses import replace
 from bakery.backends.base import Backend
 from bakery.errors import InputError, errors_among
 from bakery.host import space
-from bakery.library import retention, revocation
+from bakery.library import copies, retention, revocation
 from bakery.library.base import Library
 from bakery.library.retention import Pruned
 from bakery.paths import StatePaths
@@ -35,7 +35,9 @@ def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
         expire(library, rules)
         revocation.enforce(library)
     done = retention.prune(library, rules, planned=planned, dry_run=dry_run)
-    return replace(done, layers=backend.prune_layers(dry_run=dry_run))
+    ahead = {step.image.name: step.to for step in done.moved if step.to is not None}
+    followed = copies.follow(library, ahead if dry_run else {}, dry_run=dry_run)
+    return replace(done, layers=backend.prune_layers(dry_run=dry_run), copies=followed)
 
 
 def expire(library: Library, rules: Mapping[str, Retention]) -> None:

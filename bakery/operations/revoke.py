@@ -5,8 +5,9 @@ from datetime import UTC
 
 from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InputError, Problem
-from bakery.library import revocation
+from bakery.library import copies, revocation
 from bakery.library.base import Revocation
+from bakery.library.copies import Followed
 from bakery.library.lookup import pick
 from bakery.library.revocation import Enforced
 
@@ -15,10 +16,11 @@ REASON_LENGTH = 1000  # bytes; the metadata of an object in Cloud Storage have a
 
 @dataclass(frozen=True)
 class Revoked:
-    """The revocations that were recorded, and what was done at once."""
+    """The revocations that were recorded, and what was done at once: in the library, and with copies."""
 
     recorded: tuple[Revocation, ...]
     enforced: Enforced
+    copies: Followed
 
 
 def revoke(backend: Backend, wanted: str, reason: str, at: str = "") -> Revoked:
@@ -39,7 +41,7 @@ def revoke(backend: Backend, wanted: str, reason: str, at: str = "") -> Revoked:
     library = backend.library()
     image = pick(wanted, library.listing())
     recorded = revocation.revoke(library, image, reason.strip(), time or library.now())
-    return Revoked(recorded, revocation.enforce(library))
+    return Revoked(recorded, revocation.enforce(library), copies.follow(library))
 
 
 def undo(backend: Backend, image: str) -> tuple[str, ...]:

@@ -24,14 +24,23 @@ REVISION_LABEL = "bakery-revision"
 FIRST_LABEL = "bakery-first"  # when a staged roll-out began, in seconds since 1970
 FAILURE_LABEL = "bakery-failure"  # why it was stopped
 ADOPTED_LABEL = "bakery-adopted-from"  # the name that an image had before the library took it
+PROOF_LABEL = "bakery-proof"  # the verdict of the last tests, on Compute Engine
+TESTS_LABEL = "bakery-tests"  # the beginning of their digest
+COPY_LABEL = "bakery-copied-from"  # of an image in another project: the project with the original
 SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
+_CHANGING = (PROOF_LABEL, TESTS_LABEL, FIRST_LABEL, FAILURE_LABEL)
 _NOT_LABEL = r"[^a-z0-9_-]"
 
 
 def label(text: str) -> str:
     """Return the text as a label's value: lower case, ``-`` for other characters, at most 63 characters."""
     return re.sub(_NOT_LABEL, "-", text.lower())[:LABEL_LENGTH]
+
+
+def lasting(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels without those that change while an image is in use."""
+    return {key: value for key, value in labels.items() if key not in _CHANGING}
 
 
 def image_labels(

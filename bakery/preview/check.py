@@ -25,6 +25,7 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         *_wrong_patterns(settings, families),
         *_wrong_roll_outs(settings, planned, families),
         *_wrong_channels(settings, {image.family for image in planned}),
+        *_wrong_copies(settings, families),
     ]
     return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
 
@@ -67,6 +68,14 @@ def wrong_partitions(settings: Settings, planned: Sequence[ImageSummary]) -> Fau
         for name in first:
             if name not in known[family]:
                 yield f"rollout: there is no partition {name}", f"use one of: {', '.join(known[family])}"
+
+
+def _wrong_copies(settings: Settings, families: Collection[str]) -> Faults:
+    for project, rule in settings.google.copies.items():
+        for pattern in rule.families:
+            if not any(fnmatchcase(family, pattern) for family in families):
+                fault = f"google.copies.{project}: no family of the plan fits {pattern!r}"
+                yield fault, f"use * or one of: {', '.join(sorted(families))}"
 
 
 def _wrong_channels(settings: Settings, families: Collection[str]) -> Faults:

@@ -4,13 +4,14 @@ Only a definite "not found" counts as gone: looking must fail if the library can
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from bakery.library.base import ImageRecord, ImageState, Proof, Revocation, Want
+from bakery.library.base import CopiesIn, ImageRecord, ImageState, Proof, Revocation, Want
 from bakery.library.revocation import content, refusal
-from bakery.plan.image_labels import ADOPTED_LABEL, DIGEST_LABEL, image_labels, label
+from bakery.plan.image_labels import ADOPTED_LABEL, DIGEST_LABEL, image_labels, label, lasting
 from bakery.plan.summary import ImageSummary
+from bakery.settings.copies import address, family_and_project
 
 
 class DriftKind(StrEnum):
@@ -45,7 +46,8 @@ class Observed:
     ``expected`` maps images that must exist to the stacks that need them. ``strangers`` maps ACTIVE images that have no
     labels of the bakery to the family they are in. ``planned`` are the images of the plan of ``stack``, by name.
     ``unshared`` maps images to the consumers that may not boot from them. ``revoked`` are the revocations
-    :func:`~bakery.library.revocation.in_force`.
+    :func:`~bakery.library.revocation.in_force`. ``copies`` are those in other projects, whose families are in ``wants``
+    by their addresses.
     """
 
     stack: str
@@ -57,12 +59,17 @@ class Observed:
     planned: Mapping[str, ImageSummary] = field(default_factory=dict)
     unshared: Mapping[str, Sequence[str]] = field(default_factory=dict)
     revoked: Mapping[str, Revocation] = field(default_factory=dict)
+    copies: Sequence[CopiesIn] = ()
 
 
 def compare(seen: Observed) -> tuple[Drift, ...]:
     """Return all differences between what was looked up and what should be so."""
     found = (_gone, _moved, _revoked, _unproven, _untracked, _labels, _state, _sharing)
-    return tuple(drift for one in found for drift in one(seen))
+    own = replace(seen, wants=[want for want in seen.wants if not family_and_project(want.family)[1]])
+    return (
+        *(drift for one in found for drift in one(own)),
+        *(drift for one in seen.copies for drift in _copies(seen, one)),
+    )
 
 
 def expected_labels(planned: ImageSummary) -> Mapping[str, str]:
@@ -175,3 +182,55 @@ def _sharing(seen: Observed) -> Iterator[Drift]:
     for name, members in seen.unshared.items():
         if members:
             yield Drift(DriftKind.SHARING, name, f"is not shared with {', '.join(members)}", _refresh(seen.stack))
+
+
+def _copies(seen: Observed, copies: CopiesIn) -> Iterator[Drift]:
+    """Yield what differs in one other project; the subject is the address of a family."""
+    wanted: dict[str, dict[str, str]] = {}
+    for want in seen.wants:
+        family, project = family_and_project(want.family)
+        if project == copies.project and content(want.image) not in seen.revoked:
+            wanted.setdefault(family, {})[want.image] = want.stack
+    found = (_copies_moved, _copies_revoked, _copies_changed)
+    return (
+        replace(drift, subject=address(drift.subject, copies.project))
+        for one in found
+        for drift in one(seen, copies, wanted)
+    )
+
+
+def _copies_moved(seen: Observed, copies: CopiesIn, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Drift]:
+    there = {record.name: record.state for record in copies.images}
+    for family, images in wanted.items():
+        now = copies.families.get(family)
+        if now in images or not images.keys() & seen.records.keys():
+            continue  # images of the library that are gone are reported as such
+        shown = [f"{image} ({there.get(image, 'gone')}, wanted by {stack})" for image, stack in sorted(images.items())]
+        kind = DriftKind.MOVED if images.keys() & there.keys() else DriftKind.GONE
+        text = f"points at {now or 'no image'} instead of a copy of {' or '.join(shown)}"
+        yield Drift(kind, family, text, _up(next(iter(images.values()))))
+
+
+def _copies_revoked(seen: Observed, copies: CopiesIn, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Drift]:
+    names = {record.name for record in copies.images}
+    for family, now in copies.families.items():
+        original = seen.records.get(now)
+        if content(now) in seen.revoked or (original and original.state is ImageState.OBSOLETE):
+            text = f"points at a copy of {now}, which must not be used any more"
+            yield Drift(DriftKind.REVOKED, family, text, "bakery prune, which moves it")
+        elif family not in wanted and now in names:
+            text = f"points at a copy of {now}, which no stack has registered"
+            yield Drift(DriftKind.UNTRACKED, family, text, f"pulumi refresh --stack {seen.stack}, which registers it")
+
+
+def _copies_changed(seen: Observed, copies: CopiesIn, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Drift]:
+    for copy in copies.images:
+        labels = lasting(seen.records[copy.name].labels) if copy.name in seen.records else {}
+        if wrong := sorted(key for key, value in labels.items() if copy.labels.get(key) != value):
+            text = f"the copy of {copy.name} has other labels than the image: {', '.join(wrong)}"
+            yield Drift(DriftKind.LABELS, copy.family, text, _refresh(seen.stack))
+        now = copies.families.get(copy.family)
+        images = wanted.get(copy.family, {})
+        if copy.state is ImageState.ACTIVE and now in images and copy.name not in images:
+            text = f"the copy of {copy.name} is ACTIVE, though the family points at {now}"
+            yield Drift(DriftKind.STATE, copy.family, text, _refresh(seen.stack))

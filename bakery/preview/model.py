@@ -58,6 +58,25 @@ class Channel(NamedTuple):
         return "; ".join((f"channel {self.name} {stays if self.action is Action.KEEP else moves}", *self.reasons))
 
 
+class Copy(NamedTuple):
+    """What an ``up`` does with the ``family`` of another project, which gets copies of the images of the same family.
+
+    ``name`` is its address. ``image`` is the one that it will point at, "" for none.
+    """
+
+    name: str
+    family: str
+    project: str
+    image: str
+    action: Action
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        goal = self.image or "nothing"
+        does = f"points at {goal}" if self.action is Action.KEEP else f"will point at a copy of {goal}"
+        return "; ".join((f"{self.name} {does}", *self.reasons))
+
+
 class Decision(NamedTuple):
     """An image of the plan, the action that will be taken, and the reasons in words.
 

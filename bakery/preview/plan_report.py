@@ -18,9 +18,10 @@ from bakery.plan.summaries import SummaryCache, encode_package, image_summaries
 from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
 from bakery.preview.check import check
+from bakery.preview.copies import copies, everywhere
 from bakery.preview.decide import Forecast, forecast
-from bakery.preview.model import Channel, Decision
-from bakery.preview.targets import channels, families_of, targets
+from bakery.preview.model import Channel, Copy, Decision
+from bakery.preview.targets import channels, targets
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
 from bakery.recipe.load import gc_paused
@@ -41,6 +42,7 @@ class PlanReport(NamedTuple):
     since: str = ""
     given_up: Mapping[str, str] = MappingProxyType({})
     channels: tuple[Channel, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
     @property
     def forecast(self) -> Forecast:
@@ -72,13 +74,14 @@ def plan_report(
     read = library is not None and not since and not held.problems
     wrong = check(settings, images, held if read else None) if read or project else ()
     wrong += held.refused(images) if read else ()
-    problems = (*problems, *before.problems, *wrong)
-    families = families_of(settings, images)
-    given_up = held.given_up(f"{project}/{settings.stack}", families) if project and not since else {}
+    problems = (*problems, *before.problems, *before.warnings, *wrong)
     goals = targets(settings, images, before)
-    ways = channels(settings, images, held, goals) if settings.channels and not since else ()
     decisions = before.decide(images, goals)
-    return PlanReport(decisions, problems, held.times, since, given_up, ways)
+    if since:
+        return PlanReport(decisions, problems, held.times, since)
+    given_up = held.given_up(f"{project}/{settings.stack}", everywhere(settings, images)) if project else {}
+    ways = channels(settings, images, held, goals) if settings.channels else ()
+    return PlanReport(decisions, problems, held.times, "", given_up, ways, copies(settings, images, held, goals))
 
 
 def _planned(

@@ -13,9 +13,10 @@ from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide, why_tested
 from bakery.preview.model import Action, Decision, Target
 from bakery.settings import Settings
+from bakery.settings.copies import address, family_and_project
 
 if TYPE_CHECKING:
-    from bakery.library.base import ImageRecord, Library, Revocation, Want
+    from bakery.library.base import CopiesIn, CopyProject, ImageRecord, Library, Revocation, Want
 
     OpenLibrary = Callable[[], Library | None]  # returns None if nothing was ever published
 
@@ -27,7 +28,8 @@ class LibrarySnapshot:
     ``proven`` maps images to the digest (or its beginning) of the tests they passed, and ``tests`` to the manifests of
     these tests, if known. ``times`` maps families to the seconds of their last bake. ``revoked`` are the revocations
     :func:`~bakery.library.revocation.in_force`. ``problems`` has a warning if the library could not be reached.
-    ``wants`` are those of all stacks, ``now`` is the library's time; see :func:`decide` for ``shared``.
+    ``wants`` are those of all stacks, ``now`` is the library's time; see :func:`decide` for ``shared``. ``copies`` are
+    those in other projects, ``unread`` maps the projects that could not be looked at to the reason.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -40,6 +42,47 @@ class LibrarySnapshot:
     wants: tuple[Want, ...] = ()
     shared: bool = False
     now: str = ""
+    copies: tuple[CopiesIn, ...] = ()
+    unread: Mapping[str, BakeryError] = field(default_factory=dict)
+
+    @cached_property
+    def pointers(self) -> Mapping[str, str]:
+        """The families, and those of other projects by their :func:`address`."""
+        return {
+            **self.families,
+            **{address(family, one.project): image for one in self.copies for family, image in one.families.items()},
+        }
+
+    def points(self, family: str, image: str) -> bool:
+        """Return whether the family points at the image, also if it is of a project that could not be looked at."""
+        return family_and_project(family)[1] in self.unread or self.pointers.get(family) == image
+
+    def rival(self, family: str) -> str:
+        """Return an ACTIVE image of the family besides the one that it points at, or ""."""
+        of, project = family_and_project(family)
+        images = self._copies_in(project) if project else self.images
+        active = (image.name for image in images if (image.family, image.state) == (of, "ACTIVE"))
+        return next((name for name in active if name != self.pointers.get(family)), "")
+
+    def relabelled(self, family: str) -> bool:
+        """Return whether the family points at a copy that lacks labels of its original."""
+        project, image = family_and_project(family)[1], self.pointers.get(family, "")
+        original = self.records.get(image)
+        copy = next((one for one in self._copies_in(project) if one.name == image), None)
+        from bakery.plan.image_labels import lasting  # not needed by a plan
+
+        return bool(copy and original and not lasting(original.labels).items() <= copy.labels.items())
+
+    def _copies_in(self, project: str) -> tuple[ImageRecord, ...]:
+        return next((one.images for one in self.copies if one.project == project), ())
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """A warning for each project that could not be looked at: its copies are kept as they are."""
+        told = {
+            f"the copies in {project} are not known: {one.message}": one.hint for project, one in self.unread.items()
+        }
+        return tuple(Problem("library", 1, text, hint, Severity.WARNING) for text, hint in told.items())
 
     @cached_property
     def records(self) -> Mapping[str, ImageRecord]:
@@ -91,7 +134,7 @@ class LibrarySnapshot:
         """
         kept = {*planned} | {want.family for want in self.wants if want.stack != stack}
         mine = {want.family: want.image for want in self.wants if want.family not in kept}
-        return {family: image for family, image in sorted(mine.items()) if self.families.get(family) == image}
+        return {family: image for family, image in sorted(mine.items()) if self.pointers.get(family) == image}
 
     def _held(self, decision: Decision, target: Target) -> Decision:
         """Return the decision for an image whose family does not follow its recipe."""
@@ -154,7 +197,18 @@ def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     now = library.now()
     revoked = in_force(library.revocations(), now)
     records, times = _completed(library, images, planned, families), library.bake_times()
-    return LibrarySnapshot(records, families, proven, times, revoked=revoked, wants=tuple(library.wants()), now=now)
+    found = LibrarySnapshot(records, families, proven, times, revoked=revoked, wants=tuple(library.wants()), now=now)
+    return _with_copies(found, library.copies(found.wants))
+
+
+def _with_copies(held: LibrarySnapshot, projects: Iterable[CopyProject]) -> LibrarySnapshot:
+    copies, unread = [], {}
+    for one in projects:
+        try:
+            copies.append(one.look())
+        except BakeryError as error:
+            unread[one.project] = error
+    return replace(held, copies=tuple(copies), unread=unread)
 
 
 def _tests(

@@ -58,21 +58,29 @@ def channels(
     settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot, own: Mapping[str, Target]
 ) -> tuple[Channel, ...]:
     """Return what an ``up`` does with each channel; ``own`` are the :func:`targets`."""
-    from bakery.library.derived import derived_name  # not needed by a plan without channels
-
-    found = []
+    found, images = [], pointers(settings, planned, own)
     for name, image in families_of(settings, planned).items():
         if name == image.family:
             continue
-        target, now = own.get(name), held.families.get(name, "")
+        target, now, made = own.get(name), held.families.get(name, ""), images[name]
         source = target.image if target else image.name
-        made = derived_name(source, name) if source else ""
         action = Action.KEEP if made == now else Action.ADOPT
         reasons = (target.why,) if target else ()
         if action is Action.ADOPT and source:
             reasons = (f"made from {source}", *reasons, *held.roll_back(source, held.source(name)))
         found.append(Channel(name, image.family, source, made, action, reasons))
     return tuple(found)
+
+
+def pointers(settings: Settings, planned: Sequence[ImageSummary], own: Mapping[str, Target]) -> dict[str, str]:
+    """Map each family and channel to the image that it will point at, "" for none; ``own`` are the :func:`targets`."""
+    from bakery.library.derived import derived_name  # not needed by a plan without channels and copies
+
+    images = {}
+    for name, image in families_of(settings, planned).items():
+        source = own[name].image if name in own else image.name
+        images[name] = derived_name(source, name) if source and name != image.family else source
+    return images
 
 
 def hours(settings: Settings, family: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from bakery.codec import encode
 from bakery.errors import Problem
 from bakery.plan.summary import Base
-from bakery.preview.model import DONE, Action, Channel, Decision, Target
+from bakery.preview.model import DONE, Action, Channel, Copy, Decision, Target
 from bakery.preview.plan_report import PlanReport
 
 VERSION = 1
@@ -21,7 +21,8 @@ def to_json(report: PlanReport) -> dict[str, Any]:
         "problems": [problem(entry) for entry in report.problems],
         "forecast": encode(report.forecast),
         "given_up": dict(report.given_up),
-        "channels": [_channel(one) for one in report.channels],
+        "channels": [_in_words(one) for one in report.channels],
+        "copies": [_in_words(one) for one in report.copies],
     } | ({"since": report.since} if report.since else {})
 
 
@@ -43,8 +44,8 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
     } | (_target(decision.target) if decision.target else {})
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
-    return {**encode(channel), "text": str(channel)}
+def _in_words(entry: Channel | Copy) -> dict[str, Any]:
+    return {**encode(entry), "text": str(entry)}
 
 
 def _target(target: Target) -> dict[str, str]:
@@ -70,6 +71,8 @@ def summary(report: Mapping[str, Any]) -> str:
         parts.append(f"{gone} famil{'y' if gone == 1 else 'ies'} given up")
     if moved := sum(one["action"] != Action.KEEP for one in report.get("channels", ())):
         parts.append(f"{moved} channel{'' if moved == 1 else 's'} moved")
+    if made := sum(one["action"] != Action.KEEP for one in report.get("copies", ())):
+        parts.append(f"{made} cop{'y' if made == 1 else 'ies'} made")
     total = len(report["images"])
     since = f" (compared with {report['since']})" if "since" in report else ""
     return f"{total} image{'' if total == 1 else 's'}: " + (", ".join(parts) or "nothing to do") + since

@@ -40,7 +40,7 @@ def _page(report: Mapping[str, Any], limit: int, reasons: int, length: int) -> _
     page.section(_problem(entry) for entry in errors)
     page.section(f"- {_cell(given_up(*entry))}" for entry in report.get("given_up", {}).items())
     page.section(_rows(changed, reasons, length), before=("| image | | why |", "|---|---|---|") if changed else ())
-    page.section(f"- {_cell(channel['text'])}" for channel in report.get("channels", ()))
+    page.section(f"- {_cell(one['text'])}" for key in ("channels", "copies") for one in report.get(key, ()))
     page.section(f"- {_cell(line)}" for line in bases(report))
     page.folded(f"{len(kept)} kept", [_kept(image) for image in kept])
     page.folded(f"{len(warnings)} warnings", [_problem(entry) for entry in warnings])
@@ -114,10 +114,10 @@ def _cell(text: str, length: int = CELL) -> str:
     """Return text without effect in Markdown: no table, markup, mention or line end can come from a recipe."""
     flat = " ".join(text.split())
     flat = flat if len(flat) <= length else flat[: length - 1] + "…"
-    for char, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("@", "&#64;")):
-        flat = flat.replace(char, safe)
     for char in "\\*_[]#~":
         flat = flat.replace(char, "\\" + char)
+    for char, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("@", "&#64;")):
+        flat = flat.replace(char, safe)
     return flat
 
 

@@ -16,7 +16,7 @@ def render(report: Mapping[str, Any], *, colour: bool = False) -> str:
     """Return the images in the order of the graph with one line per reason, and a summary."""
     rows = [(COLOURS[image["action"]], cells) for image in report["images"] for cells in _rows(image)]
     lines = text_table.lines(TITLES, rows, colour=colour)
-    lines += [printable(channel["text"]) for channel in report.get("channels", ())]
+    lines += [printable(one["text"]) for key in ("channels", "copies") for one in report.get(key, ())]
     lines += [printable(given_up(*entry)) for entry in report.get("given_up", {}).items()]
     lines += [printable(line) for line in bases(report)]
     lines += [line for line in (summary(report), timing(report)) if line]

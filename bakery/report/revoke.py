@@ -16,4 +16,5 @@ def lines(done: Revoked) -> Iterator[str]:
         yield f"family {family}: {before} -> {after or 'no image'}"
     for image in done.enforced.obsolete:
         yield f"{image}: OBSOLETE"
+    yield from map(str, done.copies.steps)
     yield "next: change what they are baked from, see `bakery plan`, and run `pulumi up`"

@@ -7,8 +7,9 @@ import pulumi
 from bakery.backends import backend
 from bakery.errors import Uncertain
 from bakery.preview import snapshot
+from bakery.preview.copies import copies, everywhere
 from bakery.preview.model import Action, Decision, given_up
-from bakery.preview.targets import channels, families_of, targets
+from bakery.preview.targets import channels, targets
 from bakery.resources.program import Declared
 from bakery.settings import Settings
 
@@ -26,11 +27,11 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     if not pulumi.runtime.is_dry_run():
         return
     held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
-    for problem in (*held.problems, *held.refused(one.image for one in declared)):
+    for problem in (*held.problems, *held.warnings, *held.refused(one.image for one in declared)):
         pulumi.log.warn(str(problem))
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     planned = [one.image for one in declared]
-    for family, image in held.given_up(stack, families_of(settings, planned)).items():
+    for family, image in held.given_up(stack, everywhere(settings, planned)).items():
         pulumi.log.info(given_up(family, image))
     goals = targets(settings, planned, held)
     decisions = held.decide(planned, goals)
@@ -43,6 +44,9 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     for channel in channels(settings, planned, held, goals) if settings.channels else ():
         if channel.action is not Action.KEEP or channel.reasons:
             pulumi.log.info(str(channel))
+    for copy in copies(settings, planned, held, goals):
+        if copy.action is not Action.KEEP:
+            pulumi.log.info(str(copy))
 
 
 def _resource(one: Declared, decision: Decision) -> pulumi.Resource:

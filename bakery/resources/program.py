@@ -1,7 +1,6 @@
-"""The resources that the Pulumi program declares for a plan, in the order of the graph, and the stack's outputs."""
+"""The resources that the Pulumi program declares for a plan, in the order of the graph."""
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,35 +8,30 @@ from typing import Any
 import pulumi
 
 from bakery.backends import backend
-from bakery.backends.base import Backend
-from bakery.backends.promoted import details
-from bakery.errors import BakeryError, InputError, Uncertain
-from bakery.library.base import Proof
+from bakery.errors import InputError, Uncertain
 from bakery.library.derived import derived_name
-from bakery.library.revocation import content
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.plan import by_family
-from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot
 from bakery.preview.check import check
+from bakery.preview.copies import copied
 from bakery.preview.model import Target
-from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import families_of, hours, proofs, staged, targets
+from bakery.preview.targets import families_of, hours, proofs, targets
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, failed_deletion, sdk_noise
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
 from bakery.settings import Settings
+from bakery.settings.copies import address
 
 PREFIX = "pulumi-python:dynamic/bakery:"
 # What a family shall point at instead of its recipe's image (None: at that), and the proofs that the image needs.
 Wanted = tuple[Target | None, Mapping[str, str]]
 AT_ONCE = 64  # images that a preview declares without an answer of the engine
-Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
 @dataclass(frozen=True)
@@ -45,8 +39,8 @@ class Declared:
     """The resources of one image.
 
     ``tested`` is None for a recipe without tests, ``promoted`` if the family waits for an approval and points at
-    nothing. ``proving`` are those that the promotion of a child waits for, as its parent has to be proven. ``channels``
-    are the promotions of the family's channels.
+    nothing. ``proving`` are those that the promotion of a child waits for, as its parent has to be proven. ``others``
+    are the promotions of the family's channels, and of copies by their addresses.
     """
 
     image: ImagePlan
@@ -54,12 +48,12 @@ class Declared:
     tested: FluidRunTest | None
     promoted: PromotedImage | None
     proving: tuple[pulumi.Resource, ...]
-    channels: Mapping[str, PromotedImage] = field(default_factory=dict)
+    others: Mapping[str, PromotedImage] = field(default_factory=dict)
 
     @property
     def resources(self) -> tuple[pulumi.Resource, ...]:
         """Return the resources in the order in which they are created."""
-        own = (self.baked, self.tested, self.promoted, *self.channels.values())
+        own = (self.baked, self.tested, self.promoted, *self.others.values())
         return tuple(one for one in own if one is not None)
 
 
@@ -103,9 +97,8 @@ async def _answered(declared: Declared) -> None:
 
 def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
     """Map the families that do not follow their recipes to targets with proofs. Raises InputError, Uncertain."""
-    if not (settings.pins or settings.approval or settings.channels or settings.rollout):
-        return {}
-    held = snapshot.read(settings, backend(settings).existing_library, ())
+    asked = settings.pins or settings.approval or settings.channels or settings.rollout
+    held = snapshot.read(settings, backend(settings).existing_library if asked else lambda: None, ())
     if problems := check(settings, plan.images, None if held.problems else held):
         raise InputError(problems)
     if held.problems and not (pulumi.runtime.is_dry_run() and not (settings.approval or settings.rollout)):
@@ -159,6 +152,10 @@ def _one(
             props = _promotion(image.family, family, source, proven, settings)
             options = pulumi.ResourceOptions(parent=baked, depends_on=[baked] if target else waits)
             promotions[family] = PromotedImage(family, props, options)
+            after = pulumi.ResourceOptions(parent=baked, depends_on=[promotions[family]])
+            for _, project in copied(settings, [family]):
+                name = address(family, project)
+                promotions[name] = PromotedImage(name, _of_copy(name, props), after)
     promoted = promotions.pop(image.family, None)
     follows = promoted is not None and wanted[image.family][0] is None
     return Declared(image, baked, tested, promoted, (promoted,) if promoted and follows else waits, promotions)
@@ -197,6 +194,12 @@ def _promotion(recipe: str, family: str, source: str, proven: Mapping[str, str],
     }
 
 
+def _of_copy(name: str, original: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a copy's promotion, from those of the ``original``; ``name`` is the family's address."""
+    kept = {key: value for key, value in original.items() if key not in ("consumers", "source", "first")}
+    return {**kept, "family": name, "urn": _urn(name, "BakedImage", "PromotedImage")}
+
+
 def _urn(name: str, *types: str) -> str:
     """Return the URN of a dynamic resource; ``types`` are the classes of its parents and its own, outermost first.
 
@@ -204,96 +207,3 @@ def _urn(name: str, *types: str) -> str:
     """
     kinds = "$".join(PREFIX + kind for kind in types)
     return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{kinds}::{name}"
-
-
-def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
-    """Export the stack's outputs; they are known after the promotion of all images.
-
-    They are what the library has then, whatever the engine failed to do or skipped (``--target``). A preview, and an
-    ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped.
-    """
-    chosen, preview = backend(settings), pulumi.runtime.is_dry_run()
-    owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    made = {one.image.family: one.promoted for one in declared if one.promoted is not None}
-    made |= {family: promotion for one in declared for family, promotion in one.channels.items()}
-    promoted = {family: _promoted(promotion) for family, promotion in made.items()}
-    known = pulumi.Output.all(**promoted) if promoted else pulumi.Output.from_input({})
-    found = known.apply(lambda images: outputs(chosen, plan, images, preview=preview))
-    if not preview:
-        found = found.apply(lambda values: _stored(chosen, owner, values))
-    for name in ("images", "rcc_tf"):
-        pulumi.export(name, found[name])
-
-
-def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, dict[str, Any]]:
-    """Return the outputs by name; ``images`` are those of the engine's promotions by family, "" for none."""
-    held = snapshot.read(chosen.settings, chosen.existing_library, ())
-    promoted = promotions(held, plan, images, preview=preview)
-    known = [held.records[name] for name, _, _ in promoted.values() if name in held.records]
-    try:
-        told = {} if held.problems else details(chosen, known)
-    except BakeryError as error:
-        pulumi.log.warn(f"the output images lacks details: {error.message}")
-        told = {}
-    return {"images": images_output(chosen, plan, promoted, told), "rcc_tf": rcc_tf_output(chosen, plan, promoted)}
-
-
-def _stored(chosen: Backend, owner: str, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Store the variables of rcc-tf where consumers find them; return the outputs."""
-    if found["rcc_tf"]:
-        try:
-            chosen.store_output(f"{owner}/images.auto.tfvars.json", json.dumps(found["rcc_tf"], indent=2) + "\n")
-        except (BakeryError, OSError) as error:
-            pulumi.log.warn(f"images.auto.tfvars.json is not up to date: {error}")
-    return found
-
-
-def _promoted(resource: PromotedImage) -> pulumi.Output[str]:
-    """Return the image of a promotion; "" if it failed, or if it was skipped before it was ever made (no ID)."""
-    image = resource.id.apply(lambda id_: "" if id_ == "" else resource.image, run_with_unknowns=True)
-    return image.recover(lambda _error: "")
-
-
-def promotions(held: LibrarySnapshot, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Promotion]:
-    """Map the families to what they point at; ``images`` are those of the engine's promotions, "" for none."""
-    known = {image.name: (image.name, image.digest, image.tests is not None) for image in plan.images}
-    if not preview or not known.keys() >= set(filter(None, images.values())):
-        for problem in held.problems:
-            pulumi.log.warn(f"the outputs are those of the stack's state: {problem.message}")
-        for record in held.images:
-            digest = known.get(record.name, (record.name, record.digest))[1]  # Compute Engine keeps only its beginning
-            known[record.name] = (record.name, digest, record.proof is Proof.PASSED)
-        images = images if preview or held.problems else held.families
-    contents = {content(name): promotion for name, promotion in known.items()}
-    for name in images.values():  # a channel's image that does not exist before the up
-        if name not in known and (made := contents.get(content(name))):
-            known[name] = (name, *made[1:])
-    return {family: known[name] for family, name in images.items() if name in known}
-
-
-def images_output(
-    chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion], told: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Return the output ``images``: for each promoted family the image that it points at; ``told`` are its details."""
-    return {
-        family: {
-            "image": name,
-            "digest": digest,
-            "link": chosen.image_link(name, digest),
-            "package": image.package,
-            "variant": image.variant,
-            "tested": tested,
-            "channel": family[len(image.family) + 1 :],
-            **told.get(name, {"name": name}),
-        }
-        for family, image in families_of(chosen.settings, plan.images).items()
-        if family in promoted
-        for name, digest, tested in [promoted[family]]
-    }
-
-
-def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, Any]:
-    """Return the output ``rcc_tf``: the variables of an rcc-tf configuration, empty if no image is promoted."""
-    links = {family: chosen.image_link(name, digest) for family, (name, digest, _) in promoted.items()}
-    zone = next(iter(chosen.settings.google.zones), "")
-    return variables(plan.images, links, zone, staged(chosen.settings, plan.images))

@@ -7,20 +7,23 @@ import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from bakery.errors import Uncertain, UnprovenImage
-from bakery.library.base import ImageState, Want
+from bakery.library.base import Want
 from bakery.library.proof import look_up
 from bakery.library.revocation import utc
 from bakery.plan.image_labels import FIRST_LABEL
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
 from bakery.resources.provider import BakeryProvider, Props, library_of, library_view, owner_of, reports_errors, wants
+from bakery.settings.copies import family_and_project
+
+OTHER_LABELS = "a copy with other labels"  # instead of the name of an image: the next update restores the labels
 
 
 class PromotedImageProvider(BakeryProvider):
     """Points one family at an image. The name of this class is in every state: never move it.
 
     A channel has the input ``source``: the recipe's image that its own is made from. With ``first``, a staged roll-out
-    of the image begins when the family gets it.
+    of the image begins when the family gets it. The family may be one of another project, which gets a copy.
 
     The library knows what each stack wants of a family. If the engine replaces this resource, it creates the new one
     first: its token differs, so the deletion of the old one withdraws nothing.
@@ -31,7 +34,7 @@ class PromotedImageProvider(BakeryProvider):
 
     def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
         """Return whether the family points at the image."""
-        return _held.families.get(_props["family"]) == str(_props["image"])
+        return _held.points(_props["family"], str(_props["image"]))
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
@@ -53,11 +56,12 @@ class PromotedImageProvider(BakeryProvider):
 
         If another image of the family is ACTIVE, too, that one counts: it would take the place of a deleted one.
         """
-        if (held := library_view.look(props["urn"])) is None:
+        held = library_view.look(props["urn"])
+        if held is None or family_and_project(id_)[1] in held.unread:
             return ReadResult(id_, props)
-        image = held.families.get(id_)
-        rivals = (one.name for one in held.images if (one.family, one.state) == (id_, ImageState.ACTIVE))
-        image = image and next((name for name in rivals if name != image), image)
+        image = held.pointers.get(id_)
+        if image == props["image"]:
+            image = held.rival(id_) or image
         stack, token = owner_of(props["urn"]), props.get("token", "")  # a state of version 0.1.0 has none
         try:
             library = library_of(props["urn"])
@@ -71,6 +75,8 @@ class PromotedImageProvider(BakeryProvider):
                 wants.drop(library, stack, id_, token)
         except Uncertain as error:  # the account may only read
             progress.engine().warn(props["urn"], f"cannot register which image {id_} shall point at: {error}")
+        if held.relabelled(id_):
+            image = OTHER_LABELS
         return ReadResult(id_, {**props, "image": image}) if image else ReadResult("", {})
 
     @reports_errors
@@ -102,6 +108,8 @@ class PromotedImageProvider(BakeryProvider):
         if props.get("first") and library.families().get(props["family"]) != props["image"]:
             seconds = int(utc(library.now()).timestamp())
             library.relabel(source or props["image"], {FIRST_LABEL: str(seconds)})
+        if project := family_and_project(props["family"])[1]:
+            progress.engine().status(props["urn"], f"copying {props['image']} into {project}")
         want = Want(owner_of(props["urn"]), props["family"], props["image"], props["token"])
         previous = library.promote(props["image"], props["family"], want)
         wants.note(want)

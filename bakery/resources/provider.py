@@ -57,7 +57,7 @@ class _Library:
                 stack = settings(urn)
                 library = partial(snapshot.expected, stack, backend(stack).existing_library)
                 self._snapshot = snapshot.read(stack, library, ())
-                for problem in self._snapshot.problems:
+                for problem in (*self._snapshot.problems, *self._snapshot.warnings):
                     progress.engine().warn(urn, f"the resources are kept as they are: {problem.message}")
             return None if self._snapshot.problems else self._snapshot
 

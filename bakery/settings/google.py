@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bakery.settings.copies import Copies
 from bakery.settings.rdma import RdmaNetwork
 
 PREFIX = "bakery"  # of all names, unless the settings have another one
@@ -120,6 +121,7 @@ class GoogleSettings(NamedTuple):
     os_login: bool = False
     consumers: tuple[str, ...] = ()
     storage_location: str = ""
+    copies: Mapping[str, Copies] = MappingProxyType({})
     rdma_networks: Mapping[str, RdmaNetwork] = MappingProxyType({})
     schedule: str = "0 4 * * 1"
     endpoint: str = ""
@@ -178,6 +180,7 @@ class GoogleSettings(NamedTuple):
             zones=self.zones or other.zones,
             consumers=self.consumers,
             storage_location=self.storage_location or other.storage_location,
+            copies=self.copies,
             infrastructure=self.infrastructure,
             subnetwork=other.subnetwork_path,
             buckets={purpose: other.bucket(purpose) for purpose in Bucket},
@@ -188,6 +191,12 @@ class GoogleSettings(NamedTuple):
             repository="",  # the triggers are the other stack's
             ci=None,
         )
+
+    def of_copies(self, project: str) -> GoogleSettings:
+        """Return the settings with which images are copied into another project."""
+        own = self.copies.get(project) or Copies()
+        location, key = own.storage_location or self.stored_in(), own.kms_key or self.kms_key
+        return self._replace(project=project, storage_location=location, kms_key=key)
 
     @property
     def subnetwork_path(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bakery.settings import ci, rdma
+from bakery.settings import ci, copies, rdma
 from bakery.settings.google import (
     ACCOUNT,
     PROJECT_NUMBER,
@@ -26,7 +26,7 @@ _BUCKET = r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]"
 # allAuthenticatedUsers: a typing mistake must not share images with the public.
 _MEMBER = r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+"
 # What a stack that uses another one's infrastructure sets itself.
-_OWN = ("prefix", "zones", "consumers", "storageLocation", "infrastructure")
+_OWN = ("prefix", "zones", "consumers", "storageLocation", "copies", "infrastructure")
 
 # Key: its form, and what to write. Every value may be empty.
 FORMS: Mapping[str, tuple[str, str]] = {
@@ -78,6 +78,7 @@ def read(reader: Reader) -> GoogleSettings:
         os_login=reader.flag("osLogin", False),
         consumers=reader.words("consumers"),
         storage_location=reader.text("storageLocation"),
+        copies=copies.read(reader, FORMS),
         rdma_networks=rdma.read(reader),
         schedule=reader.text("schedule", "0 4 * * 1"),
         endpoint=reader.text("endpoint"),

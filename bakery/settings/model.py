@@ -174,6 +174,9 @@ def parse(
         group, _, key = name.partition(".")
         if not groups[group].text(key):
             groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{project}:{name}' ...")
+    if settings.google.copies and "google.project" not in settings.oven.required:
+        hint = "remove it, or move it to the file of a stack whose oven is cloud-build"
+        groups["google"].wrong("copies", f"has no effect: with oven {settings.oven} images are in no project", hint)
     for reader in (*groups.values(), top):
         reader.done()
     if problems:
@@ -225,6 +228,9 @@ def _joined(settings: Settings) -> Settings:
         hint = f"name a stack with google.project, as in {other.file}"
         key = f"google.infrastructure is {name!r}, which has no infrastructure of its own"
         raise InputError([Problem(settings.file, 1, key, hint)])
+    if other.google.project in settings.google.copies:
+        key, hint = f"google.copies.{other.google.project} is the project of {name}", "name another project"
+        raise InputError([Problem(settings.file, 1, f"{PROJECT}:{key}", hint)])
     return replace(settings, google=settings.google.inside(other.google))
 
 

@@ -24,6 +24,7 @@ class Conditions:
     busy: set[str] = field(default_factory=set)  # methods whose next operation comes too soon after another
     rate: set[str] = field(default_factory=set)  # methods over their limit, once each
     caller: str = "bakery-deploy"  # who calls through the bakery's own clients
+    elsewhere: dict[str, set[str]] = field(default_factory=dict)  # roles of the caller in projects that are not its own
     granted: dict[tuple[str, str], float] = field(default_factory=dict)  # when each member got each role first
     enabled: dict[str, float] = field(default_factory=dict)  # when each service was enabled
     grant_seconds: float = 0.0  # until a grant takes effect

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
-from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, RUNS_ONLY, Grant, On
+from bakery.infrastructure.grants import COPIER, COPIER_ROLE, CUSTOM_ROLES, GRANTS, RUNS_ONLY, Grant, On
 from bakery.settings.google import Bucket, Duty
 from tests.fake_google import grants
 from tests.fake_google.cloud import Cloud, Request
@@ -22,6 +22,7 @@ OBJECT_VIEWER = ("storage.objects.get", "storage.objects.list")
 OBJECT_USER = (*OBJECT_VIEWER, "storage.objects.create", "storage.objects.delete", "storage.objects.update")
 ROLES: Mapping[str, tuple[str, ...]] = {
     **{name: permissions for name, (_, permissions) in CUSTOM_ROLES.items()},
+    COPIER_ROLE: COPIER,
     "roles/artifactregistry.reader": ("artifactregistry.repositories.downloadArtifacts",),
     "roles/artifactregistry.writer": ("artifactregistry.repositories.uploadArtifacts",),
     "roles/bigquery.dataEditor": ("bigquery.tables.get", "bigquery.tables.updateData"),
@@ -82,6 +83,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "storage.objects.insert": ("storage.objects.create",),
     "storage.objects.list": ("storage.objects.list",),
 }
+PUBLIC = ("compute.images.get", "compute.images.getFromFamily", "compute.images.useReadOnly")
 # To use what a new image is made from; for an image it is what roles/compute.imageUser grants.
 SOURCES = {"sourceDisk": "compute.disks.useReadOnly", "sourceImage": "compute.images.useReadOnly"}
 # Of a new machine with a placement policy.
@@ -128,27 +130,62 @@ def caller(cloud: Cloud, request: Request) -> str:
 def missing(cloud: Cloud, request: Request) -> list[str]:
     """What the caller's roles that have taken effect do not hold of what this request needs."""
     account = caller(cloud, request)
-    return _missing(request, account, [one for one in grants_of(account) if grants.effective(cloud, account, one.role)])
+    held = [one for one in grants_of(account) if grants.effective(cloud, account, one.role)]
+    return _missing(cloud, request, account, held)
 
 
-def _missing(request: Request, account: str, held: Sequence[Grant]) -> list[str]:
+def is_elsewhere(cloud: Cloud, project: str) -> bool:
+    """Whether a project is not the bakery's: another one has its buckets, or the conditions name it."""
+    start = "storage/storage/v1/b/"
+    owners = [key.removeprefix(start) for key in cloud.items if key.startswith(start) and key.endswith("-artifacts")]
+    own = not project or not owners or any(name.startswith(f"{project}-") for name in owners)
+    return project in cloud.conditions.elsewhere or not own
+
+
+def _missing_elsewhere(cloud: Cloud, project: str, needed: Sequence[str]) -> list[str]:
+    """What the caller may not do in a project that is not its own.
+
+    Images of others are public unless the conditions name their project. The words are those of the issues that
+    tests/fake_google/refusals quotes for images of another project.
+    """
+    roles = cloud.conditions.elsewhere.get(project)
+    held = {permission for role in roles or () for permission in ROLES[role]}
+    held |= set(PUBLIC) if roles is None else set()
+    return [f"Required '{one}' permission for 'projects/{project}'" for one in needed if one not in held]
+
+
+def _missing(cloud: Cloud, request: Request, account: str, held: Sequence[Grant]) -> list[str]:
     if not account or (request.id not in NEEDED and request.call.method.product != "compute"):
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
+    project, body = request.call.params.get("project", ""), request.body or {}
     uses = {"compute.images.insert": SOURCES, "compute.instances.insert": PLACED}.get(request.id, {})
-    sources = [uses[key] for key in uses if key in (request.body or {})]
-    needed = [(permission, _allows(request, permission)) for permission in (*NEEDED[request.id], *sources)]
-    lacking = [name for name, allows in needed if not any(map(allows, _granting(held, name)))]
+    needed = [(project, NEEDED[request.id])]
+    needed += [(_project_of(body[key]) or project, (uses[key],)) for key in uses if key in body]
+    elsewhere = [(where, asked) for where, asked in needed if is_elsewhere(cloud, where)]
+    here = [one for where, asked in needed if not is_elsewhere(cloud, where) for one in asked]
+    lacking = [one for one in here if not any(map(_allows(request, one), _granting(held, one)))]
     targets = {grant.target for grant in _granting(held, ACT_AS)}
     lacking += [f"{ACT_AS} on {target}" for target in _acts_as(request) if target not in targets]
-    return [f"needs {name}, which {account} has not" for name in lacking]
+    refused = [text for where, asked in elsewhere for text in _missing_elsewhere(cloud, where, asked)]
+    return [*(f"needs {name}, which {account} has not" for name in lacking), *refused]
+
+
+def _project_of(source: object) -> str:
+    match = re.search(r"projects/([^/]+)/", str(source))
+    return match[1] if match else ""
 
 
 def done_without(cloud: Cloud, request: Request) -> bool:
     """Whether the caller goes on when this is refused: it never gets the role, or will have it in some minutes."""
     account = caller(cloud, request)
-    return request.id in DONE_WITHOUT.get(account, ()) or not _missing(request, account, grants_of(account))
+    known = is_elsewhere(cloud, request.call.params.get("project", ""))
+    return (
+        known
+        or request.id in DONE_WITHOUT.get(account, ())
+        or not _missing(cloud, request, account, grants_of(account))
+    )
 
 
 def _allows(request: Request, permission: str) -> Callable[[Grant], bool]:

@@ -34,6 +34,8 @@ GCLOUD = {
     "storage rm": ("recursive", "all-versions"),
     "storage service-agent": ("project", "authorize-cmek"),
     "projects describe": ("format",),
+    "projects add-iam-policy-binding": ("member", "role"),
+    "iam roles create": ("project", "title", "permissions"),
     "kms keys add-iam-policy-binding": ("keyring", "location", "project", "member", "role"),
     "iam workload-identity-pools providers describe": ("project", "location", "workload-identity-pool", "format"),
     "compute images list": ("no-standard-images", "show-deprecated", "filter"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.console import say
+from bakery.cli.console import fail, say
 from bakery.cli.options import DEFAULT_STACK, Stack, backend_of
 
 
@@ -24,6 +24,9 @@ def prune(
     done = prune_library(backend, dry_run=dry_run)
     for step in (*done.moved, *done.kept):
         print(f"{step.image.name}: {step.to or 'kept'}: {step.why}")
+    for copy in done.copies.steps:
+        print(copy)
     if done.layers:
         print(f"layers of bakes: DELETED: {done.layers / 1e9:.1f} GB, too old or least used")
     print(f"{(done.freed + done.layers) / 1e9:.1f} GB {'would be' if dry_run else 'are'} free")
+    fail(done.copies.problems)

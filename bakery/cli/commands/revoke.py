@@ -19,6 +19,7 @@ def revoke(
     The images become OBSOLETE and are never promoted or baked again: `bakery plan` says what to change. With --at, that
     begins at the given time, with the next `bakery revoke`, `bakery prune` or `pulumi up`.
     """
+    from bakery.cli.console import fail
     from bakery.operations import revoke as operation
     from bakery.report.revoke import lines
 
@@ -27,5 +28,7 @@ def revoke(
         for name in operation.undo(backend, image):
             print(f"{name}: may be used again; the next `pulumi up` that wants it promotes it")
         return
-    for line in lines(operation.revoke(backend, image, reason, at)):
+    done = operation.revoke(backend, image, reason, at)
+    for line in lines(done):
         print(line)
+    fail(done.copies.problems)

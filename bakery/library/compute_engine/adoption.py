@@ -29,14 +29,8 @@ def adopt(images: ImageRequests, source: str, image: ImageRecord) -> ImageRecord
     identity = images.identity(project, name)
     digest = hashlib.sha256(f"compute-engine:{identity}".encode()).hexdigest()
     own = adopted(image, digest, name, images.prefix)
-    made = images.get(own.name)
-    if made is not None and made.status == "FAILED":
-        images.delete(own.name)
-        made = None
-    if made is None:
-        images.copy(name, own.name, own.labels, project)
-        made = images.get(own.name)
-    if made is None or made.labels.get(DIGEST_LABEL) != own.labels[DIGEST_LABEL]:
+    made = images.made_from(name, own.name, own.labels, project)
+    if made.labels.get(DIGEST_LABEL) != own.labels[DIGEST_LABEL]:
         hint = "delete it, or adopt the image into another family"
         raise BakeryError(f"there is another image {own.name}", hint=hint)
     return image_record(made, {})

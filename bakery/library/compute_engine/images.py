@@ -1,19 +1,22 @@
 """Requests to Compute Engine about images: look up, list, change and delete."""
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from google.api_core import exceptions
 
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, Uncertain
 from bakery.host.batches import Batches
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
 from bakery.library.base import ImageState
 
 TRIES = 5  # of a change that conflicts with another writer's
 OPERATION_SECONDS = 300
+COPY_SECONDS = 1800  # of an image from another one, perhaps in another part of the world
+POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class ImageRequests:
                     query["pageToken"] = page.get("nextPageToken", "")
             except exceptions.NotFound as error:
                 raise BakeryError(
-                    f"there is no project {self.project}", hint="set image-bakery:google.project"
+                    f"there is no project {self.project}",
+                    hint="correct image-bakery:google.project (of copies: google.copies)",
                 ) from error
         return sorted(images, key=lambda image: image.created)
 
@@ -140,11 +144,28 @@ class ImageRequests:
             raise BakeryError(f"there is no image {name} in project {project}", hint=hint) from error
         return str(found.id)
 
-    def copy(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> None:
-        """Make an image with the content of one of the project, or of another one.
+    def made_from(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> ComputeImage:
+        """Return the image ``name``, made from one of the project or of another one unless it exists.
 
-        An image that another process has just made is kept.
+        One that another process is making is waited for, one whose creation failed is made again.
         """
+        image = self.get(name)
+        if image is not None and image.status == "FAILED":
+            self.delete(name)
+            image = None
+        if image is None:
+            self._copy(source, name, labels, project)
+        deadline = time.monotonic() + COPY_SECONDS
+        while image is None or image.status == "PENDING":
+            if (image := self.get(name)) is None:
+                raise Uncertain(f"the image {name} was deleted while it was made", hint="run it again")
+            if time.monotonic() > deadline:
+                raise Uncertain(f"the image {name} is not ready yet", hint="run it again; it is made meanwhile")
+            if image.status == "PENDING":
+                time.sleep(POLL_SECONDS)
+        return image
+
+    def _copy(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> None:
         from google.cloud import compute_v1
 
         path, key = f"projects/{project or self.project}/global/images/{source}", self._google.settings.kms_key
@@ -157,6 +178,7 @@ class ImageRequests:
                 f"make image {name} from {source}",
                 lambda: self._google.images.insert(project=self.project, image_resource=body, timeout=TIMEOUT_SECONDS),
                 reraise=(exceptions.Conflict,),
+                seconds=COPY_SECONDS,
             )
 
     def put_into(self, name: str, family: str) -> None:
@@ -228,6 +250,12 @@ class ImageRequests:
                 reraise=(exceptions.NotFound,),
             )
 
-    def _change(self, what: str, call: Callable[[], Any], reraise: tuple[type[Exception], ...] = ()) -> None:
+    def _change(
+        self,
+        what: str,
+        call: Callable[[], Any],
+        reraise: tuple[type[Exception], ...] = (),
+        seconds: float = OPERATION_SECONDS,
+    ) -> None:
         with api_errors(what, reraise=reraise):
-            RETRY(lambda: finish(call(), OPERATION_SECONDS))()
+            RETRY(lambda: finish(call(), seconds))()

@@ -21,17 +21,19 @@ from bakery.host.google import (
     ignore_missing,
 )
 from bakery.library.base import ImageRecord, ImageState, Listing, Proof, Revocation, Want
-from bakery.library.compute_engine import revocations, sharing, stored_runs, wants
+from bakery.library.compute_engine import families, revocations, sharing, stored_runs, wants
 from bakery.library.compute_engine.bigquery import store_rows
+from bakery.library.compute_engine.copies import CopyProject
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ComputeImage, ImageRequests
-from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL, image_record, image_state
+from bakery.library.compute_engine.records import image_record, image_state, is_own
 from bakery.library.compute_engine.uses import uses
 from bakery.library.derived import derived
 from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
+from bakery.settings.copies import family_and_project
 from bakery.settings.google import Bucket
 
 
@@ -56,7 +58,7 @@ class ComputeEngineLibrary:
         """Return all images with the bakery's labels, oldest first, without DELETED ones and without manifests."""
         labelled = self._images.listed(f"labels.{image_labels.DIGEST_LABEL}:*")
         records = [image_record(image, {}) for image in self._own(labelled)]
-        return [record for record in records if record.state is not ImageState.DELETED]
+        return [record for record in records if is_own(record) and record.state is not ImageState.DELETED]
 
     def sharing(self, digest: str) -> Sequence[ImageRecord]:
         """Return nothing: an image has one family, so another family has its own image of the same digest."""
@@ -68,16 +70,11 @@ class ComputeEngineLibrary:
         if image is None:
             raise BakeryError(f"there is no image {source} for the family {family}", hint="see: bakery library")
         own = derived(image_record(image, self.manifest(source)), family, self.now())
-        made = self._images.get(own.name)
-        if made is not None and made.status == "FAILED":
-            self._images.delete(own.name)
-            made = None
-        if made is None:
+        if _finished(self._images.get(own.name)) is None:
             if image_state(image) is ImageState.OBSOLETE:  # no image can be made from it
                 self._deprecate(source, "")
             self.keep_manifest(own.name, own.inputs)
-            self._images.copy(source, own.name, own.labels)
-        return own.name
+        return self._images.made_from(source, own.name, own.labels).name
 
     def families(self) -> Mapping[str, str]:
         """Map each family of a labelled image to its newest ACTIVE image, as Compute Engine does."""
@@ -90,56 +87,47 @@ class ComputeEngineLibrary:
         """
         listed = self._own(self._images.listed())
         records = [image_record(image, {}) for image in listed]
-        mine = {family for record in records if record.digest for family in (record.family, record.candidate_for)}
+        mine = {family for record in records if is_own(record) for family in (record.family, record.candidate_for)}
         active = [record for record in records if record.family and record.state is ImageState.ACTIVE]
         return Listing(
-            tuple(record for record in records if record.digest and record.state is not ImageState.DELETED),
+            tuple(record for record in records if is_own(record) and record.state is not ImageState.DELETED),
             {
                 record.family: record.name for record in active if record.family in mine
             },  # the newest wins, as it is last
             {image.name: image.deprecated for image in listed if image.deprecated},
-            {record.name: record.family for record in active if not record.digest},
+            {record.name: record.family for record in active if not is_own(record)},
         )
+
+    def copies(self, wants: Iterable[Want]) -> Sequence[CopyProject]:
+        """Return the projects that the settings and the wants name."""
+        wanted = {family_and_project(want.family)[1] for want in wants} - {""}
+        return [CopyProject(self.google, project) for project in sorted({*self.google.settings.copies, *wanted})]
 
     def promote(self, name: str, family: str, want: Want | None = None) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
         if want:  # before the look: another stack that gives the family back looks again for wants after it has done so
             self.want(want)
+        of, project = family_and_project(family)
+        if project:
+            return CopyProject(self.google, project).copy(name, of)
         image, others = self._images.with_family(name, family)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
-        before = [record for record in _active(others) if record.name != name]
-        if image.family != family:
-            self._images.put_into(name, family)
-        # A family points at its newest ACTIVE image, so this one becomes ACTIVE before the others are deprecated.
-        if image.state not in ("", ImageState.ACTIVE):
-            self._images.set_state(name, ImageState.ACTIVE)
-        for record in before:
-            self._deprecate(record.name, name)
-        previous = before[-1].name if before else ""
-        if before or image.family != family or image.state not in ("", ImageState.ACTIVE):
+        previous = families.point(self._images, image, others, family, self.now())
+        if previous or image.family != family or image.state not in ("", ImageState.ACTIVE):
             publish_event(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
         return previous
 
     def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
         """Deprecate the family's other ACTIVE images and take this one out of it, so that no image resolves."""
-        records = _active(self._images.of_family(family))
-        if [record.name for record in records if record.digest][-1:] != [name]:
-            return False
-        if not force and wants.listed(self._artifacts, family):
-            return False
-        for record in records:
-            if record.name != name:
-                self._deprecate(record.name, "")
-        self._images.put_into(name, "")
-        # Since the first look a stack may have found the family as it wants it.
-        if not force and wants.listed(self._artifacts, family):
-            self._images.put_into(name, family)
-            return False
-        image = self._images.get(name)
-        if image is not None and image.family:  # Compute Engine was never seen to take an image out of its family
-            self._deprecate(name, "")
-        return True
+
+        def wanted() -> bool:
+            return not force and bool(wants.listed(self._artifacts, family))
+
+        of, project = family_and_project(family)
+        if project:
+            return CopyProject(self.google, project).withdraw(name, of, wanted)
+        return families.clear(self._images, name, family, self.now(), wanted)
 
     def want(self, want: Want) -> None:
         """Register what a stack wants, in the artifacts bucket."""
@@ -170,7 +158,7 @@ class ComputeEngineLibrary:
         record = self.find(name)
         if record is None or record.state is not ImageState.ACTIVE:
             return False
-        pointed_at = _active(self._images.of_family(record.family))[-1:] if record.family else []
+        pointed_at = families.active(self._images.of_family(record.family))[-1:] if record.family else []
         if [one.name for one in pointed_at] == [name]:
             return False
         self._deprecate(name, replacement)
@@ -199,7 +187,8 @@ class ComputeEngineLibrary:
 
     def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
         """Set the labels of verdict and tests, also those of the images that were made from this one."""
-        labels = {PROOF_LABEL: proof.value, TESTS_LABEL: tests_digest[: image_labels.DIGEST_IN_LABEL]}
+        digest = tests_digest[: image_labels.DIGEST_IN_LABEL]
+        labels = {image_labels.PROOF_LABEL: proof.value, image_labels.TESTS_LABEL: digest}
         for image in self._images.with_label(image_labels.SOURCE_LABEL, name):
             self._images.label(image.name, labels, image)
 
@@ -237,7 +226,8 @@ class ComputeEngineLibrary:
 
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:
         """Map image names to the beginning of the tests' digest, which is a label of the image."""
-        return {image.name: image.labels[TESTS_LABEL] for image in images if TESTS_LABEL in image.labels}
+        tests = image_labels.TESTS_LABEL
+        return {image.name: image.labels[tests] for image in images if tests in image.labels}
 
     def bake_times(self) -> Mapping[str, float]:
         """Return an empty mapping: Compute Engine keeps no bake times."""
@@ -291,8 +281,3 @@ class ComputeEngineLibrary:
 
 def _finished(image: ComputeImage | None) -> ImageRecord | None:
     return None if image is None or image.status == "FAILED" else image_record(image, {})
-
-
-def _active(images: Iterable[ComputeImage]) -> list[ImageRecord]:
-    records = [image_record(image, {}) for image in images]
-    return [record for record in records if record.state is ImageState.ACTIVE]

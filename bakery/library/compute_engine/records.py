@@ -6,14 +6,11 @@ from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine.images import ComputeImage
 from bakery.plan import image_labels
 
-PROOF_LABEL = "bakery-proof"
-TESTS_LABEL = "bakery-tests"
-
 
 def image_record(image: ComputeImage, inputs: Mapping[str, str]) -> ImageRecord:
     """Return the record of an image; ``inputs`` is the manifest of its digest."""
     labels = dict(image.labels)
-    proof = labels.get(PROOF_LABEL, "")
+    proof = labels.get(image_labels.PROOF_LABEL, "")
     return ImageRecord(
         name=image.name,
         digest=labels.get(image_labels.DIGEST_LABEL, ""),
@@ -31,6 +28,11 @@ def image_record(image: ComputeImage, inputs: Mapping[str, str]) -> ImageRecord:
         labels=labels,
         inputs=inputs,
     )
+
+
+def is_own(image: ImageRecord) -> bool:
+    """Return whether the image belongs to the library of its project: it is not a copy from another one."""
+    return bool(image.digest) and image_labels.COPY_LABEL not in image.labels
 
 
 def image_state(image: ComputeImage) -> ImageState:

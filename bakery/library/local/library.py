@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.clock import utc_now
-from bakery.library.base import ImageRecord, ImageState, Listing, Proof, Revocation, Want
+from bakery.library.base import CopyProject, ImageRecord, ImageState, Listing, Proof, Revocation, Want
 from bakery.library.derived import derived
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import Database, keep_reserve
@@ -59,10 +59,8 @@ class LocalLibrary:
             return None
         image = self._record(row)
         if size != image.size:
-            raise Uncertain(
-                f"{image.location} has {size} bytes, it was published with {image.size}",
-                hint=f"the file is damaged; to bake it again: rm {image.location}",
-            )
+            hint = f"the file is damaged; to bake it again: rm {image.location}"
+            raise Uncertain(f"{image.location} has {size} bytes, it was published with {image.size}", hint=hint)
         return image
 
     def images(self) -> Sequence[ImageRecord]:
@@ -152,6 +150,10 @@ class LocalLibrary:
         with self.database.writing() as connection:
             return families.deprecate(connection, name, replacement, self.now())
 
+    def copies(self, wants: Iterable[Want]) -> Sequence[CopyProject]:
+        """Return none: there are no projects."""
+        return ()
+
     def share(self, name: str, members: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Do nothing: every user who may read the folder can boot from its images."""
 
@@ -174,8 +176,6 @@ class LocalLibrary:
         names = {name, *(one.name for one in self.sharing(image.digest) if one.source == name)}
         with self.database.writing() as connection:
             rows.record_proof(connection, sorted(names), proof, tests_digest, self.now())
-
-    # -- for the local ovens
 
     def publish(self, record: ImageRecord, qcow2: Path) -> ImageRecord:
         """Move a baked file into the library as a candidate: completely and durably, or not at all.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bakery import __version__
-from bakery.infrastructure.grants import tables
+from bakery.infrastructure.grants import COPIER, tables
 from bakery.infrastructure.storage import KEEP_DAYS
 from bakery.settings import GoogleSettings, from_file
 from bakery.settings.google import DATASET, TABLE, Bucket, Duty
@@ -24,6 +24,11 @@ def test_the_tables_of_identities_are_those_of_the_grants() -> None:
     )
     assert match is not None
     assert match[1] == tables(), "render it anew: python -c 'from bakery.infrastructure.grants import tables; ...'"
+
+
+def test_the_role_for_copies_is_made_with_its_permissions() -> None:
+    (given,) = re.findall(r"gcloud iam roles create bakeryCopier .*\\\n  --permissions=(\S+)", PAGE)
+    assert given == ",".join(COPIER)
 
 
 @pytest.mark.parametrize("duty", Duty)

@@ -24,7 +24,7 @@ def block(language: str) -> str:
 
 def test_the_output_images_has_the_fields_that_the_page_names() -> None:
     (row,) = [line for line in TEXT.splitlines() if line.startswith("| stack output `images`")]
-    assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == IMAGE.keys() - {"family"}
+    assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == IMAGE.keys() - {"family", "project"}
 
 
 def test_the_stack_reference_uses_outputs_that_exist() -> None:

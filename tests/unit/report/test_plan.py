@@ -15,7 +15,7 @@ from bakery.errors import Problem, Severity
 from bakery.lock.model import Lock, LockedBase
 from bakery.plan.plan import make
 from bakery.preview.decide import decide
-from bakery.preview.model import Action, Channel, Decision, Target
+from bakery.preview.model import Action, Channel, Copy, Decision, Target
 from bakery.report import plan as reports
 from bakery.report import plan_markdown, plan_table
 from bakery.settings import Place
@@ -46,6 +46,15 @@ def test_the_json_is_as_its_schema_says() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(report(), SCHEMA)
     jsonschema.validate(reports.to_json(reports.PlanReport(())), SCHEMA)
+
+
+def test_copies_are_told_in_every_form() -> None:
+    kept = Copy("base@q", "base", "q", "base-1", Action.KEEP)
+    content = report(copies=(Copy("app@q", "app", "q", "app-1", Action.ADOPT), kept))
+    jsonschema.validate(content, SCHEMA)
+    assert reports.summary(content).endswith("1 copy made")
+    assert "app@q will point at a copy of app-1\nbase@q points at base-1" in plan_table.render(content)
+    assert "- app&#64;q will point at a copy of app-1" in plan_markdown.render(content)
 
 
 def test_a_cloud_image_is_named_with_its_version_and_address() -> None:

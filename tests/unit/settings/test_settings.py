@@ -21,6 +21,7 @@ from bakery.settings import (
     from_pulumi,
     parse,
 )
+from bakery.settings.copies import Copies
 from bakery.settings.retention import Retention
 from bakery.settings.rollout import Rollout
 from tests.support import root as support
@@ -110,6 +111,42 @@ def test_every_group_is_read() -> None:
         {"logs": "my-logs"},
         ("123456",),
     )
+
+
+GOOGLE = {"project": "p", "region": "us-central1"}
+
+
+def test_copies_are_read_by_project() -> None:
+    rules = {"other": None, "example.com:more": {"families": ["a*"], "storageLocation": "eu"}}
+    google = parse({"oven": "cloud-build", "google": {**GOOGLE, "copies": rules}}, "gcp", ROOT).google
+    assert google.copies == {"other": Copies(), "example.com:more": Copies(("a*",), "eu")}
+    assert (google.of_copies("other").stored_in(), google.of_copies("example.com:more").stored_in()) == (
+        "us-central1",
+        "eu",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ({"p": {}}, "google.copies.p is google.project; name another project"),
+        ({"NO": {}}, "google.copies.NO is not a project"),
+        ({"q": {"families": []}}, "google.copies.q.families is []; write a list of 1 or more strings"),
+        ({"q": {"storageLocation": "Europe"}}, "google.copies.q.storageLocation is 'Europe'"),
+        ({"q": {"kmsKey": "k"}}, "google.copies.q.kmsKey is 'k'"),
+        ({"q": {"family": ["a"]}}, "unknown key 'image-bakery:google.copies.q.family'; did you mean 'families'?"),
+        (["q"], "google.copies is ['q']; write a mapping"),
+    ],
+)
+def test_wrong_copies_are_problems(rules: object, why: str) -> None:
+    (message,) = messages({"oven": "cloud-build", "google": {**GOOGLE, "copies": rules}})
+    assert why in message
+
+
+@pytest.mark.parametrize("oven", ["local", "fake"])
+def test_copies_need_images_that_are_in_a_project(oven: str) -> None:
+    (message,) = messages({"oven": oven, "google": {"copies": {"q": {}}}})
+    assert f"google.copies has no effect: with oven {oven} images are in no project" in message
 
 
 def test_every_problem_is_reported_at_once() -> None:

@@ -12,10 +12,10 @@ from bakery.library.local.library import LocalLibrary
 from bakery.plan.plan import make
 from bakery.preview.snapshot import LibrarySnapshot, read
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
-from bakery.resources import program
-from bakery.resources.program import images_output as images
-from bakery.resources.program import promotions
-from bakery.resources.program import rcc_tf_output as rcc_tf
+from bakery.resources import outputs
+from bakery.resources.outputs import images_output as images
+from bakery.resources.outputs import promotions
+from bakery.resources.outputs import rcc_tf_output as rcc_tf
 from bakery.settings import Settings
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
@@ -114,7 +114,7 @@ def test_a_preview_names_what_will_be_promoted_but_not_what_is_skipped(
 
 def test_without_the_library_the_outputs_are_those_of_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(program.pulumi.log, "warn", said.append)
+    monkeypatch.setattr(outputs.pulumi.log, "warn", said.append)
     unread = LibrarySnapshot(problems=(Problem("library", 1, "it is locked", "", Severity.WARNING),))
     found = promotions(unread, PLAN, {"app": PROMOTED["app"][0]}, preview=False)
     assert found == {"app": PROMOTED["app"]}
