@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+from pathlib import Path
 
+from bakery.backends.base import Backend
 from tests.support import source_tree
 from tests.support.every import every
 from tests.support.source_tree import within
@@ -87,3 +90,10 @@ def test_the_rule_sees_a_question_and_no_call() -> None:
     assert asked(ast.parse("from bakery.settings import OvenKind as Kind")) == [1]
     assert asked(ast.parse("getattr(settings, 'oven')")) == [1]
     assert asked(ast.parse("backend.oven().bake(order)")) == []
+
+
+def test_the_page_about_back_ends_has_every_member_of_the_protocol() -> None:
+    rows = re.findall(r"(?m)^\| (`.*?`) \|", source_tree.text(Path("docs/backends.md")).partition("| member |")[2])
+    written = {name for row in rows for name in re.findall(r"`(\w+)(?:\(\))?`", row)}
+    members = {name for name in vars(Backend) if not name.startswith("_")}
+    assert members and members <= written

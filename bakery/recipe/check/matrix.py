@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from bakery.recipe.check.fluidrun import BOUNDS
 from bakery.recipe.model import ClusterShape, Json, Suite, Variant
 from bakery.recipe.parse import Document, Where, one_line, quoted
 from bakery.recipe.references import beyond_zero, with_reference
-from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, scalar
+from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, SOURCE_PROJECT, scalar
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"
 MOST = 256  # points of a matrix
@@ -76,6 +76,17 @@ def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
     if not made:
         recipe.error("the matrix has no point left", "exclude less", "matrix")
     return tuple(made.values())
+
+
+def check_taken(
+    recipe: Document, substitutions: Iterable[str], variables: Iterable[str], points: Iterable[Variant]
+) -> None:
+    """Warn about substitutions of the matrix that neither a step nor a variable of the template takes."""
+    taken = {*substitutions, *(f"_{name.upper()}" for name in variables), FAMILY, SOURCE_FAMILY, SOURCE_PROJECT}
+    for name in dict.fromkeys(key for point in points for key in point.substitutions):
+        if name not in taken:
+            hint = "add it to the substitutions of cloudbuild.yaml, or declare the variable in packer.json"
+            recipe.warn(f"nothing uses {name}", hint, "matrix")
 
 
 def _values(axis: str, given: Any) -> dict[str, dict[str, str]]:

@@ -32,7 +32,6 @@ from bakery.recipe.substitutions import dynamic, substitute, substitutions_in
 from bakery.recipe.templating import (
     FAMILY,
     SOURCE_FAMILY,
-    SOURCE_PROJECT,
     declared,
     environment,
     passed,
@@ -112,7 +111,8 @@ class PackageCheck:
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
             variants = self._templates(hcl2, template, build, variants, suite)
-            self._taken(extra, template, variants)
+            if extra is not None:
+                matrix.check_taken(extra, self.values, declared(template.value), variants)
             understood &= self._given_right(template, build) or hcl2 is None
         self._partitions(suite, variants)
         checked = template if self.usable else None
@@ -235,17 +235,6 @@ class PackageCheck:
         if suite is None or self.tests is None:
             return
         cluster.check_jobs(self.tests, [variant.cluster or suite.cluster for variant in variants])
-
-    def _taken(self, extra: Document | None, template: Document, variants: Iterable[Variant]) -> None:
-        """Substitutions of the matrix that neither a step nor a variable of the template takes."""
-        if extra is None:
-            return
-        variables = {f"_{name.upper()}" for name in declared(template.value)}
-        known = {*self.values, *variables, FAMILY, SOURCE_FAMILY, SOURCE_PROJECT}
-        for name in dict.fromkeys(key for variant in variants for key in variant.substitutions):
-            if name not in known:
-                hint = f"add it to the substitutions of {BUILD}, or declare the variable in {TEMPLATE}"
-                extra.warn(f"nothing uses {name}", hint, "matrix")
 
     def _templates(
         self,
