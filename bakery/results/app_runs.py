@@ -2,12 +2,18 @@
 
 The first fields are those of the table that rcc-run declares (``google_bigquery_table.benchmarks`` in its
 ``tf/main.tf``): same names, types, modes and order, so that its queries and dashboards work on the bakery's results.
+The bakery's own fields follow, as the published schema of results has them.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bakery.results.model import RunResult
+
+SCHEMA = Path(__file__).parents[1] / "report" / "schemas" / "results.schema.json"
+_TYPES = {"string": "STRING", "integer": "INT64", "number": "FLOAT64", "boolean": "BOOL"}
 
 
 @dataclass(frozen=True)
@@ -55,13 +61,16 @@ RCC_RUN: tuple[Field, ...] = (
     *_fields("STRING", "vm_image"),
     *_fields("INT64", "ntasks"),
 )
-APP_RUNS: tuple[Field, ...] = (
-    *RCC_RUN,
-    *_fields("STRING", "nic_type rdma_network"),
-    *_fields("INT64", "threads_per_core"),
-    *_fields("STRING", "reservation provisioning_model compute_disk_type"),
-    *_fields("INT64", "compute_disk_size_gb"),
-)
+
+
+def _added() -> Iterator[Field]:
+    """Yield the fields that the schema has after those of rcc-run; their JSON type is [type, "null"]."""
+    row = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]["row"]["properties"]
+    for name, described in list(row.items())[len(RCC_RUN) :]:
+        yield Field(name, _TYPES[described["type"][0]])
+
+
+APP_RUNS: tuple[Field, ...] = (*RCC_RUN, *_added())
 
 OUTPUTS = ("stdout", "stderr")  # fields with the whole output of a job
 

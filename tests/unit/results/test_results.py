@@ -70,7 +70,24 @@ def test_results_fit_their_schema_whatever_the_verdict() -> None:
 
 
 def test_the_schema_has_every_field_of_app_runs() -> None:
-    assert set(published("results")["$defs"]["row"]["properties"]) == {field.name for field in APP_RUNS}
+    row = published("results")["$defs"]["row"]["properties"]
+    assert list(row) == [field.name for field in APP_RUNS]
+    types = {"STRING": "string", "DATETIME": "string", "INT64": "integer", "FLOAT64": "number", "BOOL": "boolean"}
+    wanted = {field.name: types[field.type] if field.required else [types[field.type], "null"] for field in APP_RUNS}
+    assert {name: described["type"] for name, described in row.items()} == wanted
+
+
+def test_the_released_fields_of_the_bakery_keep_their_types_and_order() -> None:
+    """New fields follow them."""
+    assert [(field.name, field.type, field.required) for field in APP_RUNS[49:56]] == [
+        ("nic_type", "STRING", False),
+        ("rdma_network", "STRING", False),
+        ("threads_per_core", "INT64", False),
+        ("reservation", "STRING", False),
+        ("provisioning_model", "STRING", False),
+        ("compute_disk_type", "STRING", False),
+        ("compute_disk_size_gb", "INT64", False),
+    ]
 
 
 def test_storing_writes_the_file_and_the_rows(tmp_path: Path) -> None:
