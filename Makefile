@@ -17,7 +17,7 @@ PULUMI := trap : TERM HUP; python -I -S bakery/host/guard.py --foreground pulumi
 .PHONY: help setup up preview destroy shell test test-fast test-slow test-spack test-gcp lint format lock bench fuzz chaos chaos-machines clean
 
 help: ## list all targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: ## install what is missing: system packages, .venv, Pulumi engine, dev stack
 	@tools/setup.sh
