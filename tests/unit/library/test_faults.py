@@ -15,6 +15,7 @@ import pytest
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.google import RETRY, STORAGE_RETRY, Google
+from bakery.infrastructure.grants import COPIER_ROLE
 from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.results.model import JobResult, RunResult, Verdict
@@ -48,6 +49,8 @@ CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
     "retire": lambda library: library.set_state(SPARE, ImageState.OBSOLETE),
     "delete": lambda library: library.set_state(SPARE, ImageState.DELETED),
     "share": lambda library: library.share("hpcc-0", ["group:a@example.com"]),
+    "copy": lambda library: library.promote("hpcc-0", "hpcc@there"),
+    "look at copies": lambda library: [one.look() for one in library.copies(())],
 }
 REFUSALS = [Fault("", code, times=-1) for code in (400, 401, 403, 404, 409, 412)]
 PASSING = [Fault("", code) for code in (429, 500, 503)] + [Fault("", half=True), Fault("", delay=0.1)]
@@ -64,7 +67,7 @@ def server() -> Iterator[FakeServer]:
 @pytest.fixture(scope="module")
 def google(server: FakeServer) -> Google:
     """Clients for all tests: making them takes longer than what they are asked."""
-    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url, "copies": {"there": {}}}
     return Google(parse({"oven": "cloud-build", "google": google}, "gcp", Path()).google)
 
 
@@ -77,7 +80,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def library_of(server: FakeServer, google: Google) -> ComputeEngineLibrary:
-    values = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    values = {"project": "p", "region": "us-central1", "endpoint": server.url, "copies": {"there": {}}}
     return ComputeEngineLibrary(parse({"oven": "cloud-build", "google": values}, "gcp", Path()), google)
 
 
@@ -85,6 +88,7 @@ def library_of(server: FakeServer, google: Google) -> ComputeEngineLibrary:
 def state(server: FakeServer, google: Google) -> dict[str, Any]:
     """Return the state of a project with three images, one of them promoted, and what else the library needs."""
     server.cloud = Cloud()
+    server.cloud.conditions.elsewhere["there"] = {COPIER_ROLE}
     items = server.cloud.items
     items["storage/storage/v1/b/p-bakery-artifacts"] = {"name": "p-bakery-artifacts"}
     items[TABLE] = {"schema": {"fields": [{"name": "command_group", "type": "STRING"}]}}
@@ -106,6 +110,7 @@ def fill(server: FakeServer, google: Google) -> ComputeEngineLibrary:
     """Return the library of a new project in that state."""
     kept = copy.deepcopy(state(server, google))
     server.cloud = Cloud()
+    server.cloud.conditions.elsewhere["there"] = {COPIER_ROLE}
     vars(server.cloud).update(kept)
     return library_of(server, google)
 
