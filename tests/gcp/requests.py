@@ -125,13 +125,12 @@ def by_the_provider(plan: Plan, folder: Path) -> Iterator[Request]:
     from bakery.infrastructure.bakery import declare
 
     declared = Declared()
+    given = settings(folder, ci={"github": "owner/name"})
     pulumi.runtime.set_mocks(declared, project="image-bakery", stack="gcp", preview=False)
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
-        return pulumi.Output.all(
-            *[component.urn for component in declare(settings(folder), plan, lambda _granted: None)]
-        )
+        return pulumi.Output.all(*[component.urn for component in declare(given, plan, lambda _granted: None)])
 
     program()
     for token, inputs in declared.made:
@@ -159,7 +158,8 @@ def _requests(token: str, inputs: Mapping[str, Any]) -> Iterator[Request]:
     kind = KINDS[token]
     known = {"email": "x", "triggerId": "x", "location": "us-central1", "region": "us-central1", **inputs}
     creating = kind.collection if kind.verb == "POST" else kind.item
-    changing = [] if kind.keep else [(kind.update, kind.item, kind.change or kind.body)]
+    item = f"{kind.item}?updateMask={kind.mask}" if kind.mask else kind.item
+    changing = [] if kind.keep else [(kind.update, item, kind.change or kind.body)]
     for verb, path, body in [(kind.verb, creating, kind.body), *changing]:
         filled, _, query = path.format(**known).partition("?")
         call = discovery.find(verb, f"/{endpoints.APIS[kind.service]}{filled}")

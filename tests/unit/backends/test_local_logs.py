@@ -66,7 +66,7 @@ def test_logs_of_a_failed_bake_are_found_without_a_record(kept: LocalBackend) ->
 
 
 def test_logs_that_do_not_fit_one_image_are_an_error(kept: LocalBackend) -> None:
-    with pytest.raises(BakeryError, match="fits 2 images") as raised:
+    with pytest.raises(BakeryError, match="matches 2 images") as raised:
         kept.logs("hpcc-")
     assert "hpcc-1, hpcc-2" in raised.value.hint
     with pytest.raises(BakeryError, match="no image nothing"):
