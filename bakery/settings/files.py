@@ -51,7 +51,8 @@ def find(root: Path, stack: str, config_file: str = "") -> StackFiles:
         hint = f"use a stack of the project {project}, which is that of {PROJECT_FILE}"
         raise InputError([Problem("--stack", 1, f"{stack} is a stack of another project", hint)])
     folder, shared = (shared, {}) if isinstance(shared, str) else (str(content.get("stackConfigDir") or ""), shared)
-    file = Path(config_file).absolute() if config_file else root / folder / f"Pulumi.{name}.yaml"
+    own = root / folder.lstrip("/") / f"Pulumi.{name}.yaml"  # the engine joins them, as Go does
+    file = Path(config_file).absolute() if config_file else own
     return StackFiles(name, project, file, shared)
 
 
@@ -79,7 +80,7 @@ def texts(values: Values, keys: Iterable[str]) -> dict[str, str]:
 def _read(file: Path) -> dict[str, Any]:
     """Return the mapping in a file; {} if there is no file."""
     try:
-        content = yaml_cache.parsed(file.read_bytes(), "settings/1", partial(_parse, file.name)) or {}
+        content = yaml_cache.parsed(file.read_bytes(), "settings/2", partial(_parse, file.name)) or {}
     except FileNotFoundError:
         return {}
     if not isinstance(content, dict) or not isinstance(content.get("config") or {}, (dict, str)):
@@ -97,7 +98,9 @@ def _parse(name: str, content: bytes) -> Any:
         return load(content)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise InputError([Problem(name, mark.line + 1 if mark else 1, "invalid YAML", "fix the syntax")]) from error
+        why = getattr(error, "problem", None)
+        text = f"invalid YAML: {why}" if why else "invalid YAML"
+        raise InputError([Problem(name, mark.line + 1 if mark else 1, text, "fix the syntax")]) from error
 
 
 def _mine(files: StackFiles, config: Values) -> dict[str, Any]:
@@ -121,16 +124,43 @@ def _add_shared(files: StackFiles, given: dict[str, Any]) -> None:
     """Add the project's values that the stack does not have; a key there may be a path (``local.cores``)."""
     for name, entry in sorted(files.shared.items()):
         value = entry.get("default", entry.get("value")) if isinstance(entry, dict) else entry
-        *groups, last = _key(files, name).split(".")
-        if value is None or not last:
+        steps, text = _steps(_key(files, name)), _written(value)
+        if value is None or not steps:
             continue
-        at = given
-        for group in groups:
-            at[group] = at[group] if isinstance(at.get(group), dict) else {}
-            at = at[group]
-        text = _written(value)
-        coerced = groups and isinstance(text, str) and re.fullmatch(_COERCED, text)
-        at.setdefault(last, json.loads(text.lstrip("+")) if coerced else text)
+        coerced = steps[1:] and isinstance(text, str) and re.fullmatch(_COERCED, text)
+        try:
+            _put(given, steps, json.loads(text.lstrip("+")) if coerced else text)
+        except TypeError:
+            fault = f"{name} has no place among the values of {files.file.name}"
+            raise InputError([Problem(PROJECT_FILE, 1, fault, "fix the path, or write the whole value")]) from None
+
+
+def _steps(key: str) -> list[str | int]:
+    """Return the steps of a path: ``channels.stable[0]``, ``pins["a.b"]``."""
+    found = re.finditer(r"\[(\d+)\]|\[\"((?:[^\"\\]|\\.)*)\"\]|([^.\[]+)", key)
+    return [int(match[1]) if match[1] else match[3] or re.sub(r"\\(.)", r"\1", match[2]) for match in found]
+
+
+def _put(at: Any, steps: list[str | int], value: Any) -> None:
+    """Set a value unless there is one; a number is a place in a list. Raises TypeError if the path cannot be."""
+    step, *rest = steps
+    if isinstance(step, int):
+        if not isinstance(at, list) or step > len(at):
+            raise TypeError
+        if step == len(at):
+            at.append(_empty(rest) if rest else value)
+    elif not isinstance(at, dict):
+        raise TypeError
+    elif rest and not isinstance(at.get(step), (dict, list)):
+        at[step] = _empty(rest)
+    elif not rest:
+        at.setdefault(step, value)
+    if rest:
+        _put(at[step], rest, value)
+
+
+def _empty(steps: list[str | int]) -> dict[str, Any] | list[Any]:
+    return [] if isinstance(steps[0], int) else {}
 
 
 def _secure(value: Any) -> bool:

@@ -96,6 +96,20 @@ LAYOUTS = {
         "config:\n  image-bakery:spack: text\n",
         PROJECT + "config: {spack.ref: '7', google.zones: [a], google.branch: b, google.region: '+5'}\n",
     ),
+    "steps of paths of the project": Layout(
+        "config:\n  image-bakery:select: [a]\n",
+        PROJECT + "config: {'channels.stable[0]': a, 'channels.stable[1]': b, 'pins[\"a.b\"]': x, 'select[0]': y,\n"
+        "  'select[1]': z, 'fake.bakes[0].seconds': 3}\n",
+    ),
+    "times and bytes": Layout(
+        "config:\n  image-bakery:lock: !!binary aGk=\n  image-bakery:nonce: {a: 2026-1-2, b: 2026-11-28T1:2:3Z,\n"
+        "    c: 2026-11-28T10:00:00, d: 2026-11-28 10:00:00Z, e: 2026-11-28T10:00:00.500+05:30,\n"
+        "    f: 2026-11-28t10:00:00Z, g: 2026-11-28T25:00:00Z, h: 2026-11-28 10:00:00.120}\n"
+    ),
+    "stackConfigDir with a slash": Layout(
+        "config:\n  image-bakery:oven: fake\n", PROJECT + "stackConfigDir: /stacks\n", "stacks/Pulumi.dev.yaml"
+    ),
+    "too large": Layout("config:\n  image-bakery:nonce: {a: 1e400, b: -1e400, c: .info, d: nan, e: inf}\n"),
     "another name of the project": Layout(
         "config:\n  bakery:oven: fake\n  image-bakery:oven: local\n  lock: a\n", "name: bakery\nruntime: python\n"
     ),
@@ -158,9 +172,20 @@ def test_the_values_are_those_of_the_engine(here: Path, name: str) -> None:
     assert secrets == {}
 
 
-@pytest.mark.parametrize("stack", ["- 1\n", "config: [\n"])
-def test_what_the_engine_refuses_is_refused(here: Path, stack: str) -> None:
+@pytest.mark.parametrize(
+    ("stack", "shared"),
+    [
+        ("- 1\n", ""),
+        ("config: [\n", ""),
+        ("config:\n  image-bakery:lock: a\n  image-bakery:lock: b\n", ""),
+        ("config:\n  image-bakery:nonce: {a: .inf}\n", ""),
+        ("config:\n  image-bakery:select: [a]\n", "config: {'select[3]': b}\n"),
+        ("config:\n  image-bakery:select: {a: b}\n", "config: {'select[0]': b}\n"),
+    ],
+)
+def test_what_the_engine_refuses_is_refused(here: Path, stack: str, shared: str) -> None:
     init(here)
+    (here / "Pulumi.yaml").write_text(PROJECT + shared, encoding="utf-8")
     (here / "Pulumi.dev.yaml").write_text(stack, encoding="utf-8")
     with pytest.raises(InputError):
         files.values(files.find(here, "dev"), files.refuse)
