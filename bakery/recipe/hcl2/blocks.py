@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
-from bakery.recipe.hcl2.values import Invalid, NotFollowed, Unfollowed, Value, to_json, to_text
+from bakery.recipe.hcl2.values import Invalid, NotFollowed, Unfollowed, Value, Variable, to_json, to_text
 from bakery.recipe.model import Json
 from bakery.recipe.parse import Findings, Where, quoted
 from bakery.recipe.parse import hcl_nodes as nodes
@@ -48,6 +48,12 @@ class BlockReader:
         self.lines = lines
         self.titles = titles
 
+    def in_bake(self, attribute: nodes.Attribute, file: str) -> None:
+        """Report an attribute that decides something, and that only the bake knows."""
+        if not self.evaluator.wrong:
+            message, hint = IN_BAKE
+            self.findings.at(file).error(attribute.line, f"{attribute.name} {message}", hint)
+
     def value(self, attribute: nodes.Attribute, file: str, bound: Bound) -> Value:
         """Return the value of an attribute; None with an error if it has none."""
         try:
@@ -55,8 +61,7 @@ class BlockReader:
         except Invalid as error:
             self.findings.at(error.file or file).error(*error.args)
         except NotFollowed:
-            message, hint = IN_BAKE
-            self.findings.at(file).error(attribute.line, f"{attribute.name} {message}", hint)
+            self.in_bake(attribute, file)
         return None
 
     def resolved(self, attribute: nodes.Attribute, file: str, bound: Bound) -> Value:
@@ -64,8 +69,7 @@ class BlockReader:
         try:
             return self.evaluator.resolve(self.value(attribute, file, bound))
         except NotFollowed:
-            message, hint = IN_BAKE
-            self.findings.at(file).error(attribute.line, f"{attribute.name} {message}", hint)
+            self.in_bake(attribute, file)
         return None
 
     def options(self, block: nodes.Block, file: str, where: Where, bound: Bound) -> dict[str, Json]:
@@ -108,12 +112,13 @@ class BlockReader:
         if "iterator" in attributes:
             iterator = attributes["iterator"].expression.text
         collection = self.value(attributes["for_each"], file, bound)
+        if isinstance(collection, Variable):
+            collection = self.resolved(attributes["for_each"], file, bound)
         if not isinstance(collection, (list, dict)):
-            line = attributes["for_each"].line
             if isinstance(collection, Unfollowed):
-                message, hint = IN_BAKE
-                self.findings.at(file).error(line, f"for_each {message}", hint)
+                self.in_bake(attributes["for_each"], file)
             elif collection is not None:
+                line = attributes["for_each"].line
                 self.findings.at(file).error(line, "for_each is not a collection", "write a list or a map")
             return
         pairs = sorted(collection.items()) if isinstance(collection, dict) else enumerate(collection)

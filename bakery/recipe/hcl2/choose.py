@@ -51,7 +51,7 @@ def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
     google = [one for one in wanted if one.type == "googlecompute"]
     if chosen := google or [one for one in wanted if one.type == "qemu"][:1]:
         return chosen
-    if any(problem.severity is Severity.ERROR for problem in module.findings.problems[before:]):
+    if evaluator.wrong or any(one.severity is Severity.ERROR for one in module.findings.problems[before:]):
         return []  # the error says what is missing
     has = f"; it has {', '.join(dict.fromkeys(one.title for one in found))}" if found else ""
     hint = 'add: source "googlecompute" "NAME" {...}, and name it in the sources of a build'
@@ -97,7 +97,7 @@ def _listed(attribute: nodes.Attribute, findings: Findings, evaluator: Evaluator
         findings.at(error.file or findings.file).error(*error.args)
         return []
     except NotFollowed:
-        value = None
+        value = [] if evaluator.wrong else None
     if not isinstance(value, list):
         findings.error(attribute.line, "sources is not a list", 'write ["source.googlecompute.NAME"]')
         return []

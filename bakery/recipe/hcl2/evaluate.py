@@ -39,7 +39,8 @@ class Evaluator(Variables):
     """Evaluates expressions over variables, locals, data sources and files.
 
     ``locals`` are expressions with their files; ``read`` returns a file of the workspace, or None if there is none.
-    ``files`` collects those that Packer has to read in the bake.
+    ``files`` collects those that Packer has to read in the bake. ``wrong`` says that variables have no values, which
+    has been reported: what depends on them is not reported again.
     """
 
     locals: Mapping[str, tuple[str, nodes.Attribute]]
@@ -48,6 +49,7 @@ class Evaluator(Variables):
     done: dict[str, Value] = field(default_factory=dict)  # locals by name
     pending: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
+    wrong: bool = False
 
     def evaluate(self, expression: nodes.Expression, bound: Bound) -> Value:
         """Return the value; one that can't be followed as its source. Raises Invalid, or NotFollowed inside a loop."""

@@ -52,6 +52,7 @@ class Template:
         self.module = module
         self.read = read
         self.count = 1  # of the sources that are baked
+        self.wrong: set[str] = set()  # variables whose values Packer refuses, which has been reported
         self.lines: dict[Where, tuple[str, int]] = {}
         for name, variable in module.variables.items():
             self.lines["variables", name] = variable.at
@@ -70,12 +71,14 @@ class Template:
             return written(convert(value, variable.type, line))
         except Invalid as error:
             self.module.findings.at(file).error(*error.args)
+            self.wrong.add(name)
         except NotFollowed:
             return marker(expression.text)
         return ""
 
     def document(self, given: Mapping[str, str], number: int = 0) -> Document:
         """Return the template with these values of its variables, for the source with this number."""
+        model: dict[str, Json] = {"variables": self.variables()}
         values = {name: self.value(name, variable, given) for name, variable in self.module.variables.items()}
         kept = frozenset(
             name
@@ -84,8 +87,8 @@ class Template:
             or (isinstance(value, Unfollowed) and self.module.variables[name].type.kind in (*SCALARS, "any"))
         )
         evaluator = Evaluator(values, kept, self.module.locals, frozenset(self.module.data), self.read)
+        evaluator.wrong = bool(self.wrong)
         self.validate(evaluator)
-        model: dict[str, Json] = {"variables": self.variables()}
         chosen = choose(self.module, evaluator)
         self.count = len(chosen)
         if number < len(chosen):
@@ -124,6 +127,8 @@ class Template:
         unknown = Unfollowed(f"var.{name}")
         if text is None or NOT_FOLLOWED in text or substitutions_in(text) or name in FROM_SETTINGS:
             return unknown
+        if text == "" and name in self.wrong:
+            return unknown
         (file, line), _ = self.module.values.get(name, (variable.at, None))
         try:
             if text == "" and self.default(name, variable) == "" and _is_null(variable, self.module.values.get(name)):
@@ -136,6 +141,7 @@ class Template:
             return convert(_constant(expression, self.read), variable.type, line)
         except Invalid as error:
             self.module.findings.at(file).error(*error.args)
+            self.wrong.add(name)
         except NotFollowed:
             pass
         return unknown
@@ -208,7 +214,7 @@ class Template:
             if name not in self.module.mentioned:
                 document.warn(f"variable {name} is not used", "remove it, or use it", "variables", name)
         options = document.value.get("builders", [{}])[0]
-        for where, text in document.strings:
+        for where, text in document.strings if not self.wrong else ():
             named = where[0] == "builders" and where[2] in NAMES and where[2] in options
             if where[0] in ("builders", "provisioners") and NOT_FOLLOWED in text and not named:
                 what = text[text.index(NOT_FOLLOWED) + len(NOT_FOLLOWED) :].partition("}}")[0][:60]

@@ -159,3 +159,31 @@ def test_the_name_of_a_build(tmp_path: Path, name: str, message: str) -> None:
     found = [one for one in hcl2_tree.problems(tmp_path, {"b.pkr.hcl": text}) if message in one.message]
     assert [(one.severity, one.file.rpartition("/")[2]) for one in found] == [("error", "b.pkr.hcl")]
     assert found[0].line in (1, 3)
+
+
+WRONG = [
+    ('type = number\n default = "x"', 'inline = ["${var.a + 1}"]', '"x" is not a number'),
+    ('type = bool\n default = "x"', "inline = var.a ? [] : [1]", '"x" is not true or false'),
+    ('type = list(string)\n default = "x"', "inline = [for x in var.a : x]", '"x" does not fit the type list'),
+    ('type = list(string)\n default = "x"', "inline = var.a", '"x" does not fit the type list'),
+    ("type = map(string)\n default = [1]", "inline = [var.a.b]", "a list does not fit the type map"),
+    ("default = var.b", "inline = [upper(var.a)]", "var.b is an undeclared variable"),
+    ("default = upper(1, 2)", "inline = [upper(var.a)]", "2 arguments for a function that takes 1"),
+]
+EACH = 'dynamic "provisioner" {\n labels = ["shell"]\n for_each = var.a\n content {\n %s\n }\n}\n'
+
+
+@pytest.mark.parametrize(("declared", "used", "message"), WRONG)
+@pytest.mark.parametrize("block", [STEP, EACH])
+def test_a_wrong_default_is_one_error(tmp_path: Path, declared: str, used: str, message: str, block: str) -> None:
+    text = f'variable "a" {{\n {declared}\n}}\n' + BUILD % (block % used)
+    found = hcl2_tree.problems(tmp_path, {"app.pkr.hcl": hcl2_tree.SOURCE, "b.pkr.hcl": text})
+    (error,) = [one for one in found if one.severity == "error"]
+    assert message in error.message
+    assert not [one for one in found if "only known in the bake" in one.message]
+
+
+def test_a_wrong_list_of_sources_is_one_error(tmp_path: Path) -> None:
+    text = 'variable "a" {\n type = list(string)\n default = "x"\n}\nbuild {\n sources = var.a\n}\n'
+    found = hcl2_tree.problems(tmp_path, {"app.pkr.hcl": hcl2_tree.SOURCE, "b.pkr.hcl": text})
+    assert len([one for one in found if one.severity == "error"]) == 1
