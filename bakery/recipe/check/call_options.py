@@ -1,16 +1,18 @@
 """The options of the calls of Packer: those that it does not know, and those that leave nothing to bake.
 
-Source: Packer, ``command/cli.go`` and ``packer/core.go`` (1.6 to 1.15): with ``-only`` of no builder it ends with 0.
+Source: Packer, ``command/cli.go`` and ``packer/core.go`` (1.6 to 1.15): with ``-only`` of no builder it ends with 0; of
+a folder it reads the files of HCL2 templates only.
 """
 
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from bakery.recipe.check.cloud_build import find
 from bakery.recipe.model import BuildCalls
-from bakery.recipe.parse import Document
-from bakery.recipe.substitutions import substitutions_in
+from bakery.recipe.parse import Document, quoted
+from bakery.recipe.substitutions import substitute, substitutions_in
 from bakery.recipe.templating import builder_name, declared, references
 
 # What no digest can have: a bake of the bakery has a build, but no commit, and two bakes of an image differ in them.
@@ -25,6 +27,19 @@ def check(template: Document, build: Document, calls: BuildCalls) -> None:
     if "hcl2" not in template.value:
         _chosen(template, build, calls)
     _of_the_build(template, build, calls)
+
+
+def check_folder(build: Document, calls: BuildCalls, values: Mapping[str, str], package: str, file: str) -> None:
+    """Check that no call names the folder of ``package``, whose template is the JSON ``file``.
+
+    ``values`` are the substitutions.
+    """
+    for text in dict.fromkeys(call.template for call in calls.calls if call.template):
+        path = posixpath.normpath(substitute(text, values))
+        if posixpath.basename(path) in (posixpath.basename(package), "."):
+            hint = f"write {posixpath.join(path, file)}"
+            message = f"Packer does not read {file} of the folder {quoted(path)}, only *.pkr.hcl and *.pkr.json"
+            build.error(message, hint, *find(build, ("steps",), rf"(^|[\s/\"']){re.escape(posixpath.basename(text))}"))
 
 
 def _chosen(template: Document, build: Document, calls: BuildCalls) -> None:

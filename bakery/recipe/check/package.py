@@ -258,6 +258,8 @@ class PackageCheck:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
             named = (text for _, text in packer_template.named(template) if isinstance(text, str))
             call_options.check(template, build, self.calls)
+            if TEMPLATE in self.paths:
+                call_options.check_folder(build, self.calls, self.values, self.name, TEMPLATE)
             staged = self.workspace.package_path, self.workspace.common_path
             for path in build_files(build.value, self.calls, self.values, *staged):
                 self.workspace.exists(path)  # a file of another package is staged, and counts

@@ -423,6 +423,10 @@ def test_a_duplicate_field_is_an_error_wherever_it_is(roots: tuple[Path, Path]) 
     assert "duplicate key zone" in found
 
 
+def of(*args: str, **more: Any) -> dict[str, Any]:
+    return {"id": "Bake", "name": "hashicorp/packer", "args": args, **more}
+
+
 BAD_BUILDS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "a misspelt key": ("unknown key substitution: ", {"steps": [packer()], "substitution": {}}),
     "a misspelt key of a step": ("did you mean waitFor?", {"steps": [packer(waitfor=["-"])]}),
@@ -437,6 +441,12 @@ BAD_BUILDS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "an option that Packer does not know": ("has no option -froce", {"steps": [packer("-froce")]}),
     "only of nobody": ("-only=nobody leaves no builder that is baked", {"steps": [packer("-only=nobody")]}),
     "except all": ("leaves no builder that is baked", {"steps": [packer("-except", "googlecompute")]}),
+    "the folder of a JSON template": (f"of the folder '{APP}', only", {"steps": [of("build", APP)]}),
+    "its folder from a variable": (
+        f"write {APP}/packer.json",
+        {"steps": [of("build", "$_P/")], "substitutions": {"_P": APP}},
+    ),
+    "its folder in a shell": (f"write {APP}/packer.json", {"steps": [sh(f"packer build ./{APP}")]}),
 }
 
 

@@ -221,3 +221,11 @@ def run(packer: str, command: str, *words: Any, **env: str) -> subprocess.Comple
     }
     line = [packer, command, *options, "packer.json"]
     return subprocess.run(line, cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_folder_with_a_json_template_is_refused(tmp_path: Path, packer: str) -> None:
+    (tmp_path / "packer.json").write_text(json.dumps(made()))
+    done = subprocess.run([packer, "validate", "."], cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert done.returncode
+    assert "suffixed with" in done.stdout + done.stderr
