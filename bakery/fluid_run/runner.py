@@ -56,7 +56,8 @@ def run(
     """
     image = image or library.find(order.image)
     if image is None:
-        raise InfrastructureFailed(f"the image {order.image} is not in the library", hint="run: pulumi refresh")
+        hint = "run `pulumi up` without --target and --exclude, which bakes it"
+        raise InfrastructureFailed(f"the image {order.image} is not in the library", hint=hint)
 
     def record(result: RunResult) -> None:
         """Record the run first and the verdict last, so that every verdict has its run."""

@@ -28,12 +28,14 @@ def drift(backend: Backend, files: StackFiles, backend_url: str) -> tuple[Drift,
     if errors_among(plan.problems):
         raise InputError(plan.problems)
     state = file_backend(backend_url, files)
-    images = images_of(stored(state)) if state is not None else []
+    deployment = stored(state) if state is not None else {}
+    images = images_of(deployment)
     owner = f"{files.project}/{files.stack}"
     library = expected(backend.settings, backend.existing_library) if images else backend.existing_library()
     seen = Observed(
         files.stack,
         expected=dict.fromkeys(images, owner),
+        promoted=(owner, frozenset(images_of(deployment, "PromotedImage"))) if images else ("", frozenset()),
         planned={decision.image.name: decision.image for decision in plan.decisions},
     )
     if library is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.backends import backend
+from bakery.backends.base import Backend
 from bakery.errors import BakeryError, Uncertain
 from bakery.host import process
 from bakery.host.engine import stack_settings
@@ -62,10 +63,28 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
         raise BakeryError(text, hint="wait until it has ended; if it has certainly ended: pulumi cancel")
 
 
-def images_of(deployment: Mapping[str, Any]) -> list[str]:
-    """Return the names of the images that a deployment has."""
+def withdraw(chosen: Backend, owner: str, family: str) -> str:
+    """Withdraw that the stack ``owner`` wants the family, and say what became of it.
+
+    An engine does that, unless a user took the resource out of the state, or removed the stack.
+    Raises BakeryError if the stack does not want the family, and Uncertain.
+    """
+    library = chosen.existing_library()
+    mine = [want for want in library.wants() if (want.stack, want.family) == (owner, family)] if library else []
+    if library is None or not mine:
+        raise BakeryError(f"the stack {owner} has not registered the family {family}", hint="see: bakery drift")
+    (want,) = mine
+    if library.drop_want(owner, family, want.token):
+        done = library.unpromote(want.image, family)
+        return f"{family} now points at no image" if done else f"{family} points at another image, and stays there"
+    others = sorted(one.stack for one in library.wants() if one.family == family)
+    return f"{family} stays as it is: wanted by {', '.join(others)}"
+
+
+def images_of(deployment: Mapping[str, Any], kind: str = "BakedImage") -> list[str]:
+    """Return the names of the images that a deployment has, or the families for the ``kind`` PromotedImage."""
     resources = deployment.get("resources") or ()
-    return [str(one.get("id")) for one in resources if str(one.get("type")).endswith(":BakedImage")]
+    return [str(one.get("id")) for one in resources if str(one.get("type")).endswith(f":{kind}")]
 
 
 def exported(root: Path, stack: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Observed:
     labels of the bakery to the family they are in. ``planned`` are the images of the plan of ``stack``, by name.
     ``unshared`` maps images to the consumers that may not boot from them. ``revoked`` are the revocations
     :func:`~bakery.library.revocation.in_force`. ``copies`` are those in other projects, whose families are in ``wants``
-    by their addresses.
+    by their addresses. ``promoted`` is a stack (``<project>/<stack>``) whose state is known, and the families in it.
     """
 
     stack: str
@@ -60,6 +60,7 @@ class Observed:
     unshared: Mapping[str, Sequence[str]] = field(default_factory=dict)
     revoked: Mapping[str, Revocation] = field(default_factory=dict)
     copies: Sequence[CopiesIn] = ()
+    promoted: tuple[str, frozenset[str]] = ("", frozenset())
 
 
 def compare(seen: Observed) -> tuple[Drift, ...]:
@@ -68,6 +69,7 @@ def compare(seen: Observed) -> tuple[Drift, ...]:
     own = replace(seen, wants=[want for want in seen.wants if not family_and_project(want.family)[1]])
     return (
         *(drift for one in found for drift in one(own)),
+        *_unheld(seen),
         *(drift for one in seen.copies for drift in _copies(seen, one)),
     )
 
@@ -155,6 +157,16 @@ def _untracked(seen: Observed) -> Iterator[Drift]:
             text = f"is in the family {family}, and was not made by the bakery"
             remedy = f"gcloud compute images deprecate {name} --state=DEPRECATED"
             yield Drift(DriftKind.UNTRACKED, name, text, remedy)
+
+
+def _unheld(seen: Observed) -> Iterator[Drift]:
+    """Yield families that a stack has registered, and that its state lacks: no ``destroy`` gives them back."""
+    stack, held = seen.promoted
+    for want in seen.wants:
+        if want.stack == stack and want.family not in held:
+            text = f"is wanted by the stack {stack}, whose state has no promotion of it"
+            remedy = f"{_up(stack)} if the plan makes it; else bakery recover --withdraw {want.family}"
+            yield Drift(DriftKind.UNTRACKED, want.family, text, remedy)
 
 
 def _labels(seen: Observed) -> Iterator[Drift]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from bakery.library.base import Proof
 from tests.engine.conftest import edit
+from tests.engine.test_drift import drift
 from tests.support import workshop as shop
 from tests.support.promotions import history
+from tests.support.root import ROOT
 from tests.support.workshop import Workshop
 
 STACK = "image-bakery/dev"
@@ -180,6 +183,27 @@ def test_a_package_that_leaves_select_leaves_no_family_behind(pair: Workshop) ->
     assert "child will point at nothing" not in pair.preview()
     assert set(pair.families()) == {"base"}
     assert pair.library.find(first).state == "DEPRECATED"  # type: ignore[union-attr]
+
+
+def test_a_promotion_that_was_taken_out_of_the_state_is_found_and_given_back(pair: Workshop) -> None:
+    """No engine withdraws what the stack wants then."""
+    deleted = pair.run("state", "delete", urn(pair, "PromotedImage", "child"), "--yes")
+    assert deleted.code == 0, deleted.text
+    pair.extra["select"] = ["base"]
+    pair.must_up()
+    assert set(pair.families()) == {"base", "child"}
+    said = drift(pair, 3)
+    assert "untracked: child: is wanted by the stack image-bakery/dev, whose state has no promotion of it" in said
+    command = [str(ROOT / ".venv/bin/bakery"), "recover", "--stack", "dev", "--withdraw", "child"]
+    done = subprocess.run(command, cwd=pair.folder, env=pair.env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "child now points at no image\n")
+    assert set(pair.families()) == {"base"}
+    assert drift(pair, 0) == "no drift\n"
+    again = subprocess.run(command, cwd=pair.folder, env=pair.env, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr.partition(";")[0].partition("\n")[0]) == (
+        1,
+        "error: the stack image-bakery/dev has not registered the family child",
+    )
 
 
 def test_a_renamed_family_leaves_nothing_at_the_former_name(pair: Workshop) -> None:

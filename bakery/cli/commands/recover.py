@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import CONFIG_FILE, DEFAULT_STACK, Stack, checkout
+from bakery.cli.options import CONFIG_FILE, DEFAULT_STACK, Stack, backend_of, checkout
 from bakery.errors import BakeryError
+from bakery.settings.files import find
 
 
 def recover(
@@ -14,6 +15,12 @@ def recover(
     destroyed: Annotated[
         bool, typer.Option("--destroyed", help="Only fail if the stack still has resources, after `pulumi destroy`.")
     ] = False,
+    family: Annotated[
+        str,
+        typer.Option(
+            "--withdraw", help="Only give back this family, which is not in the stack's state.", show_default=False
+        ),
+    ] = "",
 ) -> None:
     """Clear what a killed engine, plugin or machine left. Prints nothing if there is nothing to clear.
 
@@ -21,7 +28,10 @@ def recover(
     """
     from bakery.operations import recover as operation
 
-    if not destroyed:
+    if family:
+        files = find(checkout(), stack, os.environ.get(CONFIG_FILE, ""))
+        print(operation.withdraw(backend_of(stack), f"{files.project}/{files.stack}", family))
+    elif not destroyed:
         for line in operation.recover(
             checkout(), stack, os.environ.get("PULUMI_BACKEND_URL", ""), os.environ.get(CONFIG_FILE, "")
         ):

@@ -10,7 +10,7 @@ import pytest
 from bakery.library.base import ImageRecord, ImageState, Proof, Want
 from bakery.plan.image_labels import REVISION_LABEL
 from bakery.plan.plan import make
-from bakery.preview.drift import Observed, compare
+from bakery.preview.drift import DriftKind, Observed, compare
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 (IMAGE,) = make(settings(), recipes(recipe("app")), LOCK, "4f" * 20).images
@@ -31,6 +31,14 @@ def seen(*records: ImageRecord, **changes: Any) -> Observed:
         planned={IMAGE.name: IMAGE},
     )
     return replace(right, **changes)
+
+
+def test_a_family_that_no_resource_of_its_stack_stands_for_is_untracked() -> None:
+    (found,) = compare(seen(promoted=("p/dev", frozenset({"other"}))))
+    assert (found.kind, found.subject) == (DriftKind.UNTRACKED, "app")
+    assert found.remedy == "pulumi up --stack dev if the plan makes it; else bakery recover --withdraw app"
+    assert compare(seen(promoted=("p/dev", frozenset({"app"})))) == ()
+    assert compare(seen(promoted=("p/other", frozenset()))) == (), "the state of another stack is not known"
 
 
 def test_what_is_as_it_should_be_is_no_drift() -> None:
