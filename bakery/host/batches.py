@@ -14,8 +14,9 @@ from typing import Generic, TypeVar
 
 from bakery.errors import InfrastructureFailed
 
-GATHER_SECONDS = 0.5  # that a request waits for further questions, if another thread asked one moments ago
-BUSY_SECONDS = 2.0  # those moments
+GATHER_SECONDS = 0.3  # between the beginnings of two requests, if several threads ask
+SETTLE_SECONDS = 0.03  # without a further question, before a request begins
+BUSY_SECONDS = 2.0  # since another thread has asked; also the most that a request waits
 MOST = 50  # questions of one request: their names have to fit into an address
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -33,8 +34,9 @@ class Batches(Generic[Question, Answer]):
     """Asks ``ask`` for the answers of several questions, in their order.
 
     No answer is older than its question: a request begins after all of its questions were asked. The first thread
-    waits ``gather`` seconds for others, at most 2 s, and makes the request; one that is alone does not wait. An error
-    is that of all threads whose questions were in the request.
+    makes the request: when no more questions come, and ``gather`` seconds after the last one began if that was for
+    other threads. The only thread of a process does not wait. An error is that of all threads whose questions were in
+    the request.
     """
 
     def __init__(
@@ -44,15 +46,18 @@ class Batches(Generic[Question, Answer]):
         gather: float = GATHER_SECONDS,
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ask = ask
         self._gather = gather
         self._most = most
         self._clock = clock
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._open: _Batch[Question, Answer] | None = None
         self._last = (0, 0.0)  # who asked last, and when
-        self._took = 0.0  # seconds of the last request
+        self._began = 0.0  # the last request
+        self._took = 0.0  # its seconds
 
     def get(self, question: Question) -> Answer:
         """Return the answer to a question. Raises what the request raises."""
@@ -67,7 +72,7 @@ class Batches(Generic[Question, Answer]):
             place = len(batch.questions)
             batch.questions += questions
         if first:
-            self._request(batch, self._gathering() if busy else 0.0)
+            self._request(batch, self._began + max(self._gather, 2 * self._took) if busy else 0.0)
         batch.done.wait()
         if batch.error is not None:
             raise copy.copy(batch.error) from batch.error  # each thread adds what it knows to its own
@@ -78,18 +83,22 @@ class Batches(Generic[Question, Answer]):
         (thread, at), self._last = self._last, (threading.get_ident(), self._clock())
         return thread not in (0, self._last[0]) and self._last[1] - at < BUSY_SECONDS
 
-    def _gathering(self) -> float:
-        """Return the seconds to wait: more if requests take long, as questions then come slowly, too."""
-        return max(self._gather, min(2 * self._took, BUSY_SECONDS)) if self._gather else 0.0
+    def _gather_questions(self, batch: _Batch[Question, Answer], earliest: float) -> None:
+        """Wait until ``earliest``, and until the batch grows no more."""
+        latest, known = self._clock() + BUSY_SECONDS, 0
+        while (now := self._clock()) < latest and (now < earliest or known < len(batch.questions)):
+            known = len(batch.questions)
+            self._sleep(SETTLE_SECONDS)
 
-    def _request(self, batch: _Batch[Question, Answer], gather: float) -> None:
+    def _request(self, batch: _Batch[Question, Answer], earliest: float) -> None:
         batch.error = InfrastructureFailed("the request was cut short")
         try:
-            time.sleep(gather)
+            if threading.active_count() > 1:
+                self._gather_questions(batch, earliest)
             with self._lock:
                 if self._open is batch:
                     self._open = None
-            began = self._clock()
+            self._began = began = self._clock()
             batch.answers, batch.error = self._ask(batch.questions), None
             self._took = self._clock() - began
         except Exception as error:

@@ -38,8 +38,8 @@ class Services(Component):
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
         """Declare that the services are enabled."""
-        self.enabled = [
-            projects.Service(
+        self.enabled = {
+            service: projects.Service(
                 f"{name}-{service}",
                 project=self.google.project,
                 service=f"{service}.googleapis.com",
@@ -47,23 +47,36 @@ class Services(Component):
                 opts=self.below(),
             )
             for service in SERVICES
-        ]
+        }
         return {}
+
+    def of(self, *names: str) -> list[pulumi.Resource]:
+        """Return the services of these names."""
+        return [self.enabled[name] for name in names]
 
 
 def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Resource, ...]:
-    """Declare the bakery of a stack; return the components that must exist before the first bake.
+    """Declare the bakery of a stack; return what must exist before the first bake: one resource that waits for all.
 
     ``granted`` is called with a text for each grant when all of them were granted, not in a preview.
     """
     google = settings.google
-    after = Services("services", google).enabled
-    storage = Storage("storage", google, after)
-    accounts = Accounts("accounts", google, after)
-    results = Results("results", google, after)
-    grants = Grants("grants", google, after, accounts=accounts, storage=storage, results=results)
-    Federation("federation", google, after, accounts=accounts)
-    Triggers("triggers", settings, plan, [*after, grants])
+    services = Services("services", google)
+    network = Network("network", google, services.of("compute"))
+    storage = Storage("storage", google, services.of("storage", "artifactregistry"))
+    accounts = Accounts("accounts", google, services.of("iam"))
+    results = Results("results", google, services.of("bigquery", "pubsub"))
+    grants = Grants(
+        "grants",
+        google,
+        services.of("iam"),
+        accounts=accounts,
+        storage=storage,
+        results=results,
+        before_last=(services, network, storage, accounts, results),
+    )
+    Federation("federation", google, services.of("iam", "iamcredentials", "sts"), accounts=accounts)
+    Triggers("triggers", settings, plan, [grants.last])
     if not pulumi.runtime.is_dry_run():
         grants.known.apply(granted)
-    return (Network("network", google, after), storage, accounts, results, grants)
+    return (grants.last,)

@@ -15,7 +15,7 @@ STAYS = ("location",)
 class Component(pulumi.ComponentResource):
     """A component resource of the bakery; its type is ``bakery:google:<class name>``.
 
-    All of its resources are created after those in ``after``.
+    All of its resources are created after those in ``after``: the services that they need.
     """
 
     def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:

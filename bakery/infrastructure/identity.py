@@ -48,7 +48,9 @@ class Accounts(Component):
 class Grants(Component):
     """All grants of the table, each as a separate resource that does not affect other grants on the same target.
 
-    ``known`` has a text for each, when all of them were granted.
+    ``known`` has a text for each, when all of them were granted. ``last`` is the last one; it is granted after all
+    others and after ``before_last``, so that what needs all of them depends on one resource only: the engine writes
+    all dependencies of all resources into the state, after each resource.
     """
 
     def __init__(
@@ -60,17 +62,22 @@ class Grants(Component):
         accounts: Accounts,
         storage: Storage,
         results: Results,
+        before_last: Sequence[pulumi.Resource],
     ) -> None:
         self.emails, self.storage, self.results = accounts.emails, storage, results
+        self.before_last = before_last
         super().__init__(name, google, after)
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
         """Declare the custom roles and the grants."""
         self.roles = {role: self._custom_role(name, role) for role in CUSTOM_ROLES}
         wanted = [grant for grant in GRANTS if grant.role != OS_LOGIN or self.google.os_login]
-        made = [self._grant(f"{name}-{_slug(grant)}", grant) for grant in wanted]
+        made = [self._grant(f"{name}-{_slug(grant)}", grant, self.below()) for grant in wanted[:-1]]
+        made = [one for one in made if one]
+        last = pulumi.ResourceOptions(parent=self, depends_on=[*self.before_last, *made])
+        self.last = self._grant(f"{name}-{_slug(wanted[-1])}", wanted[-1], last)
         # The ID of a grant names it; the etag of the policy is another one if the grant was made again.
-        texts = [pulumi.Output.format("{0} {1}", one.id, one.etag) for one in made if one]
+        texts = [pulumi.Output.format("{0} {1}", one.id, one.etag) for one in (*made, self.last)]
         self.known: pulumi.Output[list[str]] = pulumi.Output.all(*texts)
         return {}
 
@@ -85,10 +92,10 @@ class Grants(Component):
             opts=self.below(),
         )
 
-    def _grant(self, name: str, grant: Grant) -> Any:
+    def _grant(self, name: str, grant: Grant, opts: pulumi.ResourceOptions) -> Any:
         role: pulumi.Input[str] = self.roles[grant.role].name if grant.role in self.roles else grant.role
         member = pulumi.Output.format("serviceAccount:{0}", self.emails[grant.duty])
-        project, opts = self.google.project, self.below()
+        project = self.google.project
         made: Any = None  # each kind has an ID and an etag, and no class in common that has both
         if grant.on is On.PROJECT:
             made = projects.IAMMember(

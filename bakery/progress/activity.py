@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bakery.errors import Interrupted
 
 FIRST_PAUSE = 0.5  # seconds
-PART = 10  # of the time that was waited
+PART = 30  # of the time that was waited
 
 
 def growing_pause(longest: float, waited: float) -> float:

@@ -16,6 +16,7 @@ from bakery.ovens.base import BakeOutcome
 from bakery.paths import StatePaths
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
+from bakery.resources.fluid_run_test import load_ahead
 from bakery.resources.provider import (
     BakeryProvider,
     Props,
@@ -50,6 +51,7 @@ class BakedImageProvider(BakeryProvider):
             for problem in follow(library).problems:
                 progress.engine().warn(props["urn"], f"copies of {order.name} may still be in use: {problem.message}")
             raise refusal(order.name, revocation)
+        load_ahead(stack)
         with progress.activity(props["urn"], order.name) as activity:
             bake = backend(stack).oven().bake(order, activity)
         if adopted := bake.outcome is not BakeOutcome.BAKED:

@@ -1,5 +1,7 @@
 """``FluidRunTest``: a passed Fluid-Run of an image."""
 
+import threading
+from contextlib import suppress
 from datetime import datetime
 
 import pulumi
@@ -7,6 +9,7 @@ from pulumi.dynamic import CreateResult, Resource
 
 from bakery.backends import backend
 from bakery.codec import decode
+from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.library.proof import look_up
 from bakery.orders import files as order_files
@@ -25,6 +28,10 @@ from bakery.resources.provider import (
     twin,
 )
 from bakery.results.model import RunResult, Verdict
+from bakery.settings import Settings
+
+AHEAD_SECONDS = 3.0  # after the first bake has begun
+_loading = threading.Lock()  # the first bake takes it and keeps it
 
 
 class FluidRunTestProvider(BakeryProvider):
@@ -62,6 +69,19 @@ class FluidRunTest(Resource, module="bakery", name="FluidRunTest"):
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(FluidRunTestProvider(), name, {"run": None, **props}, opts)
+
+
+def load_ahead(stack: Settings) -> None:
+    """Load the code of tests in the background while images are baked: all tests would wait a second for it."""
+
+    def load() -> None:
+        with suppress(BakeryError):  # a test tells what is wrong
+            backend(stack).clusters()
+
+    if _loading.acquire(blocking=False):
+        timer = threading.Timer(AHEAD_SECONDS, load)
+        timer.daemon = True
+        timer.start()
 
 
 def _order(props: Props) -> RunOrder:

@@ -69,6 +69,7 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     honoured.
     """
     sdk_noise.silence_debug()
+    sdk_noise.omit_stack_traces()
     held = _held(settings, plan)
     if not pulumi.runtime.is_dry_run():
         failed_deletion.end_program()

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from bakery.library.compute_engine import events
 from tests.fake_google import (  # noqa: F401  they register their handlers
     builds,
     compute,
@@ -168,6 +169,7 @@ def serve(cloud: Cloud | None = None) -> Iterator[FakeServer]:
     try:
         yield server
     finally:
+        events.flush()  # else this process's clients go on trying to send them to a server that is gone
         server.shutdown()
         server.server_close()
         thread.join()

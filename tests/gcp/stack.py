@@ -40,12 +40,14 @@ class Stack:
 
 
 @contextlib.contextmanager
-def declared(folder: Path, home: Path, engine: str, *, machines: bool = False) -> Iterator[Stack]:
+def declared(
+    folder: Path, home: Path, engine: str, *, machines: bool = False, root: Path = shop.ROOT
+) -> Iterator[Stack]:
     """A stack in ``folder`` without recipes or resources yet; ``engine`` is the folder of the ``pulumi`` program.
 
-    Test runs end at once, unless there are ``machines``.
+    Test runs end at once, unless there are ``machines``. The program is that of the checkout ``root``.
     """
-    made = shop.make(folder / "checkout", home, engine)
+    made = shop.make(folder / "checkout", home, engine, root)
     made.stack = "gcp"
     made.env["PATH"] = os.pathsep.join([str(plugin_folder(folder)), made.env["PATH"]])
     lock_base(made.folder / "bakery.lock")

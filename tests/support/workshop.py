@@ -211,24 +211,28 @@ def suite(name: str) -> dict[str, Any]:
     return {"tests": [job]}
 
 
-def make(folder: Path, home: Path, engine_path: str) -> Workshop:
-    """A checkout in ``folder`` with an empty stack: the program itself is the real one."""
+def make(folder: Path, home: Path, engine_path: str, root: Path = ROOT) -> Workshop:
+    """A checkout in ``folder`` with an empty stack: the program itself is the real one, that of ``root``."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "__main__.py", folder)
-    shutil.copy(ROOT / "Pulumi.yaml", folder)
-    (folder / "bakery").symlink_to(ROOT / "bakery")
-    (folder / ".venv").symlink_to(ROOT / ".venv")
+    shutil.copy(root / "__main__.py", folder)
+    shutil.copy(root / "Pulumi.yaml", folder)
+    (folder / "bakery").symlink_to(root / "bakery")
+    (folder / ".venv").symlink_to(root / ".venv")
     (folder / "common").mkdir()
-    shutil.copy(ROOT / "bakery.lock", folder)
+    shutil.copy(root / "bakery.lock", folder)
     (folder / "backend").mkdir()
-    return Workshop(folder, environment(folder, home, engine_path))
+    return Workshop(folder, environment(folder, home, engine_path, root))
 
 
-def environment(folder: Path, home: Path, engine_path: str) -> dict[str, str]:
-    """Return what the engine of the checkout in ``folder`` runs with."""
+def environment(folder: Path, home: Path, engine_path: str, root: Path = ROOT) -> dict[str, str]:
+    """Return what the engine of the checkout in ``folder`` runs with.
+
+    Compiled modules are beside their sources, as for users: in the suite's own place, those of ``.venv`` would have the
+    names of this checkout, and each checkout would compile pulumi-gcp again.
+    """
     return {
-        **os.environ,
-        "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), engine_path, os.environ["PATH"]]),
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"},
+        "PATH": os.pathsep.join([str(root / ".venv" / "bin"), engine_path, os.environ["PATH"]]),
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE": "",

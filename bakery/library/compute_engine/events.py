@@ -6,15 +6,16 @@ sent, a warning is logged and the operation continues. Their schema is ``bakery/
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
-from bakery.host.batches import Batches
 from bakery.host.clock import utc_now
 from bakery.host.google import RETRY, Google, api_errors
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 SECONDS = 30.0  # for all tries of one request
+GATHER_SECONDS = 1.0  # that an event waits for others
 _log = logging.getLogger(__name__)
 
 
@@ -75,28 +77,68 @@ class Event:
 
 
 class Outbox:
-    """Sends messages to the bakery's topic: those of many threads together."""
+    """Sends events to the bakery's topic in the background: those of a second together, and at exit the rest."""
 
     def __init__(self, google: Google) -> None:
         self._google = google
-        self._messages = Batches(self._publish, gather=1.0)  # nobody waits for an event
+        self._lock = threading.Lock()
+        self._pending: list[tuple[Event, str]] = []
+        self._sender: threading.Thread | None = None
+        self._now = threading.Event()
+        _outboxes.append(self)
 
-    def send(self, message: PubsubMessage) -> None:
-        """Send a message and wait for the answer. Raises BakeryError."""
-        self._messages.get(message)
+    def send(self, event: Event, time: str) -> None:
+        """Send an event that happened at that time, soon."""
+        with self._lock:
+            self._pending.append((event, time))
+            if self._sender is None:
+                self._sender = threading.Thread(target=self._send_all, name="events", daemon=True)
+                self._sender.start()
 
-    def _publish(self, messages: Sequence[PubsubMessage]) -> Sequence[None]:
+    def flush(self) -> None:
+        """Send what is left, and wait for the answer."""
+        with self._lock:
+            sender = self._sender
+        if sender is not None:
+            self._now.set()
+            sender.join()
+            self._now.clear()
+
+    def _send_all(self) -> None:
+        while True:
+            self._now.wait(GATHER_SECONDS)
+            with self._lock:
+                sent, self._pending = self._pending, []
+                if not sent:
+                    self._sender = None
+                    return
+            self._publish(sent)
+
+    def _publish(self, sent: Sequence[tuple[Event, str]]) -> None:
         topic = self._google.settings.topic_path
-        with api_errors(f"send the event to {topic}"):
-            self._google.publisher.publish(
-                topic=topic, messages=list(messages), retry=RETRY.with_timeout(SECONDS), timeout=10.0
-            )
-        return [None] * len(messages)
+        try:
+            with api_errors(f"send the event to {topic}"):
+                self._google.publisher.publish(
+                    topic=topic,
+                    messages=[event.message(time) for event, time in sent],
+                    retry=RETRY.with_timeout(SECONDS),
+                    timeout=10.0,
+                )
+        except BakeryError as error:
+            for event, _ in sent:
+                _log.warning("the event %s of %s is lost: %s", event.kind, event.image, error.message)
 
 
 def publish_event(google: Google, event: Event) -> None:
-    """Publish an event; if that fails, log a warning."""
-    try:
-        google.shared(Outbox).send(event.message(utc_now()))
-    except BakeryError as error:
-        _log.warning("the event %s of %s is lost: %s", event.kind, event.image, error.message)
+    """Publish an event soon; if that fails, a warning is logged."""
+    google.shared(Outbox).send(event, utc_now())
+
+
+def flush() -> None:
+    """Send the events of this process that are left, at its end."""
+    for outbox in _outboxes:
+        outbox.flush()
+
+
+_outboxes: list[Outbox] = []  # one for each project
+atexit.register(flush)

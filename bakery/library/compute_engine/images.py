@@ -11,12 +11,14 @@ from google.api_core import exceptions
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.batches import Batches
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
+from bakery.host.pages import compute_pages
 from bakery.library.base import ImageState
 
 TRIES = 5  # of a change that conflicts with another writer's
 OPERATION_SECONDS = 300
 COPY_SECONDS = 1800  # of an image from another one, perhaps in another part of the world
 POLL_SECONDS = 5.0
+SEEN_SECONDS = (0.5, 1.0)  # after two looks for the end of an operation; then it is asked itself
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,10 @@ class ImageRequests:
     def listed(self, condition: str = "") -> list[ComputeImage]:
         """Return the images that the filter ``condition`` fits, or all of the project, oldest first."""
         query = {"maxResults": "500"} | ({"filter": condition} if condition else {})
-        images: list[ComputeImage] = []
         with api_errors("list images"):
             try:
-                while "pageToken" not in query or query["pageToken"]:
-                    page = self._google.read_compute("global/images", **query)
-                    images += [compute_image(found) for found in page.get("items", ())]
-                    query["pageToken"] = page.get("nextPageToken", "")
+                pages = compute_pages(self._google, "global/images", **query)
+                images = [compute_image(found) for page in pages for found in page.get("items", ())]
             except exceptions.NotFound as error:
                 raise BakeryError(
                     f"there is no project {self.project}",
@@ -191,7 +190,16 @@ class ImageRequests:
             lambda: self._google.images.patch(
                 project=self.project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
             ),
+            seen=lambda: bool(family) and self._seen_in(name, family),
         )
+
+    def _seen_in(self, name: str, family: str) -> bool:
+        """Return whether the image is in the family soon: one list tells it of many images, an operation of one."""
+        for pause in SEEN_SECONDS:
+            if (image := self.seen(name)) is not None and image.family == family:
+                return True
+            time.sleep(pause)
+        return False
 
     def label(self, name: str, labels: Mapping[str, str], image: ComputeImage | None = None) -> None:
         """Set labels and keep the others; try again if another writer changes the labels at the same time.
@@ -256,6 +264,12 @@ class ImageRequests:
         call: Callable[[], Any],
         reraise: tuple[type[Exception], ...] = (),
         seconds: float = OPERATION_SECONDS,
+        seen: Callable[[], bool] = lambda: False,
     ) -> None:
+        def change() -> None:
+            operation = call()
+            if not seen():
+                finish(operation, seconds)
+
         with api_errors(what, reraise=reraise):
-            RETRY(lambda: finish(call(), seconds))()
+            RETRY(change)()

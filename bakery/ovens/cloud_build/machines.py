@@ -6,12 +6,14 @@ Compute Engine at its deadline. Its disk remains, because it must outlive the ma
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from google.cloud import compute_v1
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish, ignore_missing
+from bakery.host.pages import compute_pages
 from bakery.ovens.cloud_build.watch import ENDED
 from bakery.settings.google import BAKE
 
@@ -35,12 +37,12 @@ def clear(google: Google, *, dry_run: bool = False) -> list[str]:
     done: list[str] = []
     failed: list[BakeryError] = []
     for zone, disk in _disks(google):
-        match = _BUILD.fullmatch(disk.name)
+        match = _BUILD.fullmatch(disk["name"])
         try:
             if match and _ended(google, match[1]):
                 if not dry_run:
                     _delete_disk(google, zone, disk)
-                done.append(f"deleted what a build that was cut short had left: {disk.name} in {zone}")
+                done.append(f"deleted what a build that was cut short had left: {disk['name']} in {zone}")
         except BakeryError as error:  # the others are deleted nevertheless
             failed.append(error)
     if failed:
@@ -48,11 +50,11 @@ def clear(google: Google, *, dry_run: bool = False) -> list[str]:
     return done
 
 
-def _disks(google: Google) -> list[tuple[str, compute_v1.Disk]]:
-    request = compute_v1.AggregatedListDisksRequest(project=google.project, filter=f"name eq {BAKE}.*")
+def _disks(google: Google) -> list[tuple[str, Mapping[str, Any]]]:
     with api_errors("look for disks of builds"):
-        pages = google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        return [(zone.rpartition("/")[2], disk) for zone, scoped in pages for disk in scoped.disks]
+        pages = compute_pages(google, "aggregated/disks", filter=f"name eq {BAKE}.*")
+        zones = [found for page in pages for found in page.get("items", {}).items()]
+    return [(zone.rpartition("/")[2], disk) for zone, scoped in zones for disk in scoped.get("disks", ())]
 
 
 def _ended(google: Google, build_id: str) -> bool:
@@ -63,11 +65,10 @@ def _ended(google: Google, build_id: str) -> bool:
     return False
 
 
-def _delete_disk(google: Google, zone: str, disk: compute_v1.Disk) -> None:
-    if disk.users:
-        delete_instance(google, zone, disk.name, DELETE, DELETED_SECONDS)
-    with ignore_missing(f"delete the disk {disk.name}"):
-        done = google.disks.delete(
-            project=google.project, zone=zone, disk=disk.name, retry=RETRY, timeout=TIMEOUT_SECONDS
-        )
+def _delete_disk(google: Google, zone: str, disk: Mapping[str, Any]) -> None:
+    name = disk["name"]
+    if disk.get("users"):
+        delete_instance(google, zone, name, DELETE, DELETED_SECONDS)
+    with ignore_missing(f"delete the disk {name}"):
+        done = google.disks.delete(project=google.project, zone=zone, disk=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
         finish(done, DELETED_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.host.batches import Batches
+from bakery.host.batches import SETTLE_SECONDS, Batches
+from tests.support.clock import Clock
 from tests.support.every import every
 
 
@@ -30,8 +32,30 @@ class Server:
 
 
 def test_one_that_is_alone_does_not_wait_for_others() -> None:
-    batches: Batches[str, str] = Batches(list, gather=3600.0)
+    clock = Clock()
+    batches: Batches[str, str] = Batches(list, gather=3600.0, clock=clock, sleep=clock.pass_)
     assert [batches.get(question) for question in "abc"] == ["a", "b", "c"]
+    assert clock.passed <= 3 * SETTLE_SECONDS, "it looks whether others come, if the process has other threads"
+
+
+def test_requests_of_several_threads_keep_their_distance() -> None:
+    clock = Clock()
+    begun: list[float] = []
+
+    def ask(questions: Sequence[str]) -> Sequence[str]:
+        begun.append(clock.passed)
+        return questions
+
+    batches: Batches[str, str] = Batches(ask, gather=0.5, clock=clock, sleep=clock.pass_)
+    with ThreadPoolExecutor(1) as pool:
+        for question in "abcd":
+            assert batches.get(question) == question
+            assert pool.submit(batches.get, question).result(60) == question
+        clock.pass_(10)
+        assert batches.get("e") == "e"
+    distances = [after - before for before, after in itertools.pairwise(begun)]
+    assert every(0.5 <= one <= 0.5 + 2 * SETTLE_SECONDS for one in distances[:-1])
+    assert distances[-1] <= 10 + 2 * SETTLE_SECONDS, "after a pause nobody waits"
 
 
 def test_those_who_ask_at_the_same_time_get_their_own_answers_of_few_requests() -> None:

@@ -43,9 +43,11 @@ ONLY = {
 
 @dataclass
 class Recorder(pulumi.runtime.Mocks):
-    """Keeps what is registered: (type, name, inputs)."""
+    """Keeps what is registered: (type, name, inputs), what each name depends on, and what bakes wait for."""
 
     made: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    needs: dict[str, set[str]] = field(default_factory=dict)
+    ready: list[str] = field(default_factory=list)
 
     def new_resource(self, args: runtime_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.made.append((args.typ, args.name, args.inputs))
@@ -109,10 +111,20 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     recorder = Recorder()
     noted: list[list[str]] = []
     pulumi.runtime.set_mocks(recorder, project="image-bakery", stack="gcp", preview=False)
+    monitor: Any = pulumi.runtime.settings.get_monitor()
+    register = monitor.RegisterResource
+
+    def registered(request: Any) -> Any:
+        recorder.needs[request.name] = {urn.rpartition("::")[2] for urn in request.dependencies}
+        return register(request)
+
+    monitor.RegisterResource = registered
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
-        return pulumi.Output.all(*[component.urn for component in declare(given, plan, noted.append)])
+        ready = declare(given, plan, noted.append)
+        recorder.ready += [resource._name for resource in ready]
+        return pulumi.Output.all(*[resource.urn for resource in ready])
 
     program()
     # Bakes do not wait for the grant of CI, which an `up` does not need.
@@ -228,6 +240,19 @@ def test_the_services_are_enabled_and_stay_so_after_a_destroy(declared: Recorder
         service["service"] for service in made
     }
     assert {service["disableOnDestroy"] for service in made} == {False}
+
+
+def test_bakes_and_triggers_wait_for_one_resource_that_waits_for_all(declared: Recorder) -> None:
+    (last,) = declared.ready
+    components = {name for typ, name, _ in declared.made if typ.startswith("bakery:google:")}
+    triggers = {name for name in declared.needs if name.startswith("triggers")}
+    waits = {last}
+    while more := {name for one in waits for name in declared.needs[one]} - waits:
+        waits |= more
+    assert waits == declared.needs.keys() - components - triggers
+    assert every(declared.needs[name] >= {last} for name in triggers - components)
+    some = {name: needs for name, needs in declared.needs.items() if name not in {last, *components}}
+    assert every(len(needs) <= 5 for needs in some.values()), "the engine writes all of them into the state each time"
 
 
 def test_policies_are_only_added_to(declared: Recorder) -> None:

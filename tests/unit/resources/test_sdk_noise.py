@@ -1,4 +1,4 @@
-"""Debug notes of the SDK are not sent, all others are; an interrupted program ends without a traceback."""
+"""Debug notes and stack traces are not sent, all other notes are; an interrupted program ends without a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import settings
+from pulumi.runtime import resource, settings
 from pulumi.runtime.proto import engine_pb2
 
 from bakery.resources import sdk_noise
@@ -34,6 +34,13 @@ def test_only_debug_notes_are_kept_off_the_wire(monkeypatch: pytest.MonkeyPatch)
     pulumi.log.debug("after")
     pulumi.log.warn("told")
     assert engine.told == [(engine_pb2.DEBUG, "before"), (engine_pb2.WARNING, "told")]
+
+
+def test_resources_are_registered_without_a_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)  # put back afterwards
+    sdk_noise.omit_stack_traces()
+    assert list(resource._get_stack_trace().frames) == []
+    assert resource._get_source_position(resource._get_stack_trace()) is None
 
 
 def test_an_interrupted_program_ends_without_a_traceback() -> None:

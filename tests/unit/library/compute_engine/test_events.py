@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from bakery.library.compute_engine import events
 from bakery.library.compute_engine.events import Event, EventKind
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.results.model import JobResult, RunResult, Verdict
@@ -48,6 +49,7 @@ def library(server: FakeServer) -> ComputeEngineLibrary:
 
 def told(server: FakeServer) -> list[dict[str, Any]]:
     """The bodies of all messages, each held against the schema and its attributes."""
+    events.flush()
     schema = json.loads(files("bakery.report").joinpath("schemas/event.schema.json").read_text())
     found = []
     for message in server.cloud.messages.get(TOPIC, []):
@@ -89,6 +91,7 @@ def test_an_event_that_cannot_be_sent_is_told_and_fails_nothing(
     with caplog.at_level(logging.WARNING), pytest.MonkeyPatch.context() as patch:
         patch.setattr("bakery.library.compute_engine.events.SECONDS", 0.5)
         assert library.promote(NEW, "hpcc") == ""
+        events.flush()
     assert library.families() == {"hpcc": NEW}
     assert f"the event promoted of {NEW} is lost" in caplog.text
 

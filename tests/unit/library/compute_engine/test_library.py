@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,6 +179,14 @@ def test_what_somebody_deprecated_without_a_date_stays_and_is_told(
     assert library.find("hpcc-0") is not None
 
 
+def test_the_end_of_a_promotion_is_seen_in_a_list_that_many_share(
+    library: ComputeEngineLibrary, server: FakeServer
+) -> None:
+    library.promote("hpcc-1", "hpcc")
+    assert library.families() == {"hpcc": "hpcc-1"}
+    assert not [method for _, method, _ in server.cloud.calls if "Operations" in method]
+
+
 def test_a_rollback_makes_the_older_image_the_familys_again(library: ComputeEngineLibrary, server: FakeServer) -> None:
     library.promote("hpcc-0", "hpcc")
     library.promote("hpcc-1", "hpcc")
@@ -297,6 +306,35 @@ def test_a_table_of_rcc_run_gets_the_fields_that_it_has(server: FakeServer, libr
     library.record_run(run(JobResult({"command_group": "hello", "nic_type": "IRDMA"})))
     (row,) = server.cloud.rows[TABLE]
     assert row["json"] == {"command_group": "hello"}
+
+
+def test_rows_of_runs_that_end_together_are_sent_together_and_a_wrong_one_stops_only_its_own(
+    server: FakeServer, library: ComputeEngineLibrary
+) -> None:
+    fields = [{"name": "command_group", "type": "STRING", "mode": "REQUIRED"}]
+    server.cloud.items[TABLE] = {"schema": {"fields": fields}}
+    wrong = JobResult({"exit_code": 1})
+    refused: list[str] = []
+
+    def record(number: int) -> None:
+        jobs = [JobResult({"command_group": f"job-{number}"}), *([wrong] if number == 7 else [])]
+        try:
+            library.record_run(replace(run(*jobs), run_id=f"run-{number}"))
+        except BakeryError as error:
+            refused.append(error.message)
+
+    def together(numbers: range) -> int:
+        before = len(server.cloud.calls)
+        with ThreadPoolExecutor(len(numbers)) as pool:
+            list(pool.map(record, numbers))
+        return sum(1 for _, method, _ in server.cloud.calls[before:] if method.endswith(".insertAll"))
+
+    assert together(range(10, 30)) < 10
+    assert refused == []
+    together(range(10))
+    assert [text.partition(":")[0] for text in refused] == ["BigQuery refused the rows of run-7"]
+    stored = {row["json"]["command_group"] for row in server.cloud.rows[TABLE]}
+    assert stored == {f"job-{number}" for number in range(30) if number != 7}
 
 
 def test_sharing_adds_members_and_keeps_the_others(server: FakeServer, library: ComputeEngineLibrary) -> None:

@@ -19,6 +19,7 @@ import pytest
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, InputError, Interrupted, Uncertain
 from bakery.host import propagation
 from bakery.host.google import Google
+from bakery.library.compute_engine import events as published
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import watch
@@ -203,6 +204,7 @@ def test_a_bake_waits_for_grants_of_the_same_up(
 
 def events(server: FakeServer) -> list[tuple[str, str]]:
     """Event and reason of all messages."""
+    published.flush()
     bodies = [json.loads(message["data"]) for message in server.cloud.messages.get(TOPIC, [])]
     return [(body["event"], body.get("reason", "")) for body in bodies]
 

@@ -1,0 +1,16 @@
+"""Lists of Compute Engine, page by page, without the client library, which takes a second and 95 MiB to load."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bakery.host.google import Google
+
+
+def compute_pages(google: Google, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a list, see :meth:`Google.read_compute`, whose errors it raises."""
+    while True:
+        page = google.read_compute(path, **query)
+        yield page
+        if not page.get("nextPageToken"):
+            return
+        query["pageToken"] = page["nextPageToken"]
