@@ -95,10 +95,24 @@ BEFORE: Mapping[str, tuple[Callable[[Cloud], None], ...]] = {
 
 @cache
 def recorded() -> Mapping[str, list[Exchange]]:
-    if not recordings.FOLDER.is_dir():
+    if not any(recordings.FOLDER.rglob("*.json")):
         assert not os.environ.get("CI"), f"there are no recordings in {recordings.FOLDER}: set GOOGLE_RECORDINGS"
         pytest.skip("the recordings of Google's APIs are not here: set GOOGLE_RECORDINGS")
     return recordings.read(recordings.FOLDER)
+
+
+@pytest.mark.parametrize("folder", ["empty", "missing"])
+def test_without_recordings_the_replay_fails_in_ci_and_is_skipped_elsewhere(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr(recordings, "FOLDER", tmp_path / folder)
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="set GOOGLE_RECORDINGS"):
+        recorded.__wrapped__()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(AssertionError, match="there are no recordings in"):
+        recorded.__wrapped__()
 
 
 @cache
