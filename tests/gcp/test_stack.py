@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,9 @@ def test_from_nothing_to_promoted_images_and_back(stack: Stack) -> None:
 
 def test_an_image_that_a_colleague_baked_is_adopted(stack: Stack) -> None:
     up(stack)
+    (messages,) = stack.server.cloud.messages.values()
+    events = Counter(message["attributes"]["event"] for message in messages)
+    assert events == {"baked": 2, "tested": 2, "promoted": 2}, "the plugin sends what is left before it ends"
     submitted = len(stack.items("/builds/"))
     stack.workshop.run(
         "state", "delete", "--yes", "--target-dependents", stack.workshop.resources("BakedImage")[0]["urn"]
