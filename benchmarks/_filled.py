@@ -147,7 +147,7 @@ def google(folder: Path, images: int, families: int, delay: float, calls: Connec
 
 
 def _add(cloud: Any, image: ImageRecord, tests: str) -> None:
-    from bakery.library.compute_engine.records import PROOF_LABEL, TESTS_LABEL
+    from bakery.plan.image_labels import PROOF_LABEL, TESTS_LABEL
     from tests.fake_google import compute
 
     deprecated = {"state": image.state.value, "deprecated": "2026-11-01T00:00:00Z"}
