@@ -6,6 +6,7 @@ import pulumi
 from pulumi_gcp import projects
 
 from bakery.infrastructure.component import Component
+from bakery.infrastructure.encryption import Encryption
 from bakery.infrastructure.federation import Federation
 from bakery.infrastructure.identity import Accounts, Grants
 from bakery.infrastructure.network import Network
@@ -63,9 +64,11 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
     google = settings.google
     services = Services("services", google)
     network = Network("network", google, services.of("compute"))
-    storage = Storage("storage", google, services.of("storage", "artifactregistry"))
+    encrypted = services.of("artifactregistry", "bigquery", "compute", "pubsub", "storage")
+    ready = Encryption("encryption", google, encrypted).ready if google.kms_key else []
+    storage = Storage("storage", google, [*services.of("storage", "artifactregistry"), *ready])
     accounts = Accounts("accounts", google, services.of("iam"))
-    results = Results("results", google, services.of("bigquery", "pubsub"))
+    results = Results("results", google, [*services.of("bigquery", "pubsub"), *ready])
     grants = Grants(
         "grants",
         google,
@@ -73,7 +76,7 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
         accounts=accounts,
         storage=storage,
         results=results,
-        before_last=(services, network, storage, accounts, results),
+        before_last=(services, network, *ready, storage, accounts, results),
     )
     Federation("federation", google, services.of("iam", "iamcredentials", "sts"), accounts=accounts)
     Triggers("triggers", settings, plan, [grants.last])

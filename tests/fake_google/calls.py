@@ -43,6 +43,7 @@ SETUP: Mapping[str, tuple[str, str]] = {
     "bigquery": ("bigquery.admin", "metadata updates of a dataset and a table"),
     "cloudbuild.projects.locations.connections": ("cloudbuild.connectionAdmin", "requests a minute"),
     "cloudbuild": ("cloudbuild.builds.editor", "requests a minute; triggers of the project"),
+    "cloudkms": ("cloudkms.admin", "read and write requests a minute"),
     "cloudresourcemanager": ("resourcemanager.projectIamAdmin", "requests a minute; members of a policy"),
     "cloudscheduler": ("cloudscheduler.admin", "jobs of the region"),
     "compute.firewalls": ("compute.securityAdmin", "queries a minute; rules of the project"),

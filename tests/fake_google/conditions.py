@@ -23,6 +23,7 @@ class Conditions:
     closed: set[str] = field(default_factory=set)  # projects that share no image with the account of the bakery
     busy: set[str] = field(default_factory=set)  # methods whose next operation comes too soon after another
     rate: set[str] = field(default_factory=set)  # methods over their limit, once each
+    agents: set[str] = field(default_factory=set)  # accounts of Google's services that somebody has asked for
     caller: str = "bakery-deploy"  # who calls through the bakery's own clients
     elsewhere: dict[str, set[str]] = field(default_factory=dict)  # roles of the caller in projects that are not its own
     granted: dict[tuple[str, str], float] = field(default_factory=dict)  # when each member got each role first

@@ -10,6 +10,14 @@ from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles
 
 Json = Any
 NUMBER = "123456789012"  # of every project
+STORAGE_AGENT = f"service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+
+
+def agent(service: str) -> str:
+    """The address of a service's own account, which the question for its identity makes."""
+    if service == "bigquery":
+        return f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
+    return f"service-{NUMBER}@gcp-sa-{service}.iam.gserviceaccount.com"
 
 
 @handles("iam.projects.serviceAccounts.create")
@@ -95,13 +103,18 @@ def disable(cloud: Cloud, request: Request) -> Answer:
 @handles("serviceusage.services.generateServiceIdentity")
 def service_identity(cloud: Cloud, request: Request) -> Answer:
     """A service's own account, which is there from now on."""
-    name = request.key.rpartition("/")[2].partition(".")[0]
-    address = f"service-{NUMBER}@gcp-sa-{name}.iam.gserviceaccount.com"
-    if name == "bigquery":
-        address = f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
+    address = agent(request.key.rpartition("/")[2].partition(".")[0])
+    cloud.conditions.agents.add(address)
     kind = "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity"
     response = {"@type": kind, "email": address, "uniqueId": cloud.number()}
     return Answer({"name": f"operations/{cloud.fresh_id()}", "done": True, "response": response})
+
+
+@handles("storage.projects.serviceAccount.get")
+def storage_agent(cloud: Cloud, _request: Request) -> Answer:
+    """The agent of Cloud Storage, which is there from now on."""
+    cloud.conditions.agents.add(STORAGE_AGENT)
+    return Answer({"kind": "storage#serviceAccount", "email_address": STORAGE_AGENT})
 
 
 @handles("serviceusage.services.get")

@@ -212,6 +212,7 @@ POLICIES: Mapping[str, tuple[str, str]] = {
     "gcp:projects/iAMMember:IAMMember": ("cloudResourceManager", "projects/{project}"),
     "gcp:serviceaccount/iAMMember:IAMMember": ("iam", "{serviceAccountId}"),
     "gcp:storage/bucketIAMMember:BucketIAMMember": ("storage", "b/{bucket}"),
+    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": ("kms", "{cryptoKeyId}"),
     "gcp:pubsub/topicIAMMember:TopicIAMMember": ("pubsub", "projects/{project}/topics/{topic}"),
     "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": (
         "artifactRegistry",

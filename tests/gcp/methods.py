@@ -84,6 +84,8 @@ def by_the_provider() -> Iterator[tuple[str, str]]:
         asked.append((kind.verb, kind.collection if kind.verb == "POST" else kind.item))
         for verb, path in asked[:1] + asked[3:] if kind.keep else asked:
             yield _published(verb, kind.service, path), token
+    yield "serviceusage.services.generateServiceIdentity", "gcp:projects/serviceIdentity:ServiceIdentity"
+    yield "storage.projects.serviceAccount.get", "gcp:storage/getProjectServiceAccount:getProjectServiceAccount"
     for token, (service, path) in POLICIES.items():
         for verb, end in policy_calls(service):
             yield _published(verb, service, f"{path}{end}"), token
@@ -95,12 +97,13 @@ def policy_calls(service: str) -> list[tuple[str, str]]:
         return [("GET", "/iam"), ("PUT", "/iam")]
     if service == "bigQuery":
         return [("GET", ""), ("PATCH", "")]
-    read = "GET" if service in ("pubsub", "artifactRegistry", "cloudbuildv2") else "POST"
+    read = "GET" if service in ("pubsub", "artifactRegistry", "cloudbuildv2", "kms") else "POST"
     return [(read, ":getIamPolicy"), ("POST", ":setIamPolicy")]
 
 
 def _published(verb: str, service: str, path: str) -> str:
     plain = path.partition("?")[0].replace("{serviceAccountId}", "projects/x/serviceAccounts/x")
+    plain = plain.replace("{cryptoKeyId}", "projects/x/locations/x/keyRings/x/cryptoKeys/x")
     plain = re.sub(r"\{\w+\}", "x", plain)
     call = discovery.find(verb, f"/{endpoints.APIS[service]}{plain}")
     assert call, f"{verb} {service} {plain} is not published"

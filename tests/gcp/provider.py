@@ -22,7 +22,19 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 POLICY_TRIES = 50  # of a policy that others change at the same time
 FIXED = ("name", "project", "location", "region", "accountId", "roleId", "datasetId", "tableId", "network")
-FIXED += ("role", "member", "bucket", "topic", "repository", "serviceAccountId", "condition", "service", "ipCidrRange")
+FIXED += (
+    "role",
+    "member",
+    "bucket",
+    "cryptoKeyId",
+    "topic",
+    "repository",
+    "serviceAccountId",
+    "condition",
+    "service",
+    "ipCidrRange",
+)
+IDENTITY = "gcp:projects/serviceIdentity:ServiceIdentity"  # made when asked for, never changed or deleted
 # By itself the provider has the old one of these deleted before the new one is made, and of all that is given a name.
 DELETED_FIRST = ("gcp:bigquery/table:Table", "gcp:projects/iAMMember:IAMMember")
 
@@ -118,6 +130,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return f"{token} {props['role']} {props['member']}", {**props, "etag": "x"}
         if token == "gcp:compute/routerNat:RouterNat":
             return self._nat(props, add=True)
+        if token == IDENTITY:
+            path = f"projects/{props['project']}/services/{props['service']}"
+            made = self.api.call("serviceUsage", "POST", f"{path}:generateServiceIdentity", {})
+            return path, {**props, "email": made["response"]["email"]}
         if token == "gcp:projects/iAMCustomRole:IAMCustomRole" and self._undeleted(props):
             return KINDS[token].item.format(**props), {**props, **_outputs({}, props)}
         kind = KINDS[token]
@@ -199,12 +215,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 self._policy(token, props, add=False)
             elif token == "gcp:compute/routerNat:RouterNat":
                 self._nat(props, add=False)
-            elif not KINDS[token].keep:
+            elif token != IDENTITY and not KINDS[token].keep:
                 self.api.call(KINDS[token].service, "DELETE", KINDS[token].item.format(**props))
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
         return empty_pb2.Empty()
+
+    def Invoke(self, request: Any, context: Any) -> Any:
+        """Only the question for the agent of Cloud Storage, which makes it."""
+        args = to_dict(request.args)
+        found = self.api.call("storage", "GET", f"projects/{args['project']}/serviceAccount")
+        return provider_pb2.InvokeResponse(**{"return": to_struct({"emailAddress": found["email_address"]})})
 
     def Cancel(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -241,7 +263,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if service == "bigQuery":
             access = self.api.call(service, "GET", path).get("access", [])
             return {"bindings": [binding for entry in access for binding in _binding(entry)]}
-        if service in ("pubsub", "artifactRegistry", "cloudbuildv2"):
+        if service in ("pubsub", "artifactRegistry", "cloudbuildv2", "kms"):
             return dict(self.api.call(service, "GET", f"{path}:getIamPolicy?options.requestedPolicyVersion=3"))
         if service == "iam":
             return dict(self.api.call(service, "POST", f"{path}:getIamPolicy?options.requestedPolicyVersion=3"))

@@ -30,7 +30,9 @@ BODILESS = ("get", "list", "delete", "aggregatedList", "getFromFamily", "getIamP
 NOT_SENT: Mapping[str, str] = {
     "cloudbuild.projects.builds.cancel": "the path says all of it",
     "cloudbuild.projects.locations.connections.setIamPolicy": "declared only for a connection of the second generation",
+    "cloudkms.projects.locations.keyRings.cryptoKeys.setIamPolicy": "declared only for a key of one's own",
     "serviceusage.services.enable": "the body is empty",
+    "serviceusage.services.generateServiceIdentity": "the body is empty",
 }
 # Fields that Google does not refuse with another type, and why.
 LENIENT: Mapping[str, str] = {

@@ -182,6 +182,9 @@ def test_a_key_may_be_given_later_and_changed_and_taken_away(stack: Stack) -> No
         assert (cloud.items[logs].get("encryption") or {}).get("defaultKmsKeyName", "") == key
         dataset = cloud.items[stack.items("/datasets/rcc_run")[0]]
         assert dataset.get("defaultEncryptionConfiguration", {}).get("kmsKeyName", "") == key
+    for name in ("k", "l"):  # what is encrypted with an earlier key has to be read, too
+        policy = cloud.policies[f"cloudkms/v1/projects/p/locations/us-central1/keyRings/r/cryptoKeys/{name}"]
+        assert len({member for binding in policy["bindings"] for member in binding["members"]}) == 5
     writer = "serviceAccount:bakery-builder@p.iam.gserviceaccount.com"
     (policy,) = (policy for path, policy in cloud.policies.items() if path.endswith("/repositories/bakery"))
     assert any(writer in binding["members"] for binding in policy["bindings"]), "grants on what was made anew"

@@ -7,10 +7,10 @@ nothing was found is marked ``assumed``: the bakery must work whichever way Goog
 from __future__ import annotations
 
 from tests.fake_google.cloud import CONSULTED, Answer, Cloud, Request
-from tests.fake_google.refusals import compute, others, partitions, policies
+from tests.fake_google.refusals import compute, keys, others, partitions, policies
 from tests.fake_google.refusals.rule import Rule
 
-RULES: tuple[Rule, ...] = (*compute.RULES, *partitions.RULES, *policies.RULES, *others.RULES)
+RULES: tuple[Rule, ...] = (*compute.RULES, *partitions.RULES, *policies.RULES, *keys.RULES, *others.RULES)
 
 
 def consult(cloud: Cloud, request: Request) -> Answer | None:

@@ -84,6 +84,8 @@ QUOTED: Mapping[str, str] = {
     "storage.buckets.getIamPolicy": "https://github.com/pulumi/pulumi-google-native/pull/696, 2022-09-19: conditions "
     "only with optionsRequestedPolicyVersion",
     "storage.buckets.setIamPolicy": IAM,
+    "storage.projects.serviceAccount.get": "https://github.com/hashicorp/terraform-provider-google/issues/9730, "
+    "2021-08-05: the question makes the account",
     "storage.objects.delete": "https://github.com/googleapis/nodejs-storage/issues/1183, 2020-05-10: no such object",
     "storage.objects.get": "https://github.com/firebase/firebase-tools/pull/3647, 2021-08-09: plain text of downloads",
     "storage.objects.insert": ASSUMED + "the form of 404 that is recorded of a bucket's ACL",

@@ -13,7 +13,7 @@ import pytest
 from pulumi.runtime import mocks as runtime_mocks
 
 from bakery import __version__
-from bakery.infrastructure import triggers
+from bakery.infrastructure import encryption, triggers
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, RUNS_ONLY, SSH_ONLY, Grant, On
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.summary import Base
@@ -55,9 +55,13 @@ class Recorder(pulumi.runtime.Mocks):
             "email": f"{args.inputs.get('accountId')}@p.iam.gserviceaccount.com",
             "selfLink": f"link/{args.name}",
         }
+        if args.typ.endswith(":ServiceIdentity"):
+            outputs["email"] = f"service-1@gcp-sa-{args.inputs['service'].partition('.')[0]}.iam.gserviceaccount.com"
         return f"{args.name}-id", {**outputs, **args.inputs, "name": args.inputs.get("name", args.name)}
 
     def call(self, args: runtime_mocks.MockCallArgs) -> dict[str, Any]:
+        if args.token == "gcp:storage/getProjectServiceAccount:getProjectServiceAccount":  # which makes the account
+            return {"emailAddress": "service-1@gs-project-accounts.iam.gserviceaccount.com"}
         raise AssertionError(f"the program must not look anything up: {args.token}")
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -115,7 +119,8 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     register = monitor.RegisterResource
 
     def registered(request: Any) -> Any:
-        recorder.needs[request.name] = {urn.rpartition("::")[2] for urn in request.dependencies}
+        if request.custom:
+            recorder.needs[request.name] = {urn.rpartition("::")[2] for urn in request.dependencies}
         return register(request)
 
     monitor.RegisterResource = registered
@@ -129,7 +134,7 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     program()
     # Bakes do not wait for the grant of CI, which an `up` does not need.
     names = [name for typ, name, _ in recorder.made if typ.lower().endswith("iammember")]
-    granted = [name for name in names if not name.startswith("federation-")]
+    granted = [name for name in names if not name.startswith(("federation-", "encryption-"))]
     assert [len(texts) for texts in noted] == [len(granted)]
     yield recorder
 
@@ -244,14 +249,13 @@ def test_the_services_are_enabled_and_stay_so_after_a_destroy(declared: Recorder
 
 def test_bakes_and_triggers_wait_for_one_resource_that_waits_for_all(declared: Recorder) -> None:
     (last,) = declared.ready
-    components = {name for typ, name, _ in declared.made if typ.startswith("bakery:google:")}
     triggers = {name for name in declared.needs if name.startswith("triggers")}
     waits = {last}
     while more := {name for one in waits for name in declared.needs[one]} - waits:
         waits |= more
-    assert waits == declared.needs.keys() - components - triggers
-    assert every(declared.needs[name] >= {last} for name in triggers - components)
-    some = {name: needs for name, needs in declared.needs.items() if name not in {last, *components}}
+    assert waits == declared.needs.keys() - triggers
+    assert every(declared.needs[name] >= {last} for name in triggers)
+    some = {name: needs for name, needs in declared.needs.items() if name != last}
     assert every(len(needs) <= 5 for needs in some.values()), "the engine writes all of them into the state each time"
 
 
@@ -329,6 +333,18 @@ def test_a_key_of_ones_own_encrypts_everything_at_rest() -> None:
     assert declared.of("dataset:Dataset")[0]["defaultEncryptionConfiguration"] == {"kmsKeyName": key}
     assert [topic["kmsKeyName"] for topic in declared.of("topic:Topic")] == [key] * 2
     assert [one["kmsKeyName"] for one in declared.of("repository:Repository")] == [key]
+    grants = declared.of("cryptoKeyIAMMember:CryptoKeyIAMMember")
+    assert {(one["cryptoKeyId"], one["role"]) for one in grants} == {(key, encryption.ROLE)}
+    assert len({one["member"] for one in grants}) == 5
+    members = {f"encryption-key-{service}" for service in (*encryption.IDENTITIES, "storage", "compute")}
+    encrypted = ("storage-sources", "storage-repository", "results-dataset", "results-events")
+    assert every(declared.needs[name] >= members for name in encrypted), "refused without the grants"
+
+
+def test_the_grants_on_a_key_of_another_project_are_its_owners() -> None:
+    (declared,) = _declared(settings(kmsKey="projects/q/locations/us/keyRings/r/cryptoKeys/k"))
+    assert declared.of("cryptoKeyIAMMember:CryptoKeyIAMMember") == []
+    assert len(declared.of("serviceIdentity:ServiceIdentity")) == len(encryption.IDENTITIES)
 
 
 def test_nothing_is_open_to_the_internet(declared: Recorder) -> None:
