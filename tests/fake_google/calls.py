@@ -15,6 +15,7 @@ QUOTAS: Mapping[str, str] = {
     "compute.operation": "operation read requests a minute",
     "compute.read": "read requests a minute",
     "compute.machine": "queries a minute; processors and disks of the region",
+    "compute.image": "global resource mutation requests a minute",
     "compute.change": "queries a minute",
     "bigquery": "bytes of streamed rows a second",
     "cloudbuild.create": "builds a minute; parallel builds",
@@ -22,7 +23,14 @@ QUOTAS: Mapping[str, str] = {
     "pubsub": "bytes published a second in the region",
     "storage": "requests a second of the bucket",
 }
-KINDS = (("Operations", "operation"), ("ist", "list"), (".get", "read"), ("instances.insert", "machine"))
+IMAGE_CHANGES = ("images.delete", "images.deprecate", "images.insert", "images.setLabels")  # by the first page
+KINDS = (
+    *((method, "image") for method in IMAGE_CHANGES),
+    ("Operations", "operation"),
+    ("ist", "list"),
+    (".get", "read"),
+    ("instances.insert", "machine"),
+)
 HELD_BY: Mapping[str, str] = {
     "bigquery": "unit/library/compute_engine/test_library.py",
     "cloudbuild": "unit/ovens/cloud_build/test_oven.py",
