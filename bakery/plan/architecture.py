@@ -67,10 +67,8 @@ def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | 
 
 def _said(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
     """Return ``image_architecture`` in lower case, and the machine type; "" for what only the bake knows."""
-    from bakery.plan.template import (
-        GOOGLE,
-        builder,
-    )  # here, since a plan without changes needs only this module's names
+    # Here, since a plan without changes needs only this module's names.
+    from bakery.plan.template import GOOGLE, builder
     from bakery.recipe.expressions import fill
 
     options = builder(template)

@@ -228,6 +228,7 @@ def _node(
     base = base or substitutions.get(SOURCE_FAMILY, "")
     project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "") or public_project(base)
     cluster = variant.cluster or (recipe.suite.cluster if recipe.suite else None)
+    fault = architecture.fault(recipe.template, variables, cluster, f"{project}/{base}")
     return Node(
         package=recipe.name,
         variant=variant.name,
@@ -236,14 +237,7 @@ def _node(
         base_project=project,
         at=recipe.family_at,
         base_at=recipe.base_at,
-        faults=(
-            *(
-                (fault, architecture.HINT)
-                for fault in [architecture.fault(recipe.template, variables, cluster, f"{project}/{base}")]
-                if fault
-            ),
-            *machines.settings_faults(settings, cluster),
-        ),
+        faults=(*([(fault, architecture.HINT)] if fault else ()), *machines.settings_faults(settings, cluster)),
         features=machines.features(options, variables),
         needs=machines.needs(cluster),
         architecture=architecture.of_image(recipe.template, variables),

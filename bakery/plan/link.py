@@ -70,12 +70,15 @@ def prefixed(unlinked: Sequence[UnlinkedImage[Image]], prefix: str) -> list[Unli
 
     The recipes name their bases without the prefix of the stack's families.
     """
-    families = {image.node.family for image in unlinked} if prefix else set()
-    named = {image: f"{prefix}-{image.node.base_family}" for image in unlinked if families}
-    return [
-        image._replace(node=image.node._replace(base_family=named[image])) if named.get(image) in families else image
-        for image in unlinked
-    ]
+    if not prefix:
+        return [*unlinked]
+    families = {image.node.family for image in unlinked}
+
+    def named(node: Node) -> Node:
+        base = f"{prefix}-{node.base_family}"
+        return node._replace(base_family=base) if base in families else node
+
+    return [image._replace(node=named(image.node)) for image in unlinked]
 
 
 def select(
