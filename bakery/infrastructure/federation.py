@@ -21,7 +21,7 @@ class Federation(Component):
     def __init__(
         self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource], *, accounts: Accounts
     ) -> None:
-        self.emails = accounts.emails
+        self.accounts = accounts
         super().__init__(name, google, after)
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
@@ -60,9 +60,7 @@ class Federation(Component):
         )
         serviceaccount.IAMMember(
             f"{name}-deploy",
-            service_account_id=pulumi.Output.format(
-                "projects/{0}/serviceAccounts/{1}", google.project, self.emails[Duty.DEPLOY]
-            ),
+            service_account_id=self.accounts.path(Duty.DEPLOY),
             role=ROLE,
             member=pulumi.Output.format(
                 "principalSet://iam.googleapis.com/{0}/attribute.repository/{1}", pool.output("name"), ci.repository

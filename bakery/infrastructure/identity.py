@@ -32,6 +32,10 @@ class Accounts(Component):
         self.emails: dict[Duty, pulumi.Output[str]] = {duty: self._account(name, duty) for duty in Duty}
         return {duty.value: email for duty, email in self.emails.items()}
 
+    def path(self, duty: Duty) -> pulumi.Output[str]:
+        """Return an account's path, as grants on it name it."""
+        return pulumi.Output.format("projects/{0}/serviceAccounts/{1}", self.google.project, self.emails[duty])
+
     def _account(self, name: str, duty: Duty) -> pulumi.Output[str]:
         if self.google.accounts.get(duty):
             return pulumi.Output.from_input(self.google.account(duty))
@@ -64,7 +68,7 @@ class Grants(Component):
         results: Results,
         before_last: Sequence[pulumi.Resource],
     ) -> None:
-        self.emails, self.storage, self.results = accounts.emails, storage, results
+        self.accounts, self.storage, self.results = accounts, storage, results
         self.before_last = before_last
         super().__init__(name, google, after)
 
@@ -94,7 +98,7 @@ class Grants(Component):
 
     def _grant(self, name: str, grant: Grant, opts: pulumi.ResourceOptions) -> Any:
         role: pulumi.Input[str] = self.roles[grant.role].name if grant.role in self.roles else grant.role
-        member = pulumi.Output.format("serviceAccount:{0}", self.emails[grant.duty])
+        member = pulumi.Output.format("serviceAccount:{0}", self.accounts.emails[grant.duty])
         project = self.google.project
         made: Any = None  # each kind has an ID and an etag, and no class in common that has both
         if grant.on is On.PROJECT:
@@ -102,7 +106,7 @@ class Grants(Component):
                 name, project=project, role=role, member=member, condition=self._on_project(grant), opts=opts
             )
         elif grant.on is On.ACCOUNT and isinstance(grant.target, Duty):
-            path = pulumi.Output.format("projects/{0}/serviceAccounts/{1}", project, self.emails[grant.target])
+            path = self.accounts.path(grant.target)
             made = serviceaccount.IAMMember(name, service_account_id=path, role=role, member=member, opts=opts)
         elif grant.on is On.BUCKET and isinstance(grant.target, Bucket):
             made = storage.BucketIAMMember(
