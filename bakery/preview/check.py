@@ -25,7 +25,6 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         *_wrong_patterns(settings, families),
         *_wrong_roll_outs(settings, planned, families),
         *_wrong_channels(settings, {image.family for image in planned}),
-        *_wrong_copies(settings, families),
     ]
     return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
 
@@ -38,10 +37,9 @@ def _wrong_pins(settings: Settings, families: Mapping[str, ImageSummary], held: 
 
 
 def _wrong_patterns(settings: Settings, families: Collection[str]) -> Faults:
-    for setting, patterns, use in (
-        ("approval", settings.approval, "use * or one of"),
-        ("rollout", settings.rollout, "use one of"),
-    ):
+    copies = ((f"google.copies.{project}", one.families) for project, one in settings.google.copies.items())
+    for setting, patterns in (("approval", settings.approval), ("rollout", settings.rollout), *copies):
+        use = "use one of" if setting == "rollout" else "use * or one of"
         for pattern in patterns:
             if not any(fnmatchcase(family, pattern) for family in families):
                 yield f"{setting}: no family of the plan matches {pattern!r}", f"{use}: {', '.join(sorted(families))}"
@@ -68,14 +66,6 @@ def wrong_partitions(settings: Settings, planned: Sequence[ImageSummary]) -> Fau
         for name in first:
             if name not in known[family]:
                 yield f"rollout: there is no partition {name}", f"use one of: {', '.join(known[family])}"
-
-
-def _wrong_copies(settings: Settings, families: Collection[str]) -> Faults:
-    for project, rule in settings.google.copies.items():
-        for pattern in rule.families:
-            if not any(fnmatchcase(family, pattern) for family in families):
-                fault = f"google.copies.{project}: no family of the plan fits {pattern!r}"
-                yield fault, f"use * or one of: {', '.join(sorted(families))}"
 
 
 def _wrong_channels(settings: Settings, families: Collection[str]) -> Faults:

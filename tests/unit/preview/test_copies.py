@@ -81,7 +81,7 @@ def test_families_of_a_project_that_leaves_the_settings_are_given_up() -> None:
 
 def test_a_pattern_that_fits_nothing_is_a_problem() -> None:
     (problem,) = check(settings({"there": {"families": ["app", "apq*"]}}), PLAN.images, None)
-    assert "google.copies.there: no family of the plan fits 'apq*'; use * or one of: app, base" in str(problem)
+    assert "google.copies.there: no family of the plan matches 'apq*'; use * or one of: app, base" in str(problem)
 
 
 NEW = record(APP)
