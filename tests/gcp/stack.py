@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from tests.fake_google import agents
+from tests.fake_google import agents, builds
+from tests.fake_google.builds import Course
 from tests.fake_google.server import FakeServer, serve
 from tests.gcp import endpoints
 from tests.support import workshop as shop
@@ -59,6 +61,19 @@ def declared(
         if not machines:
             agents.obey(server.cloud)
         yield Stack(shop.init(made), server)
+
+
+@contextlib.contextmanager
+def two_images(tmp_path: Path, base: Path) -> Iterator[Stack]:
+    """A stack with a recipe and one of its images; its engines share what is below ``base``."""
+    engine = shutil.which("pulumi")
+    assert engine, "there is no pulumi on PATH: run `make setup`"
+    with declared(tmp_path, base / "gcp-home", str(Path(engine).parent)) as made:
+        builds.script(made.server.cloud, lambda _build: Course(seconds=0.2))
+        made.workshop.recipe("base")
+        made.workshop.recipe("app", parent="base")
+        yield made
+        assert made.server.cloud.violations == []
 
 
 def plugin_folder(tmp_path: Path) -> Path:

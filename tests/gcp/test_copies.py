@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,7 @@ from bakery.infrastructure.grants import COPIER_ROLE
 from bakery.operations.prune import prune
 from bakery.operations.revoke import revoke
 from bakery.preview.plan_report import plan_report
-from tests.fake_google import builds
-from tests.fake_google.builds import Course
-from tests.gcp.stack import Stack, declared
+from tests.gcp.stack import Stack, two_images
 
 pytestmark = [pytest.mark.engine, pytest.mark.gcp]
 IMAGES = "compute/compute/v1/projects/there/global/images"
@@ -24,15 +21,9 @@ IMAGES = "compute/compute/v1/projects/there/global/images"
 
 @pytest.fixture
 def stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    engine = shutil.which("pulumi")
-    assert engine, "there is no pulumi on PATH: run `make setup`"
-    with declared(tmp_path, tmp_path_factory.getbasetemp() / "gcp-home", str(Path(engine).parent)) as made:
-        builds.script(made.server.cloud, lambda _build: Course(seconds=0.2))
-        made.workshop.recipe("base")
-        made.workshop.recipe("app", parent="base")
+    with two_images(tmp_path, tmp_path_factory.getbasetemp()) as made:
         made.workshop.extra["google"] |= {"repository": "", "copies": {"there": {"families": ["app*"]}}}
         yield made
-        assert made.server.cloud.violations == []
 
 
 def there(stack: Stack) -> dict[str, str]:

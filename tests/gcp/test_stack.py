@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from bakery.settings.google import Duty
-from tests.fake_google import builds
-from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.gcp import endpoints
-from tests.gcp.stack import Stack, declared
+from tests.gcp.stack import Stack, two_images
 from tests.support import workshop as shop
 from tests.support.every import every
 
@@ -27,14 +24,8 @@ UP_SECONDS = 400
 
 @pytest.fixture
 def stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    engine = shutil.which("pulumi")
-    assert engine, "there is no pulumi on PATH: run `make setup`"
-    with declared(tmp_path, tmp_path_factory.getbasetemp() / "gcp-home", str(Path(engine).parent)) as made:
-        builds.script(made.server.cloud, lambda _build: Course(seconds=0.2))
-        made.workshop.recipe("base")
-        made.workshop.recipe("app", parent="base")
+    with two_images(tmp_path, tmp_path_factory.getbasetemp()) as made:
         yield made
-        assert made.server.cloud.violations == []
         assert set(made.server.cloud.strays) <= endpoints.EXPECTED_STRAYS
 
 
