@@ -1,4 +1,4 @@
-"""The begin of a base image's disk: a DOS label with one partition, and GRUB before it.
+"""The beginning of a base image's disk: a DOS label with one partition, and GRUB before it.
 
 For a BIOS, GRUB's ``boot.img`` is a sector that loads the sectors after it (``core.img``), so no grub-install and no
 loop device is needed. For UEFI, GRUB is a file in a second partition, before the first. Formats: Intel's DOS partition
