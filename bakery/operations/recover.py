@@ -21,6 +21,7 @@ from bakery.errors import BakeryError, Uncertain
 from bakery.host import process
 from bakery.host.engine import stack_settings
 from bakery.library.base import Library
+from bakery.library.wants import Wants
 from bakery.operations.file_backend import (
     broken,
     clear_locks,
@@ -69,16 +70,16 @@ def withdraw(chosen: Backend, owner: str, family: str) -> str:
     An engine does that, unless a user took the resource out of the state, or removed the stack.
     Raises BakeryError if the stack does not want the family, and Uncertain.
     """
-    library = chosen.existing_library()
-    mine = [want for want in library.wants() if (want.stack, want.family) == (owner, family)] if library else []
+    library, known = chosen.existing_library(), Wants()
+    listed = known.listed(library) if library else ()
+    mine = [want for want in listed if (want.stack, want.family) == (owner, family)]
     if library is None or not mine:
         raise BakeryError(f"the stack {owner} has not registered the family {family}", hint="see: bakery drift")
     (want,) = mine
-    if library.drop_want(owner, family, want.token):
-        done = library.unpromote(want.image, family)
-        return f"{family} now points at no image" if done else f"{family} points at another image, and stays there"
-    others = sorted(one.stack for one in library.wants() if one.family == family)
-    return f"{family} stays as it is: wanted by {', '.join(others)}"
+    image = library.find(want.image)
+    # A copy in another project has the name of an image of this one, which keeps its family.
+    derived = image is not None and bool(image.channel) and image.candidate_for == family
+    return known.give_back(library, want, derived=derived)
 
 
 def images_of(deployment: Mapping[str, Any], kind: str = "BakedImage") -> list[str]:

@@ -82,19 +82,10 @@ class PromotedImageProvider(BakeryProvider):
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Withdraw what this stack wants; a family that no stack wants any more points at nothing."""
-        library = library_of(_props["urn"])
-        stack = owner_of(_props["urn"])
-        # State and library differ after an update that failed, or whose engine was killed before it saved the state.
-        ours = {want.image for want in wants.listed(library) if (want.stack, want.family) == (stack, _id)}
-        if wants.drop(library, stack, _id, _props.get("token", "")):
-            done = any(library.unpromote(image, _id) for image in {*ours, _props["image"]})
-            if _props.get("source"):  # no other resource stands for its image
-                library.deprecate(_props["image"])
-            text = f"{_id} now points at no image" if done else f"did not change {_id}: it points at another image"
-        else:
-            stacks = sorted(want.stack for want in wants.listed(library) if want.family == _id)
-            text = f"did not change {_id}: wanted by {', '.join(stacks) or 'another stack'}"
-        progress.engine().status(_props["urn"], text)
+        own = Want(owner_of(_props["urn"]), _id, _props["image"], _props.get("token", ""))
+        # No other resource stands for the image of a channel.
+        said = wants.give_back(library_of(_props["urn"]), own, derived=bool(_props.get("source")))
+        progress.engine().status(_props["urn"], said)
 
     @staticmethod
     def _promote(props: Props, gone: Sequence[str]) -> Props:

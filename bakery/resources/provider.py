@@ -22,7 +22,8 @@ from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourcePro
 from bakery import settings as stack_settings
 from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_os_error
-from bakery.library.base import Library, Want
+from bakery.library.base import Library
+from bakery.library.wants import Wants
 from bakery.paths import StatePaths
 from bakery.preview import snapshot
 from bakery.preview.snapshot import LibrarySnapshot
@@ -70,41 +71,7 @@ class _Library:
 library_view = _Library()
 
 
-class _Wants:
-    """What all stacks want: listed once for all deletions of the plugin, and kept up to date with its own changes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._wants: dict[tuple[str, str], Want] | None = None
-
-    def listed(self, library: Library) -> tuple[Want, ...]:
-        """Return what all stacks wanted at the first call, and what this stack wants now. Raises Uncertain."""
-        with self._lock:
-            if self._wants is None:
-                self._wants = {(want.stack, want.family): want for want in library.wants()}
-            return tuple(self._wants.values())
-
-    def put(self, library: Library, want: Want) -> None:
-        """Register a want, see :meth:`Library.want`."""
-        library.want(want)
-        self.note(want)
-
-    def note(self, want: Want) -> None:
-        """Remember a want that the library has been given."""
-        with self._lock:
-            if self._wants is not None:
-                self._wants[want.stack, want.family] = want
-
-    def drop(self, library: Library, stack: str, family: str, token: str) -> bool:
-        """Withdraw a want, see :meth:`Library.drop_want`."""
-        free = library.drop_want(stack, family, token)
-        with self._lock:
-            if self._wants and (want := self._wants.get((stack, family))) and want.token == token:
-                del self._wants[stack, family]
-        return free
-
-
-wants = _Wants()
+wants = Wants()
 
 
 class BakeryProvider(ResourceProvider):

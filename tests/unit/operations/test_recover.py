@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from bakery import backends
 from bakery.errors import BakeryError, InputError
 from bakery.library.base import ImageRecord, Want
 from bakery.library.local.library import LocalLibrary
 from bakery.operations import file_backend
 from bakery.operations.file_backend import StackState
-from bakery.operations.recover import finished, recover
+from bakery.operations.recover import finished, recover, withdraw
 from bakery.settings import Settings
 
 HERE = "this-machine"
@@ -372,3 +373,21 @@ def test_an_operation_without_its_image_is_repeated(library: LocalLibrary) -> No
     library.database.close()
     library.database.file.write_bytes(b"damaged")
     assert finished(operation("PromotedImage"), library, "p/dev") is None
+
+
+def test_a_channel_that_is_withdrawn_gives_up_its_own_image(
+    library: LocalLibrary, make_settings: Callable[..., Settings]
+) -> None:
+    """Also one that its family does not point at: no other resource stands for it."""
+    chosen = backends.backend(make_settings())
+    for family in ("a-stable", "a-next"):
+        name = library.derive("a-1", family)
+        library.promote(name, family, Want("p/dev", family, name, "t"))
+    library.promote("a-1", "a-next")
+    assert withdraw(chosen, "p/dev", "a-stable") == "a-stable now points at no image"
+    assert withdraw(chosen, "p/dev", "a-next") == "did not change a-next: it points at another image"
+    assert withdraw(chosen, "p/dev", "a") == "did not change a: it points at another image"
+    states = {image.name: image.state for image in library.images()}
+    assert states == {"a-1": "ACTIVE", "a-stable-111111111111": "DEPRECATED", "a-next-111111111111": "DEPRECATED"}
+    with pytest.raises(BakeryError, match="the stack p/dev has not registered the family a-next"):
+        withdraw(chosen, "p/dev", "a-next")

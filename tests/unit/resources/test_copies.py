@@ -11,6 +11,7 @@ import pytest
 from bakery.errors import AccessRefused
 from bakery.infrastructure.grants import COPIER_ROLE
 from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.library.wants import Wants
 from bakery.resources import progress, promoted_image, provider
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.settings import parse
@@ -47,7 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
         for module in (provider, promoted_image):
             monkeypatch.setattr(module, "library_view", view)
         monkeypatch.setattr(progress, "engine", Told)
-        monkeypatch.setattr(provider, "wants", provider._Wants())
+        monkeypatch.setattr(provider, "wants", Wants())
         ComputeEngineLibrary(stack).promote("a-1", "a")
         yield running
         assert running.cloud.violations == []
