@@ -14,9 +14,9 @@ from bakery.host.google import Google
 from bakery.library.base import CopiesIn, ImageRecord, ImageState
 from bakery.library.compute_engine import families
 from bakery.library.compute_engine.images import ComputeImage, ImageRequests
-from bakery.library.compute_engine.records import image_record
+from bakery.library.compute_engine.records import image_record, of_prefix
 from bakery.library.compute_engine.uses import uses
-from bakery.plan.image_labels import COPY_LABEL, PREFIX_LABEL, label, lasting
+from bakery.plan.image_labels import COPY_LABEL, label, lasting
 from bakery.settings.copies import ROLE
 
 
@@ -119,8 +119,7 @@ class CopyProject:
         return families.active(self._images.of_family(image.family))[-1:] if image.family else []
 
     def _is_mine(self, image: ImageRecord) -> bool:
-        prefix = image.labels.get(PREFIX_LABEL, "")  # of another bakery in the same project, if it differs
-        return self._origin.items() <= image.labels.items() and prefix == self._home.prefix
+        return self._origin.items() <= image.labels.items() and of_prefix(image.labels, self._home.prefix)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.copies import CopyProject
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ComputeImage, ImageRequests
-from bakery.library.compute_engine.records import image_record, image_state, is_own
+from bakery.library.compute_engine.records import image_record, image_state, is_own, of_prefix
 from bakery.library.compute_engine.uses import uses
 from bakery.library.derived import derived
 from bakery.plan import image_labels
@@ -264,11 +264,10 @@ class ComputeEngineLibrary:
 
     def _own(self, images: Iterable[ComputeImage]) -> list[ComputeImage]:
         """Return the images except those of bakeries in the same project whose names have another prefix."""
-        label, prefix = image_labels.PREFIX_LABEL, self._images.prefix
         return [
             image
             for image in images
-            if image_labels.DIGEST_LABEL not in image.labels or image.labels.get(label, "") == prefix
+            if image_labels.DIGEST_LABEL not in image.labels or of_prefix(image.labels, self._images.prefix)
         ]
 
     def _deprecate(self, name: str, replacement: str) -> None:

@@ -30,6 +30,11 @@ def image_record(image: ComputeImage, inputs: Mapping[str, str]) -> ImageRecord:
     )
 
 
+def of_prefix(labels: Mapping[str, str], prefix: str) -> bool:
+    """Return whether an image with these labels is of the bakery whose names have the prefix, not of another one."""
+    return labels.get(image_labels.PREFIX_LABEL, "") == prefix
+
+
 def is_own(image: ImageRecord) -> bool:
     """Return whether the image belongs to the library of its project: it is not a copy from another one."""
     return bool(image.digest) and image_labels.COPY_LABEL not in image.labels
