@@ -50,7 +50,7 @@ class Federation(Component):
                 "workloadIdentityPoolProviderId": ci.host,
                 "attributeMapping": {
                     "google.subject": "assertion.sub",
-                    "attribute.repository": f"assertion.{ci.claim}",
+                    "attribute.repository": f"assertion.{ci.host.claim}",
                 },
                 "attributeCondition": ci.condition,
                 "oidc": {"issuerUri": ci.issuer},

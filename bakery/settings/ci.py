@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bakery.settings.google import CiSettings
+from bakery.settings.google import CiHost, CiSettings
 from bakery.settings.reader import Reader
 
-ISSUERS: Mapping[str, str] = {"github": "https://token.actions.githubusercontent.com", "gitlab": "https://gitlab.com"}
 _FORMS: Mapping[str, tuple[str, str]] = {
     "github": (r"[A-Za-z0-9-]+/[\w.-]+", "owner/name"),
     "gitlab": (r"[\w.-]+(?:/[\w.-]+)+", "group/project"),
@@ -30,16 +29,15 @@ def read(reader: Reader, branch: str) -> CiSettings | None:
     for key, (form, hint) in _FORMS.items():
         if texts[key] and not re.fullmatch(form, texts[key]):
             reader.wrong(key, f"is {texts[key]!r}", f"write {hint}")
-    hosts = [host for host in ISSUERS if texts[host]]
+    hosts = [host for host in CiHost if texts[host]]
     if len(hosts) > 1:
         reader.wrong("gitlab", "is set as well as github", "keep one: a stack has one repository")
     if any(texts.values()) and not hosts:
         reader.wrong("github", "is missing", "write github: owner/name, or gitlab: group/project")
-    if texts["issuer"] and hosts == ["github"]:
+    if texts["issuer"] and hosts == [CiHost.GITHUB]:
         reader.wrong("issuer", "is set with github", "remove it: GitHub has one issuer")
     if not hosts:
         return None
     host = hosts[0]
-    return CiSettings(
-        host, texts[host], texts["branch"] or branch, texts["environment"], texts["issuer"] or ISSUERS[host]
-    )
+    issuer = texts["issuer"] or host.issuer
+    return CiSettings(host, texts[host], texts["branch"] or branch, texts["environment"], issuer)

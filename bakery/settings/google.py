@@ -28,8 +28,6 @@ ACCOUNT = r"[a-z0-9][-a-z0-9.]*@[a-z0-9][-a-z0-9.]*\.gserviceaccount\.com"
 SECOND_GENERATION = (
     r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/connections/(?P<name>[^/]+)/repositories/[^/]+"
 )
-# The claim of a token of CI that names its repository, by host.
-_CLAIMS: Mapping[str, str] = {"github": "repository", "gitlab": "project_path"}
 # The letters of the zones where a region does not have a, b and c:
 # https://cloud.google.com/compute/docs/regions-zones
 _ZONES = {"us-central1": "abcf", "us-east1": "bcd", "europe-west1": "bcd"}
@@ -63,32 +61,47 @@ class Connection(NamedTuple):
     name: str
 
 
-class CiSettings(NamedTuple):
-    """``host`` is ``github`` or ``gitlab``; an empty ``environment`` is not asked for."""
+class CiHost(StrEnum):
+    """Where the repository is whose CI may run ``pulumi up``.
 
-    host: str
+    ``issuer`` makes the tokens of its jobs, ``claim`` is the claim of a token that names the repository.
+    """
+
+    issuer: str
+    claim: str
+
+    GITHUB = "github", "https://token.actions.githubusercontent.com", "repository"
+    GITLAB = "gitlab", "https://gitlab.com", "project_path"
+
+    def __new__(cls, value: str, issuer: str, claim: str) -> CiHost:
+        """Return the member for ``value``, with its facts."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.issuer, member.claim = issuer, claim
+        return member
+
+
+class CiSettings(NamedTuple):
+    """The CI of one repository; an empty ``environment`` is not asked for."""
+
+    host: CiHost
     repository: str
     branch: str
     environment: str
     issuer: str
 
     @property
-    def claim(self) -> str:
-        """The claim of a token that names its repository."""
-        return _CLAIMS[self.host]
-
-    @property
     def condition(self) -> str:
         """The condition that a token has to fit, in CEL.
 
-        GitHub runs the jobs of a ``pull_request_target`` on the branch, whoever made the request.
+        GitHub runs the jobs of a ``pull_request_target`` on the branch itself, for requests of any account.
         """
-        wanted = {self.claim: self.repository}
-        wanted |= {"ref": f"refs/heads/{self.branch}"} if self.host == "github" else {"ref": self.branch}
-        wanted |= {} if self.host == "github" else {"ref_type": "branch"}
+        on_github = self.host is CiHost.GITHUB
+        wanted = {self.host.claim: self.repository}
+        wanted |= {"ref": f"refs/heads/{self.branch}"} if on_github else {"ref": self.branch, "ref_type": "branch"}
         wanted |= {"environment": self.environment} if self.environment else {}
         parts = [f"assertion.{claim} == '{value}'" for claim, value in wanted.items()]
-        parts += ["assertion.event_name != 'pull_request_target'"] if self.host == "github" else []
+        parts += ["assertion.event_name != 'pull_request_target'"] if on_github else []
         return " && ".join(parts)
 
 
