@@ -29,10 +29,23 @@ def of_machine_type(name: str) -> str:
     return ARM if name.partition("-")[0] in ARM_SERIES else X86
 
 
-def of_image(template: Json, variables: Mapping[str, str]) -> str:
-    """Return the image's architecture, as the template says it or as that of the machine that bakes; "" if unknown."""
-    said, machine = _said(template, variables)
-    return said or of_machine_type(machine)
+def of_image(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
+    """Return the architecture of the image, and the type of the machine that bakes it; "" for what is not known.
+
+    The architecture is what the template says, else that of the machine.
+    """
+    # Here, since a plan without changes needs only this module's names.
+    from bakery.plan.template import GOOGLE, builder
+    from bakery.recipe.expressions import fill
+
+    options = builder(template)
+    default = DEFAULT_TYPE if options.get("type") == GOOGLE else ""
+    values = (
+        fill(str(options.get(name) or missing), variables)
+        for name, missing in (("image_architecture", ""), ("machine_type", default))
+    )
+    said, machine = ("" if "{{" in value or "$" in value else value for value in values)
+    return said.lower() or of_machine_type(machine), machine
 
 
 def of_base(base: str) -> str:
@@ -42,13 +55,12 @@ def of_base(base: str) -> str:
     return ARM if f"-{ARM}-" in f"{base}-" else X86
 
 
-def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | None, base: str) -> str:
+def fault(image: str, machine: str, cluster: ClusterShape | None, base: str) -> str:
     """Return which machine can't run the image or its base, of its bake and of its tests; "" if all can.
 
-    ``base`` is ``<project>/<family>`` of the base image. What is not known has no fault.
+    ``image`` and ``machine`` are those of :func:`of_image`, ``base`` is ``<project>/<family>`` of the base image. What
+    is not known has no fault.
     """
-    said, machine = _said(template, variables)
-    image = said or of_machine_type(machine)
     if image and image not in (ARM, X86):
         return f"{image} is not an architecture of images: {X86} or {ARM}"
     if image and (has := of_base(base)) not in (image, ""):
@@ -63,19 +75,3 @@ def fault(template: Json, variables: Mapping[str, str], cluster: ClusterShape | 
         if image and has and has != image:
             return f"the image is for {image}, and {what} {name} has {has}"
     return ""
-
-
-def _said(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
-    """Return ``image_architecture`` in lower case, and the machine type; "" for what only the bake knows."""
-    # Here, since a plan without changes needs only this module's names.
-    from bakery.plan.template import GOOGLE, builder
-    from bakery.recipe.expressions import fill
-
-    options = builder(template)
-    default = DEFAULT_TYPE if options.get("type") == GOOGLE else ""
-    values = (
-        fill(str(options.get(name) or missing), variables)
-        for name, missing in (("image_architecture", ""), ("machine_type", default))
-    )
-    said, machine = ("" if "{{" in value or "$" in value else value for value in values)
-    return said.lower(), machine

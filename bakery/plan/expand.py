@@ -228,7 +228,8 @@ def _node(
     base = base or substitutions.get(SOURCE_FAMILY, "")
     project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "") or public_project(base)
     cluster = variant.cluster or (recipe.suite.cluster if recipe.suite else None)
-    fault = architecture.fault(recipe.template, variables, cluster, f"{project}/{base}")
+    image, machine = architecture.of_image(recipe.template, variables)
+    fault = architecture.fault(image, machine, cluster, f"{project}/{base}")
     return Node(
         package=recipe.name,
         variant=variant.name,
@@ -240,7 +241,7 @@ def _node(
         faults=(*([(fault, architecture.HINT)] if fault else ()), *machines.settings_faults(settings, cluster)),
         features=machines.features(options, variables),
         needs=machines.needs(cluster),
-        architecture=architecture.of_image(recipe.template, variables),
+        architecture=image,
     )
 
 

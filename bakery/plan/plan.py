@@ -8,7 +8,7 @@ from functools import partial
 
 from bakery.errors import InputError, errors_among
 from bakery.lock.model import Lock
-from bakery.plan import architecture, digest
+from bakery.plan import digest
 from bakery.plan.expand import VariantInputs, builtins, counted, suite_of_variant, variant_inputs, with_image_name
 from bakery.plan.image_files import image_files, test_files
 from bakery.plan.image_labels import image_labels
@@ -86,7 +86,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         digest=identity,
         parent=base.name,
         revision=revision,
-        architecture=architecture.of_image(recipe.template, inputs.variables),
+        architecture=node.architecture,
         prefix=settings.google.prefix,
     )
     variables, substitutions = with_image_name(inputs, name)
