@@ -35,11 +35,12 @@ def of_image(template: Json, variables: Mapping[str, str]) -> tuple[str, str]:
     The architecture is what the template says, else that of the machine.
     """
     # Here, since a plan without changes needs only this module's names.
-    from bakery.plan.template import GOOGLE, builder
+    from bakery.plan.template import builder
     from bakery.recipe.expressions import fill
+    from bakery.recipe.templating import GOOGLE_BUILDER
 
     options = builder(template)
-    default = DEFAULT_TYPE if options.get("type") == GOOGLE else ""
+    default = DEFAULT_TYPE if options.get("type") == GOOGLE_BUILDER else ""
     values = (
         fill(str(options.get(name) or missing), variables)
         for name, missing in (("image_architecture", ""), ("machine_type", default))

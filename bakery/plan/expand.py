@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bakery.plan import architecture, machines
 from bakery.plan.graph import Node
-from bakery.plan.template import GOOGLE, builder, for_builder, public_project, source_project
+from bakery.plan.template import builder, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
 from bakery.recipe.expressions import fill
 from bakery.recipe.model import BuildCalls, Json, Recipe, Suite, Variant
@@ -16,6 +16,7 @@ from bakery.recipe.references import with_references
 from bakery.recipe.substitutions import dynamic, substitute
 from bakery.recipe.templating import (
     FAMILY,
+    GOOGLE_BUILDER,
     SOURCE_FAMILY,
     SOURCE_PROJECT,
     builder_name,
@@ -127,7 +128,7 @@ def _templates(template: Json, build: BuildCalls) -> list[tuple[str, Json]]:
 
 def _builders(template: Json, build: BuildCalls) -> list[Mapping[str, Json]]:
     """Return the builders that make an image each: the googlecompute ones that the build does not leave out."""
-    entries = [entry for entry in template.get("builders") or [] if entry.get("type") == GOOGLE]
+    entries = [entry for entry in template.get("builders") or [] if entry.get("type") == GOOGLE_BUILDER]
     wanted = [one for one in entries if not build.calls or build.bakes(builder_name(one))]
     return wanted or entries[:1] or [builder(template)]
 

@@ -11,12 +11,11 @@ from bakery.recipe.expressions import fill, mentions
 from bakery.recipe.hcl2.render import other_plugins
 from bakery.recipe.model import Json
 from bakery.recipe.parse.document import texts
-from bakery.recipe.templating import builder_name, declared, only_reference, references, resolve
+from bakery.recipe.templating import GOOGLE_BUILDER, builder_name, declared, only_reference, references, resolve
 
-GOOGLE = "googlecompute"
 # What shapes the disk or what runs on it. All other options say where and on what machine to bake, what things are
 # called, or how to reach the machine.
-SHAPING = (
+DISK_OPTIONS = (
     "disk_size",
     "image_architecture",
     "image_guest_os_features",
@@ -80,7 +79,7 @@ TRANSPORT = frozenset({"spack_cache", "spack_cache_key", "spack_mirror"})
 def builder(template: Json) -> Mapping[str, Json]:
     """Return the builder that is used: the googlecompute one, else the first; {} if there is none."""
     found = [entry for entry in template.get("builders") or [] if isinstance(entry, Mapping)]
-    google = (entry for entry in found if entry.get("type") == GOOGLE)
+    google = (entry for entry in found if entry.get("type") == GOOGLE_BUILDER)
     return next(google, found[0] if found else {})
 
 
@@ -89,7 +88,7 @@ def disk_options(template: Json) -> dict[str, Json]:
     options = builder(template)
     known = {*WHERE, *NAMES, *OF_THE_BAKE}
     unknown = [key for key in options if key not in known and not key.startswith(CONNECTION)]
-    counted = (*SHAPING, *unknown) if options.get("type") == GOOGLE else SHAPING
+    counted = (*DISK_OPTIONS, *unknown) if options.get("type") == GOOGLE_BUILDER else DISK_OPTIONS
     plugins = other_plugins(template)  # provisioners are plugins, too
     return {key: options[key] for key in counted if key in options} | ({"required_plugins": plugins} if plugins else {})
 
@@ -206,7 +205,7 @@ def pinned(template: Json, *, name: str, base: str, external: bool, labels: Mapp
     made = dict(template)
     made["builders"] = [
         _fixed(entry, name, base, external, labels)
-        if isinstance(entry, Mapping) and entry.get("type") == GOOGLE
+        if isinstance(entry, Mapping) and entry.get("type") == GOOGLE_BUILDER
         else entry
         for entry in template.get("builders") or []
     ]

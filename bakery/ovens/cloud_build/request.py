@@ -18,11 +18,11 @@ from typing import Any
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.plan import image_labels
-from bakery.plan.template import GOOGLE, downloaded_paths, title
+from bakery.plan.template import downloaded_paths, title
 from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import build_calls, calls, image, tests
-from bakery.recipe.templating import FAMILY, builder_name, is_packer, packer_arguments
+from bakery.recipe.templating import FAMILY, GOOGLE_BUILDER, builder_name, is_packer, packer_arguments
 from bakery.redaction import redacted
 from bakery.settings import GoogleSettings
 from bakery.settings.google import BAKE, SSH_TAG, Bucket, Duty
@@ -57,7 +57,7 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
     builders = [
         _builder(builder, order, google, zone)
         for builder in order.template.get("builders", [])
-        if builder.get("type") == GOOGLE
+        if builder.get("type") == GOOGLE_BUILDER
     ]
     declared = order.template.get("variables") or {}
     variables = {name: order.variables.get(name, default) for name, default in declared.items()}

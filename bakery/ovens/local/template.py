@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
-from bakery.plan.template import title
+from bakery.plan.template import builder, title
 from bakery.recipe.expressions import fill, replaced
 from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
@@ -51,14 +51,6 @@ class Rendering:
         return "packer.pkr.json" if self.hcl2 else "packer.json"
 
 
-def source_builder(template: Json) -> Json:
-    """Return the builder of the image: the first ``googlecompute`` one, else the first. Raises BakeFailed."""
-    builders = template.get("builders") or []
-    if not builders:
-        raise BakeFailed("the template has no builders", hint="give packer.json a googlecompute builder")
-    return next((builder for builder in builders if builder.get("type") == "googlecompute"), builders[0])
-
-
 def resolve(text: Json, variables: Mapping[str, str]) -> str:
     """Return a value of the template with its ``{{user}}`` variables replaced."""
     return fill(str(text), defaultdict(str, variables))
@@ -69,7 +61,7 @@ def steps(template: Json) -> list[Json]:
 
     A shell provisioner with several scripts is one for each, which Packer runs in the same way.
     """
-    steps = [*_startup(source_builder(template)), *(template.get("provisioners") or [])]
+    steps = [*_startup(builder(template)), *(template.get("provisioners") or [])]
     return [one for step in steps for one in _one_by_one(step)]
 
 
@@ -90,7 +82,9 @@ def render(
     be examined. With ``borders`` each provisioner waits for the file ``border-<number>`` in the folder above.
     """
     template = order.template
-    source = source_builder(template)
+    source = builder(template)
+    if not source:
+        raise BakeFailed("the template has no builders", hint="give packer.json a googlecompute builder")
     declared = template.get("variables") or {}
     wanted = declared.keys() | references(template)
     variables = {key: value for key, value in order.variables.items() if key in wanted}

@@ -13,7 +13,7 @@ from bakery.recipe.check.cloud_build import find
 from bakery.recipe.model import BuildCalls
 from bakery.recipe.parse import Document, quoted
 from bakery.recipe.substitutions import substitute, substitutions_in
-from bakery.recipe.templating import builder_name, declared, references
+from bakery.recipe.templating import BAKED, builder_name, declared, references
 
 # What no digest can have: a bake of the bakery has a build, but no commit, and two bakes of an image differ in them.
 OF_THE_BUILD = frozenset(["BUILD_ID", "COMMIT_SHA", "REVISION_ID", "SHORT_SHA", "BRANCH_NAME", "REF_NAME", "TAG_NAME"])
@@ -44,10 +44,10 @@ def check_folder(build: Document, calls: BuildCalls, values: Mapping[str, str], 
 
 def _chosen(template: Document, build: Document, calls: BuildCalls) -> None:
     """Check that the calls do not leave out every builder that is baked."""
-    types: dict[str, list[str]] = {"googlecompute": [], "qemu": []}
+    types: dict[str, list[str]] = {kind: [] for kind in BAKED}
     for _, entry in template.entries("builders", "builders"):
         types.get(str(entry.get("type")), []).append(builder_name(entry))
-    names = types["googlecompute"] or types["qemu"]
+    names = next(filter(None, types.values()), [])
     if not names or not calls.calls or any(calls.bakes(name) for name in names):
         return
     call = calls.calls[0]

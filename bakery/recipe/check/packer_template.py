@@ -13,7 +13,7 @@ from typing import Any
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
 from bakery.recipe.provisioners import takes_package, template_functions
-from bakery.recipe.templating import builder_name
+from bakery.recipe.templating import BAKED, GOOGLE_BUILDER, builder_name
 
 _KEYS = """
 builders comments description min_packer_version post-processors provisioners push variables sensitive-variables
@@ -27,8 +27,6 @@ _BUILDER = ("startup_script_file", "metadata_files")
 _PARTS: tuple[tuple[str, Any], ...] = (("variables", {}), ("builders", []), ("provisioners", []))
 _CHOICES = ("only", "except")
 _ADD = 'add one of the type "googlecompute"'
-GOOGLE = "googlecompute"
-BAKED = frozenset((GOOGLE, "qemu"))
 
 
 def lower_case(template: Document) -> Document:
@@ -55,7 +53,7 @@ def check(template: Document, given: Collection[str] = ()) -> None:
     builders = template.entries("builders", "builders")
     if not builders:
         template.error("has no builder", _ADD, "builders")
-    elif BAKED.isdisjoint(types := [str(entry.get("type")) for _, entry in builders]):
+    elif not set(BAKED).intersection(types := [str(entry.get("type")) for _, entry in builders]):
         template.error(f"has no googlecompute or qemu builder, only {', '.join(types)}", _ADD, "builders")
     for key, entries in (("builders", builders), ("provisioners", template.entries("provisioners", "provisioners"))):
         for index, entry in entries:
@@ -128,7 +126,7 @@ def _is_of_other_builder(template: Document, where: Where) -> bool:
     if where[0] != "builders":
         return False
     types: dict[str | int, Any] = {index: one.get("type") for index, one in template.entries("builders", "builders")}
-    return GOOGLE in types.values() and types.get(where[1]) != GOOGLE
+    return GOOGLE_BUILDER in types.values() and types.get(where[1]) != GOOGLE_BUILDER
 
 
 def variable_file(content: bytes, findings: Findings) -> dict[str, str] | None:
@@ -165,7 +163,7 @@ def _named_files(template: Document) -> list[tuple[Where, Any]]:
 
 def _each_named_file(template: Document) -> Iterator[tuple[Where, Any]]:
     builders = template.entries("builders", "builders")
-    google = [(index, entry) for index, entry in builders if entry.get("type") == GOOGLE]
+    google = [(index, entry) for index, entry in builders if entry.get("type") == GOOGLE_BUILDER]
     names = {builder_name(entry) for _, entry in google or builders}
     for index, entry in template.entries("provisioners", "provisioners"):
         if entry.get("direction") == "download" or entry.get("generated") is True or _skipped(entry, names):

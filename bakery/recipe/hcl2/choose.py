@@ -12,6 +12,7 @@ from bakery.recipe.hcl2.module import Module
 from bakery.recipe.hcl2.values import Invalid, NotFollowed
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse import hcl_nodes as nodes
+from bakery.recipe.templating import BAKED, GOOGLE_BUILDER
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
             module.findings.at(error.file or file).error(*error.args)
     module.titles = frozenset(one.title for one in found)
     wanted = [one for one in found if one.matches(module.only or ("*",)) and not one.matches(module.left_out)]
-    google = [one for one in wanted if one.type == "googlecompute"]
-    if chosen := google or [one for one in wanted if one.type == "qemu"][:1]:
+    google, qemu = ([one for one in wanted if one.type == kind] for kind in BAKED)
+    if chosen := google or qemu[:1]:
         return chosen
     if evaluator.wrong or any(one.severity is Severity.ERROR for one in module.findings.problems[before:]):
         return []  # the error says what is missing
@@ -79,7 +80,7 @@ def _uses(module: Module, file: str, build: nodes.Block, evaluator: Evaluator) -
             local = _text(block, evaluator) if block else ""
             yield Chosen(kind, name, local or name, file, build, _text(build, evaluator), block)
         else:
-            hint = f'add: source "{kind or "googlecompute"}" "{name or "NAME"}" {{...}}'
+            hint = f'add: source "{kind or GOOGLE_BUILDER}" "{name or "NAME"}" {{...}}'
             findings.error(line, f"there is no source {title}", hint)
 
 

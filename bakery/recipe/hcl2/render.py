@@ -12,7 +12,7 @@ from typing import Any
 
 from bakery.recipe.hcl2.values import SEQUENCE, fill_markers
 from bakery.recipe.model import Json
-from bakery.recipe.templating import NOT_FOLLOWED
+from bakery.recipe.templating import BAKED, NOT_FOLLOWED
 
 _ACTIONS = (
     (re.compile(r"\{\{\s*user [`\"]([^`\"]+)[`\"]\s*\}\}"), r"${var.\1}"),
@@ -35,7 +35,7 @@ def other_plugins(template: Json) -> dict[str, Json]:
     return {
         name: plugin
         for name, plugin in plugins.items()
-        if isinstance(plugin, dict) and isinstance(plugin.get("source"), str) and name not in ("googlecompute", "qemu")
+        if isinstance(plugin, dict) and isinstance(plugin.get("source"), str) and name not in BAKED
     }
 
 
