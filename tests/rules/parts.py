@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "paths": (),
     "progress": ("errors",),
     "yaml_cache": ("paths",),
-    "settings": ("redaction", "errors", "paths", "yaml_cache"),
+    "settings": ("redaction", "errors", "yaml_cache"),
     "host": (*WORDS, "settings"),
     "recipe": (*WORDS, "settings", "host"),
     "lock": (*WORDS, "settings", "host", "recipe"),
@@ -30,17 +30,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plan": (*WORDS, "settings", "recipe", "lock"),
     "orders": (*WORDS, "host", "recipe", "plan"),
     "library": (*WORDS, "settings", "host", "recipe", "results", "plan"),
-    "infrastructure": (*WORDS, "settings", "recipe", "results", "plan"),
-    "ovens": (*WORDS, "settings", "host", "recipe", "lock", "plan", "orders", "library"),
+    "infrastructure": (*WORDS, "settings", "results", "plan"),
+    "ovens": (*WORDS, "settings", "host", "recipe", "plan", "orders", "library"),
     "fluid_run": (*WORDS, "settings", "host", "recipe", "results", "orders", "library"),
-    "preview": (*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
+    "preview": (*WORDS, "settings", "host", "recipe", "lock", "plan", "orders", "library"),
     "backends": (
-        *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
-        *("infrastructure", "ovens", "fluid_run", "preview"),
+        *(*WORDS, "settings", "host", "lock", "results", "plan", "library", "infrastructure", "ovens"),
+        "fluid_run",
     ),
     "resources": (
-        *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library", "infrastructure"),
-        *("ovens", "fluid_run", "preview", "backends"),
+        *(*WORDS, "settings", "recipe", "results", "plan", "orders", "library", "ovens", "fluid_run", "preview"),
+        "backends",
     ),
     "operations": (
         *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
@@ -48,11 +48,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "report": (*WORDS, "recipe", "results", "plan", "library", "preview", "backends", "operations"),
     "cli": (*WORDS, "settings", "host", "results", "preview", "backends", "operations", "report"),
-    "rcc_run": (
-        *(*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "backends"),
-        *("operations", "report", "cli"),
-    ),
-    "program": (*WORDS, "settings", "host", "recipe", "lock", "plan", "backends", "resources"),
+    "rcc_run": (*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "cli"),
+    "program": (*WORDS, "settings", "host", "recipe", "lock", "plan", "resources"),
     "__main__": ("program",),
 }
 

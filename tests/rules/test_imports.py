@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.parts import MAY_IMPORT, part_of
+from tests.rules.parts import MAY_IMPORT, WORDS, part_of
 from tests.support import source_tree
 from tests.support.every import every
 from tests.support.source_tree import within
@@ -17,8 +17,9 @@ ENGINE_PARTS = ("bakery.program", "bakery.settings", "bakery.infrastructure", "b
 # Sent to test machines, where nothing else of the bakery is.
 AGENT = "bakery.fluid_run.agent"
 IN_MACHINES = (AGENT, "bakery.fluid_run.bootstrap")
-SPREAD = "bakery.recipe.fork_map"  # forks, and runs no program
-SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", SPREAD, *IN_MACHINES)
+FORKS = "bakery.recipe.fork_map"  # forks, and runs no program
+SPEAKERS = ("bakery.cli", "bakery.rcc_run.cli", "bakery.host.guard", *IN_MACHINES)  # print and exit
+SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", FORKS, *IN_MACHINES)
 GOOGLE = "bakery.host.google"
 
 IO_MODULES = {
@@ -51,7 +52,7 @@ def modules_in(package: str) -> dict[str, Path]:
 
 
 def test_the_modules_that_rules_name_exist() -> None:
-    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *PURE, GOOGLE}
+    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *SPEAKERS, *PURE, GOOGLE}
     assert [name for name in sorted(named) if not modules_in(name)] == []
 
 
@@ -182,16 +183,19 @@ def test_the_plan_touches_nothing() -> None:
     assert wrong == []
 
 
-def part_imports(part: str) -> list[str]:
-    """What a part imports and may not, with file and line."""
-    allowed = (part, *MAY_IMPORT[part])
-    return [
-        f"{path}:{found.line} imports {found.module}"
+def part_imports(part: str) -> dict[str, str]:
+    """Return the imports of a part from others: file, line and module, with the part of that module."""
+    return {
+        f"{path}:{found.line} imports {found.module}": part_of(found.module)
         for name, path in source_tree.modules().items()
         if part_of(name) == part
         for found in source_tree.imports(path)
-        if within(found.module, "bakery") and found.module != "bakery" and part_of(found.module) not in allowed
-    ]
+        if within(found.module, "bakery") and found.module != "bakery" and part_of(found.module) != part
+    }
+
+
+def forbidden(part: str) -> list[str]:
+    return [line for line, other in part_imports(part).items() if other not in MAY_IMPORT[part]]
 
 
 def test_modules_are_imported_by_statements() -> None:
@@ -225,13 +229,20 @@ def test_a_part_may_only_import_parts_below_it() -> None:
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_a_part_imports_only_what_it_may(part: str) -> None:
-    assert part_imports(part) == []
+    assert forbidden(part) == []
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_may_import_only_what_it_imports(part: str) -> None:
+    """All parts may use the words, whether they do or not."""
+    used = {*part_imports(part).values(), *(() if part in WORDS else WORDS)}
+    assert [other for other in MAY_IMPORT[part] if other not in used] == []
 
 
 def test_the_rule_notices_an_unknown_part_and_an_upward_import(monkeypatch: pytest.MonkeyPatch) -> None:
     others = {part: allowed for part, allowed in MAY_IMPORT.items() if part != "codec"}
     monkeypatch.setattr(sys.modules[__name__], "MAY_IMPORT", others | {"plan": ()})
-    assert any("imports bakery.recipe" in line for line in part_imports("plan"))
+    assert any("imports bakery.recipe" in line for line in forbidden("plan"))
     with pytest.raises(AssertionError):
         test_every_part_is_named_and_nothing_else()
 
@@ -269,10 +280,9 @@ def test_a_circle_is_found() -> None:
 
 
 def test_libraries_neither_print_nor_exit() -> None:
-    speakers = ("bakery.cli", "bakery.host.guard", *IN_MACHINES)
     wrong = []
     for name, path in source_tree.modules().items():
-        if within(name, *speakers) or any(part in name for part in (".cli", "_cli")):
+        if within(name, *SPEAKERS):
             continue
         for node in ast.walk(source_tree.parsed(path)):
             if (
