@@ -81,7 +81,7 @@ PATIENT = retry.Retry(predicate=_enabled_recently, initial=5.0, maximum=30.0, mu
 STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.25, maximum=30.0, multiplier=2.0)
 
 
-def _widened(session: Session) -> None:
+def _keep_connections(session: Session) -> None:
     """Let a client that many threads share keep a connection for each."""
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
@@ -91,7 +91,7 @@ def _with_operations(client: Any, access: dict[str, Any]) -> Any:
     """Let the client ask the endpoint of the settings for its operations too; by itself it asks Google's."""
     from google.cloud import compute_v1
 
-    _widened(client.transport._session)
+    _keep_connections(client.transport._session)
     if access["client_options"]:
         client.transport._extended_operations_services |= {
             "global_operations": compute_v1.GlobalOperationsClient(**access),
@@ -140,7 +140,7 @@ class Google:
         from google.cloud.devtools import cloudbuild_v1
 
         client = cloudbuild_v1.CloudBuildClient(transport="rest", **self._access)
-        _widened(client.transport._session)  # type: ignore[attr-defined]  # that of REST
+        _keep_connections(client.transport._session)  # type: ignore[attr-defined]  # that of REST
         return client
 
     @cached_property
@@ -176,7 +176,7 @@ class Google:
     def storage(self) -> StorageClient:
         """The client of Cloud Storage."""
         client = StorageClient(self.project, **self._access)
-        _widened(client._http)
+        _keep_connections(client._http)
         return client
 
     @cached_property
@@ -185,7 +185,7 @@ class Google:
         from google.cloud import bigquery
 
         client = bigquery.Client(self.project, **self._access)
-        _widened(client._http)
+        _keep_connections(client._http)
         return client
 
     @cached_property
@@ -203,7 +203,7 @@ class Google:
     @cached_property
     def _session(self) -> AuthorizedSession:
         session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
-        _widened(session)
+        _keep_connections(session)
         session.headers["x-goog-api-client"] = "gl-python/3 image-bakery"  # who calls, as the clients say it
         return session
 

@@ -21,7 +21,7 @@ class Encryption(Component):
     """The agents of ``google.kmsKey`` and their grants; ``ready`` is what encrypted resources wait for.
 
     The grants are made if the key is one of the stack's own project. They stay after a destroy, as the buckets with
-    results do, which nobody could read without them.
+    results do, which could not be read without them.
     """
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:

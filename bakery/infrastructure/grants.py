@@ -118,7 +118,7 @@ TESTER = (
     "compute.zoneOperations.get",
     "compute.zones.get",
 )
-# What copies need in another project. Its owner makes the role and grants it to whoever runs up.
+# What copies need in another project. Its owner makes the role and grants it to the account that runs `pulumi up`.
 COPIER = (
     "compute.disks.list",
     "compute.globalOperations.get",

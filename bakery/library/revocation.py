@@ -119,8 +119,8 @@ def enforce(library: Library) -> Enforced:
             )
             moved[family] = (name, _move(library, family, name, successor))
     states = {image.name: image for image in images}
-    obsolete = tuple(name for name in names if states[name].state is not ImageState.OBSOLETE and _retire(library, name))
-    return Enforced(moved, obsolete)
+    others = (name for name in names if states[name].state is not ImageState.OBSOLETE)
+    return Enforced(moved, tuple(name for name in others if _make_obsolete(library, name)))
 
 
 def _derived(library: Library, family: str, name: str, images: Sequence[ImageRecord], revoked: Collection[str]) -> str:
@@ -141,7 +141,7 @@ def _move(library: Library, family: str, name: str, successor: str) -> str:
     return successor
 
 
-def _retire(library: Library, name: str) -> bool:
+def _make_obsolete(library: Library, name: str) -> bool:
     """Make an image OBSOLETE; return False if it is gone."""
     library.deprecate(name)
     image = library.find(name)

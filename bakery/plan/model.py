@@ -63,7 +63,7 @@ def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[Image
 
 @dataclass(frozen=True)
 class Plan:
-    """The images in graph order (a parent stands before its children) and the problems that only warn."""
+    """The images in graph order (a parent comes before its children) and the problems that only warn."""
 
     images: tuple[ImagePlan, ...]
     problems: tuple[Problem, ...] = ()

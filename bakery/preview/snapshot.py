@@ -79,10 +79,10 @@ class LibrarySnapshot:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """A warning for each project that could not be looked at: its copies are kept as they are."""
-        told = {
+        texts = {
             f"the copies in {project} are not known: {one.message}": one.hint for project, one in self.unread.items()
         }
-        return tuple(Problem("library", 1, text, hint, Severity.WARNING) for text, hint in told.items())
+        return tuple(Problem("library", 1, text, hint, Severity.WARNING) for text, hint in texts.items())
 
     @cached_property
     def records(self) -> Mapping[str, ImageRecord]:

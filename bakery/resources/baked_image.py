@@ -76,7 +76,7 @@ class BakedImageProvider(BakeryProvider):
         Keep an image that this run made again or adopted. Raises BakeryError if that was forced without any effect.
         """
         if (forced := twin(_props["urn"], _id)) is not None:
-            return _refuse(_id, _props["family"]) if forced else None
+            return _not_baked_again(_id, _props["family"]) if forced else None
         library = library_of(_props["urn"])
         wanted = any(want.image == _id for want in wants.listed(library))  # if so, look again: they may have changed
         if wanted and (stacks := sorted({want.stack for want in library.wants() if want.image == _id})):
@@ -87,7 +87,7 @@ class BakedImageProvider(BakeryProvider):
             progress.engine().status(_props["urn"], f"did not change {_id}: a family points at it, or it is gone")
 
 
-def _refuse(image: str, family: str) -> NoReturn:
+def _not_baked_again(image: str, family: str) -> NoReturn:
     hint = f"to bake it again: pulumi config set --path image-bakery:nonce.{family} <another word>"
     raise BakeryError(f"{image} was not baked again: the library has it, and its inputs are the same", hint=hint)
 

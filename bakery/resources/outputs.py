@@ -51,11 +51,11 @@ def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: 
     promoted = promotions(held, plan, images, preview=preview)
     known = [held.records[name] for name, _, _ in promoted.values() if name in held.records]
     try:
-        told = {} if held.problems else details(chosen, known)
+        more = {} if held.problems else details(chosen, known)
     except BakeryError as error:
         pulumi.log.warn(f"the output images lacks details: {error.message}")
-        told = {}
-    return {"images": images_output(chosen, plan, promoted, told), "rcc_tf": rcc_tf_output(chosen, plan, promoted)}
+        more = {}
+    return {"images": images_output(chosen, plan, promoted, more), "rcc_tf": rcc_tf_output(chosen, plan, promoted)}
 
 
 def _stored(chosen: Backend, owner: str, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -97,9 +97,9 @@ def _shown(held: LibrarySnapshot, images: Mapping[str, str]) -> Mapping[str, str
 
 
 def images_output(
-    chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion], told: Mapping[str, Mapping[str, Any]]
+    chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion], more: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Return the output ``images``: for each promoted family the image that it points at; ``told`` are its details."""
+    """Return the output ``images``: for each promoted family the image that it points at, and ``more`` of it."""
     return {
         family: {
             "image": name,
@@ -109,7 +109,7 @@ def images_output(
             "variant": image.variant,
             "tested": tested,
             "channel": family[len(image.family) + 1 :],
-            **told.get(name, {"name": name}),
+            **more.get(name, {"name": name}),
             **_copies(chosen.settings, promoted, family, name),
         }
         for family, image in families_of(chosen.settings, plan.images).items()

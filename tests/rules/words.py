@@ -26,12 +26,17 @@ OLD_NAMES: tuple[tuple[str, str, str], ...] = (
     ("preview", "survey", "plan_report"),
     ("fluid_run", "Shelf", "Library"),
     ("fluid_run", "shelf", "library"),
+    ("library", "since", "deprecated"),
     ("library", "deprecated_since", "listing"),
     ("library", "release", "unpromote"),
     ("library", "retire", "set_state"),
     ("library", "prove", "record_test"),
     ("host.google", "asking", "api_errors"),
     ("host.google", "passes", "reraise"),
+    ("fluid_run", "passes", "reraise"),
+    ("library", "passes", "reraise"),
+    ("ovens", "passes", "reraise"),
+    ("rcc_run", "passes", "reraise"),
     ("host.google", "PASSING", "TRANSIENT"),
     ("host.google", "BROKEN", "CONNECTION_ERRORS"),
     ("cli", "guarded", "exit_codes"),
@@ -51,6 +56,7 @@ OLD_NAMES: tuple[tuple[str, str, str], ...] = (
     ("ovens", "LookAgain", "StateChanged"),
     ("ovens", "_told", "_publish_failure"),
     ("ovens", "_let_go", "_delete_machine"),
+    ("ovens", "Surroundings", "INFRASTRUCTURE_FAULTS"),
     ("fluid_run", "course", "run_spec"),
     ("fluid_run", "outlet", "mailbox"),
     ("fluid_run", "lift", "promote_results"),
@@ -73,7 +79,8 @@ OLD_PHRASES: dict[str, re.Pattern[str]] = {
     ),
     "'unknown key'": re.compile(r"nothing that the bakery knows"),
     "'is duplicated', 'is in ...', 'starts with ...'": re.compile(
-        r"\bstands? (twice|there|here|behind|in|at|on|for itself|alone|beside|below|above|by)\b|\bstanding there\b"
+        r"\bstands? (twice|there|here|behind|in|at|on|for itself|alone|before|after|beside|below|above|by)\b"
+        r"|\bstanding there\b"
     ),
     "'remove'": re.compile(
         r"\b(take|takes|taken|took|taking) (it|them|this|that|these|those|\w+) away\b|\btaken away\b"

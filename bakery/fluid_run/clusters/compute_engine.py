@@ -250,9 +250,9 @@ class ComputeEngineCluster:
         spec["upgrade"] = self.present is not None
         with tempfile.TemporaryFile() as packed:  # a workspace may hold container images
             write_seed(packed, spec, self.workspace)
-            passes = (exceptions.NotFound, exceptions.PreconditionFailed)
+            reraise = (exceptions.NotFound, exceptions.PreconditionFailed)
             try:
-                with api_errors("upload the workspace of the run", reraise=passes):
+                with api_errors("upload the workspace of the run", reraise=reraise):
                     self._seed.upload_from_file(packed, rewind=True, if_generation_match=0, timeout=600)
             except exceptions.NotFound as error:
                 raise no_bucket(self._requests.bucket.name) from error

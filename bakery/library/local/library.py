@@ -70,8 +70,8 @@ class LocalLibrary:
     def listing(self) -> Listing:
         """Look at the folder once; the images come without their manifests, which take most of the time."""
         images, found = self._images(rows.WITHOUT_INPUTS)
-        since = {row["name"]: row["state_since"] for row in found if row["state"] in rows.RETIRED}
-        return Listing(tuple(images), self._families({image.digest for image in images}), since)
+        deprecated = {row["name"]: row["state_since"] for row in found if row["state"] in rows.OUT_OF_USE}
+        return Listing(tuple(images), self._families({image.digest for image in images}), deprecated)
 
     def _images(self, columns: str) -> tuple[list[ImageRecord], list[sqlite3.Row]]:
         """Return all images that exist, adopted ones with them, and the rows of those that are not DELETED."""

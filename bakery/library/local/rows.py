@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bakery.library.base import ImageRecord, ImageState, Proof
 
-RETIRED = (ImageState.DEPRECATED, ImageState.OBSOLETE)
+OUT_OF_USE = (ImageState.DEPRECATED, ImageState.OBSOLETE)
 # All that a record needs but the manifest of its digest, which is long.
 WITHOUT_INPUTS = (
     "name, digest, package, variant, candidate_for, created, family, state, state_since, replacement, parent, proof,"

@@ -228,10 +228,10 @@ class CloudBuildOven:
         content = archive(order, packer_template(order, self.settings.google, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(self.settings.google.bucket(Bucket.SOURCES))
-        passes = (exceptions.PreconditionFailed, exceptions.NotFound)
+        reraise = (exceptions.PreconditionFailed, exceptions.NotFound)
         uploaded = contextlib.suppress(exceptions.PreconditionFailed)  # the same content was uploaded before
         try:
-            with uploaded, api_errors(f"upload the source of {order.name}", reraise=passes):
+            with uploaded, api_errors(f"upload the source of {order.name}", reraise=reraise):
                 bucket.blob(name).upload_from_string(content, content_type="application/gzip", if_generation_match=0)
         except exceptions.NotFound as error:
             raise no_bucket(bucket.name) from error

@@ -42,7 +42,7 @@ ACCESS = (Kind.FETCH_SOURCE_FAILED, Kind.LOGGING_FAILURE)
 REFUSED = re.compile(r"\bgoogleapi: Error 403\b")
 GRANTS = "see docs/google.md, Identities; new grants take some minutes to work"
 # Faults of the infrastructure in Packer's words (of an operation, only its message), which no recipe can prevent.
-SURROUNDINGS = re.compile(
+INFRASTRUCTURE_FAULTS = re.compile(
     r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
 )
 
@@ -166,7 +166,7 @@ def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], s
     message = f"the build of {order.name} ended as {Status(build.status).name}" + (f": {detail}" if detail else "")
     if hint := _access(build, text, why):
         return AccessRefused(message, hint=hint, **details)
-    if why or build.status in INFRASTRUCTURE or SURROUNDINGS.search(text):
+    if why or build.status in INFRASTRUCTURE or INFRASTRUCTURE_FAULTS.search(text):
         return InfrastructureFailed(message, hint=hint_of(cause_of_text(why), why), **details)
     return BakeFailed(message, **details)
 

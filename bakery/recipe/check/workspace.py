@@ -90,7 +90,7 @@ class Workspace:
     def take_folders(self, paths: Iterable[str]) -> None:
         """Take the whole folder, at the top, of each of these paths that are elsewhere: a tool may read more of it.
 
-        Words that are no paths are passed over.
+        Words that are not paths are ignored.
         """
         there = {path for path in paths if "/" in path and (path in self.others or self._is_other(path))}
         for path in sorted(self.others.keys() & there):

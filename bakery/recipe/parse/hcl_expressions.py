@@ -133,7 +133,7 @@ class ExpressionReader:
         """Yield the texts, interpolations and directives of a span of the file.
 
         The texts are what is between the sequences, since tree-sitter leaves blanks out. ``strips`` says whether ``~``
-        stands before the first and after the last text.
+        precedes the first and follows the last text.
         """
         (begin, end), (strip, last) = span, strips
         line = self.line(sequences[0]) if sequences else self.fixed or 1

@@ -162,7 +162,7 @@ def test_newer_base_images_become_one_pull_request(repository: Path) -> None:
     git(repository, "init", "--quiet", "--bare", str(origin))
     git(repository, "remote", "add", "origin", str(origin))
     step, runner = (
-        scripts(repository / ".github/workflows/images.yaml")["lock: Pin the base images anew"],
+        scripts(repository / ".github/workflows/images.yaml")["lock: Update the pins of the base images"],
         Runner(repository),
     )
     real = repository.parent / "tools" / "bakery"
