@@ -19,9 +19,9 @@ from bakery.recipe.check import (
     spack_environment,
     step_folder,
 )
-from bakery.recipe.check.growth import ends
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
 from bakery.recipe.check.read_by_tools import read_by_tools
+from bakery.recipe.check.self_references import ends
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.check.workspace import Workspace
 from bakery.recipe.expressions import fill, reference_list
