@@ -15,6 +15,8 @@
     * Uncertain               the answer is not known (403, 429, time-out)
       * AccessRefused         a role is missing, or it was granted moments ago
     * NoCapacity              the zone has no machine; the next zone may have one
+    * NoKernel                an image has no kernel that is found without booting it
+    * ContainerFailed         this computer can't run the container that bakes; a machine may do
     * PortTaken               another process took the port first
     * StateChanged            what the bake relied on has changed; look again
   * Interrupted               the user stopped the work
@@ -201,6 +203,10 @@ class StateChanged(InfrastructureFailed):
 
 class NoCapacity(InfrastructureFailed):
     """The zone has no machine; the next zone may have one."""
+
+
+class NoKernel(InfrastructureFailed):
+    """An image has no kernel that is found without booting it."""
 
 
 class ContainerFailed(InfrastructureFailed):

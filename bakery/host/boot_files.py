@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakery.errors import CommandFailed, InfrastructureFailed
+from bakery.errors import CommandFailed, InfrastructureFailed, NoKernel
 from bakery.host import process, quick_init
 from bakery.progress.activity import Activity
 
@@ -19,10 +19,6 @@ GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "
 SEED = "/usr/lib/image-bakery/seed"
 LEAKED = 3  # exit code of qemu-img check: parts of the file are unused, which is harmless
 DEBUGFS_HINT = "run: sudo apt-get install e2fsprogs"
-
-
-class NoKernel(InfrastructureFailed):
-    """An image has no kernel that is found without booting it."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from pathlib import Path
 
 from bakery import errors
 from bakery.errors import BakeryError, InputError, Problem, Severity
+from tests.support import source_tree
 from tests.support.every import every
+
+ERRORS = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)}
 
 
 def test_a_problem_is_file_line_what_and_what_to_do() -> None:
@@ -53,6 +58,26 @@ def test_every_error_is_below_the_one_root() -> None:
     found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert len(found) >= 8
     assert every(issubclass(kind, BakeryError) for kind in found)
+
+
+def test_the_drawn_tree_has_every_error_below_its_parent() -> None:
+    drawn: dict[str, str] = {}
+    above = {0: "Exception"}
+    for indent, name in re.findall(r"(?m)^( *)\* (\w+) ", errors.__doc__ or ""):
+        drawn[name] = above[len(indent)]
+        above[len(indent) + 2] = name
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
+    assert drawn == {kind.__name__: kind.__base__.__name__ for kind in kinds if kind.__base__}
+
+
+def test_no_error_of_the_tree_is_defined_elsewhere() -> None:
+    elsewhere = [
+        f"{path}:{node.lineno} {node.name}"
+        for path in source_tree.modules().values()
+        for node in ast.walk(source_tree.parsed(path))
+        if isinstance(node, ast.ClassDef) and {ast.unparse(base).rpartition(".")[2] for base in node.bases} & ERRORS
+    ]
+    assert elsewhere and [place for place in elsewhere if not place.startswith("bakery/errors.py:")] == []
 
 
 def test_what_is_uncertain_is_the_infrastructures_fault_and_never_the_images() -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
+from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, NoKernel, PortTaken
 from bakery.host import boot_files, process, qemu, slots
-from bakery.host.boot_files import BootFiles, NoKernel
+from bakery.host.boot_files import BootFiles
 from bakery.host.files import sync_to_disk
 from bakery.host.hardware import Hardware, hardware_of
 from bakery.library.local.library import LocalLibrary
