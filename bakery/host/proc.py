@@ -12,20 +12,36 @@ COMM_LENGTH = 15  # bytes of a program's name that the kernel keeps
 
 @dataclass(frozen=True)
 class Stat:
-    """Fields of ``/proc/PID/stat``; ``started`` is in clock ticks since the machine booted."""
+    """Fields of ``/proc/PID/stat``: the program's name, the letter of its state, and the id of its parent.
+
+    ``started`` is in clock ticks since the machine booted.
+    """
 
     program: str
+    state: str
+    parent: int
     started: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended, and only its parent has not read its exit code yet."""
+        return self.state in ("Z", "X")
+
+
+def read_stat(process: Path) -> Stat:
+    """Return the state of the process with this folder in ``/proc``. Raises OSError."""
+    program, _, rest = (process / "stat").read_bytes().partition(b"(")[2].rpartition(b") ")
+    fields = rest.split()
+    return Stat(program.decode("utf-8", "replace"), fields[0].decode(), int(fields[1]), int(fields[19]))
 
 
 def stat(pid: int) -> Stat | None:
-    """Return the state of a process; None if there is no such process or it is a zombie."""
+    """Return the state of a process; None if there is no such process or it has ended."""
     try:
-        program, _, rest = Path(f"/proc/{pid}/stat").read_bytes().partition(b"(")[2].rpartition(b") ")
+        state = read_stat(Path(f"/proc/{pid}"))
     except OSError:
         return None
-    fields = rest.split()
-    return None if fields[0] == b"Z" else Stat(program.decode("utf-8", "replace"), int(fields[19]))
+    return None if state.ended else state
 
 
 def descendants(pid: int) -> Iterator[int]:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from bakery.host.files import write_atomic
+from bakery.host.proc import read_stat
 from bakery.settings.files import StackFiles
 
 ATTRIBUTES = ".attrs"  # the suffix of the file that the backend's storage keeps beside every file
@@ -32,8 +33,8 @@ class Lock:
             return False
         process = proc / str(self.pid)
         try:
-            name, _, rest = (process / "stat").read_text(errors="replace").partition("(")[2].rpartition(") ")
-            if "pulumi" not in name or rest[:1] in ("Z", "X"):  # a zombie does no work, even if it is not reaped
+            state = read_stat(process)
+            if "pulumi" not in state.program or state.ended:
                 return True
             return _works_elsewhere(os.fsdecode((process / "environ").read_bytes()), backend)
         except (FileNotFoundError, ProcessLookupError):

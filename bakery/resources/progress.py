@@ -11,6 +11,7 @@ import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bakery.errors import Interrupted
+from bakery.host.proc import read_stat
 from bakery.progress.activity import Activity
 from bakery.progress.status_line import QUIET_SECONDS, TICK_SECONDS, Line
 from bakery.resources import plugin
@@ -55,11 +56,12 @@ def watched(proc: Path = Path("/proc")) -> bool:
     pid = os.getppid()
     try:
         for _ in range(8):
-            if (proc / str(pid) / "comm").read_text().strip() == "pulumi":
+            process = read_stat(proc / str(pid))
+            if process.program == "pulumi":
                 output = str((proc / str(pid) / "fd" / "1").readlink())
                 return output.startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
-            pid = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
+            pid = process.parent
+    except OSError:
         return True
     return True
 

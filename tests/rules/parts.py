@@ -39,8 +39,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "fluid_run",
     ),
     "resources": (
-        *(*WORDS, "settings", "recipe", "results", "plan", "orders", "library", "ovens", "fluid_run", "preview"),
-        "backends",
+        *(*WORDS, "settings", "host", "recipe", "results", "plan", "orders", "library", "ovens", "fluid_run"),
+        *("preview", "backends"),
     ),
     "operations": (
         *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),

@@ -73,7 +73,7 @@ def engine(proc: Path, backend: str, state: str = "S", name: str = "pulumi") -> 
     """A process 77 as /proc shows it."""
     folder = proc / "77"
     folder.mkdir(parents=True)
-    (folder / "stat").write_bytes(f"77 ({name}) {state} 1 77 77 0 -1".encode(errors="surrogateescape"))
+    (folder / "stat").write_bytes(f"77 ({name}) {state} 1 77 77 0 -1{20 * ' 0'}".encode(errors="surrogateescape"))
     (folder / "environ").write_bytes(f"A=b\0PULUMI_BACKEND_URL={backend}\0HOME=/".encode())
 
 

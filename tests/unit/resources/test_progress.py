@@ -112,7 +112,7 @@ def test_an_activity_is_cancelled_by_ctrl_c() -> None:
 def engine_process(proc: Path, output: str) -> None:
     place = proc / str(os.getppid())
     (place / "fd").mkdir(parents=True)
-    (place / "comm").write_text("pulumi\n", encoding="utf-8")
+    (place / "stat").write_text(f"7 (pulumi) S 1{20 * ' 0'}", encoding="utf-8")
     (place / "fd" / "1").symlink_to(output)
 
 
