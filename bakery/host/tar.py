@@ -1,8 +1,15 @@
-"""Tar archives in memory."""
+"""Tar archives of files that are in memory."""
 
 import io
 import tarfile
 from collections.abc import Iterable
+
+
+def add(tar: tarfile.TarFile, path: str, content: bytes, mode: int = 0o644) -> None:
+    """Add a file of root without times to an open archive."""
+    entry = tarfile.TarInfo(path)
+    entry.size, entry.mode = len(content), mode
+    tar.addfile(entry, io.BytesIO(content))
 
 
 def pack(files: Iterable[tuple[str, bytes, int]]) -> bytes:
@@ -10,7 +17,5 @@ def pack(files: Iterable[tuple[str, bytes, int]]) -> bytes:
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content, mode in files:
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), mode
-            tar.addfile(entry, io.BytesIO(content))
+            add(tar, path, content, mode)
     return sink.getvalue()

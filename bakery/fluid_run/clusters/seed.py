@@ -1,6 +1,5 @@
 """The seed of a run: the tar that every machine unpacks, with the agent, the run specification and the workspace."""
 
-import io
 import json
 import tarfile
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from bakery.fluid_run import agent
+from bakery.host.tar import add
 from bakery.recipe.model import Json
 
 AGENT = Path(agent.__file__).parent
@@ -19,15 +19,9 @@ def write_seed(sink: IO[bytes], run_spec: Mapping[str, Json], workspace: Path) -
     """Write the tar; everything in it belongs to root, whatever account writes it."""
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for module in sorted(AGENT.glob("*.py")):
-            _add(tar, f"agent/{module.name}", module.read_bytes())
-        _add(tar, "run_spec.json", json.dumps(run_spec, indent=1).encode())
+            add(tar, f"agent/{module.name}", module.read_bytes())
+        add(tar, "run_spec.json", json.dumps(run_spec, indent=1).encode())
         tar.add(workspace, "workspace", filter=_owned_by_root)
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    tar.addfile(entry, io.BytesIO(content))
 
 
 def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
