@@ -15,6 +15,7 @@ from bakery.errors import InputError, Problem
 from bakery.host.clock import utc_now
 from bakery.host.download import checksum_of, read_text
 from bakery.host.hardware import ARM_FAMILY
+from bakery.host.mirror import RELEASES
 from bakery.lock import checksums
 from bakery.lock.model import LockedBase
 from bakery.settings import LocalBase
@@ -61,11 +62,11 @@ def _published(end: str, debian: str, kernel: str) -> dict[str, Published]:
         rf"AlmaLinux-9-GenericCloud-(9\.\d+-\d{{8}}(?:\.\d+)?)\.{kernel}\.qcow2",
     )
     debians = {
-        f"debian-{number}": Published(
+        name: Published(
             *(f"https://cloud.debian.org/images/cloud/{suite}/", "SHA512SUMS"),
-            *(rf"debian-{number}-genericcloud-{debian}-[\d-]+\.qcow2", _DEBIAN),
+            *(rf"{name}-genericcloud-{debian}-[\d-]+\.qcow2", _DEBIAN),
         )
-        for number, suite in ((11, "bullseye"), (12, "bookworm"), (13, "trixie"))
+        for name, suite in RELEASES.items()
     }
     images = {**ubuntu, "rocky-9": rocky, "alma-9": alma, **debians}
     return {f"{name}{end}": image for name, image in images.items()}

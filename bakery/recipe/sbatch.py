@@ -1,7 +1,6 @@
 """The options of sbatch(1) that determine the size of a job."""
 
 import re
-import shlex
 from collections.abc import Sequence
 
 NODES = "--nodes"
@@ -9,14 +8,6 @@ _SHORT = {"-N": NODES, "-n": "--ntasks", "-c": "--cpus-per-task"}
 _KNOWN = frozenset((*_SHORT.values(), "--ntasks-per-node"))
 _RANGE = re.compile(r"([0-9]{1,9})([km]?)(?:-([0-9]{1,9})([km]?))?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a command line; one with an open quote is split at blanks."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def options(given: Sequence[str]) -> dict[str, str]:

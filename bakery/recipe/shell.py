@@ -39,14 +39,19 @@ def has_quotes(text: str) -> bool:
     return not _QUOTES.isdisjoint(text)
 
 
+def split_words(text: str, *, comments: bool = False) -> list[str]:
+    """Return the words of a text, which a shell would split at blanks outside of quotes; drop ``comments``."""
+    try:
+        return shlex.split(text, comments=comments) if has_quotes(text) else text.split()
+    except ValueError:  # an unclosed quote: the recipe's checks report it
+        return text.split()
+
+
 def shell_words(text: str) -> list[str]:
     """Return the words of a command as a shell splits them, without comments."""
     outer = _hidden(text)
-    try:
-        words = shlex.split(outer, comments=True) if has_quotes(outer) else outer.split()
-    except ValueError:  # an unclosed quote: the recipe's checks report it
-        words = outer.split()
-    return words if outer is text else [word.translate(_SHOWN) for word in words]
+    found = split_words(outer, comments=True)
+    return found if outer is text else [word.translate(_SHOWN) for word in found]
 
 
 def _program(words: Sequence[str]) -> list[str]:

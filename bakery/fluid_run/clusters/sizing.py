@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bakery.recipe import sbatch
 from bakery.recipe.model import ClusterShape, Partition, SuiteJob
+from bakery.recipe.shell import split_words
 
 _DIRECTIVE = re.compile(r"^#SBATCH[ \t]+(.+)$", re.MULTILINE)
 _TASKS = re.compile(r"\d+")
@@ -29,8 +30,8 @@ class Machine:
 
 def job_options(job: SuiteJob, script: str) -> dict[str, str]:
     """Return the options of a job: those of its script, overridden by its ``batch_options``."""
-    lines = [word for line in _DIRECTIVE.findall(script) for word in sbatch.words(line.partition(" #")[0])]
-    return {**sbatch.options(lines), **sbatch.options(sbatch.words(job.batch_options))}
+    lines = [word for line in _DIRECTIVE.findall(script) for word in split_words(line.partition(" #")[0])]
+    return {**sbatch.options(lines), **sbatch.options(split_words(job.batch_options))}
 
 
 def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
@@ -59,7 +60,7 @@ def sized(
     for job in jobs:
         part = _partition(shape, job.partition)
         if part is not None:
-            words = sbatch.words(job.execution_command)
+            words = split_words(job.execution_command)
             script = read(words[0]) if words else ""
             cpus = machines[part.name].cpus if part.name in machines else part.cpus
             need = nodes_of(job_options(job, script), cpus)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from bakery.recipe import machine_types, sbatch
 from bakery.recipe.model import ClusterShape, Json, NicType, Partition, Provisioning
 from bakery.recipe.parse import Document, Where, listed, quoted
+from bakery.recipe.shell import split_words
 
 PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>", "<subnetwork>", "<build_id>"})
 Kind = TypeVar("Kind")
@@ -145,7 +146,7 @@ def check_jobs(tests: Document, shapes: Sequence[ClusterShape]) -> None:
 
 def _least_nodes(options: str) -> int:
     """Return the nodes without which sbatch(1) does not start a job with these options; 0 if they do not say it."""
-    nodes = sbatch.node_range(sbatch.options(sbatch.words(options)).get(sbatch.NODES, ""))
+    nodes = sbatch.node_range(sbatch.options(split_words(options)).get(sbatch.NODES, ""))
     return nodes[0] if nodes else 0
 
 
