@@ -13,7 +13,6 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _DOUBLED = re.compile(r"([$%])\1\{")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _LAST_CODE_POINT = 0x10FFFF
-_SURROGATES = (0xD800, 0xDFFF)
 
 
 def unescape(written: str) -> str:
