@@ -33,8 +33,8 @@ def needs(cluster: ClusterShape | None) -> tuple[Need, ...]:
 
 
 def settings_faults(settings: Settings, cluster: ClusterShape | None) -> Iterator[Fault]:
-    """Yield what the stack lacks for the cluster; nothing for one that has no project, and tests on this computer."""
-    if cluster is None or not settings.google.project:
+    """Yield what the stack lacks for the cluster; nothing for one that does not test in a project of Google Cloud."""
+    if cluster is None or not settings.in_project:
         return
     networks = settings.google.rdma_networks
     where = f"{PROJECT}:google.rdmaNetworks"

@@ -94,12 +94,17 @@ class Settings:
     @property
     def base_images(self) -> Mapping[str, LocalBase]:
         """The base images that the settings define, by ``<project>/<family>``; empty for other places than theirs."""
-        return {Place.LOCAL: self.local.bases}.get(self.bases, {})
+        return self.local.bases if self.bases.takes_local_bases else {}
 
     @property
     def shares_files(self) -> bool:
         """Whether images of the same digest share a file."""
         return self.oven.shares_files
+
+    @property
+    def in_project(self) -> bool:
+        """Whether images and test machines belong to ``google.project``."""
+        return self.oven.in_project
 
     @property
     def spack_cache(self) -> str:
@@ -174,7 +179,7 @@ def parse(
         group, _, key = name.partition(".")
         if not groups[group].text(key):
             groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{project}:{name}' ...")
-    if settings.google.copies and "google.project" not in settings.oven.required:
+    if settings.google.copies and not settings.in_project:
         hint = "remove it, or move it to the file of a stack whose oven is cloud-build"
         groups["google"].wrong("copies", f"has no effect: with oven {settings.oven} images are in no project", hint)
     for reader in (*groups.values(), top):

@@ -8,10 +8,22 @@ from bakery.settings.google import Bucket
 
 
 class Place(StrEnum):
-    """Where base images come from: a family locally is another image than the same family on Google Cloud."""
+    """Where base images come from: a family locally is another image than the same family on Google Cloud.
 
-    LOCAL = "local"
-    GOOGLE = "google"
+    ``takes_local_bases`` is whether the setting ``local.bases`` adds to them.
+    """
+
+    takes_local_bases: bool
+
+    LOCAL = "local", True
+    GOOGLE = "google", False
+
+    def __new__(cls, value: str, takes_local_bases: bool) -> Place:
+        """Return the member for ``value``, with its facts."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.takes_local_bases = takes_local_bases
+        return member
 
 
 class OvenKind(StrEnum):
@@ -19,16 +31,18 @@ class OvenKind(StrEnum):
 
     ``bases`` is the part of the lock file with its base images, ``required`` are the settings without which it cannot
     work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache. In a library that
-    ``shares_files`` images of the same digest have one file.
+    ``shares_files`` images of the same digest have one file. Images and test machines that are ``in_project`` belong to
+    ``google.project``.
     """
 
     bases: Place
     required: tuple[str, ...]
     spack_bucket: Bucket | None
     shares_files: bool
+    in_project: bool
 
     LOCAL = "local", Place.LOCAL
-    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE, False
+    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE, False, True
     FAKE = "fake", Place.LOCAL
 
     def __new__(
@@ -38,10 +52,11 @@ class OvenKind(StrEnum):
         required: tuple[str, ...] = (),
         spack_bucket: Bucket | None = None,
         shares_files: bool = True,
+        in_project: bool = False,
     ) -> OvenKind:
         """Return the member for ``value``, with its facts."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.bases, member.required, member.spack_bucket = bases, required, spack_bucket
-        member.shares_files = shares_files
+        member.shares_files, member.in_project = shares_files, in_project
         return member

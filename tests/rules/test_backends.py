@@ -68,16 +68,27 @@ def test_one_place_asks_which_back_end_it_is() -> None:
     assert "assert_never" in ast.unparse(chooses.cases[-1])
 
 
+def decides(node: ast.AST) -> bool:
+    """Whether a node of the settings asks what the oven is, also by one of its facts: a comparison or a mapping."""
+    parts = list(ast.walk(node)) if isinstance(node, ast.Compare) else []
+    return compares_place(node) or any(
+        (isinstance(one, ast.Attribute) and one.attr in ("oven", "bases", "required"))
+        or (isinstance(one, ast.Name) and one.id in ("OvenKind", "Place"))
+        for one in parts
+    )
+
+
 def test_settings_do_not_ask_either() -> None:
     """What differs between back ends is a fact of the enum's members, so that a new one has to say it."""
-    model = source_tree.parsed(source_tree.modules()[f"{DEFINES}.model"])
-    compared = [
-        ast.unparse(node)
-        for node in ast.walk(model)
-        if isinstance(node, ast.Compare)
-        and {"Place", "OvenKind"} & {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    modules = {name: path for name, path in source_tree.modules().items() if within(name, DEFINES)}
+    assert f"{DEFINES}.model" in modules
+    wrong = [
+        f"{path}:{node.lineno} {ast.unparse(node)}"
+        for path in modules.values()
+        for node in ast.walk(source_tree.parsed(path))
+        if isinstance(node, ast.expr) and decides(node)
     ]
-    assert compared == []
+    assert wrong == []
 
 
 def test_the_rule_sees_a_question_and_no_call() -> None:
@@ -90,6 +101,9 @@ def test_the_rule_sees_a_question_and_no_call() -> None:
     assert asked(ast.parse("from bakery.settings import OvenKind as Kind")) == [1]
     assert asked(ast.parse("getattr(settings, 'oven')")) == [1]
     assert asked(ast.parse("backend.oven().bake(order)")) == []
+    for text in ('"google.project" in settings.oven.required', "{Place.LOCAL: 1}", "self.bases is local"):
+        assert decides(ast.parse(text, mode="eval").body), text
+    assert not decides(ast.parse("settings.oven.required", mode="eval").body)
 
 
 def test_the_page_about_back_ends_has_every_member_of_the_protocol() -> None:
