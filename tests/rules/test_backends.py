@@ -70,11 +70,11 @@ def test_one_place_asks_which_back_end_it_is() -> None:
 
 def decides(node: ast.AST) -> bool:
     """Whether a node of the settings asks what the oven is, also by one of its facts: a comparison or a mapping."""
-    parts = list(ast.walk(node)) if isinstance(node, ast.Compare) else []
+    asked_of = node.subject if isinstance(node, ast.Match) else node if isinstance(node, ast.Compare) else None
     return compares_place(node) or any(
         (isinstance(one, ast.Attribute) and one.attr in ("oven", "bases", "required"))
         or (isinstance(one, ast.Name) and one.id in ("OvenKind", "Place"))
-        for one in parts
+        for one in (ast.walk(asked_of) if asked_of else ())
     )
 
 
@@ -83,10 +83,10 @@ def test_settings_do_not_ask_either() -> None:
     modules = {name: path for name, path in source_tree.modules().items() if within(name, DEFINES)}
     assert f"{DEFINES}.model" in modules
     wrong = [
-        f"{path}:{node.lineno} {ast.unparse(node)}"
+        f"{path}:{getattr(node, 'lineno', 1)} {ast.unparse(node)[:100]}"
         for path in modules.values()
         for node in ast.walk(source_tree.parsed(path))
-        if isinstance(node, ast.expr) and decides(node)
+        if decides(node)
     ]
     assert wrong == []
 

@@ -40,8 +40,8 @@ def test_formatter() -> None:
 
 
 def test_types_are_strict() -> None:
-    checked = [path for path in ("bakery", "tools", "__main__.py") if (source_tree.ROOT / path).exists()]
-    passes(sys.executable, "-m", "mypy", *checked)
+    """Check the files of pyproject.toml, among them the back end that a test adds: it has to fit the protocol."""
+    passes(sys.executable, "-m", "mypy")
 
 
 def test_shellcheck_knows_every_script() -> None:

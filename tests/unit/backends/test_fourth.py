@@ -1,14 +1,18 @@
-"""A fourth back end is a folder in ``backends/``, a case of its ``match``, and a member of the settings' enum.
+"""A newcomer's tasks, done in a copy of ``bakery/`` with the files that ``docs/developing.md`` names.
 
-The back end here is put together from an oven, a library and clusters that exist elsewhere, in a copy of ``bakery/``.
+A fourth back end is a folder in ``backends/``, a case of its ``match``, and a member of the settings' enum. It is put
+together from an oven, a library and clusters that exist elsewhere. A check of recipes, a field of results and a command
+take two files at most.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,62 +20,26 @@ import pytest
 from tests.support.checkout import Checkout, make
 from tests.support.root import ROOT
 
-OTHER = '''
-"""A back end of a test."""
+CHECK = '''
+"""Checks the greeting of a package."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 
-from bakery.backends.base import ImageLogs
-from bakery.fluid_run.clusters.fake import FakeClusters
-from bakery.library.local.library import LocalLibrary
-from bakery.lock.resolve import DebianArchive
-from bakery.ovens.fake import FakeOven
-from bakery.settings import Settings
+from bakery.recipe.parse import Findings
 
 
-@dataclass(frozen=True)
-class OtherBackend:
-    settings: Settings
+def check_motd(paths: Collection[str], findings: Findings) -> None:
+    """Warn of a greeting."""
+    if "share/motd" in paths:
+        findings.at("share/motd").warn(1, "greets the user", "be silent")
+'''
+COMMAND = '''
+"""``bakery greet``: greet a user."""
 
-    @property
-    def location(self):
-        return {"project": "elsewhere"}
 
-    def oven(self):
-        return FakeOven(self.settings)
-
-    def library(self):
-        return LocalLibrary(self.settings)
-
-    def existing_library(self):
-        return self.library()
-
-    def damaged(self, *, contents):
-        return []
-
-    def clusters(self, *, open_shell=False):
-        return FakeClusters(self.settings)
-
-    def resolver(self):
-        return DebianArchive(self.settings.local.mirror)
-
-    def image_link(self, name, digest):
-        return f"other://{name}"
-
-    def declare(self, plan):
-        return ()
-
-    def logs(self, wanted):
-        return ImageLogs(wanted, "other://log", lambda: b"the log\\n", (), ())
-
-    def checks(self):
-        return iter(())
-
-    def prune_layers(self, *, dry_run=False):
-        return 0
-
-    def recover(self, *, dry_run=False):
-        return ["recovered elsewhere"]
+def greet(user: str) -> None:
+    """Greet a user."""
+    print(f"hello {user}")
 '''
 RUN = """
 import json, sys
@@ -91,18 +59,37 @@ def replace_once(file: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def product(tmp_path: Path) -> Path:
-    """A folder with a copy of ``bakery/`` that has the back end."""
+    """A folder with a copy of ``bakery/`` that has the back end, the check, the field and the command."""
     shutil.copytree(ROOT / "bakery", tmp_path / "bakery", ignore=shutil.ignore_patterns("__pycache__"))
     backends = tmp_path / "bakery" / "backends"
     (backends / "other").mkdir()
     (backends / "other" / "__init__.py").touch()
-    (backends / "other" / "backend.py").write_text(OTHER)
+    shutil.copy(ROOT / "tests/support/fourth_backend.py", backends / "other" / "backend.py")
     case = "        case OvenKind.FAKE:\n"
     chosen = "from bakery.backends.other.backend import OtherBackend; return OtherBackend(settings)"
     replace_once(backends / "__init__.py", case, f"        case OvenKind.OTHER: {chosen}\n{case}")
     member = '    FAKE = "fake", Place.LOCAL\n'
     replace_once(tmp_path / "bakery/settings/oven.py", member, f'{member}    OTHER = "other", Place.LOCAL\n')
+    more_check(tmp_path / "bakery/recipe/check")
+    more_field(tmp_path / "bakery")
+    (tmp_path / "bakery/cli/commands/greet.py").write_text(COMMAND)
     return tmp_path
+
+
+def more_check(folder: Path) -> None:
+    (folder / "motd.py").write_text(CHECK)
+    last = "from bakery.recipe.check.workspace import Workspace\n"
+    replace_once(folder / "package.py", last, f"from bakery.recipe.check.motd import check_motd\n{last}")
+    call = "        spack_environment.check("
+    replace_once(folder / "package.py", call, f"        check_motd(self.paths, self.findings)\n{call}")
+
+
+def more_field(product: Path) -> None:
+    last = '        "compute_disk_size_gb": {"type": ["integer", "null"]}\n'
+    more = last.replace("}\n", '},\n        "weather": {"type": ["string", "null"]}\n')
+    replace_once(product / "report/schemas/results.schema.json", last, more)
+    value = '        "compute_disk_size_gb": part.disk_size_gb or None,\n'
+    replace_once(product / "fluid_run/rows.py", value, f'{value}        "weather": "fine",\n')
 
 
 def run(product: Path, checkout: Checkout, *commands: list[str]) -> list[tuple[int, str, str]]:
@@ -121,7 +108,8 @@ def test_a_fourth_back_end_plans_bakes_tests_and_shows_its_library(product: Path
     checkout = make(tmp_path / "checkout")
     checkout.suite("app", "out")
     checkout.settings(oven="other")
-    before, baked, tested, after, library, logs, doctor, recover = run(
+    (tmp_path / "disk").write_bytes(b"made elsewhere")
+    before, baked, tested, after, library, logs, doctor, recover, adopted, greeted = run(
         product,
         checkout,
         ["plan", "--json"],
@@ -132,6 +120,8 @@ def test_a_fourth_back_end_plans_bakes_tests_and_shows_its_library(product: Path
         ["logs", "app"],
         ["doctor", "--json"],
         ["recover"],
+        ["adopt", str(tmp_path / "disk"), "app"],
+        ["greet", "world"],
     )
     assert [(image["family"], image["action"]) for image in json.loads(before[1])["images"]] == [
         ("base", "bake"),
@@ -145,6 +135,11 @@ def test_a_fourth_back_end_plans_bakes_tests_and_shows_its_library(product: Path
     assert logs == (0, "the log\n", "bake of app: other://log\n")
     assert not {"packer", "accelerator"} & {check["name"] for check in json.loads(doctor[1])}
     assert recover[:2] == (0, "recovered elsewhere\n")
+    assert adopted[0] == 0 and "was adopted; to test it: bakery test app-" in adopted[1], adopted
+    assert "app/share/motd:1: warning: greets the user; be silent" in before[1] + before[2], before
+    with closing(sqlite3.connect(checkout.root / ".bakery/library/library.sqlite")) as database:
+        assert database.execute("SELECT benchmark_name, weather FROM app_runs").fetchall() == [("out", "fine")]
+    assert greeted == (0, "hello world\n", "")
 
 
 def test_a_back_end_without_a_case_is_an_error_and_not_another_one(product: Path, tmp_path: Path) -> None:
