@@ -22,7 +22,7 @@ from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run.base import AgentStatus
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
-from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, on_private_network, run_spec
+from bakery.fluid_run.clusters.run_spec import MOST_MACHINES, MachineSpec, machines, on_private_network, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
@@ -93,6 +93,9 @@ class LocalCluster:
 
     def provision(self, activity: Activity) -> None:
         """Take slots of this computer, write the seed, start the machines. Raises InfrastructureFailed."""
+        if (count := len(self.specs)) > MOST_MACHINES:
+            hint = "give the partitions fewer nodes in recipe.yaml, or test on Google Cloud"
+            raise InfrastructureFailed(f"a local cluster has at most {MOST_MACHINES} machines, not {count}", hint=hint)
         for image in filter(None, (self.present, self.image)):
             if not image.is_file():
                 raise InfrastructureFailed(f"the image file {image} is gone", hint="run: bakery library")

@@ -11,6 +11,8 @@ from bakery.recipe.model import ClusterShape, Json, SuiteJob
 
 USER = {"name": "fluidrun", "uid": 20077}
 JOB_SECONDS = 3600.0  # allowed for a job without a time limit
+FIRST_ADDRESS = 10  # of the machines of a local cluster: 10.77.0.10 to 10.77.0.254
+MOST_MACHINES = 245
 SLACK_SECONDS = 120.0  # for submitting, scheduling and collecting
 
 
@@ -55,12 +57,15 @@ def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
 
 
 def on_private_network(specs: tuple[MachineSpec, ...], run_id: str) -> tuple[MachineSpec, ...]:
-    """Return the machines with addresses in 10.77.0.0/24, the run's own MACs (locally administered), and no GPUs."""
+    """Return the machines with addresses in 10.77.0.0/24, the run's own MACs (locally administered), and no GPUs.
+
+    There are addresses for MOST_MACHINES.
+    """
     seed = hashlib.sha256(run_id.encode()).digest()
     prefix = "52:" + ":".join(f"{byte:02x}" for byte in seed[:4])
     return tuple(
         replace(spec, address=f"10.77.0.{number}", mac=f"{prefix}:{number:02x}", gpus=0)
-        for number, spec in enumerate(specs, 10)
+        for number, spec in enumerate(specs, FIRST_ADDRESS)
     )
 
 

@@ -7,6 +7,7 @@ Fluid-Run fills; an empty string stands for "as the cluster decides" here.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from bakery.recipe import machine_types, sbatch
@@ -18,6 +19,9 @@ PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>
 Kind = TypeVar("Kind")
 _PLACEHOLDER = re.compile(r"<[^<>\s]+>")
 _WHOLE = re.compile(r"[0-9]{1,9}")
+MOST_NODES = 65_536  # of a partition, and login nodes; the schema of recipe.yaml has the same limits
+MOST = 999_999_999
+_NODES = ("static_node_count", "max_node_count")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 NAMES = {"compact_placement": "enable_placement", "preemptible": "preemptible_bursting"}  # rcc-tf's
 _SHAPE = (
@@ -46,7 +50,7 @@ def from_tfvars(tfvars: Document) -> ClusterShape | None:
     top = _Values(tfvars, (), tfvars.value)
     return ClusterShape(
         partitions=partitions,
-        login_nodes=top.count("login_node_count", 1),
+        login_nodes=top.count("login_node_count", 1, MOST_NODES),
         controller_machine_type=top.text("controller_machine_type"),
         login_machine_type=top.text("login_machine_type"),
         controller_disk_size_gb=top.count("controller_disk_size_gb", 0),
@@ -81,8 +85,8 @@ class _Values:
         found = self.take(key, _text, "", "a string")
         return "" if _PLACEHOLDER.fullmatch(found) else found
 
-    def count(self, key: str, default: int) -> int:
-        return self.take(key, _count, default, "a whole number, 0 or more")
+    def count(self, key: str, default: int, most: int = MOST) -> int:
+        return self.take(key, partial(_count, most=most), default, f"a whole number from 0 to {most}")
 
     def flag(self, key: str) -> bool:
         return self.take(key, _flag, False, "true or false")
@@ -95,9 +99,10 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, (str, int, float)) else None
 
 
-def _count(value: Any) -> int | None:
-    """Return a whole number that is not negative, also one in a string, which Terraform takes."""
-    return int(value) if type(value) in (int, str) and _WHOLE.fullmatch(str(value)) else None
+def _count(value: Any, most: int) -> int | None:
+    """Return a whole number from 0 to ``most``, also one in a string, which Terraform takes."""
+    number = int(value) if type(value) in (int, str) and _WHOLE.fullmatch(str(value)) else most + 1
+    return number if number <= most else None
 
 
 def _flag(value: Any) -> bool | None:
@@ -113,7 +118,7 @@ def _partition(tfvars: Document, where: Where, entry: Mapping[str, Any]) -> Part
         return None
     return Partition(
         name=name,
-        nodes=(read.count("static_node_count", 0) + read.count("max_node_count", 0)) or Partition(name).nodes,
+        nodes=sum(read.count(key, 0, MOST_NODES) for key in _NODES) or Partition(name).nodes,
         machine_type=read.text("machine_type"),
         zone=read.text("zone"),
         disk_size_gb=read.count("compute_disk_size_gb", 0),
