@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FORKS = "bakery.recipe.fork_map"  # forks, and runs no program
 SPEAKERS = ("bakery.cli", "bakery.rcc_run.cli", "bakery.host.guard", *IN_MACHINES)  # print and exit
 SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", FORKS, *IN_MACHINES)
 GOOGLE = "bakery.host.google"
+WRITES = "bakery.host.files"
 
 IO_MODULES = {
     *("os", "io", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "urllib", "http", "requests", "asyncio"),
@@ -52,7 +54,7 @@ def modules_in(package: str) -> dict[str, Path]:
 
 
 def test_the_modules_that_rules_name_exist() -> None:
-    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *SPEAKERS, *PURE, GOOGLE}
+    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *SPEAKERS, *PURE, GOOGLE, WRITES}
     assert [name for name in sorted(named) if not modules_in(name)] == []
 
 
@@ -97,6 +99,38 @@ def test_subprocesses_are_started_in_one_place() -> None:
             )
         ]
     assert wrong == []
+
+
+def replaces_what_it_writes(node: ast.AST) -> bool:
+    """Whether a function writes a file and gives it another name: an atomic write of its own."""
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)]
+    called = [(ast.unparse(one.func).rpartition(".")[2], one) for one in calls]
+    writes = {"write", "writelines", "write_text", "write_bytes"} & {name for name, _ in called} or any(
+        isinstance(arg, ast.Constant) and re.fullmatch("[wxa]b?[+]?", str(arg.value))
+        for name, one in called
+        for arg in one.args
+        if name == "open"
+    )
+    renames = any(name in ("rename", "replace") and len(one.args) == 1 and not one.keywords for name, one in called)
+    return bool(writes) and renames
+
+
+def test_files_are_replaced_in_one_place() -> None:
+    """All atomic writes are :func:`bakery.host.files.write_atomic`; the agent, which stands alone, has its own."""
+    wrong = [
+        f"{path}:{node.lineno} {node.name}"
+        for name, path in source_tree.modules().items()
+        if not within(name, WRITES, AGENT)
+        for node in ast.walk(source_tree.parsed(path))
+        if isinstance(node, ast.FunctionDef) and replaces_what_it_writes(node)
+    ]
+    assert wrong == []
+    (writer,) = [one for one in ast.walk(source_tree.parsed(source_tree.modules()[WRITES])) if is_writer(one)]
+    assert replaces_what_it_writes(writer)
+
+
+def is_writer(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == "write_atomic"
 
 
 def test_google_clients_are_made_in_one_place() -> None:
