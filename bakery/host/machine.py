@@ -18,7 +18,7 @@ CONSOLE_LINES = 20
 
 
 @dataclass(frozen=True)
-class Machine:
+class QemuMachine:
     """A machine. ``line`` is its kernel's command line, ``title`` identifies it in a list of processes.
 
     ``devices`` are QEMU's options for everything except the first disk and the console: disks become vdb, vdc, ...

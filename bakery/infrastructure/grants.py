@@ -24,7 +24,7 @@ class On(StrEnum):
 
 
 @dataclass(frozen=True)
-class Condition:
+class AccessCondition:
     """An IAM condition: a title and a CEL expression, in which ``{bucket}`` is replaced."""
 
     title: str
@@ -40,12 +40,12 @@ class Grant:
     on: On
     why: str
     target: Bucket | Duty | None = None
-    condition: Condition | None = None
+    condition: AccessCondition | None = None
 
 
-SSH_ONLY = Condition("only ssh", "destination.port == 22")
+SSH_ONLY = AccessCondition("only ssh", "destination.port == 22")
 OS_LOGIN = "roles/compute.osAdminLogin"  # only granted with google.osLogin
-RUNS_ONLY = Condition("only results", 'resource.name.startsWith("projects/_/buckets/{bucket}/objects/runs/")')
+RUNS_ONLY = AccessCondition("only results", 'resource.name.startsWith("projects/_/buckets/{bucket}/objects/runs/")')
 
 # Custom roles: exactly the permissions that Packer's googlecompute, the library and the test clusters use.
 BAKER = (

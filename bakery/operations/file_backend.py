@@ -20,7 +20,7 @@ WRITE_SECONDS = 2.0  # an engine writes its lock in a single call
 
 
 @dataclass(frozen=True)
-class Lock:
+class EngineLock:
     """A lock and the engine that holds it. ``pid`` is 0 if the file is incomplete."""
 
     file: Path
@@ -75,7 +75,7 @@ def backend_folder(url: str) -> Path | None:
     return Path(path).expanduser() if parts.scheme == "file" and path else None
 
 
-def locks(state: StackState) -> Iterator[Lock]:
+def locks(state: StackState) -> Iterator[EngineLock]:
     """Yield the locks of a stack. Files that can't be opened are skipped."""
     folder = state.backend / ".pulumi" / "locks" / "organization" / state.project / state.stack
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -83,11 +83,11 @@ def locks(state: StackState) -> Iterator[Lock]:
             continue
         try:
             held = json.loads(file.read_bytes())
-            yield Lock(file, int(held["pid"]), str(held["hostname"]))
+            yield EngineLock(file, int(held["pid"]), str(held["hostname"]))
         except OSError:
             continue
         except (ValueError, KeyError, TypeError):
-            yield Lock(file, 0, "")
+            yield EngineLock(file, 0, "")
 
 
 def clear_locks(state: StackState, here: str, sleep: Callable[[float], None] = time.sleep) -> tuple[list[str], bool]:

@@ -38,7 +38,7 @@ _IMAGE = re.compile(
 
 
 @dataclass(frozen=True)
-class Step:
+class PreparedRun:
     """Everything known before machines are made. ``jobs`` are those of the CI file; ``row`` is part of each row."""
 
     arguments: Arguments
@@ -72,7 +72,7 @@ def _subnetwork(given: Arguments) -> str:
     return path if "/" in path or not path else f"projects/{given.project}/regions/{region}/subnetworks/{path}"
 
 
-def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str) -> Step:
+def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str) -> PreparedRun:
     """Read and check everything without making anything. Raises InputError with all problems, Uncertain.
 
     Warnings are added to ``problems``.
@@ -94,7 +94,7 @@ def prepare(given: Arguments, problems: list[Problem], here: Path, stack: str) -
     made = settings(given, top, stack)
     found = _image(given, made)
     suite = Suite(tuple(_with_gpus(job, given) for job in jobs), tested.shape)
-    return Step(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
+    return PreparedRun(given, made, top, jobs, _order(given, suite, found.name, top), found, tested.row)
 
 
 def _image(given: Arguments, made: Settings) -> ImageRecord:
@@ -190,7 +190,7 @@ def _order(given: Arguments, suite: Suite, name: str, top: Path) -> RunOrder:
     )
 
 
-def run(step: Step, activity: Activity) -> RunResult:
+def run(step: PreparedRun, activity: Activity) -> RunResult:
     """Run the tests; rows and files are in their places when it returns.
 
     Raises what :func:`bakery.fluid_run.runner.run_image` raises except ImageRejected if jobs failed: their exit codes

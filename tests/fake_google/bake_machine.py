@@ -15,7 +15,7 @@ from typing import Any
 from bakery.host import process, qemu, tar
 from bakery.host.boot_files import BootFiles
 from bakery.host.hardware import X86
-from bakery.host.machine import Machine
+from bakery.host.machine import QemuMachine
 from bakery.ovens.local import machine as oven
 from bakery.settings import Accelerator
 
@@ -51,7 +51,7 @@ def boot(folder: Path, item: Json, image: Path, files: BootFiles, accelerator: A
     seed = folder / f"{name}.seed.tar"
     seed.write_bytes(_seed(folder / f"{name}_host_key", item["metadata"]["items"]))
     ssh, off = qemu.free_ports(2)
-    made = Machine(
+    made = QemuMachine(
         folder=folder,
         name=name,
         title=name,

@@ -22,7 +22,7 @@ from typing import Any
 from bakery.fluid_run.clusters.kernel_line import kernel_words
 from bakery.host import boot_files, process, qemu
 from bakery.host.boot_files import BootFiles
-from bakery.host.machine import Machine
+from bakery.host.machine import QemuMachine
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 from tests.fake_google import bake_machine
@@ -129,7 +129,7 @@ class Machines:
         files = self.files[image].result()
         start = "mkdir -p /var/lib/guest && tar -xf /dev/vdb -C /var/lib/guest && exec sh /var/lib/guest/environment.sh"
         network, number = item["labels"]["bakery-run"], int(item["id"]) % 2**24
-        made = Machine(
+        made = QemuMachine(
             folder=self.folder,
             name=name,
             title=name,

@@ -19,7 +19,7 @@ from bakery.fluid_run.clusters.kernel_line import kernel_words
 from bakery.fluid_run.clusters.local import LocalCluster, LocalClusters
 from bakery.host import boot_files, process, qemu, slots
 from bakery.host.google import Google
-from bakery.host.machine import Machine
+from bakery.host.machine import QemuMachine
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -45,7 +45,7 @@ def candidate(rcc_debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     accelerator = qemu.accelerator(settings.local)
     files = boot_files.extract(rcc_debian, folder / "boot", Activity())
     line = kernel_words("candidate", files.root, accelerator, f"touch {MARK}; sync; systemctl poweroff --force")
-    made = Machine(folder, "candidate", "candidate", 1, 768, line, ())
+    made = QemuMachine(folder, "candidate", "candidate", 1, 768, line, ())
     made.start(rcc_debian, files, accelerator).wait(timeout=BOOT_SECONDS)
     return made.disk
 

@@ -55,6 +55,17 @@ def test_an_old_name_is_gone(module: str, old: str, new: str) -> None:
     assert places == []
 
 
+def test_a_name_of_a_class_means_one_thing() -> None:
+    """One word for one thing: no two public classes of the product have the same name."""
+    places: dict[str, list[str]] = {}
+    for path in source_tree.modules().values():
+        for node in ast.walk(source_tree.parsed(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(f"{path}:{node.lineno}")
+    assert places
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def strings_of(path: Path) -> Iterator[tuple[str, int]]:
     """All texts of a module, whether messages, help or docstrings; f-strings as a whole."""
     tree = source_tree.parsed(path)

@@ -36,7 +36,7 @@ from bakery.fluid_run.clusters.requests import ClusterRequests
 from bakery.fluid_run.clusters.run_machines import OPERATION_SECONDS, RunMachines
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
-from bakery.fluid_run.clusters.sizing import Machine, sized
+from bakery.fluid_run.clusters.sizing import MachineSize, sized
 from bakery.host.google import (
     CALLS_AT_ONCE,
     STORAGE_RETRY,
@@ -211,11 +211,11 @@ class ComputeEngineCluster:
         shape = replace(shape, controller_cpus=head.cpus, controller_memory_mb=head.memory_mb)
         return sized(shape, self.order.suite.jobs, types, self._script)
 
-    def _machine(self, kind: str) -> Machine:
+    def _machine(self, kind: str) -> MachineSize:
         machine_type = self._requests.machine_type(self.zone, kind or DEFAULT_MACHINES[self.order.architecture])
-        return Machine(machine_type.guest_cpus, int(machine_type.memory_mb * USABLE_MEMORY))
+        return MachineSize(machine_type.guest_cpus, int(machine_type.memory_mb * USABLE_MEMORY))
 
-    def _node(self, part: Partition) -> Machine:
+    def _node(self, part: Partition) -> MachineSize:
         """Return the size of a partition's nodes, whose processors are threads."""
         machine = self._machine(part.machine_type)
         halved = part.threads_per_core == 1 and not has_one_thread(part.machine_type)

@@ -28,7 +28,7 @@ from bakery.host import boot_files, locks, process, qemu, slots, space
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard
 from bakery.host.hardware import X86, Hardware, hardware_of
-from bakery.host.machine import Machine, check_console
+from bakery.host.machine import QemuMachine, check_console
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -213,11 +213,11 @@ def machine(
     *,
     open_shell: bool = False,
     hardware: Hardware = X86,
-) -> Machine:
+) -> QemuMachine:
     """Return one machine of the run, which starts its agent; ``root`` is that of :class:`BootFiles`."""
     line = kernel_words(f"{run_id} {spec.name}", root, accelerator, agent_start(spec.name), hardware)
     shell = hardware.second_line(shell_socket(spec)) if open_shell else []
-    return Machine(
+    return QemuMachine(
         folder=folder,
         name=spec.name,
         title=f"{run_id}-{spec.name}",

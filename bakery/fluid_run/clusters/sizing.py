@@ -21,7 +21,7 @@ ReadScript = Callable[[str], str]  # the text of a file in the workspace; "" if 
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineSize:
     """A machine type: virtual processors, and memory in MiB."""
 
     cpus: int
@@ -50,7 +50,7 @@ def nodes_of(wanted: Mapping[str, str], cpus: int) -> int | None:
 
 
 def sized(
-    shape: ClusterShape, jobs: Iterable[SuiteJob], machines: Mapping[str, Machine], read: ReadScript
+    shape: ClusterShape, jobs: Iterable[SuiteJob], machines: Mapping[str, MachineSize], read: ReadScript
 ) -> ClusterShape:
     """Return the cluster with the nodes that the largest job of each partition needs, and no more than it had.
 
@@ -74,6 +74,6 @@ def _partition(shape: ClusterShape, name: str | None) -> Partition | None:
     return next((part for part in shape.partitions if part.name == name), None)
 
 
-def _sized(part: Partition, needs: Mapping[str, int], machines: Mapping[str, Machine]) -> Partition:
-    machine = machines.get(part.name, Machine(part.cpus, part.memory_mb))
+def _sized(part: Partition, needs: Mapping[str, int], machines: Mapping[str, MachineSize]) -> Partition:
+    machine = machines.get(part.name, MachineSize(part.cpus, part.memory_mb))
     return replace(part, nodes=min(part.nodes, needs.get(part.name, 0)), cpus=machine.cpus, memory_mb=machine.memory_mb)

@@ -37,7 +37,7 @@ class _Projects:
             return self._made[project]
 
 
-class CopyProject:
+class ComputeEngineCopies:
     """Another project with copies. ``google`` are the clients of the library's own project.
 
     Every method raises Uncertain and BakeryError.

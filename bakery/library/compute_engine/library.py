@@ -23,7 +23,7 @@ from bakery.host.google import (
 from bakery.library.base import ImageRecord, ImageState, Listing, Proof, Revocation, Want
 from bakery.library.compute_engine import families, revocations, sharing, stored_runs, wants
 from bakery.library.compute_engine.bigquery import store_rows
-from bakery.library.compute_engine.copies import CopyProject
+from bakery.library.compute_engine.copies import ComputeEngineCopies
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.images import ComputeImage, ImageRequests
 from bakery.library.compute_engine.records import image_record, image_state, is_own, of_prefix
@@ -98,10 +98,11 @@ class ComputeEngineLibrary:
             {record.name: record.family for record in active if not is_own(record)},
         )
 
-    def copies(self, wants: Iterable[Want]) -> Sequence[CopyProject]:
+    def copies(self, wants: Iterable[Want]) -> Sequence[ComputeEngineCopies]:
         """Return the projects that the settings and the wants name."""
         wanted = {family_and_project(want.family)[1] for want in wants} - {""}
-        return [CopyProject(self.google, project) for project in sorted({*self.google.settings.copies, *wanted})]
+        projects = sorted({*self.google.settings.copies, *wanted})
+        return [ComputeEngineCopies(self.google, project) for project in projects]
 
     def promote(self, name: str, family: str, want: Want | None = None) -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
@@ -109,7 +110,7 @@ class ComputeEngineLibrary:
             self.want(want)
         of, project = family_and_project(family)
         if project:
-            return CopyProject(self.google, project).copy(name, of)
+            return ComputeEngineCopies(self.google, project).copy(name, of)
         image, others = self._images.with_family(name, family)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
@@ -126,7 +127,7 @@ class ComputeEngineLibrary:
 
         of, project = family_and_project(family)
         if project:
-            return CopyProject(self.google, project).withdraw(name, of, wanted)
+            return ComputeEngineCopies(self.google, project).withdraw(name, of, wanted)
         return families.clear(self._images, name, family, self.now(), wanted)
 
     def want(self, want: Want) -> None:

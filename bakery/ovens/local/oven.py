@@ -192,9 +192,9 @@ class LocalOven:
     def _size(self, rendering: Rendering) -> int:
         return max(rendering.disk_gb, self.local.disk_gb)
 
-    def _call(self, job: _Job, rendering: Rendering) -> packer.Call:
+    def _call(self, job: _Job, rendering: Rendering) -> packer.PackerRun:
         files = (job.work, job.work / "workspace", job.log)
-        return packer.Call(rendering, *files, job.order.timeout, self.local.keep_failed, console=job.console)
+        return packer.PackerRun(rendering, *files, job.order.timeout, self.local.keep_failed, console=job.console)
 
     def _machine(self, job: _Job) -> BakeMachine:
         first = qemu.free_ports(1)[0]

@@ -142,7 +142,7 @@ def prepare() -> None:
 
 
 @dataclass(frozen=True)
-class Call:
+class PackerRun:
     """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds.
 
     ``alive`` returns whether the container still runs that Packer logs in to; without it, Packer runs a machine.
@@ -180,7 +180,7 @@ class Call:
             file.touch()
 
 
-def build(call: Call, activity: Activity) -> None:
+def build(call: PackerRun, activity: Activity) -> None:
     """Run ``packer build``, which leaves the baked disk in ``work/output``.
 
     Raises BakeFailed (a provisioner, the time limit), InfrastructureFailed (machine, disk, mirror), Interrupted.

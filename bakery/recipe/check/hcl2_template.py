@@ -19,7 +19,7 @@ from bakery.recipe.templating import HCL2
 
 if TYPE_CHECKING:
     from bakery.recipe.hcl2.module import Module
-    from bakery.recipe.hcl2.template import Template
+    from bakery.recipe.hcl2.template import TemplateMaker
 
 FROM_ENVIRONMENT = "PKR_VAR_"  # Packer sets variables of HCL2 from such names, too
 
@@ -113,10 +113,10 @@ class Hcl2Template:
         self.others += [(one, values) for one in others]
         return document
 
-    def _template(self, module: Module) -> Template:
-        from bakery.recipe.hcl2.template import Template
+    def _template(self, module: Module) -> TemplateMaker:
+        from bakery.recipe.hcl2.template import TemplateMaker
 
-        return Template(module, self.read)
+        return TemplateMaker(module, self.read)
 
     def variants(
         self, variants: Iterable[Variant], values: Iterable[Mapping[str, str]], template: Document

@@ -17,7 +17,7 @@ from bakery.recipe.parse import hcl_nodes as nodes
 IN_BAKE = "is only known in the bake", "write a value, or a variable with one"
 
 
-class Source(Protocol):
+class BakedSource(Protocol):
     """The source that is baked."""
 
     @property
@@ -134,7 +134,7 @@ class BlockReader:
         value = self.evaluator.evaluate(attribute.expression, {}) if attribute else ""
         return value if isinstance(value, str) else to_text(value, build.line)
 
-    def step(self, block: nodes.Block, source: Source, where: Where, bound: Bound) -> list[Json]:
+    def step(self, block: nodes.Block, source: BakedSource, where: Where, bound: Bound) -> list[Json]:
         """Return a provisioner or post-processor for this source; [] if it is for others."""
         if len(block.labels) != 1:
             hint = f'write {block.type} "shell" {{'

@@ -14,7 +14,7 @@ _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\
 _OTHER = re.compile(r"\[\[:|\\[pPQEzZAC1-9]|\(\?[^:P]|\(\?P[^<]|[*+?}]\+|\[[^\]]*&&|\\x\{")
 
 
-class Fault(Exception):
+class BadArguments(Exception):
     """Packer refuses the arguments; ``args`` are what is wrong and the hint."""
 
 
@@ -107,10 +107,10 @@ def _groups(match: re.Match[str]) -> Value:
 
 
 def regex(pattern: str, text: str) -> Value:
-    """Return ``regex``: the match, or its groups. Raises Fault if there is none."""
+    """Return ``regex``: the match, or its groups. Raises BadArguments if there is none."""
     match = _compiled(pattern, text).search(text)
     if match is None:
-        raise Fault("a regular expression without a match", "use try(regex(...), ...), or fix the pattern")
+        raise BadArguments("a regular expression without a match", "use try(regex(...), ...), or fix the pattern")
     return _groups(match)
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from bakery.recipe.hcl2.file_functions import FILE_FUNCTIONS, Rendering
+from bakery.recipe.hcl2.file_functions import FILE_FUNCTIONS, PendingTemplate
 from bakery.recipe.hcl2.functions import FUNCTIONS, LAZY, UNKNOWN
 from bakery.recipe.hcl2.operators import element, operate
 from bakery.recipe.hcl2.values import (
@@ -262,7 +262,7 @@ class Evaluator(Variables):
             self.files.update(left.args)
             raise
         result = FILE_FUNCTIONS[name](path, content, rest, line)
-        if isinstance(result, Rendering):
+        if isinstance(result, PendingTemplate):
             return Evaluator({}, frozenset(), {}, frozenset(), self.read).evaluate(
                 result.template, {**result.values, "*": None}
             )

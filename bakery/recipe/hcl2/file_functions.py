@@ -12,7 +12,7 @@ from bakery.recipe.parse.hcl import parse_template
 
 
 @dataclass(frozen=True)
-class Rendering:
+class PendingTemplate:
     """A template that is still to be evaluated with these values."""
 
     template: nodes.Expression
@@ -32,14 +32,14 @@ def _text(path: str, content: bytes | None, line: int) -> str:
         raise Invalid(line, f"{described(path)} is not UTF-8", "use filebase64") from None
 
 
-def _template(path: str, content: bytes | None, rest: list[Value], line: int) -> Rendering:
+def _template(path: str, content: bytes | None, rest: list[Value], line: int) -> PendingTemplate:
     values = rest[0] if len(rest) == 1 else None
     if not isinstance(values, dict):
         raise Invalid(line, "templatefile needs a path and an object", "write templatefile(path, {name = value})")
     template = parse_template(_text(path, content, line), line)
     if template is None:
         raise Invalid(line, f"{described(path)} is not a template", "fix its ${}; write $${ for ${")
-    return Rendering(template, values)
+    return PendingTemplate(template, values)
 
 
 # Each takes the path, the content (None if there is no such file), the other arguments and the line.

@@ -52,7 +52,7 @@ def _typed(call: Callable[..., Value], *kinds: str, rest: str = "", shallow: boo
         made = [_argument(value, kind, line) for value, kind in zip(values, wanted, strict=True)]
         try:
             return call(*made)
-        except encoding.Fault as fault:
+        except encoding.BadArguments as fault:
             raise Invalid(line, *fault.args) from None
         except (TypeError, ValueError, AttributeError, IndexError, KeyError, OverflowError):
             raise NotFollowed from None
@@ -96,7 +96,7 @@ def _element(values: list[Value], index: float) -> Value:
 def _coalesce(*values: Value) -> Value:
     found = [value for value in values if value is not None and value != ""]
     if not found:
-        raise encoding.Fault("no argument of coalesce has a value", "add a last argument that has one")
+        raise encoding.BadArguments("no argument of coalesce has a value", "add a last argument that has one")
     return found[0]
 
 
@@ -125,7 +125,7 @@ def _merge(*maps: Value) -> dict[str, Value]:
 
 def _lookup(values: dict[str, Value], key: str, *default: Value) -> Value:
     if key not in values and not default:
-        raise encoding.Fault(f"lookup finds no key {described(key)}", "add a default as its third argument")
+        raise encoding.BadArguments(f"lookup finds no key {described(key)}", "add a default as its third argument")
     return values.get(key, *default)
 
 

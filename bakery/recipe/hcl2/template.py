@@ -45,7 +45,7 @@ WinRMPassword SourceImageName
 BUILD_VALUES = tuple(_BUILD_VALUES.split())
 
 
-class Template:
+class TemplateMaker:
     """Makes the template model of a module for the values of its variables."""
 
     def __init__(self, module: Module, read: Callable[[str], bytes | None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.fluid_run.clusters.sizing import Machine, job_options, nodes_of, sized
+from bakery.fluid_run.clusters.sizing import MachineSize, job_options, nodes_of, sized
 from bakery.recipe.model import ClusterShape, Partition, SuiteJob
 
 
@@ -47,7 +47,7 @@ def test_the_script_counts_and_the_command_line_stands_over_it() -> None:
 def test_a_partition_has_what_its_largest_job_needs_and_never_more_than_it_had() -> None:
     shape = ClusterShape((Partition("big", nodes=25), Partition("small", nodes=2), Partition("idle", nodes=9)))
     jobs = (job("-N2"), job("-N3"), job("-N4", "small"), job("--ntasks=$N", "small"), job("-N5", "elsewhere"))
-    machines = {"big": Machine(60, 240_000)}
+    machines = {"big": MachineSize(60, 240_000)}
     made = sized(shape, jobs, machines, lambda _path: "")
     assert [(part.name, part.nodes, part.cpus) for part in made.partitions] == [
         ("big", 3, 60),

@@ -78,7 +78,7 @@ def engine(proc: Path, backend: str, state: str = "S", name: str = "pulumi") -> 
 
 
 def stale(folder: Path) -> bool:
-    return file_backend.Lock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
+    return file_backend.EngineLock(folder, 77, HERE).stale(HERE, folder / "a b", folder / "proc")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_lock_of_a_living_engine_stays(tmp_path: Path, backend: str) -> None
     (tmp_path / "link").symlink_to("a b")
     engine(tmp_path / "proc", backend.format(tmp_path))
     assert not stale(tmp_path)
-    assert not file_backend.Lock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
+    assert not file_backend.EngineLock(tmp_path, 77, HERE).stale(HERE, tmp_path / "link", tmp_path / "proc")
 
 
 def test_the_lock_of_a_living_engine_of_the_home_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def rendered(given: BakeOrder, **options: Any) -> Rendering:
 def baked(rendering: Rendering, folder: Path) -> str:
     """Run Packer on the rendering, without the options that only a machine has; returns its output."""
     local = replace(rendering, template=_without_machine(rendering.template))
-    call = packer.Call(local, folder, folder, folder / "log")
+    call = packer.PackerRun(local, folder, folder, folder / "log")
     call.write()
     command = packer.command(local, folder, keep_failed=False)
     environment = {**os.environ, **packer.environment(folder), "TMPDIR": str(folder / "tmp")}

@@ -10,7 +10,7 @@ from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, Missing
 from bakery.ovens.local.packer import (
     GONE_LOOKS,
     STEP_FAILED,
-    Call,
+    PackerRun,
     Progress,
     _Machine,
     build,
@@ -268,13 +268,13 @@ def test_a_packer_that_was_killed_is_not_the_recipes_fault(tmp_path: Path, monke
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     rendering = Rendering({}, {}, "gce", "packer", 0, (), ())
     with pytest.raises(InfrastructureFailed, match="Packer was ended by signal 9"):
-        build(Call(rendering, tmp_path, tmp_path, tmp_path / "log"), Activity())
+        build(PackerRun(rendering, tmp_path, tmp_path, tmp_path / "log"), Activity())
 
 
 def test_a_border_is_crossed_once_and_an_earlier_attempt_opens_none(tmp_path: Path) -> None:
     crossed: list[int] = []
     rendering = Rendering({}, {}, "null", "packer", 0, ("shell one", "shell two"), ())
-    call = Call(rendering, tmp_path, tmp_path, tmp_path / "log", border=crossed.append)
+    call = PackerRun(rendering, tmp_path, tmp_path, tmp_path / "log", border=crossed.append)
     (tmp_path / "border-2").touch()
     call.write()
     for number in (0, 1, 1, 2):
@@ -287,7 +287,8 @@ def test_a_border_that_fails_stays_closed(tmp_path: Path) -> None:
     def refuse(_: int) -> None:
         raise InfrastructureFailed("the container does not continue")
 
-    call = Call(Rendering({}, {}, "null", "packer", 0, (), ()), tmp_path, tmp_path, tmp_path / "log", border=refuse)
+    rendering = Rendering({}, {}, "null", "packer", 0, (), ())
+    call = PackerRun(rendering, tmp_path, tmp_path, tmp_path / "log", border=refuse)
     with pytest.raises(InfrastructureFailed):
         call.cross(1)
     assert not (tmp_path / "border-1").exists()

@@ -32,7 +32,7 @@ def refused(folder: Path, *, memory_mb: int = 64, port: int = 0) -> Infrastructu
             argument[1] = f"user,id=user.0,hostfwd=tcp:127.0.0.1:{port}-:22"
     make_seed(folder, rendering.user)
     with pytest.raises(InfrastructureFailed) as caught:
-        packer.build(packer.Call(rendering, folder, folder / "workspace", folder / "log", timeout=60), Activity())
+        packer.build(packer.PackerRun(rendering, folder, folder / "workspace", folder / "log", timeout=60), Activity())
     return caught.value
 
 
