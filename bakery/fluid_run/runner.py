@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bakery.fluid_run.clusters.mailbox import read_results
 from bakery.fluid_run.clusters.run_spec import deadline_seconds
 from bakery.fluid_run.progress import StageClock, console_tail, job_tail, phase
 from bakery.host import locks
-from bakery.host.clock import utc_now
+from bakery.host.clock import now, utc_now
 from bakery.host.files import discard
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.orders.model import RunOrder
@@ -137,7 +136,7 @@ class _Run:
 
     def go(self) -> RunResult:
         """Run all stages and store the result, also that of a failure, which is then raised."""
-        self.run_id = f"{self.order.image}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+        self.run_id = f"{self.order.image}-{now():%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
         self.started = utc_now()
         self.folder = self.state.runs / self.run_id
         self.folder.mkdir(parents=True)

@@ -6,13 +6,14 @@ Source: https://docs.cloud.google.com/compute/docs/instances/placement-policies-
 
 import contextlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from google.api_core import exceptions
 from google.cloud import compute_v1
 
 from bakery.errors import BakeryError
 from bakery.fluid_run.clusters.instance import PREFIX, RunContext, policy_name
+from bakery.host.clock import now
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
 
 OPERATION_SECONDS = 120
@@ -93,7 +94,7 @@ def _used(google: Google, zones: Iterable[str]) -> set[str]:
 
 
 def _abandoned(google: Google, region: str) -> list[str]:
-    before = datetime.now(UTC) - ABANDONED
+    before = now() - ABANDONED
     own = f"name eq {PREFIX}.*"
     request = compute_v1.ListResourcePoliciesRequest(project=google.project, region=region, filter=own)
     with api_errors("look for placement policies"):
