@@ -69,7 +69,9 @@ def bakery_help(*words: str) -> str:
 
 def make_problem(plain: list[str], _rest: list[str]) -> str:
     unknown = [word for word in plain if "=" not in word and word not in make_targets()]
-    return f"no make target {unknown}" if unknown else ""
+    only = [word.removeprefix("ONLY=") for word in plain if word.startswith("ONLY=")]
+    missing = [name for name in only if not (source_tree.ROOT / f"benchmarks/{name}.py").exists()]
+    return f"no make target {unknown}" if unknown else f"no benchmark {missing}" if missing else ""
 
 
 def gcloud_problem(plain: list[str], rest: list[str]) -> str:
