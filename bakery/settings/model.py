@@ -99,7 +99,7 @@ class Settings:
     @property
     def shares_files(self) -> bool:
         """Whether images of the same digest share a file."""
-        return self.oven.shares_files
+        return not self.in_project
 
     @property
     def in_project(self) -> bool:

@@ -30,19 +30,17 @@ class OvenKind(StrEnum):
     """The back end of a stack; :mod:`bakery.backends` has the implementation of each.
 
     ``bases`` is the part of the lock file with its base images, ``required`` are the settings without which it cannot
-    work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache. In a library that
-    ``shares_files`` images of the same digest have one file. Images and test machines that are ``in_project`` belong to
-    ``google.project``.
+    work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache. Images and test
+    machines that are ``in_project`` belong to ``google.project``; elsewhere images of the same digest share a file.
     """
 
     bases: Place
     required: tuple[str, ...]
     spack_bucket: Bucket | None
-    shares_files: bool
     in_project: bool
 
     LOCAL = "local", Place.LOCAL
-    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE, False, True
+    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE, True
     FAKE = "fake", Place.LOCAL
 
     def __new__(
@@ -51,12 +49,11 @@ class OvenKind(StrEnum):
         bases: Place,
         required: tuple[str, ...] = (),
         spack_bucket: Bucket | None = None,
-        shares_files: bool = True,
         in_project: bool = False,
     ) -> OvenKind:
         """Return the member for ``value``, with its facts."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.bases, member.required, member.spack_bucket = bases, required, spack_bucket
-        member.shares_files, member.in_project = shares_files, in_project
+        member.in_project = in_project
         return member
