@@ -61,8 +61,8 @@ CONNECTION_ERRORS = (
 def transient(error: Exception) -> bool:
     """Return whether the same request may be answered later; a zone without capacity stays so for some time."""
     cause = cause_of(error)
-    disconnected = isinstance(error, (exceptions.ServerError, *CONNECTION_ERRORS))
-    return cause is Cause.RATE or (disconnected and cause is not Cause.CAPACITY)
+    unavailable = isinstance(error, (exceptions.ServerError, *CONNECTION_ERRORS))
+    return cause is Cause.RATE or (unavailable and cause is not Cause.CAPACITY)
 
 
 RETRY = retry.Retry(predicate=transient, initial=0.25, maximum=30.0, multiplier=2.0, timeout=120.0)

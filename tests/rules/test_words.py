@@ -15,7 +15,7 @@ from tests.support import source_tree
 from tests.support.every import every
 from tests.support.source_tree import within
 
-SHELL_MESSAGE = re.compile(r"""^[\s{]*(?:say|fail|die|printf|echo)\b(.*)$""", re.MULTILINE)
+SHELL_MESSAGE = re.compile(r"""^[\s{]*(?:say|fail|die|printf|echo)\b(.*?)(?:\s#\s.*)?$""", re.MULTILINE)
 HELP = re.compile(r"(?m)^[a-z-]+:.*## (.*)$")
 # Files that users read as they are. What `bakery init` writes is among them; recipes are left out: their texts count in
 # the digests of images.
