@@ -16,9 +16,9 @@ class Place(StrEnum):
     takes_local_bases: bool
 
     LOCAL = "local", True
-    GOOGLE = "google", False
+    GOOGLE = "google"
 
-    def __new__(cls, value: str, takes_local_bases: bool) -> Place:
+    def __new__(cls, value: str, takes_local_bases: bool = False) -> Place:
         """Return the member for ``value``, with its facts."""
         member = str.__new__(cls, value)
         member._value_ = value
