@@ -35,8 +35,11 @@ def previewed(settings: Settings) -> tuple[str, ...]:
 
 def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     package = _inside(image.folder, settings)
-    own = (*HCL2, *image.template["hcl2"].get("read", ())) if "hcl2" in image.template else DECIDING
-    yield from (f"{package}/{name}" for name in own if package)
+    extras = image.template.get("hcl2", {})
+    files = ((extras["file"], *DECIDING[1:]) if "file" in extras else HCL2) if extras else DECIDING
+    yield from (f"{package}/{name}" for name in (*files, *extras.get("read", ())) if package)
+    if common := _inside(settings.common, settings):
+        yield from (f"{common}/{name}" for name in extras.get("shared", ()))
     staged = posixpath.dirname(image.template_path)
     if uses_whole_package(image.template, image.variables, staged) and package:
         yield f"{package}/**"

@@ -73,7 +73,7 @@ def gc_paused() -> Iterator[None]:
 
 
 class _Common(NamedTuple):
-    """``common/``. The checks of a package depend on ``seen``: paths, JSON, and the installer's relevant lines."""
+    """``common/``. Checks of a package depend on ``seen``: paths, files of values, the installer's relevant lines."""
 
     tree: Tree
     digest: str
@@ -169,7 +169,7 @@ class _Finder:
             self.problems.append(Problem(shown(self.common_folder), 1, "not a folder", hint, Severity.WARNING))
         self.problems += _under(shown(self.common_folder), tree.problems)
         installer = relevant_lines(tree.contents.get(INSTALLER, b""))
-        values = [hashlib.sha256(content).hexdigest() for _, content in sorted(_json(tree).items())]
+        values = [hashlib.sha256(content).hexdigest() for _, content in sorted(_values(tree).items())]
         place = os.path.relpath(self.common_folder, self.packages)
         seen = digest_of(digest_of("\n".join(installer)), digest_of(*values), place, *sorted(tree.files))
         return _Common(tree, tree.digest(), seen, installer, {})
@@ -213,7 +213,8 @@ class _Finder:
             common=self.common.tree.files.keys(),
             package_paths=(self.workspace_path(path), *_ends(tree.folder)),
             common_paths=self.common_paths,
-            elsewhere=lambda path: self.elsewhere(path).files,
+            elsewhere=self.elsewhere,
+            values=_values(self.common.tree),
         )
 
     def check(self, path: str, tree: Tree) -> tuple[CheckedPackage, bytes]:
@@ -226,7 +227,6 @@ class _Finder:
             workspace=self.workspace(path, tree),
             spack_ref=self.spack_ref,
             installer=parse_installer(self.common.installer),
-            common_contents=_json(self.common.tree),
         )
         checked = check.run()
         others = {path: self.elsewhere(path).digest() for path in checked.others.values()}
@@ -276,9 +276,9 @@ class _Finder:
         return path if self.shown == "." else f"{self.shown}/{path}"
 
 
-def _json(tree: Tree) -> dict[str, bytes]:
-    """Return the contents of a tree's JSON files, which may hold variables for Packer."""
-    return {path: content for path, content in tree.contents.items() if path.endswith(".json")}
+def _values(tree: Tree) -> dict[str, bytes]:
+    """Return the contents of a tree's files that may hold values of Packer's variables."""
+    return {path: content for path, content in tree.contents.items() if path.endswith((".json", ".hcl"))}
 
 
 def _source_files(tree: Tree, digests: Mapping[str, str], above: str) -> tuple[SourceFile, ...]:
@@ -297,4 +297,4 @@ def _ends(folder: str) -> tuple[str, ...]:
 
 
 def _under(folder: str, problems: Iterable[Problem]) -> list[Problem]:
-    return [replace(problem, file=f"{folder}/{problem.file}") for problem in problems]
+    return [replace(problem, file=os.path.normpath(f"{folder}/{problem.file}")) for problem in problems]

@@ -1,5 +1,6 @@
 """The recipe as frozen values: what :mod:`bakery.recipe.load` reads and :mod:`bakery.plan` works on."""
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -161,13 +162,13 @@ class Variant:
 class PackerCall:
     """One call of ``packer build``. The texts are not filled in; ``$$`` begins a variable of the shell.
 
-    ``template`` is the path from the workspace, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
+    ``argument`` is the template as the call names it, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
     ``secrets`` the names that ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed;
     ``unknown`` are the variables whose values only the shell knows. ``refused`` are the options that Packer does not
     know, from 1.6 to 1.15.
     """
 
-    template: str = ""
+    argument: str = ""
     folder: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
@@ -178,6 +179,11 @@ class PackerCall:
     unknown: frozenset[str] = frozenset()
     refused: tuple[str, ...] = ()
     exact: bool = True
+
+    @property
+    def template(self) -> str:
+        """The path of the template from the workspace; "" if the call names none."""
+        return posixpath.join(self.folder, self.argument) if self.argument else ""
 
 
 @dataclass(frozen=True)

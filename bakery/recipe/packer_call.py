@@ -127,7 +127,11 @@ def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
 
 def step_folder(step: Json) -> str:
     """Return the folder where a step runs, from the workspace."""
-    return re.sub("^/workspace(/|$)", "", str(step.get("dir") or ""))
+    return _below_workspace(str(step.get("dir") or ""))
+
+
+def _below_workspace(path: str) -> str:
+    return re.sub("^/workspace(/|$)", "", path)
 
 
 def _is_packer(step: Json, words: Sequence[str]) -> bool:
@@ -228,10 +232,10 @@ def _parsed(words: Sequence[str], folder: str, environment: Mapping[str, str], s
         elif name in lists:
             lists[name] += [value] if name == "var-file" else value.split(",")
     return PackerCall(
-        template=posixpath.join(folder, template) if template else "",
+        argument=template,
         folder=folder,
         variables=variables,
-        files=tuple(posixpath.join(folder, path) for path in lists["var-file"]),
+        files=tuple(_below_workspace(posixpath.join(folder, path)) for path in lists["var-file"]),
         only=tuple(lists["only"]),
         exclude=tuple(lists["except"]),
         environment=environment,

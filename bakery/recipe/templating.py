@@ -21,6 +21,7 @@ FAMILY = "_IMAGE_FAMILY"
 SOURCE_FAMILY = "_SOURCE_IMAGE_FAMILY"
 SOURCE_PROJECT = "_SOURCE_IMAGE_PROJECT"
 HCL2 = (".pkr.hcl", ".pkr.json")  # how the names of the files of an HCL2 template end
+HCL2_VALUES = (".auto.pkrvars.hcl", ".auto.pkrvars.json")  # and of those that Packer reads beside them
 GOOGLE_BUILDER = "googlecompute"  # the type of the builder that makes images of Compute Engine
 BAKED = (GOOGLE_BUILDER, "qemu")  # the types of builders that are baked; the first wins
 NOT_FOLLOWED = "{{hcl "  # in a template model, before an expression of HCL2 that only Packer can evaluate

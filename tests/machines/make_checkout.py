@@ -118,7 +118,7 @@ def use_hcl2(package: Path) -> None:
     for file in HCL2.iterdir():
         shutil.copy(file, package)
     build = package / "cloudbuild.yaml"
-    build.write_text(build.read_text(encoding="utf-8").replace("packer.json", "hpcc.pkr.hcl"), encoding="utf-8")
+    build.write_text(build.read_text(encoding="utf-8").replace("/packer.json", ""), encoding="utf-8")
 
 
 def copy(folder: Path) -> Checkout:

@@ -48,7 +48,7 @@ BUILD = """build {
 def files() -> dict[str, str]:
     """The files of the package; those of other kinds are as they are for JSON."""
     others = {path: text for path, text in recipe_tree.files().items() if path != "packer.json"}
-    others["cloudbuild.yaml"] = others["cloudbuild.yaml"].replace("packer.json", "app.pkr.hcl")
+    others["cloudbuild.yaml"] = others["cloudbuild.yaml"].replace("/packer.json", "")
     return {**others, "variables.pkr.hcl": DECLARED, "app.pkr.hcl": SOURCE + BUILD}
 
 

@@ -40,7 +40,7 @@ from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import checked
-from bakery.recipe.templating import HCL2
+from bakery.recipe.templating import HCL2, HCL2_VALUES
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
 
@@ -285,7 +285,8 @@ def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
 
 
 def _is_template(path: str, order: BakeOrder) -> bool:
-    folder, name = posixpath.split(order.template_path)
-    return path == order.template_path or (
-        name.endswith(HCL2) and path.endswith(HCL2) and posixpath.dirname(path) == folder
-    )
+    """Whether Packer would read a file besides the template that replaces the recipe's own, or in its place."""
+    if "hcl2" not in order.template or posixpath.dirname(path) != posixpath.dirname(order.template_path):
+        return path == order.template_path
+    file = order.template["hcl2"].get("file")
+    return posixpath.basename(path) == file if file else path.endswith((*HCL2, *HCL2_VALUES))

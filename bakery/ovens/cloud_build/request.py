@@ -11,7 +11,7 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,6 +22,7 @@ from bakery.plan.template import downloaded_paths, title
 from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import build_calls, calls, image, tests
+from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import FAMILY, GOOGLE_BUILDER, builder_name, is_packer, packer_arguments
 from bakery.redaction import redacted
 from bakery.settings import GoogleSettings
@@ -46,6 +47,7 @@ PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, befo
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
+_VALUES = re.compile(r"""(?<!\S)--?var-file(?:=|\s+)(?:"([^"]*)"|'([^']*)'|(\S+))""")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
@@ -177,7 +179,7 @@ def _steps(order: BakeOrder) -> list[Json]:
     given = order.build.get("steps") or default
     others = build_calls(order.build, order.package).others
     if "hcl2" in order.template:
-        given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
+        given = [_with_template(step, posixpath.basename(order.template_path), order.substitutions) for step in given]
     removed = [
         tests(step) or index in others or _of_other_builder(step, order.template) for index, step in enumerate(given)
     ]
@@ -225,15 +227,37 @@ def _named(step: Json) -> Json:
     return {**step, "env": [*(step.get("env") or []), f"{BUILD_ID}=$BUILD_ID"]}
 
 
-def _with_template(step: Json, name: str) -> Json:
-    """Return a step in which every file of an HCL2 template is the one that replaces them."""
+def _with_template(step: Json, name: str, values: Mapping[str, str]) -> Json:
+    """Return a step in which every file of an HCL2 template is the one that replaces them.
+
+    The values of variable files are in it; the files must not win over what the plan has decided since.
+    """
+
+    def known(path: str) -> bool:
+        return "$" not in substitute(path, values)
+
+    def changed(text: str) -> str:
+        kept = _VALUES.sub(lambda match: "" if known(match[1] or match[2] or match[3] or "") else match[0], text)
+        return _HCL2.sub(name, kept)
+
     args = step.get("args")
-    changed = {"args": [_HCL2.sub(name, str(arg)) for arg in args] if isinstance(args, list) else args}
-    if isinstance(args, str):
-        changed["args"] = _HCL2.sub(name, args)
-    if isinstance(step.get("script"), str):
-        changed["script"] = _HCL2.sub(name, step["script"])
-    return {**step, **{key: value for key, value in changed.items() if value is not None}}
+    made: Json = {key: changed(step[key]) for key in ("args", "script") if isinstance(step.get(key), str)}
+    if isinstance(args, list):
+        made["args"] = [changed(word) for word in _without_files(map(str, args), known)]
+    return {**step, **made}
+
+
+def _without_files(words: Iterable[str], known: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the words of a command without the options for files of values that are known."""
+    rest = iter(words)
+    for word in rest:
+        option, equals, path = word.partition("=")
+        if option not in ("-var-file", "--var-file"):
+            yield word
+            continue
+        path = path if equals else next(rest, "")
+        if not known(path):
+            yield from [word] if equals else [word, path]
 
 
 def _fetch(template: Json) -> Json:

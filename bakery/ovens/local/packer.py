@@ -91,20 +91,23 @@ def command(rendering: Rendering, work: Path, keep_failed: bool) -> list[str]:
         *("packer", "build", "-color=false", "-timestamp-ui", f"-only={rendering.builder}"),
         *(["-on-error=abort"] if keep_failed else []),
         *([] if rendering.hcl2 else [f"-var-file={work / 'variables.json'}"]),
-        str(work / rendering.file),
+        rendering.argument if rendering.hcl2 else str(work / rendering.file),
     ]
 
 
-def environment(work: Path) -> dict[str, str]:
-    """Return Packer's settings: no configuration of the user is read, and no server is asked for updates."""
+def environment(work: Path, above: str = "..") -> dict[str, str]:
+    """Return Packer's settings: no configuration of the user is read, and no server is asked for updates.
+
+    ``above`` is the path of ``work`` where Packer runs.
+    """
     return {
         "PACKER_CACHE_DIR": str(work / "packer_cache"),
         "PACKER_CONFIG": str(work / "packer.config"),
         "CHECKPOINT_DISABLE": "1",
         "PACKER_LOG": "1",
         "PACKER_LOG_PATH": str(work / DEBUG_LOG),
-        # Relative to the workspace it runs in: Packer creates sockets there, whose paths have at most 107 bytes.
-        "TMPDIR": "../tmp",
+        # Relative to the folder it runs in: Packer creates sockets there, whose paths have at most 107 bytes.
+        "TMPDIR": f"{above}/tmp",
     }
 
 
@@ -143,7 +146,7 @@ def prepare() -> None:
 
 @dataclass(frozen=True)
 class PackerRun:
-    """One run of Packer: its folder ``work``, the staged ``workspace`` it runs in, its log, its limit in seconds.
+    """One run of Packer: its folder ``work``, the staged ``workspace``, its log, its limit in seconds.
 
     ``alive`` returns whether the container still runs that Packer logs in to; without it, Packer runs a machine.
     ``hardware`` is the machine's.
@@ -162,9 +165,15 @@ class PackerRun:
     alive: Callable[[], bool] | None = None
     border: Callable[[int], None] | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where Packer runs."""
+        return self.workspace / self.rendering.folder
+
     def write(self) -> None:
         """Write the template and its variables to the files that the command names."""
-        (self.work / "tmp").mkdir(exist_ok=True)
+        for folder in (self.work / "tmp", self.folder, (self.work / self.rendering.file).parent):
+            folder.mkdir(parents=True, exist_ok=True)
         for passed in self.work.glob(f"{BORDER}*"):
             passed.unlink()
         (self.work / "packer.config").write_text("{}", encoding="utf-8")
@@ -189,7 +198,8 @@ def build(call: PackerRun, activity: Activity) -> None:
     progress = Progress(activity, call.rendering.provisioners)
     activity.say("booting")
     line = command(call.rendering, call.work, call.keep_failed)
-    running = process.Running(line, cwd=call.workspace, env=environment(call.work), log=call.log, on_line=progress.line)
+    env = environment(call.work, os.path.relpath(call.work, call.folder))
+    running = process.Running(line, cwd=call.folder, env=env, log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
     progress.alive = call.alive or (lambda: running.runs(call.hardware.program))
     machine = _Machine(progress, running, call.console, call.accelerator)

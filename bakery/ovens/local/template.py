@@ -4,6 +4,7 @@ The result has one builder, of this computer, with the name of the builder that 
 ``override`` of provisioners, and ``{{build_name}}``, keep their meaning.
 """
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.plan.template import builder, title
+from bakery.recipe.call_place import place
 from bakery.recipe.expressions import fill, replaced
 from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
+from bakery.recipe.packer_call import build_calls
 from bakery.recipe.provisioners import STARTUP
 from bakery.recipe.templating import references
 from bakery.redaction import redacted
@@ -38,7 +41,13 @@ class Rendering:
     disk_gb: int
     provisioners: tuple[str, ...]
     warnings: tuple[str, ...]
-    hcl2: bool = False  # else JSON
+    path: str = ""  # of an HCL2 template in the workspace; JSON has none
+    folder: str = ""  # of the workspace, where Packer runs
+
+    @property
+    def hcl2(self) -> bool:
+        """Whether Packer has expressions to evaluate that only HCL2 has."""
+        return self.path != ""
 
     def after(self, done: int) -> "Rendering":
         """Return the template without its first ``done`` provisioners; JSON only."""
@@ -47,8 +56,13 @@ class Rendering:
 
     @property
     def file(self) -> str:
-        """Return the name of the file: Packer tells the language by its end."""
-        return "packer.pkr.json" if self.hcl2 else "packer.json"
+        """Return where the template is written, below the folder of the bake."""
+        return f"workspace/{self.path}" if self.hcl2 else "packer.json"
+
+    @property
+    def argument(self) -> str:
+        """Return how an HCL2 template is named where Packer runs, which says where paths of functions begin."""
+        return posixpath.relpath(self.path, self.folder or ".")
 
 
 def resolve(text: Json, variables: Mapping[str, str]) -> str:
@@ -95,19 +109,26 @@ def render(
     disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
     provisioners = steps(template)
-    folder = str((workspace / PurePosixPath(order.template_path)).parent)
+    parts = {
+        key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")
+    }
+    parts["builders"] = [{"ssh_timeout": "10m", **_kept(source), **local, "name": name, "ssh_username": user}]
+    hcl2 = "hcl2" in template and not is_followed({**parts, "provisioners": provisioners})
+    cwd = _folder(order) if hcl2 else ""
     rendered = {
-        **{key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")},
-        "builders": [{"ssh_timeout": "10m", **_kept(source), **local, "name": name, "ssh_username": user}],
-        "provisioners": _marked(provisioners, borders),
+        **parts,
+        "provisioners": _marked(provisioners, posixpath.relpath("..", cwd or ".") if borders else ""),
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }
-    rendered = _map(rendered, lambda text: replaced(text, "template_dir", folder))
-    hcl2 = "hcl2" in template and not is_followed(rendered)
+    if not hcl2:
+        folder = posixpath.dirname(order.template_path)
+        folder = folder if "hcl2" in template else str(workspace / folder)  # only in JSON the path is absolute
+        rendered = _map(rendered, lambda text: replaced(text, "template_dir", folder))
     return Rendering(
         template=_as_hcl2(rendered, variables) if hcl2 else {k: v for k, v in rendered.items() if k != "hcl2"},
-        hcl2=hcl2,
+        path=order.template_path if hcl2 else "",
+        folder=cwd,
         variables=variables,
         builder=title(template, local["type"], name) if hcl2 else resolve(name, known),
         user=user,
@@ -149,12 +170,22 @@ def _startup(source: Json) -> list[Json]:
     return []
 
 
-def _marked(provisioners: list[Json], borders: bool) -> list[Json]:
-    """Add a line of output before each provisioner, from which the progress is read."""
+def _folder(order: BakeOrder) -> str:
+    """Return the folder of the workspace where the build runs Packer; "" for the workspace, or if it is not known."""
+    at = place(build_calls(order.build, order.package), order.substitutions, order.template_path)
+    folder = at.path("", rooted=False) if at else "."
+    return "" if folder.startswith(("/", ".")) else folder
+
+
+def _marked(provisioners: list[Json], above: str) -> list[Json]:
+    """Add a line of output before each provisioner, from which the progress is read.
+
+    With ``above``, the path of the bake's folder, it waits there for its border.
+    """
     total = len(provisioners)
     marked: list[Json] = []
     for number, provisioner in enumerate(provisioners, start=1):
-        wait = [f"until [ -e ../{BORDER}{number} ]; do sleep 0.05; done"] if borders else []
+        wait = [f"until [ -e {above}/{BORDER}{number} ]; do sleep 0.05; done"] if above else []
         marked += [{"type": "shell-local", "inline": [f"echo {MARK} {number}/{total}", *wait]}, provisioner]
     return [{"execute_command": LOCALLY, **one} if one.get("type") == "shell-local" else one for one in marked]
 

@@ -6,12 +6,13 @@ a folder it reads the files of HCL2 templates only.
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bakery.recipe.check.cloud_build import find
+from bakery.recipe.folders import HCL2, TEMPLATE
 from bakery.recipe.model import BuildCalls
-from bakery.recipe.parse import Document, quoted
+from bakery.recipe.parse import Document, Where, quoted
 from bakery.recipe.substitutions import substitute, substitutions_in
 from bakery.recipe.templating import BAKED, builder_name, declared, references
 
@@ -27,6 +28,45 @@ def check(template: Document, build: Document, calls: BuildCalls) -> None:
     if "hcl2" not in template.value:
         _chosen(template, build, calls)
     _of_the_build(template, build, calls)
+
+
+def called_file(
+    build: Document | None, calls: BuildCalls, values: Mapping[str, str], package: str, paths: Collection[str]
+) -> str:
+    """Return the file at the top of a package that the calls read; "" for all of HCL2 there.
+
+    ``paths`` are the files of the package, ``values`` the substitutions. What only the build knows is left out.
+    """
+    files = {name for name in paths if name == TEMPLATE or (name.endswith(HCL2) and "/" not in name)}
+    usual = TEMPLATE if TEMPLATE in files else ""
+    named: dict[str, str] = {}
+    for call in calls.calls if files - {TEMPLATE} else ():
+        path = posixpath.normpath(substitute(call.template, values))
+        if call.template and "$" not in path:
+            named.setdefault(_file_of(path), path)
+    if build is None or not named:
+        return usual
+    for name, path in named.items():
+        above = posixpath.basename(posixpath.dirname(path) if name else path)
+        if name not in {*files, ""} or above not in (package, "", "."):
+            hint = f"name the folder of the package, or one of {', '.join(sorted(files))} in it"
+            message = f"packer build reads {quoted(path)}, which is not a template of this package"
+            build.error(message, hint, *_place_of(build, path))
+            return usual
+    if len(named) > 1:
+        one, other, *_ = named.values()
+        message = f"packer build reads {quoted(one)} in one call and {quoted(other)} in another"
+        build.error(message, "name the same in all, or make a package of each", *_place_of(build, other))
+    return next(iter(named))
+
+
+def _file_of(path: str) -> str:
+    """Return the name of the file that Packer reads for a template's path; "" for a folder."""
+    return posixpath.basename(path) if path.endswith((".json", *HCL2)) else ""
+
+
+def _place_of(build: Document, path: str) -> Where:
+    return find(build, ("steps",), rf"(^|[\s/\"'])({re.escape(posixpath.basename(path))}|\.)($|[\s\"'])")
 
 
 def check_folder(build: Document, calls: BuildCalls, values: Mapping[str, str], package: str, file: str) -> None:

@@ -6,15 +6,19 @@ What parses and evaluates is imported only for a package that has one.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bakery.recipe.call_place import CallPlace, place
+from bakery.recipe.check.cloud_build import find
 from bakery.recipe.check.step_folder import from_template
+from bakery.recipe.check.workspace import Workspace
 from bakery.recipe.model import BuildCalls, Variant
-from bakery.recipe.parse import Document, Findings, quoted
-from bakery.recipe.substitutions import substitute
+from bakery.recipe.parse import Document, Findings, Where, quoted
+from bakery.recipe.substitutions import dynamic, substitute
 from bakery.recipe.templating import HCL2
 
 if TYPE_CHECKING:
@@ -25,10 +29,14 @@ FROM_ENVIRONMENT = "PKR_VAR_"  # Packer sets variables of HCL2 from such names, 
 
 
 def find_hcl2(
-    contents: Mapping[str, bytes], paths: Collection[str], common: Collection[str], findings: Findings
+    contents: Mapping[str, bytes], workspace: Workspace, file: str | None, findings: Findings
 ) -> Hcl2Template | None:
-    """Return the HCL2 template of a package, or None if it has none."""
-    names = sorted(name for name in paths if name.endswith(HCL2) and "/" not in name)
+    """Return the HCL2 template of a package, or None if it has none.
+
+    ``file`` is the only one that Packer reads; with "" it is all at the top of the package, and the values beside them.
+    """
+    names = sorted(name for name in workspace.paths if name.endswith(HCL2) and "/" not in name)
+    names = [name for name in names if file in ("", name)]
     if not names:
         return None
     from bakery.recipe.hcl2.module import parse_module
@@ -36,27 +44,30 @@ def find_hcl2(
     large = [name for name in names if name not in contents]
     for name in large:
         findings.at(name).error(1, "is too large", "keep it below 256 KiB")
-    own = {name: content for name, content in contents.items() if "/" not in name}
-    return Hcl2Template(contents, paths, common, None if large else parse_module(own, findings.at(names[0])))
+    own = {name: content for name, content in contents.items() if "/" not in name and file in ("", name)}
+    module = None if large else parse_module(own, findings.at(names[0]))
+    return Hcl2Template(contents, workspace, file or "", module)
 
 
 class Hcl2Template:
-    """The template of a package, whose ``paths`` and ``contents`` these are; ``common`` are the paths of common.
+    """The template of a package with these ``contents``, which is that ``file`` alone, or all files for "".
 
-    ``module`` is None if a file can't be parsed. ``staged`` are the folders of the workspace where the package and
-    common are.
+    ``module`` is None if a file can't be parsed.
     """
 
-    def __init__(
-        self, contents: Mapping[str, bytes], paths: Collection[str], common: Collection[str], module: Module | None
-    ) -> None:
+    def __init__(self, contents: Mapping[str, bytes], workspace: Workspace, file: str, module: Module | None) -> None:
         self.contents = contents
-        self.paths = paths
-        self.common = common
+        self.workspace = workspace
+        self.file = file
         self.module = module
-        self.staged = ("", "")
+        self.staged = ("", "")  # where the package and common are
+        self.place: CallPlace | None = None
+        self.build: Document | None = None
+        self.calls = BuildCalls()
+        self.values: Mapping[str, str] = {}
         self.moved: Callable[[Document], Document] = lambda document: document
-        self.taken: set[str] = set()  # the files of the package that functions have read
+        self.taken: set[str] = set()  # the files of the package that functions have read, and patterns of listed ones
+        self.shared: set[str] = set()  # patterns of the files of common that functions have listed
         self.others: list[tuple[Document, Mapping[str, str]]] = []  # those of the sources after the first
 
     def declarations(self) -> Document | None:
@@ -66,31 +77,57 @@ class Hcl2Template:
         template = self._template(self.module)
         return template.document_of({"variables": template.variables()})
 
-    def take_call(self, calls: BuildCalls, values: Mapping[str, str], exists: Callable[[str], bool]) -> None:
-        """Take what the command lines say besides ``-var``: ``-var-file``, ``-only`` and ``-except``, and the folder.
+    def take_call(self, build: Document | None, calls: BuildCalls, values: Mapping[str, str]) -> None:
+        """Take what the command lines say besides ``-var``: ``-var-file``, ``-only`` and ``-except``, and the folders.
 
-        ``exists`` takes a path of the workspace.
+        The package and common are where the workspace says at this time.
         """
-        from bakery.recipe.hcl2.module import take_values
-
-        if self.module is None:
+        self.staged = (self.workspace.package_path, self.workspace.common_path)
+        self.place = place(calls, values, f"{self.staged[0]}/{HCL2[0]}")
+        if self.module is None or build is None:
             return
-        self.moved = partial(from_template, calls=calls, values=values, exists=exists)
+        self.build, self.calls, self.values = build, calls, values
+        self.moved = partial(from_template, calls=calls, values=values, exists=self.workspace.exists)
         self.module.only = tuple(one for call in calls.calls for one in call.only)
         self.module.left_out = tuple(one for call in calls.calls for one in call.exclude)
         for name in sorted({*calls.environment, *calls.secrets}):
             if name.startswith(FROM_ENVIRONMENT):
                 hint = f"pass -var {name.removeprefix(FROM_ENVIRONMENT)}=..., which the plan reads"
-                message = f"{name} sets a variable in the environment"
-                self.module.findings.at("cloudbuild.yaml").error(1, message, hint)
-        for path in calls.files:
-            clean = posixpath.normpath(substitute(path, values))
-            name = clean.removeprefix(f"{self.staged[0]}/")
-            if name in self.contents:
-                take_values(self.module, name, self.contents[name])
-            elif "$" not in clean:
-                hint = "put it into the package, or remove -var-file"
-                self.module.findings.at("cloudbuild.yaml").error(1, f"{quoted(clean)} does not exist", hint)
+                build.error(f"{name} sets a variable in the environment", hint, *find(build, ("steps",), name))
+        self.take_files({})
+
+    def take_files(self, substitutions: Mapping[str, str]) -> None:
+        """Take the values of the files that ``-var-file`` names with these substitutions of a variant."""
+        if self.module is None or self.build is None:
+            return
+        self.module.given = self.module.given[: self.module.automatic]
+        values = dynamic(self.build.value, {**self.values, **substitutions})
+        for text in self.calls.files:
+            path = posixpath.normpath(substitute(text, values))
+            where = find(self.build, ("steps",), re.escape(posixpath.basename(text)))
+            if "$" in path:  # neither the plan nor the digest would have its values
+                hint = "name it with substitutions that cloudbuild.yaml sets"
+                self.build.error(f"-var-file {quoted(path)} is only known in the build", hint, *where)
+            else:
+                self._take_file(self.module, self.build, where, path)
+
+    def _take_file(self, module: Module, build: Document, where: Where, path: str) -> None:
+        """Take the values of a file of this or another package, or of common."""
+        from bakery.recipe.hcl2.module import take_values
+
+        inside = self._inside(path)
+        content = self.contents.get(inside) if inside else self.workspace.content(path)
+        if not path.endswith((".hcl", ".json")):
+            build.error(
+                f"-var-file {quoted(path)} is of no known format", "let its name end with .hcl or .json", *where
+            )
+        elif content is not None:
+            take_values(module, posixpath.relpath(path, self.staged[0]), content)
+        elif self.workspace.exists(path):
+            build.error(f"-var-file {quoted(path)} is too large", "keep it below 256 KiB", *where)
+        else:
+            hint = "put it into the package or common, or fix the path; paths begin where Packer runs"
+            build.error(f"-var-file {quoted(path)} does not exist", hint, *where)
 
     def document(self, values: Mapping[str, str]) -> Document:
         """Return the template for these values of its variables.
@@ -106,44 +143,95 @@ class Hcl2Template:
         except RecursionError:
             self.module.findings.error(1, "values refer to each other too often", "write some of them as values")
             return Document({}, self.module.findings)
-        for one in (document, *others) if self.taken else ():
-            one.value["hcl2"]["read"] = sorted(self.taken)
+        for one in (document, *others):
+            one.value["hcl2"] |= {"read": sorted(self.taken)} if self.taken else {}
+            one.value["hcl2"] |= {"shared": sorted(self.shared)} if self.shared else {}
+            one.value["hcl2"] |= {"file": self.file} if self.file else {}
         if others:
             document.value["hcl2"]["others"] = [one.value for one in others]
         self.others += [(one, values) for one in others]
         return document
 
     def _template(self, module: Module) -> TemplateMaker:
+        from bakery.recipe.hcl2.file_functions import Files
         from bakery.recipe.hcl2.template import TemplateMaker
 
-        return TemplateMaker(module, self.read)
+        return TemplateMaker(module, Files(self.place, self.read, self.below, self.staged[1]))
 
     def variants(
-        self, variants: Iterable[Variant], values: Iterable[Mapping[str, str]], template: Document
-    ) -> tuple[Variant, ...]:
-        """Return the variants, each with its own template if the values of its variables shape it.
+        self,
+        variants: Iterable[Variant],
+        template: Document,
+        values_of: Callable[[Variant, Document], dict[str, str]],
+    ) -> tuple[tuple[Variant, ...], list[dict[str, str]]]:
+        """Return the variants, each with its own template if the values of its variables shape it, and these values.
 
-        Afterwards ``others`` are theirs.
+        ``values_of`` returns them for the declarations of a variant. Afterwards ``others`` are those of the variants.
         """
         self.others.clear()
-        made = []
-        for variant, given in zip(variants, values, strict=True):
-            own = self.document(given).value
+        made: list[Variant] = []
+        values: list[dict[str, str]] = []
+        for variant in variants:
+            if self.calls.files:
+                self.take_files(variant.substitutions)
+            values.append(values_of(variant, (self.declarations() if self.calls.files else None) or template))
+            own = self.document(values[-1]).value
             made.append(variant if own == template.value else replace(variant, template=own))
-        return tuple(made)
+        return tuple(made), values
 
     def read(self, path: str) -> bytes | None:
-        """Return a file of the workspace, or None if there is none. Raises NotFollowed for one of common."""
-        from bakery.recipe.hcl2.values import ROOT, NotFollowed
+        """Return a file of the workspace, or None if there is none.
 
-        package, common = self.staged
-        clean = posixpath.normpath(path.replace(ROOT, package))
-        inside = clean.removeprefix(f"{package}/")
-        if inside != clean and inside in self.contents:
+        Raises NotFollowed for one of common or of another package, which Packer has to read, and IsADirectoryError.
+        """
+        from bakery.recipe.hcl2.values import NotFollowed
+
+        inside = self._inside(path)
+        if inside in self.contents:
             self.taken.add(inside)
             return self.contents[inside]
-        if inside != clean and inside in self.paths:  # too large to be kept
-            raise NotFollowed(clean)
-        if clean.removeprefix(f"{common}/") in self.common:
-            raise NotFollowed(clean)
+        if inside in self.workspace.paths:  # too large to be kept
+            raise NotFollowed(f"{self.staged[0]}/{inside}")
+        if inside and any(name.startswith(f"{inside}/") for name in self.workspace.paths):
+            raise IsADirectoryError
+        if inside:
+            self.taken.add(inside)  # it would be read if it were there
+        elif self.workspace.exists(path):
+            raise NotFollowed(path)
         return None
+
+    def below(self, folder: str) -> Collection[str] | None:
+        """Return all files below a folder of the package or of common; None for a folder that holds more than these.
+
+        Raises NotFollowed for a folder of another package, which Packer has to list.
+        """
+        from bakery.recipe.hcl2.values import NotFollowed
+
+        package, common = self.staged
+        at = f"{folder}/"
+        inside = self._inside(folder)
+        if inside or folder == self._home():
+            self.taken.add(f"{inside}/**" if inside else "**")
+            prefix = f"{inside}/" if inside else ""
+            return [f"{self._home()}/{name}" for name in self.workspace.paths if name.startswith(prefix)]
+        if folder == common or folder.startswith(f"{common}/"):
+            self.shared.add("/".join([*filter(None, [folder[len(common) + 1 :]]), "**"]))
+            return [path for name in self.workspace.common if (path := f"{common}/{name}").startswith(at)]
+        if folder == "." or any(path.startswith(at) for path in (package, common)):
+            return None
+        if self.workspace.exists(folder):
+            raise NotFollowed(folder)
+        return ()
+
+    def _home(self) -> str:
+        """Return the folder of the template, as the call names it; usually that is where the package is staged."""
+        home = self.place.path("") if self.place else ""
+        named = posixpath.basename(home) == posixpath.basename(self.staged[0])
+        return home if named else self.staged[0]
+
+    def _inside(self, path: str) -> str:
+        """Return the path below the package's folder of a path in the workspace; "" for one that is elsewhere."""
+        for folder in (self._home(), self.staged[0]):
+            if path.startswith(f"{folder}/"):
+                return path[len(folder) + 1 :]
+        return ""

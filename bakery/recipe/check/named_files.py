@@ -51,10 +51,12 @@ def variable_files(
     values: Mapping[str, str],
     contents: Mapping[str, bytes],
     findings: Findings,
+    *,
+    package: str,
 ) -> dict[str, Mapping[str, str]]:
     """Return the values of the files that ``-var-file`` names, by path in the workspace, for every variant.
 
-    ``contents`` are the small files of the workspace.
+    ``contents`` are the small files of the workspace, where the package is staged at ``package``.
     """
     read: dict[str, Mapping[str, str]] = {}
     for text in calls.files:
@@ -67,6 +69,6 @@ def variable_files(
         pattern = re.compile("(\\./)?" + ".*".join(map(re.escape, parts)))
         for path in sorted(contents):
             if path == usual or pattern.fullmatch(path):
-                found = packer_template.variable_file(contents[path], findings.at(path))
+                found = packer_template.variable_file(contents[path], findings.at(posixpath.relpath(path, package)))
                 read |= {} if found is None else {path: found}
     return read

@@ -1,5 +1,6 @@
 """One package: all its files checked against each other. Pure: works on a tree that was read before."""
 
+import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -55,7 +56,6 @@ class PackageCheck:
     workspace: Workspace
     spack_ref: str
     installer: Installer  # common/spack-install.sh
-    common_contents: Mapping[str, bytes] = field(default_factory=dict)  # of the JSON files of common/
     findings: Findings = field(default_factory=Findings)
     values: Mapping[str, str] = field(default_factory=dict)
     calls: BuildCalls = field(default_factory=BuildCalls)  # of Packer, as cloudbuild.yaml has them
@@ -85,13 +85,14 @@ class PackageCheck:
 
     def run(self) -> CheckedPackage:
         """Read and check all files of the package."""
-        staged, common, understood = self.workspace, self.workspace.common, True
-        hcl2 = None if TEMPLATE in self.paths else find_hcl2(self.contents, self.paths, common, self.findings)
+        staged, understood = self.workspace, True
+        build = self._build()
+        file = call_options.called_file(build, self.calls, self.values, self.name, self.paths)
+        hcl2 = None if file == TEMPLATE else find_hcl2(self.contents, staged, file, self.findings)
         found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
         if TEMPLATE not in self.paths and not hcl2:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
         template = packer_template.lower_case(found) if found else Document({}, Findings(TEMPLATE))  # discarded
-        build = self._build()
         if hcl2 is None:
             self._read_variable_files(build)
             template = step_folder.from_template(template, self.calls, self.values, staged.exists)
@@ -146,8 +147,7 @@ class PackageCheck:
     def _evaluated(self, hcl2: Hcl2Template, template: Document, build: Document | None) -> tuple[Document, bool]:
         """Return the template that the declarations of ``template`` begin, and whether there was no error in it."""
         self.workspace.set_paths(template, self._variables(template, build))
-        hcl2.staged = (self.workspace.package_path, self.workspace.common_path)
-        hcl2.take_call(self.calls, self.values, self.workspace.exists)
+        hcl2.take_call(build, self.calls, self.values)
         before = len(self.findings.problems)
         made = hcl2.document(self._variables(hcl2.declarations() or template, build))
         return made, not errors_among(self.findings.problems[before:])
@@ -179,11 +179,16 @@ class PackageCheck:
             named_files.check_suites(other, texts, self.paths, needed=False)
 
     def _read_variable_files(self, build: Document | None) -> None:
-        """Read the files that ``-var-file`` names, of the package or of ``common/``."""
+        """Read the files that ``-var-file`` names, of this or another package, or of ``common/``."""
         package, common = self.workspace.package_path, self.workspace.common_path
         files = {f"{package}/{path}": content for path, content in self.contents.items()}
-        files |= {f"{common}/{path}": content for path, content in self.common_contents.items()}
-        self.variable_files = named_files.variable_files(build, self.calls, self.values, files, self.findings)
+        files |= {f"{common}/{path}": content for path, content in self.workspace.values.items()}
+        named = {posixpath.normpath(substitute(path, self.values)) for path in self.calls.files}
+        found = {path: self.workspace.content(path) for path in named - files.keys() if "$" not in path}
+        files |= {path: content for path, content in found.items() if content is not None}
+        self.variable_files = named_files.variable_files(
+            build, self.calls, self.values, files, self.findings, package=package
+        )
 
     def _given(self) -> dict[str, str]:
         """Return the variables that Packer is given, unfilled; "" where only the build knows the value."""
@@ -245,9 +250,14 @@ class PackageCheck:
         suite: Suite | None,
     ) -> tuple[Variant, ...]:
         """Return the variants with their own templates, if they have some, and check the files that these name."""
-        values = [self._variables(template, build, one) if one.substitutions else self.variables for one in variants]
+
+        def values_of(one: Variant, declarations: Document) -> dict[str, str]:
+            return self._variables(declarations, build, one) if one.substitutions else dict(self.variables)
+
         if hcl2:
-            variants = hcl2.variants(variants, values, template)
+            variants, values = hcl2.variants(variants, template, values_of)
+        else:
+            values = [values_of(one, template) for one in variants]
         own = [replace(template, value=one.template) if one.template else template for one in variants]
         self._files([*zip(own, values, strict=True), *(hcl2.others if hcl2 else ())], suite)
         return variants
@@ -258,7 +268,7 @@ class PackageCheck:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
             named = (text for _, text in packer_template.named(template) if isinstance(text, str))
             call_options.check(template, build, self.calls)
-            if TEMPLATE in self.paths:
+            if "hcl2" not in template.value:
                 call_options.check_folder(build, self.calls, self.values, self.name, TEMPLATE)
             staged = self.workspace.package_path, self.workspace.common_path
             for path in build_files(build.value, self.calls, self.values, *staged):

@@ -26,4 +26,5 @@ def read_by_tools(template: Document, variables: Mapping[str, str], folder: str)
         left = [text for text in texts([template.value, extras.get("locals"), extras.get("data")]) if "." in text]
         named_texts += [_ROOT_OF_HCL.sub(folder, fill(text, variables, template_functions(folder))) for text in left]
     words = {word for text in named_texts for word in (text, *paths_in(text))}
+    words |= {posixpath.join(folder, word) for word in words}  # where paths of functions begin
     return {posixpath.normpath(word) for word in words if word}

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from bakery.recipe.check import packer_template
 from bakery.recipe.parse import Document, quoted
 from bakery.recipe.templating import declared
+from bakery.recipe.tree import Tree
 
 
 @dataclass
 class Workspace:
     """The workspace of a package: ``paths`` are its files, ``common`` those of ``common/``, below their folders.
 
-    ``folder`` is that of the package, relative to the folder of all packages, and ``elsewhere`` returns the files at
-    another such path. A template without variables for paths may name the two folders by any of ``package_paths`` and
-    ``common_paths``; the first one is the usual. ``others`` are the paths outside of both that were looked for, by
-    their path in the workspace.
+    ``folder`` is that of the package, relative to the folder of all packages, and ``elsewhere`` returns what is at
+    another such path. ``values`` are the contents of the files of common that may hold values of variables. A template
+    without variables for paths may name the two folders by any of ``package_paths`` and ``common_paths``; the first one
+    is the usual. ``others`` are the paths outside of both that were looked for, by their path in the workspace.
     """
 
     folder: str
@@ -24,7 +25,8 @@ class Workspace:
     common: Collection[str]
     package_paths: tuple[str, ...]
     common_paths: tuple[str, ...]
-    elsewhere: Callable[[str], Collection[str]]
+    elsewhere: Callable[[str], Tree]
+    values: Mapping[str, bytes] = field(default_factory=dict)
     package_path: str = ""
     common_path: str = ""
     others: dict[str, str] = field(default_factory=dict)
@@ -77,7 +79,15 @@ class Workspace:
         if not above or not path.startswith(above[0]) or path.partition("/")[0] in (".", ".."):
             return False
         self.others[path] = path.removeprefix(above[0])
-        return bool(self.elsewhere(self.others[path]))
+        return bool(self.elsewhere(self.others[path]).files)
+
+    def content(self, path: str) -> bytes | None:
+        """Return a small file outside of the package that holds values; None if there is none."""
+        if path.startswith(f"{self.common_path}/"):
+            return self.values.get(path[len(self.common_path) + 1 :])
+        if not self.exists(path) or path not in self.others:
+            return None
+        return self.elsewhere(self.others[path]).contents.get(self.others[path])
 
     def _is_other(self, path: str) -> bool:
         """Whether a path is one of another package, which is then among ``others``."""

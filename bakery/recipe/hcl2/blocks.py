@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
-from bakery.recipe.hcl2.values import Invalid, NotFollowed, Unfollowed, Value, Variable, to_json, to_text
+from bakery.recipe.hcl2.values import Invalid, NotFollowed, Set, Unfollowed, Value, Variable, to_json, to_text
 from bakery.recipe.model import Json
 from bakery.recipe.parse import Findings, Where, quoted
 from bakery.recipe.parse import hcl_nodes as nodes
@@ -121,7 +121,8 @@ class BlockReader:
                 line = attributes["for_each"].line
                 self.findings.at(file).error(line, "for_each is not a collection", "write a list or a map")
             return
-        pairs = sorted(collection.items()) if isinstance(collection, dict) else enumerate(collection)
+        keys = collection if isinstance(collection, Set) else range(len(collection))
+        pairs = sorted(collection.items()) if isinstance(collection, dict) else zip(keys, collection, strict=True)
         for key, value in pairs:
             own = {iterator: {"key": key, "value": value}}
             labels = self.resolved(attributes["labels"], file, {**bound, **own}) if "labels" in attributes else []

@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from bakery.recipe.hcl2.file_functions import FILE_FUNCTIONS, PendingTemplate
+from bakery.recipe.hcl2.file_functions import FILE_FUNCTIONS, SEARCHES, Files, PendingTemplate
 from bakery.recipe.hcl2.functions import FUNCTIONS, LAZY, UNKNOWN
 from bakery.recipe.hcl2.operators import element, operate
 from bakery.recipe.hcl2.values import (
     ROOT,
     Invalid,
     NotFollowed,
+    Outside,
+    Set,
     Unfollowed,
     Value,
     Variable,
@@ -45,17 +48,18 @@ class Evaluator(Variables):
 
     locals: Mapping[str, tuple[str, nodes.Attribute]]
     data: frozenset[tuple[str, str]]
-    read: Callable[[str], bytes | None]
+    files: Files | None
     done: dict[str, Value] = field(default_factory=dict)  # locals by name
     pending: list[str] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     wrong: bool = False
 
     def evaluate(self, expression: nodes.Expression, bound: Bound) -> Value:
         """Return the value; one that can't be followed as its source. Raises Invalid, or NotFollowed inside a loop."""
         try:
             return self._evaluate(expression, bound)
-        except NotFollowed:
+        except NotFollowed as left:
+            self.left.update(left.args)
             if any(name not in GLOBALS for name in bound):
                 raise
             return Unfollowed(expression.text)
@@ -199,7 +203,7 @@ class Evaluator(Variables):
         """Return keys and values in HCL's order. Raises Invalid for another value."""
         value = self.shape(self.evaluate(collection, bound))
         if isinstance(value, list):
-            return list(enumerate(value))
+            return list(zip(value, value, strict=True) if isinstance(value, Set) else enumerate(value))
         if isinstance(value, dict):
             return sorted(value.items())
         raise Invalid(collection.line, f"{described(self.resolve(value))} is not a collection", "write a list or a map")
@@ -229,6 +233,8 @@ class Evaluator(Variables):
     def call(self, expression: nodes.Call, bound: Bound) -> Value:
         """Return the result of a function."""
         name, line = expression.name, expression.line
+        if self.files is None:
+            raise Invalid(line, f"{name}() in a value of a variable", "write the value: Packer calls no function there")
         if name in LAZY:
             return self.attempt(expression, bound)
         function = FUNCTIONS.get(name)
@@ -244,28 +250,24 @@ class Evaluator(Variables):
                 raise Invalid(line, "... follows what is not a list", "write a list before it")
             arguments += last
         if function is None:
-            return self.with_file(name, arguments, line)
+            return self.with_file(name, arguments, line, self.files)
         return function.call([(self.shape if function.shallow else self.resolve)(one) for one in arguments], line)
 
-    def with_file(self, name: str, arguments: list[Value], line: int) -> Value:
-        """Return the result of a function whose first argument is a file of the workspace."""
+    def with_file(self, name: str, arguments: list[Value], line: int, files: Files) -> Value:
+        """Return the result of a function whose first argument is a path."""
         if not arguments:
             raise Invalid(line, f"{name} needs a path", "write a path")
-        path, rest = arguments[0], [self.resolve(one) for one in arguments[1:]]
-        if isinstance(path, str) and path.startswith(f"{ROOT}/"):
-            path = ROOT + to_text(self.resolve(path.removeprefix(ROOT)), line)
-        else:
-            path = to_text(self.resolve(path), line)
         try:
-            content = self.read(path)
+            rest: Callable[[], list[Value]] = partial(list, map(self.resolve, arguments[1:]))
+            path = arguments[0]
+            if isinstance(path, str) and ROOT in path:
+                path = path.replace(ROOT, files.root())
+            result = files.call(name, to_text(self.resolve(path), line), rest, line)
         except NotFollowed as left:
-            self.files.update(left.args)
-            raise
-        result = FILE_FUNCTIONS[name](path, content, rest, line)
+            raise NotFollowed(*left.args or ([files.shared] if name in SEARCHES else [])) from None
         if isinstance(result, PendingTemplate):
-            return Evaluator({}, frozenset(), {}, frozenset(), self.read).evaluate(
-                result.template, {**result.values, "*": None}
-            )
+            inner = Evaluator({}, frozenset(), {}, frozenset(), replace(files, in_template=True))
+            return inner.evaluate(result.template, {**result.values, "*": None})
         return result
 
     def attempt(self, expression: nodes.Call, bound: Bound) -> Value:
@@ -273,7 +275,9 @@ class Evaluator(Variables):
         for argument in expression.arguments:
             try:
                 value = self.resolved(argument, bound)
-            except Invalid:
+            except Invalid as error:
+                if isinstance(error, Outside):
+                    raise
                 continue
             return True if expression.name == "can" else value
         if expression.name == "can":

@@ -18,14 +18,14 @@ from urllib.parse import quote_plus
 
 from bakery.recipe.hcl2 import encoding
 from bakery.recipe.hcl2.types import Type, convert
-from bakery.recipe.hcl2.values import Invalid, NotFollowed, Value, described, equal, to_text
+from bakery.recipe.hcl2.values import Invalid, NotFollowed, Set, Value, described, equal, to_text
 
 Call = Callable[[list[Value], int], Value]
 LAZY = frozenset({"try", "can"})
 # Known to Packer, but they depend on the bake, or their results are not certain to be the same here.
 _OTHERS = """
 abspath aws_secretsmanager aws_secretsmanager_raw base64gzip bcrypt cidrhost cidrnetmask cidrsubnet cidrsubnets
-consul_key convert csvdecode env fileset formatdate legacy_isotime legacy_strftime log parseint pathexpand pow
+consul_key convert csvdecode env formatdate legacy_isotime legacy_strftime log parseint pathexpand pow
 regex_replace rfc3339_parse rsadecrypt setintersection setproduct setunion textdecodebase64 textencodebase64 timeadd
 timestamp unix_timestamp_parse urldecode uuidv4 uuidv5 vault yamldecode yamlencode
 """
@@ -42,7 +42,7 @@ class Function(NamedTuple):
 def _typed(call: Callable[..., Value], *kinds: str, rest: str = "", shallow: bool = False) -> Function:
     """Return a function whose arguments are converted to these types first; further ones to ``rest``.
 
-    ``any`` takes all, ``any?`` null, too; other types are those of variables.
+    ``any`` takes all, ``any?`` null, too; ``sequence`` is a list but not a set; other types are those of variables.
     """
 
     def checked(values: list[Value], line: int) -> Value:
@@ -67,6 +67,9 @@ def _argument(value: Value, kind: str, line: int) -> Value:
         raise Invalid(line, "an argument is null", "write a value, or use try(...)")
     if kind == "any":
         return value
+    if kind == "sequence" and isinstance(value, Set):
+        raise Invalid(line, "a set where Packer takes only a list", "write [for one in SET : one]")
+    kind = "list" if kind == "sequence" else kind
     if (kind == "list" and not isinstance(value, list)) or (kind == "map" and not isinstance(value, dict)):
         raise Invalid(line, f"{described(value)} is not a {kind}", f"write a {kind}")
     return value if kind in ("list", "map") else convert(value, Type(kind), line)
@@ -193,20 +196,20 @@ FUNCTIONS: Mapping[str, Function] = {
     "chomp": _typed(lambda text: re.sub(r"[\r\n]+\Z", "", text), "string"),
     "chunklist": _typed(lambda v, n: [v[i : i + int(n)] for i in range(0, len(v), int(n))], "list", "number"),
     "coalesce": _typed(_coalesce, rest="any?"),
-    "coalescelist": _typed(lambda *lists: next(one for one in lists if one), rest="list"),
+    "coalescelist": _typed(lambda *lists: next(one for one in lists if one), rest="sequence"),
     "compact": _typed(_compact, "list"),
-    "concat": _typed(lambda *lists: list(itertools.chain(*lists)), rest="list", shallow=True),
+    "concat": _typed(lambda *lists: list(itertools.chain(*lists)), rest="sequence", shallow=True),
     "contains": _typed(lambda values, value: any(equal(one, value) for one in values), "list", "any"),
     "dirname": _typed(lambda path: posixpath.normpath(posixpath.dirname(path)), "string"),
     "distinct": _typed(_distinct, "list"),
-    "element": _typed(_element, "list", "number", shallow=True),
+    "element": _typed(_element, "sequence", "number", shallow=True),
     "endswith": _typed(str.endswith, "string", "string"),
     "flatten": _typed(_flatten, "list", shallow=True),
     "floor": _whole(math.floor),
     "format": _typed(encoding.formatted, "string", rest="any?"),
     "formatlist": _typed(encoding.formatted_list, "string", rest="any"),
     "indent": _typed(_indent, "number", "string"),
-    "index": _typed(_index, "list", "any"),
+    "index": _typed(_index, "sequence", "any"),
     "join": _typed(_join, "string", "list", rest="list", shallow=True),
     "jsondecode": _typed(encoding.from_json, "string"),
     "jsonencode": _typed(encoding.as_json, "any?"),
@@ -227,7 +230,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "sha256": _hash("sha256"),
     "sha512": _hash("sha512"),
     "signum": _typed(lambda number: (number > 0) - (number < 0), "number"),
-    "slice": _typed(_slice, "list", "number", "number", shallow=True),
+    "slice": _typed(_slice, "sequence", "number", "number", shallow=True),
     "sort": _typed(_sorted, "list"),
     "split": _typed(lambda separator, text: text.split(separator) if separator else list(text), "string", "string"),
     "startswith": _typed(str.startswith, "string", "string"),

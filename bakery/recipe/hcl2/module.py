@@ -16,9 +16,8 @@ from bakery.recipe.parse import Findings
 from bakery.recipe.parse import hcl_nodes as nodes
 from bakery.recipe.parse.hcl import parse_hcl
 from bakery.recipe.parse.json import parse_json
+from bakery.recipe.templating import HCL2, HCL2_VALUES
 
-TEMPLATES = (".pkr.hcl", ".pkr.json")
-VALUES = (".auto.pkrvars.hcl", ".auto.pkrvars.json")  # Packer reads them in this order
 _LABELS = {
     **{"packer": 0, "variable": 1, "variables": 0, "local": 1, "locals": 0, "data": 2, "source": 2, "build": 0},
     **{"hcp_packer_registry": 0, "communicator": 2},
@@ -58,11 +57,12 @@ class InputVariable:
 
 @dataclass
 class Module:
-    """What the files declare, by name and in file order; ``values`` are those of the var files that Packer loads."""
+    """What the files declare, by name and in file order; ``given`` are the values of each var file."""
 
     findings: Findings
     variables: dict[str, InputVariable] = field(default_factory=dict)
-    values: dict[str, tuple[At, nodes.Expression]] = field(default_factory=dict)
+    given: list[tuple[str, dict[str, tuple[At, nodes.Expression]]]] = field(default_factory=list)
+    automatic: int = 0  # how many of them Packer loads without being told
     locals: dict[str, tuple[str, nodes.Attribute]] = field(default_factory=dict)  # with their files
     data: dict[tuple[str, str], nodes.Block] = field(default_factory=dict)
     sources: dict[tuple[str, str], tuple[str, nodes.Block]] = field(default_factory=dict)
@@ -74,28 +74,35 @@ class Module:
     mentioned: set[str] = field(default_factory=set)  # variables that any file names
     secret_locals: set[str] = field(default_factory=set)  # the sensitive ones
 
+    @property
+    def values(self) -> dict[str, tuple[At, nodes.Expression]]:
+        """The values of var files by variable. All JSON files come after all others."""
+        ordered = sorted(self.given, key=lambda one: one[0].endswith(".json"))
+        return {name: value for _, values in ordered for name, value in values.items()}
+
 
 def parse_module(contents: Mapping[str, bytes], findings: Findings) -> Module | None:
     """Return the module of these files in Packer's order, or None with errors."""
-    bodies = {name: _parse(content, findings.at(name)) for name, content in _ordered(contents, TEMPLATES)}
+    bodies = {name: _parse(content, findings.at(name)) for name, content in _ordered(contents, HCL2)}
     module = Module(findings)
     for name, body in bodies.items():
         if body is not None:
             _Declarations(module, name).take(body)
             module.mentioned.update(re.findall(r"\bvar\.([\w-]+)", contents[name].decode(errors="replace")))
-    for name, content in _ordered(contents, VALUES):
+    for name, content in _ordered(contents, HCL2_VALUES):
         take_values(module, name, content)
+    module.automatic = len(module.given)
     return None if None in bodies.values() else module
 
 
 def take_values(module: Module, name: str, content: bytes) -> None:
     """Set variables from a var file; a name that is not declared is ignored, as Packer does it."""
     body = _parse(content, module.findings.at(name))
+    values = {one.name: ((name, one.line), one.expression) for one in (body.attributes.values() if body else ())}
+    module.given.append((name, values))
     for block in body.blocks if body else ():
-        hint = f"write NAME = value; declare variables in a file that ends with {TEMPLATES[0]}"
+        hint = f"write NAME = value; declare variables in a file that ends with {HCL2[0]}"
         module.findings.at(name).error(block.line, f"a block {block.type} in a file of values", hint)
-    for attribute in body.attributes.values() if body else ():
-        module.values[attribute.name] = (name, attribute.line), attribute.expression
 
 
 def _ordered(contents: Mapping[str, bytes], suffixes: Sequence[str]) -> list[tuple[str, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bakery.recipe.hcl2.values import Invalid, NotFollowed, Value, described, equal, to_bool, to_number, to_text
+from bakery.recipe.hcl2.values import Invalid, NotFollowed, Set, Value, described, equal, to_bool, to_number, to_text
 
 _NUMBERS: dict[str, Callable[[float, float], Value]] = {
     "+": lambda a, b: a + b,
@@ -56,6 +56,8 @@ def element(value: Value, key: Value, line: int) -> Value:
         names = ", ".join(list(value)[:5])
         hint = f"write one of {names}" if names else "it has none"
         raise Invalid(line, f"there is no attribute {described(text)}", hint)
+    if isinstance(value, Set):
+        raise Invalid(line, "a set has no numbered elements", "walk over it with for")
     if isinstance(value, list):
         number = int(key) if isinstance(key, (int, float)) or str(key).isdigit() else -1
         if 0 <= number < len(value):

@@ -45,9 +45,10 @@ def to_pkr_json(template: Json) -> Json:
     made: dict[str, Any] = {"variable": _variables(template)}
     if plugins := other_plugins(template):
         made["packer"] = {"required_plugins": plugins}
-    made |= {"locals": {name: f"${{{text}}}" for name, text in extras["locals"].items()}} if "locals" in extras else {}
-    for kind, name, body in extras.get("data", ()):
-        made.setdefault("data", {}).setdefault(kind, {})[name] = body
+    if "locals" in extras and not is_followed(template):
+        made["locals"] = {name: f"${{{text}}}" for name, text in extras["locals"].items()}
+        for kind, name, body in extras["data"]:
+            made.setdefault("data", {}).setdefault(kind, {})[name] = body
     build: dict[str, Any] = {"name": extras["build"]} if "build" in extras else {}
     build["sources"] = []
     for builder in template["builders"]:

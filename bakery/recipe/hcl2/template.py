@@ -7,13 +7,14 @@ are done. Key ``hcl2`` holds what :mod:`bakery.recipe.hcl2.render` needs to writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from bakery.recipe.hcl2.blocks import BlockReader
 from bakery.recipe.hcl2.choose import Chosen, choose
 from bakery.recipe.hcl2.encoding import as_json
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
+from bakery.recipe.hcl2.file_functions import Files
 from bakery.recipe.hcl2.module import InputVariable, Module
 from bakery.recipe.hcl2.secrets import hidden_options
 from bakery.recipe.hcl2.types import SCALARS, convert
@@ -48,10 +49,11 @@ BUILD_VALUES = tuple(_BUILD_VALUES.split())
 class TemplateMaker:
     """Makes the template model of a module for the values of its variables."""
 
-    def __init__(self, module: Module, read: Callable[[str], bytes | None]) -> None:
+    def __init__(self, module: Module, files: Files) -> None:
         self.module = module
-        self.read = read
+        self.files = files
         self.count = 1  # of the sources that are baked
+        self.left: set[str] = set()  # files that Packer reads for the defaults of variables
         self.wrong: set[str] = set()  # variables whose values Packer refuses, which has been reported
         self.lines: dict[Where, tuple[str, int]] = {}
         for name, variable in module.variables.items():
@@ -63,16 +65,18 @@ class TemplateMaker:
 
     def default(self, name: str, variable: InputVariable) -> str | None:
         """Return a variable's value without arguments: that of a var file, or the default."""
-        (file, line), expression = self.module.values.get(name, (variable.at, variable.default))
+        given = self.module.values.get(name)
+        (file, line), expression = given or (variable.at, variable.default)
         if expression is None:
             return None
         try:
-            value = _constant(expression, self.read)
+            value = _constant(expression, None if given else self.files)
             return written(convert(value, variable.type, line))
         except Invalid as error:
             self.module.findings.at(file).error(*error.args)
             self.wrong.add(name)
-        except NotFollowed:
+        except NotFollowed as left:
+            self.left.update(left.args)
             return marker(expression.text)
         return ""
 
@@ -86,7 +90,7 @@ class TemplateMaker:
             if isinstance(value, (str, int, float))
             or (isinstance(value, Unfollowed) and self.module.variables[name].type.kind in (*SCALARS, "any"))
         )
-        evaluator = Evaluator(values, kept, self.module.locals, frozenset(self.module.data), self.read)
+        evaluator = Evaluator(values, kept, self.module.locals, frozenset(self.module.data), self.files)
         evaluator.wrong = bool(self.wrong)
         self.validate(evaluator)
         chosen = choose(self.module, evaluator)
@@ -103,8 +107,8 @@ class TemplateMaker:
             model["hcl2"] |= {"hidden": secret} if secret else {}
         if number < len(chosen) and chosen[number].build_name:
             model["hcl2"]["build"] = chosen[number].build_name
-        if evaluator.files:
-            model["hcl2"]["files"] = sorted(evaluator.files)
+        if left := evaluator.left | self.left:
+            model["hcl2"]["files"] = sorted(left)
         hidden = [name for name, variable in self.module.variables.items() if variable.sensitive]
         model |= {"sensitive-variables": hidden} if hidden else {}
         document = self.document_of(model)
@@ -138,7 +142,7 @@ class TemplateMaker:
             expression = parse_expression(text, line)
             if expression is None:
                 raise Invalid(line, f"variable {name} is {text[:40]!r}", f"write a value of type {variable.type_text}")
-            return convert(_constant(expression, self.read), variable.type, line)
+            return convert(_constant(expression, None), variable.type, line)
         except Invalid as error:
             self.module.findings.at(file).error(*error.args)
             self.wrong.add(name)
@@ -245,14 +249,14 @@ def source_of(body: nodes.Body) -> Json:
 
 def _plain(expression: nodes.Expression) -> Json:
     try:
-        return to_json(_constant(expression, lambda _path: None))
+        return to_json(_constant(expression, Files()))
     except (Invalid, NotFollowed):
         return {}
 
 
-def _constant(expression: nodes.Expression, read: Callable[[str], bytes | None]) -> Value:
+def _constant(expression: nodes.Expression, files: Files | None) -> Value:
     """Return the value of an expression without names, as of a default. Raises Invalid and NotFollowed."""
-    evaluator = Evaluator({}, frozenset(), {}, frozenset(), read)
+    evaluator = Evaluator({}, frozenset(), {}, frozenset(), files)
     return evaluator.resolve(evaluator.evaluate(expression, {"*": None}))
 
 

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bakery.recipe.hcl2.values import Invalid, NotFollowed, Unfollowed, Value, described, to_bool, to_number, to_text
+from bakery.recipe.hcl2.values import (
+    Invalid,
+    NotFollowed,
+    Set,
+    Unfollowed,
+    Value,
+    described,
+    to_bool,
+    to_number,
+    to_text,
+)
 from bakery.recipe.parse import hcl_nodes as nodes
 
 _COLLECTIONS = ("list", "set", "map")
@@ -90,11 +100,11 @@ def _to_object(value: dict[str, Value], kind: Type, line: int) -> Value:
     return {name: convert(value.get(name, defaults.get(name)), inner, line) for name, inner in kind.fields}
 
 
-def to_set(values: list[Value]) -> list[Value]:
+def to_set(values: list[Value]) -> Set:
     """Return the values in the order in which HCL walks over a set. Raises NotFollowed for a set of collections."""
     kinds = {type(entry) for entry in values}
     if kinds in ({str}, {int}, {float}, {int, float}):
-        return sorted(set(values))
+        return Set(sorted(set(values)))
     if kinds:
         raise NotFollowed
-    return []
+    return Set()

@@ -31,8 +31,16 @@ class Invalid(Exception):
     file = ""
 
 
+class Outside(Invalid):
+    """The template reads a file that is not staged; no ``try`` of the template may hide that."""
+
+
 class NotFollowed(Exception):
     """The value is only known in the bake; ``args`` are paths of files that Packer reads then."""
+
+
+class Set(list[Any]):
+    """A set in the order in which HCL walks over it. Its keys are its elements, and it has no numbered ones."""
 
 
 @dataclass(frozen=True)

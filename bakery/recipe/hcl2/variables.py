@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bakery.recipe.hcl2.values import ROOT, Invalid, NotFollowed, Unfollowed, Value, Variable, to_text
+from bakery.recipe.hcl2.values import ROOT, Invalid, NotFollowed, Set, Unfollowed, Value, Variable, to_text
 from bakery.recipe.templating import NOT_FOLLOWED
 
 _USER = re.compile(r"\{\{user `([^`]+)`\}\}")
@@ -27,7 +27,8 @@ class Variables:
         if isinstance(value, Unfollowed):
             raise NotFollowed
         if isinstance(value, list):
-            return [self.resolve(entry) for entry in value]
+            made = [self.resolve(entry) for entry in value]
+            return Set(made) if isinstance(value, Set) else made
         if isinstance(value, dict):
             return {key: self.resolve(entry) for key, entry in value.items()}
         if isinstance(value, str) and "{{" in value:

@@ -11,6 +11,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bakery.lock.model import Lock
 from bakery.orders.model import BakeOrder, bake_order
 from bakery.ovens.cloud_build.oven import archive
@@ -92,7 +94,7 @@ def test_steps_name_the_one_template_and_fetch_other_plugins(tmp_path: Path) -> 
     fetch, step = made["steps"]
     assert "packer plugins install github.com/hashicorp/ansible '>= 1.1, < 2'" in fetch["args"][-1]
     assert fetch["args"][-1].count("googlecompute") == 1
-    assert step["args"][-1] == "${_PKG_PATH}/bakery.pkr.json"
+    assert step["args"][-1] == "${_PKG_PATH}"
     assert written(given)["packer"]["required_plugins"].keys() == {"ansible"}
 
 
@@ -116,3 +118,51 @@ def test_packer_reads_what_is_written(tmp_path: Path) -> None:
     done = subprocess.run(["packer", "build", file], check=False, env=environment, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stdout
     assert "<${b}> b-1 /opt" in done.stdout
+
+
+def names(given: BakeOrder) -> set[str]:
+    """The files in the source of the build."""
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive(given, written(given))))) as tar:
+        return set(tar.getnames())
+
+
+BESIDE = {"x.auto.pkrvars.hcl": 'compiler = "clang"\n', "notes.txt": ""}  # counted: the template has a timestamp
+
+
+def test_of_a_folder_nothing_is_sent_that_wins_over_the_plan(tmp_path: Path) -> None:
+    build = "steps:\n- {name: hashicorp/packer, args: [build, packages/app]}\n"
+    given = order(tmp_path, **BESIDE, **{"cloudbuild.yaml": build})
+    assert given.variables["compiler"] == "clang"
+    assert "packages/app/notes.txt" in names(given)
+    assert not [name for name in names(given) if ".auto." in name]
+
+
+def test_of_one_file_what_is_beside_it_is_an_ordinary_file(tmp_path: Path) -> None:
+    build = "steps:\n- {name: hashicorp/packer, args: [build, packages/app/app.pkr.hcl]}\n"
+    given = order(tmp_path, hcl2_tree.DECLARED, **BESIDE, **{"cloudbuild.yaml": build, "variables.pkr.hcl": "x"})
+    assert given.variables["compiler"] == "gcc@12"
+    assert {"packages/app/x.auto.pkrvars.hcl", "packages/app/variables.pkr.hcl"} <= names(given)
+    assert "packages/app/app.pkr.hcl" not in names(given)
+    step = build_request(given, SETTINGS.google, ZONE, "x.tar.gz", "session-1")["steps"][-1]
+    assert step["args"] == ["build", "packages/app/bakery.pkr.json"]
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        ({"args": ["build", "-var-file=packages/app/v.pkrvars.hcl", "packages/app"]}, ["build", "packages/app"]),
+        ({"args": ["build", "--var-file", "${_F}", "packages/app"]}, ["build", "packages/app"]),
+        (
+            {"entrypoint": "sh", "args": ["-c", "packer build -var-file='${_F}' packages/app"]},
+            ["-c", "packer build  packages/app"],
+        ),
+    ],
+)
+def test_values_of_files_are_in_the_template_and_the_files_are_not_named(
+    tmp_path: Path, step: dict[str, Any], kept: list[str]
+) -> None:
+    build = {"steps": [{"name": "hashicorp/packer", **step}], "substitutions": {"_F": "packages/app/v.pkrvars.hcl"}}
+    given = order(tmp_path, **{"v.pkrvars.hcl": 'compiler = "clang"\n', "cloudbuild.yaml": json.dumps(build)})
+    assert written(given)["variable"]["compiler"]["default"] == "clang"
+    made = build_request(given, SETTINGS.google, ZONE, "x.tar.gz", "session-1")
+    assert made["steps"][-1]["args"] == kept

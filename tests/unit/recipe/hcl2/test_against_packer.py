@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bakery.recipe.call_place import CallPlace
 from bakery.recipe.hcl2.evaluate import Evaluator
+from bakery.recipe.hcl2.file_functions import Files
 from bakery.recipe.hcl2.values import Invalid, Unfollowed
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse.hcl import parse_expression, parse_hcl
@@ -114,7 +116,7 @@ FILES = {"t.txt": "a ${b}\n", "t.tpl": "hi ${name}%{ for x in list }-${x}%{ endf
 def evaluator() -> Evaluator:
     values = {"a": "x", "l": ["p", "q"], "m": {"k": "v"}}
     read = {path: text.encode() for path, text in FILES.items()}
-    return Evaluator(values, frozenset(), {}, frozenset(), read.get)
+    return Evaluator(values, frozenset(), {}, frozenset(), Files(CallPlace("", "."), read.get))
 
 
 def evaluated(text: str) -> object:

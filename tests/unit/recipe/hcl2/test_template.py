@@ -182,7 +182,7 @@ def test_sources_in_the_build_and_nested_blocks(tmp_path: Path) -> None:
 
 
 def test_files_that_functions_read_are_in_the_template(tmp_path: Path) -> None:
-    body = 'provisioner "shell" {\n inline = [file("${path.root}/x.txt"), templatefile("packages/app/t", {a = 1})]\n}\n'
+    body = 'provisioner "shell" {\n inline = [file("x.txt"), templatefile("./t", {a = 1})]\n}\n'
     given = {"x.txt": "one", "t": "<${a}>", "app.pkr.hcl": hcl2_tree.SOURCE + built(body)}
     (first,) = images(tmp_path, hcl2_tree.changed(given))
     assert first.template["provisioners"][0]["inline"] == ["one", "<1>"]
@@ -193,10 +193,11 @@ def test_files_that_functions_read_are_in_the_template(tmp_path: Path) -> None:
 def test_a_file_of_common_is_staged_and_left_to_packer(tmp_path: Path) -> None:
     found = image(
         tmp_path,
-        app_pkr_hcl=hcl2_tree.SOURCE + built('provisioner "shell" {\n inline = [file("common/etc/sysctl.conf")]\n}\n'),
+        app_pkr_hcl=hcl2_tree.SOURCE
+        + built('provisioner "shell" {\n inline = [file("../../common/etc/sysctl.conf")]\n}\n'),
     )
     assert "common/etc/sysctl.conf" in {file.path for file in found.files}
-    assert found.template["provisioners"][0]["inline"] == ['{{hcl "file(\\"common/etc/sysctl.conf\\")"}}']
+    assert found.template["provisioners"][0]["inline"] == ['{{hcl "file(\\"../../common/etc/sysctl.conf\\")"}}']
 
 
 def test_variants_with_other_values_have_their_own_templates(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ def test_variables_of_the_settings_are_not_followed_where_they_decide(tmp_path: 
     assert found == ['{{hcl "upper(var.spack_ref)"}}', "{{user `spack_ref`}}"]
 
 
-READS = 'provisioner "shell" {\n inline = [file("packages/app/install.sh")]\n}\n'
+READS = 'provisioner "shell" {\n inline = [file("install.sh")]\n}\n'
 
 
 def test_files_that_functions_have_read_are_named(tmp_path: Path) -> None:
