@@ -28,6 +28,9 @@ def point(images: ImageRequests, image: ComputeImage, others: Iterable[ComputeIm
         images.set_state(image.name, ImageState.ACTIVE)
     for record in before:
         images.set_state(record.name, ImageState.DEPRECATED, image.name, now)
+    # Who promoted one of these at the same time may have deprecated this one: the family must not lose both.
+    if before and not active(filter(None, [images.get(image.name)])):
+        images.set_state(image.name, ImageState.ACTIVE)
     return before[-1].name if before else ""
 
 

@@ -5,37 +5,52 @@ no machine. What other projects make from shared images cannot be seen.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google import Google, api_errors
+from bakery.host.pages import compute_pages
 
 
 def uses(google: Google) -> dict[str, str]:
     """Map the names of the project's images to what uses them. Raises Uncertain, BakeryError."""
-    pattern = re.compile(rf"(?:.*/)?projects/{re.escape(google.project)}/global/images/([^/]+)")
-    found = [*_disks(google), *_templates(google)]
-    return {match[1]: user for source, user in found if (match := pattern.fullmatch(source))}
+    # Whoever makes a template may leave the project out.
+    own = re.compile(rf"(?:(?:.*/)?projects/{re.escape(google.project)}/)?global/images/([^/]+)")
+    lists: tuple[Callable[[Google], list[tuple[str, str]]], ...] = (_disks, _templates)
+    with ThreadPoolExecutor(len(lists)) as pool:
+        found = [use for each in pool.map(lambda look: look(google), lists) for use in each]
+    return {match[1]: user for source, user in found if (match := own.fullmatch(source))}
 
 
-def _disks(google: Google) -> Iterator[tuple[str, str]]:
-    from google.cloud import compute_v1
-
-    request = compute_v1.AggregatedListDisksRequest(project=google.project, max_results=500)
+def _disks(google: Google) -> list[tuple[str, str]]:
     with api_errors("look for disks that were made from images"):
-        for zone, scoped in google.disks.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS):
-            for disk in scoped.disks:
-                machines = ", ".join(user.rpartition("/")[2] for user in disk.users)
-                where = f" in {zone.rpartition('/')[2]}" + (f" of the machine {machines}" if machines else "")
-                yield disk.source_image, f"the disk {disk.name}{where} was made from it"
+        return [
+            (disk.get("sourceImage", ""), f"the disk {disk['name']}{_where(zone, disk)} was made from it")
+            for zone, disk in _all(google, "disks")
+        ]
 
 
-def _templates(google: Google) -> Iterator[tuple[str, str]]:
-    from google.cloud import compute_v1
+def _where(zone: str, disk: Mapping[str, Any]) -> str:
+    machines = ", ".join(user.rpartition("/")[2] for user in disk.get("users", ()))
+    return f" in {zone.rpartition('/')[2]}" + (f" of the machine {machines}" if machines else "")
 
-    request = compute_v1.AggregatedListInstanceTemplatesRequest(project=google.project, max_results=500)
+
+def _templates(google: Google) -> list[tuple[str, str]]:
     with api_errors("look for instance templates that name images"):
-        pages = google.instance_templates.aggregated_list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        for _, scoped in pages:
-            for template in scoped.instance_templates:
-                for disk in template.properties.disks:
-                    yield disk.initialize_params.source_image, f"the instance template {template.name} boots from it"
+        return [
+            (
+                disk.get("initializeParams", {}).get("sourceImage", ""),
+                f"the instance template {template['name']} boots from it",
+            )
+            for _, template in _all(google, "instanceTemplates")
+            for disk in template.get("properties", {}).get("disks", ())
+        ]
+
+
+def _all(google: Google, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the things of a kind in all zones and regions, each with its zone or region."""
+    for page in compute_pages(google, f"aggregated/{kind}", maxResults="500"):
+        for where, scoped in page.get("items", {}).items():
+            for one in scoped.get(kind, ()):
+                yield where, one

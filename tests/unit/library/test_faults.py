@@ -46,6 +46,7 @@ CALLS: dict[str, Callable[[ComputeEngineLibrary], object]] = {
     "record run": lambda library: library.record_run(RUN),
     "runs": lambda library: library.runs("hpcc-0"),
     "listing": lambda library: library.listing().deprecated,
+    "in use": lambda library: library.in_use(),
     "retire": lambda library: library.set_state(SPARE, ImageState.OBSOLETE),
     "delete": lambda library: library.set_state(SPARE, ImageState.DELETED),
     "share": lambda library: library.share("hpcc-0", ["group:a@example.com"]),

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import NotFound
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.library.base import ImageState, Proof, Want
+from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.retention import prune
 from bakery.report.library import report
@@ -390,7 +392,7 @@ def test_an_image_that_a_disk_or_a_template_uses_is_kept_and_prune_says_which(
         "users": ["zones/z/instances/vm"],
     }
     server.cloud.items[f"{compute_root}/zones/us-central1-b/disks/scratch"] = disk
-    boot = {"boot": True, "initializeParams": {"sourceImage": "projects/p/global/images/hpcc-1"}}
+    boot = {"boot": True, "initializeParams": {"sourceImage": "global/images/hpcc-1"}}
     foreign = {"initializeParams": {"sourceImage": link % ("another", "hpcc-2")}}
     template = {"kind": "compute#instanceTemplate", "name": "nodes", "properties": {"disks": [foreign, boot]}}
     server.cloud.items[f"{compute_root}/regions/us-central1/instanceTemplates/nodes"] = template
@@ -428,3 +430,20 @@ def test_the_images_of_a_bakery_with_another_prefix_are_not_in_the_library(serve
     assert (plain.families(), dev.listing().strangers) == ({}, {"by-hand": "dev-hpcc"})
     assert [image.name for image in dev.listing().images] == ["dev-hpcc-7"]
     assert [image.name for image in plain.listing().images] == ["hpcc-0", "hpcc-1", "hpcc-2"]
+
+
+def test_promotions_that_cross_leave_the_family_an_image(
+    library: ComputeEngineLibrary, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two stacks deprecates the image of the other one."""
+    library.promote("hpcc-0", "hpcc")
+    set_state = ImageRequests.set_state
+
+    def crossed(self: ImageRequests, name: str, *state: Any) -> None:
+        set_state(self, name, *state)
+        if name == "hpcc-0":  # the other stack, which wants hpcc-0, saw hpcc-1 before this
+            set_state(self, "hpcc-1", ImageState.DEPRECATED, "hpcc-0", "2030-01-01T00:00:00Z")
+
+    monkeypatch.setattr(ImageRequests, "set_state", crossed)
+    library.promote("hpcc-1", "hpcc")
+    assert dict(library.families()) == {"hpcc": "hpcc-1"}
