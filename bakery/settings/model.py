@@ -169,7 +169,7 @@ def parse(
         approved=top.texts("approved"),
         channels=top.lists("channels"),
         rollout=rollout.read(top),
-        retention=retention.read(top, top.count("retentionDays", 30)),
+        retention=retention.read(top, top.count("retentionDays", 30, most=retention.LONGEST)),
         local=local_settings.read(groups["local"]),
         spack=_spack(groups["spack"], root),
         google=_google(groups["google"]),

@@ -39,7 +39,7 @@ class Reader:
             return default
         try:
             return kind(self.values[key])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             self.wrong(key, f"is {self.values[key]!r}", f"write {what}")
             return default
 
@@ -47,16 +47,17 @@ class Reader:
         """Return a string."""
         return str(self.take(key, default, _text, "a string"))
 
-    def count(self, key: str, default: int, least: int = 0) -> int:
-        """Return a whole number of at least ``least``."""
+    def count(self, key: str, default: int, least: int = 0, most: int | None = None) -> int:
+        """Return a whole number of at least ``least``, and at most ``most``."""
 
         def number(value: Any) -> int:
             result = int(str(value))  # accepts text, which Pulumi passes; refuses fractions and flags
-            if result < least:
+            if result < least or (most is not None and result > most):
                 raise ValueError
             return result
 
-        return int(self.take(key, default, number, f"a whole number, {least} or more"))
+        what = f"{least} or more" if most is None else f"from {least} to {most}"
+        return int(self.take(key, default, number, f"a whole number, {what}"))
 
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false."""

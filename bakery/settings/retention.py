@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bakery.settings.reader import Reader
 
 EVERY_FAMILY = "*"
+LONGEST = 1_000_000  # days
 
 
 class Retention(NamedTuple):
@@ -33,7 +34,7 @@ def read(top: Reader, days: int) -> Mapping[str, Retention]:
 
 def _rule(reader: Reader, default: Retention) -> Retention:
     rule = Retention(
-        days=reader.count("days", default.days),
+        days=reader.count("days", default.days, most=LONGEST),
         keep=reader.count("keep", default.keep),
         labels=reader.texts("labels") or default.labels,
         obsolete_on=reader.take("obsoleteOn", default.obsolete_on, _time, "a date as '2030-01-31', or a time"),
@@ -46,4 +47,5 @@ def _time(value: object) -> str:
     from datetime import UTC, datetime  # most stacks have no such rule
 
     time = datetime.fromisoformat(str(value))
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")

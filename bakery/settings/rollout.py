@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from bakery.settings.reader import Reader
 
+LONGEST = 1_000_000  # hours
+
 
 class Rollout(NamedTuple):
     """A family waits for ``hours``. If it is a channel, the partitions ``first`` use its recipe's family meanwhile."""
@@ -21,8 +23,8 @@ def read(top: Reader) -> Mapping[str, Rollout]:
 
 def _rule(group: Reader, pattern: str, value: object) -> Rollout:
     if not isinstance(value, Mapping):
-        return Rollout(group.count(pattern, 0))
+        return Rollout(group.count(pattern, 0, most=LONGEST))
     rule = group.group(pattern)
-    found = Rollout(rule.count("hours", 24), rule.words("first", least=1))
+    found = Rollout(rule.count("hours", 24, most=LONGEST), rule.words("first", least=1))
     rule.done()
     return found

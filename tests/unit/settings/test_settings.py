@@ -211,10 +211,10 @@ def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
     assert "known: accelerator, bases, cores, diskGb, isolation, keepFailed, layers, memoryMb, mirror, slots" in message
 
 
-@pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf")])
+@pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf"), -1, 1_000_001])
 def test_a_count_is_a_whole_number(value: Any) -> None:
     (message,) = messages({"retentionDays": value})
-    assert "write a whole number, 0 or more" in message
+    assert "write a whole number, from 0 to 1000000" in message
 
 
 def test_cloud_build_wants_a_project_and_a_region() -> None:
@@ -390,11 +390,25 @@ def test_retention_is_read_by_family_with_the_rule_of_all_as_default() -> None:
     }
 
 
+@pytest.mark.parametrize("given", [{"a": 1_000_001}, {"a": {"hours": 1_000_001}}])
+def test_a_roll_out_of_a_hundred_years_is_the_longest(given: object) -> None:
+    """The calendar has an end."""
+    (message,) = messages({"rollout": given})
+    assert "is 1000001; write a whole number, from 0 to 1000000" in message
+
+
+def test_a_fixed_date_may_be_long_ago_but_not_before_the_calendar() -> None:
+    given = {"retention": {"rcc": {"obsoleteOn": "0500-01-01"}}}
+    assert parse(given, "dev", ROOT).retention["rcc"].obsolete_on == "0500-01-01T00:00:00Z"
+    (message,) = messages({"retention": {"rcc": {"obsoleteOn": "0001-01-01T00:00:00+14:00"}}})
+    assert "obsoleteOn is '0001-01-01T00:00:00+14:00'; write a date" in message
+
+
 def test_every_mistake_of_retention_is_told() -> None:
     found = messages({"retention": {"rcc": {"days": -1, "kep": 2, "obsoleteOn": "soon"}, "hpcc": 5}})
     assert [message.partition("error: ")[2] for message in found] == [
         "image-bakery:retention.hpcc is 5; write a mapping",
-        "image-bakery:retention.rcc.days is -1; write a whole number, 0 or more",
+        "image-bakery:retention.rcc.days is -1; write a whole number, from 0 to 1000000",
         "image-bakery:retention.rcc.obsoleteOn is 'soon'; write a date as '2030-01-31', or a time",
         "unknown key 'image-bakery:retention.rcc.kep'; did you mean 'keep'? known: days, keep, labels, obsoleteOn",
     ]
