@@ -10,7 +10,7 @@ repeated; what one has done already is added to the state. A state that the engi
 import json
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from bakery.operations.file_backend import (
     stored,
 )
 from bakery.preview.snapshot import expected
-from bakery.settings.files import find
+from bakery.settings.files import StackFiles, find
 
 Props = dict[str, Any]
 
@@ -64,12 +64,16 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
         raise BakeryError(text, hint="wait until it has ended; if it has certainly ended: pulumi cancel")
 
 
-def withdraw(chosen: Backend, owner: str, family: str) -> str:
+def withdraw(chosen: Backend, owner: str, family: str, promoted: Collection[str] = ()) -> str:
     """Withdraw that the stack ``owner`` wants the family, and say what became of it.
 
-    An engine does that, unless a user took the resource out of the state, or removed the stack.
-    Raises BakeryError if the stack does not want the family, and Uncertain.
+    An engine does that, unless a user took the resource out of the state, or removed the stack. ``promoted`` are the
+    families in that state, as far as they are known. Raises BakeryError if the stack does not want the family, or
+    still has its promotion, and Uncertain.
     """
+    if family in promoted:
+        hint = "leave out what makes it (select, channels, google.copies), and run: pulumi up"
+        raise BakeryError(f"the stack {owner} has a promotion of {family} in its state", hint=hint)
     library, known = chosen.existing_library(), Wants()
     listed = known.listed(library) if library else ()
     mine = [want for want in listed if (want.stack, want.family) == (owner, family)]
@@ -80,6 +84,12 @@ def withdraw(chosen: Backend, owner: str, family: str) -> str:
     # A copy in another project has the name of an image of this one, which keeps its family.
     derived = image is not None and bool(image.channel) and image.candidate_for == family
     return known.give_back(library, want, derived=derived)
+
+
+def promotions(files: StackFiles, backend_url: str) -> list[str]:
+    """Return the families in the state of a stack; none if the state is not in a ``file://`` backend."""
+    state = file_backend(backend_url, files)
+    return images_of(stored(state), "PromotedImage") if state is not None else []
 
 
 def images_of(deployment: Mapping[str, Any], kind: str = "BakedImage") -> list[str]:

@@ -19,8 +19,12 @@ DONE = {Action.KEEP: "kept", Action.ADOPT: "adopted", Action.BAKE: "baked", Acti
 
 
 def given_up(family: str, image: str) -> str:
-    """Return the words for a family that will point at nothing, and now points at ``image``."""
-    return f"{family} will point at nothing (now: {image}): no package or channel of the plan makes it"
+    """Return the words for a family that will point at nothing, and now points at ``image``.
+
+    No plan knows the engine's state: an ``up`` leaves the family if its promotion was taken out of that.
+    """
+    text = f"{family} will point at nothing (now: {image}): no package or channel of the plan makes it"
+    return f"{text}; if an up leaves it: bakery recover --withdraw {family}"
 
 
 def channel_family(family: str, channel: str) -> str:

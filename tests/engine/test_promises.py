@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -129,6 +130,25 @@ def test_a_renamed_resource_keeps_the_family(pair: Workshop) -> None:
     assert sorted(want.family for want in pair.library.wants()) == ["base", "child"]
 
 
+def test_a_resource_of_another_parent_keeps_the_family(pair: Workshop) -> None:
+    """As if another version declared promotions below another resource: the engine makes a new one, then deletes it."""
+    before, file = pair.families(), pair.folder / "state.json"
+    state = json.loads(pair.run("stack", "export").text)
+    resources = state["deployment"]["resources"]
+    (root,) = [one for one in resources if one["type"] == "pulumi:pulumi:Stack"]
+    (promotion,) = [one for one in resources if one["urn"].endswith("PromotedImage::child")]
+    kind = promotion["type"]
+    promotion |= {"urn": f"urn:pulumi:dev::image-bakery::{kind}::child", "parent": root["urn"]}
+    file.write_text(json.dumps(state), encoding="utf-8")
+    done = pair.run("stack", "import", "--file", str(file))
+    assert done.code == 0, done.text
+    assert pair.steps().keys() == {"PromotedImage child"}
+    pair.must_up()
+    assert pair.families() == before
+    assert sorted(want.family for want in pair.library.wants()) == ["base", "child"]
+    assert pair.steps() == {}
+
+
 def test_a_renamed_stack_wants_and_releases_under_its_new_name(pair: Workshop) -> None:
     rename = pair.run("stack", "rename", "other")
     assert rename.code == 0, rename.text
@@ -178,7 +198,9 @@ def test_a_package_that_leaves_select_leaves_no_family_behind(pair: Workshop) ->
     pair.must_up()
     pair.extra["select"] = ["base"]
     assert pair.steps() == {f"{kind} child": "delete" for kind in ("BakedImage", "FluidRunTest", "PromotedImage")}
-    assert f"child will point at nothing (now: {pair.families()['child']})" in pair.preview()
+    preview = pair.preview()
+    assert f"child will point at nothing (now: {pair.families()['child']})" in preview
+    assert "if an up leaves it: bakery recover --withdraw child" in preview
     pair.must_up()
     assert "child will point at nothing" not in pair.preview()
     assert set(pair.families()) == {"base"}
@@ -187,6 +209,9 @@ def test_a_package_that_leaves_select_leaves_no_family_behind(pair: Workshop) ->
 
 def test_a_promotion_that_was_taken_out_of_the_state_is_found_and_given_back(pair: Workshop) -> None:
     """No engine withdraws what the stack wants then."""
+    command = [str(ROOT / ".venv/bin/bakery"), "recover", "--stack", "dev", "--withdraw", "child"]
+    early = subprocess.run(command, cwd=pair.folder, env=pair.env, capture_output=True, text=True, check=False)
+    assert early.returncode == 1 and "has a promotion of child in its state" in early.stderr
     deleted = pair.run("state", "delete", urn(pair, "PromotedImage", "child"), "--yes")
     assert deleted.code == 0, deleted.text
     pair.extra["select"] = ["base"]
@@ -194,7 +219,6 @@ def test_a_promotion_that_was_taken_out_of_the_state_is_found_and_given_back(pai
     assert set(pair.families()) == {"base", "child"}
     said = drift(pair, 3)
     assert "untracked: child: is wanted by the stack image-bakery/dev, whose state has no promotion of it" in said
-    command = [str(ROOT / ".venv/bin/bakery"), "recover", "--stack", "dev", "--withdraw", "child"]
     done = subprocess.run(command, cwd=pair.folder, env=pair.env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "child now points at no image\n")
     assert set(pair.families()) == {"base"}

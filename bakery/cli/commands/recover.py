@@ -30,7 +30,8 @@ def recover(
 
     if family:
         files = find(checkout(), stack, os.environ.get(CONFIG_FILE, ""))
-        print(operation.withdraw(backend_of(stack), f"{files.project}/{files.stack}", family))
+        known = operation.promotions(files, os.environ.get("PULUMI_BACKEND_URL", ""))
+        print(operation.withdraw(backend_of(stack), f"{files.project}/{files.stack}", family, known))
     elif not destroyed:
         for line in operation.recover(
             checkout(), stack, os.environ.get("PULUMI_BACKEND_URL", ""), os.environ.get(CONFIG_FILE, "")

@@ -100,7 +100,10 @@ def test_a_family_that_is_given_up_is_said_in_every_format() -> None:
     content = report(given_up={"old": "old-0123"})
     jsonschema.validate(content, SCHEMA)
     assert content["given_up"] == {"old": "old-0123"}
-    text = "old will point at nothing (now: old-0123): no package or channel of the plan makes it"
+    text = (
+        "old will point at nothing (now: old-0123): no package or channel of the plan makes it; "
+        "if an up leaves it: bakery recover --withdraw old"
+    )
     assert text in plan_table.render(content)
     assert text in plan_markdown.render(content)
     assert reports.summary(content) == "2 images: 2 baked, 1 family given up"
