@@ -5,7 +5,8 @@ from typing import Any
 
 from bakery.backends.base import Backend
 from bakery.library.base import ImageRecord, Revocation
-from bakery.library.revocation import content, in_force
+from bakery.library.derived import content
+from bakery.library.revocation import in_force
 from bakery.results.model import RunResult
 from bakery.results.trends import job_label
 

@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 from bakery.library.base import ImageRecord
-from bakery.library.revocation import content
 from bakery.plan.image_labels import FAMILY_LABEL, SOURCE_LABEL
 from bakery.recipe.image_names import image_name
+
+
+def content(image: str) -> str:
+    """Return the end of an image's name, which is the beginning of its digest."""
+    return image.rpartition("-")[2]
 
 
 def derived_name(source: str, family: str) -> str:

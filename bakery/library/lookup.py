@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bakery.errors import BakeryError
-from bakery.library.base import Listing
+from bakery.library.base import ImageRecord, Listing
 
 SHOWN = 10  # names in a hint
 
@@ -28,3 +28,12 @@ def pick(wanted: str, held: Listing, others: Iterable[str] = ()) -> str:
     if fitting:
         raise BakeryError(f"{wanted} matches {len(fitting)} images", hint="name one of: " + ", ".join(fitting[:SHOWN]))
     raise BakeryError(f"there is no image {wanted}, and no log of one", hint="see: bakery library")
+
+
+def picked(wanted: str, held: Listing) -> ImageRecord:
+    """Return the image of :func:`pick`. Raises BakeryError, also if it is not one of the bakery."""
+    name = pick(wanted, held)
+    for image in held.images:
+        if image.name == name:
+            return image
+    raise BakeryError(f"{wanted} points at {name}, which the bakery did not make", hint="see: bakery drift")

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from bakery.library.base import ImageRecord, Library, Proof, Revocation
-from bakery.library.revocation import content, in_force
+from bakery.library.derived import content
+from bakery.library.revocation import in_force
 
 ANY_TESTS = "*"  # instead of a digest: the last verdict counts, whatever the tests
 

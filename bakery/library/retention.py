@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from bakery.library.base import ImageRecord, ImageState, Library, Proof, Want
 from bakery.library.copies import Followed
-from bakery.library.revocation import content, in_force, utc
+from bakery.library.derived import content
+from bakery.library.revocation import Due, Enforced, in_force, utc
 from bakery.settings.retention import EVERY_FAMILY, Retention
 
 GRACE_DAYS = 7
@@ -30,7 +31,8 @@ class Step:
 class Pruned:
     """The steps that a prune applied (or would apply), those that keep an image as it is, and the bytes freed.
 
-    ``layers`` are the bytes of the deleted layers of bakes, ``copies`` is what was done with those in other projects.
+    ``layers`` are the bytes of the deleted layers of bakes, ``copies`` is what was done with those in other projects,
+    ``enforced`` what revocations did before.
     """
 
     moved: tuple[Step, ...]
@@ -38,6 +40,7 @@ class Pruned:
     freed: int
     layers: int = 0
     copies: Followed = field(default_factory=Followed)
+    enforced: Enforced = field(default_factory=lambda: Enforced({}, ()))
 
 
 def next_steps(
@@ -138,14 +141,19 @@ def _fallbacks(
 
 
 def prune(
-    library: Library, rules: Mapping[str, Retention], *, planned: Mapping[str, str] | None = None, dry_run: bool = False
+    library: Library,
+    rules: Mapping[str, Retention],
+    *,
+    planned: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    due: Due | None = None,
 ) -> Pruned:
     """Decide about all images of the library and, unless ``dry_run``, apply the steps.
 
-    ``planned`` maps images that a plan needs to the reason. Raises Uncertain; steps that were applied before stay
-    applied.
+    ``planned`` maps images that a plan needs to the reason; ``due`` is what a dry run takes for done already. Raises
+    Uncertain; steps that were applied before stay applied.
     """
-    held = library.listing()
+    held = due.after(library.now()) if due else library.listing()
     steps = next_steps(
         held.images,
         held.families,
@@ -154,7 +162,7 @@ def prune(
         rules,
         needed={**(planned or {}), **library.in_use()},
         wants=library.wants(),
-        revoked=in_force(library.revocations(), library.now()),
+        revoked={*due.revoked, *map(content, due.names)} if due else in_force(library.revocations(), library.now()),
     )
     moved, kept, freed = [], [], 0
     for step in steps:

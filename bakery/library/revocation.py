@@ -4,12 +4,28 @@ A revocation follows the content: it holds for every image whose name ends with 
 again. From its time on, no promotion of such an image is proven, and the images become OBSOLETE.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from bakery.errors import RevokedImage
-from bakery.library.base import ImageRecord, ImageState, Library, Proof, Revocation
+from bakery.library.base import ImageRecord, ImageState, Library, Listing, Proof, Revocation
+from bakery.library.derived import content, derived, derived_name
+from bakery.plan.image_labels import ADOPTED_LABEL
+
+Waits = Callable[[str], bool]  # whether images of the family wait for an approval, or for others in a roll-out
+
+
+class Move(NamedTuple):
+    """A family that points at an image that must not be used.
+
+    It points at ``now``, and will at ``to`` ("" for none), which has to be made from ``source`` if that is not empty.
+    """
+
+    now: str
+    to: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,9 +40,44 @@ class Enforced:
     obsolete: tuple[str, ...]
 
 
-def content(image: str) -> str:
-    """Return the end of an image's name, which is the beginning of its digest."""
-    return image.rpartition("-")[2]
+@dataclass(frozen=True)
+class Due:
+    """What revocations in force ask for, in the library ``held``.
+
+    ``revoked`` are these revocations (:func:`in_force`), ``names`` the images (:func:`affected`), and ``moves`` the
+    families that point at one of them.
+    """
+
+    held: Listing
+    revoked: Mapping[str, Revocation]
+    names: Mapping[str, str]
+    moves: Mapping[str, Move]
+
+    @property
+    def foreseen(self) -> Enforced:
+        """What will be done."""
+        states = {image.name: image.state for image in self.held.images}
+        obsolete = tuple(name for name in self.names if states[name] is not ImageState.OBSOLETE)
+        return Enforced({family: (move.now, move.to) for family, move in self.moves.items()}, obsolete)
+
+    def after(self, now: str) -> Listing:
+        """Return the library as it will be when that was done at the time ``now``."""
+        families = {family: image for family, image in self.held.families.items() if family not in self.moves}
+        families |= {family: move.to for family, move in self.moves.items() if move.to}
+        newly = {image.name for image in self.held.images if image.state is ImageState.ACTIVE} & self.names.keys()
+        states = dict.fromkeys(families.values(), ImageState.ACTIVE) | dict.fromkeys(self.names, ImageState.OBSOLETE)
+        made = [
+            replace(derived(image, family, now), family=family)
+            for family, move in self.moves.items()
+            for image in self.held.images
+            if image.name == move.source
+        ]
+        images = [
+            replace(image, state=states[image.name]) if image.name in states else image
+            for image in (*self.held.images, *made)
+        ]
+        deprecated = {**self.held.deprecated, **dict.fromkeys(newly, now)}
+        return replace(self.held, images=tuple(images), families=families, deprecated=deprecated)
 
 
 def utc(text: str) -> datetime:
@@ -37,8 +88,8 @@ def utc(text: str) -> datetime:
 
 def in_force(revocations: Iterable[Revocation], now: str) -> dict[str, Revocation]:
     """Map the :func:`content` of the images that are revoked by now to the earliest revocation."""
-    due = [one for one in revocations if utc(one.at) <= utc(now)]
-    return {content(one.image): one for one in sorted(due, key=lambda one: utc(one.at), reverse=True)}
+    begun = [one for one in revocations if utc(one.at) <= utc(now)]
+    return {content(one.image): one for one in sorted(begun, key=lambda one: utc(one.at), reverse=True)}
 
 
 def revocation_of(library: Library, image: str) -> Revocation | None:
@@ -48,9 +99,10 @@ def revocation_of(library: Library, image: str) -> Revocation | None:
 
 def refusal(image: str, revocation: Revocation) -> RevokedImage:
     """Return the error of a bake: the same inputs would make the same image again."""
-    family = revocation.cause.rpartition("-")[0]
+    own = content(revocation.cause) == content(image)  # perhaps under another name
+    family = (image if own else revocation.cause).rpartition("-")[0]
     word = f"pulumi config set --path image-bakery:nonce.{family} <another word>"
-    origin = "" if content(revocation.cause) == content(image) else f" was baked from {revocation.cause}, which"
+    origin = "" if own else f" was baked from {revocation.cause}, which"
     hint = f"change what {family} is baked from, or: {word}" + ("; then it is baked again, too" if origin else "")
     return RevokedImage(f"{image}{origin} is revoked: {revocation.reason}", hint=hint)
 
@@ -68,12 +120,16 @@ def affected(images: Sequence[ImageRecord], revoked: Collection[str]) -> dict[st
     return found
 
 
-def heir(family: str, images: Sequence[ImageRecord], taken: Collection[str]) -> str:
-    """Return the newest proven image of the family that is not ``taken`` (revoked, or another family's), or ""."""
+def heir(family: str, images: Sequence[ImageRecord], taken: Collection[str], *, waits: bool = False) -> str:
+    """Return the newest proven image of the family that is not ``taken`` (revoked, or another family's), or "".
+
+    One whose images wait for something gets one that it has had, and none gets an adopted image that was never pinned:
+    a revocation releases nothing.
+    """
     fitting = [
         image.name
         for image in images
-        if family in (image.candidate_for, image.family)
+        if (image.family == family or (image.candidate_for == family and not waits and not _foreign(image)))
         and image.proof is Proof.PASSED
         and image.state in (ImageState.ACTIVE, ImageState.DEPRECATED)
         and image.name not in taken
@@ -81,8 +137,37 @@ def heir(family: str, images: Sequence[ImageRecord], taken: Collection[str]) -> 
     return fitting[-1] if fitting else ""
 
 
+def _foreign(image: ImageRecord) -> bool:
+    """Return whether the image was made elsewhere."""
+    return ADOPTED_LABEL in image.labels
+
+
+def moves(held: Listing, names: Collection[str], waits: Waits) -> dict[str, Move]:
+    """Map the families that point at one of ``names``, which must not be used, to what they get.
+
+    That is the newest proven image of the family, or nothing. For a channel without one, an image is made from an older
+    one of its recipe than it had.
+    """
+    taken, found = {*names, *held.families.values()}, {}
+    for family, name in held.families.items():
+        if name in names:
+            to = heir(family, held.images, taken, waits=waits(family))
+            source = "" if to else _older(name, held.images, names)
+            found[family] = Move(name, to or (derived_name(source, family) if source else ""), source)
+    return found
+
+
+def _older(name: str, images: Sequence[ImageRecord], names: Collection[str]) -> str:
+    """Return the newest proven image of a channel's recipe that is older than the one that ``name`` was made from."""
+    known = {image.name: image for image in images}
+    source = known.get(known[name].source)
+    if source is None or source.name == name:
+        return ""
+    return heir(source.candidate_for, images[: images.index(source)], names)
+
+
 def revoke(library: Library, image: str, reason: str, at: str) -> tuple[Revocation, ...]:
-    """Record the revocation of the image and of all that was baked from it, and enforce it if ``at`` has come.
+    """Record the revocation of the image and of all that was baked from it.
 
     Return what was recorded. Idempotent; raises BakeryError, Uncertain.
     """
@@ -94,51 +179,46 @@ def revoke(library: Library, image: str, reason: str, at: str) -> tuple[Revocati
     return recorded
 
 
-def enforce(library: Library) -> Enforced:
+def due(library: Library, waits: Waits = lambda _family: False, ahead: Iterable[Revocation] = ()) -> Due | None:
+    """Return what the library's revocations, and those of ``ahead``, ask for by now; None if none is in force.
+
+    Raises BakeryError, Uncertain.
+    """
+    revoked = in_force([*library.revocations(), *ahead], library.now())
+    if not revoked:
+        return None
+    held = library.listing()
+    names = affected(held.images, revoked.keys())
+    return Due(held, revoked, names, moves(held, names, waits))
+
+
+def enforce(library: Library, waits: Waits = lambda _family: False) -> Enforced:
     """Move families away from images that are revoked by now, and make these OBSOLETE. Idempotent.
 
-    A family gets its newest proven image that is not revoked, or none; it is the stacks' turn then. For a channel
-    without one, an image is made from an older one of its recipe. Also records images that were baked from revoked ones
-    since. Raises BakeryError, Uncertain.
+    See :func:`moves` for where a family goes; it is the stacks' turn then. Also records images that were baked from
+    revoked ones since. Raises BakeryError, Uncertain.
     """
-    revoked = in_force(library.revocations(), library.now())
-    if not revoked:
+    asked = due(library, waits)
+    if asked is None:
         return Enforced({}, ())
-    held = library.listing()
-    images, pointers = held.images, held.families
-    names = affected(images, revoked.keys())
-    for name, origin in names.items():
-        if content(name) not in revoked:
-            cause = revoked[origin]
+    for name, origin in asked.names.items():
+        if content(name) not in asked.revoked:
+            cause = asked.revoked[origin]
             library.revoke(Revocation(name, cause.cause, cause.reason, cause.at, library.now()))
-    moved = {}
-    for family, name in pointers.items():
-        if name in names:
-            successor = heir(family, images, {*names, *pointers.values()}) or _derived(
-                library, family, name, images, names
-            )
-            moved[family] = (name, _move(library, family, name, successor))
-    states = {image.name: image for image in images}
-    others = (name for name in names if states[name].state is not ImageState.OBSOLETE)
-    return Enforced(moved, tuple(name for name in others if _make_obsolete(library, name)))
+    for family, move in asked.moves.items():
+        _move(library, family, move)
+    return replace(
+        asked.foreseen, obsolete=tuple(name for name in asked.foreseen.obsolete if _make_obsolete(library, name))
+    )
 
 
-def _derived(library: Library, family: str, name: str, images: Sequence[ImageRecord], revoked: Collection[str]) -> str:
-    """Return an image for a channel that has no other: of the newest proven image that is older than the one it had."""
-    known = {image.name: image for image in images}
-    source = known.get(known[name].source)
-    if source is None or source.name == name:
-        return ""
-    older = heir(source.candidate_for, images[: images.index(source)], revoked)
-    return library.derive(older, family) if older else ""
-
-
-def _move(library: Library, family: str, name: str, successor: str) -> str:
-    if successor:
-        library.promote(successor, family)
+def _move(library: Library, family: str, move: Move) -> None:
+    if move.source:
+        library.derive(move.source, family)
+    if move.to:
+        library.promote(move.to, family)
     else:
-        library.unpromote(name, family, force=True)
-    return successor
+        library.unpromote(move.now, family, force=True)
 
 
 def _make_obsolete(library: Library, name: str) -> bool:

@@ -18,7 +18,8 @@ from bakery.errors import (
 )
 from bakery.host.revision import revision
 from bakery.library.base import Library
-from bakery.library.revocation import content, in_force, refusal
+from bakery.library.derived import content
+from bakery.library.revocation import in_force, refusal
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.orders.model import bake_order

@@ -57,6 +57,8 @@ def roll_back(backend: Backend, family: str, to: str = "") -> Change:
     held = LibrarySnapshot(found.images, found.families)
     now = held.source(family)
     names = [image.name for image in found.images if image.candidate_for == recipe or image.name == now]
+    if now not in names:
+        raise BakeryError(f"{family} points at {now}, which the bakery did not make", hint="run: pulumi up")
     for name in reversed(names[: names.index(now)]):
         if not look_up(library, proofs(name, planned, held)):
             return _change(backend, library, "pins", family, name)

@@ -2,7 +2,7 @@
 
 from bakery.backends.base import Backend
 from bakery.errors import InputError, Problem
-from bakery.library.lookup import pick
+from bakery.library.lookup import picked
 from bakery.plan.image_labels import FAILURE_LABEL, label
 
 
@@ -13,9 +13,7 @@ def report_failure(backend: Backend, wanted: str, reason: str) -> str:
     or more than one fits, and Uncertain.
     """
     library = backend.library()
-    held = library.listing()
-    name = pick(wanted, held)
-    image = next(image.source for image in held.images if image.name == name)
+    image = picked(wanted, library.listing()).source
     library.relabel(image, {FAILURE_LABEL: label(reason.strip())})
     return image
 

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 
 from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InputError, Problem
 from bakery.library import copies, revocation
 from bakery.library.base import Revocation
 from bakery.library.copies import Followed
-from bakery.library.lookup import pick
+from bakery.library.lookup import picked
 from bakery.library.revocation import Enforced
+from bakery.preview.targets import waits
 
 REASON_LENGTH = 1000  # bytes; the metadata of an object in Cloud Storage have at most 8 KiB
 
@@ -39,9 +41,10 @@ def revoke(backend: Backend, wanted: str, reason: str, at: str = "") -> Revoked:
     if problems:
         raise InputError(problems)
     library = backend.library()
-    image = pick(wanted, library.listing())
+    image = picked(wanted, library.listing()).source  # what is baked, not what a channel has of it
     recorded = revocation.revoke(library, image, reason.strip(), time or library.now())
-    return Revoked(recorded, revocation.enforce(library), copies.follow(library))
+    enforced = revocation.enforce(library, partial(waits, backend.settings))
+    return Revoked(recorded, enforced, copies.follow(library))
 
 
 def undo(backend: Backend, image: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from bakery.errors import BakeryError, UnknownFamily
 from bakery.fluid_run.base import Cluster
 from bakery.fluid_run.runner import run
 from bakery.library.base import ImageRecord
-from bakery.library.lookup import pick
+from bakery.library.lookup import picked
 from bakery.operations.bake import planned
 from bakery.orders.model import RunOrder, run_order
 from bakery.paths import StatePaths
@@ -37,7 +37,7 @@ def retest(wanted: str, backend: Backend, activity: Activity, hold: Hold | None 
     tests) and BakeryError (the image does not exist); errors of the run itself are in the return value.
     """
     settings, library = backend.settings, backend.library()
-    name = pick(wanted, library.listing())
+    name = picked(wanted, library.listing()).source  # a channel's image has the verdict of what it was made from
     image = library.find(name)
     if image is None:
         raise BakeryError(f"the image {name} was deleted", hint="see: bakery library")

@@ -4,15 +4,15 @@ from typing import Any
 
 from bakery.backends import backend
 from bakery.backends.promoted import copy_links
-from bakery.errors import BakeryError, InputError, Problem, errors_among
+from bakery.errors import BakeryError, InputError, errors_among
 from bakery.lock import file as lock_file
 from bakery.operations.image import copied
 from bakery.plan import rcc_tf
 from bakery.plan.plan import draft
-from bakery.preview.check import wrong_partitions
+from bakery.preview.check import as_problems, wrong_partitions
 from bakery.preview.targets import staged
 from bakery.recipe.roots import recipes_of
-from bakery.settings import PROJECT, Settings
+from bakery.settings import Settings
 
 
 def variables(settings: Settings, cluster_name: str = "", zone: str = "", project: str = "") -> dict[str, Any]:
@@ -27,8 +27,8 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "", projec
     if errors := errors_among(plan.problems):
         raise InputError(errors)
     behind = staged(settings, plan.images)
-    if wrong := [*wrong_partitions(settings, plan.images)]:
-        raise InputError(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in wrong)
+    if wrong := as_problems(settings, wrong_partitions(settings, plan.images)):
+        raise InputError(wrong)
     families = [image.family for image in plan.images]
     links = _links(settings, families, [channel for channel, _ in behind.values()], project)
     zone = zone or next(iter(settings.google.zones), "")

@@ -1,15 +1,22 @@
 """Checks settings that name families, images and partitions of the plan. Plan, preview and ``up`` refuse the same."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from __future__ import annotations
 
-from bakery.errors import Problem
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from bakery.errors import Problem, Severity
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import channel_family
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, hours, pin_faults, staged
 from bakery.recipe.image_names import family_fault
 from bakery.settings import PROJECT, Settings
+from bakery.settings.retention import EVERY_FAMILY
+
+if TYPE_CHECKING:
+    from bakery.library.base import ImageRecord
 
 Faults = Iterator[tuple[str, str]]  # what is wrong, and what to do
 
@@ -26,7 +33,14 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         *_wrong_roll_outs(settings, planned, families),
         *_wrong_channels(settings, {image.family for image in planned}),
     ]
-    return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint) for fault, hint in faults)
+    return as_problems(settings, faults)
+
+
+def as_problems(
+    settings: Settings, faults: Iterable[tuple[str, str]], severity: Severity = Severity.ERROR
+) -> tuple[Problem, ...]:
+    """Return a problem in the stack's file for each fault."""
+    return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint, severity) for fault, hint in faults)
 
 
 def _wrong_pins(settings: Settings, families: Mapping[str, ImageSummary], held: LibrarySnapshot | None) -> Faults:
@@ -66,6 +80,18 @@ def wrong_partitions(settings: Settings, planned: Sequence[ImageSummary]) -> Fau
         for name in first:
             if name not in known[family]:
                 yield f"rollout: there is no partition {name}", f"use one of: {', '.join(known[family])}"
+
+
+def wrong_rules(settings: Settings, planned: Sequence[ImageSummary], images: Iterable[ImageRecord]) -> Faults:
+    """Yield what is wrong with the rules of retention: those of families that neither plan nor library have."""
+    of_library = {family for image in images for family in (image.candidate_for, image.family) if family}
+    known = {*families_of(settings, planned), *of_library}
+    for family in sorted(settings.retention.keys() - {EVERY_FAMILY, *known}):
+        from difflib import get_close_matches  # needed for this error only
+
+        close = get_close_matches(family, known) or sorted(known)
+        hint = f"use one of: {', '.join(close)}; or remove the rule"
+        yield f"retention.{family}: neither the plan nor the library has such a family", hint
 
 
 def _wrong_channels(settings: Settings, families: Collection[str]) -> Faults:

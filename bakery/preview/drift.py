@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bakery.library.base import CopiesIn, ImageRecord, ImageState, Proof, Revocation, Want
-from bakery.library.revocation import content, refusal
+from bakery.library.derived import content
+from bakery.library.revocation import refusal
 from bakery.plan.image_labels import ADOPTED_LABEL, DIGEST_LABEL, image_labels, label, lasting
 from bakery.plan.summary import ImageSummary
 from bakery.settings.copies import address, family_and_project

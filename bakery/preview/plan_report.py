@@ -10,14 +10,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bakery import paths
-from bakery.errors import InputError, Problem
+from bakery.errors import InputError, Problem, Severity
 from bakery.host.engine import stack_settings
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, encode_package, image_summaries
 from bakery.plan.summary import ImageSummary
 from bakery.preview import snapshot
-from bakery.preview.check import check
+from bakery.preview.check import as_problems, check, wrong_rules
 from bakery.preview.copies import copies, everywhere
 from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Channel, Copy, Decision
@@ -74,6 +74,8 @@ def plan_report(
     read = library is not None and not since and not held.problems
     wrong = check(settings, images, held if read else None) if read or project else ()
     wrong += held.refused(images) if read else ()
+    if read and project:
+        wrong += as_problems(settings, wrong_rules(settings, images, held.images), Severity.WARNING)
     problems = (*problems, *before.problems, *before.warnings, *wrong)
     goals = targets(settings, images, before)
     decisions = before.decide(images, goals)

@@ -147,7 +147,9 @@ class LibrarySnapshot:
         return Decision(image, action, reasons, target)
 
     def roll_back(self, image: str, now: str) -> tuple[str, ...]:
-        """Return the reason that says that an image is older than the present one, if it is."""
+        """Return why a family leaves its present image: that is revoked, or newer than the other one, if it is."""
+        if (revocation := self.revocation(now)) and image != now:
+            return (f"{now} is revoked: {revocation.reason}" + ("" if image else ", and there is no other image"),)
         older = self.ages.get(image, len(self.ages)) < self.ages.get(now, 0)
         return (f"a roll-back: {image} is older than {now}",) if older else ()
 

@@ -29,16 +29,18 @@ def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySn
     """
     families = families_of(settings, planned)
     found: dict[str, Target] = {}
+    moved = _moved(settings, held)
     for family, image in families.items():
+        stays = moved.get(family, held.source(family))
         if pin := settings.pins.get(family):
             found[family] = Target(pin, f"pinned to {pin}")
         elif needs_approval(settings, family) and (approved := settings.approved.get(family, "")) != image.name:
             usable = approved and not [*pin_faults(family, approved, families, held)]
-            stays = approved if usable else held.source(family)
+            stays = approved if usable else stays
             if stays != image.name:
                 found[family] = Target(stays, f"waits for approval: bakery approve {family}", "approval")
-        elif why := _rolls_out(settings, family, families, held):
-            found[family] = Target(held.source(family), why, "rollout")
+        elif why := _rolls_out(settings, family, families, held, stays):
+            found[family] = Target(stays, why, "rollout")
     return found
 
 
@@ -66,8 +68,9 @@ def channels(
         source = target.image if target else image.name
         action = Action.KEEP if made == now else Action.ADOPT
         reasons = (target.why,) if target else ()
-        if action is Action.ADOPT and source:
-            reasons = (f"made from {source}", *reasons, *held.roll_back(source, held.source(name)))
+        if action is Action.ADOPT:
+            made_from = (f"made from {source}",) if source else ()
+            reasons = (*made_from, *reasons, *held.roll_back(source, held.source(name)))
         found.append(Channel(name, image.family, source, made, action, reasons))
     return tuple(found)
 
@@ -102,13 +105,15 @@ def _first(settings: Settings, family: str) -> tuple[str, ...]:
     return tuple(name for pattern, rule in rules if fnmatchcase(family, pattern) for name in rule.first)
 
 
-def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSummary], held: LibrarySnapshot) -> str:
-    """Return why the family does not get its recipe's image yet, or "".
+def _rolls_out(
+    settings: Settings, family: str, families: Mapping[str, ImageSummary], held: LibrarySnapshot, stays: str
+) -> str:
+    """Return why the family, which ``stays`` at an image, does not get its recipe's yet, or "".
 
     One that points at nothing does not wait. Without the library's time, as in a plan of two revisions, none does.
     """
     image, wait = families[family], hours(settings, family)
-    if not (wait and held.now) or held.source(family) in ("", image.name):
+    if not (wait and held.now) or stays in ("", image.name):
         return ""
     from datetime import UTC, datetime, timedelta  # these are not needed by a plan without a roll-out
 
@@ -128,11 +133,33 @@ def _rolls_out(settings: Settings, family: str, families: Mapping[str, ImageSumm
     seen = drift.Observed(settings.stack, records={image.name: record}, planned={image.name: image})
     if found := drift.compare(seen):
         return f"stopped, {image.name} {found[0].message}: {found[0].remedy}"
-    began = record.labels.get(FIRST_LABEL)
-    due = (datetime.fromtimestamp(int(began), UTC) if began else utc(record.created)) + timedelta(hours=wait)
-    names = ", ".join(_first(settings, family))
+    began, names = record.labels.get(FIRST_LABEL), ", ".join(_first(settings, family))
     after = f"{where} (partitions: {names})" if names else where
-    return f"waits until {due:%Y-%m-%d %H:%M} UTC, {wait} hours after {after}" if due > utc(held.now) else ""
+    try:
+        due = (datetime.fromtimestamp(int(began), UTC) if began else utc(record.created)) + timedelta(hours=wait)
+    except (ValueError, OverflowError, OSError):
+        why = f"stopped, the label {FIRST_LABEL} of {image.name} is not a time: {began}"
+    else:
+        later = due > utc(held.now)
+        why = f"waits until {due:%Y-%m-%d %H:%M} UTC, {wait} hours after {after}" if later else ""
+    return why
+
+
+def _moved(settings: Settings, held: LibrarySnapshot) -> dict[str, str]:
+    """Map families that point at revoked images to the recipe's images that they get instead, "" for none."""
+    if not held.revoked:
+        return {}
+    from bakery.library.base import Listing
+    from bakery.library.revocation import affected, moves
+
+    names = affected(held.images, held.revoked.keys())
+    found = moves(Listing(held.images, held.families), names, lambda family: waits(settings, family))
+    return {family: move.source or (held.records[move.to].source if move.to else "") for family, move in found.items()}
+
+
+def waits(settings: Settings, family: str) -> bool:
+    """Return whether an image of the family waits: for an approval, or for others in a staged roll-out."""
+    return needs_approval(settings, family) or hours(settings, family) > 0
 
 
 def needs_approval(settings: Settings, family: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.library.base import ImageRecord, Library, Revocation
-from bakery.library.revocation import content, in_force, utc
+from bakery.library.derived import content
+from bakery.library.revocation import in_force, utc
 from bakery.plan.image_labels import ADOPTED_LABEL
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import Figure, JobResult, RunResult

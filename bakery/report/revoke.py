@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bakery.library.revocation import utc
+from bakery.library.revocation import Enforced, utc
 from bakery.operations.revoke import Revoked
 
 
@@ -12,9 +12,14 @@ def lines(done: Revoked) -> Iterator[str]:
         origin = f", baked from {one.cause}" if one.image != one.cause else ""
         later = utc(one.at) > utc(one.recorded)
         yield f"{one.image}: {f'will be revoked at {one.at}' if later else 'revoked'}{origin}"
-    for family, (before, after) in sorted(done.enforced.moved.items()):
-        yield f"family {family}: {before} -> {after or 'no image'}"
-    for image in done.enforced.obsolete:
-        yield f"{image}: OBSOLETE"
+    yield from enforced_lines(done.enforced)
     yield from map(str, done.copies.steps)
     yield "next: change what they are baked from, see `bakery plan`, and run `pulumi up`"
+
+
+def enforced_lines(done: Enforced) -> Iterator[str]:
+    """Yield a line for each family that was moved away from a revoked image, and each image that became OBSOLETE."""
+    for family, (before, after) in sorted(done.moved.items()):
+        yield f"family {family}: {before} -> {after or 'no image'}"
+    for image in done.obsolete:
+        yield f"{image}: OBSOLETE"

@@ -8,8 +8,7 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource
 from bakery.backends import backend
 from bakery.codec import decode
 from bakery.errors import BakeryError
-from bakery.library.copies import follow
-from bakery.library.revocation import enforce, refusal, revocation_of
+from bakery.library.revocation import refusal, revocation_of
 from bakery.orders import files as order_files
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
@@ -47,9 +46,6 @@ class BakedImageProvider(BakeryProvider):
         order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         library = library_of(props["urn"])
         if revocation := revocation_of(library, order.name):
-            enforce(library)
-            for problem in follow(library).problems:
-                progress.engine().warn(props["urn"], f"copies of {order.name} may still be in use: {problem.message}")
             raise refusal(order.name, revocation)
         load_ahead(stack)
         with progress.activity(props["urn"], order.name) as activity:

@@ -11,7 +11,7 @@ from bakery.backends.base import Backend
 from bakery.backends.promoted import copy_links, details
 from bakery.errors import BakeryError
 from bakery.library.base import Proof
-from bakery.library.revocation import content
+from bakery.library.derived import content
 from bakery.plan.model import Plan
 from bakery.plan.rcc_tf import variables
 from bakery.preview import snapshot

@@ -3,13 +3,16 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pulumi
 
 from bakery.backends import backend
-from bakery.errors import InputError, Uncertain
+from bakery.errors import BakeryError, InputError, Uncertain
+from bakery.library.copies import follow
 from bakery.library.derived import derived_name
+from bakery.library.revocation import enforce, in_force
 from bakery.orders import files as order_files
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import REVISION_LABEL
@@ -19,7 +22,7 @@ from bakery.preview import snapshot
 from bakery.preview.check import check
 from bakery.preview.copies import copied
 from bakery.preview.model import Target
-from bakery.preview.targets import families_of, hours, proofs, targets
+from bakery.preview.targets import families_of, hours, proofs, targets, waits
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, failed_deletion, sdk_noise
 from bakery.resources.baked_image import BakedImage
@@ -70,9 +73,10 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     """
     sdk_noise.silence_debug()
     sdk_noise.omit_stack_traces()
-    held = _held(settings, plan)
     if not pulumi.runtime.is_dry_run():
+        _enforce(settings)
         failed_deletion.end_program()
+    held = _held(settings, plan)
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
     families, points = by_family(plan), families_of(settings, plan.images)
@@ -87,6 +91,25 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
         if pulumi.runtime.is_dry_run() and number >= AT_ONCE:
             await _answered(made[plan.images[number - AT_ONCE].name])
     return tuple(made.values())
+
+
+def _enforce(settings: Settings) -> None:
+    """Let revocations whose time has come take effect. The resources report a library that cannot be read."""
+    try:
+        library = backend(settings).existing_library()
+        if library is None or not in_force(library.revocations(), library.now()):
+            return
+    except BakeryError:
+        return
+    try:
+        done = enforce(library, partial(waits, settings))
+        problems = follow(library).problems if done.moved or done.obsolete else ()
+    except BakeryError as error:
+        return pulumi.log.warn(f"revoked images may still be in use: {error.message}")
+    for family, (before, after) in done.moved.items():
+        pulumi.log.info(f"{family}: {before} is revoked; it points at {after or 'no image'} now")
+    for problem in problems:
+        pulumi.log.warn(f"copies of revoked images may still be in use: {problem.message}")
 
 
 async def _answered(declared: Declared) -> None:

@@ -15,7 +15,7 @@ from bakery.library.base import ImageRecord, ImageState, Library, Proof, Revocat
 from bakery.library.local.library import LocalLibrary
 from bakery.library.proof import look_up
 from bakery.library.retention import prune
-from bakery.library.revocation import Enforced, enforce, revoke
+from bakery.library.revocation import Due, Enforced, due, enforce, revoke
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings
@@ -585,7 +585,7 @@ def test_a_revoked_family_goes_back_to_the_newest_proven_image(setup: Setup) -> 
     library.want(Want("p/dev", "rcc", names[2], "t"))
     revoke(library, names[2], "bad", library.now())
     assert look_up(library, {names[2]: "tests"}) == f"{names[2]} is revoked: bad"
-    assert enforce(library) == Enforced({"rcc": (names[2], names[1])}, (names[2],))
+    assert as_foreseen(library, due(library)) == Enforced({"rcc": (names[2], names[1])}, (names[2],))
     assert dict(library.families()) == {"rcc": names[1]}
     assert [state(setup, name) for name in names] == [ImageState.DEPRECATED, ImageState.ACTIVE, ImageState.OBSOLETE]
     assert enforce(library) == Enforced({}, ()), "it is idempotent"
@@ -613,10 +613,35 @@ def test_a_revoked_channel_gets_an_older_image_of_its_recipe(setup: Setup) -> No
     library.promote(new, "rcc")
     revoke(library, bad, "bad", library.now())
     moved = {"rcc-stable": (f"rcc-stable-{bad[-12:]}", f"rcc-stable-{old[-12:]}")}
-    assert enforce(library).moved == moved
+    assert as_foreseen(library, due(library)).moved == moved
     assert dict(library.families()) == {"rcc": new, "rcc-stable": moved["rcc-stable"][1]}
     assert look_up(library, {old: "tests"}) == ""
     assert enforce(library).moved == {}, "it is idempotent"
+
+
+def as_foreseen(library: Library, asked: Due | None) -> Enforced:
+    """Enforce what was asked for, and check that it is what was foreseen."""
+    assert asked is not None
+    after = asked.after(library.now())
+    done = enforce(library)
+    found = library.listing()
+    assert (asked.foreseen, after.families) == (done, found.families)
+    assert {one.name: one.state for one in after.images} == {one.name: one.state for one in found.images}
+    return done
+
+
+def test_a_revocation_releases_no_image_that_waits(setup: Setup) -> None:
+    """A candidate that waits for its approval, or for others in a roll-out, is newer and proven, too."""
+    library = setup.library
+    old, bad, waiting = (proven(setup, "rcc", word) for word in ("one", "two", "three"))
+    for name in (old, bad):
+        library.promote(name, "rcc")
+    revoke(library, bad, "bad", library.now())
+    assert enforce(library, lambda family: family == "rcc").moved == {"rcc": (bad, old)}
+    revoke(library, old, "bad", library.now())
+    assert enforce(library, lambda family: family == "rcc").moved == {"rcc": (old, "")}
+    assert state(setup, waiting) is ImageState.ACTIVE
+    assert dict(library.families()) == {}
 
 
 def test_what_a_stack_wants_is_registered_with_the_promotion(setup: Setup) -> None:

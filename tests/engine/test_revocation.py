@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from bakery.library.base import ImageState
-from tests.engine.conftest import Start
+from bakery.library.base import ImageState, Revocation
+from tests.engine.conftest import Start, edit
 from tests.support.root import ROOT
 from tests.support.workshop import Workshop
 
@@ -76,5 +76,19 @@ def test_a_revocation_of_the_future_is_enforced_by_the_first_up_after_its_time(d
     done.must_up("--expect-no-changes")
     assert "will be revoked, at 2999-01-01 00:00: expires" in bakery(done, "library")
     bakery(done, "revoke", new["app"], "--undo")
-    revocation = done.library.revocations
-    assert list(revocation()) == []
+    assert list(done.library.revocations()) == []
+
+    # The recipe's image is another one, which waits for its approval, so that no promotion looks at the revoked one.
+    old = {image.candidate_for: image.name for image in done.library.images() if image.state is ImageState.DEPRECATED}
+    done.extra["approval"] = ["app"]
+    edit(done, "app")
+    done.must_up()
+    assert done.families()["app"] == new["app"]
+    done.library.revoke(Revocation(new["app"], new["app"], "expired", "2020-01-01T00:00:00Z", "2019-01-01T00:00:00Z"))
+    said = f"adopted: waits for approval: bakery approve app; {new['app']} is revoked: expired"
+    assert said in done.preview()
+    assert f"{new['app']} is revoked: expired" in bakery(done, "plan")
+    assert f"{new['app']} is revoked; it points at {old['app']} now" in done.must_up()
+    assert done.families()["app"] == old["app"], "not at the newer one, which is proven but not approved"
+    assert done.library.find(new["app"]).state is ImageState.OBSOLETE  # type: ignore[union-attr]
+    done.must_up("--expect-no-changes")

@@ -17,11 +17,14 @@ def prune(
     Layers of bakes that are too old, or the least used ones beyond their budget, are deleted as well.
     """
     from bakery.operations.prune import prune as prune_library
+    from bakery.report.revoke import enforced_lines
 
     backend = backend_of(stack)
     for line in backend.damaged(contents=False):
         say(f"warning: {line}")
     done = prune_library(backend, dry_run=dry_run)
+    for line in enforced_lines(done.enforced):
+        print(f"{line}, revoked")
     for step in (*done.moved, *done.kept):
         print(f"{step.image.name}: {step.to or 'kept'}: {step.why}")
     for copy in done.copies.steps:

@@ -130,3 +130,12 @@ def test_a_consumer_without_access_is_told(cloud: FakeServer, checkout: Checkout
     assert found(3, "--stack", "gcp") == [("sharing", NAME)]
     library.share(NAME, ["group:a@example.com"])
     assert found(0, "--stack", "gcp") == []
+
+
+def test_a_family_that_points_at_somebody_elses_image_is_told(cloud: FakeServer) -> None:
+    labels = {"bakery-digest": "1" * 32, "bakery-family": "app", "bakery-recipe": "app"}
+    compute.add_image(cloud.cloud, IMAGES, {"name": NAME, "labels": labels})
+    compute.add_image(cloud.cloud, IMAGES, {"name": "mine", "family": "app"})
+    for command, *options in (("rollback",), ("revoke", "--reason", "bad"), ("report-failure", "--reason", "bad")):
+        done = CliRunner().invoke(make_app(command), [command, "app", *options, "--stack", "gcp"])
+        assert (done.exit_code, "points at mine, which the bakery did not make" in done.output) == (1, True), command

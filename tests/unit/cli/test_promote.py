@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bakery.library.base import Proof, Want
+from bakery.library.base import Proof, Revocation, Want
 from bakery.library.local.library import LocalLibrary
 from bakery.plan.image_labels import FAILURE_LABEL
 from bakery.settings import from_file
@@ -187,3 +187,49 @@ def test_a_reported_failure_is_a_label_of_the_recipes_image_until_it_is_withdraw
     done = checkout.run("report-failure", images[2], "--undo")
     assert (done.returncode, told()) == (0, ""), done.stderr
     assert checkout.run("report-failure", "apq", "--reason", "x").returncode == 1
+
+
+def test_prune_says_what_revocations_do_and_a_dry_run_says_the_same(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    library.revoke(Revocation(images[2], images[2], "bad", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"))
+    would = checkout.run("prune", "--dry-run")
+    assert (would.returncode, library.families()) == (0, {"app": images[2]}), would.stderr
+    done = checkout.run("prune")
+    assert (done.returncode, library.families()) == (0, {"app": images[1]}), done.stderr
+    assert done.stdout.splitlines()[:2] == [
+        f"family app: {images[2]} -> {images[1]}, revoked",
+        f"{images[2]}: OBSOLETE, revoked",
+    ]
+    assert would.stdout == done.stdout.replace("are free", "would be free")
+
+
+def test_a_rule_of_retention_that_keeps_nothing_stops_prune_before_it_deletes(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    wrong = "image-bakery:retention.ap: neither the plan nor the library has such a family; use one of: app"
+    rules = {"ap": {"labels": {"release": "2030"}}, "app": {"keep": 0}}
+    checkout.settings(oven="fake", retentionDays=0, retention=rules)
+    plan = checkout.run("plan")
+    assert (plan.returncode, wrong in plan.stderr) == (0, True), plan.stderr
+    for options in ((), ("--dry-run",)):
+        done = checkout.run("prune", *options)
+        assert (done.returncode, wrong in done.stderr) == (2, True)
+    assert {image.name for image in library.images()} >= {*images}
+    checkout.settings(oven="fake", retention={"app": {"keep": 0}})
+    assert checkout.run("prune", "--dry-run").returncode == 0
+
+
+def test_an_image_of_a_channel_is_revoked_and_tested_as_the_one_it_was_made_from(
+    checkout: Checkout, library: LocalLibrary, images: list[str]
+) -> None:
+    stable = library.derive(images[2], "app-stable")
+    library.promote(stable, "app-stable")
+    tested = checkout.run("test", stable)
+    assert [run.image for run in library.runs()] == [images[2]], tested.stderr
+    done = checkout.run("revoke", "app-stable", "--reason", "bad")
+    assert done.returncode == 0, done.stderr
+    assert f"{images[2]}: revoked\n" in done.stdout and f"{stable}: revoked, baked from {images[2]}\n" in done.stdout
+    assert "image-bakery:nonce.app <another word>" in checkout.run("plan").stderr
+    assert checkout.run("revoke", images[2], "--undo").returncode == 0
+    assert list(library.revocations()) == []

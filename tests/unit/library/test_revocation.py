@@ -9,6 +9,7 @@ import pytest
 
 from bakery.library.base import ImageRecord, ImageState, Proof, Revocation
 from bakery.library.revocation import affected, heir, in_force, refusal
+from bakery.plan.image_labels import ADOPTED_LABEL
 
 
 def image(name: str, **changes: Any) -> ImageRecord:
@@ -47,6 +48,14 @@ def test_the_heir_is_the_newest_proven_image_that_boots_and_is_free() -> None:
     ]
     assert heir("app", images, {"app-7"}) == "app-2"
     assert heir("app", images, {"app-7", "app-2", "app-1"}) == ""
+
+
+def test_a_revocation_releases_neither_what_waits_nor_what_was_adopted_and_never_pinned() -> None:
+    adopted = {ADOPTED_LABEL: "golden"}
+    images = [image("app-1", family="app"), image("app-2"), image("app-3", labels=adopted)]
+    assert heir("app", images, ()) == "app-2"
+    assert heir("app", images, (), waits=True) == "app-1"
+    assert heir("app", [*images, image("app-4", family="app", labels=adopted)], ()) == "app-4"
 
 
 def one(image: str, at: str, cause: str = "") -> Revocation:

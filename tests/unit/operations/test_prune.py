@@ -13,6 +13,7 @@ from bakery.errors import MAKE_ROOM, InfrastructureFailed, Uncertain
 from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
+from bakery.library.revocation import Enforced
 from bakery.operations.prune import prune
 from bakery.paths import StatePaths
 from bakery.settings import Settings, parse
@@ -83,9 +84,11 @@ def test_on_the_fixed_date_all_that_was_baked_before_is_obsolete_even_if_it_is_p
         library.record_test(name, Proof.PASSED, "t")
     library.promote("old-0", "old")
     library.promote("kept-2", "kept")
-    prune(backend(settings), dry_run=True)
+    would = prune(backend(settings), dry_run=True)
     assert library.families() == {"old": "old-0", "kept": "kept-2"}
-    prune(backend(settings))
+    done = prune(backend(settings))
+    assert would.enforced == done.enforced == Enforced({"old": ("old-0", "old-1")}, ("old-0",))
+    assert [(step.image.name, step.why) for step in would.kept] == [(step.image.name, step.why) for step in done.kept]
     assert library.families() == {"old": "old-1", "kept": "kept-2"}
     states = {image.name: image.state for image in library.images()}
     assert states == {"old-0": "OBSOLETE", "old-1": "ACTIVE", "kept-2": "ACTIVE"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.base import ImageRecord, ImageState, Proof, Revocation
 from bakery.library.proof import ANY_TESTS
 from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL, RECIPE_LABEL, SOURCE_LABEL
 from bakery.plan.model import Plan
@@ -146,6 +146,20 @@ def test_the_image_that_was_approved_last_counts_not_where_somebody_moved_the_fa
         assert target and target.image == other.name, "without proof, or gone: the family stays where it is"
 
 
+def test_a_revoked_image_gives_way_to_one_that_the_family_had_and_not_to_the_one_that_waits() -> None:
+    older = replace(OLD, name="app-111111111111", family="app")
+    candidate = replace(record(APP), family="")
+    revoked = {"000000000000": Revocation(OLD.name, OLD.name, "bad", "2030-01-01", "2030-01-01")}
+    snapshot = replace(held(older, OLD, now=OLD), revoked=revoked)
+    snapshot = replace(snapshot, images=(*snapshot.images[:-1], candidate))
+    decision = waiting(snapshot)
+    assert decision.target and decision.target.image == older.name
+    assert (decision.action, decision.reasons[1]) == (Action.ADOPT, f"{OLD.name} is revoked: bad")
+    decision = waiting(replace(snapshot, images=snapshot.images[1:]))
+    assert decision.target and decision.target.image == ""
+    assert decision.reasons[1] == f"{OLD.name} is revoked: bad, and there is no other image"
+
+
 def test_an_image_that_was_promoted_before_approvals_were_asked_for_stays() -> None:
     assert waiting(held()).target is None
     assert waiting(held()).action is Action.KEEP
@@ -268,6 +282,11 @@ def test_a_staged_roll_out_waits_for_its_hours_and_goes_on() -> None:
     [
         ({"labels": {FAILURE_LABEL: "no-boot"}}, f"stopped, a failure of {APP.name} was reported: no-boot"),
         ({"proof": Proof.FAILED}, f"stopped, {APP.name} failed its tests"),
+        ({"labels": {FIRST_LABEL: "noon"}}, f"stopped, the label {FIRST_LABEL} of {APP.name} is not a time: noon"),
+        (
+            {"labels": {FIRST_LABEL: "9" * 60}},
+            f"stopped, the label {FIRST_LABEL} of {APP.name} is not a time: {'9' * 60}",
+        ),
         ({"app": OLD.name}, "waits for 24 hours after app"),
         (
             {"labels": {RECIPE_LABEL: "other"}},
