@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ from bakery.lock.model import Lock, Place
 from bakery.operations.bake import planned
 from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build import machines as bake_machines
-from bakery.ovens.cloud_build.request import packer_template
+from bakery.ovens.cloud_build.request import PLUGIN_VERSION, packer_template
+from bakery.recipe.hcl2.builder_options import OPTIONS, VERSION
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
 from tests.fake_google.server import FakeServer, serve
@@ -108,3 +110,16 @@ def test_what_a_killed_packer_leaves_has_a_deadline_and_is_cleared(server: FakeS
     server.cloud.items[f"cloudbuild/v1/projects/p/builds/{BUILD}"] = {"id": BUILD, "status": "CANCELLED"}
     assert len(bake_machines.clear(Google(settings(server).google))) == 1
     assert left(server) == {}
+
+
+def test_the_plan_knows_the_options_of_this_plugin() -> None:
+    listing = ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/hashicorp/packer-plugin-googlecompute"]
+    env = {**os.environ, "GOFLAGS": "-mod=mod"}
+    done = subprocess.run(
+        listing, cwd=ROOT / "tools/googlecompute", env=env, check=True, text=True, stdout=subprocess.PIPE
+    )
+    text = Path(done.stdout.strip(), "builder/googlecompute/config.hcl2spec.go").read_text(encoding="utf-8")
+    spec = text.partition("func (*FlatConfig) HCL2Spec()")[2].partition("\n}")[0]
+    names = set(re.findall(r'^\t\t"(\w+)":', spec, re.MULTILINE))
+    assert OPTIONS["googlecompute"] == {name for name in names if not name.startswith("packer_")}
+    assert f"v{VERSION}" == PLUGIN_VERSION

@@ -44,6 +44,7 @@ locals {
   EOT
   late = upper("${timestamp()}-${data.http.x.body}")
   sums = { for key, one in var.names : one.name => format("%s-%d", var.target_arch, key)... if one.size != null }
+  read = { for one in fileset(".", "*.sh") : one => file(one) }
   more = try(merge(local.sums, { x = var.install_root == "/opt" ? 1 : null }), [])[*]
 }
 build {

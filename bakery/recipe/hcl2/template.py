@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bakery.recipe.hcl2 import builder_options
 from bakery.recipe.hcl2.blocks import BlockReader
 from bakery.recipe.hcl2.choose import Chosen, choose
 from bakery.recipe.hcl2.encoding import as_json
@@ -178,6 +179,7 @@ class TemplateMaker:
         if chosen.own is not None:
             options |= reader.options(chosen.own, chosen.file, ("builders", 0), {})
         options.pop("name", None)
+        builder_options.check(chosen.type, options, self.lines, self.module.findings)
         build = {key: f"{{{{build `{key}`}}}}" for key in BUILD_VALUES} | {"name": reader.name_of(chosen.build)}
         bound: Bound = {"source": {"type": chosen.type, "name": chosen.name}, "build": build}
         provisioners: list[Json] = []
