@@ -11,7 +11,7 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -23,7 +23,7 @@ from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import build_calls, calls, image, tests
 from bakery.recipe.substitutions import substitute
-from bakery.recipe.templating import FAMILY, GOOGLE_BUILDER, builder_name, is_packer, packer_arguments
+from bakery.recipe.templating import FAMILY, GOOGLE_BUILDER, builder_name, is_packer, packer_arguments, references
 from bakery.redaction import redacted
 from bakery.settings import GoogleSettings
 from bakery.settings.google import BAKE, SSH_TAG, Bucket, Duty
@@ -47,6 +47,7 @@ PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, befo
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
+_VAR_FILE = ("-var-file", "--var-file")
 _VALUES = re.compile(r"""(?<!\S)--?var-file(?:=|\s+)(?:"([^"]*)"|'([^']*)'|(\S+))""")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
@@ -62,7 +63,9 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
         if builder.get("type") == GOOGLE_BUILDER
     ]
     declared = order.template.get("variables") or {}
-    variables = {name: order.variables.get(name, default) for name, default in declared.items()}
+    used = references(order.template) if _known_files(order) else ()
+    passed = {name: order.variables[name] for name in sorted(used) if name in order.variables}
+    variables = {**passed, **{name: order.variables.get(name, default) for name, default in declared.items()}}
     variables["bakery_build"] = f"{{{{env `{BUILD_ID}`}}}}"
     template = {**order.template, "variables": variables, "builders": builders}
     return to_pkr_json(template) if "hcl2" in template else template
@@ -178,8 +181,10 @@ def _steps(order: BakeOrder) -> list[Json]:
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
     others = build_calls(order.build, order.package).others
+    known = _known_files(order)
+    given = [_without_variable_files(step, known, order.substitutions) for step in given] if known else given
     if "hcl2" in order.template:
-        given = [_with_template(step, posixpath.basename(order.template_path), order.substitutions) for step in given]
+        given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
     removed = [
         tests(step) or index in others or _of_other_builder(step, order.template) for index, step in enumerate(given)
     ]
@@ -227,37 +232,48 @@ def _named(step: Json) -> Json:
     return {**step, "env": [*(step.get("env") or []), f"{BUILD_ID}=$BUILD_ID"]}
 
 
-def _with_template(step: Json, name: str, values: Mapping[str, str]) -> Json:
-    """Return a step in which every file of an HCL2 template is the one that replaces them.
+def _with_template(step: Json, name: str) -> Json:
+    """Return a step in which every file of an HCL2 template is the one that replaces them."""
+    return _changed(step, lambda words: [_HCL2.sub(name, word) for word in words])
 
-    The values of variable files are in it; the files must not win over what the plan has decided since.
+
+def _changed(step: Json, change: Callable[[list[str]], list[str]]) -> Json:
+    """Return the step with the words of its command, or the text of its script, changed."""
+    args = step.get("args")
+    made: Json = {key: "".join(change([step[key]])) for key in ("args", "script") if isinstance(step.get(key), str)}
+    return {**step, **made, **({"args": change(list(map(str, args)))} if isinstance(args, list) else {})}
+
+
+def _known_files(order: BakeOrder) -> frozenset[str]:
+    """Return the names of the files of values whose content the plan has read."""
+    called = build_calls(order.build, order.package).files
+    names = {posixpath.basename(substitute(path, order.substitutions)) for path in called}
+    return frozenset(names & {posixpath.basename(file.path) for file in order.files})
+
+
+def _without_variable_files(step: Json, known: Set[str], values: Mapping[str, str]) -> Json:
+    """Return the step without ``-var-file`` for these files: the template has their values.
+
+    The files must not win over what the plan has decided since, as the values of a variant.
     """
 
-    def known(path: str) -> bool:
-        return "$" not in substitute(path, values)
+    def is_known(path: str) -> bool:
+        filled = substitute(path, values)
+        return "$" not in filled and posixpath.basename(filled) in known
 
-    def changed(text: str) -> str:
-        kept = _VALUES.sub(lambda match: "" if known(match[1] or match[2] or match[3] or "") else match[0], text)
-        return _HCL2.sub(name, kept)
+    def kept(words: list[str]) -> Iterator[str]:
+        rest = iter(words)
+        for word in rest:
+            option, equals, path = word.partition("=")
+            path = next(rest, "") if option in _VAR_FILE and not equals else path
+            if option not in _VAR_FILE:
+                yield _VALUES.sub(
+                    lambda match: "" if is_known(match[1] or match[2] or match[3] or "") else match[0], word
+                )
+            elif not is_known(path):
+                yield from [word] if equals else [word, path]
 
-    args = step.get("args")
-    made: Json = {key: changed(step[key]) for key in ("args", "script") if isinstance(step.get(key), str)}
-    if isinstance(args, list):
-        made["args"] = [changed(word) for word in _without_files(map(str, args), known)]
-    return {**step, **made}
-
-
-def _without_files(words: Iterable[str], known: Callable[[str], bool]) -> Iterator[str]:
-    """Yield the words of a command without the options for files of values that are known."""
-    rest = iter(words)
-    for word in rest:
-        option, equals, path = word.partition("=")
-        if option not in ("-var-file", "--var-file"):
-            yield word
-            continue
-        path = path if equals else next(rest, "")
-        if not known(path):
-            yield from [word] if equals else [word, path]
+    return _changed(step, lambda words: list(kept(words)))
 
 
 def _fetch(template: Json) -> Json:
