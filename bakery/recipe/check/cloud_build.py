@@ -105,7 +105,8 @@ def check_arguments(build: Document, passed: Iterable[str], used: Collection[str
             where = find(build, ("steps",), rf"(^|[\s=\"']){re.escape(name)}=")
             hint = "fix the name, or declare it: nothing uses it"
             severity = Severity.ERROR if fatal else Severity.WARNING
-            build.note(severity, f"-var {name}=... sets an undeclared variable of packer.json", hint, *where)
+            template = "the template" if fatal else "packer.json"
+            build.note(severity, f"-var {name}=... sets an undeclared variable of {template}", hint, *where)
 
 
 def check_folders(build: Document, calls: BuildCalls, paths: Iterable[str]) -> None:

@@ -166,3 +166,29 @@ def test_values_of_files_are_in_the_template_and_the_files_are_not_named(
     assert written(given)["variable"]["compiler"]["default"] == "clang"
     made = build_request(given, SETTINGS.google, ZONE, "x.tar.gz", "session-1")
     assert made["steps"][-1]["args"] == kept
+
+
+@pytest.mark.parametrize(
+    ("folder", "argument"),
+    [("", "packages/app"), ("", "packages/app/app.pkr.hcl"), ("packages/app", "."), ("common", "../packages/app")],
+)
+def test_packer_finds_in_the_source_what_the_step_names(tmp_path: Path, folder: str, argument: str) -> None:
+    """What is left to it reads the files that it read in the checkout."""
+    step = {"name": "hashicorp/packer", "dir": folder, "args": ["build", argument]}
+    late = 'locals {\n late = "${file("${formatdate("YYYY", "2030-01-02T03:04:05Z")}.txt")}${path.root}"\n}\n'
+    use = 'build {\n sources = ["source.googlecompute.app"]\n provisioner "shell" {\n inline = [local.late]\n }\n}\n'
+    declared = hcl2_tree.DECLARED if argument.endswith(".hcl") else ""
+    files = {"app.pkr.hcl": declared + hcl2_tree.SOURCE + late + use, "2030.txt": "read ", **BESIDE}
+    recipe_tree.write(tmp_path, hcl2_tree.changed({**files, "cloudbuild.yaml": json.dumps({"steps": [step]})}))
+    (image,) = draft(SETTINGS, recipe_tree.loaded(tmp_path), Lock(), locked=False).images
+    given = bake_order(image)
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive(given, written(given))))) as tar:
+        tar.extractall(tmp_path / "workspace", filter="data")
+    place = tmp_path / "workspace" / folder
+    place.mkdir(exist_ok=True)
+    made = build_request(given, SETTINGS.google, ZONE, "x.tar.gz", "session-1")["steps"][-1]
+    run = ["packer", "inspect", made["args"][-1]]
+    environment = {**os.environ, "CHECKPOINT_DISABLE": "1"}
+    done = subprocess.run(run, check=False, cwd=place, env=environment, stdout=subprocess.PIPE, text=True)
+    root = "packages/app" if argument.endswith(".hcl") else argument
+    assert f'local.late: "read {root}"' in done.stdout

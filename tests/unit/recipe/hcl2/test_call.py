@@ -54,7 +54,7 @@ def test_only_and_except_choose_the_source(tmp_path: Path) -> None:
 def test_an_argument_of_an_undeclared_variable_is_an_error(tmp_path: Path) -> None:
     recipe_tree.write(tmp_path, given('"-only=googlecompute.app", "-var", "nope=1"'))
     errors = [one.message for one in recipe_tree.loaded(tmp_path).problems if one.severity == "error"]
-    assert errors == ["-var nope=... sets an undeclared variable of packer.json"]
+    assert errors == ["-var nope=... sets an undeclared variable of the template"]
 
 
 def test_a_variable_in_the_environment_is_refused(tmp_path: Path) -> None:
