@@ -62,7 +62,7 @@ class BuildWatch:
         self.poll_seconds = poll_seconds
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._read_at = 0.0
+        self._due = 0.0  # when the list is read next; all threads wait for the same reading
         self._builds: dict[str, cloudbuild_v1.Build] = {}
         self._watched = 0
 
@@ -99,7 +99,7 @@ class BuildWatch:
                 position, phase = self._follow(current, position, phase)
                 read = answered
             activity.say(phase or f"build {Status(current.status).name.lower()}")
-            activity.sleep(self._pause())
+            activity.sleep(self._pause() if joined else max(self._due - time.monotonic(), 0.0))
 
     def _pause(self) -> float:
         return growing_pause(self.poll_seconds, time.monotonic() - self._began)
@@ -110,14 +110,14 @@ class BuildWatch:
 
     def _listed(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
         with self._lock:
-            if time.monotonic() - self._read_at >= self._pause():
+            if time.monotonic() >= self._due:
                 request = cloudbuild_v1.ListBuildsRequest(
                     project_id=self.google.project, filter=f'tags="{self.session}"', page_size=200
                 )
                 with api_errors("list builds"):
                     builds = self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
                     self._builds = {one.id: one for one in builds}
-                self._read_at = time.monotonic()
+                self._due = time.monotonic() + self._pause()
             return self._builds.get(build.id, build)
 
     def _single(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from google.cloud.devtools import cloudbuild_v1
 
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity
 from bakery.ovens.cloud_build import watch
+from bakery.progress.activity import FIRST_PAUSE
 from tests.support import bake_orders
+from tests.support.clock import Clock
 
 
 def test_bytes_that_are_no_text_leave_no_gap_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +71,18 @@ def test_what_a_project_refuses_is_not_the_recipes_fault(line: str, hint: str) -
 
 def test_a_recipe_that_fails_is_told_as_such() -> None:
     assert isinstance(failure("make: *** [all] Error 2"), BakeFailed)
+
+
+def test_all_waits_look_when_the_list_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait that begins between two readings does not pass the next one by."""
+    clock = Clock()
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=clock))
+    states = iter([watch.Status.WORKING, watch.Status.SUCCESS])
+    builds = SimpleNamespace(list_builds=lambda **_: [cloudbuild_v1.Build(id="b", status=next(states))])
+    google: Any = SimpleNamespace(project="p", builds=builds)
+    watched = watch.BuildWatch(google, "session", 5.0)
+    build = cloudbuild_v1.Build(id="b")
+    watched._listed(build)  # another thread's look
+    clock.pass_(0.3)
+    assert watched.wait(build, clock.activity(), joined=False).status == watch.Status.SUCCESS
+    assert clock.pauses == [pytest.approx(FIRST_PAUSE - 0.3, abs=1e-6)]
