@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bakery.library.base import ImageRecord, Library
     from bakery.lock.model import Resolver
     from bakery.ovens.base import Oven
-    from bakery.plan.model import Plan
+    from bakery.plan.model import ImagePlan, Plan
     from bakery.results.model import Verdict
     from bakery.settings import Settings
 
@@ -69,6 +69,9 @@ class Backend(Protocol):
 
     def damaged(self, *, contents: bool) -> list[str]:
         """Return a line for each image whose file is damaged; with ``contents`` all of it is read, else its size."""
+
+    def refused(self, images: Sequence[ImagePlan]) -> list[str]:
+        """Return a line for each thing of the plan that the place is known to refuse, with what to do."""
 
     def clusters(self, *, open_shell: bool = False) -> Clusters:
         """Return the test clusters; ``open_shell`` lets the user log in to their machines."""

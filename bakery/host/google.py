@@ -208,15 +208,13 @@ class Google:
         return session
 
     def read_compute(self, path: str, **query: str) -> Mapping[str, Any]:
-        """Return the answer of Compute Engine to a GET of ``path`` in the project, such as ``global/images``.
+        """Return the answer to a GET of a path in the project, such as ``global/images``; tries as often as clients."""
+        return RETRY(self.ask)("GET", COMPUTE_ENGINE, f"compute/v1/projects/{self.project}/{path}", params=query)
 
-        Raises the same errors as the clients, after as many tries.
-        """
-        url = f"{self.settings.endpoint or COMPUTE_ENGINE}/compute/v1/projects/{self.project}/{path}"
-        return RETRY(self._get)(url, query)
-
-    def _get(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-        answer = self._session.get(url, params=query, timeout=TIMEOUT_SECONDS)
+    def ask(self, verb: str, host: str, path: str, **more: Any) -> Mapping[str, Any]:
+        """Return the answer to one request; ``more`` is that of ``requests``. Raises the same errors as the clients."""
+        url = f"{self.settings.endpoint or host}/{path}"
+        answer = self._session.request(verb, url, timeout=TIMEOUT_SECONDS, **more)  # type: ignore[no-untyped-call]
         if not answer.ok:
             raise exceptions.from_http_response(answer)  # type: ignore[no-untyped-call]
         return dict(answer.json())

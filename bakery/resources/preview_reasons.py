@@ -31,6 +31,8 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
         pulumi.log.warn(str(problem))
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     planned = [one.image for one in declared]
+    for refusal in backend(settings).refused(planned):
+        pulumi.log.warn(refusal)
     for family, image in held.given_up(stack, everywhere(settings, planned)).items():
         pulumi.log.info(given_up(family, image))
     goals = targets(settings, planned, held)

@@ -19,7 +19,7 @@ from bakery.library.local.adoption import adopt
 from bakery.library.local.library import LocalLibrary
 from bakery.lock.resolve import DebianArchive
 from bakery.ovens.fake import FakeOven
-from bakery.plan.model import Plan
+from bakery.plan.model import ImagePlan, Plan
 from bakery.settings import Settings
 
 
@@ -41,6 +41,9 @@ class OtherBackend:
         return self.library()
 
     def damaged(self, *, contents: bool) -> list[str]:
+        return []
+
+    def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         return []
 
     def clusters(self, *, open_shell: bool = False) -> FakeClusters:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bakery.library.compute_engine.library import ComputeEngineLibrary
     from bakery.lock.resolve import ComputeEngineFamilies
     from bakery.ovens.cloud_build.oven import CloudBuildOven
-    from bakery.plan.model import Plan
+    from bakery.plan.model import ImagePlan, Plan
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,13 @@ class GoogleBackend:
     def damaged(self, *, contents: bool) -> list[str]:
         """Find nothing: Compute Engine keeps checksums of its images itself."""
         return []
+
+    def refused(self, images: Sequence[ImagePlan]) -> list[str]:
+        """Ask for the policies of the organisation."""
+        from bakery.host.google import clients
+        from bakery.preview.policies import refused
+
+        return refused(clients(self.settings.google), images)
 
     def clusters(self, *, open_shell: bool = False) -> ComputeEngineClusters:
         """Return clusters of Compute Engine instances."""

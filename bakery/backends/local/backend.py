@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bakery.library.local.library import LocalLibrary
     from bakery.lock.resolve import LocalBases
     from bakery.ovens.local.oven import LocalOven
-    from bakery.plan.model import Plan
+    from bakery.plan.model import ImagePlan, Plan
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class ThisMachine:
 
         library = self.existing_library()
         return damaged(library, contents=contents) if library else []
+
+    def refused(self, images: Sequence[ImagePlan]) -> list[str]:
+        """Refuse nothing."""
+        return []
 
     def resolver(self) -> LocalBases:
         """Return the resolver of cloud images and Debian releases."""
