@@ -43,6 +43,9 @@ _CAUSES = {
         r"does not have access to service account|SERVICE_ACCOUNT_ACCESS_DENIED|iam\.serviceAccounts\.actAs"
         r"|Unknown service account|[sS]ervice ?[aA]ccounts?\S* \S+ (does not exist|was not found)"
         r"|\[4033: 'not authorized'\]"  # of gcloud's tunnel through IAP
+        # The agent of a service has no role on a key of Cloud KMS; each service has its own words.
+        r"|kmsPermissionDenied|'cloudkms\.cryptoKeyVersions\.useTo\w+' denied|Permission denied on Cloud KMS key"
+        r"|CryptoKey Encrypter/Decrypter role"
     ),
 }
 _KINDS: Mapping[Cause, type[BakeryError]] = {

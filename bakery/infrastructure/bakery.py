@@ -65,7 +65,8 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
     services = Services("services", google)
     network = Network("network", google, services.of("compute"))
     encrypted = services.of("artifactregistry", "bigquery", "compute", "pubsub", "storage")
-    ready = Encryption("encryption", google, encrypted).ready if google.kms_key else []
+    encryption = Encryption("encryption", google, encrypted) if google.kms_key else None
+    ready = encryption.ready if encryption else []
     storage = Storage("storage", google, [*services.of("storage", "artifactregistry"), *ready])
     accounts = Accounts("accounts", google, services.of("iam"))
     results = Results("results", google, [*services.of("bigquery", "pubsub"), *ready])
@@ -81,5 +82,6 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
     Federation("federation", google, services.of("iam", "iamcredentials", "sts"), accounts=accounts)
     Triggers("triggers", settings, plan, [grants.last])
     if not pulumi.runtime.is_dry_run():
-        grants.known.apply(granted)
+        known = [grants.known, *([encryption.known] if encryption else [])]
+        pulumi.Output.all(*known).apply(lambda lists: granted([text for one in lists for text in one]))
     return (grants.last,)

@@ -31,3 +31,11 @@ class Component(pulumi.ComponentResource):
     def below(self, **options: Any) -> pulumi.ResourceOptions:
         """Return the options of a resource in this component: parent, dependencies, and ``options``."""
         return pulumi.ResourceOptions(parent=self, depends_on=list(self.after), **options)
+
+
+def texts(grants: Sequence[Any]) -> pulumi.Output[list[str]]:
+    """Return a text for each grant when all were made: its ID, which names it, and the etag of the policy.
+
+    The etag is another one if the grant was made again.
+    """
+    return pulumi.Output.all(*[pulumi.Output.format("{0} {1}", one.id, one.etag) for one in grants])

@@ -7,11 +7,12 @@ the question for the agent does (https://github.com/hashicorp/terraform-provider
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 from pulumi_gcp import projects
 
-from bakery.infrastructure.component import Component
+from bakery.infrastructure.component import Component, texts
 
 ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 IDENTITIES = ("artifactregistry", "bigquery", "pubsub")
@@ -20,16 +21,18 @@ IDENTITIES = ("artifactregistry", "bigquery", "pubsub")
 class Encryption(Component):
     """The agents of ``google.kmsKey`` and their grants; ``ready`` is what encrypted resources wait for.
 
-    The grants are made if the key is one of the stack's own project. They stay after a destroy, as the buckets with
-    results do, which could not be read without them.
+    The grants are made if the key is one of the stack's own project; ``known`` has a text for each of them. They stay
+    after a destroy, as the buckets with results do, which could not be read without them.
     """
 
     def declare(self, name: str) -> Mapping[str, pulumi.Output[str]]:
         """Declare the agents, then their grants."""
         self.ready: list[pulumi.Resource] = []
         agents = self._agents(name)
-        if self.google.kms_key.split("/")[1] == self.google.project:
-            self.ready += self._grants(name, agents)
+        own = self.google.kms_key.split("/")[1] == self.google.project
+        grants = self._grants(name, agents) if own else []
+        self.ready += grants
+        self.known = texts(grants)
         return agents
 
     def _agents(self, name: str) -> dict[str, pulumi.Output[str]]:
@@ -49,7 +52,7 @@ class Encryption(Component):
         found["compute"] = found["pubsub"].apply(lambda email: email.replace("@gcp-sa-pubsub.", "@compute-system."))
         return found
 
-    def _grants(self, name: str, agents: Mapping[str, pulumi.Output[str]]) -> list[pulumi.Resource]:
+    def _grants(self, name: str, agents: Mapping[str, pulumi.Output[str]]) -> list[Any]:
         from pulumi_gcp import kms
 
         return [

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsub, serviceaccount, storage
 
-from bakery.infrastructure.component import Component
+from bakery.infrastructure.component import Component, texts
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, Grant, On
 from bakery.infrastructure.results import Results
 from bakery.infrastructure.storage import Storage
@@ -80,9 +80,7 @@ class Grants(Component):
         made = [one for one in made if one]
         last = pulumi.ResourceOptions(parent=self, depends_on=[*self.before_last, *made])
         self.last = self._grant(f"{name}-{_slug(wanted[-1])}", wanted[-1], last)
-        # The ID of a grant names it; the etag of the policy is another one if the grant was made again.
-        texts = [pulumi.Output.format("{0} {1}", one.id, one.etag) for one in (*made, self.last)]
-        self.known: pulumi.Output[list[str]] = pulumi.Output.all(*texts)
+        self.known = texts([*made, self.last])
         return {}
 
     def _custom_role(self, name: str, role: str) -> projects.IAMCustomRole:

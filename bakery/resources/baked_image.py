@@ -26,6 +26,7 @@ from bakery.resources.provider import (
     reports_errors,
     settings,
     twin,
+    waits_for_grants,
     wants,
 )
 
@@ -40,6 +41,7 @@ class BakedImageProvider(BakeryProvider):
         return _props["name"] in _held.records and not _held.revocation(_props["name"])
 
     @reports_errors
+    @waits_for_grants
     def create(self, props: Props) -> CreateResult:
         """Adopt, join or bake the image of the order that the program wrote. Raises RevokedImage."""
         stack = settings(props["urn"])

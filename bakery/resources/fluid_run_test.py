@@ -26,6 +26,7 @@ from bakery.resources.provider import (
     reports_errors,
     settings,
     twin,
+    waits_for_grants,
 )
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
@@ -44,6 +45,7 @@ class FluidRunTestProvider(BakeryProvider):
         return _held.proves(_props["image"], _props["tests"])
 
     @reports_errors
+    @waits_for_grants
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this image has passed the same tests before."""
         order, library = _order(props), library_of(props["urn"])

@@ -24,7 +24,7 @@ from bakery.preview.copies import copied
 from bakery.preview.model import Target
 from bakery.preview.targets import families_of, hours, proofs, targets, waits
 from bakery.recipe.image_names import DIGEST_SHOWN
-from bakery.resources import continue_on_error, failed_deletion, sdk_noise
+from bakery.resources import continue_on_error, failed_deletion, sdk_noise, young_grants
 from bakery.resources.baked_image import BakedImage
 from bakery.resources.fluid_run_test import FluidRunTest
 from bakery.resources.promoted_image import PromotedImage
@@ -76,6 +76,7 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     if not pulumi.runtime.is_dry_run():
         _enforce(settings)
         failed_deletion.end_program()
+        young_grants.wait(StatePaths(settings.state).grants)
     held = _held(settings, plan)
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()

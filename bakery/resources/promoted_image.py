@@ -13,7 +13,16 @@ from bakery.library.revocation import utc
 from bakery.plan.image_labels import FIRST_LABEL
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.resources import progress
-from bakery.resources.provider import BakeryProvider, Props, library_of, library_view, owner_of, reports_errors, wants
+from bakery.resources.provider import (
+    BakeryProvider,
+    Props,
+    library_of,
+    library_view,
+    owner_of,
+    reports_errors,
+    waits_for_grants,
+    wants,
+)
 from bakery.settings.copies import family_and_project
 
 OTHER_LABELS = "a copy with other labels"  # instead of the name of an image: the next update restores the labels
@@ -37,11 +46,13 @@ class PromotedImageProvider(BakeryProvider):
         return _held.points(_props["family"], str(_props["image"]))
 
     @reports_errors
+    @waits_for_grants
     def create(self, props: Props) -> CreateResult:
         """Point the family at the image. Raises UnprovenImage unless it and its ancestors passed their tests."""
         return CreateResult(props["family"], self._promote({**props, "token": uuid.uuid4().hex}, ()))
 
     @reports_errors
+    @waits_for_grants
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Point the family at the new image, deprecate the previous one, and change the access of consumers."""
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())

@@ -22,11 +22,13 @@ from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourcePro
 from bakery import settings as stack_settings
 from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_os_error
+from bakery.host.propagation import patiently
 from bakery.library.base import Library
 from bakery.library.wants import Wants
 from bakery.paths import StatePaths
 from bakery.preview import snapshot
 from bakery.preview.snapshot import LibrarySnapshot
+from bakery.progress.activity import Activity
 from bakery.redaction import redacted, restored
 from bakery.resources import plugin, progress
 from bakery.settings import Settings
@@ -178,6 +180,21 @@ def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
         finally:
             if method.__name__ != "read":
                 library_view.forget()
+
+    return call
+
+
+def waits_for_grants(method: Callable[P, R]) -> Callable[P, R]:
+    """Call the method again while access is refused and a grant is young, see :mod:`bakery.host.propagation`.
+
+    It is ``create`` or ``update``, whose last argument are the inputs, and does only what is not done yet.
+    """
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        urn = cast(Props, args[-1])["urn"]
+        waiting = Activity(partial(progress.engine().status, urn), plugin.cancelled)
+        return patiently(StatePaths(settings(urn).state).grants, waiting, partial(method, *args, **kwargs))
 
     return call
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import pytest
 from google.api_core.retry import retry_unary
 
-from bakery.errors import BakeryError, InfrastructureFailed
+from bakery.errors import InfrastructureFailed
 from bakery.fluid_run import runner
 from bakery.fluid_run.clusters import instance
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
@@ -34,13 +34,16 @@ from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.paths import StatePaths
+from bakery.preview import policies
 from bakery.results.model import Verdict
 from bakery.settings import Settings, parse
 from tests.fake_google import agents, compute, grants
+from tests.fake_google.refusals import keys
 from tests.fake_google.server import FakeServer, serve
 from tests.support import bake_orders, clusters
 from tests.support.clock import Clock
 from tests.support.root import ROOT
+from tests.unit.infrastructure.test_security import PLAN
 
 SERVICE_SECONDS, GRANT_SECONDS = 60.0, 120.0
 PAGE = (ROOT / "docs" / "google.md").read_text(encoding="utf-8")
@@ -85,8 +88,8 @@ def enabled_by_the_page() -> set[str]:
     return set(shlex.split(block[1].replace("\\\n", " ")))
 
 
-def stack(server: FakeServer, folder: Path) -> Settings:
-    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+def stack(server: FakeServer, folder: Path, **more: str) -> Settings:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url, **more}
     return replace(parse({"oven": "cloud-build", "google": google}, "gcp", folder), state=folder / "state")
 
 
@@ -132,11 +135,13 @@ def test_from_an_empty_project_to_a_tested_image(server: FakeServer, tmp_path: P
     began = clock.passed
     order = shielded(bake_orders.order("app"))
     activity = clock.activity(said.append)
-    if policy == "compute.requireOsLogin":  # says what to set
-        with pytest.raises(BakeryError) as told:
-            CloudBuildOven(given, poll_seconds=0.05).bake(order, activity)
-        assert "set image-bakery:google.osLogin to true" in told.value.hint
+    told = policies.refused(Google(given.google), PLAN.images)  # the preview of step 3
+    if policy == "compute.requireOsLogin":
+        assert [line.partition(":")[0] for line in told] == ["bakes will fail"]
+        assert "set image-bakery:google.osLogin to true" in told[0]
         given = replace(given, google=given.google._replace(os_login=True))
+        told = policies.refused(Google(given.google), PLAN.images)
+    assert told == []
     made = CloudBuildOven(given, poll_seconds=0.05).bake(order, activity)
     assert made.outcome is BakeOutcome.BAKED
     assert clock.passed - began >= GRANT_SECONDS
@@ -184,10 +189,42 @@ def test_ci_and_test_machines_wait_for_grants_too(server: FakeServer, tmp_path: 
     assert seed() == 404, "not there, but allowed"
 
 
+def test_a_key_that_was_granted_moments_ago_is_waited_for(server: FakeServer, tmp_path: Path, clock: Clock) -> None:
+    """Of a stack that had all other grants long ago, by bakes and by test machines."""
+    for service in enabled_by_the_page():
+        grants.enable(server.cloud, service)
+    given = stack(server, tmp_path, kmsKey=keys.KEY)
+    infrastructure(server, given)
+    clock.pass_(10_000)
+    order, activity = shielded(bake_orders.order("app")), clock.activity()
+    with pytest.raises(InfrastructureFailed, match="ended as FAILURE") as told:
+        CloudBuildOven(given, poll_seconds=0.05).bake(order, activity)
+    assert "the account lacks a role" in told.value.hint, "no grant is young"
+
+    def grant() -> float:
+        keys.authorize(server.cloud, keys.KEY, clock())
+        known = [f"{one.duty} {one.role} {one.target}" for one in GRANTS]
+        propagation.note(StatePaths(given.state).grants, [*known, f"agents of {keys.KEY} at {clock()}"])
+        return clock()
+
+    granted = grant()
+    made = CloudBuildOven(given, poll_seconds=0.05).bake(order, activity)
+    assert made.outcome is BakeOutcome.BAKED
+    assert clock() - granted >= GRANT_SECONDS
+    granted = grant()
+    agents.obey(server.cloud)
+    google = Google(given.google)
+    tests = replace(clusters.order(made.name), files=())
+    library, test_clusters = ComputeEngineLibrary(given, google), ComputeEngineClusters(given, google)
+    assert runner.run(tests, library, test_clusters, StatePaths(given.state), activity).verdict is Verdict.PASSED
+    assert clock() - granted >= GRANT_SECONDS
+
+
 @pytest.mark.parametrize(
     "case",
     [
         ("compute.requireShieldedVm", {}, "enable_secure_boot"),
+        ("compute.requireOsLogin", {}, "google.osLogin to true"),
         ("gcp.resourceLocations", {"image_storage_locations": ["us"]}, "google.region"),
         ("compute.trustedImageProjects", {}, "project of the base image"),
     ],

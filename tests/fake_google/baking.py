@@ -1,4 +1,4 @@
-"""What an organisation's policies say to the machine and the image of a build's Packer template.
+"""What an organisation's policies and Cloud KMS say to the machine and the image of a build's Packer template.
 
 The template is read from the uploaded source, as Packer would; the refusals come in Packer's words.
 """
@@ -11,7 +11,9 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
+from tests.fake_google import identity
 from tests.fake_google.cloud import Cloud
+from tests.fake_google.refusals import keys
 from tests.fake_google.refusals.compute import architecture, other_architecture
 
 Json = Any
@@ -20,9 +22,9 @@ IMAGE = "==> googlecompute: Error waiting for image: googleapi: Error 412: Locat
 
 
 def refused(cloud: Cloud, build: Json) -> str:
-    """The line of the log with which the build of this source ends; "" if no policy refuses it."""
+    """The line of the log with which the build of this source ends; "" if nothing refuses it."""
     builders = list(_builders(cloud, build))
-    lines = [line for builder in builders for line in _architecture(cloud, builder)]
+    lines = [line for builder in builders for line in (*_architecture(cloud, builder), *_key(cloud, builder))]
     if cloud.conditions.policies:
         lines += [line for builder in builders for line in _refusals(cloud, builder, build["projectId"])]
     return lines[0] if lines else ""
@@ -47,6 +49,14 @@ def _architecture(cloud: Cloud, builder: Json) -> Iterator[str]:
             refusal := other_architecture(image, builder["machine_type"])
         ):
             yield f"==> googlecompute: Error creating instance: googleapi: Error 400: {refusal}, badRequest"
+
+
+def _key(cloud: Cloud, builder: Json) -> Iterator[str]:
+    """Refuse a disk with a key that Compute Engine may not use, or not yet."""
+    key = (builder.get("disk_encryption_key") or {}).get("kmsKeyName", "")
+    if key and not keys.may_use(cloud, key, identity.COMPUTE_AGENT):
+        refusal = f"Cloud KMS error when using key {key}: {keys.denied(key)}, kmsPermissionDenied"
+        yield f"==> googlecompute: Error creating instance: googleapi: Error 400: {refusal}"
 
 
 def _builders(cloud: Cloud, build: Json) -> Iterator[Json]:

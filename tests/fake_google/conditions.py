@@ -27,6 +27,9 @@ class Conditions:
     caller: str = "bakery-deploy"  # who calls through the bakery's own clients
     elsewhere: dict[str, set[str]] = field(default_factory=dict)  # roles of the caller in projects that are not its own
     granted: dict[tuple[str, str], float] = field(default_factory=dict)  # when each member got each role first
+    granted_on_keys: dict[tuple[str, str], float] = field(default_factory=dict)  # when each got one on each key first
     enabled: dict[str, float] = field(default_factory=dict)  # when each service was enabled
     grant_seconds: float = 0.0  # until a grant takes effect
     service_seconds: float = 0.0  # until an enabled service works
+    too_early: set[str] = field(default_factory=set)  # services and members of keys whose next use comes too early
+    early_keys: bool = False  # whether the first use of each grant on a key comes too early, on a slow computer, too

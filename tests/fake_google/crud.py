@@ -89,6 +89,7 @@ def operation(  # noqa: PLR0917
         where, begun, ended = _compute_operation(cloud, request, kind, target, item)
     else:
         where, begun, ended = _long_running(cloud, request, target, item)
+        ended = {"done": True} if failure else ended
     stored = cloud.items[where] = dict(begun)
     cloud.at(time.time() + cloud.operation_seconds, lambda: stored.update({**ended, **(failure or {})}))
     return begun

@@ -12,6 +12,7 @@ from bakery.settings.google import Duty
 from tests.fake_google.cloud import CONSULTED, Answer, Cloud, Request
 
 Json = Any
+WRITERS = {"WRITER": "roles/bigquery.dataEditor"}  # as a dataset's list of access names the role
 
 
 def consult(cloud: Cloud, request: Request) -> Answer | None:
@@ -21,6 +22,14 @@ def consult(cloud: Cloud, request: Request) -> Answer | None:
         for binding in (body.get("policy") or body).get("bindings", []):
             for member in binding["members"]:
                 grant(cloud, member, binding["role"])
+                if request.call.method.product == "cloudkms":
+                    key = request.key.removesuffix(":setIamPolicy")
+                    if cloud.conditions.early_keys and (key, member) not in cloud.conditions.granted_on_keys:
+                        cloud.conditions.too_early.add(f"{key} {member}")
+                    cloud.conditions.granted_on_keys.setdefault((key, member), cloud.clock())
+    if request.id.startswith("bigquery.datasets."):
+        for entry in body.get("access", []):
+            grant(cloud, entry.get("userByEmail", ""), WRITERS.get(entry.get("role", ""), entry.get("role", "")))
     if request.id == "serviceusage.services.enable":
         enable(cloud, request.key.rpartition("/")[2].removesuffix(":enable"))
     if request.id == "serviceusage.services.batchEnable":

@@ -11,6 +11,7 @@ from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles
 Json = Any
 NUMBER = "123456789012"  # of every project
 STORAGE_AGENT = f"service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+COMPUTE_AGENT = f"service-{NUMBER}@compute-system.iam.gserviceaccount.com"  # there with the service
 
 
 def agent(service: str) -> str:
@@ -138,3 +139,27 @@ def get_project(cloud: Cloud, request: Request) -> Answer:
     made = {"projectId": project, "name": project, "createTime": "2026-01-01T00:00:00Z"}
     made |= cloud.items.get(request.key, {})
     return Answer({**made, "projectNumber": NUMBER, "lifecycleState": "ACTIVE"})
+
+
+LISTS = ("gcp.resourceLocations", "gcp.restrictNonCmekServices", "compute.trustedImageProjects")
+
+
+@handles("cloudresourcemanager.projects.getEffectiveOrgPolicy")
+def effective_policy(cloud: Cloud, request: Request) -> Answer:
+    """The policy in force for a constraint, which the conditions switch on; one that is off allows all.
+
+    Groups of locations are expanded: https://github.com/googleapis/google-cloud-go/issues/9201, 2023-12-27.
+    """
+    constraint = request.body["constraint"]
+    name = constraint.removeprefix("constraints/")
+    on = name in cloud.conditions.policies
+    if name not in LISTS:
+        return Answer({"constraint": constraint, "booleanPolicy": {"enforced": True} if on else {}})
+    rules = {
+        "gcp.resourceLocations": {"allowedValues": sorted(cloud.conditions.locations)},
+        "gcp.restrictNonCmekServices": {"deniedValues": ["is:bigquery.googleapis.com", "is:storage.googleapis.com"]},
+        "compute.trustedImageProjects": {
+            "allowedValues": sorted(f"projects/{one}" for one in cloud.conditions.trusted)
+        },
+    }
+    return Answer({"constraint": constraint, "listPolicy": rules[name] if on else {"allValues": "ALLOW"}})

@@ -39,6 +39,10 @@ IDENTITY = "gcp:projects/serviceIdentity:ServiceIdentity"  # made when asked for
 DELETED_FIRST = ("gcp:bigquery/table:Table", "gcp:projects/iAMMember:IAMMember")
 
 
+class OperationFailed(Exception):
+    """What was begun did not end well."""
+
+
 class Api:
     """The REST side: one endpoint a service, from the stack's ``gcp:<service>CustomEndpoint``."""
 
@@ -122,6 +126,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             identity, outputs = self._create(token, props)
         except urllib.error.HTTPError as error:
             context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error.code} {error.read().decode()}")
+        except OperationFailed as error:
+            context.abort(grpc.StatusCode.UNKNOWN, f"{token}: {error}")
         return provider_pb2.CreateResponse(id=identity, properties=to_struct(outputs))
 
     def _create(self, token: str, props: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -139,6 +145,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind = KINDS[token]
         path = kind.collection if kind.verb == "POST" else kind.item
         answer = self.api.call(kind.service, kind.verb, path.format(**props), kind.body(props))
+        self._finish(kind.service, answer)
         outputs = {**props, **_outputs(answer, props)}
         # "Created" is what a read says, as with the real provider.
         there = self.api.call(kind.service, "GET", kind.item.format(**outputs))
@@ -146,6 +153,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if "workloadIdentityPoolId" in props:  # with the number of the project, which the inputs do not have
             outputs["name"] = there["name"]
         return kind.item.format(**outputs), outputs
+
+    def _finish(self, service: str, answer: Any) -> None:
+        """Wait for an operation of a location, which tells only at its end why it failed. Raises OperationFailed."""
+        while "/operations/" in str(answer.get("name")) and not answer.get("done"):
+            time.sleep(0.02)
+            answer = self.api.call(service, "GET", answer["name"])
+        if "error" in answer:
+            code, text = answer["error"]["code"], answer["error"]["message"]
+            raise OperationFailed(f"Error waiting to create: Error code {code}, message: {text}")
 
     def _undeleted(self, props: dict[str, Any]) -> bool:
         """Undelete and change a role that was deleted within seven days, as the real provider does; else False."""

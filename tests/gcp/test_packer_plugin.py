@@ -28,6 +28,7 @@ from bakery.ovens.cloud_build.request import PLUGIN_VERSION, packer_template
 from bakery.recipe.hcl2.builder_options import OPTIONS, VERSION
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
+from tests.fake_google.refusals import keys
 from tests.fake_google.server import FakeServer, serve
 from tests.support import built_packer
 from tests.support.plan_builders import BASE
@@ -39,7 +40,6 @@ BUILD = "0a1b2c3d-0000-4000-8000-000000000001"
 ZONE = "compute/compute/v1/projects/p/zones/us-central1-a"
 APIS = {"compute": "compute/compute/v1/", "oslogin": "oslogin/", "oauth2": "oauth2/", "storage": "storage/storage/v1/"}
 BASES = "compute/compute/v1/projects/debian-cloud/global/images"
-KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
 @pytest.fixture
@@ -81,8 +81,9 @@ def left(server: FakeServer) -> dict[str, Any]:
     return {key.removeprefix(f"{ZONE}/"): item for key, item in server.cloud.items.items() if key.startswith(kinds)}
 
 
-@pytest.mark.parametrize("key", ["", KEY], ids=["Google's key", "own key"])
+@pytest.mark.parametrize("key", ["", keys.KEY], ids=["Google's key", "own key"])
 def test_a_bake_ends_with_the_image_and_nothing_else(server: FakeServer, tmp_path: Path, key: str) -> None:
+    keys.authorize(server.cloud, keys.KEY)
     running = packer(server, tmp_path, settings(server, kmsKey=key))
     said, _ = running.communicate(timeout=120)
     assert running.returncode == 0, said

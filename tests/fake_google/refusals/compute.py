@@ -26,6 +26,10 @@ NO_DISKS = {
     "n4a": PERSISTENT,
 }
 METADATA_BYTES = 262_144
+LABEL_FORMAT = (
+    "The value can only contain lowercase letters, numeric characters, underscores and dashes. "
+    "The value can be at most 63 characters long. International characters are allowed."
+)
 
 
 def architecture(machine_type: str) -> str:
@@ -152,14 +156,19 @@ def _name(_cloud: Cloud, request: Request) -> str:
 def _label(_cloud: Cloud, request: Request) -> str:
     for key, value in (request.body.get("labels") or {}).items():
         if not re.fullmatch(r"[a-z][-_a-z0-9]{0,62}", key) or not re.fullmatch(r"[-_a-z0-9]{0,63}", value):
-            return f"Invalid value for field 'resource.labels': ''. Label value '{value}' violates format constraints."
+            which, wrong = ("key", key) if re.fullmatch(r"[-_a-z0-9]{0,63}", value) else ("value", value)
+            field = (
+                f"Invalid value for field 'resource.labels': ''. Label {which} '{wrong}' violates format constraints."
+            )
+            return f"{field} {LABEL_FORMAT}"
     return ""
 
 
 def _metadata(_cloud: Cloud, request: Request) -> str:
-    for item in request.body.get("metadata", {}).get("items", []):
-        if len(item.get("value", "").encode()) > METADATA_BYTES:
-            return f"Value for field 'metadata.items.value' is too large: maximum size {METADATA_BYTES} character(s)"
+    for number, item in enumerate(request.body.get("metadata", {}).get("items", [])):
+        if (size := len(item.get("value", "").encode())) > METADATA_BYTES:
+            field = f"Value for field 'resource.metadata.items[{number}].value' is too large:"
+            return f"{field} maximum size {METADATA_BYTES} character(s); actual size {size}."
     return ""
 
 
@@ -366,20 +375,22 @@ RULES = (
     Rule(
         "label",
         "labels have at most 63 lower-case letters, digits, hyphens and underscores",
-        "https://cloud.google.com/compute/docs/labeling-resources#requirements; the text is not known",
+        "https://github.com/os-autoinst/os-autoinst-distri-opensuse, data/publiccloud/terraform/gce.tf, an error of "
+        "2020-07-31; https://cloud.google.com/compute/docs/labeling-resources#requirements",
         (*INSERT, "compute.images.setLabels", "compute.images.insert"),
         _label,
         Example("POST", PATH, {"labels": {"bakery": "Upper"}}),
-        assumed=True,
     ),
     Rule(
         "metadata-size",
         "a value of the metadata has at most 256 KiB",
-        "https://cloud.google.com/compute/docs/metadata/setting-custom-metadata#limitations",
+        "https://github.com/kubernetes/kubernetes/issues/37180, 2016-11-20 (the words, when the limit was lower); "
+        "https://docs.cloud.google.com/compute/docs/troubleshooting/troubleshooting-ssh-errors, 2026-11-30 (the limit)",
         INSERT,
         _metadata,
         Example("POST", PATH, {"metadata": {"items": [{"key": "k", "value": "x" * (METADATA_BYTES + 1)}]}}),
-        assumed=True,
+        status=413,
+        reason="fieldSizeTooLarge",
     ),
     Rule(
         "run-time",

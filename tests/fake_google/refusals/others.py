@@ -32,6 +32,15 @@ def _no_builds_here(cloud: Cloud, request: Request) -> str:
     return ""
 
 
+def _rate(cloud: Cloud, request: Request) -> str:
+    if request.id not in cloud.conditions.rate:
+        return ""
+    cloud.conditions.rate.discard(request.id)
+    what = "Build Create" if request.id.endswith(".create") else "Build and Operation Get"
+    limit = f"quota metric '{what} requests' and limit '{what} requests per minute'"
+    return f"Quota exceeded for {limit} of service 'cloudbuild.googleapis.com' for consumer 'project_number:1'."
+
+
 def _deleted_role(cloud: Cloud, request: Request) -> str:
     roles.forget(cloud)
     name = request.body["roleId"]
@@ -41,10 +50,11 @@ def _deleted_role(cloud: Cloud, request: Request) -> str:
 
 def _service_off(cloud: Cloud, request: Request) -> str:
     product, conditions = request.call.method.product, cloud.conditions
-    if not conditions.service_seconds or product in ("serviceusage", "cloudresourcemanager"):
-        return ""
-    since = conditions.enabled.get(f"{product}.googleapis.com")
-    if since is not None and cloud.clock() - since >= conditions.service_seconds:
+    early = product in conditions.too_early
+    conditions.too_early.discard(product)
+    since = conditions.enabled.get(f"{product}.googleapis.com", cloud.clock())
+    exempt = not conditions.service_seconds or product in ("serviceusage", "cloudresourcemanager")
+    if not early and (exempt or cloud.clock() - since >= conditions.service_seconds):
         return ""
     console = f"https://console.developers.google.com/apis/api/{product}.googleapis.com/overview?project=1"
     wait = "If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry."
@@ -92,6 +102,17 @@ RULES = (
             {"no_builds": {"us-central1"}},
         ),
         reason="failedPrecondition",
+    ),
+    Rule(
+        "rate-limit-of-cloud-build",
+        "too many requests to Cloud Build are a 429",
+        "https://github.com/google/oss-fuzz/pull/8772, 2022-10-13; "
+        "https://github.com/kubernetes/k8s.io/issues/1576, 2021-01-25",
+        ("cloudbuild.projects.builds.list", "cloudbuild.projects.builds.create", "cloudbuild.projects.builds.get"),
+        _rate,
+        Example("GET", "/v1/projects/p/builds", switch={"rate": {"cloudbuild.projects.builds.list"}}),
+        status=429,
+        reason="rateLimitExceeded",
     ),
     Rule(
         "deleted-role",

@@ -76,7 +76,7 @@ def _bucket_elsewhere(cloud: Cloud, request: Request) -> str:
 
 
 def _new_key(_cloud: Cloud, _request: Request) -> str:
-    return "Key creation is not allowed on this service account (constraints/iam.disableServiceAccountKeyCreation)."
+    return "Key creation is not allowed on this service account."
 
 
 def _default_network(_cloud: Cloud, request: Request) -> str:
@@ -127,7 +127,8 @@ RULES = (
     _policy(
         "trusted-images",
         "compute.trustedImageProjects",
-        "https://github.com/GoogleCloudPlatform/gce-rescue/pull/137, 2026-06-28; the text is not known",
+        "https://docs.cloud.google.com/batch/docs/troubleshooting, 2026-11-30; "
+        "https://github.com/GoogleCloudPlatform/gce-rescue/pull/137, 2026-06-28",
         ("compute.instances.insert",),
         _untrusted_image,
         example=Example(
@@ -135,7 +136,6 @@ RULES = (
             INSTANCES,
             {"disks": [{"initializeParams": {"sourceImage": "projects/debian-cloud/global/images/debian-12"}}]},
         ),
-        assumed=True,
     ),
     _policy(
         "image-location",
@@ -157,13 +157,12 @@ RULES = (
     _policy(
         "key-of-an-account",
         "iam.disableServiceAccountKeyCreation",
-        CONSTRAINTS + "; the text is not known",
+        "https://github.com/GaloyMoney/galoy-infra/issues/242, 2025-01-07",
         ("iam.projects.serviceAccounts.keys.create",),
         _new_key,
         example=Example("POST", "/v1/projects/p/serviceAccounts/a@p.iam.gserviceaccount.com/keys", {}),
         status=400,
         reason="failedPrecondition",
-        assumed=True,
     ),
     _policy(
         "default-network",

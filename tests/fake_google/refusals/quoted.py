@@ -37,6 +37,8 @@ QUOTED: Mapping[str, str] = {
     "cloudbuild.projects.locations.triggers.delete": NO_ENTITY,
     "cloudbuild.projects.locations.triggers.get": NO_ENTITY,
     "cloudbuild.projects.locations.triggers.patch": NO_ENTITY,
+    "cloudresourcemanager.projects.getEffectiveOrgPolicy": "https://github.com/googleapis/google-cloud-go/issues/9201, "
+    "2023-12-27: groups of locations are expanded in the policy that is in force",
     "cloudresourcemanager.projects.getIamPolicy": POLICY_CONFLICT,
     "cloudresourcemanager.projects.setIamPolicy": POLICY_CONFLICT,
     "cloudscheduler.projects.locations.jobs.create": "https://github.com/hashicorp/terraform-provider-google/"

@@ -49,15 +49,21 @@ class Rule:
     def refuse(self, cloud: Cloud, request: Request, text: str) -> Answer:
         """The failed operation, or the error raised as a Refusal."""
         if not self.operation:
-            raise Refusal(self.status, text, self.reason)
+            status = "FAILED_PRECONDITION" if self.reason == "failedPrecondition" else ""
+            raise Refusal(self.status, text, self.reason, status)
         return Answer(failed(cloud, request, self.operation, text, self.status))
 
 
 HTTP_WORDS = {400: "BAD REQUEST", 403: "FORBIDDEN", 412: "PRECONDITION FAILED", 503: "SERVICE UNAVAILABLE"}
+RPC_CODES = {"PERMISSION_DENIED": 7}  # of google.rpc.Code
 
 
 def failed(cloud: Cloud, request: Request, code: str, text: str, status: int) -> Json:
-    """An operation that ends with an error, as Compute Engine answers most of what it finds out only later."""
+    """An operation that ends with an error, as most of what is found out only later is answered."""
+    if request.call.method.product != "compute":
+        error = {"code": RPC_CODES[code], "message": text}
+        target = f"{request.key}/{crud.name_of(request)}"
+        return crud.operation(cloud, request, "create", target, failure={"error": error})
     name = (request.body or {}).get("name", "")
     verb = request.id.rpartition(".")[2]
     target = f"{request.key}/{name}" if name else request.key.removesuffix(f"/{verb}")

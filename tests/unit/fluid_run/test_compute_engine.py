@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity, Uncertain
+from bakery.errors import AccessRefused, BakeryError, InfrastructureFailed, NoCapacity, Uncertain
 from bakery.fluid_run.clusters import placement, run_spec
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
 from bakery.fluid_run.clusters.instance import host_maintenance
@@ -30,6 +30,7 @@ from bakery.results.model import Stage
 from bakery.settings import parse
 from tests.fake_google import compute
 from tests.fake_google.cloud import Fault
+from tests.fake_google.refusals import keys
 from tests.fake_google.server import FakeServer, serve
 from tests.support.every import every
 from tests.support.root import ROOT
@@ -129,10 +130,16 @@ def test_machines_are_private_shielded_and_end_by_themselves(server: FakeServer,
 
 
 def test_a_key_of_ones_own_encrypts_every_disk(server: FakeServer, tmp_path: Path) -> None:
-    key = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
-    cluster(server, tmp_path, kmsKey=key).provision(Activity())
+    keys.authorize(server.cloud, keys.KEY)
+    cluster(server, tmp_path, kmsKey=keys.KEY).provision(Activity())
     disks = [disk for machine in machines(server).values() for disk in machine["disks"]]  # type: ignore[attr-defined]
-    assert [disk["diskEncryptionKey"] for disk in disks] == [{"kmsKeyName": key}] * 4
+    assert [disk["diskEncryptionKey"] for disk in disks] == [{"kmsKeyName": keys.KEY}] * 4
+
+
+def test_a_key_that_compute_engine_may_not_use_is_a_grant_that_is_missing(server: FakeServer, tmp_path: Path) -> None:
+    with pytest.raises(AccessRefused, match="Cloud KMS error when using key") as told:
+        cluster(server, tmp_path, kmsKey=keys.KEY).provision(Activity())
+    assert "some minutes to work" in told.value.hint
 
 
 def test_a_partition_decides_its_machines(server: FakeServer, tmp_path: Path) -> None:

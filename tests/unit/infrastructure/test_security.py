@@ -134,7 +134,7 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     program()
     # Bakes do not wait for the grant of CI, which an `up` does not need.
     names = [name for typ, name, _ in recorder.made if typ.lower().endswith("iammember")]
-    granted = [name for name in names if not name.startswith(("federation-", "encryption-"))]
+    granted = [name for name in names if not name.startswith("federation-")]
     assert [len(texts) for texts in noted] == [len(granted)]
     yield recorder
 

@@ -120,6 +120,7 @@ def test_the_build_is_one_that_cloud_build_takes_and_its_image_the_triggers(chec
     assert "latest" not in step.name and ":" in step.name
     assert "--file=packages/fluid-run/Dockerfile" in step.args
     values = {**build.substitutions, "PROJECT_ID": "p"}
+    assert build.options.requested_verify_option == 0, "VERIFIED needs Container Analysis, which nothing enables"
     image = build.images[0]
     for _ in range(3):
         image = re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], image)

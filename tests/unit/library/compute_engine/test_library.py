@@ -23,6 +23,7 @@ from bakery.settings import parse
 from bakery.settings.retention import EVERY_FAMILY, Retention
 from tests.fake_google import compute
 from tests.fake_google.cloud import CONSULTED, Answer, Cloud, Fault, Request
+from tests.fake_google.refusals import keys
 from tests.fake_google.server import FakeServer, serve
 
 IMAGES = "compute/compute/v1/projects/p/global/images"
@@ -48,6 +49,7 @@ def library(server: FakeServer) -> ComputeEngineLibrary:
 
 def test_the_image_of_a_channel_is_made_from_the_recipes(server: FakeServer, library: ComputeEngineLibrary) -> None:
     encrypted = library.google.settings._replace(kms_key="projects/p/locations/us/keyRings/r/cryptoKeys/k")
+    keys.authorize(server.cloud, encrypted.kms_key)
     library.google.settings = encrypted
     library.keep_manifest("hpcc-1", {"install.sh": "abc"})
     assert library.derive("hpcc-1", "hpcc-stable") == "hpcc-stable-1"

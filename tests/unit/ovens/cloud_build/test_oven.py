@@ -436,6 +436,16 @@ def test_passing_faults_are_tried_again(server: FakeServer, tmp_path: Path, code
     assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
 
 
+def test_a_rate_limit_of_cloud_build_is_a_429_and_the_request_is_repeated(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakery.ovens.cloud_build.oven.SUBMIT_AGAIN_SECONDS", 0.05)
+    server.cloud.conditions.rate = {f"cloudbuild.projects.builds.{verb}" for verb in ("list", "create")}
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+    assert server.cloud.conditions.rate == set()
+    assert calls(server, "builds.create") == 2
+
+
 def test_half_answers_are_tried_again(server: FakeServer, tmp_path: Path) -> None:
     server.cloud.faults += [Fault("compute.images.get$", half=True), Fault("builds.list", half=True)]
     assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
