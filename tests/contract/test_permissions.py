@@ -139,17 +139,30 @@ def test_every_method_is_one_that_google_publishes_and_that_an_account_may_call(
 
 
 def test_every_call_of_the_code_and_of_the_provider_is_in_a_table() -> None:
-    assert {method for method, _ in methods.by_the_code()} - set(permissions.NEEDED) == set()
+    assert {method for method, _ in methods.by_the_code()} - set(permissions.asked()) == set()
     rows = {line.split("`")[1] for line in calls.setup_table().splitlines()[2:]}
     assert rows == {method.rpartition(".")[0] for method, _ in methods.by_the_provider()}
 
 
-@pytest.mark.parametrize("name", ["table", "setup_table"])
+def test_what_pulumi_gcp_asks_for_is_in_the_role_that_the_page_names() -> None:
+    asked = {(calls.setup_of(method).role, calls.setup_permission(method)) for method, _ in methods.by_the_provider()}
+    assert [(role, one) for role, one in sorted(asked) if one not in calls.permissions_of(role)] == []
+    named = {setup.role for setup in calls.SETUP.values()}
+    assert named == {role for role, _ in asked} == set(calls.HOLDS), "no role for nothing"
+
+
+def test_what_other_programs_ask_for_is_asked_with_a_role_that_is_granted() -> None:
+    assert {one.role for one in calls.OTHERS} <= {grant.role for grant in permissions.GRANTS} | {calls.FEDERATED}
+    for one in calls.OTHERS:
+        assert one.permission in permissions.ROLES.get(one.role, (one.permission,))
+
+
+@pytest.mark.parametrize("name", ["table", "setup_table", "others_table"])
 def test_the_tables_of_calls_are_those_of_the_page(name: str) -> None:
     page = (ROOT / "docs" / "google.md").read_text(encoding="utf-8")
     match = re.search(rf"<!-- rendered by tests\.fake_google\.calls\.{name} -->\n(.*?)<!-- end -->", page, re.DOTALL)
     assert match is not None
-    rendered = {"table": calls.table, "setup_table": calls.setup_table}[name]()
+    rendered = {"table": calls.table, "setup_table": calls.setup_table, "others_table": calls.others_table}[name]()
     assert match[1] == rendered, f"render it again: python -c 'from tests.fake_google.calls import {name}; ...'"
-    named = {*calls.HELD_BY.values(), calls.PACKERS, calls.SETUP_HELD_BY}
+    named = {*calls.HELD_BY.values(), calls.PACKERS, calls.SETUP_HELD_BY, *(one.test for one in calls.OTHERS)}
     assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []

@@ -88,6 +88,9 @@ PUBLIC = ("compute.images.get", "compute.images.getFromFamily", "compute.images.
 SOURCES = {"sourceDisk": "compute.disks.useReadOnly", "sourceImage": "compute.images.useReadOnly"}
 # Of a new machine with a placement policy.
 PLACED = {"resourcePolicies": "compute.resourcePolicies.use"}
+USES: Mapping[str, Mapping[str, str]] = {"compute.images.insert": SOURCES, "compute.instances.insert": PLACED}
+# What is given an account, as which the caller has to be allowed to act.
+ACTING = ("cloudbuild.projects.builds.create", "compute.instances.insert")
 # The account of a build with a step of rcc-run: docs/rcc-run.md, "Permissions of the step's account".
 STEP = "the step's account"
 STEP_GRANTS = (
@@ -98,6 +101,10 @@ STEP_GRANTS = (
     Grant(Duty.DEPLOY, "roles/artifactregistry.reader", On.REPOSITORY, ""),
     Grant(Duty.DEPLOY, "roles/bigquery.dataEditor", On.DATASET, ""),
 )
+# What only people may: roles/orgpolicy.policyViewer, and Viewer and Owner, include it. A preview does without it.
+PEOPLES: Mapping[str, tuple[str, ...]] = {
+    "cloudresourcemanager.projects.getEffectiveOrgPolicy": ("orgpolicy.policy.get",),
+}
 # What an account asks for without having it, and does without: methods by account.
 DONE_WITHOUT = {"bakery-trigger": ("compute.disks.aggregatedList", "compute.instances.delete")}
 
@@ -107,10 +114,20 @@ def grants_of(account: str) -> tuple[Grant, ...]:
     return STEP_GRANTS if account == STEP else tuple(one for one in GRANTS if account == f"bakery-{one.duty}")
 
 
+def asked() -> Mapping[str, tuple[str, ...]]:
+    """All permissions that a method may need, also those that depend on what the request names."""
+    acting = dict.fromkeys(ACTING, (ACT_AS,))
+    return {
+        method: (*always, *USES.get(method, {}).values(), *acting.get(method, ()))
+        for method, always in sorted({**NEEDED, **PEOPLES}.items())
+    }
+
+
 def holders(method: str) -> list[str]:
     """The accounts that have all permissions of a method on some resource."""
     accounts = [*(f"bakery-{duty}" for duty in Duty), STEP]
-    return [account for account in accounts if all(_granting(grants_of(account), one) for one in NEEDED[method])]
+    needed = PEOPLES.get(method) or NEEDED[method]
+    return [account for account in accounts if all(_granting(grants_of(account), one) for one in needed)]
 
 
 def _granting(held: Sequence[Grant], permission: str) -> list[Grant]:
@@ -155,12 +172,14 @@ def _missing_elsewhere(cloud: Cloud, project: str, needed: Sequence[str]) -> lis
 
 
 def _missing(cloud: Cloud, request: Request, account: str, held: Sequence[Grant]) -> list[str]:
+    if account and request.id in PEOPLES:
+        return [f"needs {name}, which {account} has not" for name in PEOPLES[request.id]]
     if not account or (request.id not in NEEDED and request.call.method.product != "compute"):
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
     project, body = request.call.params.get("project", ""), request.body or {}
-    uses = {"compute.images.insert": SOURCES, "compute.instances.insert": PLACED}.get(request.id, {})
+    uses = USES.get(request.id, {})
     needed = [(project, NEEDED[request.id])]
     needed += [(_project_of(body[key]) or project, (uses[key],)) for key in uses if key in body]
     elsewhere = [(where, asked) for where, asked in needed if is_elsewhere(cloud, where)]
@@ -183,6 +202,7 @@ def done_without(cloud: Cloud, request: Request) -> bool:
     known = is_elsewhere(cloud, request.call.params.get("project", ""))
     return (
         known
+        or request.id in PEOPLES
         or request.id in DONE_WITHOUT.get(account, ())
         or not _missing(cloud, request, account, grants_of(account))
     )

@@ -38,9 +38,17 @@ POLLS: Mapping[str, str] = {
     "instances": "compute.zoneOperations.get",
     "resource_policies": "compute.regionOperations.get",
 }
+# What pulumi-gcp polls for the end of an operation, with a type of resource that begins one.
+OPERATIONS: Mapping[str, str] = {
+    "artifactregistry.projects.locations.operations.get": "gcp:artifactregistry/repository:Repository",
+    "compute.globalOperations.get": "gcp:compute/network:Network",
+    "compute.regionOperations.get": "gcp:compute/subnetwork:Subnetwork",
+    "serviceusage.operations.get": "gcp:projects/service:Service",
+}
 OF_BLOBS = {"delete": "storage.objects.delete"}
 
 READS = {"read_compute": 0, "compute_pages": 1}  # which argument is a path below the project
+ASKED = {"RESOURCE_MANAGER": "cloudresourcemanager"}  # the product of a host that is asked without a client
 
 
 def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
@@ -56,10 +64,13 @@ def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
 def _methods(node: ast.AST) -> Iterator[str]:
     name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
     if isinstance(node, ast.Call) and name in READS:
-        asked = node.args[READS[name]]
-        parts = asked.values if isinstance(asked, ast.JoinedStr) else [asked]
-        path = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
-        yield _published("GET", "compute", f"projects/x/{path}")
+        yield _published("GET", "compute", f"projects/x/{_path(node.args[READS[name]])}")
+    host = ast.unparse(node.args[1]) if isinstance(node, ast.Call) and name == "ask" and len(node.args) == 3 else ""
+    if isinstance(node, ast.Call) and (product := ASKED.get(host)):
+        verb = ast.literal_eval(node.args[0])
+        call = discovery.find(verb, f"/{product}/{_path(node.args[2])}")
+        assert call, f"{ast.unparse(node)} is not published"
+        yield call.method.id
     if not isinstance(node, ast.Attribute):
         return
     if node.attr in CALLS:
@@ -73,6 +84,12 @@ def _methods(node: ast.AST) -> Iterator[str]:
             yield POLLS[value.attr]
 
 
+def _path(written: ast.expr) -> str:
+    """A path in the code, with an x for what is filled in."""
+    parts = written.values if isinstance(written, ast.JoinedStr) else [written]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
+
+
 def _camel(name: str) -> str:
     return re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
 
@@ -84,6 +101,7 @@ def by_the_provider() -> Iterator[tuple[str, str]]:
         asked.append((kind.verb, kind.collection if kind.verb == "POST" else kind.item))
         for verb, path in asked[:1] + asked[3:] if kind.keep else asked:
             yield _published(verb, kind.service, path), token
+    yield from OPERATIONS.items()
     yield "serviceusage.services.generateServiceIdentity", "gcp:projects/serviceIdentity:ServiceIdentity"
     yield "storage.projects.serviceAccount.get", "gcp:storage/getProjectServiceAccount:getProjectServiceAccount"
     for token, (service, path) in POLICIES.items():

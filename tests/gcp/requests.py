@@ -16,12 +16,14 @@ from bakery.host.google import Google
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.plan.model import Plan
+from bakery.preview import policies
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings, parse
-from tests.fake_google import agents, builds, compute, discovery
+from tests.fake_google import agents, builds, compute, discovery, identity
 from tests.fake_google.cloud import Answer, Cloud, Request
+from tests.fake_google.refusals import keys
 from tests.fake_google.server import FakeServer, serve
 from tests.gcp import endpoints, methods
 from tests.gcp.kinds import KINDS, POLICIES
@@ -30,6 +32,7 @@ from tests.support.clusters import order, workspace
 
 Json = Any
 IMAGES = "compute/compute/v1/projects/p/global/images"
+SECOND = "projects/p/locations/europe-west1/connections/c/repositories/r"
 TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
 
 
@@ -57,6 +60,7 @@ def by_the_clients(folder: Path) -> Iterator[Request]:
     cloud = Listening()
     with serve(cloud) as server:
         _project(cloud)
+        _preview(server, folder)
         _life(server, folder)
     assert cloud.violations == []
     yield from cloud.heard
@@ -72,6 +76,14 @@ def _project(cloud: Cloud) -> None:
         compute.add_image(cloud, IMAGES, {"name": f"app-{number}", "labels": labels})
     agents.obey(cloud)
     builds.script(cloud, lambda _build: builds.Course(seconds=0.01))
+
+
+def _preview(server: FakeServer, folder: Path) -> None:
+    """What a preview of the project's owner asks for, who may read policies."""
+    conditions = server.cloud.conditions
+    conditions.caller, caller = "", conditions.caller
+    policies.refused(Google(settings(folder, endpoint=server.url).google), ())
+    conditions.caller = caller
 
 
 def _life(server: FakeServer, folder: Path) -> None:
@@ -112,20 +124,32 @@ class Declared(pulumi.runtime.Mocks):
         """Keep it."""
         self.made.append((args.typ, args.inputs))
         email = f"{args.inputs.get('accountId')}@p.iam.gserviceaccount.com"
+        if args.typ.endswith(":ServiceIdentity"):
+            email = identity.agent(args.inputs["service"].partition(".")[0])
         given = {"email": email, "selfLink": f"projects/p/x/{args.name}", **args.inputs}
         return f"{args.name}-id", {**given, "name": args.inputs.get("name", args.name)}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        """Answer nothing: the program looks nothing up."""
-        raise AssertionError(args.token)
+        """Answer with the agent of Cloud Storage, all that the program looks up."""
+        assert args.token == "gcp:storage/getProjectServiceAccount:getProjectServiceAccount"
+        return {"emailAddress": identity.STORAGE_AGENT}
 
 
 def by_the_provider(plan: Plan, folder: Path) -> Iterator[Request]:
-    """Yield what creates and changes each resource of the stack."""
+    """Yield what creates and changes each resource of the stack, also of one with a key and a connected repository."""
+    for more in ({}, {"kmsKey": keys.KEY, "repository": SECOND}):
+        declared = _declared(plan, settings(folder, **{"ci": {"github": "owner/name"}, **more}))
+        for token, inputs in declared.made:
+            if token in KINDS:
+                yield from _requests(token, inputs)
+            if token in POLICIES:
+                yield _grant(token, inputs)
+
+
+def _declared(plan: Plan, given: Settings) -> Declared:
     from bakery.infrastructure.bakery import declare
 
     declared = Declared()
-    given = settings(folder, ci={"github": "owner/name"})
     pulumi.runtime.set_mocks(declared, project="image-bakery", stack="gcp", preview=False)
 
     @pulumi.runtime.test
@@ -133,11 +157,7 @@ def by_the_provider(plan: Plan, folder: Path) -> Iterator[Request]:
         return pulumi.Output.all(*[component.urn for component in declare(given, plan, lambda _granted: None)])
 
     program()
-    for token, inputs in declared.made:
-        if token in KINDS:
-            yield from _requests(token, inputs)
-        if token in POLICIES:
-            yield _grant(token, inputs)
+    return declared
 
 
 def _grant(token: str, inputs: Mapping[str, Any]) -> Request:
