@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import pytest
 from google.api_core.retry import retry_unary
 
+from bakery.backends.google import policies
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run import runner
 from bakery.fluid_run.clusters import instance
@@ -34,7 +35,6 @@ from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.paths import StatePaths
-from bakery.preview import policies
 from bakery.results.model import Verdict
 from bakery.settings import Settings, parse
 from tests.fake_google import agents, compute, grants

@@ -11,12 +11,12 @@ import pulumi
 from pulumi.runtime import mocks
 
 from bakery.backends import backend
+from bakery.backends.google import policies
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.host.google import Google
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.plan.model import Plan
-from bakery.preview import policies
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.results.model import JobResult, RunResult, Verdict

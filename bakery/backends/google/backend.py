@@ -52,8 +52,8 @@ class GoogleBackend:
 
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         """Ask for the policies of the organisation."""
+        from bakery.backends.google.policies import refused
         from bakery.host.google import clients
-        from bakery.preview.policies import refused
 
         return refused(clients(self.settings.google), images)
 

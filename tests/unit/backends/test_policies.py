@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bakery.backends.google import policies
 from bakery.host.google import Google
-from bakery.preview import policies
 from bakery.settings import parse
 from bakery.settings.google import Duty
 from tests.fake_google.cloud import Fault
