@@ -5,7 +5,7 @@ no machine. What other projects make from shared images cannot be seen.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,7 +27,7 @@ def _disks(google: Google) -> list[tuple[str, str]]:
     with api_errors("look for disks that were made from images"):
         return [
             (disk.get("sourceImage", ""), f"the disk {disk['name']}{_where(zone, disk)} was made from it")
-            for zone, disk in _all(google, "disks")
+            for zone, disk in _all(compute_pages(google, "aggregated/disks", maxResults="500"), "disks")
         ]
 
 
@@ -43,14 +43,16 @@ def _templates(google: Google) -> list[tuple[str, str]]:
                 disk.get("initializeParams", {}).get("sourceImage", ""),
                 f"the instance template {template['name']} boots from it",
             )
-            for _, template in _all(google, "instanceTemplates")
+            for _, template in _all(
+                compute_pages(google, "aggregated/instanceTemplates", maxResults="500"), "instanceTemplates"
+            )
             for disk in template.get("properties", {}).get("disks", ())
         ]
 
 
-def _all(google: Google, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _all(pages: Iterable[Mapping[str, Any]], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the things of a kind in all zones and regions, each with its zone or region."""
-    for page in compute_pages(google, f"aggregated/{kind}", maxResults="500"):
+    for page in pages:
         for where, scoped in page.get("items", {}).items():
             for one in scoped.get(kind, ()):
                 yield where, one
