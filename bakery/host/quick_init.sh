@@ -24,7 +24,7 @@ quick() {
     [ -n "$root" ] || root=$(blkid -l -o device -t "$token") || return
     [ -b "$root" ] || return
     mount -n -t ext4 -o rw "$root" /root || return
-    # As a link it leads to a path of that root, which cannot be checked from here.
+    # As a link it leads to a path of that root: nothing can be said of it from here.
     if [ -h /root/sbin/init ] || [ -x /root/sbin/init ]; then
         mount -n -t tmpfs -o nodev,noexec,nosuid,size=10%,mode=0755 tmpfs /run && unneeded && return
     fi
