@@ -9,7 +9,7 @@ from typing import Any
 from google.cloud import compute_v1
 
 from bakery.fluid_run import bootstrap
-from bakery.fluid_run.clusters.run_spec import MachineSpec, Role, deadline_seconds
+from bakery.fluid_run.clusters.run_spec import PREFIX, MachineSpec, Role, deadline_seconds
 from bakery.orders.model import RunOrder
 from bakery.recipe.machine_types import DEFAULT_MACHINE, boot_disk, first_nic, has_one_thread
 from bakery.recipe.model import ClusterShape, Partition, Provisioning
@@ -23,7 +23,6 @@ FLEX_WAIT_SECONDS = 7200
 FLEX_LONGEST = 7 * 86_400
 DEFAULT_MACHINES = {"": DEFAULT_MACHINE, "arm64": "t2a-standard-2"}  # by the architecture of the image
 RUN_LABEL = "bakery-run"
-PREFIX = "fr-"  # of the names of machines and placement policies
 RESERVATION = "compute.googleapis.com/reservation-name"
 NAME_LENGTH = 63
 _ENDS = re.compile(r"a\d\w*|g\d\w*|h\d\w*|ct\w+|tpu\w*")  # with GPUs or TPUs in them, or for tightly coupled work

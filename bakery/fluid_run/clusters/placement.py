@@ -4,17 +4,23 @@ A policy is a resource of the region that the machines name when they are made, 
 Source: https://docs.cloud.google.com/compute/docs/instances/placement-policies-overview, 2026-11-30.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from google.api_core import exceptions
-from google.cloud import compute_v1
 
 from bakery.errors import BakeryError
-from bakery.fluid_run.clusters.instance import PREFIX, RunContext, policy_name
+from bakery.fluid_run.clusters.run_spec import PREFIX
 from bakery.host.clock import now
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
+from bakery.host.pages import compute_pages
+
+if TYPE_CHECKING:
+    from bakery.fluid_run.clusters.instance import RunContext
 
 OPERATION_SECONDS = 120
 ABANDONED = timedelta(hours=1)  # the machines of a run are made minutes after its policies
@@ -33,6 +39,8 @@ class Placements:
 
     def make(self, run: RunContext, partitions: Iterable[str]) -> None:
         """Make a policy for each partition unless this run made it before. Raises BakeryError."""
+        from bakery.fluid_run.clusters.instance import policy_name  # not needed to look for leftovers
+
         region = run.zone.rpartition("-")[0]
         for partition in partitions:
             name = policy_name(run.run_id, partition)
@@ -41,6 +49,8 @@ class Placements:
                 self._make(region, name, run.run_id)
 
     def _make(self, region: str, name: str, run_id: str) -> None:
+        from google.cloud import compute_v1
+
         policy = compute_v1.ResourcePolicy(
             name=name,
             description=f"Fluid-Run {run_id} of the Image Bakery",
@@ -95,11 +105,10 @@ def _used(google: Google, zones: Iterable[str]) -> set[str]:
 
 def _abandoned(google: Google, region: str) -> list[str]:
     before = now() - ABANDONED
-    own = f"name eq {PREFIX}.*"
-    request = compute_v1.ListResourcePoliciesRequest(project=google.project, region=region, filter=own)
     with api_errors("look for placement policies"):
-        policies = list(google.resource_policies.list(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
-    return [one.name for one in policies if datetime.fromisoformat(one.creation_timestamp) < before]
+        pages = compute_pages(google, f"regions/{region}/resourcePolicies", filter=f"name eq {PREFIX}.*")
+        policies = [one for page in pages for one in page.get("items", ())]
+    return [one["name"] for one in policies if datetime.fromisoformat(one["creationTimestamp"]) < before]
 
 
 def _delete(google: Google, region: str, name: str) -> None:

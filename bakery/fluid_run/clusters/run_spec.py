@@ -9,6 +9,7 @@ from enum import StrEnum
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Json, SuiteJob
 
+PREFIX = "fr-"  # of the names of machines and placement policies on Compute Engine
 USER = {"name": "fluidrun", "uid": 20077}
 JOB_SECONDS = 3600.0  # allowed for a job without a time limit
 FIRST_ADDRESS = 10  # of the machines of a local cluster: 10.77.0.10 to 10.77.0.254

@@ -5,17 +5,19 @@ immediately, and the machine keeps running. It is deleted here when a waiting ba
 Compute Engine at its deadline. Its disk remains, because it must outlive the machine when Packer creates the image.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from google.cloud.devtools import cloudbuild_v1
+from typing import TYPE_CHECKING, Any
 
 from bakery.errors import BakeryError
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish, ignore_missing
 from bakery.host.pages import compute_pages
-from bakery.ovens.cloud_build.watch import ENDED
 from bakery.settings.google import BAKE
+
+if TYPE_CHECKING:
+    from google.cloud.devtools import cloudbuild_v1
 
 DELETE = RETRY.with_timeout(30.0)  # a user who pressed Ctrl-C waits for it
 DELETED_SECONDS = 180.0
@@ -59,6 +61,8 @@ def _disks(google: Google) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _ended(google: Google, build_id: str) -> bool:
     """Return whether the build has ended; False for an unknown id, which is not that of a build of this project."""
+    from bakery.ovens.cloud_build.watch import ENDED  # not needed if there is no disk
+
     with ignore_missing(f"look at build {build_id}"):
         build = google.builds.get_build(project_id=google.project, id=build_id, retry=RETRY, timeout=TIMEOUT_SECONDS)
         return build.status in ENDED
