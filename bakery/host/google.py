@@ -169,7 +169,6 @@ class Google:
         )
         return client
 
-    instance_templates = cached_property(lambda self: self._compute("InstanceTemplatesClient"))
     machine_types = cached_property(lambda self: self._compute("MachineTypesClient"))
 
     @cached_property

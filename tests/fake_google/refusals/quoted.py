@@ -53,7 +53,8 @@ QUOTED: Mapping[str, str] = {
     "compute.images.getIamPolicy": "https://github.com/prowler-cloud/prowler/pull/9718, 2026-01-05: no bindings",
     "compute.images.list": FILTER,
     "compute.images.setIamPolicy": IAM,
-    "compute.instanceTemplates.aggregatedList": FILTER,
+    "compute.instanceTemplates.aggregatedList": "https://github.com/buildbuddy-io/buildbuddy/pull/7769, 2024-10-21: "
+    "templates of regions and global ones",
     "compute.instances.getSerialPortOutput": "https://github.com/googleapis/nodejs-compute/issues/474, 2020-07-29: "
     "`start` and `next` count bytes",
     "compute.instances.list": "https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02: 400, AND behind eq",
