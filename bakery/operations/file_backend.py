@@ -121,6 +121,28 @@ def stored(state: StackState) -> dict[str, Any]:
     return latest if isinstance(latest, dict) else {}
 
 
+def clear_attributes(state: StackState) -> list[str]:
+    """Delete incomplete files of attributes beside the state, its copy and the backend's own; return what was done.
+
+    The engine's storage writes one just before it renames a file that it has written. A kill or a full disk leaves it
+    empty; then the engine reads neither this state nor, in a list of stacks, any other. A file without one is read.
+    """
+    done = []
+    file = _file(state)
+    for kept in (file, file.with_name(f"{file.name}.bak"), state.backend / ".pulumi" / "meta.yaml"):
+        attributes = kept.with_name(kept.name + ATTRIBUTES)
+        try:
+            json.loads(attributes.read_bytes())
+        except OSError:
+            continue
+        except ValueError:
+            attributes.unlink(missing_ok=True)
+            done.append(
+                f"cleared the incomplete attributes of {kept.name}, as after a kill; they hold nothing of the stack"
+            )
+    return done
+
+
 def restore(state: StackState) -> list[str]:
     """Replace a damaged state by its newest copy that can be read, or by an empty one; return what was done.
 

@@ -24,6 +24,7 @@ from bakery.library.base import Library
 from bakery.library.wants import Wants
 from bakery.operations.file_backend import (
     broken,
+    clear_attributes,
     clear_locks,
     file_backend,
     locks,
@@ -49,7 +50,7 @@ def recover(root: Path, stack: str, backend_url: str, config_file: str = "") -> 
     if state is not None:
         done, free = clear_locks(state, socket.gethostname())
         yield from done
-        yield from restore(state) if free else ()
+        yield from (*clear_attributes(state), *restore(state)) if free else ()
         if free and broken(stored(state)):
             yield repair(root, files.stack)
     chosen = backend(stack_settings(root, stack, config_file))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from bakery.errors import AccessRefused, BakeryError
+from bakery.errors import AccessRefused, BakeryError, Uncertain
 from bakery.host.clock import utc_now
 from bakery.host.google import Google
 from bakery.library.base import CopiesIn, ImageRecord, ImageState
@@ -123,14 +123,18 @@ class ComputeEngineCopies:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Name the missing role in the hint of a refusal."""
+        """Name the missing role in the hint of a refusal.
+
+        The error is Uncertain and not AccessRefused, which an ``up`` tries again while its own grants are young: it
+        makes none in another project.
+        """
         try:
             yield
         except AccessRefused as error:
             hint = (
                 f"grant the account the role {ROLE} in the project {self.project}, see docs/google.md; it takes minutes"
             )
-            raise AccessRefused(error.message, hint=hint) from error
+            raise Uncertain(error.message, hint=hint) from error
 
     def _taken(self, why: str) -> BakeryError:
         hint = "copy into a project without them, or deprecate and rename these"

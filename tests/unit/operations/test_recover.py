@@ -241,6 +241,22 @@ def test_a_state_that_a_full_disk_cut_short_is_restored(tmp_path: Path, intact: 
     assert file_backend.restore(state(tmp_path)) == []
 
 
+@pytest.mark.parametrize("name", ["stacks/image-bakery/dev.json", "stacks/image-bakery/dev.json.bak", "meta.yaml"])
+@pytest.mark.parametrize("text", ["", '{"user.content_type":'])
+def test_attributes_that_a_kill_cut_short_are_cleared(tmp_path: Path, name: str, text: str) -> None:
+    for one in ("stacks/image-bakery/dev.json", "stacks/image-bakery/dev.json.bak", "meta.yaml"):
+        file = tmp_path / ".pulumi" / f"{one}.attrs"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}", encoding="utf-8")
+    damaged = tmp_path / ".pulumi" / f"{name}.attrs"
+    damaged.write_text(text, encoding="utf-8")
+    (said,) = file_backend.clear_attributes(state(tmp_path))
+    assert damaged.name.removesuffix(".attrs") in said
+    assert not damaged.exists()
+    assert len(list(tmp_path.rglob("*.attrs"))) == 2
+    assert file_backend.clear_attributes(state(tmp_path)) == []
+
+
 def test_no_state_and_one_that_cannot_be_opened_are_left_alone(tmp_path: Path) -> None:
     assert file_backend.restore(state(tmp_path)) == []
     folder = tmp_path / ".pulumi" / "stacks" / "image-bakery" / "dev.json"
