@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import AccessRefused
+from bakery.errors import AccessRefused, Uncertain
 from bakery.infrastructure.grants import COPIER_ROLE
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.wants import Wants
 from bakery.resources import progress, promoted_image, provider
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.settings import parse
+from bakery.settings.copies import ROLE
 from tests.fake_google import compute
 from tests.fake_google.server import FakeServer, serve
 
@@ -95,8 +96,10 @@ def test_a_project_that_cannot_be_read_keeps_its_copies_with_a_warning(server: F
     assert [text.partition(": GET")[0] for text in said[1:]] == [
         "the resources are kept as they are: the copies in there are not known: list images"
     ] * 2
-    with pytest.raises(AccessRefused):
+    with pytest.raises(Uncertain, match=r"^list images: .*'compute\.images\.list'") as refused:
         provider.library_of(URN).promote("a-1", "a@there")
+    assert not isinstance(refused.value, AccessRefused), "an up would wait for a grant that it does not make"
+    assert ROLE in refused.value.hint
 
 
 def test_a_deletion_deprecates_the_copy_and_leaves_the_original(server: FakeServer) -> None:
