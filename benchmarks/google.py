@@ -80,7 +80,8 @@ def up(stack: Stack, *arguments: str) -> None:
     """An up that has to end well."""
     done = stack.workshop.run("up", "--yes", "--skip-preview", *arguments, timeout=UP_SECONDS)
     if done.code != 0:
-        raise SystemExit(f"the up failed:\n{done.text[-3000:]}")
+        faults = [line for line in done.text.splitlines() if "error:" in line]
+        raise SystemExit("\n".join(["the up failed:", *faults[:20], done.text[-1000:]]))
 
 
 def bakes(stack: Stack, count: int, seconds: float, delay: float) -> dict[str, float]:

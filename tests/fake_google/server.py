@@ -6,6 +6,7 @@ import contextlib
 import email.parser
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -100,10 +101,11 @@ class Handler(BaseHTTPRequestHandler):
                     if fault.code:
                         self.server.cloud.calls.append((time.time(), request.id, request.call.path))
                         raise Refusal(fault.code, f"injected {fault.code} {fault.reason}".strip(), fault.reason)
-                refused = permissions.missing(self.server.cloud, request)
-                if refused:
-                    if not permissions.done_without(self.server.cloud, request):
+                with self.server.cloud.lock:  # other requests add resources meanwhile
+                    refused = permissions.missing(self.server.cloud, request)
+                    if refused and not permissions.done_without(self.server.cloud, request):
                         self.server.cloud.violations += [f"{request.id} {text}" for text in refused]
+                if refused:
                     raise Refusal(403, "; ".join(refused))
                 answer = self.server.cloud.answer(request)
         except Refusal as refusal:
@@ -157,7 +159,10 @@ class FakeServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news."""
+        """A client that hangs up is no news; any other error is one of this server."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError):
+            self.cloud.violations.append(f"the fake failed: {error!r}")
 
 
 @contextlib.contextmanager

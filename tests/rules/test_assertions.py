@@ -128,7 +128,7 @@ def test_nothing_is_asserted_that_cannot_fail() -> None:
     places = [
         f"{path}:{node.lineno}"
         for path in python_files()
-        for node in ast.walk(source_tree.parsed(path))
+        for node in source_tree.nodes(path)
         if isinstance(node, ast.Assert) and constant(node.test)
     ]
     assert places == []

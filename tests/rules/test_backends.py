@@ -61,9 +61,7 @@ def test_one_place_asks_which_back_end_it_is() -> None:
         if not within(name, DEFINES) and (lines := asked(source_tree.parsed(path)))
     }
     assert set(found) == {CHOOSES}
-    (chooses,) = [
-        node for node in ast.walk(source_tree.parsed(source_tree.modules()[CHOOSES])) if isinstance(node, ast.Match)
-    ]
+    (chooses,) = [node for node in source_tree.nodes(source_tree.modules()[CHOOSES]) if isinstance(node, ast.Match)]
     assert every(chooses.lineno <= line <= (chooses.end_lineno or 0) for line in found[CHOOSES])
     assert "assert_never" in ast.unparse(chooses.cases[-1])
 
@@ -85,7 +83,7 @@ def test_settings_do_not_ask_either() -> None:
     wrong = [
         f"{path}:{getattr(node, 'lineno', 1)} {ast.unparse(node)[:100]}"
         for path in modules.values()
-        for node in ast.walk(source_tree.parsed(path))
+        for node in source_tree.nodes(path)
         if decides(node)
     ]
     assert wrong == []

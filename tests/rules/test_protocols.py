@@ -67,7 +67,7 @@ def test_one_protocol_describes_a_library() -> None:
 
 
 def classes(path: Path) -> Iterator[ast.ClassDef]:
-    return (node for node in ast.walk(source_tree.parsed(path)) if isinstance(node, ast.ClassDef))
+    return (node for node in source_tree.nodes(path) if isinstance(node, ast.ClassDef))
 
 
 def methods(node: ast.ClassDef) -> set[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bakery.cli.app import make_app
 from tests.support import source_tree
 
 DOCUMENTS = [
@@ -59,12 +62,11 @@ def make_targets() -> set[str]:
     return set(re.findall(r"(?m)^([a-z][\w-]*):", source_tree.text(Path("Makefile"))))
 
 
-def bakery_help(*words: str) -> str:
-    done = subprocess.run(
-        ["bakery", *words, "--help"], cwd=source_tree.ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"bakery {' '.join(words)}: {done.stderr}"
-    return done.stdout
+@cache
+def bakery_help(command: str) -> str:
+    done = CliRunner().invoke(make_app(command), [command, "--help"])
+    assert done.exit_code == 0, f"bakery {command}: {done.output}"
+    return done.output
 
 
 def make_problem(plain: list[str], _rest: list[str]) -> str:

@@ -83,7 +83,7 @@ def test_functions_are_short() -> None:
     for path in source_tree.tracked():
         if path.suffix != ".py" or path.parts[0] not in ("bakery", "tools", "__main__.py"):
             continue
-        for node in ast.walk(source_tree.parsed(path)):
+        for node in source_tree.nodes(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 size = (node.end_lineno or node.lineno) - node.lineno + 1
                 if size > FUNCTION_LINES:
@@ -93,4 +93,4 @@ def test_functions_are_short() -> None:
 
 def test_the_entry_point_only_wires() -> None:
     assert len(source_tree.text(Path("__main__.py")).splitlines()) <= ENTRY_LINES
-    assert not [node for node in ast.walk(source_tree.parsed(Path("__main__.py"))) if isinstance(node, ast.ClassDef)]
+    assert not [node for node in source_tree.nodes(Path("__main__.py")) if isinstance(node, ast.ClassDef)]

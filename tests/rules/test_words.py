@@ -59,7 +59,7 @@ def test_a_name_of_a_class_means_one_thing() -> None:
     """One word for one thing: no two public classes of the product have the same name."""
     places: dict[str, list[str]] = {}
     for path in source_tree.modules().values():
-        for node in ast.walk(source_tree.parsed(path)):
+        for node in source_tree.nodes(path):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(f"{path}:{node.lineno}")
     assert places

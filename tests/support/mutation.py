@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def mutated(seed: int, hcl2: bool = False) -> tuple[str, bytes]:
 
 def retyped(path: str, text: str, chance: random.Random) -> str:
     """The file with some of its values changed into any other, renamed or taken away."""
-    value = yaml.safe_load(text)  # JSON is YAML, too
+    value = deepcopy(_parsed(text))
     for _ in range(chance.randint(1, 3)):
         places = list(_places(value))
         if not places:
@@ -115,7 +116,14 @@ def retyped(path: str, text: str, chance: random.Random) -> str:
             held[chance.choice(PIECES)] = held.pop(key)
         else:
             held.insert(0, deepcopy(held[key]))
-    return json.dumps(value, indent=2) if path.endswith(".json") else yaml.safe_dump(value, sort_keys=False)
+    if path.endswith(".json"):
+        return json.dumps(value, indent=2)
+    return yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False)
+
+
+@cache
+def _parsed(text: str) -> Any:
+    return yaml.safe_load(text)  # JSON is YAML, too
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -67,16 +67,26 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(text(path), str(path))
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a tracked file's syntax tree."""
+    return tuple(ast.walk(parsed(path)))
+
+
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     """All imports of a file; ``from a import b`` counts as ``a.b`` where that is a module of ours, else as ``a``."""
-    tree = parsed(path)
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[Import]:
     guarded = {
         id(child)
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for child in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno, id(node) in guarded) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -74,7 +74,7 @@ def test_no_error_of_the_tree_is_defined_elsewhere() -> None:
     elsewhere = [
         f"{path}:{node.lineno} {node.name}"
         for path in source_tree.modules().values()
-        for node in ast.walk(source_tree.parsed(path))
+        for node in source_tree.nodes(path)
         if isinstance(node, ast.ClassDef) and {ast.unparse(base).rpartition(".")[2] for base in node.bases} & ERRORS
     ]
     assert elsewhere and [place for place in elsewhere if not place.startswith("bakery/errors.py:")] == []

@@ -53,9 +53,9 @@ def test_the_runs_folder_with_the_clusters_key_is_nobody_elses_to_read(
         raise InfrastructureFailed("far enough")
 
     monkeypatch.setattr(boot_files, "extract", broken)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     image = ImageRecord("a-1", "", "a", "", "a", "", location=__file__)
-    made = LocalClusters(parse({"oven": "local"}, "dev", tmp_path)).cluster("run-1", image, order("a"), tmp_path)
+    without_kvm = parse({"oven": "local", "local": {"accelerator": "tcg"}}, "dev", tmp_path)
+    made = LocalClusters(without_kvm).cluster("run-1", image, order("a"), tmp_path)
     with pytest.raises(InfrastructureFailed, match="far enough"):
         made.provision(Activity())
     assert made.folder.stat().st_mode & 0o777 == 0o700

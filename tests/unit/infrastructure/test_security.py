@@ -18,6 +18,7 @@ from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, RUNS_ON
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.summary import Base
 from bakery.recipe.model import SourceFile
+from bakery.resources import sdk_noise
 from bakery.settings import Settings, parse
 from bakery.settings.google import SSH_TAG, TEST_TAG, Bucket, Duty
 from tests.support.every import every
@@ -114,6 +115,8 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
 
     recorder = Recorder()
     noted: list[list[str]] = []
+    sdk_noise.silence_debug()  # as the program does
+    sdk_noise.omit_stack_traces()
     pulumi.runtime.set_mocks(recorder, project="image-bakery", stack="gcp", preview=False)
     monitor: Any = pulumi.runtime.settings.get_monitor()
     register = monitor.RegisterResource
