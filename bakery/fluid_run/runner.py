@@ -18,6 +18,7 @@ from bakery.fluid_run.progress import StageClock, console_tail, job_tail, phase
 from bakery.host import locks
 from bakery.host.clock import now, utc_now
 from bakery.host.files import discard
+from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -61,14 +62,14 @@ def run(
     def record(result: RunResult) -> None:
         """Record the run first and the verdict last, so that every verdict has its run."""
         on_result(result)
-        library.record_run(result)
+        patiently(state.grants, activity, partial(library.record_run, result))
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
-            library.record_test(order.image, proof, order.digest)
+            patiently(state.grants, activity, partial(library.record_test, order.image, proof, order.digest))
 
     with ExitStack() as leases:
         leases.enter_context(library.lease(order.image))
-        present = upgrade.present_image(order, image, library, activity)
+        present = patiently(state.grants, activity, lambda: upgrade.present_image(order, image, library, activity))
         if present is not None:
             leases.enter_context(library.lease(present.name))
         return run_image(
@@ -97,12 +98,12 @@ def run_image(
     second try), InputError (files changed since the plan) or Interrupted, each after the result was recorded.
     """
     for attempt in range(1, TRIES + 1):
-        try:
-            return _Run(order, image, present, clusters, state, activity, record, stack, hold).go()
-        except InfrastructureFailed:
-            if attempt == TRIES or activity.cancelled.is_set():
-                raise
-            activity.say("testing: the cluster failed, trying again with a new one")
+        result, failure = _Run(order, image, present, clusters, state, activity, record, stack, hold).go()
+        if failure is None:
+            return result
+        if not isinstance(failure, InfrastructureFailed) or attempt == TRIES or activity.cancelled.is_set():
+            raise failure
+        activity.say("testing: the cluster failed, trying again with a new one")
     raise AssertionError("not reached")
 
 
@@ -134,8 +135,8 @@ class _Run:
     jobs: tuple[JobResult, ...] = ()
     failed_stage: Stage | None = None
 
-    def go(self) -> RunResult:
-        """Run all stages and store the result, also that of a failure, which is then raised."""
+    def go(self) -> tuple[RunResult, BakeryError | None]:
+        """Run all stages and store the result, also that of a failure, which is returned; raise what storing raises."""
         self.run_id = f"{self.order.image}-{now():%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
         self.started = utc_now()
         self.folder = self.state.runs / self.run_id
@@ -153,9 +154,7 @@ class _Run:
             failure.replay = failure.replay or f"bakery test {self.order.image} --stack {self.stack}"
         result = self._result(failure)
         store_run(result, self.record)
-        if failure is not None:
-            raise failure
-        return result
+        return result, failure
 
     def _parts(self) -> None:
         self._with_cluster(_Part(self.run_id, self.order, self.folder, last=self.present is None))

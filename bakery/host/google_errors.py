@@ -24,6 +24,7 @@ class Cause(StrEnum):
     QUOTA = "a quota of the project"
     SERVICE = "the service is not enabled, or was enabled moments ago"
     ACCESS = "a missing role, or one that was granted moments ago"
+    DELETED = "a custom role of this name was deleted some weeks ago"
     OTHER = "another reason"
 
 
@@ -47,6 +48,7 @@ _CAUSES = {
         r"|kmsPermissionDenied|'cloudkms\.cryptoKeyVersions\.useTo\w+' denied|Permission denied on Cloud KMS key"
         r"|CryptoKey Encrypter/Decrypter role"
     ),
+    Cause.DELETED: re.compile(r"has been marked for deletion"),
 }
 _KINDS: Mapping[Cause, type[BakeryError]] = {
     Cause.CAPACITY: NoCapacity,
@@ -117,6 +119,7 @@ def hint_of(cause: Cause, text: str) -> str:
         Cause.QUOTA: "ask for more quota of the region, or set image-bakery:google.region to another one",
         Cause.SERVICE: enable,
         Cause.ACCESS: "the account lacks a role; see docs/google.md. New grants take some minutes to work",
+        Cause.DELETED: "set image-bakery:google.roleSuffix to another word; see docs/google.md",
     }
     return policy_hint(text) if cause is Cause.POLICY else hints.get(cause, "")
 

@@ -1,5 +1,6 @@
 """``BakedImage``: an image of the plan that is in the library, at least as a candidate."""
 
+from functools import partial
 from typing import NoReturn
 
 import pulumi
@@ -26,8 +27,8 @@ from bakery.resources.provider import (
     reports_errors,
     settings,
     twin,
-    waits_for_grants,
     wants,
+    when_allowed,
 )
 
 
@@ -41,19 +42,18 @@ class BakedImageProvider(BakeryProvider):
         return _props["name"] in _held.records and not _held.revocation(_props["name"])
 
     @reports_errors
-    @waits_for_grants
     def create(self, props: Props) -> CreateResult:
         """Adopt, join or bake the image of the order that the program wrote. Raises RevokedImage."""
         stack = settings(props["urn"])
         order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
         library = library_of(props["urn"])
-        if revocation := revocation_of(library, order.name):
+        if revocation := when_allowed(props["urn"], partial(revocation_of, library, order.name)):
             raise refusal(order.name, revocation)
         load_ahead(stack)
         with progress.activity(props["urn"], order.name) as activity:
             bake = backend(stack).oven().bake(order, activity)
         if adopted := bake.outcome is not BakeOutcome.BAKED:
-            library.relabel(order.name, props.get("labels") or {})
+            when_allowed(props["urn"], partial(library.relabel, order.name, props.get("labels") or {}))
         created(props["urn"], order.name, adopted)
         return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
 

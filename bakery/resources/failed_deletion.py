@@ -11,14 +11,13 @@ chain, as the engine makes all other deletions after the program's last registra
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import pulumi
 from pulumi.runtime import settings
-from pulumi.runtime.proto import resource_pb2
 
-PROVIDER = "gcp:"
+from bakery.resources import hooks
+
 EXIT_CODE = 32  # the program has reported its error, so the language host adds none
 Call = Callable[..., Awaitable[Any]]
 
@@ -58,21 +57,10 @@ class Registrations:
 def end_program() -> bool:
     """Watch the resources that are declared from now on; return whether SDK and engine support it."""
     manager = getattr(settings.SETTINGS, "rpc_manager", None)
-    if manager is None or not settings.monitor_supports_feature(resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS):
+    if manager is None:
         return False
     registrations = Registrations(manager.do_rpc)
+    if not hooks.on_error("bakery-failed-deletion", registrations.failed):
+        return False
     manager.do_rpc = registrations.counted
-
-    @cache
-    def watched() -> pulumi.ResourceOptions:
-        hook = pulumi.ErrorHook("bakery-failed-deletion", registrations.failed)
-        return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(on_error=[hook]))
-
-    def watch(declared: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
-        if not declared.type_.startswith(PROVIDER):
-            return None
-        options = pulumi.ResourceOptions.merge(declared.opts, watched())
-        return pulumi.ResourceTransformationResult(declared.props, options)
-
-    pulumi.runtime.register_stack_transformation(watch)
     return True

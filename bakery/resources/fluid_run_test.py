@@ -3,6 +3,7 @@
 import threading
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import pulumi
 from pulumi.dynamic import CreateResult, Resource
@@ -26,7 +27,7 @@ from bakery.resources.provider import (
     reports_errors,
     settings,
     twin,
-    waits_for_grants,
+    when_allowed,
 )
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
@@ -45,12 +46,10 @@ class FluidRunTestProvider(BakeryProvider):
         return _held.proves(_props["image"], _props["tests"])
 
     @reports_errors
-    @waits_for_grants
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this image has passed the same tests before."""
         order, library = _order(props), library_of(props["urn"])
-        image = library.find(order.image)
-        adopted = adopt_run(library, order, image) if image else None
+        image, adopted = when_allowed(props["urn"], partial(_adopted, library, order))
         id_ = f"{props['image']}-{props['tests']}"
         created(props["urn"], id_, adopted is not None)
         return CreateResult(id_, {**props, "run": (adopted or _run(props, image)).run_id})
@@ -101,6 +100,12 @@ def _run(props: Props, image: ImageRecord | None = None) -> RunResult:
         return run_tests(
             _order(props), chosen.library(), chosen.clusters(), paths, activity, image=image, stack=stack.stack
         )
+
+
+def _adopted(library: Library, order: RunOrder) -> tuple[ImageRecord | None, RunResult | None]:
+    """Return the image, and the run in which it passed these tests before."""
+    image = library.find(order.image)
+    return image, adopt_run(library, order, image) if image else None
 
 
 def adopt_run(library: Library, order: RunOrder, image: ImageRecord) -> RunResult | None:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from functools import partial
 
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
@@ -20,8 +21,8 @@ from bakery.resources.provider import (
     library_view,
     owner_of,
     reports_errors,
-    waits_for_grants,
     wants,
+    when_allowed,
 )
 from bakery.settings.copies import family_and_project
 
@@ -46,13 +47,11 @@ class PromotedImageProvider(BakeryProvider):
         return _held.points(_props["family"], str(_props["image"]))
 
     @reports_errors
-    @waits_for_grants
     def create(self, props: Props) -> CreateResult:
         """Point the family at the image. Raises UnprovenImage unless it and its ancestors passed their tests."""
         return CreateResult(props["family"], self._promote({**props, "token": uuid.uuid4().hex}, ()))
 
     @reports_errors
-    @waits_for_grants
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Point the family at the new image, deprecate the previous one, and change the access of consumers."""
         gone = set(_olds.get("consumers") or ()) - set(_news.get("consumers") or ())
@@ -98,8 +97,12 @@ class PromotedImageProvider(BakeryProvider):
         said = wants.give_back(library_of(_props["urn"]), own, derived=bool(_props.get("source")))
         progress.engine().status(_props["urn"], said)
 
+    def _promote(self, props: Props, gone: Sequence[str]) -> Props:
+        when_allowed(props["urn"], partial(self._point, props, gone))
+        return {**props}
+
     @staticmethod
-    def _promote(props: Props, gone: Sequence[str]) -> Props:
+    def _point(props: Props, gone: Sequence[str]) -> None:
         library = library_of(props["urn"])
         if missing := look_up(library, props["proofs"]):
             hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
@@ -119,7 +122,6 @@ class PromotedImageProvider(BakeryProvider):
             library.share(props["image"], props.get("consumers") or (), gone)
         if previous and previous != props["image"]:
             progress.engine().status(props["urn"], f"{props['family']}: {previous} -> {props['image']}")
-        return {**props}
 
 
 class PromotedImage(Resource, module="bakery", name="PromotedImage"):

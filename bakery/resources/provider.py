@@ -184,19 +184,13 @@ def reports_errors(method: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def waits_for_grants(method: Callable[P, R]) -> Callable[P, R]:
-    """Call the method again while access is refused and a grant is young, see :mod:`bakery.host.propagation`.
+def when_allowed(urn: str, call: Callable[[], R]) -> R:
+    """Return what requests to the library return; make them again while access is refused and a grant is young.
 
-    It is ``create`` or ``update``, whose last argument are the inputs, and does only what is not done yet.
+    ``call`` does only what is not done yet. Ovens and Fluid-Runs wait by themselves: they know what to repeat.
     """
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        urn = cast(Props, args[-1])["urn"]
-        waiting = Activity(partial(progress.engine().status, urn), plugin.cancelled)
-        return patiently(StatePaths(settings(urn).state).grants, waiting, partial(method, *args, **kwargs))
-
-    return call
+    waiting = Activity(partial(progress.engine().status, urn), plugin.cancelled)
+    return patiently(StatePaths(settings(urn).state).grants, waiting, call)
 
 
 def stopped(error: Interrupted) -> Interrupted:

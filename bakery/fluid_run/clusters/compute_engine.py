@@ -116,20 +116,14 @@ class ComputeEngineCluster:
         for number, zone in enumerate(zones, 1):
             self.zone = zone
             try:
-                self.specs = machines(self._shape())
-                activity.say(f"testing: making {len(self.specs)} machines in {zone}")
-                made = patiently(
-                    self._grants,
-                    activity,
-                    partial(self._make_machines, self.specs, self.present or self.image, activity),
-                )
+                made = patiently(self._grants, activity, partial(self._make_all, activity))
                 break
             except NoCapacity as error:
                 self._machines.delete()
                 if number == len(zones):
                     raise InfrastructureFailed(f"no zone of {', '.join(zones)} has capacity: {error}") from error
         activity.check()
-        self._send_seed(made)
+        patiently(self._grants, activity, partial(self._send_seed, made))
 
     def status(self) -> AgentStatus:
         """Return the status of the controller's agent, or of another machine's agent that reported an error."""
@@ -225,6 +219,11 @@ class ComputeEngineCluster:
         file = (self.workspace / path).resolve()
         inside = file.is_relative_to(self.workspace.resolve()) and file.is_file()
         return file.read_text(encoding="utf-8", errors="replace") if inside else ""
+
+    def _make_all(self, activity: Activity) -> Mapping[str, compute_v1.Instance]:
+        self.specs = machines(self._shape())
+        activity.say(f"testing: making {len(self.specs)} machines in {self.zone}")
+        return self._make_machines(self.specs, self.present or self.image, activity)
 
     def _make_machines(
         self, specs: Sequence[MachineSpec], image: ImageRecord, activity: Activity

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence, Set
+from functools import partial
 from typing import Any
 
 from google.api_core import exceptions
@@ -78,7 +79,7 @@ class CloudBuildOven:
                 activity.say(error.message)
         if build is None:
             return Bake(order.name, outcome, time.monotonic() - began)
-        self.library.keep_manifest(order.name, order.inputs)
+        patiently(self._grants, activity, partial(self.library.keep_manifest, order.name, order.inputs))
         if outcome is BakeOutcome.BAKED:
             publish_event(self.google, Event(EventKind.BAKED, order.name, log=build.log_url))
         return Bake(order.name, outcome, time.monotonic() - began, build.log_url)

@@ -1,23 +1,26 @@
-"""A run whose cluster can't be asked for a while."""
+"""A run whose cluster or library can't be asked for a while."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bakery.errors import Uncertain
+from bakery.errors import AccessRefused, Uncertain
 from bakery.fluid_run import runner
 from bakery.fluid_run.base import AgentStatus, Cluster
 from bakery.fluid_run.clusters.fake import FakeCluster
+from bakery.host import propagation
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.results.model import Verdict
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
+from tests.support.clock import Clock
 from tests.support.clusters import order
 
 IMAGE = ImageRecord("a-1", "d" * 64, "a", "", "a", "2026-01-01T00:00:00Z")
@@ -83,3 +86,49 @@ def test_a_cluster_that_is_not_seen_for_long_is_given_up(
     with pytest.raises(Uncertain, match="503"):
         runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
     assert clusters.made == runner.TRIES
+
+
+class Guarded(LocalLibrary):
+    """A library that refuses each change at first."""
+
+    refusals = 2
+
+    def record_run(self, result: RunResult) -> None:
+        self._refuse()
+        super().record_run(result)
+
+    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
+        self._refuse()
+        super().record_test(name, proof, tests_digest)
+
+    def _refuse(self) -> None:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise AccessRefused("keep the results of a-1: the account lacks a role")
+
+
+@pytest.mark.parametrize("young", [True, False])
+def test_results_wait_for_young_grants_and_no_test_is_repeated_for_them(
+    tmp_path: Path,
+    library: LocalLibrary,
+    make_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    young: bool,
+) -> None:
+    clock, said, state = Clock(), list[str](), StatePaths(tmp_path)
+    monkeypatch.setattr(propagation, "time", SimpleNamespace(time=clock))
+    propagation.note(state.grants, ["one"])
+    if not young:
+        clock.pass_(10_000)
+    guarded, clusters = Guarded(make_settings()), Hiding(tmp_path / "fake")
+    try:
+        if young:
+            done = runner.run(order("a-1"), guarded, clusters, state, clock.activity(said.append))
+            assert [run.run_id for run in library.runs("a-1")] == [done.run_id]
+            assert sum("waiting until new grants take effect" in phase for phase in said) == 2
+        else:
+            with pytest.raises(AccessRefused, match="lacks a role"):
+                runner.run(order("a-1"), guarded, clusters, state, clock.activity(said.append))
+    finally:
+        guarded.database.close()
+    assert clusters.made == 1
