@@ -1,7 +1,7 @@
 """Images that were made elsewhere: a library takes them as untested candidates of a family of the plan.
 
 Nothing is known of how they were made, so their digest is that of their content or, where it cannot be read, of what
-identifies them.
+identifies them. An image that a bakery made keeps its digest, so that a revocation of one holds for the other.
 """
 
 from dataclasses import replace

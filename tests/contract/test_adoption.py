@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from bakery.backends import backend
 from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InfrastructureFailed, UnknownFamily
+from bakery.library import revocation
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.operations.adopt import adopt
 from bakery.preview.drift import Observed, compare
@@ -53,6 +55,19 @@ def test_an_adopted_image_is_an_untested_candidate_until_it_has_passed(given: tu
     library.record_test(image.name, Proof.PASSED, "tests")
     library.promote(image.name, "app")
     assert dict(library.families()) == {"app": image.name}
+
+
+def test_an_image_of_the_library_keeps_its_digest_and_is_revoked_with_the_first(given: tuple[Backend, str]) -> None:
+    chosen, source = given
+    library, first = chosen.library(), adopt(chosen, source, "app")
+    again = chosen.adopt(first.location, replace(CANDIDATE, candidate_for="other"))
+    assert (again.name, again.digest) == (f"other-{first.digest[:12]}", first.digest)
+    assert chosen.adopt(again.location, CANDIDATE).name == first.name, "it is there"
+    revocation.revoke(library, first.name, "an old kernel", library.now())
+    revocation.enforce(library)
+    assert {image.name: image.state for image in library.images()} == dict.fromkeys(
+        (first.name, again.name), ImageState.OBSOLETE
+    )
 
 
 def test_drift_does_not_call_it_untracked(given: tuple[Backend, str]) -> None:

@@ -12,9 +12,10 @@ from bakery.library.adoption import adopted
 from bakery.library.base import ImageRecord
 from bakery.library.compute_engine.images import ImageRequests
 from bakery.library.compute_engine.records import image_record
-from bakery.plan.image_labels import DIGEST_LABEL
+from bakery.plan.image_labels import DIGEST_IN_LABEL, DIGEST_LABEL
 
 _IMAGE = re.compile(r"(?:(?:https://[^/]+/compute/v1/)?projects/([^/]+)/global/images/)?([a-z][-a-z0-9]*)")
+_DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST_IN_LABEL}}}")  # of an image that a bakery made
 
 
 def adopt(images: ImageRequests, source: str, image: ImageRecord) -> ImageRecord:
@@ -26,8 +27,9 @@ def adopt(images: ImageRequests, source: str, image: ImageRecord) -> ImageRecord
         hint = "write the name of an image of the project, or projects/PROJECT/global/images/NAME"
         raise BakeryError(f"{source!r} is not an image of Compute Engine", hint=hint)
     project, name = match[1] or images.project, match[2]
-    identity = images.identity(project, name)
-    digest = hashlib.sha256(f"compute-engine:{identity}".encode()).hexdigest()
+    identity, labels = images.identity(project, name)
+    known = labels.get(DIGEST_LABEL, "")
+    digest = known if _DIGEST.fullmatch(known) else hashlib.sha256(f"compute-engine:{identity}".encode()).hexdigest()
     own = adopted(image, digest, name, images.prefix)
     made = images.made_from(name, own.name, own.labels, project)
     if made.labels.get(DIGEST_LABEL) != own.labels[DIGEST_LABEL]:

@@ -133,15 +133,15 @@ class ImageRequests:
                 ) from error
         return sorted(images, key=lambda image: image.created)
 
-    def identity(self, project: str, name: str) -> str:
-        """Return the number of an image of any project, which no other image ever has. Raises BakeryError."""
+    def identity(self, project: str, name: str) -> tuple[str, Mapping[str, str]]:
+        """Return the number of an image of any project, which no other one has, and its labels. Raises BakeryError."""
         try:
             with api_errors(f"look up image {name} of project {project}", reraise=(exceptions.NotFound,)):
                 found = self._google.images.get(project=project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
         except exceptions.NotFound as error:
             hint = f"see: gcloud compute images list --project {project}"
             raise BakeryError(f"there is no image {name} in project {project}", hint=hint) from error
-        return str(found.id)
+        return str(found.id), dict(found.labels)
 
     def made_from(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> ComputeImage:
         """Return the image ``name``, made from one of the project or of another one unless it exists.

@@ -21,7 +21,7 @@ def adopt(library: LocalLibrary, file: Path, image: ImageRecord, disk: Callable[
     if not file.is_file():
         raise BakeryError(f"there is no file {file}", hint="name a qcow2 or raw image of a disk")
     with writing(file):
-        own = adopted(image, sha256(file), file.name)
+        own = adopted(image, _digest(library, file), file.name)
     if existing := library.find(own.name):
         return existing
     copy = hidden_beside(library.files.image(own.digest))
@@ -35,3 +35,13 @@ def adopt(library: LocalLibrary, file: Path, image: ImageRecord, disk: Callable[
     finally:
         copy.unlink(missing_ok=True)
         made.unlink(missing_ok=True)
+
+
+def _digest(library: LocalLibrary, file: Path) -> str:
+    """Return the digest of the library's image that has the same content; that of the content if none has."""
+    content, size = sha256(file), file.stat().st_size
+    for image in library.images():
+        known = library.files.read_sidecar(image.name) if image.size == size else None
+        if known and known.sha256 == content:
+            return image.digest
+    return content
