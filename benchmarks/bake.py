@@ -11,8 +11,6 @@ containers with one more script at its end, which is edited between two bakes: w
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -30,6 +28,7 @@ from bakery.ovens.local.oven import LocalOven
 from bakery.progress.activity import Activity
 from bakery.recipe.stage import stage
 from bakery.settings import Isolation, LayerSettings, Settings, parse
+from benchmarks import _options
 from tests.support import bake_orders
 
 INSTALL = (
@@ -131,11 +130,9 @@ def plain_seed(work: Path, user: str) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser = _options.parser(__doc__, repeats=3)
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--layers", action="store_true")
-    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -159,8 +156,7 @@ def main() -> None:
     print(f"in a container {contained:.1f} s, ratio to the machine {contained / baked:.3f} (at most 0.15)")
     for without in APART if arguments.apart else ():
         print(f"packer {without}: {medians[without]:.1f} s ({medians[without] - floor:+.1f} s)")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(taken), encoding="utf-8")
+    _options.write(taken, arguments)
 
 
 if __name__ == "__main__":

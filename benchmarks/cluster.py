@@ -8,8 +8,6 @@ figures are medians of wall seconds.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -27,6 +25,7 @@ from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.settings import parse
+from benchmarks import _options
 
 AT_MOST_SECONDS = 40
 SHAPE = ClusterShape((Partition("compute", nodes=2),), login_nodes=0)
@@ -63,11 +62,9 @@ def seconds(cluster: LocalCluster) -> tuple[float, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = _options.parser(__doc__, repeats=3)
     parser.add_argument("--state", default=".bakery", metavar="FOLDER")
     parser.add_argument("--package", default="rcc-debian", metavar="NAME")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     image = newest(
         LocalLibrary(parse({"oven": "local", "state": arguments.state}, "bench", Path.cwd())), arguments.package
@@ -89,8 +86,7 @@ def main() -> None:
         f"three machines: agents {boot:.1f} s; "
         f"all idle {idle:.1f} s (at most {AT_MOST_SECONDS}), ratio {idle / boot:.2f}"
     )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(taken), encoding="utf-8")
+    _options.write(taken, arguments)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from typing import Any
 sys.path.pop(0)  # this folder: this file would hide the package google
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import _before
+from benchmarks import _before, _options
 from benchmarks.preview_noop import preview, trivial
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
@@ -168,14 +168,10 @@ def previews(stack: Stack, count: int, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bakes", type=int, default=64, metavar="N")
-    parser.add_argument("--images", type=int, default=1000, metavar="N")
+    parser = _options.parser(__doc__, bakes=64, images=1000, turns=1)
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--seconds", type=float, default=BUILD_SECONDS, metavar="SECONDS")
     parser.add_argument("--before", type=Path, metavar="FOLDER")
-    parser.add_argument("--turns", type=int, default=1, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     engine = str(Path(shutil.which("pulumi") or "pulumi").parent)
     found: dict[str, Any] = {}
@@ -189,8 +185,7 @@ def main() -> None:
             with declared(folder / "images", folder / "home", engine) as stack:
                 found["images"] = previews(stack, arguments.images, folder)
             print(", ".join(f"{key} {value:.2f}".removesuffix(".00") for key, value in found["images"].items()))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found), encoding="utf-8")
+    _options.write(found, arguments)
 
 
 if __name__ == "__main__":

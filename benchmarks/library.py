@@ -9,8 +9,6 @@ is the peak of the largest process.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import multiprocessing
 import os
@@ -139,13 +137,11 @@ def google(images: int, repeats: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=10_000, metavar="N")
-    parser.add_argument("--runs", type=int, default=100_000, metavar="N")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    from benchmarks import _options
+
+    parser = _options.parser(__doc__, images=10_000, runs=100_000, repeats=3)
     parser.add_argument("--before", type=Path, metavar="FOLDER")
     parser.add_argument("--only", choices=("local", "google"))
-    parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     results: dict[str, dict[str, dict[str, float]]] = {}
     if given.only != "google":
@@ -156,8 +152,7 @@ def main() -> None:
     for kind, commands in results.items():
         for command, figures in commands.items():
             print(f"{kind:<7} {command:<10} " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    _options.write(results, given)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ median of several, in milliseconds; a ratio compares the library with the plaine
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import sqlite3
 import statistics
@@ -25,6 +23,7 @@ from bakery.library.local.files import Sidecar
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.rows import put
 from bakery.settings import parse
+from benchmarks import _options
 
 REPEATS = 50
 FAMILIES = 100
@@ -128,9 +127,7 @@ def measure(count: int) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    given = parser.parse_args()
+    given = _options.parser(__doc__).parse_args()
     results = {str(count): measure(count) for count in (1_000, 10_000)}
     for count, operations in results.items():
         for name, figures in operations.items():
@@ -138,8 +135,7 @@ def main() -> None:
                 f"{count:>6} images  {name:<8} {figures['library_ms']:9.2f} ms"
                 f"   raw {figures['raw_ms']:9.2f} ms   ratio {figures['ratio']:6.2f}"
             )
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    _options.write(results, given)
 
 
 if __name__ == "__main__":

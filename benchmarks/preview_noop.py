@@ -8,8 +8,6 @@ never looks at one.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import subprocess
@@ -20,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import _options
 from tests.support import workshop
 from tests.support.workshop import ROOT, Workshop
 
@@ -111,17 +110,13 @@ def measure(images: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=0, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args()
+    arguments = _options.parser(__doc__, images=0).parse_args()
     found = measure(arguments.images)
     print(
         f"{found['resources']:.0f} resources: bakery {found['bakery']:.2f} s, trivial {found['trivial']:.2f} s, "
         f"ratio {found['ratio']:.2f} (at most 1.5)"
     )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found), encoding="utf-8")
+    _options.write(found, arguments)
 
 
 if __name__ == "__main__":

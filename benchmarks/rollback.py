@@ -7,8 +7,6 @@ medians in seconds, wall clock of `pulumi up --skip-preview`; the fake oven has 
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -18,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import _options
 from tests.support import workshop
 from tests.support.workshop import Workshop
 
@@ -63,14 +62,10 @@ def measure(repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    given = parser.parse_args()
+    given = _options.parser(__doc__, repeats=7).parse_args()
     found = measure(given.repeats)
     print(", ".join(f"{key} {value:.2f} s" for key, value in found.items()) + " (at most 1 s more)")
-    if given.json:
-        given.json.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    _options.write(found, given)
 
 
 if __name__ == "__main__":
