@@ -117,10 +117,14 @@ SETUP: Mapping[str, Setup] = {
         "compute.networkAdmin", "compute.subnetworks", "queries a minute of the region; subnetworks of the project"
     ),
     "iam.projects.locations.workloadIdentityPools": Setup(
-        "iam.workloadIdentityPoolAdmin", "iam.workloadIdentityPools", "write requests of federation a minute"
+        "iam.workloadIdentityPoolAdmin",
+        "iam.googleapis.com/workloadIdentityPools",
+        "write requests of federation a minute",
     ),
     "iam.projects.locations.workloadIdentityPools.providers": Setup(
-        "iam.workloadIdentityPoolAdmin", "iam.workloadIdentityPoolProviders", "write requests of federation a minute"
+        "iam.workloadIdentityPoolAdmin",
+        "iam.googleapis.com/workloadIdentityPoolProviders",
+        "write requests of federation a minute",
     ),
     "iam.projects.roles": Setup("iam.roleAdmin", "iam.roles", "write requests a minute; custom roles of the project"),
     "iam": Setup("iam.serviceAccountAdmin", "iam.serviceAccounts", "write requests a minute; accounts of the project"),
@@ -139,7 +143,8 @@ VERBS: Mapping[str, str] = {
     "generateServiceIdentity": "enable",
     "cloudbuild.projects.locations.triggers.delete": "update",
 }
-# What these roles hold of it, by the reference and as https://github.com/iann0036/iam-dataset has it, read 2026-11-30.
+# What these roles hold of it, as `gcloud iam roles describe` said on 2026-08-22. Source, held against these rows and
+# those of ROLES on 2026-11-30: https://github.com/darkbitio/gcp-iam-role-permissions, folder roles.
 ALL = ("create", "delete", "get", "update")
 POLICY = ("getIamPolicy", "setIamPolicy")
 HOLDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -156,7 +161,9 @@ HOLDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "compute.securityAdmin": {"compute.firewalls": ALL},
     "iam.roleAdmin": {"iam.roles": ALL},
     "iam.serviceAccountAdmin": {"iam.serviceAccounts": (*ALL, *POLICY)},
-    "iam.workloadIdentityPoolAdmin": {"iam.workloadIdentityPools": ALL, "iam.workloadIdentityPoolProviders": ALL},
+    "iam.workloadIdentityPoolAdmin": {
+        f"iam.googleapis.com/workloadIdentity{kind}": ALL for kind in ("Pools", "PoolProviders")
+    },
     "pubsub.admin": {"pubsub.topics": (*ALL, *POLICY)},
     "resourcemanager.projectIamAdmin": {"resourcemanager.projects": POLICY},
     "serviceusage.serviceUsageAdmin": {"serviceusage.services": ("enable", "get"), "serviceusage.operations": ("get",)},

@@ -3,7 +3,8 @@
 Packer's plugin calls as ``bakery-bake``, a test machine as ``bakery-test`` (its token says so), and the bakery's own
 clients as ``cloud.conditions.caller``: ``bakery-deploy`` in CI, ``bakery-trigger`` in a trigger, or the account of an
 rcc-run step. pulumi-gcp calls as a project's owner and is not looked at here.
-Sources: the "IAM permissions" of each API's methods, and IAM's reference of roles; of a role only what is asked for.
+Sources: the "IAM permissions" of each API's methods; of roles, of each only what is asked for, see HOLDS in
+:mod:`tests.fake_google.calls`.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def _missing_elsewhere(cloud: Cloud, project: str, needed: Sequence[str]) -> lis
 def _missing(cloud: Cloud, request: Request, account: str, held: Sequence[Grant]) -> list[str]:
     if account and request.id in PEOPLES:
         return [f"needs {name}, which {account} has not" for name in PEOPLES[request.id]]
-    if not account or (request.id not in NEEDED and request.call.method.product != "compute"):
+    if not account:
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]

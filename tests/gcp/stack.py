@@ -63,12 +63,17 @@ def declared(
         yield Stack(shop.init(made), server)
 
 
+def engine() -> str:
+    """The folder of the ``pulumi`` program."""
+    program = shutil.which("pulumi")
+    assert program, "there is no pulumi on PATH: run `make setup`"
+    return str(Path(program).parent)
+
+
 @contextlib.contextmanager
 def two_images(tmp_path: Path, base: Path) -> Iterator[Stack]:
     """A stack with a recipe and one of its images; its engines share what is below ``base``."""
-    engine = shutil.which("pulumi")
-    assert engine, "there is no pulumi on PATH: run `make setup`"
-    with declared(tmp_path, base / "gcp-home", str(Path(engine).parent)) as made:
+    with declared(tmp_path, base / "gcp-home", engine()) as made:
         builds.script(made.server.cloud, lambda _build: Course(seconds=0.2))
         made.workshop.recipe("base")
         made.workshop.recipe("app", parent="base")

@@ -28,7 +28,7 @@ from tests.fake_google import compute, iap, machines
 from tests.fake_google.iap import Relay
 from tests.fake_google.machines import Machines
 from tests.fake_google.workers import Worker
-from tests.gcp.stack import Stack, declared
+from tests.gcp.stack import Stack, declared, engine
 from tests.support import built_packer
 from tests.support.every import every
 from tests.support.root import ROOT
@@ -79,10 +79,8 @@ def computer(stack: Stack, folder: Path, until_the_end: ExitStack) -> Relay:
 @pytest.fixture
 def stack(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gcp stack with the package and nothing else."""
-    engine = shutil.which("pulumi")
-    assert engine, "there is no pulumi on PATH: run `make setup`"
     home = tmp_path_factory.getbasetemp() / "gcp-home"
-    with declared(tmp_path, home, str(Path(engine).parent), machines=True) as made:
+    with declared(tmp_path, home, engine(), machines=True) as made:
         shutil.copytree(ROOT / "common", made.workshop.folder / "common", dirs_exist_ok=True)
         shutil.copytree(ROOT / "packages" / PACKAGE, made.workshop.folder / "packages" / PACKAGE)
         yield made

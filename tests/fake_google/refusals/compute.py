@@ -172,12 +172,20 @@ def _metadata(_cloud: Cloud, request: Request) -> str:
     return ""
 
 
+def _termination(_cloud: Cloud, request: Request) -> str:
+    scheduling = scheduling_of(request)
+    action, model = scheduling.get("instanceTerminationAction"), scheduling.get("provisioningModel", "STANDARD")
+    if not action or is_spot(request) or model != "STANDARD" or "maxRunDuration" in scheduling:
+        return ""
+    field = f"Invalid value for field 'resource.scheduling.instanceTerminationAction': '{action}'."
+    why = "You cannot specify a termination action for a VM instance that has the standard provisioning model"
+    use = "the VM instance must use the Spot, Reservation-Bound or Flex Start provisioning model."
+    return f"{field} {why} (default). To use instance termination action, {use}"
+
+
 def _end(_cloud: Cloud, request: Request) -> str:
     limit = scheduling_of(request).get("maxRunDuration")
-    if limit is None:
-        action = scheduling_of(request).get("instanceTerminationAction")
-        return "instanceTerminationAction needs Spot or a run time." if action and not is_spot(request) else ""
-    seconds = int(limit["seconds"])
+    seconds = int(limit["seconds"]) if limit else 30
     return "" if 30 <= seconds <= 120 * 86400 else f"maxRunDuration is {seconds} s; it has to be 30 s to 120 days."
 
 
@@ -391,6 +399,15 @@ RULES = (
         Example("POST", PATH, {"metadata": {"items": [{"key": "k", "value": "x" * (METADATA_BYTES + 1)}]}}),
         status=413,
         reason="fieldSizeTooLarge",
+    ),
+    Rule(
+        "termination-action",
+        "a standard machine without a run time does not end by itself",
+        "https://github.com/cloudpilot-ai/karpenter-provider-gcp/issues/155, 2025-11-26 (the words); "
+        f"{RUN_TIME} (a run time allows it)",
+        INSERT,
+        _termination,
+        Example("POST", PATH, {"scheduling": {"instanceTerminationAction": "DELETE"}}),
     ),
     Rule(
         "run-time",

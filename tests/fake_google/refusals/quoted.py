@@ -28,7 +28,8 @@ QUOTED: Mapping[str, str] = {
     "bigquery.tables.patch": "https://github.com/googleapis/google-cloud-python/issues/5589, 2018-07-11: 412",
     "cloudbuild.projects.builds.cancel": "https://github.com/knative/build/issues/54, 2018-02-22: 400 once it ended",
     "cloudbuild.projects.builds.create": "https://github.com/knative/build/issues/17, 2018-02-08: 400, invalid build",
-    "cloudbuild.projects.builds.get": ASSUMED + "the form of 404 that is recorded of a worker pool",
+    "cloudbuild.projects.builds.get": "https://github.com/googleapis/google-cloud-node/issues/3535, 2022-09-22; "
+    "https://github.com/googleapis/google-cloud-python/issues/12123, 2023-12-14: the words of Cloud Build's 404",
     "cloudbuild.projects.builds.list": "https://github.com/GoogleCloudPlatform/cloud-builders-community/issues/386, "
     "2020-03-29: a filter that selects nothing is no error",
     "cloudbuild.projects.locations.connections.getIamPolicy": IAM,
@@ -92,5 +93,5 @@ QUOTED: Mapping[str, str] = {
     "2021-08-05: the question makes the account",
     "storage.objects.delete": "https://github.com/googleapis/nodejs-storage/issues/1183, 2020-05-10: no such object",
     "storage.objects.get": "https://github.com/firebase/firebase-tools/pull/3647, 2021-08-09: plain text of downloads",
-    "storage.objects.insert": ASSUMED + "the form of 404 that is recorded of a bucket's ACL",
+    "storage.objects.insert": "https://github.com/fsouza/fake-gcs-server/pull/2347, 2026-08-26: the words",
 }

@@ -90,12 +90,27 @@ def test_a_template_without_secure_boot_is_told(server: FakeServer) -> None:
     ],
 )
 def test_lists_with_groups_are_not_guessed_at(rules: Mapping[str, Any], denied: list[str]) -> None:
-    assert policies._denied({"listPolicy": rules}, ["a", "b"]) == denied
+    assert [one for one in ("a", "b") if policies._refuses({"listPolicy": rules}, one)] == denied
+
+
+def test_places_of_images_are_checked_as_the_region_is(server: FakeServer) -> None:
+    server.cloud.conditions.policies, server.cloud.conditions.locations = {"gcp.resourceLocations"}, {"us-central1"}
+    base, _ = PLAN.images
+    builder = {"enable_secure_boot": True, "image_storage_locations": ["us", "us-central1", "{{user `place`}}"]}
+    (line,) = told(server, [replace(base, template={"builders": [builder]})], storageLocation="eu")
+    assert line.startswith("images in eu, images in us will fail: ")
+
+
+def test_only_policies_that_the_plan_may_break_are_read(server: FakeServer) -> None:
+    secure = [replace(image, template={"builders": [{"enable_secure_boot": True}]}) for image in PLAN.images]
+    assert told(server, secure, osLogin=True, kmsKey=KEY, accounts=ACCOUNTS) == []
+    asked = [method for _, method, _ in server.cloud.calls]
+    assert asked == 2 * ["cloudresourcemanager.projects.getEffectiveOrgPolicy"], "places and bases"
 
 
 @pytest.mark.parametrize("code", [403, 404, 500])
 def test_who_may_not_read_the_policies_is_told_nothing(server: FakeServer, code: int) -> None:
-    server.cloud.conditions.policies = set(policies.CHECKS)
+    server.cloud.conditions.policies = set(policies.RISKS)
     server.cloud.faults.append(Fault("getEffectiveOrgPolicy", code, times=-1))
     assert told(server) == []
 
