@@ -78,7 +78,9 @@ class Raw:
         self.connection.execute("BEGIN IMMEDIATE")
         self.connection.execute("UPDATE images SET state = 'DEPRECATED' WHERE name = ?", (image.name,))
         self.connection.execute("UPDATE images SET family = 'x', state = 'ACTIVE' WHERE name = ?", (image.name,))
-        self.connection.execute("INSERT INTO promotions VALUES (NULL, 'x', ?, '', 'lost', '')", (image.name,))
+        self.connection.execute(
+            "INSERT INTO history (family, event, image, at) VALUES ('x', 'lost', ?, '')", (image.name,)
+        )
         self.connection.execute("COMMIT")
 
     def images(self, _number: int) -> None:
@@ -93,7 +95,7 @@ class Raw:
             os.fsync(handle)
             os.close(handle)
         file.rename(file.with_suffix(".raw"))
-        self.connection.execute("INSERT INTO promotions VALUES (NULL, 'x', 'y', '', 'lost', '')")
+        self.connection.execute("INSERT INTO history (family, event, image, at) VALUES ('x', 'lost', 'y', '')")
 
 
 def measure(count: int) -> dict[str, dict[str, float]]:

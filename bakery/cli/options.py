@@ -19,6 +19,7 @@ Stack = Annotated[str, typer.Option("--stack", help="The stack whose settings ar
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its schema is in bakery/report/schemas.")]
 Every = Annotated[bool, typer.Option("--all", help="All packages, also those that the stack does not select.")]
 Channel = Annotated[str, typer.Option("--channel", help="A channel of the family.", show_default=False)]
+Why = Annotated[str, typer.Option("--why", help="The reason, for: bakery history.", show_default=False)]
 Project = Annotated[
     str, typer.Option("--project", help="A project with copies, see google.copies.", show_default=False)
 ]

@@ -23,7 +23,7 @@ from google.api_core.extended_operation import ExtendedOperation
 from google.auth import default
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud.storage import Blob  # type: ignore[import-untyped]
 from google.cloud.storage import Client as StorageClient
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # type: ignore[import-untyped]
@@ -32,8 +32,9 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
-from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
+from bakery.errors import BakeryError, Uncertain
 from bakery.host.google_errors import Cause, cause_of, refusal
+from bakery.host.principal import address_of
 from bakery.settings import GoogleSettings
 
 if TYPE_CHECKING:
@@ -129,6 +130,14 @@ class Google:
         except GoogleAuthError as error:
             raise BakeryError(f"no Google credentials: {error}", hint=f"run: {LOGIN}") from error
         return credentials
+
+    @cached_property
+    def principal(self) -> str:
+        """The address of the account of the credentials; "" if it is not known."""
+        with contextlib.suppress(GoogleAuthError, *CONNECTION_ERRORS):
+            if not address_of(self.credentials):  # only an answer of Google tells it
+                self.credentials.refresh(Request())  # type: ignore[no-untyped-call]
+        return address_of(self.credentials)
 
     @cached_property
     def _access(self) -> dict[str, Any]:
@@ -257,12 +266,6 @@ def finish(operation: ExtendedOperation, seconds: float) -> None:
     if errors and errors.errors:
         failed = exceptions.GoogleAPICallError("the operation failed", errors=errors.errors)  # type: ignore[no-untyped-call]
         raise failed
-
-
-def no_bucket(name: str) -> InfrastructureFailed:
-    """Return the error for a bucket that does not exist."""
-    hint = "run pulumi up of a gcp stack, which creates it, or name another in google.buckets"
-    return InfrastructureFailed(f"there is no bucket {name}", hint=hint)
 
 
 @contextlib.contextmanager

@@ -135,3 +135,9 @@ def refusal(what: str, error: exceptions.GoogleAPICallError, hint: str = "") -> 
         return InfrastructureFailed(message, hint=hint or "another process changed it at the same time; run it again")
     kind = Uncertain if isinstance(error, exceptions.ServerError) else BakeryError
     return kind(message, hint=hint)
+
+
+def no_bucket(name: str) -> InfrastructureFailed:
+    """Return the error for a bucket that does not exist."""
+    hint = "run pulumi up of a gcp stack, which creates it, or name another in google.buckets"
+    return InfrastructureFailed(f"there is no bucket {name}", hint=hint)

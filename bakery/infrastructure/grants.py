@@ -173,7 +173,7 @@ GRANTS: tuple[Grant, ...] = (
         Duty.DEPLOY,
         "roles/storage.objectUser",
         On.BUCKET,
-        "workspaces, results, manifests, wants",
+        "workspaces, results, manifests, wants, history",
         Bucket.ARTIFACTS,
     ),
     Grant(Duty.DEPLOY, "roles/storage.objectViewer", On.BUCKET, "follows the bake's log", Bucket.LOGS),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from bakery.plan.image_labels import SOURCE_LABEL
 
 if TYPE_CHECKING:
+    from bakery.library.history import History
     from bakery.results.model import RunResult
 
 
@@ -146,6 +147,10 @@ class Library(Protocol):
     Every method raises Uncertain if the library cannot be read. Only a definite "not found" is None.
     """
 
+    @property
+    def history(self) -> History:
+        """What was done with the families; promotions and withdrawals record themselves, with the reason ``why``."""
+
     def find(self, name: str) -> ImageRecord | None:
         """Return the image of that name, whatever its state; None if it certainly does not exist.
 
@@ -188,7 +193,7 @@ class Library(Protocol):
         None in a library on this machine.
         """
 
-    def promote(self, name: str, family: str, want: Want | None = None) -> str:
+    def promote(self, name: str, family: str, want: Want | None = None, why: str = "") -> str:
         """Point ``family`` at the image and deprecate the previous image, with this one as replacement. Idempotent.
 
         ``want`` is registered with it: a library that is lost in between must not have the one without the other.
@@ -197,7 +202,7 @@ class Library(Protocol):
         Returns the name of the image that it took the place of, or "". Raises BakeryError if the image does not exist.
         """
 
-    def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
+    def unpromote(self, name: str, family: str, *, force: bool = False, why: str = "") -> bool:
         """Let ``family`` point at nothing, if it still points at ``name`` and (unless ``force``) no stack wants it.
 
         Returns whether it was changed. No other image takes the place of ``name``.

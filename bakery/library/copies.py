@@ -12,6 +12,7 @@ from bakery.library.base import CopiesIn, CopyProject, ImageState, Library, List
 from bakery.settings.copies import address
 
 ORDER = tuple(ImageState)
+REVOKED = "the image before must not be used any more"  # the reason in the history
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _apply(library: Library, project: CopyProject, step: CopyStep) -> CopyStep:
         kept = project.move(step.image, step.to)
         return replace(step, to=None, why=kept) if kept else step
     if step.image:
-        library.promote(step.image, address(step.family, step.project))
+        library.promote(step.image, address(step.family, step.project), why=REVOKED)
     else:
-        library.unpromote(step.before, address(step.family, step.project), force=True)
+        library.unpromote(step.before, address(step.family, step.project), force=True, why=REVOKED)
     return step

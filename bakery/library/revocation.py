@@ -12,6 +12,7 @@ from typing import NamedTuple
 from bakery.errors import RevokedImage
 from bakery.library.base import ImageRecord, ImageState, Library, Listing, Proof, Revocation
 from bakery.library.derived import content, derived, derived_name
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.plan.image_labels import ADOPTED_LABEL
 
 Waits = Callable[[str], bool]  # whether images of the family wait for an approval, or for others in a roll-out
@@ -175,7 +176,7 @@ def revoke(library: Library, image: str, reason: str, at: str) -> tuple[Revocati
     names = [image, *(name for name in affected(images, {content(image)}) if name != image)]
     recorded = tuple(Revocation(name, image, reason, at, now) for name in names)
     for one in recorded:
-        library.revoke(one)
+        _record(library, one)
     return recorded
 
 
@@ -204,21 +205,28 @@ def enforce(library: Library, waits: Waits = lambda _family: False) -> Enforced:
     for name, origin in asked.names.items():
         if content(name) not in asked.revoked:
             cause = asked.revoked[origin]
-            library.revoke(Revocation(name, cause.cause, cause.reason, cause.at, library.now()))
+            _record(library, Revocation(name, cause.cause, cause.reason, cause.at, library.now()))
     for family, move in asked.moves.items():
-        _move(library, family, move)
+        why = f"{move.now} is revoked: {asked.revoked[asked.names[move.now]].reason}"
+        _move(library, family, move, why)
     return replace(
         asked.foreseen, obsolete=tuple(name for name in asked.foreseen.obsolete if _make_obsolete(library, name))
     )
 
 
-def _move(library: Library, family: str, move: Move) -> None:
+def _record(library: Library, one: Revocation) -> None:
+    library.revoke(one)
+    why = one.reason if one.image == one.cause else f"it was baked from {one.cause}: {one.reason}"
+    library.history.record(HistoryEntry(one.image.rpartition("-")[0], HistoryEvent.REVOKED, one.image, why=why))
+
+
+def _move(library: Library, family: str, move: Move, why: str) -> None:
     if move.source:
         library.derive(move.source, family)
     if move.to:
-        library.promote(move.to, family)
+        library.promote(move.to, family, why=why)
     else:
-        library.unpromote(move.now, family, force=True)
+        library.unpromote(move.now, family, force=True, why=why)
 
 
 def _make_obsolete(library: Library, name: str) -> bool:

@@ -49,7 +49,8 @@ class Wants:
         if not self.drop(library, own.stack, own.family, own.token):
             stacks = sorted(want.stack for want in self.listed(library) if want.family == own.family)
             return f"did not change {own.family}: wanted by {', '.join(stacks) or 'another stack'}"
-        done = any(library.unpromote(image, own.family) for image in {*mine, own.image})
+        why = f"{own.stack} does not want it any more"
+        done = any(library.unpromote(image, own.family, why=why) for image in {*mine, own.image})
         if derived:
             library.deprecate(own.image)
         if done:

@@ -2,6 +2,7 @@
 
 from bakery.backends.base import Backend
 from bakery.library.base import ImageRecord
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.operations.bake import planned
 
 
@@ -12,4 +13,6 @@ def adopt(backend: Backend, source: str, family: str) -> ImageRecord:
     """
     plan = next(image for image in planned(backend.settings, [family], locked=False) if image.family == family)
     created = backend.library().now()
-    return backend.adopt(source, ImageRecord("", "", plan.package, plan.variant, family, created))
+    made = backend.adopt(source, ImageRecord("", "", plan.package, plan.variant, family, created))
+    backend.library().history.record(HistoryEntry(family, HistoryEvent.ADOPTED, made.name, why=f"from {source}"))
+    return made

@@ -11,13 +11,16 @@ from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InputError, Problem, UnknownFamily, errors_among
 from bakery.host.files import write_atomic
 from bakery.library.base import Library
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.lookup import pick
 from bakery.library.proof import look_up
 from bakery.operations.bake import unknown_family
+from bakery.operations.history import checked, note, refuse_others
 from bakery.plan.summary import ImageSummary
+from bakery.preview.model import needs_approval
 from bakery.preview.plan_report import PlanReport, plan_report
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.targets import families_of, needs_approval, proofs
+from bakery.preview.targets import families_of, proofs
 from bakery.settings import PROJECT, Settings
 from bakery.settings.edit import with_entry
 
@@ -30,7 +33,7 @@ class Change:
     notes: tuple[str, ...]
 
 
-def promote(backend: Backend, family: str, image: str = "") -> Change:
+def promote(backend: Backend, family: str, image: str = "", why: str = "") -> Change:
     """Pin the family to the image, or to the one that fits the beginning of a name or digest; without, remove the pin.
 
     Raises InputError for a pin that an ``up`` would refuse, and for a plan with errors; BakeryError if no image fits or
@@ -40,18 +43,21 @@ def promote(backend: Backend, family: str, image: str = "") -> Change:
     planned = _planned(backend.settings, "" if family in backend.settings.pins and not image else family)
     if image:
         image = _fitting(library, planned[family].family, image, planned[family].name)
-    return _change(backend, library, "pins", family, image)
+    entry = HistoryEntry(family, HistoryEvent.PINNED if image else HistoryEvent.UNPINNED, image, why=checked(why))
+    return _change(backend, library, "pins", entry)
 
 
-def roll_back(backend: Backend, family: str, to: str = "") -> Change:
+def roll_back(backend: Backend, family: str, to: str = "", why: str = "") -> Change:
     """Pin the family to ``to``, or to the newest proven image that is older than the one that it points at.
 
     Raises BakeryError if there is none, and what :func:`promote` raises.
     """
-    if to:
-        return promote(backend, family, to)
     library, planned = backend.library(), _planned(backend.settings, family)
-    found, recipe = library.listing(), planned[family].family
+    recipe, entry = planned[family].family, HistoryEntry(family, HistoryEvent.ROLLED_BACK, "", why=checked(why))
+    if to:
+        image = _fitting(library, recipe, to, planned[family].name)
+        return _change(backend, library, "pins", replace(entry, image=image))
+    found = library.listing()
     if family not in found.families:
         raise BakeryError(f"{family} points at no image, so there is none to go back from", hint="run: pulumi up")
     held = LibrarySnapshot(found.images, found.families)
@@ -61,15 +67,16 @@ def roll_back(backend: Backend, family: str, to: str = "") -> Change:
         raise BakeryError(f"{family} points at {now}, which the bakery did not make", hint="run: pulumi up")
     for name in reversed(names[: names.index(now)]):
         if not look_up(library, proofs(name, planned, held)):
-            return _change(backend, library, "pins", family, name)
+            return _change(backend, library, "pins", replace(entry, image=name, previous=now))
     hint = "see: bakery library; `bakery test IMAGE` tests an image again"
     raise BakeryError(f"no image of {family} that is older than {now} has passed its tests", hint=hint)
 
 
-def approve(backend: Backend, family: str, image: str = "") -> Change:
+def approve(backend: Backend, family: str, image: str = "", why: str = "") -> Change:
     """Approve an image of the family, as :func:`promote` finds it; without, that of the recipe.
 
-    Raises BakeryError if it has not passed its tests yet, and what :func:`promote` raises.
+    If the family has owners, the approval is recorded for one of them, and counts only then. Raises BakeryError if the
+    image has not passed its tests yet, or for another user, and what :func:`promote` raises.
     """
     library, planned = backend.library(), _planned(backend.settings, family)
     if not needs_approval(backend.settings, family):
@@ -79,7 +86,9 @@ def approve(backend: Backend, family: str, image: str = "") -> Change:
     required = proofs(image, planned, LibrarySnapshot(library.listing().images))
     if missing := look_up(library, required):
         raise BakeryError(f"{family} cannot be approved: {missing}", hint="run `pulumi up`, which bakes and tests it")
-    return _change(backend, library, "approved", family, image)
+    entry = HistoryEntry(family, HistoryEvent.APPROVED, image, why=checked(why))
+    owned = refuse_others(backend.settings, library, family, planned[family], image)
+    return _change(backend, library, "approved", entry, counts=owned)
 
 
 def _planned(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]:
@@ -108,15 +117,22 @@ def _with(settings: Settings, setting: str, family: str, image: str) -> Settings
     return replace(settings, pins={family: image} if image else {})
 
 
-def _change(backend: Backend, library: Library, setting: str, family: str, image: str) -> Change:
-    settings = backend.settings
+def _change(backend: Backend, library: Library, setting: str, entry: HistoryEntry, *, counts: bool = False) -> Change:
+    """Write the setting of the entry's family into the stack's file, and record it; if that ``counts``, first."""
+    settings, family, image = backend.settings, entry.family, entry.image
     report = plan_report(_with(settings, setting, family, image), lambda: library)
     if errors := errors_among(one for one in report.problems if one.file == settings.file):
         raise InputError(errors)
     file = settings.source
     assert file is not None  # the command reads settings from a file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
-    write_atomic(file, with_entry(before, setting, getattr(settings, setting), family, image).encode())
+    after = with_entry(before, setting, getattr(settings, setting), family, image)
+    if counts:
+        library.history.record(entry)
+    write_atomic(file, after.encode())
+    unrecorded = () if counts else note(backend, entry)
+    if counts:
+        report = plan_report(_with(settings, setting, family, image), lambda: library)
     others = [
         f"the stack {want.stack} wants {family} at {want.image}: pin it there too, or its next up moves the family"
         for want in library.wants()
@@ -126,4 +142,4 @@ def _change(backend: Backend, library: Library, setting: str, family: str, image
     ways = tuple(one for one in report.channels if one.name == family)
     done = f"{image} is approved" if setting == "approved" else f"{family} is pinned to {image}"
     done = f"{file.name}: {done if image else f'{family} follows its recipe'}"
-    return Change(report._replace(decisions=ours, channels=ways), (done, *others))
+    return Change(report._replace(decisions=ours, channels=ways), (done, *others, *unrecorded))

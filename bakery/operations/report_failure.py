@@ -2,7 +2,9 @@
 
 from bakery.backends.base import Backend
 from bakery.errors import InputError, Problem
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.lookup import picked
+from bakery.operations.history import WHY_LENGTH
 from bakery.plan.image_labels import FAILURE_LABEL, label
 
 
@@ -15,6 +17,8 @@ def report_failure(backend: Backend, wanted: str, reason: str) -> str:
     library = backend.library()
     image = picked(wanted, library.listing()).source
     library.relabel(image, {FAILURE_LABEL: label(reason.strip())})
+    event = HistoryEvent.FAILED if reason.strip() else HistoryEvent.RESUMED
+    library.history.record(HistoryEntry(image.rpartition("-")[0], event, image, why=reason.strip()[:WHY_LENGTH]))
     return image
 
 

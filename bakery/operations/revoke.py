@@ -9,8 +9,10 @@ from bakery.errors import BakeryError, InputError, Problem
 from bakery.library import copies, revocation
 from bakery.library.base import Revocation
 from bakery.library.copies import Followed
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.lookup import picked
 from bakery.library.revocation import Enforced
+from bakery.operations.history import checked
 from bakery.preview.targets import waits
 
 REASON_LENGTH = 1000  # bytes; the metadata of an object in Cloud Storage have at most 8 KiB
@@ -47,11 +49,15 @@ def revoke(backend: Backend, wanted: str, reason: str, at: str = "") -> Revoked:
     return Revoked(recorded, enforced, copies.follow(library))
 
 
-def undo(backend: Backend, image: str) -> tuple[str, ...]:
+def undo(backend: Backend, image: str, why: str = "") -> tuple[str, ...]:
     """Withdraw the revocations that were made by revoking ``image``; return the images that may be used again.
 
     ``image`` is a whole name, as the image may be deleted by now. Raises BakeryError if it was not revoked.
     """
-    if dropped := tuple(backend.library().drop_revocations(image)):
+    library, why = backend.library(), checked(why)
+    if dropped := tuple(library.drop_revocations(image)):
+        for name in dropped:
+            entry = HistoryEntry(name.rpartition("-")[0], HistoryEvent.UNREVOKED, name, why=why)
+            library.history.record(entry)
         return dropped
     raise BakeryError(f"{image} is not revoked", hint="name an image that was revoked itself; see: bakery library")

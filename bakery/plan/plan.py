@@ -113,6 +113,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
         partitions=partition_names(node.family, tests),
+        owners=inputs.variant.owners,
         tests=tests,
     )
 

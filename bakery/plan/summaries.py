@@ -72,6 +72,7 @@ def encode_package(settings: Settings, package: Package) -> bytes:
         names = [node.variant, node.family, node.base_family, node.base_project]
         node_values = [*names, at, base_at, node.faults, node.features, node.needs, node.architecture]
         test_values = [*([tests.digest, tests.inputs] if tests else ["", {}]), partition_names(node.family, tests)]
+        test_values.append(inputs.variant.owners)
         images.append(
             [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
         )
@@ -87,9 +88,7 @@ def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[Image
         yield UnlinkedImage(node, partial(_summary, node, *values))
 
 
-def _summary(
-    node: Node, content: str, inputs: dict[str, str], tests: tuple[str, dict[str, str], list[str]], base: Base
-) -> ImageSummary:
+def _summary(node: Node, content: str, inputs: dict[str, str], tests: list[Any], base: Base) -> ImageSummary:
     identity = digest.digest(base, content)
     return ImageSummary(
         package=node.package,
@@ -102,4 +101,5 @@ def _summary(
         tests_digest=tests[0],
         tests_inputs=tests[1],
         partitions=tuple(tests[2]),
+        owners=tuple(tests[3]),
     )

@@ -43,7 +43,8 @@ class ImageSummary:
 
     ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
     ``tests_digest`` is empty for an image without tests, ``tests_inputs`` is the manifest of that digest.
-    ``partitions`` are the names of the partitions that use the image in the output ``rcc_tf``.
+    ``partitions`` are the names of the partitions that use the image in the output ``rcc_tf``, ``owners`` who
+    answers for the recipe.
     """
 
     package: str
@@ -56,3 +57,4 @@ class ImageSummary:
     tests_digest: str = ""
     tests_inputs: Mapping[str, str] = field(default_factory=dict)
     partitions: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()

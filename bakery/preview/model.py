@@ -1,9 +1,11 @@
 """Decisions: what an ``up`` does with each image of a plan."""
 
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from bakery.plan.summary import ImageSummary
+from bakery.settings import Settings
 
 
 class Action(StrEnum):
@@ -25,6 +27,11 @@ def given_up(family: str, image: str) -> str:
     """
     text = f"{family} will point at nothing (now: {image}): no package or channel of the plan makes it"
     return f"{text}; if an up leaves it: bakery recover --withdraw {family}"
+
+
+def needs_approval(settings: Settings, family: str) -> bool:
+    """Return whether an image of the family is promoted only after its approval."""
+    return any(fnmatchcase(family, pattern) for pattern in settings.approval)
 
 
 def channel_family(family: str, channel: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from bakery.errors import BakeryError, Problem, Severity, Uncertain
 from bakery.paths import StatePaths
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide, why_tested
-from bakery.preview.model import Action, Decision, Target
+from bakery.preview.model import Action, Decision, Target, needs_approval
 from bakery.settings import Settings
 from bakery.settings.copies import address, family_and_project
 
@@ -30,6 +30,8 @@ class LibrarySnapshot:
     :func:`~bakery.library.revocation.in_force`. ``problems`` has a warning if the library could not be reached.
     ``wants`` are those of all stacks, ``now`` is the library's time; see :func:`decide` for ``shared``. ``copies`` are
     those in other projects, ``unread`` maps the projects that could not be looked at to the reason.
+    ``approvals`` maps families that do not point at the image which the settings approve to those who approved it; None
+    if that does not matter: then each approval of the settings counts.
     """
 
     images: tuple[ImageRecord, ...] = ()
@@ -44,6 +46,7 @@ class LibrarySnapshot:
     now: str = ""
     copies: tuple[CopiesIn, ...] = ()
     unread: Mapping[str, BakeryError] = field(default_factory=dict)
+    approvals: Mapping[str, Sequence[str]] | None = None
 
     @cached_property
     def pointers(self) -> Mapping[str, str]:
@@ -159,9 +162,10 @@ def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageS
     try:
         library = open_library()
         if library is None:
-            return LibrarySnapshot(shared=settings.shares_files)
+            return LibrarySnapshot(shared=settings.shares_files, approvals={})
         snapshot = _read(library, planned)
-        return replace(snapshot, shared=settings.shares_files, tests=_tests(settings, planned, snapshot.proven))
+        tests, approvals = _tests(settings, planned, snapshot.proven), _approvals(settings, library, snapshot)
+        return replace(snapshot, shared=settings.shares_files, tests=tests, approvals=approvals)
     except (BakeryError, ImportError) as error:
         return LibrarySnapshot(problems=(_unknown(error),))
 
@@ -201,6 +205,22 @@ def _read(library: Library, planned: Sequence[ImageSummary]) -> LibrarySnapshot:
     records, times = _completed(library, images, planned, families), library.bake_times()
     found = LibrarySnapshot(records, families, proven, times, revoked=revoked, wants=tuple(library.wants()), now=now)
     return _with_copies(found, library.copies(found.wants))
+
+
+def _approvals(settings: Settings, library: Library, held: LibrarySnapshot) -> dict[str, tuple[str, ...]]:
+    """Map families that do not point at the image which the settings approve to those who approved it."""
+    from bakery.library.history import HistoryEvent  # not needed by a plan without the library
+
+    def by(family: str, image: str) -> Iterator[str]:
+        for one in library.history.entries(family):
+            if (one.event, one.image, one.stack) == (HistoryEvent.APPROVED, image, settings.stack):
+                yield one.who
+
+    return {
+        family: tuple(by(family, image))
+        for family, image in settings.approved.items()
+        if needs_approval(settings, family) and held.source(family) != image
+    }
 
 
 def _with_copies(held: LibrarySnapshot, projects: Iterable[CopyProject]) -> LibrarySnapshot:

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bakery.plan.summary import ImageSummary
-from bakery.preview.model import Action, Channel, Target, channel_family
+from bakery.preview.model import Action, Channel, Target, channel_family, needs_approval
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,14 +34,35 @@ def targets(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySn
         stays = moved.get(family, held.source(family))
         if pin := settings.pins.get(family):
             found[family] = Target(pin, f"pinned to {pin}")
-        elif needs_approval(settings, family) and (approved := settings.approved.get(family, "")) != image.name:
+        elif needs_approval(settings, family) and (approved := _approved(settings, family, image, held)) != image.name:
             usable = approved and not [*pin_faults(family, approved, families, held)]
             stays = approved if usable else stays
             if stays != image.name:
-                found[family] = Target(stays, f"waits for approval: bakery approve {family}", "approval")
+                found[family] = Target(stays, _asks(settings, family, image), "approval")
         elif why := _rolls_out(settings, family, families, held, stays):
             found[family] = Target(stays, why, "rollout")
     return found
+
+
+def _approved(settings: Settings, family: str, image: ImageSummary, held: LibrarySnapshot) -> str:
+    """Return the image of the family that is approved, "" for none.
+
+    The settings name it; if the family has owners, one of them has to have approved it, see ``bakery approve``.
+    """
+    approved = settings.approved.get(family, "")
+    if not approved or held.approvals is None or held.source(family) == approved:
+        return approved
+    from bakery.preview.owners import owners_of  # here and below: not needed by a plan without approvals
+
+    names = owners_of(settings, image)
+    return approved if not names or {who.lower() for who in held.approvals.get(family, ())} & {*names} else ""
+
+
+def _asks(settings: Settings, family: str, image: ImageSummary) -> str:
+    from bakery.preview.owners import owners_of
+
+    names = " or ".join(owners_of(settings, image))
+    return f"waits for approval{f' by {names}' if names else ''}: bakery approve {family}"
 
 
 def families_of(settings: Settings, planned: Sequence[ImageSummary]) -> dict[str, ImageSummary]:
@@ -160,11 +181,6 @@ def _moved(settings: Settings, held: LibrarySnapshot) -> dict[str, str]:
 def waits(settings: Settings, family: str) -> bool:
     """Return whether an image of the family waits: for an approval, or for others in a staged roll-out."""
     return needs_approval(settings, family) or hours(settings, family) > 0
-
-
-def needs_approval(settings: Settings, family: str) -> bool:
-    """Return whether an image of the family is promoted only after its approval."""
-    return any(fnmatchcase(family, pattern) for pattern in settings.approval)
 
 
 def pin_faults(

@@ -12,8 +12,9 @@ from bakery.library.base import Want
 from bakery.library.proof import look_up
 from bakery.library.revocation import utc
 from bakery.plan.image_labels import FIRST_LABEL
+from bakery.preview.model import needs_approval
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.resources import progress
+from bakery.resources import progress, provider
 from bakery.resources.provider import (
     BakeryProvider,
     Props,
@@ -116,12 +117,24 @@ class PromotedImageProvider(BakeryProvider):
         if project := family_and_project(props["family"])[1]:
             progress.engine().status(props["urn"], f"copying {props['image']} into {project}")
         want = Want(owner_of(props["urn"]), props["family"], props["image"], props["token"])
-        previous = library.promote(props["image"], props["family"], want)
+        previous = library.promote(props["image"], props["family"], want, _why(props))
         wants.note(want)
         if gone or props.get("consumers"):
             library.share(props["image"], props.get("consumers") or (), gone)
         if previous and previous != props["image"]:
             progress.engine().status(props["urn"], f"{props['family']}: {previous} -> {props['image']}")
+
+
+def _why(props: Props) -> str:
+    """Return why the family gets the image, for the history."""
+    stack, (family, project) = provider.settings(props["urn"]), family_and_project(props["family"])
+    image = props.get("source") or props["image"]
+    if project:
+        return f"{family} points at it"
+    if stack.pins.get(family) == image:
+        return f"pinned in {stack.file}"
+    approved = needs_approval(stack, family) and stack.approved.get(family) == image
+    return f"approved in {stack.file}" if approved else "the image of its recipe"
 
 
 class PromotedImage(Resource, module="bakery", name="PromotedImage"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from bakery.backends import backend
 from bakery.errors import BakeryError
 from bakery.library.base import ImageRecord, ImageState, Library, Proof, Revocation, Want
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.local.library import LocalLibrary
 from bakery.library.proof import look_up
 from bakery.library.retention import prune
@@ -22,6 +24,7 @@ from bakery.settings import Settings
 from bakery.settings.retention import EVERY_FAMILY, Retention
 from tests.fake_google import compute
 from tests.fake_google.server import serve
+from tests.support.every import every
 
 AT_ONCE = {EVERY_FAMILY: Retention(0)}
 TABLE = "bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"
@@ -689,3 +692,35 @@ def test_prune_keeps_as_many_proven_images_as_the_rule_of_the_family_says(setup:
         assert setup.library.deprecate(name)
     done = prune(setup.library, {**AT_ONCE, "rcc": Retention(0, keep=2)})
     assert [step.image.name for step in done.kept] == names[2:]
+
+
+def test_the_history_says_what_was_done_with_a_family_in_order_by_whom_and_why(setup: Setup) -> None:
+    history, (first, second) = setup.library.history, (setup.bake("rcc", "one"), setup.bake("rcc", "two"))
+    for name in (first, first):
+        setup.library.promote(name, "rcc", why="the image of its recipe")
+    history.record(HistoryEntry("rcc", HistoryEvent.PINNED, second, why="ticket 7, für alle"))
+    setup.library.promote(second, "rcc", Want("p/dev", "rcc", second, "t"), why="pinned")
+    assert not setup.library.unpromote(second, "rcc"), "a stack wants it"
+    assert setup.library.unpromote(second, "rcc", force=True, why="no more")
+    found = history.entries("rcc")
+    assert [(one.event, one.image, one.previous, one.why) for one in found] == [
+        ("promoted", first, "", "the image of its recipe"),
+        ("pinned", second, "", "ticket 7, für alle"),
+        ("promoted", second, first, "pinned"),
+        ("given back", "", second, "no more"),
+    ]
+    assert [one.at for one in found] == sorted(one.at for one in found)
+    assert {(one.family, one.stack, one.who) for one in found} == {("rcc", "test", history.who)}
+    assert every(datetime.fromisoformat(one.at).tzinfo for one in found)
+    assert list(history.entries("rc")) == [], "another family, whose name begins the same"
+
+
+def test_a_revocation_is_in_the_history_of_each_family_with_what_it_moved(setup: Setup) -> None:
+    old, new = setup.bake("rcc", "one"), setup.bake("rcc", "two")
+    for name in (old, new):
+        setup.library.record_test(name, Proof.PASSED, "t")
+        setup.library.promote(name, "rcc")
+    revoke(setup.library, new, "bad key", "2026-01-01T00:00:00Z")
+    enforce(setup.library)
+    found = [(one.event, one.image, one.why) for one in setup.library.history.entries("rcc")]
+    assert found[2:] == [("revoked", new, "bad key"), ("promoted", old, f"{new} is revoked: bad key")]

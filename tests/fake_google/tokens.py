@@ -38,6 +38,7 @@ class TokenServer(loopback.Loopback):
         self.seconds = seconds
         self.issued = 0
         self.revoked = False
+        self.more: dict[str, str] = {}  # of each answer, as an ID token
         super().__init__(Handler)
 
     def issue(self) -> tuple[int, dict[str, Any]]:
@@ -45,7 +46,8 @@ class TokenServer(loopback.Loopback):
         self.issued += 1
         token = f"token-{self.issued}"
         self.cloud.tokens = {token: ("deploy@p.iam.gserviceaccount.com", (SCOPE,))}
-        return 200, {"access_token": token, "expires_in": self.seconds, "token_type": "Bearer", "scope": SCOPE}
+        own = {"access_token": token, "expires_in": self.seconds, "token_type": "Bearer", "scope": SCOPE}
+        return 200, {**own, **self.more}
 
     def credentials(self) -> Credentials:
         """What `gcloud auth application-default login` leaves behind, pointed at this server."""

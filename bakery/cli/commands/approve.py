@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of, show_change
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, Why, backend_of, family_of, show_change
 
 
 def approve(
@@ -14,8 +14,9 @@ def approve(
     ] = "",
     channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
+    why: Why = "",
 ) -> None:
     """Approve an image that has passed its tests in the stack's settings, and show what the next `pulumi up` does."""
     from bakery.operations import promote as operation
 
-    show_change(operation.approve(backend_of(stack), family_of(family, channel), image), stack)
+    show_change(operation.approve(backend_of(stack), family_of(family, channel), image, why), stack)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of, show_change
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, Why, backend_of, family_of, show_change
 
 
 def promote(
@@ -14,6 +14,7 @@ def promote(
     ] = "",
     channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
+    why: Why = "",
 ) -> None:
     """Pin a family to one of its proven images in the stack's settings, and show what the next `pulumi up` does.
 
@@ -21,4 +22,4 @@ def promote(
     """
     from bakery.operations import promote as operation
 
-    show_change(operation.promote(backend_of(stack), family_of(family, channel), image), stack)
+    show_change(operation.promote(backend_of(stack), family_of(family, channel), image, why), stack)

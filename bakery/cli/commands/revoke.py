@@ -10,7 +10,9 @@ from bakery.cli.options import DEFAULT_STACK, Image, Stack, backend_of
 def revoke(
     image: Image,
     stack: Stack = DEFAULT_STACK,
-    reason: Annotated[str, typer.Option(help="What is wrong with it.", show_default=False)] = "",
+    reason: Annotated[
+        str, typer.Option(help="What is wrong with it; with --undo, why it is not.", show_default=False)
+    ] = "",
     at: Annotated[str, typer.Option(help="From this time on (RFC 3339); default: now.", show_default=False)] = "",
     undo: Annotated[bool, typer.Option("--undo", help="Withdraw the revocation of this image.")] = False,
 ) -> None:
@@ -25,7 +27,7 @@ def revoke(
 
     backend = backend_of(stack)
     if undo:
-        for name in operation.undo(backend, image):
+        for name in operation.undo(backend, image, reason):
             print(f"{name}: may be used again; the next `pulumi up` that wants it promotes it")
         return
     done = operation.revoke(backend, image, reason, at)

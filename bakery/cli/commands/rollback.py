@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.options import DEFAULT_STACK, Channel, Stack, backend_of, family_of, show_change
+from bakery.cli.options import DEFAULT_STACK, Channel, Stack, Why, backend_of, family_of, show_change
 
 
 def rollback(
@@ -14,6 +14,7 @@ def rollback(
     ] = "",
     channel: Channel = "",
     stack: Stack = DEFAULT_STACK,
+    why: Why = "",
 ) -> None:
     """Pin a family to an older image in the stack's settings, and show what the next `pulumi up` does.
 
@@ -22,4 +23,4 @@ def rollback(
     """
     from bakery.operations import promote as operation
 
-    show_change(operation.roll_back(backend_of(stack), family_of(family, channel), to), stack)
+    show_change(operation.roll_back(backend_of(stack), family_of(family, channel), to, why), stack)

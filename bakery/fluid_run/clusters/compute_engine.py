@@ -46,8 +46,8 @@ from bakery.host.google import (
     delete_instance,
     fetched,
     ignore_missing,
-    no_bucket,
 )
+from bakery.host.google_errors import no_bucket
 from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder

@@ -64,10 +64,11 @@ class ComputeEngineCopies:
         ours = {record.family for record in mine}
         return CopiesIn(self.project, mine, {family: name for family, name in pointers.items() if family in ours})
 
-    def copy(self, name: str, family: str) -> str:
+    def copy(self, name: str, family: str, note: families.Note) -> str:
         """Copy an image that the family of this name points at, unless it is copied, and point the family at the copy.
 
         A family that never had a copy and has another ACTIVE image is not taken over. Return the previous image, or "".
+        See :func:`bakery.library.compute_engine.families.point` for ``note``.
         """
         original, own = self._home.with_family(name, family)
         if original is None or [record.name for record in families.active(own)][-1:] != [name]:
@@ -84,14 +85,15 @@ class ComputeEngineCopies:
             labels = {**lasting(original.labels), **self._origin}
             made = self._images.made_from(name, name, labels, self._home.project)
             self._images.label(name, labels, made)
-            return families.point(self._images, made, others, family, _now())
+            return families.point(self._images, made, others, family, _now(), note=note)
 
-    def withdraw(self, name: str, family: str, wanted: families.Wanted) -> bool:
+    def withdraw(self, name: str, family: str, wanted: families.Wanted, note: families.Note) -> bool:
         """Deprecate the copies of the family if it points at this one and is not ``wanted``; return whether it did."""
         with self._explained():
             mine = [record for record in families.active(self._images.of_family(family)) if self._is_mine(record)]
             if [record.name for record in mine][-1:] != [name] or wanted():
                 return False
+            note(name)
             for record in mine:
                 self._images.set_state(record.name, ImageState.DEPRECATED, "", _now())
             if wanted():  # since the first look a stack may have found the family as it wants it

@@ -7,6 +7,7 @@ manifest of the digest is too long for a label; it is in the artifacts bucket as
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from bakery.codec import decode, encode
 from bakery.errors import BakeryError
@@ -25,10 +26,13 @@ from bakery.library.compute_engine import families, revocations, sharing, stored
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.library.compute_engine.copies import ComputeEngineCopies
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
+from bakery.library.compute_engine.families import Note
+from bakery.library.compute_engine.history import ComputeEngineHistory
 from bakery.library.compute_engine.images import ComputeImage, ImageRequests
 from bakery.library.compute_engine.records import image_record, image_state, is_own, of_prefix
 from bakery.library.compute_engine.uses import uses
 from bakery.library.derived import derived
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.plan import image_labels
 from bakery.results.app_runs import without_outputs
 from bakery.results.model import RunResult, Verdict
@@ -45,6 +49,7 @@ class ComputeEngineLibrary:
         self.project = settings.google.project
         self._images = self.google.shared(ImageRequests)
         self._artifacts = self.google.storage.bucket(settings.google.bucket(Bucket.ARTIFACTS))
+        self.history = ComputeEngineHistory(self.google, settings)
 
     def find(self, name: str) -> ImageRecord | None:
         """Return the image without its manifest; None if it certainly does not exist or its creation failed."""
@@ -104,31 +109,33 @@ class ComputeEngineLibrary:
         projects = sorted({*self.google.settings.copies, *wanted})
         return [ComputeEngineCopies(self.google, project) for project in projects]
 
-    def promote(self, name: str, family: str, want: Want | None = None) -> str:
+    def promote(self, name: str, family: str, want: Want | None = None, why: str = "") -> str:
         """Put the image into the family and deprecate its other ACTIVE images; return the newest of them, or ""."""
         if want:  # before the look: another stack that gives the family back looks again for wants after it has done so
             self.want(want)
+        note = self._note(HistoryEntry(family, HistoryEvent.PROMOTED, name, why=why))
         of, project = family_and_project(family)
         if project:
-            return ComputeEngineCopies(self.google, project).copy(name, of)
+            return ComputeEngineCopies(self.google, project).copy(name, of, note)
         image, others = self._images.with_family(name, family)
         if image is None:
             raise BakeryError(f"there is no image {name} to promote", hint="run pulumi refresh, then pulumi up")
-        previous = families.point(self._images, image, others, family, self.now())
+        previous = families.point(self._images, image, others, family, self.now(), note=note)
         if previous or image.family != family or image.state not in ("", ImageState.ACTIVE):
             publish_event(self.google, Event(EventKind.PROMOTED, name, family, before=previous))
         return previous
 
-    def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
+    def unpromote(self, name: str, family: str, *, force: bool = False, why: str = "") -> bool:
         """Deprecate the family's other ACTIVE images and take this one out of it, so that no image resolves."""
 
         def wanted() -> bool:
             return not force and bool(wants.listed(self._artifacts, family))
 
+        note = self._note(HistoryEntry(family, HistoryEvent.WITHDRAWN, "", why=why))
         of, project = family_and_project(family)
         if project:
-            return ComputeEngineCopies(self.google, project).withdraw(name, of, wanted)
-        return families.clear(self._images, name, family, self.now(), wanted)
+            return ComputeEngineCopies(self.google, project).withdraw(name, of, wanted, note)
+        return families.clear(self._images, name, family, self.now(), wanted, note=note)
 
     def want(self, want: Want) -> None:
         """Register what a stack wants, in the artifacts bucket."""
@@ -270,6 +277,9 @@ class ComputeEngineLibrary:
             for image in images
             if image_labels.DIGEST_LABEL not in image.labels or of_prefix(image.labels, self._images.prefix)
         ]
+
+    def _note(self, entry: HistoryEntry) -> Note:
+        return lambda previous: self.history.record(replace(entry, previous=previous))
 
     def _deprecate(self, name: str, replacement: str) -> None:
         self._images.set_state(name, ImageState.DEPRECATED, replacement, self.now())

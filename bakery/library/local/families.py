@@ -1,9 +1,11 @@
 """Families in the local library's database. Every function is one step of an open transaction."""
 
 import sqlite3
+from dataclasses import asdict, replace
 
 from bakery.errors import BakeryError
 from bakery.library.base import ImageState
+from bakery.library.history import HistoryEntry
 from bakery.library.local import rows
 
 
@@ -15,8 +17,9 @@ def pointers(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     ).fetchall()
 
 
-def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> str:
-    """Point the family at the image; return the name of the previous image, or ""."""
+def promote(connection: sqlite3.Connection, entry: HistoryEntry) -> str:
+    """Point the family of the entry at its image, and record it; return the name of the previous image, or ""."""
+    name, family, at = entry.image, entry.family, entry.at
     before = _pointed_at(connection, family)
     if before == name:
         return ""
@@ -31,17 +34,21 @@ def promote(connection: sqlite3.Connection, name: str, family: str, at: str) -> 
         set_state(connection, name, ImageState.ACTIVE, "", at)
     connection.execute("INSERT OR REPLACE INTO families (family, image) VALUES (?, ?)", (family, name))
     connection.execute("UPDATE images SET family = ? WHERE name = ?", (family, name))
-    rows.insert_event(connection, family, image=name, previous=before, event="promoted", at=at)
+    rows.put(connection, "history", asdict(replace(entry, previous=before)))
     return before
 
 
-def unpromote(connection: sqlite3.Connection, name: str, family: str, at: str, *, force: bool) -> bool:
-    """Let the family point at nothing, if it points at ``name`` and no stack wants the family, unless forced."""
+def unpromote(connection: sqlite3.Connection, entry: HistoryEntry, *, force: bool) -> bool:
+    """Let the family of the entry point at nothing, if it points at its previous image, and record it.
+
+    It is left alone if a stack wants the family, unless forced.
+    """
+    name, family = entry.previous, entry.family
     if _pointed_at(connection, family) != name or (is_wanted(connection, family) and not force):
         return False
     connection.execute("DELETE FROM families WHERE family = ?", (family,))
     connection.execute("UPDATE images SET family = '' WHERE name = ?", (name,))
-    rows.insert_event(connection, family, image="", previous=name, event="given back", at=at)
+    rows.put(connection, "history", asdict(entry))
     return True
 
 

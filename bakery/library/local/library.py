@@ -14,9 +14,11 @@ from bakery.errors import BakeryError, Uncertain
 from bakery.host.clock import utc_now
 from bakery.library.base import CopyProject, ImageRecord, ImageState, Listing, Proof, Revocation, Want
 from bakery.library.derived import derived
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.local import families, rows, runs
 from bakery.library.local.database import Database, keep_reserve
 from bakery.library.local.files import ImageFiles, Sidecar
+from bakery.library.local.history import LocalHistory
 from bakery.library.local.leases import Leases
 from bakery.paths import StatePaths
 from bakery.results.model import RunResult
@@ -33,6 +35,7 @@ class LocalLibrary:
         self.files = ImageFiles(folder / "images")
         self.leases = Leases(folder / "leases")
         self.database = Database(folder / DATABASE)
+        self.history = LocalHistory(self.database, settings, clock)
         self._reserve = StatePaths(settings.state).reserve
         self._clock = clock
 
@@ -54,8 +57,7 @@ class LocalLibrary:
             row = rows.image_row(connection, name)
         if row is None or row["state"] == ImageState.DELETED:
             return self._adopt(name)
-        size = self.files.size(row["digest"])
-        if size is None:
+        if (size := self.files.size(row["digest"])) is None:
             return None
         image = self._record(row)
         if size != image.size:
@@ -95,22 +97,22 @@ class LocalLibrary:
         with self.database.reading() as connection:
             return {row["family"]: row["name"] for row in families.pointers(connection) if row["digest"] in digests}
 
-    def promote(self, name: str, family: str, want: Want | None = None) -> str:
+    def promote(self, name: str, family: str, want: Want | None = None, why: str = "") -> str:
         """Point the family at the image and deprecate the previous image; return its name, or "".
 
         A repeated call changes nothing. Raises BakeryError if there is no such image or another family points at it.
         """
         if self.find(name) is None:
             raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
-        with self.database.writing() as connection:
+        with self.history.signing(HistoryEntry(family, HistoryEvent.PROMOTED, name, why=why)) as (connection, entry):
             if want:
                 rows.put(connection, "wants", asdict(want))
-            return families.promote(connection, name, family, self.now())
+            return families.promote(connection, entry)
 
-    def unpromote(self, name: str, family: str, *, force: bool = False) -> bool:
+    def unpromote(self, name: str, family: str, *, force: bool = False, why: str = "") -> bool:
         """Let the family point at nothing, if it still points at ``name`` and no stack wants it, unless forced."""
-        with self.database.writing() as connection:
-            return families.unpromote(connection, name, family, self.now(), force=force)
+        with self.history.signing(HistoryEntry(family, HistoryEvent.WITHDRAWN, "", name, why)) as (connection, entry):
+            return families.unpromote(connection, entry, force=force)
 
     def want(self, want: Want) -> None:
         """Register what a stack wants."""
@@ -198,10 +200,7 @@ class LocalLibrary:
         return image
 
     def join(self, record: ImageRecord) -> bool:
-        """Publish a candidate with the file of another image of the same digest; return whether there is one.
-
-        Raises as :meth:`publish` does.
-        """
+        """Publish a candidate as :meth:`publish` does, with the file of an image of the same digest if there is one."""
         with self.leases.shared(record.digest):  # until the file is the new image's too
             if exists := bool(self.sharing(record.digest)):
                 self.publish(record, self.files.image(record.digest))

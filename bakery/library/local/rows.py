@@ -3,8 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 from bakery.library.base import ImageRecord, ImageState, Proof
+from bakery.library.history import HistoryEntry, HistoryEvent
 
 OUT_OF_USE = (ImageState.DEPRECATED, ImageState.OBSOLETE)
 # All that a record needs but the manifest of its digest, which is long.
@@ -61,7 +63,8 @@ def forget(connection: sqlite3.Connection, digest: str, at: str) -> None:
 def _lose(connection: sqlite3.Connection, name: str, at: str) -> None:
     """Take the image from the family that points at it."""
     for row in connection.execute("SELECT family FROM families WHERE image = ?", (name,)).fetchall():
-        insert_event(connection, row["family"], image="", previous=name, event="lost", at=at)
+        entry = HistoryEntry(row["family"], HistoryEvent.LOST, "", previous=name, at=at)
+        put(connection, "history", asdict(entry))
     connection.execute("DELETE FROM families WHERE image = ?", (name,))
 
 
@@ -127,17 +130,3 @@ def record_proof(
         connection.execute("UPDATE images SET proof = ? WHERE name = ?", (proof.value, name))
         row = (name, tests_digest, proof.value, at)
         connection.execute("INSERT INTO proofs (image, tests_digest, proof, at) VALUES (?, ?, ?, ?)", row)
-
-
-def insert_event(
-    connection: sqlite3.Connection, family: str, *, image: str, previous: str, event: str, at: str
-) -> None:
-    """Append an event to the history of a family.
-
-    ``event`` is "promoted", "given back" or "lost" (the file of the image no longer exists). ``image`` is what the
-    family points at afterwards ("" for nothing), ``previous`` what it pointed at before.
-    """
-    connection.execute(
-        "INSERT INTO promotions (family, image, previous, event, at) VALUES (?, ?, ?, ?, ?)",
-        (family, image, previous, event, at),
-    )

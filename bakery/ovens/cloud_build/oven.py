@@ -28,7 +28,8 @@ from bakery.errors import (
 )
 from bakery.host import tar
 from bakery.host.batches import Batches
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, clients, no_bucket
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, clients
+from bakery.host.google_errors import no_bucket
 from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, publish_event

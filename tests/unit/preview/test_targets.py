@@ -15,6 +15,7 @@ from bakery.preview.check import check
 from bakery.preview.model import Action, Channel, Decision, Target
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import channels, families_of, proofs, targets
+from bakery.recipe.model import Variant
 from tests.support.plan_builders import recipe, settings
 from tests.unit.preview.test_decide import CHILD, PARENT, library, plan_of, record
 
@@ -338,3 +339,28 @@ def test_settings_are_checked_without_a_library_but_for_the_images_of_pins() -> 
         "rollout: no family goes before app",
         "channels.stable: no family of the plan matches 'apq'",
     ]
+
+
+def owned(snapshot: LibrarySnapshot, *approved_by: str) -> Decision:
+    """The decision for an image of a recipe with owners, which the settings approve."""
+    plan = plan_of(PARENT, replace(CHILD, variants=(Variant(owners=("cfd", "Ann@example.com")),)))
+    held = replace(snapshot, approvals={"app": approved_by})
+    return decide(held, plan, approval=["ap*"], approved={"app": APP.name})[1]
+
+
+def test_an_approval_in_the_settings_counts_only_if_an_owner_approved() -> None:
+    asks = "waits for approval by ann@example.com: bakery approve app"
+    for others in ((), ("bob@example.com",), ("",)):
+        decision = owned(held(OLD, now=OLD), *others)
+        assert (decision.action, decision.target) == (Action.KEEP, Target(OLD.name, asks, "approval"))
+    assert owned(held(OLD, now=OLD), "bob@example.com", "ANN@example.com").action is Action.ADOPT
+    nothing = replace(held(), families={})
+    assert owned(nothing).target == Target("", asks, "approval"), "not even the first image"
+    assert owned(held(OLD)).target is None, "the family points at it already"
+
+
+def test_without_owners_that_are_known_every_approval_in_the_settings_counts() -> None:
+    snapshot = replace(held(OLD, now=OLD), approvals={"app": ()})
+    assert waiting(snapshot, app=APP.name).action is Action.ADOPT
+    fresh = LibrarySnapshot(approvals={})
+    assert waiting(fresh, app=APP.name).target is None

@@ -226,3 +226,26 @@ def test_the_first_family_of_a_roll_out_says_when_it_began(library: LocalLibrary
     provider.update("a", made, props(image="a-2"))
     provider.update("a", made, first)
     assert began().isdigit()
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({}, "the image of its recipe"),
+        ({"pins": {"a": "a-1"}}, "pinned in Pulumi.test.yaml"),
+        ({"approval": ["a"], "approved": {"a": "a-1"}}, "approved in Pulumi.test.yaml"),
+        ({"pins": {"b": "a-1"}, "approved": {"a": "a-1"}}, "the image of its recipe"),
+    ],
+)
+def test_the_history_says_why_the_family_got_the_image(
+    library: LocalLibrary,
+    make_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    values: Props,
+    why: str,
+) -> None:
+    monkeypatch.setattr(resource_provider, "settings", lambda _urn: make_settings(**values))
+    for _ in range(2):
+        PromotedImageProvider().create(props())
+    (entry,) = library.history.entries("a")
+    assert (entry.event, entry.image, entry.why) == ("promoted", "a-1", why)

@@ -112,6 +112,8 @@ def test_whatever_a_killed_promotion_did_is_seen_and_mended(
         promote(chosen, then, family)
         assert drift(chosen) == []
         assert look(chosen).points(family, then)
+        entries = chosen.library().history.entries(family)
+        assert [one.image for one in entries] == [name for name in (first, then) if name], "each change once"
         reset(server.cloud)
     assert points >= 1
 
@@ -124,7 +126,7 @@ def resolved(cloud: Cloud, family: str) -> str:
 
 def reset(cloud: Cloud) -> None:
     """Take the families' images out of them again."""
-    for key in [key for key in cloud.items if "/projects/there/" in key or "/o/wants/" in key]:
+    for key in [key for key in cloud.items if "/projects/there/" in key or "/o/wants/" in key or "/o/history/" in key]:
         del cloud.items[key]
     for one in cloud.below(IMAGES):
         one.pop("family", None)

@@ -453,11 +453,11 @@ def test_an_older_database_is_brought_up_to_date_with_its_content(tmp_path: Path
     file = tmp_path / "library.sqlite"
     old = Database(file)
     with old.writing() as connection:
-        connection.execute("INSERT INTO promotions (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
+        connection.execute("INSERT INTO history (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
     old.close()
-    new = Database(file, (*MIGRATIONS, "ALTER TABLE promotions ADD COLUMN by TEXT NOT NULL DEFAULT 'unknown';"))
+    new = Database(file, (*MIGRATIONS, "ALTER TABLE history ADD COLUMN by TEXT NOT NULL DEFAULT 'unknown';"))
     with new.reading() as connection:
-        assert [tuple(row) for row in connection.execute("SELECT image, by FROM promotions")] == [("i", "unknown")]
+        assert [tuple(row) for row in connection.execute("SELECT image, by FROM history")] == [("i", "unknown")]
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
     new.close()
     with pytest.raises(Uncertain, match="newer bakery") as raised, old.reading():
@@ -479,7 +479,7 @@ def test_a_migration_that_fails_leaves_the_version_as_it_was(tmp_path: Path) -> 
 
 def test_a_transaction_that_fails_leaves_nothing(kitchen: Kitchen) -> None:
     with pytest.raises(ValueError, match="stop"), kitchen.library.database.writing() as connection:
-        connection.execute("INSERT INTO promotions (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
+        connection.execute("INSERT INTO history (family, image, previous, event, at) VALUES ('f','i','','lost','t')")
         raise ValueError("stop")
     assert history(kitchen.library, "f") == []
 

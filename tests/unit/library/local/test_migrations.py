@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bakery.library.base import ImageState
+from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.local.database import Database
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.migrations import MIGRATIONS, apply
@@ -26,6 +27,7 @@ RELEASED = (
     "8e53756d2c15ea7495a5cb68cbf78d891dea59e748b393a1fadcd3628334f71c",
     "53af718ba881d56185642db21ada9cd725f9ff3c02acd1ef2f86cb746a382c31",
     "6ce604044bdb9829f5484c6ba5c9ab02f19e08745fad0f1ae892881034d671f2",
+    "a05cbd4fc74896748b0f720cc9ef05d7d3394b8c297be917bd81d7d800cc8cda",
 )
 VERSIONS = range(1, len(RELEASED) + 1)
 MORE = (*APP_RUNS, Field("energy_joules", "FLOAT64"), Field("turbo", "BOOL"))
@@ -131,3 +133,20 @@ def test_an_older_bakery_uses_a_library_with_more_fields(
     with library.database.reading() as connection:
         (row,) = connection.execute("SELECT * FROM app_runs WHERE energy_joules > 0").fetchall()
     assert list(row.keys()) == [*(field.name for field in APP_RUNS), "other", "energy_joules", "turbo"]
+
+
+def test_the_promotions_of_an_older_library_are_the_beginning_of_the_history(
+    make_settings: Callable[..., Settings],
+) -> None:
+    opened = LocalLibrary(make_settings())
+    opened.database.file.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(opened.database.file, isolation_level=None)) as connection:
+        for number, script in enumerate(MIGRATIONS[:4], 1):
+            apply(connection, number, script)
+        insert = "INSERT INTO promotions (family, image, previous, event, at) VALUES (?, ?, ?, ?, ?)"
+        connection.execute(insert, ("rcc", "rcc-1", "", "promoted", "2026-01-01T00:00:00Z"))
+        connection.execute(insert, ("rcc", "", "rcc-1", "given back", "2026-01-02T00:00:00Z"))
+    assert [*opened.history.entries("rcc")] == [
+        HistoryEntry("rcc", HistoryEvent.PROMOTED, "rcc-1", at="2026-01-01T00:00:00Z"),
+        HistoryEntry("rcc", HistoryEvent.WITHDRAWN, "", "rcc-1", at="2026-01-02T00:00:00Z"),
+    ]
