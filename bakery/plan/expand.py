@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 
 from bakery.plan import architecture, machines
 from bakery.plan.graph import Node
-from bakery.plan.template import builder, for_builder, public_project, source_project
+from bakery.plan.template import BUILDER_NAMES, builder, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
 from bakery.recipe.expressions import fill
 from bakery.recipe.model import BuildCalls, Json, Recipe, Suite, Variant
-from bakery.recipe.packer_call import build_calls, steps
+from bakery.recipe.packer_call import build_calls, steps, with_choices
+from bakery.recipe.parse.document import texts
+from bakery.recipe.provisioners import runs_here
 from bakery.recipe.references import with_references
 from bakery.recipe.substitutions import dynamic, substitute
 from bakery.recipe.templating import (
     FAMILY,
     GOOGLE_BUILDER,
+    NOT_FOLLOWED,
     SOURCE_FAMILY,
     SOURCE_PROJECT,
     builder_name,
@@ -101,12 +104,14 @@ def variant_inputs(recipe: Recipe, settings: Settings, known: Mapping[str, str])
     Several googlecompute builders are variants, too.
     """
     build = recipe.calls or build_calls(recipe.build, recipe.name)
-    expand = _Expansion(build, settings, known)
     for variant in recipe.variants:
         template = variant.template or recipe.template
+        chosen = with_choices(build, recipe.build, {**recipe.substitutions, **variant.substitutions})
         made = {}
-        for name, one in _templates(template, build):
+        for name, one in _templates(template, chosen):
+            own = chosen if "hcl2" in one else chosen.of(name)
             provisioners = (one if "hcl2" in one else template).get("provisioners") or []
+            expand = _Expansion(own, settings, known)
             made[name] = expand.inputs(replace(recipe, template=one), variant, provisioners)
         families = {inputs.node.family for inputs in made.values()}
         for name, inputs in made.items():
@@ -143,7 +148,7 @@ def _of_builder(inputs: VariantInputs, name: str, own_family: bool) -> VariantIn
     suffix = _NOT_FAMILY.sub("-", name.lower()).strip("-")
     family = node.family if own_family or not node.family else f"{node.family}-{suffix}"
     node = node._replace(variant="-".join(filter(None, (node.variant, name))), family=family)
-    return replace(inputs, node=node, whole={**inputs.whole, "packer.json builder": name})
+    return replace(inputs, node=node, whole={**inputs.whole, BUILDER_NAMES: name})
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,7 @@ class _Expansion:
 def _whole(recipe: Recipe, build: BuildCalls, substitutions: Mapping[str, str]) -> dict[str, Json]:
     """Return the steps of the build that can't be followed, with all that they may read."""
     secret = _secrets(recipe.build, {name for call in build.calls for name in call.secrets})
+    secret |= _environment(recipe.template, build, substitutions)
     if not build.whole:
         return secret
     listed = steps(recipe.build)
@@ -202,6 +208,20 @@ def _whole(recipe: Recipe, build: BuildCalls, substitutions: Mapping[str, str]) 
     read = {key: options[key] for key in ("env", "secretEnv") if key in options}
     content = {"steps": [listed[index] for index in build.whole], "substitutions": dict(substitutions), "options": read}
     return {"cloudbuild.yaml": content, **secret}
+
+
+def _environment(template: Json, build: BuildCalls, substitutions: Mapping[str, str]) -> dict[str, Json]:
+    """Return the environment that is read by a tool on the machine that bakes, or by an expression left to Packer.
+
+    Packer's own settings do not count.
+    """
+    entries = template.get("provisioners") or ()
+    left = "hcl2" in template and any(NOT_FOLLOWED in text and "env(" in text for text in texts(template))
+    if not left and not any(isinstance(entry, Mapping) and runs_here(entry) for entry in entries):
+        return {}
+    names = [name for name in build.environment if not name.startswith(("PACKER_", "CHECKPOINT_"))]
+    values = {name: substitute(build.environment[name], substitutions) for name in sorted(names)}
+    return {"cloudbuild.yaml env": values} if values else {}
 
 
 def _secrets(build: Json, names: Set[str]) -> dict[str, Json]:
@@ -227,7 +247,7 @@ def _node(
         family = f"{settings.google.prefix}-{family}"
     base = fill(str(options.get("source_image") or options.get("source_image_family") or ""), variables)
     base = base or substitutions.get(SOURCE_FAMILY, "")
-    project = fill(source_project(options), variables) or substitutions.get(SOURCE_PROJECT, "") or public_project(base)
+    project = source_project(options, base, variables) or substitutions.get(SOURCE_PROJECT, "") or public_project(base)
     cluster = variant.cluster or (recipe.suite.cluster if recipe.suite else None)
     image, machine = architecture.of_image(recipe.template, variables)
     fault = architecture.fault(image, machine, cluster, f"{project}/{base}")

@@ -12,14 +12,13 @@ from bakery.plan.template import builder, disk_options
 from bakery.recipe.expressions import Function, fill
 from bakery.recipe.model import Json, Recipe, SourceFile, Suite
 from bakery.recipe.parse.document import texts
-from bakery.recipe.provisioners import after, takes_package, template_functions
+from bakery.recipe.provisioners import BUILDER_FILES, after, takes_package, template_functions
 from bakery.recipe.shell import shell_words
 from bakery.recipe.templating import NOT_FOLLOWED, in_workspace
 
 # Values of a provisioner that are not files of the workspace: commands, settings, paths on the machine.
 NO_FILES = frozenset({"type", "inline", "environment_vars", "execute_command", "destination", "remote_folder", "only"})
 DOWNLOAD = "download"
-FILE_OPTIONS = ("startup_script_file", "metadata_files")
 PATHS = ("script", "scripts", "source", "sources")
 SCRIPTS = ("script", "scripts")
 
@@ -78,7 +77,7 @@ def _named(template: Json, variables: Mapping[str, str], folder: str, common: st
                 found.add(common)
     options = builder(template)
     scripts = [entry.get(key) for entry in after(template) for key in SCRIPTS]
-    found.update(_paths([*(options.get(key) for key in FILE_OPTIONS), *scripts], variables, functions))
+    found.update(_paths([*(options.get(key) for key in BUILDER_FILES), *scripts], variables, functions))
     found.update(template.get("hcl2", {}).get("files", ()))
     if _not_followed(template, variables):
         found.add(None)

@@ -59,7 +59,7 @@ def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material
     """Return what the digest of a variant's image covers, except its base."""
     template = inputs.recipe.template
     options = disk_options(template)
-    whole = {**inputs.whole, **other_parts(template)}
+    whole = {**inputs.whole, **other_parts(template, inputs.recipe.names_builder)}
     named = references([inputs.provisioners, options, whole])
     used = (inputs.symbolic.keys() if ALL in named else named) - location_variables(template)
     return digest.Material(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from bakery.recipe.expressions import fill, mentions
-from bakery.recipe.hcl2.render import other_plugins
+from bakery.recipe.hcl2.render import merged, other_plugins
 from bakery.recipe.model import Json
 from bakery.recipe.parse.document import texts
 from bakery.recipe.templating import GOOGLE_BUILDER, builder_name, declared, only_reference, references, resolve
@@ -51,7 +51,15 @@ NAMES = (
     "source_image_family",
     "source_image_project_id",
 )
+# What the plan or the stack decides of a bake on Google Cloud: names, identity, network, and that there is an image.
+_DECIDED = """
+access_token account_file address credentials_file credentials_json disable_default_service_account image_family
+image_project_id impersonate_service_account instance_name network network_ip network_project_id skip_create_image
+source_image_family use_os_login vault_gcp_oauth_engine
+"""
+DECIDED = frozenset(_DECIDED.split())
 OTHER_PARTS = ("error-cleanup-provisioner", "post-processors")
+BUILDER_NAMES = "packer.json builder"  # the key of name and type in what counts as a whole
 # Public projects by the beginning of their families' names. Source: "Operating system details" of Compute Engine's
 # documentation, and the plugin's driver_gce.go, both of 2025.
 PUBLIC: tuple[tuple[str, str], ...] = (
@@ -137,13 +145,15 @@ def _overridden(entry: Mapping[str, Json], name: str) -> Json:
     return {**kept, **(own if isinstance(own, Mapping) else {})}
 
 
-def other_parts(template: Json) -> dict[str, Json]:
-    """Return what Packer runs besides the provisioners, and the names of the builder if a provisioner reads them."""
+def other_parts(template: Json, names_builder: bool = False) -> dict[str, Json]:
+    """Return what Packer runs besides the provisioners, and the names of the builder if a provisioner reads them.
+
+    ``names_builder`` says that a script reads them from its environment.
+    """
     parts = {f"packer.json {key}": template[key] for key in OTHER_PARTS if template.get(key)}
     found = [text for text in texts([template.get("provisioners"), *parts.values()]) if "build_" in text]
-    for name in ("build_name", "build_type"):
-        if any(mentions(text, name) for text in found):
-            parts["packer.json builder"] = {key: builder(template).get(key) for key in ("name", "type")}
+    if names_builder or any(mentions(text, name) for name in ("build_name", "build_type") for text in found):
+        parts[BUILDER_NAMES] = {key: builder(template).get(key) for key in ("name", "type")}
     return parts
 
 
@@ -168,10 +178,16 @@ def concealed(template: Json) -> frozenset[str]:
     return frozenset(names | {f"packer.json {option}" for option in template.get("hcl2", {}).get("hidden", ())})
 
 
-def source_project(options: Mapping[str, Json]) -> str:
-    """Return the base image's project in the template. Packer takes one or a list, of which the first counts."""
+def source_project(options: Mapping[str, Json], family: str, variables: Mapping[str, str]) -> str:
+    """Return the project of the base image ``family`` in the template; "" if it says none that is known before a bake.
+
+    The plugin takes one or a list, of which it looks in each: the one that publishes the family, else the first.
+    """
     given = options.get("source_image_project_id") or ""
-    return str(given[0] if isinstance(given, list) and given else given or "")
+    projects = [fill(str(one), variables) for one in (given if isinstance(given, list) else [given])]
+    known = [project for project in projects if project and "{{" not in project]
+    public = public_project(family)
+    return public if public in known else next(iter(known), "")
 
 
 def public_project(family: str) -> str:
@@ -218,5 +234,5 @@ def _fixed(options: Mapping[str, Json], name: str, base: str, external: bool, la
         fixed.pop("source_image_project_id", None)
     fixed["image_name"] = name
     fixed["source_image"] = base
-    fixed["image_labels"] = {**(options.get("image_labels") or {}), **labels}
+    fixed["image_labels"] = merged(options.get("image_labels"), dict(labels))
     return fixed

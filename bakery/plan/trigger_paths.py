@@ -40,6 +40,8 @@ def _own(image: ImagePlan, settings: Settings) -> Iterator[str]:
     yield from (f"{package}/{name}" for name in (*files, *extras.get("read", ())) if package)
     if common := _inside(settings.common, settings):
         yield from (f"{common}/{name}" for name in extras.get("shared", ()))
+    if packages := _inside(settings.packages, settings):
+        yield from (f"{packages}/{name}" for name in extras.get("listed", ()))
     staged = posixpath.dirname(image.template_path)
     if uses_whole_package(image.template, image.variables, staged) and package:
         yield f"{package}/**"

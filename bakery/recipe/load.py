@@ -277,8 +277,8 @@ class _Finder:
 
 
 def _values(tree: Tree) -> dict[str, bytes]:
-    """Return the contents of a tree's files that may hold values of Packer's variables."""
-    return {path: content for path, content in tree.contents.items() if path.endswith((".json", ".hcl"))}
+    """Return the contents of files that may hold values of Packer's variables, or read those that Packer sets."""
+    return {name: it for name, it in tree.contents.items() if name.endswith((".json", ".hcl")) or b"PACKER_BUILD" in it}
 
 
 def _source_files(tree: Tree, digests: Mapping[str, str], above: str) -> tuple[SourceFile, ...]:

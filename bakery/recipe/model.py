@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -165,7 +165,7 @@ class PackerCall:
     ``argument`` is the template as the call names it, ``folder`` where Packer runs, ``environment`` what ``env`` sets,
     ``secrets`` the names that ``secretEnv`` sets. Unless the call is ``exact``, a shell may compute what is passed;
     ``unknown`` are the variables whose values only the shell knows. ``refused`` are the options that Packer does not
-    know, from 1.6 to 1.15.
+    know, from 1.6 to 1.15. ``step`` is the index of its step.
     """
 
     argument: str = ""
@@ -179,11 +179,16 @@ class PackerCall:
     unknown: frozenset[str] = frozenset()
     refused: tuple[str, ...] = ()
     exact: bool = True
+    step: int = 0
 
     @property
     def template(self) -> str:
         """The path of the template from the workspace; "" if the call names none."""
         return posixpath.join(self.folder, self.argument) if self.argument else ""
+
+    def bakes(self, builder: str) -> bool:
+        """Whether ``-only`` and ``-except`` leave this builder of a JSON template."""
+        return (not self.only or builder in self.only) and builder not in self.exclude
 
 
 @dataclass(frozen=True)
@@ -195,8 +200,13 @@ class BuildCalls:
     others: frozenset[int] = frozenset()  # steps that only build other packages' templates
 
     def bakes(self, builder: str) -> bool:
-        """Whether a call bakes this builder of a JSON template: its ``-only`` and ``-except`` leave it."""
-        return any((not call.only or builder in call.only) and builder not in call.exclude for call in self.calls)
+        """Whether a call bakes this builder of a JSON template."""
+        return any(call.bakes(builder) for call in self.calls)
+
+    def of(self, builder: str) -> "BuildCalls":
+        """Return what the build says of one builder of a JSON template: without calls for others, if any is for it."""
+        own = tuple(call for call in self.calls if call.bakes(builder))
+        return replace(self, calls=own) if 0 < len(own) < len(self.calls) else self
 
     @cached_property
     def variables(self) -> dict[str, str]:
@@ -227,9 +237,10 @@ class CheckedPackage:
     (empty if there is none); ``substitutions`` its defaults as strings; ``timeout`` in seconds; ``variable_files`` the
     values of the files that ``-var-file`` names, by path in the workspace. ``family_at`` and ``base_at`` say where its
     family and its base's are set, as file and line; the plan's problems point there. ``isolation`` is where the image
-    has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake. ``others`` are
-    the paths of files and folders outside of the package that it names, by workspace path; they are below the folder of
-    all packages, and may not exist. ``calls`` is what ``build`` says, unless the package comes from the cache.
+    has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake;
+    ``names_builder`` whether a script may read the name of the builder. ``others`` are the paths of files and folders
+    outside of the package that it names, by workspace path; they are below the folder of all packages, and may not
+    exist. ``calls`` is what ``build`` says, unless the package comes from the cache.
     Files are relative to the package's folder here, and as the user knows them in a recipe.
     """
 
@@ -247,6 +258,7 @@ class CheckedPackage:
     description: str = ""
     isolation: str = ""
     layers: bool = True
+    names_builder: bool = False
     others: Mapping[str, str] = field(default_factory=dict)
     family_at: tuple[str, int] = ("", 1)
     base_at: tuple[str, int] = ("", 1)

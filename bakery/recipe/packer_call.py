@@ -10,10 +10,11 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from bakery.recipe.model import BuildCalls, Json, PackerCall
-from bakery.recipe.shell import NO_BAKE, commands, harmless, runs, shell_words
-from bakery.recipe.substitutions import SUBSTITUTION, has_unknown, substitute
+from bakery.recipe.shell import NO_BAKE, commands, exports, harmless, runs, set_before, shell_words
+from bakery.recipe.substitutions import SUBSTITUTION, dynamic, has_unknown, substitute
 
 TEMPLATES = ("packer.json", ".pkr.hcl", ".pkr.json")
 # Steps that run in these images test an image; the last is the builder image of docs/rcc-run.md.
@@ -44,7 +45,7 @@ def build_calls(build: Json, package: str) -> BuildCalls:
     """
     values = build.get("substitutions") if isinstance(build, dict) else None
     known = {name: str(value) for name, value in values.items()} if isinstance(values, dict) else {}
-    listed = [(index, call) for index, step in enumerate(steps(build)) for call in calls(step, build)]
+    listed = [(at, replace(call, step=at)) for at, step in enumerate(steps(build)) for call in calls(step, build)]
     chosen = [(index, call) for index, call in listed if _is_of(call, package, known)] or listed
     indices = {index for index, _ in chosen}
     whole = {index: reason for index in sorted(indices) if (reason := _doubt(index, chosen))}
@@ -78,12 +79,40 @@ def _is_of(call: PackerCall, package: str, values: Mapping[str, str]) -> bool:
 
 
 def _doubt(index: int, chosen: Sequence[tuple[int, PackerCall]]) -> str:
-    texts = [text for other, call in chosen if other == index for text in (*call.variables.values(), *call.files)]
-    if not all(call.exact for other, call in chosen if other == index):
+    own = [call for other, call in chosen if other == index]
+    if not all(call.exact for call in own):
         return "computes in a shell what it passes to Packer"
-    if any(map(has_unknown, texts)):
+    if any(differ(one, other) for number, one in enumerate(own) for other in own[number + 1 :]):
+        return "calls Packer several times with other values"
+    if any(has_unknown(text) for call in own for text in (*call.variables.values(), *call.files)):
         return "has an expansion that the bakery does not know"
     return ""
+
+
+def differ(one: PackerCall, other: PackerCall) -> bool:
+    """Whether two calls may bake the same builder with other values."""
+    disjoint = one.only and other.only and not set(one.only) & set(other.only)
+    same = (one.variables, one.files, one.environment) == (other.variables, other.files, other.environment)
+    return not disjoint and not same
+
+
+def with_choices(called: BuildCalls, build: Json, values: Mapping[str, str]) -> BuildCalls:
+    """Return the calls with the substitutions in ``-only`` and ``-except`` filled in."""
+    if not any("$" in word for call in called.calls for word in (*call.only, *call.exclude)):
+        return called
+    known = dynamic(build, values)
+
+    def filled(words: Sequence[str]) -> tuple[str, ...]:
+        return tuple(filter(None, ",".join(substitute(word, known) for word in words).split(",")))
+
+    chosen = (replace(call, only=filled(call.only), exclude=filled(call.exclude)) for call in called.calls)
+    return replace(called, calls=tuple(chosen))
+
+
+def leaves(title: str, only: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether the patterns of ``-only`` and ``-except`` leave a builder or source of this title."""
+    chosen, left_out = (any(fnmatchcase(title, one) for one in patterns) for patterns in (only or ("*",), exclude))
+    return chosen and not left_out
 
 
 def image(step: Json) -> str:
@@ -113,16 +142,20 @@ def calls(step: Json, build: Json = None) -> Iterator[PackerCall]:
     parts = commands(text)
     exact = all(map(harmless, parts)) and _maps_substitutions(step, build)
     folder = step_folder(step)
+    exported = dict(environment)
     for part in parts:
         words = shell_words(part)
         if words[:1] == ["cd"] and len(words) > 1:
             folder = step_folder({"dir": posixpath.join(folder, _from_shell(words[1], assigned))})
+        exported |= {name: _from_shell(value, assigned) for name, value in exports(words, exported, assigned).items()}
         if runs(words, "build"):
             passed = [_from_shell(word, assigned) for word in words[words.index("build") + 1 :]]
-            call = _parsed(passed, folder, environment, secrets)
+            own = {name: _from_shell(value, assigned) for name, value in set_before(words, "packer").items()}
+            call = _parsed(passed, folder, exported | own, secrets)
             unknown = frozenset(name for name, value in call.variables.items() if _computed(value))
             known = {name: value for name, value in call.variables.items() if name not in unknown}
-            yield replace(call, variables=known, unknown=unknown, exact=exact and not _computed(part))
+            plain = exact and not any(map(_computed, (part, *call.environment.values())))
+            yield replace(call, variables=known, unknown=unknown, exact=plain)
 
 
 def step_folder(step: Json) -> str:

@@ -5,7 +5,7 @@ Source: POSIX, "Shell Command Language": tokens, assignments, lists of commands.
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 # Commands that change no file that a bake reads.
 _HARMLESS_WORDS = """
@@ -22,6 +22,8 @@ _INNER = re.compile(r"\$\$?\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`"
 _HIDDEN = {ord(sign): 0xE000 + number for number, sign in enumerate(" \t\r\n;|&'\"\\#")}
 _SHOWN = {hidden: sign for sign, hidden in _HIDDEN.items()}
 _COMMANDS = re.compile(r"\n|;|&&|\|\|?|(?<![<>&])&(?!&)")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_KEYWORDS = ("if", "then", "else", "do", "!", "time", "exec")  # before a command
 _WRITES = re.compile(r">(?!\s*/dev/null\b|&\d)")
 
 
@@ -60,6 +62,28 @@ def _program(words: Sequence[str]) -> list[str]:
     return [word.strip("(){}") for word in words[at:]]
 
 
+def set_before(words: Sequence[str], program: str) -> dict[str, str]:
+    """Return the variables that a command sets for one program, before its name: ``A=1 packer``, ``env A=1 packer``."""
+    names = [word.strip("(){}").rpartition("/")[2] for word in words]
+    before = words[: names.index(program)] if program in names else ()
+    return {match[1]: match[2] for word in before if (match := _ASSIGNMENT.fullmatch(word))}
+
+
+def exports(words: Sequence[str], exported: Container[str], assigned: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a command exports, or sets if they are ``exported``; ``assigned`` are the values."""
+    program = _after_keywords(_program(words))
+    found = {match[1]: match[2] for word in words if (match := _ASSIGNMENT.fullmatch(word))}
+    if program[:1] == ["export"]:
+        return {name: assigned[name] for name in program[1:] if name in assigned} | found
+    return {name: value for name, value in found.items() if name in exported} if not program else {}
+
+
+def _after_keywords(program: list[str]) -> list[str]:
+    while program and program[0] in _KEYWORDS:
+        program = program[1:]
+    return program
+
+
 def runs(words: Sequence[str], command: str) -> bool:
     """Whether the words call Packer with a command (``build``)."""
     program = _program(words)
@@ -74,9 +98,9 @@ def harmless(command: str) -> bool:
     inner = [match[1] or match[2] or "" for match in _INNER.finditer(command)]
     if not all(harmless(one) for text in inner for one in commands(text)):
         return False
-    program = _program(shell_words(command))
-    while program and program[0] in ("if", "then", "else", "do", "!", "time", "exec"):
-        program = program[1:]
+    program = _after_keywords(_program(shell_words(command)))
+    if program[:1] == ["env"]:
+        program = _program([word for word in program[1:] if not word.startswith("-")])
     if not program or not program[0]:
         return True
     name = program[0].rpartition("/")[2]

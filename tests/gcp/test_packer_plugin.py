@@ -25,7 +25,7 @@ from bakery.operations.bake import planned
 from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.ovens.cloud_build.request import PLUGIN_VERSION, packer_template
-from bakery.recipe.hcl2.builder_options import OPTIONS, VERSION
+from bakery.recipe.plugins import BUILDERS, VERSION
 from bakery.settings import Settings, parse
 from tests.fake_google import compute
 from tests.fake_google.refusals import keys
@@ -119,8 +119,26 @@ def test_the_plan_knows_the_options_of_this_plugin() -> None:
     done = subprocess.run(
         listing, cwd=ROOT / "tools/googlecompute", env=env, check=True, text=True, stdout=subprocess.PIPE
     )
-    text = Path(done.stdout.strip(), "builder/googlecompute/config.hcl2spec.go").read_text(encoding="utf-8")
-    spec = text.partition("func (*FlatConfig) HCL2Spec()")[2].partition("\n}")[0]
-    names = set(re.findall(r'^\t\t"(\w+)":', spec, re.MULTILINE))
-    assert OPTIONS["googlecompute"] == {name for name in names if not name.startswith("packer_")}
+    folder, known = Path(done.stdout.strip()), BUILDERS["googlecompute"]
+    options, blocks = _spec(folder, "builder/googlecompute/config", "Config")
+    assert (known.options - {"name", "type"}, known.blocks.keys()) == (options, blocks)
+    for name, file, title in (
+        ("disk_attachment", "block_device", "BlockDevice"),
+        ("disk_encryption_key", "client_keys", "CustomerEncryptionKey"),
+        ("image_encryption_key", "client_keys", "CustomerEncryptionKey"),
+        ("node_affinity", "affinities", "NodeAffinity"),
+    ):
+        block = known.blocks[name]
+        assert (block.options, block.blocks.keys()) == _spec(folder, f"lib/common/{file}", title), name
     assert f"v{VERSION}" == PLUGIN_VERSION
+
+
+def _spec(folder: Path, file: str, title: str) -> tuple[set[str], set[str]]:
+    """The names of the options of a type of the plugin, and those of its blocks."""
+    text = (folder / f"{file}.hcl2spec.go").read_text(encoding="utf-8")
+    body = text.partition(f"func (*Flat{title}) HCL2Spec()")[2].partition("\n}")[0]
+    found = re.findall(r'^\t\t"([A-Za-z]\w*)":\s*&hcldec\.(Block)?', body, re.MULTILINE)
+    assert found, file
+    names = {name for name, _ in found if not name.startswith("packer_")}
+    blocks = {name for name, block in found if block}
+    return names - blocks, blocks

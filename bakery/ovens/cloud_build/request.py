@@ -12,16 +12,15 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Set
-from fnmatch import fnmatchcase
 from typing import Any
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.plan import image_labels
-from bakery.plan.template import downloaded_paths, title
-from bakery.recipe.hcl2.render import other_plugins, to_pkr_json
-from bakery.recipe.model import Json
-from bakery.recipe.packer_call import build_calls, calls, image, tests
+from bakery.plan.template import DECIDED, downloaded_paths, title
+from bakery.recipe.hcl2.render import joined, merged, other_plugins, to_pkr_json
+from bakery.recipe.model import BuildCalls, Json
+from bakery.recipe.packer_call import build_calls, calls, image, leaves, tests, with_choices
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import FAMILY, GOOGLE_BUILDER, builder_name, is_packer, packer_arguments, references
 from bakery.redaction import redacted
@@ -41,7 +40,6 @@ BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits in the queue of a busy project; Cloud Build's default is an hour
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
-DROPPED = ("image_family", "source_image_family", "instance_name")  # of the builder: the plan decides them
 BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: the machine is named after the build
 PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, before Compute Engine deletes it
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
@@ -72,7 +70,7 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
 
 
 def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
-    kept = {key: value for key, value in builder.items() if key not in DROPPED}
+    kept = {key: value for key, value in builder.items() if key not in DECIDED}
     decided = {
         "project_id": google.project,
         "zone": zone,
@@ -84,8 +82,8 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "subnetwork": google.subnetwork_path,
         "instance_name": f"{BAKE}{{{{user `bakery_build`}}}}",
         **_deadline(order),
-        "labels": {**builder.get("labels", {}), "bakery": "bake"},
-        "tags": sorted({*builder.get("tags", []), SSH_TAG}),
+        "labels": merged(builder.get("labels"), {"bakery": "bake"}),
+        "tags": joined(builder.get("tags"), SSH_TAG),
         "service_account_email": google.account(Duty.MACHINE),
         **_login(builder, google),
         "image_storage_locations": builder.get("image_storage_locations") or [google.stored_in(zone)],
@@ -100,9 +98,9 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
 
 def _login(builder: Mapping[str, Any], google: GoogleSettings) -> Json:
     """Return how Packer logs in to the machine. Metadata for that does not reach the image, nor its digest."""
-    metadata = {"block-project-ssh-keys": "true", "enable-oslogin": "false", **builder.get("metadata", {})}
+    metadata = merged({"block-project-ssh-keys": "true", "enable-oslogin": "false"}, builder.get("metadata"))
     if google.os_login:
-        return {"metadata": {**metadata, "enable-oslogin": "TRUE"}, "use_os_login": True}
+        return {"metadata": merged(metadata, {"enable-oslogin": "TRUE"}), "use_os_login": True}
     return {"metadata": metadata}
 
 
@@ -185,9 +183,7 @@ def _steps(order: BakeOrder) -> list[Json]:
     given = [_without_variable_files(step, known, order.substitutions) for step in given] if known else given
     if "hcl2" in order.template:
         given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
-    removed = [
-        tests(step) or index in others or _of_other_builder(step, order.template) for index, step in enumerate(given)
-    ]
+    removed = [tests(step) or index in others or _of_other_builder(step, order) for index, step in enumerate(given)]
     gone = {str(step.get("id")) for step, remove in zip(given, removed, strict=True) if remove}
     kept = [_waiting(step, gone) for step, remove in zip(given, removed, strict=True) if not remove]
     steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
@@ -196,11 +192,12 @@ def _steps(order: BakeOrder) -> list[Json]:
     return [_fetch(order.template), *(_after_fetch(step) for step in steps)]
 
 
-def _of_other_builder(step: Json, template: Json) -> bool:
+def _of_other_builder(step: Json, order: BakeOrder) -> bool:
     """Whether all calls of Packer in a step are only for builders that this template has not."""
-    options: Json = next(iter(template.get("builders") or ()), {})
-    own, found = title(template, str(options.get("type")), builder_name(options)), list(calls(step))
-    return bool(found) and all(call.only and not any(fnmatchcase(own, one) for one in call.only) for call in found)
+    options: Json = next(iter(order.template.get("builders") or ()), {})
+    own = title(order.template, str(options.get("type")), builder_name(options))
+    found = with_choices(BuildCalls(tuple(calls(step))), order.build, order.substitutions).calls
+    return bool(found) and not any(leaves(own, call.only, call.exclude) for call in found)
 
 
 def _waiting(step: Json, gone: Set[str]) -> Json:

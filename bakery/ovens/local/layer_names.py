@@ -1,8 +1,8 @@
 """Names of layers: the digest of all that decides the disk of a bake after each of its provisioners.
 
-That is the base image's file, the size of the disk, the builder's options that shape it, the package's nonce, and of
-every provisioner so far its text, the values of its variables and the files that it hands over. From the first
-provisioner on whose result is not on the disk alone, or that is given a secret, there are no names.
+That is the base image's file, the size of the disk, the builder's options that shape it, its name if it counts, the
+package's nonce, and of every provisioner so far its text, the values of its variables and the files that it hands over.
+From the first provisioner on whose result is not on the disk alone, or that is given a secret, there are no names.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bakery.ovens.local import file_server, template
 from bakery.ovens.local.machine import FILES
 from bakery.plan.digest import canonical, sha256
 from bakery.plan.image_files import DOWNLOAD, handed_over
-from bakery.plan.template import disk_options, location_variables
+from bakery.plan.template import BUILDER_NAMES, disk_options, location_variables
 from bakery.recipe.expressions import ALL
 from bakery.recipe.model import Json
 from bakery.recipe.provisioners import takes_package
@@ -44,6 +44,8 @@ def layer_names(order: BakeOrder, base: Path, size_gb: int) -> LayerNames:
     options = disk_options(order.template)
     scripts = [(FILES / name).read_text(encoding="utf-8") for name in SCRIPTS]
     disk = [order.base.digest, base.stat().st_size, base.stat().st_mtime_ns, size_gb, order.inputs.get("nonce", "")]
+    if named := order.inputs.get(BUILDER_NAMES):  # a provisioner may read them
+        disk.append(named)
     name = sha256(canonical([FORMAT, disk, scripts, options, _used(options, known)]))
     made: list[str] = []
     for step in template.steps(order.template):

@@ -198,7 +198,7 @@ def build(call: PackerRun, activity: Activity) -> None:
     progress = Progress(activity, call.rendering.provisioners)
     activity.say("booting")
     line = command(call.rendering, call.work, call.keep_failed)
-    env = environment(call.work, os.path.relpath(call.work, call.folder))
+    env = {**call.rendering.environment, **environment(call.work, os.path.relpath(call.work, call.folder))}
     running = process.Running(line, cwd=call.folder, env=env, log=call.log, on_line=progress.line)
     deadline = time.monotonic() + call.timeout if call.timeout else float("inf")
     progress.alive = call.alive or (lambda: running.runs(call.hardware.program))

@@ -7,7 +7,7 @@ The result has one builder, of this computer, with the name of the builder that 
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from bakery.errors import BakeFailed
@@ -19,6 +19,7 @@ from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import build_calls
 from bakery.recipe.provisioners import STARTUP
+from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import references
 from bakery.redaction import redacted
 
@@ -27,6 +28,7 @@ BORDER = "border-"  # in the bake's folder: the file that lets the provisioner o
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
 OF_ALL_SCRIPTS = {"max_retries", "override", "pause_after", "pause_before", "timeout"}  # of a shell provisioner
+OWN_SETTINGS = ("CHECKPOINT_", "HOME", "LD_", "PACKER_", "PATH", "TMPDIR")  # how names begin that stay as they are
 AS_ROOT = "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}'"
 
 
@@ -43,6 +45,7 @@ class Rendering:
     warnings: tuple[str, ...]
     path: str = ""  # of an HCL2 template in the workspace; JSON has none
     folder: str = ""  # of the workspace, where Packer runs
+    environment: Mapping[str, str] = field(default_factory=dict)  # what the build sets for Packer
 
     @property
     def hcl2(self) -> bool:
@@ -129,6 +132,7 @@ def render(
         template=_as_hcl2(rendered, variables) if hcl2 else {k: v for k, v in rendered.items() if k != "hcl2"},
         path=order.template_path if hcl2 else "",
         folder=cwd,
+        environment=_environment(order),
         variables=variables,
         builder=title(template, local["type"], name) if hcl2 else resolve(name, known),
         user=user,
@@ -155,12 +159,14 @@ def _startup(source: Json) -> list[Json]:
     Packer waits for a script that it wraps, by default for a ``startup_script_file``. Of another one in the metadata it
     does not know the result. Source: createInstanceMetadata in step_create_instance.go of the plugin, 1.2.7.
     """
-    file, text = source.get("startup_script_file"), (source.get("metadata") or {}).get(STARTUP)
+    given = (source.get("metadata"), source.get("metadata_files"))
+    metadata, files = (one if isinstance(one, dict) else {} for one in given)
+    file, text = source.get("startup_script_file"), metadata.get(STARTUP)
     wrapped = str(source.get("wrap_startup_script", file is not None)).lower() == "true"
     step = {"type": "shell", "binary": True, "execute_command": AS_ROOT if wrapped else f"{AS_ROOT} || true"}
-    if STARTUP in (source.get("metadata_files") or {}):  # it replaces the others, after Packer has wrapped them
+    if STARTUP in files:  # it replaces the others, after Packer has wrapped them
         unwatched = {**step, "execute_command": f"{AS_ROOT} || true"}
-        return [{**unwatched, "script": source["metadata_files"][STARTUP]}]
+        return [{**unwatched, "script": files[STARTUP]}]
     if file is not None:
         return [{**step, "script": file}]
     if text:
@@ -175,6 +181,13 @@ def _folder(order: BakeOrder) -> str:
     at = place(build_calls(order.build, order.package), order.substitutions, order.template_path)
     folder = at.path("", rooted=False) if at else "."
     return "" if folder.startswith(("/", ".")) else folder
+
+
+def _environment(order: BakeOrder) -> dict[str, str]:
+    """Return what the build sets for Packer, without settings of this computer and values that only a build knows."""
+    given = build_calls(order.build, order.package).environment
+    values = {name: substitute(text, order.substitutions, last=True) for name, text in given.items()}
+    return {name: text for name, text in values.items() if "$" not in text and not name.startswith(OWN_SETTINGS)}
 
 
 def _marked(provisioners: list[Json], above: str) -> list[Json]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from bakery.errors import Severity
 from bakery.recipe.check import build_schema
 from bakery.recipe.model import BuildCalls
-from bakery.recipe.parse import Document, Where, listed, quoted
+from bakery.recipe.parse import Document, Findings, Where, listed, quoted
 from bakery.recipe.substitutions import substitutions_in
 from bakery.recipe.templating import arguments
 from bakery.settings.google import LONGEST_BUILD
@@ -19,6 +19,7 @@ _BUILT_IN = """
 PROJECT_ID PROJECT_NUMBER BUILD_ID LOCATION TRIGGER_NAME TRIGGER_BUILD_CONFIG_PATH COMMIT_SHA REVISION_ID SHORT_SHA
 REPO_NAME REPO_FULL_NAME BRANCH_NAME TAG_NAME REF_NAME SERVICE_ACCOUNT SERVICE_ACCOUNT_EMAIL
 """
+_OTHER_NAMES = frozenset({"cloudbuild.yml", "cloudbuild.json"})
 TIMEOUT = 3600  # seconds, Cloud Build's own default
 BUILT_IN = frozenset(_BUILT_IN.split())
 _NAME = re.compile(r"_[A-Z0-9_]+")
@@ -37,6 +38,15 @@ def substitutions(build: Document) -> dict[str, str]:
         else:
             made[name] = value if isinstance(value, str) else build.find_text(where)
     return made
+
+
+def missing(findings: Findings, paths: Collection[str]) -> None:
+    """Say that there is no such file among the ``paths`` of a package, or that it has another name."""
+    for name in sorted(_OTHER_NAMES.intersection(paths)):
+        findings.at(name).error(1, f"is not read, only {findings.file}", f"rename it to {findings.file}")
+        return
+    hint = f"add {findings.file} to set them, and how long a build may take"
+    findings.warn(1, "missing: the template's own values count", hint)
 
 
 def timeout(build: Document) -> int:

@@ -17,6 +17,7 @@ from bakery.recipe.check.cloud_build import find
 from bakery.recipe.check.step_folder import from_template
 from bakery.recipe.check.workspace import Workspace
 from bakery.recipe.model import BuildCalls, Variant
+from bakery.recipe.packer_call import with_choices
 from bakery.recipe.parse import Document, Findings, Where, quoted
 from bakery.recipe.substitutions import dynamic, substitute
 from bakery.recipe.templating import HCL2
@@ -68,6 +69,7 @@ class Hcl2Template:
         self.moved: Callable[[Document], Document] = lambda document: document
         self.taken: set[str] = set()  # the files of the package that functions have read, and patterns of listed ones
         self.shared: set[str] = set()  # patterns of the files of common that functions have listed
+        self.listed: set[str] = set()  # and of those of other packages
         self.others: list[tuple[Document, Mapping[str, str]]] = []  # those of the sources after the first
 
     def declarations(self) -> Document | None:
@@ -88,13 +90,18 @@ class Hcl2Template:
             return
         self.build, self.calls, self.values = build, calls, values
         self.moved = partial(from_template, calls=calls, values=values, exists=self.workspace.exists)
-        self.module.only = tuple(one for call in calls.calls for one in call.only)
-        self.module.left_out = tuple(one for call in calls.calls for one in call.exclude)
+        self.choose({})
         for name in sorted({*calls.environment, *calls.secrets}):
             if name.startswith(FROM_ENVIRONMENT):
                 hint = f"pass -var {name.removeprefix(FROM_ENVIRONMENT)}=..., which the plan reads"
                 build.error(f"{name} sets a variable in the environment", hint, *find(build, ("steps",), name))
         self.take_files({})
+
+    def choose(self, substitutions: Mapping[str, str]) -> None:
+        """Take the patterns of ``-only`` and ``-except`` with these substitutions of a variant."""
+        if self.module is not None and self.build is not None:
+            called = with_choices(self.calls, self.build.value, {**self.values, **substitutions})
+            self.module.choices = tuple((call.only, call.exclude) for call in called.calls)
 
     def take_files(self, substitutions: Mapping[str, str]) -> None:
         """Take the values of the files that ``-var-file`` names with these substitutions of a variant."""
@@ -146,6 +153,7 @@ class Hcl2Template:
         for one in (document, *others):
             one.value["hcl2"] |= {"read": sorted(self.taken)} if self.taken else {}
             one.value["hcl2"] |= {"shared": sorted(self.shared)} if self.shared else {}
+            one.value["hcl2"] |= {"listed": sorted(self.listed)} if self.listed else {}
             one.value["hcl2"] |= {"file": self.file} if self.file else {}
         if others:
             document.value["hcl2"]["others"] = [one.value for one in others]
@@ -172,6 +180,7 @@ class Hcl2Template:
         made: list[Variant] = []
         values: list[dict[str, str]] = []
         for variant in variants:
+            self.choose(variant.substitutions)
             if self.calls.files:
                 self.take_files(variant.substitutions)
             values.append(values_of(variant, (self.declarations() if self.calls.files else None) or template))
@@ -201,12 +210,7 @@ class Hcl2Template:
         return None
 
     def below(self, folder: str) -> Collection[str] | None:
-        """Return all files below a folder of the package or of common; None for a folder that holds more than these.
-
-        Raises NotFollowed for a folder of another package, which Packer has to list.
-        """
-        from bakery.recipe.hcl2.values import NotFollowed
-
+        """Return all files below a folder of a package, or of common; None if it holds more than these."""
         package, common = self.staged
         at = f"{folder}/"
         inside = self._inside(folder)
@@ -219,9 +223,10 @@ class Hcl2Template:
             return [path for name in self.workspace.common if (path := f"{common}/{name}").startswith(at)]
         if folder == "." or any(path.startswith(at) for path in (package, common)):
             return None
-        if self.workspace.exists(folder):
-            raise NotFollowed(folder)
-        return ()
+        found = self.workspace.listed(folder)
+        if other := self.workspace.others.get(folder):
+            self.listed.add(f"{other}/**")
+        return found
 
     def _home(self) -> str:
         """Return the folder of the template, as the call names it; usually that is where the package is staged."""

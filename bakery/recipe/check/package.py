@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from bakery.errors import errors_among
 from bakery.recipe.build_files import build_files
 from bakery.recipe.check import (
+    bake_values,
     build_schema,
     call_options,
     cloud_build,
@@ -17,6 +18,7 @@ from bakery.recipe.check import (
     matrix,
     named_files,
     packer_template,
+    plugin_options,
     spack_environment,
     step_folder,
 )
@@ -42,6 +44,7 @@ from bakery.recipe.templating import (
 
 TEMPLATE, BUILD, RECIPE = "packer.json", "cloudbuild.yaml", "recipe.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME_HINT = "use letters, digits, . _ and -: the name is part of paths and labels"
 
 
 @dataclass
@@ -87,7 +90,7 @@ class PackageCheck:
         """Read and check all files of the package."""
         staged, understood = self.workspace, True
         build = self._build()
-        file = call_options.called_file(build, self.calls, self.values, self.name, self.paths)
+        file = call_options.called_file(build, self.calls, self.values, self.paths, self.findings, package=self.name)
         hcl2 = None if file == TEMPLATE else find_hcl2(self.contents, staged, file, self.findings)
         found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
         if TEMPLATE not in self.paths and not hcl2:
@@ -114,13 +117,12 @@ class PackageCheck:
             variants = self._templates(hcl2, template, build, variants, suite)
             if extra is not None:
                 matrix.check_taken(extra, self.values, declared(template.value), variants)
-            understood &= self._given_right(template, build) or hcl2 is None
+            understood &= self._given_right(template, build, variants) or hcl2 is None
         self._partitions(suite, variants)
         checked = template if self.usable else None
         spack_environment.check(checked, self.contents, self.installer, self.spack_ref, self.findings)
         if not _NAME.fullmatch(self.name):
-            hint = "use letters, digits, . _ and -: the name is part of paths and labels"
-            self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", hint)
+            self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", _NAME_HINT)
         value = extra.value if extra is not None else {}
         return CheckedPackage(
             usable=self.usable and understood,
@@ -137,6 +139,7 @@ class PackageCheck:
             description=str(value.get("description") or ""),
             isolation=str(value.get("isolation") or ""),
             layers=value.get("layers") is not False,
+            names_builder=staged.names_builder(self.contents),
             others=staged.others,
             family_at=self._set_at(template, build, FAMILY, "image_family"),
             base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),
@@ -159,8 +162,7 @@ class PackageCheck:
         build = self._read(BUILD, yaml.parse_yaml)
         if build is None:
             if BUILD not in self.paths:
-                hint = f"add {BUILD} to set them, and how long a build may take"
-                self.findings.at(BUILD).warn(1, "missing: the template's own values count", hint)
+                cloud_build.missing(self.findings.at(BUILD), self.paths)
             return None
         build = build_schema.camel_case(build)
         self.values = cloud_build.substitutions(build)
@@ -262,14 +264,12 @@ class PackageCheck:
         self._files([*zip(own, values, strict=True), *(hcl2.others if hcl2 else ())], suite)
         return variants
 
-    def _given_right(self, template: Document, build: Document | None) -> bool:
+    def _given_right(self, template: Document, build: Document | None, variants: Iterable[Variant]) -> bool:
         """Check that the build passes what the template declares; whether it passes all that the template needs."""
         if build is not None:
             used = settable(template.value, declared(template.value), self.calls.variables, {})
             named = (text for _, text in packer_template.named(template) if isinstance(text, str))
-            call_options.check(template, build, self.calls)
-            if "hcl2" not in template.value:
-                call_options.check_folder(build, self.calls, self.values, self.name, TEMPLATE)
+            call_options.check(template, build, self.calls, self.values, package=self.name, variants=variants)
             staged = self.workspace.package_path, self.workspace.common_path
             for path in build_files(build.value, self.calls, self.values, *staged):
                 self.workspace.exists(path)  # a file of another package is staged, and counts
@@ -284,6 +284,8 @@ class PackageCheck:
         for template, variables in made:
             if (template.value, variables) not in checked:
                 checked.append((template.value, variables))
+                plugin_options.check(template)
+                bake_values.check_functions(template)
                 packer_template.check_files(template, variables, self._exists, folder)
                 self.workspace.take_folders(read_by_tools(template, variables, folder))
                 scripts = line_ends.run_as_they_are(template.value, variables, suite)
@@ -293,6 +295,5 @@ class PackageCheck:
         """Where a substitution is set, or the variable that stands for it; else the builder's own key."""
         if build is not None and substitution in self.values:
             return BUILD, build.line("substitutions", substitution)
-        variables = template.value.get("variables")
-        is_variable = isinstance(variables, dict) and variable in variables
+        is_variable = variable in template.group("variables")
         return template.place(*(("variables",) if is_variable else ("builders", 0)), variable)

@@ -12,7 +12,7 @@ from typing import Any
 
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
-from bakery.recipe.provisioners import takes_package, template_functions
+from bakery.recipe.provisioners import BUILDER_FILES, is_generated, takes_package, template_functions
 from bakery.recipe.templating import BAKED, GOOGLE_BUILDER, builder_name
 
 _KEYS = """
@@ -23,7 +23,6 @@ _ROOT = frozenset(_KEYS.split())
 # Options whose values are files of the workspace, for all provisioners alike; `direction: download` is the other way.
 _FILES = ("script", "source", "playbook_file", "requirements_file", "galaxy_file", "manifest_file", "playbook_dir")
 _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths")
-_BUILDER = ("startup_script_file", "metadata_files")
 _PARTS: tuple[tuple[str, Any], ...] = (("variables", {}), ("builders", []), ("provisioners", []))
 _CHOICES = ("only", "except")
 _ADD = 'add one of the type "googlecompute"'
@@ -166,7 +165,7 @@ def _each_named_file(template: Document) -> Iterator[tuple[Where, Any]]:
     google = [(index, entry) for index, entry in builders if entry.get("type") == GOOGLE_BUILDER]
     names = {builder_name(entry) for _, entry in google or builders}
     for index, entry in template.entries("provisioners", "provisioners"):
-        if entry.get("direction") == "download" or entry.get("generated") is True or _skipped(entry, names):
+        if entry.get("direction") == "download" or is_generated(entry) or _skipped(entry, names):
             continue
         override = entry.get("override")
         own = {key: value for key, value in override.items() if key in names} if isinstance(override, dict) else {}
@@ -181,10 +180,11 @@ def _each_named_file(template: Document) -> Iterator[tuple[Where, Any]]:
         if where[0] == "post-processors" and not _skipped(entry, names):
             yield from _named(where, {key: value for key, value in entry.items() if key in ("script", "scripts")})
     for index, entry in google or builders:
-        for key in _BUILDER:
+        for key in BUILDER_FILES:
             value = entry.get(key, {})
-            if isinstance(value, dict):
-                yield from ((("builders", index, key, name), path) for name, path in value.items())
+            if isinstance(value, (dict, list)):
+                paths = value.items() if isinstance(value, dict) else enumerate(value)
+                yield from ((("builders", index, key, name), path) for name, path in paths)
             else:
                 yield ("builders", index, key), value
 
@@ -265,7 +265,6 @@ def usable(template: Document) -> bool:
         and _typed(builders)
         and _typed(provisioners)
         and bool(builders)
-        and all(isinstance(entry.get("image_labels") or {}, dict) for entry in builders)
     )
 
 

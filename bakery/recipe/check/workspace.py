@@ -9,15 +9,18 @@ from bakery.recipe.parse import Document, quoted
 from bakery.recipe.templating import declared
 from bakery.recipe.tree import Tree
 
+_NAMES_BUILDER = b"PACKER_BUILD"  # in the environment of scripts: PACKER_BUILD_NAME, PACKER_BUILDER_TYPE
+
 
 @dataclass
 class Workspace:
     """The workspace of a package: ``paths`` are its files, ``common`` those of ``common/``, below their folders.
 
     ``folder`` is that of the package, relative to the folder of all packages, and ``elsewhere`` returns what is at
-    another such path. ``values`` are the contents of the files of common that may hold values of variables. A template
-    without variables for paths may name the two folders by any of ``package_paths`` and ``common_paths``; the first one
-    is the usual. ``others`` are the paths outside of both that were looked for, by their path in the workspace.
+    another such path. ``values`` are the contents of the files of common that may hold values of variables, or name
+    the builder. A template without variables for paths may name the two folders by any of ``package_paths`` and
+    ``common_paths``; the first one is the usual. ``others`` are the paths outside of both that were looked for, by
+    their path in the workspace.
     """
 
     folder: str
@@ -88,6 +91,20 @@ class Workspace:
         if not self.exists(path) or path not in self.others:
             return None
         return self.elsewhere(self.others[path]).contents.get(self.others[path])
+
+    def listed(self, folder: str) -> list[str]:
+        """Return the files below a folder of another package, which is then one of ``others``; [] if there is none."""
+        if not self.exists(folder) or folder not in self.others:
+            return []
+        path = self.others[folder]
+        above = folder.removesuffix(path)
+        return [f"{above}{name}" for name in self.elsewhere(path).files if name.startswith(f"{path}/")]
+
+    def names_builder(self, contents: Mapping[str, bytes]) -> bool:
+        """Whether a small file that may be staged names the builder; ``contents`` are those of the package."""
+        others = (self.elsewhere(path).contents for path in self.others.values())
+        found = (content for files in (contents, self.values, *others) for content in files.values())
+        return any(_NAMES_BUILDER in content for content in found)
 
     def _is_other(self, path: str) -> bool:
         """Whether a path is one of another package, which is then among ``others``."""

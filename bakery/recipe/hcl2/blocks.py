@@ -13,6 +13,7 @@ from bakery.recipe.hcl2.values import Invalid, NotFollowed, Set, Unfollowed, Val
 from bakery.recipe.model import Json
 from bakery.recipe.parse import Findings, Where, quoted
 from bakery.recipe.parse import hcl_nodes as nodes
+from bakery.recipe.plugins import PROVISIONERS, Plugin
 
 IN_BAKE = "is only known in the bake", "write a value, or a variable with one"
 
@@ -72,22 +73,42 @@ class BlockReader:
             self.in_bake(attribute, file)
         return None
 
-    def options(self, block: nodes.Block, file: str, where: Where, bound: Bound) -> dict[str, Json]:
-        """Return attributes and nested blocks as a JSON template has them; null is the same as nothing."""
+    def options(
+        self, block: nodes.Block, file: str, where: Where, bound: Bound, plugin: Plugin | None = None
+    ) -> dict[str, Json]:
+        """Return attributes and nested blocks as a JSON template has them; null is the same as nothing.
+
+        If the ``plugin`` is known, an attribute in place of a block is a warning, and a block in place of an attribute.
+        """
         self.lines[where] = (file, block.line)
         made: dict[str, Json] = {}
         for name, attribute in block.body.attributes.items():
             self.lines[*where, name] = (file, attribute.line)
+            if plugin and name in plugin.blocks and file.endswith(".hcl"):
+                hint = f"write {name} {{ ... }}, without ="
+                self.findings.at(file).warn(attribute.line, f"{name} is a block: Packer refuses = after it", hint)
             value = self.value(attribute, file, bound)
             if value is not None:
                 made[name] = to_json(value)
         for inner in self.expanded(block.body.blocks, file, bound):
-            place = (*where, inner.type)
-            self.lines.setdefault(place, (file, inner.line))
-            entries = made.setdefault(inner.type, [])
-            if isinstance(entries, list):
-                entries.append(self.options(inner, file, (*place, len(entries)), self.inside(inner, bound)))
+            self.lines.setdefault((*where, inner.type), (file, inner.line))
+            self._add(made, inner, file, (*where, inner.type), self.inside(inner, bound), plugin=plugin)
         return made
+
+    def _add(
+        self, made: dict[str, Json], block: nodes.Block, file: str, where: Where, bound: Bound, *, plugin: Plugin | None
+    ) -> None:
+        """Add a nested block to the options that are ``made``."""
+        if plugin and block.type in plugin.options:
+            message, hint = f"{block.type} is not a block: Packer wants = after it", f"write {block.type} = {{ ... }}"
+            self.findings.at(file).warn(block.line, message, hint)
+        if plugin and block.type in plugin.mappings:
+            made[block.type] = self.options(block, file, where, bound)
+            return
+        entries = made.setdefault(block.type, [])
+        if isinstance(entries, list):
+            within = plugin.blocks.get(block.type) if plugin else None
+            entries.append(self.options(block, file, (*where, len(entries)), bound, within))
 
     def inside(self, block: nodes.Block, bound: Bound) -> Bound:
         """Return the names that are known in a block: those around it, and its iterator."""
@@ -141,7 +162,8 @@ class BlockReader:
             hint = f'write {block.type} "shell" {{'
             self.findings.at(source.file).error(block.line, f"{block.type} has {len(block.labels)} labels", hint)
             return []
-        options = self.options(block, source.file, where, self.inside(block, bound))
+        plugin = PROVISIONERS.get(block.labels[0])
+        options = self.options(block, source.file, where, self.inside(block, bound), plugin)
         only, leave = (self._chosen(key, options.pop(key, None), block, source.file) for key in ("only", "except"))
         override = options.pop("override", None)
         options.pop("name", None)

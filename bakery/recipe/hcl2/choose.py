@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from bakery.errors import Severity
-from bakery.recipe.hcl2.evaluate import Evaluator
+from bakery.recipe.hcl2.blocks import BlockReader
+from bakery.recipe.hcl2.evaluate import Bound, Evaluator
 from bakery.recipe.hcl2.module import Module
-from bakery.recipe.hcl2.values import Invalid, NotFollowed
+from bakery.recipe.hcl2.values import Invalid, NotFollowed, to_text
+from bakery.recipe.packer_call import leaves
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse import hcl_nodes as nodes
 from bakery.recipe.templating import BAKED, GOOGLE_BUILDER
+
+_DYNAMIC = ("dynamic", "source")
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,9 @@ class Chosen:
         """The name in ``only`` and ``except`` of a provisioner."""
         return f"{self.type}.{self.name}"
 
-    def matches(self, patterns: Sequence[str]) -> bool:
-        """Whether the patterns of ``-only`` or ``-except`` name it, which begin with the name of the build."""
-        name = f"{self.build_name}.{self.title}" if self.build_name else self.title
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
+    def baked(self, only: Sequence[str], exclude: Sequence[str]) -> bool:
+        """Whether patterns of ``-only`` and ``-except`` leave it, which begin with the name of the build."""
+        return leaves(f"{self.build_name}.{self.title}" if self.build_name else self.title, only, exclude)
 
 
 def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
@@ -48,7 +50,8 @@ def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
         except Invalid as error:
             module.findings.at(error.file or file).error(*error.args)
     module.titles = frozenset(one.title for one in found)
-    wanted = [one for one in found if one.matches(module.only or ("*",)) and not one.matches(module.left_out)]
+    choices = module.choices or (((), ()),)
+    wanted = [one for one in found if any(one.baked(*choice) for choice in choices)]
     google, qemu = ([one for one in wanted if one.type == kind] for kind in BAKED)
     if chosen := google or qemu[:1]:
         return chosen
@@ -67,28 +70,33 @@ def choose(module: Module, evaluator: Evaluator) -> list[Chosen]:
 def _uses(module: Module, file: str, build: nodes.Block, evaluator: Evaluator) -> Iterator[Chosen]:
     """Yield the sources of a build in its order."""
     findings = module.findings.at(file)
+    reader = BlockReader(evaluator, module.findings, {})
     listed = build.body.attributes.get("sources")
     names: list[tuple[int, str, nodes.Block | None]] = []
     if listed is not None:
         names += [(listed.line, name, None) for name in _listed(listed, findings, evaluator)]
-    names += [(block.line, block.labels[0], block) for block in build.body.of("source")]
-    if listed is None and not names:
+    blocks = [one for one in build.body.blocks if one.type == "source" or (one.type, *one.labels) == _DYNAMIC]
+    names += [(one.line, "".join(one.labels[:1]), one) for one in reader.expanded(blocks, file, {})]
+    if listed is None and not blocks:
         findings.error(build.line, "build has no source", 'add: sources = ["source.googlecompute.NAME"]')
     for line, title, block in names:
         kind, _, name = title.removeprefix("source.").removeprefix("sources.").partition(".")
         if (kind, name) in module.sources:
-            local = _text(block, evaluator) if block else ""
-            yield Chosen(kind, name, local or name, file, build, _text(build, evaluator), block)
+            local = _text(block, evaluator, reader.inside(block, {})) if block else ""
+            yield Chosen(kind, name, local or name, file, build, _text(build, evaluator, {}), block)
         else:
             hint = f'add: source "{kind or GOOGLE_BUILDER}" "{name or "NAME"}" {{...}}'
             findings.error(line, f"there is no source {title}", hint)
 
 
-def _text(block: nodes.Block, evaluator: Evaluator) -> str:
-    """Return the attribute ``name`` of a block; "" without one."""
+def _text(block: nodes.Block, evaluator: Evaluator, bound: Bound) -> str:
+    """Return the attribute ``name`` of a block; "" without one, or if only the bake knows it."""
     attribute = block.body.attributes.get("name")
-    value = evaluator.evaluate(attribute.expression, {}) if attribute else None
-    return value if isinstance(value, str) else ""
+    try:
+        value = evaluator.resolved(attribute.expression, bound) if attribute else None
+    except NotFollowed:
+        return ""
+    return "" if value is None else to_text(value, block.line)
 
 
 def _listed(attribute: nodes.Attribute, findings: Findings, evaluator: Evaluator) -> list[str]:

@@ -29,12 +29,11 @@ from bakery.recipe.hcl2.values import (
     to_bool,
     to_text,
 )
-from bakery.recipe.hcl2.variables import Variables
+from bakery.recipe.hcl2.variables import Variables, is_iterator
 from bakery.recipe.parse import hcl_nodes as nodes
 
 Bound = Mapping[str, Value]  # iterators, and the names that only a block has
 _FOREIGN = re.compile(r"\{\{-?\s*user\b")
-GLOBALS = ("var", "local", "path", "data", "packer", "build", "source")
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Evaluator(Variables):
             return self._evaluate(expression, bound)
         except NotFollowed as left:
             self.left.update(left.args)
-            if any(name not in GLOBALS for name in bound):
+            if any(is_iterator(name, value, expression.text) for name, value in bound.items()):
                 raise
             return Unfollowed(expression.text)
 

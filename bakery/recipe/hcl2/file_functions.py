@@ -21,7 +21,9 @@ FILE_SET = "fileset"
 # Packer does not refuse these when a file is not there, so what they may look for has to be in the bake.
 SEARCHES = ("fileexists", FILE_SET)
 _SIGN = re.compile(r"[*?\[{\\]")  # begins what a pattern does not take literally
-_UNKNOWN = re.compile(r"[\[{\\]")  # of these the bakery knows only the first two signs
+# The parts of a pattern: stars and question marks, sets of signs, alternatives, and what stands for itself.
+_PART = re.compile(r"([*?])|\[(\^?(?:\w(?:-\w)?)+)\]|\{([^{}/\\]+)\}|([^*?\[\]{}\\])", re.ASCII)
+_PATTERN = re.compile(f"(?:{_PART.pattern})*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Files:
         if listed is None:
             hint = "name a folder of the package, or of common: other files are not in the digest"
             raise Outside(line, f"fileset lists {described(pattern)}, which is more than the package", hint)
-        if _UNKNOWN.search(pattern) or not all(map(str.isascii, listed)):
+        if not _PATTERN.fullmatch(pattern) or not all(map(str.isascii, listed)):
             raise NotFollowed(above)
         paths = [path for path in listed if _matches(path, pattern)]
         return Set(sorted(posixpath.relpath(path, folder) for path in paths))
@@ -145,5 +147,12 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _one(part: str) -> str:
-    signs = {"*": "[^/]*", "?": "[^/]"}
-    return "".join(signs.get(sign) or re.escape(sign) for sign in part)
+    """Return the regular expression of a pattern without slashes."""
+
+    def expression(match: re.Match[str]) -> str:
+        sign, signs, choices, itself = match.groups()
+        if choices:
+            return f"(?:{'|'.join(map(_one, choices.split(',')))})"
+        return f"[{signs}]" if signs else {"*": "[^/]*", "?": "[^/]"}.get(sign) or re.escape(itself)
+
+    return _PART.sub(expression, part)

@@ -12,7 +12,7 @@ import itertools
 import math
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -26,7 +26,7 @@ LAZY = frozenset({"try", "can"})
 _OTHERS = """
 abspath aws_secretsmanager aws_secretsmanager_raw base64gzip bcrypt cidrhost cidrnetmask cidrsubnet cidrsubnets
 consul_key convert csvdecode env formatdate legacy_isotime legacy_strftime log parseint pathexpand pow
-regex_replace rfc3339_parse rsadecrypt setintersection setproduct setunion textdecodebase64 textencodebase64 timeadd
+regex_replace rfc3339_parse rsadecrypt setproduct textdecodebase64 textencodebase64 timeadd
 timestamp unix_timestamp_parse urldecode uuidv4 uuidv5 vault yamldecode yamlencode
 """
 UNKNOWN = frozenset(_OTHERS.split())
@@ -157,6 +157,12 @@ def _index(values: list[Value], value: Value) -> int:
     return next(number for number, one in enumerate(values) if equal(one, value))
 
 
+def _set_of(join: Callable[..., set[str]], sets: Sequence[list[Value]]) -> Set:
+    if not sets or not all(isinstance(value, str) for values in sets for value in values):
+        raise NotFollowed
+    return Set(sorted(join(*map(set, sets))))
+
+
 def _hash(name: str) -> Function:
     return _typed(lambda text: hashlib.new(name, text.encode()).hexdigest(), "string")
 
@@ -226,6 +232,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "regexall": _typed(encoding.regex_all, "string", "string"),
     "replace": _typed(str.replace, "string", "string", "string"),
     "reverse": _typed(lambda values: values[::-1], "list", shallow=True),
+    "setintersection": _typed(lambda *sets: _set_of(set.intersection, sets), rest="list"),
+    "setunion": _typed(lambda *sets: _set_of(set.union, sets), rest="list"),
     "sha1": _hash("sha1"),
     "sha256": _hash("sha256"),
     "sha512": _hash("sha512"),

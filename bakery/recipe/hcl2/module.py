@@ -68,8 +68,7 @@ class Module:
     sources: dict[tuple[str, str], tuple[str, nodes.Block]] = field(default_factory=dict)
     builds: list[tuple[str, nodes.Block]] = field(default_factory=list)
     plugins: dict[str, nodes.Attribute] = field(default_factory=dict)
-    only: tuple[str, ...] = ()  # patterns of sources, as those of -only and -except
-    left_out: tuple[str, ...] = ()
+    choices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  # patterns of -only and of -except, for each call
     titles: frozenset[str] = frozenset()  # type and name of the sources that builds use
     mentioned: set[str] = field(default_factory=set)  # variables that any file names
     secret_locals: set[str] = field(default_factory=set)  # the sensitive ones

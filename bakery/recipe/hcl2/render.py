@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bakery.recipe.hcl2.values import SEQUENCE, fill_markers
+from bakery.recipe.hcl2.values import SEQUENCE, fill_markers, marker
 from bakery.recipe.model import Json
+from bakery.recipe.parse import listed
 from bakery.recipe.templating import BAKED, NOT_FOLLOWED
 
 _ACTIONS = (
@@ -111,3 +112,27 @@ def _text(value: Json) -> Json:
     for action, expression in _ACTIONS:
         written = action.sub(expression, written)
     return re.sub(r"\0(\d+)\0", lambda match: f"${{{parts[int(match[1])]}}}", written)
+
+
+def merged(*parts: Json) -> Json:
+    """Return the mappings as one, in which the last wins; Packer merges what only it can evaluate."""
+    known = [part for part in parts if isinstance(part, Mapping) or _is_left(part)]
+    if any(map(_is_left, known)):
+        return _call("merge", known)
+    return {key: value for part in known for key, value in part.items()}
+
+
+def joined(given: Json, own: str) -> Json:
+    """Return a list with ``own``, sorted; Packer adds it to what only it can evaluate."""
+    if _is_left(given):
+        return _call("concat", [given, [own]])
+    return sorted({*([given] if isinstance(given, str) else listed(given)), own})
+
+
+def _is_left(value: Json) -> bool:
+    return isinstance(value, str) and value.startswith(NOT_FOLLOWED)
+
+
+def _call(function: str, arguments: Iterable[Json]) -> str:
+    texts = (fill_markers(one, str) if isinstance(one, str) else json.dumps(one) for one in arguments)
+    return marker(f"{function}({', '.join(texts)})")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bakery.recipe.hcl2 import builder_options
 from bakery.recipe.hcl2.blocks import BlockReader
 from bakery.recipe.hcl2.choose import Chosen, choose
 from bakery.recipe.hcl2.encoding import as_json
@@ -33,6 +32,7 @@ from bakery.recipe.model import Json
 from bakery.recipe.parse import Document, Where
 from bakery.recipe.parse import hcl_nodes as nodes
 from bakery.recipe.parse.hcl import parse_expression
+from bakery.recipe.plugins import BUILDERS
 from bakery.recipe.substitutions import substitutions_in
 from bakery.recipe.templating import NOT_FOLLOWED
 
@@ -175,11 +175,12 @@ class TemplateMaker:
         """Return builder, provisioners and post-processors."""
         source_file, source = self.module.sources[chosen.type, chosen.source]
         reader = BlockReader(evaluator, self.module.findings, self.lines, self.module.titles)
-        options = reader.options(source, source_file, ("builders", 0), {})
+        plugin = BUILDERS.get(chosen.type)
+        options = reader.options(source, source_file, ("builders", 0), {}, plugin)
         if chosen.own is not None:
-            options |= reader.options(chosen.own, chosen.file, ("builders", 0), {})
+            within = reader.inside(chosen.own, {})
+            options |= reader.options(chosen.own, chosen.file, ("builders", 0), within, plugin)
         options.pop("name", None)
-        builder_options.check(chosen.type, options, self.lines, self.module.findings)
         build = {key: f"{{{{build `{key}`}}}}" for key in BUILD_VALUES} | {"name": reader.name_of(chosen.build)}
         bound: Bound = {"source": {"type": chosen.type, "name": chosen.name}, "build": build}
         provisioners: list[Json] = []

@@ -10,7 +10,14 @@ from bakery.recipe.hcl2.values import ROOT, Invalid, NotFollowed, Set, Unfollowe
 from bakery.recipe.templating import NOT_FOLLOWED
 
 _USER = re.compile(r"\{\{user `([^`]+)`\}\}")
+_GLOBALS = ("var", "local", "path", "data", "packer", "build", "source")
 _BAKE = (ROOT, NOT_FOLLOWED, "{{build `")  # what only the bake knows
+
+
+def is_iterator(name: str, value: Value, text: str) -> bool:
+    """Whether a bound name in the text of an expression is one of a loop; that of a dynamic block may be ``source``."""
+    loops = name not in _GLOBALS or (isinstance(value, dict) and value.keys() == {"key", "value"})
+    return loops and (name == "*" or name in text)
 
 
 @dataclass

@@ -437,7 +437,7 @@ BAD_BUILDS: Mapping[str, tuple[str, dict[str, Any]]] = {
         "waits for 'Nobody', which is not the id of a step",
         {"steps": [packer(waitFor=["Nobody"])]},
     ),
-    "two of one id": ("duplicate id Bake", {"steps": [packer(), packer()]}),
+    "two of one id": ("duplicate id Bake", {"steps": [packer(), {"id": "Bake", "name": "bash", "args": ["true"]}]}),
     "an option that Packer does not know": ("has no option -froce", {"steps": [packer("-froce")]}),
     "only of nobody": ("-only=nobody leaves no builder that is baked", {"steps": [packer("-only=nobody")]}),
     "except all": ("leaves no builder that is baked", {"steps": [packer("-except", "googlecompute")]}),

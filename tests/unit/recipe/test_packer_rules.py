@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ import pytest
 from bakery.errors import errors_among
 from bakery.recipe.expressions import fill
 from bakery.recipe.load import load
+from bakery.recipe.plugins import PROVISIONERS
 from bakery.recipe.templating import declared, environment, resolve
 from tests.support import recipe_tree
 
@@ -44,8 +46,15 @@ def made(**changes: Any) -> dict[str, Any]:
     return {"builders": [NULL], "provisioners": [{"type": "shell-local", "inline": ["true"]}]} | changes
 
 
+def one(**provisioner: Any) -> dict[str, Any]:
+    return made(provisioners=[provisioner])
+
+
 def local(**changes: Any) -> dict[str, Any]:
-    return made(provisioners=[{"type": "shell-local", "inline": ["true"]} | changes])
+    return one(**{"type": "shell-local", "inline": ["true"]} | changes)
+
+
+SCRIPT = {"x.sh": "#!/bin/sh\n"}
 
 
 RULES: Mapping[str, Rule] = {
@@ -85,6 +94,27 @@ RULES: Mapping[str, Rule] = {
     "override": Rule(local(override={"null": {"inline": ["false"]}}), True),
     "override of nobody": Rule(local(override={"qemu": {"inline": ["false"]}}), False),
     "only of nobody after the bake": Rule(made(**{"post-processors": [{"type": "manifest", "only": ["qemu"]}]}), False),
+    "a shell with nothing to run": Rule(one(type="shell"), False),
+    "a shell with no lines": Rule(one(type="shell", inline=[]), False),
+    "a shell with lines": Rule(one(type="shell", inline=["true"]), True),
+    "a shell with scripts": Rule(one(type="shell", scripts=["x.sh"]), True, (), SCRIPT),
+    "a shell with a script and scripts": Rule(one(type="shell", script="x.sh", scripts=["x.sh"]), False, (), SCRIPT),
+    "a shell with a script and lines": Rule(one(type="shell", script="x.sh", inline=["true"]), False, (), SCRIPT),
+    "a shell that override gives lines": Rule(one(type="shell", override={"null": {"inline": ["true"]}}), True),
+    "a variable without a value": Rule(one(type="shell", inline=["true"], environment_vars=["A"]), False),
+    "a variable without a name": Rule(one(type="shell", inline=["true"], environment_vars=["=a"]), False),
+    "an empty variable": Rule(one(type="shell", inline=["true"], environment_vars=["A="]), True),
+    "a tool with nothing to run": Rule(one(type="shell-local"), False),
+    "a tool with a command": Rule(one(type="shell-local", command="true"), True),
+    "a tool with a command and lines": Rule(one(type="shell-local", command="true", inline=["true"]), False),
+    "a tool with a script and lines": Rule(one(type="shell-local", script="x.sh", inline=["true"]), False, (), SCRIPT),
+    "a file": Rule(one(type="file", source="x.sh", destination="/tmp/"), True, (), SCRIPT),
+    "a file from nowhere": Rule(one(type="file", destination="/tmp/"), False),
+    "a file to nowhere": Rule(one(type="file", source="x.sh"), False, (), SCRIPT),
+    "a file in no direction": Rule(
+        one(type="file", source="x.sh", destination="/tmp/", direction="up"), False, (), SCRIPT
+    ),
+    "a download": Rule(one(type="file", source="/etc/hosts", destination="hosts", direction="download"), True),
     "a clean-up": Rule(made(**{"error-cleanup-provisioner": {"type": "shell-local", "inline": ["true"]}}), True),
     "a variable that is a number": Rule(made(variables={"a": 1}), False),
     "a variable that is true": Rule(made(variables={"a": True}), False),
@@ -115,6 +145,37 @@ def test_our_reader_takes_what_packer_takes(tmp_path: Path, packer: str, title: 
     problems = errors_among(load(tmp_path / "packages", tmp_path / "common").problems)
     found = [one for one in problems if not one.message.startswith("has no googlecompute or qemu builder")]
     assert (not found) is rule.accepted, [str(problem) for problem in found]
+
+
+OPTIONS = {  # of each provisioner, those that Packer wants to be there
+    "breakpoint": {},
+    "file": {"source": "x.sh", "destination": "/tmp/"},
+    "shell": {"inline": ["true"]},
+    "shell-local": {"inline": ["true"]},
+}
+OF_HCL2 = {"continue_on_error"}
+NEWER = {"content", "env"}  # Packer 1.6 has not
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_packer_knows_the_options_that_the_plan_knows(tmp_path: Path, packer: str, kind: str) -> None:
+    known = dict.fromkeys(PROVISIONERS[kind].options - OF_HCL2 - {"type", "only", "except", "override"})
+    entry = {"type": kind, **known, **OPTIONS[kind]}
+    done = run(packer, "validate", write(tmp_path, one(**entry), (), SCRIPT))
+    refused = set(re.findall(r"unknown configuration key: .*?\b(\w+)\b", done.stdout + done.stderr))
+    assert (refused & NEWER, refused - NEWER) == (refused, set()), done.stdout
+    assert done.returncode == (1 if refused else 0), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_packer_refuses_the_options_that_the_plan_warns_of(tmp_path: Path, packer: str, kind: str) -> None:
+    entry = {"type": kind, **OPTIONS[kind], "inlines": ["true"]}
+    done = run(packer, "validate", write(tmp_path, one(**entry), (), SCRIPT))
+    assert "unknown configuration key" in done.stdout + done.stderr
+    said = [str(problem) for problem in load(tmp_path / "packages", tmp_path / "common").problems]
+    assert [f"{kind} has no option inlines in Packer" in one for one in said].count(True) == 1, said
 
 
 VARIABLES = {

@@ -35,6 +35,9 @@ rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
 systemctl stop systemd-random-seed 2>/dev/null || true
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
 if [ -d /var/lib/cloud ]; then
+    # Its last stages may still run, and would write their state again: the next machine would not be set up.
+    timeout 60 systemctl stop cloud-final.service cloud-config.service cloud-init.service cloud-init-network.service \
+        cloud-init-local.service cloud-init-main.service 2>/dev/null || true
     rm -rf /var/lib/cloud/*
 fi
 

@@ -192,3 +192,23 @@ def test_packer_finds_in_the_source_what_the_step_names(tmp_path: Path, folder: 
     done = subprocess.run(run, check=False, cwd=place, env=environment, stdout=subprocess.PIPE, text=True)
     root = "packages/app" if argument.endswith(".hcl") else argument
     assert f'local.late: "read {root}"' in done.stdout
+
+
+def test_packer_merges_what_only_packer_can_evaluate(tmp_path: Path) -> None:
+    unknown = 'jsondecode(env("X"))'
+    options = "".join(f"  {name} = {unknown}\n" for name in ("labels", "image_labels", "metadata", "tags"))
+    text = hcl2_tree.SOURCE.replace('"app" {\n', f'"app" {{\n{options}', 1) + hcl2_tree.BUILD
+    made = written(order(tmp_path, **{"app.pkr.hcl": text}))["source"]["googlecompute"]["app"]
+    assert made["labels"] == f'${{merge({unknown}, {{"bakery": "bake"}})}}'
+    assert made["tags"] == f'${{concat({unknown}, ["image-bakery"])}}'
+    assert made["metadata"].startswith('${merge({"block-project-ssh-keys": "true"')
+    assert made["metadata"].endswith(f", {unknown})}}")
+
+
+def test_what_the_stack_decides_is_not_taken_from_the_template(tmp_path: Path) -> None:
+    own = {"account_file": '"key.json"', "network": '"mine"', "skip_create_image": "true", "use_os_login": "true"}
+    options = "".join(f"  {name} = {value}\n" for name, value in own.items())
+    text = hcl2_tree.SOURCE.replace('"app" {\n', f'"app" {{\n{options}', 1) + hcl2_tree.BUILD
+    made = written(order(tmp_path, **{"app.pkr.hcl": text}))["source"]["googlecompute"]["app"]
+    assert own.keys().isdisjoint(made)
+    assert made["subnetwork"] == SETTINGS.google.subnetwork_path

@@ -13,6 +13,7 @@ from bakery import redaction
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local import layer_names
 from bakery.ovens.local.layer_names import LayerNames
+from bakery.plan.template import BUILDER_NAMES
 from bakery.recipe.model import Json
 from tests.support.bake_orders import order, source
 
@@ -89,6 +90,7 @@ CHANGES: dict[str, Callable[[BakeOrder], BakeOrder]] = {
         made, template={**made.template, "builders": [{**made.template["builders"][0], "ssh_username": "other"}]}
     ),
     "another nonce": lambda made: replace(made, inputs={**made.inputs, "nonce": "again"}),
+    "another name of the builder": lambda made: replace(made, inputs={**made.inputs, BUILDER_NAMES: "other"}),
     "a value of such an option": lambda made: with_variables(made, disk="4"),
 }
 

@@ -204,3 +204,15 @@ def test_what_is_in_a_layer_is_left_out_and_the_rest_keeps_its_number() -> None:
     assert left.template["provisioners"][0]["inline"][0] == "echo bakery-provisioner 2/2"
     assert left.provisioners == made.provisioners
     assert made.after(2).template["provisioners"] == []
+
+
+def test_what_the_build_sets_for_packer_is_set_here_too():
+    env = ["MODE=${_MODE}", "PATH=/x", "PACKER_LOG=1", "ID=$BUILD_ID"]
+    step = {"name": "hashicorp/packer", "args": ["build", "packages/hello/packer.json"], "env": env}
+    made = replace(ORDER, build={"steps": [step]}, substitutions={"_MODE": "fast"})
+    assert render(made, MACHINE.builder, Path("/w")).environment == {"MODE": "fast"}
+
+
+def test_metadata_that_only_packer_knows_has_no_startup_script():
+    builder = {**ORDER.template["builders"][0], "metadata": '{{hcl "x"}}', "metadata_files": ["x"]}
+    assert len(steps({**ORDER.template, "builders": [builder]})) == 2

@@ -17,7 +17,7 @@ from bakery.recipe.hcl2.values import Invalid, Unfollowed
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse.hcl import parse_expression, parse_hcl
 
-LEFT_TO_PACKER = ('format("%q", "c")', "7 / 2", 'setunion(["a"], ["b"])', 'lower("Ä")', "1.5 + 1.5", 'length("é")')
+LEFT_TO_PACKER = ('format("%q", "c")', "7 / 2", 'setunion([1], ["b"])', 'lower("Ä")', "1.5 + 1.5", 'length("é")')
 EXPRESSIONS = r"""
 upper("x")
 join(",", ["a", "b"])
@@ -62,6 +62,8 @@ sha256("a")
 replace("a.b.c", ".", "-")
 reverse([1, 2])
 slice([1, 2, 3], 1, 2)
+setunion(["b", "a"], ["c", "a"])
+setintersection(["b", "a"], ["c", "b"])
 sort(["b", "a"])
 trim("?!a?!", "!?")
 trimprefix("ab", "a")

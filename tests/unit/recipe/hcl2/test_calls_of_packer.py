@@ -48,6 +48,15 @@ fileset("scripts", "**/*.sh")
 fileset("scripts", "*.sh")
 fileset("scripts", "?.sh")
 fileset("scripts", "a.sh")
+fileset("scripts", "{a,ab}.sh")
+fileset("scripts", "**/*.{sh,txt}")
+fileset("scripts", "{a*,deep}/*.*")
+fileset("scripts", "[a-b].sh")
+fileset("scripts", "[^b]*.sh")
+fileset("scripts", "d[e]ep/[bc].{t?t,none}")
+fileset("../other", "*")
+fileset("../other", "x.{txt,md}")
+fileset("../none", "*")
 fileset("scripts", "deep**/*.sh")
 fileset("scripts", "../*.txt")
 fileset("scripts/", "/a*")
@@ -210,3 +219,44 @@ def test_a_call_that_packer_refuses(tmp_path: Path, packer: str, title: str) -> 
     write(tmp_path, call, more, "googlecompute")
     errors = errors_among(recipe_tree.loaded(tmp_path).problems)
     assert [message in one.message for one in errors] == [True], [str(one) for one in errors]
+
+
+EACH = """variable "all" {
+  default = [{ name = "a", text = "first" }, { name = "b", text = "second" }]
+}
+source "%s" "n" {%s}
+build {
+  dynamic "source" {
+    for_each = var.all
+    labels   = ["source.%s.n"]
+    content {
+      name = source.value.name
+    }
+  }
+  dynamic "provisioner" {
+    for_each = { for one in var.all : one.name => one.text }
+    labels   = ["shell-local"]
+    content {
+      only   = ["%s.${provisioner.key}"]
+      inline = ["echo said ${source.name} ${provisioner.value}"]
+    }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_sources_that_a_build_makes_in_a_loop(tmp_path: Path, packer: str) -> None:
+    recipe_tree.put(tmp_path / "theirs/t.pkr.hcl", EACH % ("null", '\n  communicator = "none"\n', "null", "null"))
+    line = [packer, "build", "-color=false", "."]
+    folder, env = tmp_path / "theirs", environment(tmp_path)
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(line, cwd=folder, env=env, text=True, check=False, **out)
+    assert done.returncode == 0, done.stdout
+    theirs = {line.split(": ")[-1] for line in done.stdout.splitlines() if ": said " in line}
+    text = EACH % ("googlecompute", '\n source_image = "debian-12"\n', "googlecompute", "googlecompute")
+    recipe_tree.put(tmp_path / "ours/packages/app/t.pkr.hcl", text)
+    (recipe,) = recipe_tree.loaded(tmp_path / "ours").recipes
+    made = [recipe.template, *recipe.template["hcl2"]["others"]]
+    found = [text for one in made for step in one["provisioners"] for text in step["inline"]]
+    assert sorted(theirs) == [text.removeprefix("echo ") for text in found]

@@ -74,6 +74,23 @@ def test_a_file_that_is_not_there_yet_is_watched(tmp_path: Path, body: str, want
     assert wanted in watched(found, {found.family: found}, parse({"oven": "fake"}, "test", tmp_path))
 
 
+def test_a_set_of_files_of_another_package_is_followed_and_watched(tmp_path: Path) -> None:
+    body = EACH % '"../other", "*.{sh,py}"'
+    body = body.replace("scripts/", "../other/")
+    others = ("b.py", "a.sh", "c.txt")
+    for name in others:
+        recipe_tree.put(tmp_path / "packages/other" / name, name)
+    found = image(tmp_path, body)
+    sources = [step["source"] for step in found.template["provisioners"]]
+    assert sources == ["{{template_dir}}/../other/a.sh", "{{template_dir}}/../other/b.py"]
+    assert {"packages/other/a.sh", "packages/other/b.py"} <= paths(found)
+    assert "packages/other/c.txt" not in paths(found)
+    recipe_tree.put(tmp_path / "packages/other/d.sh", "")
+    more = image(tmp_path, body)
+    assert more.digest != found.digest
+    assert "packages/other/**" in watched(more, {more.family: more}, parse({"oven": "fake"}, "test", tmp_path))
+
+
 def test_a_set_of_files_of_common_is_followed(tmp_path: Path) -> None:
     found = image(tmp_path, STEP % 'join(" ", fileset("../../common", "**"))')
     assert found.template["provisioners"][0]["inline"] == ["etc/sysctl.conf"]
@@ -92,7 +109,7 @@ def test_a_file_of_another_package_is_staged_and_counts(tmp_path: Path, text: st
 
 def test_what_may_be_looked_for_in_the_bake_is_staged(tmp_path: Path) -> None:
     """Packer gives another answer, and no error, where these files are not."""
-    found = image(tmp_path, STEP % 'join(" ", fileset("../../common/etc", "[a-z]*"))')
+    found = image(tmp_path, STEP % 'join(" ", fileset("../../common/etc", "[!a]*"))')
     assert "common/etc/sysctl.conf" in paths(found)
     found = image(tmp_path, STEP % 'fileexists("${timestamp()}") ? "a" : "b"')
     assert {"common/etc/sysctl.conf", "packages/app/install.sh"} <= paths(found)
@@ -129,8 +146,8 @@ def test_the_absolute_path_of_the_workspace_is_the_workspace(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "steps",
     [
-        "- {name: hashicorp/packer, args: [build, packages/app]}\n"
-        "- {name: hashicorp/packer, dir: packages/app, args: [build, .]}\n",
+        "- {name: hashicorp/packer, args: [build, -only=*.app, packages/app]}\n"
+        "- {name: hashicorp/packer, dir: packages/app, args: [build, -only=*.none, .]}\n",
         "- {name: hashicorp/packer, entrypoint: sh, args: [-c, 'packer build $$HERE']}\n",
     ],
 )

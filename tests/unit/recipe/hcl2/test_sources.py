@@ -122,3 +122,53 @@ def test_this_computers_packer_is_given_the_name_of_the_build(tmp_path: Path) ->
     rendering = render(bake_order(small), {"type": "null"}, Path("/w"))
     assert (rendering.hcl2, rendering.builder) == (True, "all.null.small")
     assert rendering.template["build"][0]["name"] == "all"
+
+
+EACH = """variable "images" {
+  type = list(object({ base = string, size = optional(number, 20), labels = map(string) }))
+  default = [
+    { base = "debian-12", labels = { of = "a" } },
+    { base = "ubuntu-2204-lts", size = 30, labels = {} },
+  ]
+}
+source "googlecompute" "image" {
+  source_image_project_id = setunion([var.project_id], ["ubuntu-os-cloud", "debian-cloud"])
+}
+variable "project_id" {
+  default = "mine"
+}
+build {
+  dynamic "source" {
+    for_each = var.images
+    labels   = ["sources.googlecompute.image"]
+    content {
+      name                = "of-${source.key}"
+      source_image_family = source.value.base
+      image_family        = "app-${source.value.base}"
+      disk_size           = source.value.size
+      image_labels        = source.value.labels
+      image_description   = "made at ${timestamp()} from ${source.value.base}"
+    }
+  }
+  provisioner "shell" {
+    inline = ["echo ${source.name}"]
+  }
+  provisioner "shell" {
+    only   = ["googlecompute.of-1"]
+    inline = ["echo second"]
+  }
+}
+"""
+
+
+def test_sources_that_a_build_makes_in_a_loop(tmp_path: Path) -> None:
+    first, second = images(tmp_path / "1", EACH)
+    assert [one.family for one in (first, second)] == ["app-debian-12", "app-ubuntu-2204-lts"]
+    assert [one.base.project for one in (first, second)] == ["debian-cloud", "ubuntu-os-cloud"]
+    assert [one.template["builders"][0]["disk_size"] for one in (first, second)] == [20, 30]
+    said = [[entry["inline"] for entry in one.template["provisioners"]] for one in (first, second)]
+    assert said == [[["echo of-0"]], [["echo of-1"], ["echo second"]]]
+    changed = images(tmp_path / "2", EACH.replace("size = 30", "size = 31"))
+    assert [one.digest == other.digest for one, other in zip((first, second), changed, strict=True)] == [True, False]
+    options = packer_template(bake_order(first), SETTINGS.google, "us-central1-a")["source"]["googlecompute"]["of-0"]
+    assert "source.value" not in str(options)
