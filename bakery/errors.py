@@ -9,6 +9,7 @@
   * ParentFailed              the bake did not start, because its parent image does not exist
   * ImageRejected             the image was baked and its Fluid-Run failed
   * UnprovenImage             the promotion needs an image or a passed test that the library does not have
+  * UnfitImage                the image does not fit the cluster that runs
   * RevokedImage              the image must not be used any more, nor baked again as it was
   * InfrastructureFailed      the machine, network or quota failed: worth another try
     * TimedOut                a command was stopped because it took too long
@@ -144,6 +145,10 @@ class ImageRejected(BakeryError):
 
 class UnprovenImage(BakeryError):
     """The promotion needs an image or a passed test that the library does not have; the family stays as it is."""
+
+
+class UnfitImage(BakeryError):
+    """The image does not fit the cluster that runs."""
 
 
 class RevokedImage(BakeryError):

@@ -29,14 +29,16 @@ def run(root: Path) -> None:
 
 async def _program(root: Path) -> None:
     try:
-        declared = await _declared(root)
+        declared, refused = await _declared(root)
     except BakeryError as error:
         # Show the whole message with every problem, and no traceback: the input is wrong, not the program.
         raise pulumi.RunError(str(error)) from None
     await continue_on_error.all_ended([resource for one in declared for resource in one.resources])
+    if why := await refused.future():
+        raise pulumi.RunError("\n".join(("the output rcc_tf is empty, as its images do not fit:", *why)))
 
 
-async def _declared(root: Path) -> tuple[Declared, ...]:
+async def _declared(root: Path) -> tuple[tuple[Declared, ...], pulumi.Output[list[str]]]:
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
     plan = planning.make(settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root))
@@ -44,5 +46,4 @@ async def _declared(root: Path) -> tuple[Declared, ...]:
         pulumi.log.warn(str(problem))
     declared = await declare(settings, plan)
     preview_reasons.log_reasons(settings, declared)
-    export(settings, plan, declared)
-    return declared
+    return declared, export(settings, plan, declared)

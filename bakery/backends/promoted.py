@@ -7,6 +7,7 @@ from bakery.backends.base import Backend
 from bakery.library.base import ImageRecord, Revocation
 from bakery.library.derived import content
 from bakery.library.revocation import in_force
+from bakery.library.versions import of_labels
 from bakery.results.model import RunResult
 from bakery.results.trends import job_label
 
@@ -38,7 +39,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the details of an image. Times are RFC 3339 in UTC, "" for none.
 
-    ``instance_image`` is the form of Cluster Toolkit's modules, empty for images outside of a project.
+    ``instance_image`` is the form of Cluster Toolkit's modules, empty for images outside of a project. ``versions`` are
+    those of the software that its tests found.
     """
     project = chosen.location.get("project")
     return {
@@ -51,6 +53,7 @@ def describe(
         "revoked": not in_use,
         "revoke_at": revocation.at if revocation else "",
         "instance_image": {"name": record.name, "project": project} if project else {},
+        "versions": of_labels(record.labels),
     }
 
 

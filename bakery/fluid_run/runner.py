@@ -20,6 +20,7 @@ from bakery.host.clock import now, utc_now
 from bakery.host.files import discard
 from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord, Library, Proof
+from bakery.library.versions import to_labels
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity, growing_pause
@@ -65,7 +66,8 @@ def run(
         patiently(state.grants, activity, partial(library.record_run, result))
         if result.verdict is not Verdict.ERROR:
             proof = Proof.PASSED if result.verdict is Verdict.PASSED else Proof.FAILED
-            patiently(state.grants, activity, partial(library.record_test, order.image, proof, order.digest))
+            record_test = partial(library.record_test, order.image, proof, order.digest, _found(result))
+            patiently(state.grants, activity, record_test)
 
     with ExitStack() as leases:
         leases.enter_context(library.lease(order.image))
@@ -75,6 +77,12 @@ def run(
         return run_image(
             order, image, clusters, state, activity, record=record, present=present, stack=stack, hold=hold
         )
+
+
+def _found(result: RunResult) -> dict[str, str]:
+    """Return the labels with the versions that the agent found on the image; none if it sent no results."""
+    results = read_results(Path(result.folder)) if result.folder else None
+    return to_labels((results or {}).get("versions") or {})
 
 
 def run_image(

@@ -235,10 +235,10 @@ class Library(Protocol):
         A missing image is not an error.
         """
 
-    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Record the verdict of the tests with ``tests_digest``; it replaces the previous one.
+    def record_test(self, name: str, proof: Proof, tests_digest: str, labels: Mapping[str, str] | None = None) -> None:
+        """Record the verdict of the tests with ``tests_digest``, instead of the previous one, and set ``labels``.
 
-        It also is that of the images that were derived from this one. Raises BakeryError if the image does not exist.
+        Both also are of the images that were derived from this one. Raises BakeryError if the image does not exist.
         """
 
     def proofs(self, images: Iterable[ImageRecord]) -> Mapping[str, str]:

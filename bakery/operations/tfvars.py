@@ -1,15 +1,18 @@
 """The variables of an rcc-tf configuration, from the images that the families point at now."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bakery.backends import backend
 from bakery.backends.promoted import copy_links
 from bakery.errors import BakeryError, InputError, errors_among
+from bakery.library.base import Listing
 from bakery.lock import file as lock_file
 from bakery.operations.image import copied
 from bakery.plan import rcc_tf
 from bakery.plan.plan import draft
-from bakery.preview.check import as_problems, wrong_partitions
+from bakery.preview.check import as_problems, wrong_cluster, wrong_partitions
+from bakery.preview.cluster_fit import cluster_faults, software
 from bakery.preview.targets import staged
 from bakery.recipe.roots import recipes_of
 from bakery.settings import Settings
@@ -19,26 +22,33 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "", projec
     """Return the variables for a cluster in ``zone`` (default: the stack's first zone).
 
     ``cluster_name`` is left out if empty. With ``project`` the images are the copies there. Raises InputError for
-    recipes with errors, BakeryError if a family of the stack points at no image, and Uncertain if the library cannot be
-    read.
+    recipes with errors, BakeryError if a family of the stack points at no image or the images do not fit, and Uncertain
+    if the library cannot be read.
     """
     recipes = recipes_of(settings)
     plan = draft(settings, recipes, lock_file.read(settings.lock), locked=False)
     if errors := errors_among(plan.problems):
         raise InputError(errors)
     behind = staged(settings, plan.images)
-    if wrong := as_problems(settings, wrong_partitions(settings, plan.images)):
-        raise InputError(wrong)
     families = [image.family for image in plan.images]
-    links = _links(settings, families, [channel for channel, _ in behind.values()], project)
+    faults = (*wrong_partitions(settings, plan.images), *wrong_cluster(settings.cluster, families))
+    if wrong := as_problems(settings, faults):
+        raise InputError(wrong)
+    held, names = _promoted(settings, families, [channel for channel, _ in behind.values()], project)
+    machines = rcc_tf.boots(plan.images, names, behind, settings.cluster)
+    if machines and (unfit := [*cluster_faults(machines, software(held.images))]):
+        raise BakeryError("\n".join(fault for fault, _ in unfit), hint=unfit[0][1])
     zone = zone or next(iter(settings.google.zones), "")
     cluster = {"cluster_name": cluster_name, "project": project or settings.google.project, "zone": zone}
     return {name: value for name, value in cluster.items() if value} | rcc_tf.variables(
-        plan.images, links, zone, behind
+        plan.images, _links(settings, held, names, project), zone, behind, settings.cluster
     )
 
 
-def _links(settings: Settings, families: list[str], channels: list[str], project: str) -> dict[str, str]:
+def _promoted(
+    settings: Settings, families: list[str], channels: list[str], project: str
+) -> tuple[Listing, dict[str, str]]:
+    """Return the library, and the images that families and channels point at."""
     chosen = backend(settings)
     library = chosen.library()
     held = library.listing()
@@ -52,8 +62,12 @@ def _links(settings: Settings, families: list[str], channels: list[str], project
     if missing:
         hint = f"bake, test and promote it with: pulumi up --stack {settings.stack}"
         raise BakeryError(f"no promoted image in {', '.join(missing)}", hint=hint)
-    names = {family: promoted[family] for family in (*families, *channels) if family in promoted}
+    return held, {family: promoted[family] for family in (*families, *channels) if family in promoted}
+
+
+def _links(settings: Settings, held: Listing, names: Mapping[str, str], project: str) -> dict[str, str]:
+    """Return the links of the families' images."""
     if project:
         return {family: copy_links(project, name)["link"] for family, name in names.items()}
     digests = {image.name: image.digest for image in held.images}
-    return {family: chosen.image_link(name, digests[name]) for family, name in names.items()}
+    return {family: backend(settings).image_link(name, digests[name]) for family, name in names.items()}

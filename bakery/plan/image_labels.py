@@ -27,6 +27,8 @@ ADOPTED_LABEL = "bakery-adopted-from"  # the name that an image had before the l
 PROOF_LABEL = "bakery-proof"  # the verdict of the last tests, on Compute Engine
 TESTS_LABEL = "bakery-tests"  # the beginning of their digest
 COPY_LABEL = "bakery-copied-from"  # of an image in another project: the project with the original
+VERSION_LABEL = "bakery-version-"  # the beginning: of software on the image, see bakery.library.versions
+SLURM_LABEL = f"{VERSION_LABEL}slurm"
 SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
 _CHANGING = (PROOF_LABEL, TESTS_LABEL, FIRST_LABEL, FAILURE_LABEL)
@@ -40,7 +42,7 @@ def label(text: str) -> str:
 
 def lasting(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the labels without those that change while an image is in use."""
-    return {key: value for key, value in labels.items() if key not in _CHANGING}
+    return {key: value for key, value in labels.items() if key not in _CHANGING and not key.startswith(VERSION_LABEL)}
 
 
 def image_labels(

@@ -4,57 +4,97 @@ The names of the variables and of a partition's fields are those of FluidNumeric
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bakery.plan.architecture import ARM
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.plan.model import ImagePlan, partitions
+from bakery.plan.summary import ImageSummary
 from bakery.recipe.machine_types import boot_disk, disk_fault, first_nic
 from bakery.recipe.model import NicType, Partition, Provisioning
+from bakery.settings.cluster import ClusterSettings
 
 DEFAULT_MACHINES = {"": "n2-standard-4", ARM: "t2a-standard-4"}
-
+_UNNAMED = ClusterSettings()
 
 # Families to the channel that their partitions use, and to those that do not: see bakery.preview.targets.staged.
 Staged = Mapping[str, tuple[str, Collection[str]]]
 
 
-def variables(
-    images: Sequence[ImagePlan], links: Mapping[str, str], zone: str, staged: Staged | None = None
-) -> dict[str, Any]:
-    """Return the images and partitions of a cluster; ``links`` maps each promoted family to the link of its image.
+class Boots(NamedTuple):
+    """What the machines of a cluster boot: names or links of images. ``partitions`` are by family and own name."""
 
-    Controller and login boot from the first of ``images``, a parent of the others. Each other image gets the partitions
-    that its recipe is tested on, named ``<family>``, or ``<family>-<partition>`` if there are several; those without a
-    zone get ``zone``. Families without a link are left out; without any link the result is empty.
+    controller: str
+    login: str
+    partitions: Mapping[tuple[str, str], str]
+
+
+def boots(
+    images: Sequence[ImageSummary],
+    links: Mapping[str, str],
+    staged: Staged | None = None,
+    cluster: ClusterSettings = _UNNAMED,
+) -> Boots | None:
+    """Return what a cluster boots; None without an image for the controller or the login nodes.
+
+    ``links`` maps each promoted family to its image; families without one are left out. ``cluster`` may name the
+    families of controller and login, and those with partitions. Otherwise the first of ``images``, a parent of the
+    others, is for controller and login, and each other image for partitions: those that its recipe is tested on, named
+    ``<family>``, or ``<family>-<partition>`` if there are several.
     Those of ``staged`` boot from the channel's image if it has a link, controller and login too.
     """
     behind = {family: (links[one], first) for family, (one, first) in (staged or {}).items() if one in links}
     promoted = [image for image in images if image.family in links]
-    if not promoted:
+    head = cluster.controller or next((image.family for image in promoted), "")
+    login = cluster.login or head
+    if head not in links or login not in links:
+        return None
+    computes = [image for image in promoted if image.family not in (head, login)] or promoted
+    if cluster.partitions:
+        computes = [image for image in promoted if cluster.has_partitions(image.family)]
+    return Boots(
+        _link(head, "", links, behind),
+        _link(login, "", links, behind),
+        {
+            (image.family, name): _link(image.family, name, links, behind)
+            for image in computes
+            for name in image.partitions
+        },
+    )
+
+
+def variables(
+    images: Sequence[ImagePlan],
+    links: Mapping[str, str],
+    zone: str,
+    staged: Staged | None = None,
+    cluster: ClusterSettings = _UNNAMED,
+) -> dict[str, Any]:
+    """Return the images and partitions of a cluster that :func:`boots` from these links; empty if it cannot.
+
+    Partitions without a zone get ``zone``.
+    """
+    machines = boots(images, links, staged, cluster)
+    if machines is None:
         return {}
-    main = _link(promoted[0].family, "", links, behind)
-    partitions = [
+    found = [
         _partition(
             name,
-            _link(image.family, name, links, behind),
+            machines.partitions[image.family, name],
             partition,
             zone,
             DEFAULT_MACHINES[image.labels.get(ARCHITECTURE_LABEL, "")],
         )
-        for image in (promoted[1:] or promoted)
-        for name, partition in _named(image)
+        for image in images
+        for name, partition in zip(image.partitions, partitions(image.tests), strict=True)
+        if (image.family, name) in machines.partitions
     ]
-    return {"controller_image": main, "login_image": main, "partitions": partitions}
+    return {"controller_image": machines.controller, "login_image": machines.login, "partitions": found}
 
 
 def _link(family: str, partition: str, links: Mapping[str, str], behind: Staged) -> str:
     link, first = behind.get(family, ("", ()))
     return links[family] if not link or partition in first else link
-
-
-def _named(image: ImagePlan) -> Sequence[tuple[str, Partition]]:
-    return [*zip(image.partitions, partitions(image.tests), strict=True)]
 
 
 def _partition(name: str, link: str, partition: Partition, zone: str, kind: str) -> dict[str, Any]:

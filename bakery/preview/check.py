@@ -13,6 +13,7 @@ from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, hours, pin_faults, staged
 from bakery.recipe.image_names import family_fault
 from bakery.settings import PROJECT, Settings
+from bakery.settings.cluster import ClusterSettings
 from bakery.settings.retention import EVERY_FAMILY
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Faults = Iterator[tuple[str, str]]  # what is wrong, and what to do
 
 
 def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnapshot | None) -> tuple[Problem, ...]:
-    """Return a problem for each pin that an ``up`` cannot honour, and for wrong approvals, channels and roll-outs.
+    """Return a problem for each pin that an ``up`` cannot honour, and for wrong approvals, channels and so on.
 
     Without ``held``, a library that could be read, only the families of pins are checked, not their images.
     """
@@ -32,6 +33,7 @@ def check(settings: Settings, planned: Sequence[ImageSummary], held: LibrarySnap
         *_wrong_patterns(settings, families),
         *_wrong_roll_outs(settings, planned, families),
         *_wrong_channels(settings, {image.family for image in planned}),
+        *wrong_cluster(settings.cluster, {image.family for image in planned}),
     ]
     return as_problems(settings, faults)
 
@@ -80,6 +82,23 @@ def wrong_partitions(settings: Settings, planned: Sequence[ImageSummary]) -> Fau
         for name in first:
             if name not in known[family]:
                 yield f"rollout: there is no partition {name}", f"use one of: {', '.join(known[family])}"
+
+
+def wrong_cluster(cluster: ClusterSettings, families: Collection[str]) -> Faults:
+    """Yield what is wrong with the settings of the cluster: families that the plan does not have, and its Slurm."""
+    known = ", ".join(sorted(families))
+    for setting, family in (("controller", cluster.controller), ("login", cluster.login)):
+        if family and family not in families:
+            yield f"cluster.{setting}: the plan has no family {family}", f"use one of: {known}"
+    for pattern in cluster.partitions:
+        if not any(fnmatchcase(family, pattern) for family in families):
+            yield f"cluster.partitions: no family of the plan matches {pattern!r}", f"use * or one of: {known}"
+    if cluster.slurm:
+        from bakery.preview.software_fit import release  # not needed without it
+
+        if release(cluster.slurm) is None:
+            hint = "write what slurmctld -V prints in that cluster"
+            yield f"cluster.slurm: {cluster.slurm} is not a release of Slurm", hint
 
 
 def wrong_rules(settings: Settings, planned: Sequence[ImageSummary], images: Iterable[ImageRecord]) -> Faults:

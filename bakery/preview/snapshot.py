@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError, Problem, Severity, Uncertain
 from bakery.paths import StatePaths
+from bakery.plan.image_labels import SLURM_LABEL
 from bakery.plan.summary import ImageSummary
 from bakery.preview.decide import decide, why_tested
 from bakery.preview.model import Action, Decision, Target, needs_approval
@@ -91,6 +92,11 @@ class LibrarySnapshot:
     def records(self) -> Mapping[str, ImageRecord]:
         """The images by name."""
         return {record.name: record for record in self.images}
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether the version of Slurm on an image is known."""
+        return any(SLURM_LABEL in record.labels for record in self.images)
 
     @cached_property
     def ages(self) -> Mapping[str, int]:

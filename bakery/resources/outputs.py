@@ -1,7 +1,7 @@
 """The stack's outputs: what consumers can read about the images that the families point at."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,11 +10,12 @@ from bakery.backends import backend
 from bakery.backends.base import Backend
 from bakery.backends.promoted import copy_links, details
 from bakery.errors import BakeryError
-from bakery.library.base import Proof
+from bakery.library.base import ImageRecord, Proof
 from bakery.library.derived import content
 from bakery.plan.model import Plan
-from bakery.plan.rcc_tf import variables
+from bakery.plan.rcc_tf import boots, variables
 from bakery.preview import snapshot
+from bakery.preview.cluster_fit import cluster_faults, software
 from bakery.preview.copies import copied
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, staged
@@ -26,11 +27,12 @@ from bakery.settings.copies import address
 Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
-def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> None:
+def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> pulumi.Output[list[str]]:
     """Export the stack's outputs; they are known after the promotion of all images.
 
     They are what the library has then, whatever the engine failed to do or skipped (``--target``). A preview, and an
-    ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped.
+    ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped. Returns why
+    the output ``rcc_tf`` is refused, if it is.
     """
     chosen, preview = backend(settings), pulumi.runtime.is_dry_run()
     owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
@@ -43,10 +45,14 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> No
         found = found.apply(lambda values: _stored(chosen, owner, values))
     for name in ("images", "rcc_tf"):
         pulumi.export(name, found[name])
+    return pulumi.Output.from_input(found["refused"])
 
 
-def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, dict[str, Any]]:
-    """Return the outputs by name; ``images`` are those of the engine's promotions by family, "" for none."""
+def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
+    """Return the outputs by name; ``images`` are those of the engine's promotions by family, "" for none.
+
+    ``refused`` is not an output: it says why the images cannot be one cluster, for which ``rcc_tf`` is empty then.
+    """
     held = snapshot.read(chosen.settings, chosen.existing_library, ())
     promoted = promotions(held, plan, images, preview=preview)
     known = [held.records[name] for name, _, _ in promoted.values() if name in held.records]
@@ -55,10 +61,24 @@ def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: 
     except BakeryError as error:
         pulumi.log.warn(f"the output images lacks details: {error.message}")
         more = {}
-    return {"images": images_output(chosen, plan, promoted, more), "rcc_tf": rcc_tf_output(chosen, plan, promoted)}
+    refused = _refusals(chosen, plan, promoted, known)
+    return {
+        "images": images_output(chosen, plan, promoted, more),
+        "rcc_tf": {} if refused else rcc_tf_output(chosen, plan, promoted),
+        "refused": refused,
+    }
 
 
-def _stored(chosen: Backend, owner: str, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _refusals(
+    chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion], known: Sequence[ImageRecord]
+) -> list[str]:
+    """Return why the promoted images, whose records are ``known``, cannot be one cluster."""
+    names = {family: name for family, (name, _, _) in promoted.items()}
+    machines = boots(plan.images, names, staged(chosen.settings, plan.images), chosen.settings.cluster)
+    return [f"{fault}; {hint}" for fault, hint in (cluster_faults(machines, software(known)) if machines else ())]
+
+
+def _stored(chosen: Backend, owner: str, found: dict[str, Any]) -> dict[str, Any]:
     """Store the variables of rcc-tf where consumers find them; return the outputs."""
     if found["rcc_tf"]:
         try:
@@ -130,5 +150,6 @@ def _copies(settings: Settings, promoted: Mapping[str, Promotion], family: str, 
 def rcc_tf_output(chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion]) -> dict[str, Any]:
     """Return the output ``rcc_tf``: the variables of an rcc-tf configuration, empty if no image is promoted."""
     links = {family: chosen.image_link(name, digest) for family, (name, digest, _) in promoted.items()}
-    zone = next(iter(chosen.settings.google.zones), "")
-    return variables(plan.images, links, zone, staged(chosen.settings, plan.images))
+    settings = chosen.settings
+    zone = next(iter(settings.google.zones), "")
+    return variables(plan.images, links, zone, staged(settings, plan.images), settings.cluster)

@@ -1,14 +1,17 @@
 """The reasons of ``bakery plan`` in a preview, logged for the resource that they concern."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
 from bakery.backends import backend
-from bakery.errors import Uncertain
+from bakery.errors import InputError, Uncertain, errors_among
+from bakery.plan.model import ImagePlan
 from bakery.preview import snapshot
+from bakery.preview.cluster_fit import unfit_cluster, unfit_promotions
 from bakery.preview.copies import copies, everywhere
-from bakery.preview.model import Action, Decision, given_up
+from bakery.preview.model import Action, Decision, Target, given_up
+from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import channels, targets
 from bakery.resources.program import Declared
 from bakery.settings import Settings
@@ -23,7 +26,11 @@ def damaged(settings: Settings) -> list[str]:
 
 
 def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
-    """Log why each image is not kept or not promoted, in a preview only; an ``up`` shows what it does."""
+    """Log why each image is not kept or not promoted, in a preview only; an ``up`` shows what it does.
+
+    Raises InputError for images that cannot be in one cluster. A promotion that an ``up`` refuses is only a warning, as
+    all else continues.
+    """
     if not pulumi.runtime.is_dry_run():
         return
     held = snapshot.read(settings, backend(settings).existing_library, [one.image for one in declared])
@@ -49,6 +56,19 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     for copy in copies(settings, planned, held, goals):
         if copy.action is not Action.KEEP:
             pulumi.log.info(str(copy))
+    _log_fit(settings, planned, held, goals)
+
+
+def _log_fit(
+    settings: Settings, planned: Sequence[ImagePlan], held: LibrarySnapshot, goals: Mapping[str, Target]
+) -> None:
+    """Log what is not compared and which promotions an ``up`` refuses; raise InputError for an impossible cluster."""
+    together = unfit_cluster(settings, planned, held, goals)
+    errors = errors_among(together)
+    for problem in (*unfit_promotions(settings, planned, held, goals), *(one for one in together if one not in errors)):
+        pulumi.log.warn(str(problem))
+    if errors:
+        raise InputError(errors)
 
 
 def _resource(one: Declared, decision: Decision) -> pulumi.Resource:

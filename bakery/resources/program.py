@@ -20,8 +20,10 @@ from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.plan import by_family
 from bakery.preview import snapshot
 from bakery.preview.check import check
+from bakery.preview.cluster_fit import running
 from bakery.preview.copies import copied
 from bakery.preview.model import Target
+from bakery.preview.software_fit import RunningCluster
 from bakery.preview.targets import families_of, hours, proofs, targets, waits
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.resources import continue_on_error, failed_deletion, sdk_noise, young_grants
@@ -88,7 +90,8 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
         parent = None if image.base.external else made.get(image.base.name)
         own = (None, _proofs(image, families))
         wanted = {family: held.get(family, own) for family, recipe in points.items() if recipe is image}
-        made[image.name] = _one(image, parent, ready, settings, wanted)
+        where = running(settings.cluster, plan.images, image.family)
+        made[image.name] = _one(image, parent, ready, settings, wanted, cluster=where)
         if pulumi.runtime.is_dry_run() and number >= AT_ONCE:
             await _answered(made[plan.images[number - AT_ONCE].name])
     return tuple(made.values())
@@ -148,8 +151,13 @@ def _one(
     ready: Sequence[pulumi.Resource],
     settings: Settings,
     wanted: Mapping[str, Wanted],
+    *,
+    cluster: RunningCluster | None,
 ) -> Declared:
-    """Declare the resources of an image; ``wanted`` is what its family and its channels shall point at."""
+    """Declare the resources of an image; ``wanted`` is what its family and its channels shall point at.
+
+    ``cluster`` is one that runs, which the image has to fit.
+    """
     where = backend(settings).location
     baked = BakedImage(
         image.family,
@@ -175,6 +183,7 @@ def _one(
         source = target.image if target else image.name
         if source:
             props = _promotion(image.family, family, source, proven, settings)
+            props |= {"cluster": cluster._asdict()} if cluster else {}
             options = pulumi.ResourceOptions(parent=baked, depends_on=[baked] if target else waits)
             promotions[family] = PromotedImage(family, props, options)
             after = pulumi.ResourceOptions(parent=baked, depends_on=[promotions[family]])

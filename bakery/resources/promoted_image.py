@@ -7,10 +7,11 @@ from functools import partial
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from bakery.errors import Uncertain, UnprovenImage
-from bakery.library.base import Want
+from bakery.errors import Uncertain, UnfitImage, UnprovenImage
+from bakery.library.base import Library, Want
 from bakery.library.proof import look_up
 from bakery.library.revocation import utc
+from bakery.library.versions import Software, of_labels
 from bakery.plan.image_labels import FIRST_LABEL
 from bakery.preview.model import needs_approval
 from bakery.preview.snapshot import LibrarySnapshot
@@ -35,6 +36,7 @@ class PromotedImageProvider(BakeryProvider):
 
     A channel has the input ``source``: the recipe's image that its own is made from. With ``first``, a staged roll-out
     of the image begins when the family gets it. The family may be one of another project, which gets a copy.
+    ``cluster`` has the fields of the :class:`~bakery.preview.software_fit.RunningCluster` that the image has to fit.
 
     The library knows what each stack wants of a family. If the engine replaces this resource, it creates the new one
     first: its token differs, so the deletion of the old one withdraws nothing.
@@ -108,6 +110,7 @@ class PromotedImageProvider(BakeryProvider):
         if missing := look_up(library, props["proofs"]):
             hint = "run `pulumi up` without --target and --exclude, which bakes and tests what is missing"
             raise UnprovenImage(f"{props['family']} is not promoted: {missing}", hint=hint)
+        _check_cluster(library, props)
         source = props.get("source")
         if source:
             library.derive(source, props["family"])
@@ -135,6 +138,22 @@ def _why(props: Props) -> str:
         return f"pinned in {stack.file}"
     approved = needs_approval(stack, family) and stack.approved.get(family) == image
     return f"approved in {stack.file}" if approved else "the image of its recipe"
+
+
+def _check_cluster(library: Library, props: Props) -> None:
+    """Raise UnfitImage if the image does not fit the cluster that runs; what is not known is noted."""
+    if not (given := props.get("cluster")):
+        return
+    from bakery.preview.software_fit import RunningCluster  # not needed without cluster.slurm
+
+    family, image = props["family"], props.get("source") or props["image"]
+    record = library.find(image)
+    versions = of_labels(record.labels) if record else {}
+    fault = RunningCluster(given["slurm"], given["controller"]).fault(family, image, versions)
+    if fault and library.families().get(family) != props["image"]:
+        raise UnfitImage(f"{family} is not promoted: {fault[0]}", hint=fault[1])
+    if Software.SLURM not in versions:
+        progress.engine().warn(props["urn"], f"{image} is not compared with cluster.slurm: its Slurm is not recorded")
 
 
 class PromotedImage(Resource, module="bakery", name="PromotedImage"):

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import files, retention, rollout
+from bakery.settings import cluster, files, retention, rollout
 from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
+from bakery.settings.cluster import ClusterSettings
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings
 from bakery.settings.local import LocalSettings
@@ -31,7 +32,7 @@ KEYS = (
     *("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "retentionDays", "retention"),
     *("pins", "approval", "approved", "channels", "rollout"),
 )
-GROUPS = ("local", "spack", "google", "fake")
+GROUPS = ("cluster", "local", "spack", "google", "fake")
 
 
 class SpackSettings(NamedTuple):
@@ -74,6 +75,7 @@ class Settings:
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rollout: Mapping[str, Rollout] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
     spack: SpackSettings = field(default_factory=SpackSettings)
     google: GoogleSettings = field(default_factory=GoogleSettings)
@@ -152,7 +154,7 @@ def parse(
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
-    groups = {name: top.group(name) for name in ("local", "spack", "google")}
+    groups = {name: top.group(name) for name in ("cluster", "local", "spack", "google")}
     settings = Settings(
         stack=stack,
         root=root.resolve(),
@@ -170,6 +172,7 @@ def parse(
         channels=top.lists("channels"),
         rollout=rollout.read(top),
         retention=retention.read(top, top.count("retentionDays", 30, most=retention.LONGEST)),
+        cluster=cluster.read(groups["cluster"]),
         local=local_settings.read(groups["local"]),
         spack=_spack(groups["spack"], root),
         google=_google(groups["google"]),

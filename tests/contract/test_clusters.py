@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,15 +33,17 @@ from tests.support.clusters import (
 )
 
 IMAGE = CANDIDATE
+SOFTWARE = {"slurm": "23.11.4", "os": "rocky-9.4"}
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A kind of cluster; ``left`` says what is still there."""
+    """A kind of cluster; ``left`` says what is still there. A guest does not look at the machines' ``software``."""
 
     clusters: Clusters
     folder: Path
     left: Callable[[], list[str]]
+    software: Mapping[str, str] = field(default_factory=dict)
 
     def cluster(self, run_id: str) -> Cluster:
         image = ImageRecord(IMAGE, "d" * 64, "app", "", "app", "2026-01-01T00:00:00Z")
@@ -68,21 +70,21 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def fake(request: pytest.FixtureRequest, folder: Path) -> Bench:
-    script = {"exit_codes": {BAD: 3}, "stdout": {GOOD: "from the job\n"}}
+    script = {"exit_codes": {BAD: 3}, "stdout": {GOOD: "from the job\n"}, "versions": SOFTWARE}
     settings = parse({"oven": "fake", "fake": {"tests": {"*": script}}}, "test", folder)
-    return Bench(backend(settings).clusters(), folder, list)
+    return Bench(backend(settings).clusters(), folder, list, SOFTWARE)
 
 
 def compute_engine(request: pytest.FixtureRequest, folder: Path) -> Bench:
     cloud = request.getfixturevalue("server").cloud
-    agents.obey(cloud, {BAD: 3}, {GOOD: "from the job\n"})
+    agents.obey(cloud, {BAD: 3}, {GOOD: "from the job\n"}, SOFTWARE)
     google = {"project": "p", "region": "us-central1", "endpoint": request.getfixturevalue("server").url}
     settings = parse({"oven": "cloud-build", "google": google}, "gcp", folder)
 
     def left() -> list[str]:
         return [key for key in cloud.items if "/instances/" in key or key.endswith("seed.tar")]
 
-    return Bench(backend(settings).clusters(), folder, left)
+    return Bench(backend(settings).clusters(), folder, left, SOFTWARE)
 
 
 def static(request: pytest.FixtureRequest, folder: Path) -> Bench:

@@ -18,6 +18,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.library.proof import look_up
 from bakery.library.retention import prune
 from bakery.library.revocation import Due, Enforced, due, enforce, revoke
+from bakery.library.versions import of_labels, to_labels
 from bakery.results.app_runs import APP_RUNS
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import Settings
@@ -343,6 +344,25 @@ def test_a_proof_is_kept_and_the_last_word_counts(setup: Setup) -> None:
         found = setup.library.find(name)
         assert found is not None
         assert found.proof is proof
+
+
+def test_what_tests_find_becomes_labels_and_stays_until_it_is_found_again(setup: Setup) -> None:
+    name = setup.bake("rcc", "one")
+    before = setup.library.find(name)
+    setup.library.record_test(name, Proof.FAILED, "tests", to_labels({"slurm": "22.05.8", "os": "debian-12"}))
+    made = setup.library.derive(name, "rcc-stable")
+    setup.library.record_test(name, Proof.PASSED, "tests")
+    setup.library.record_test(name, Proof.PASSED, "tests", to_labels({"slurm": "22.05.9"}))
+    assert before is not None
+    for one in (name, made):
+        found = setup.library.find(one)
+        assert found is not None and found.proof is Proof.PASSED
+        assert of_labels(found.labels) == {"slurm": "22.05.9", "os": "debian-12"}
+    assert {image.name for image in setup.library.images() if of_labels(image.labels)} == {name, made}
+    assert {image.name for image in setup.library.listing().images if of_labels(image.labels)} == {name, made}
+    after = setup.library.find(name)
+    assert after is not None and before.labels.items() <= after.labels.items()
+    assert after.digest == before.digest
 
 
 def test_a_proof_of_a_missing_image_is_an_error(setup: Setup) -> None:

@@ -14,7 +14,10 @@ from bakery.backends.base import Backend
 from bakery.backends.promoted import details
 from bakery.errors import BakeryError
 from bakery.library.base import ImageState, Proof, Revocation
+from bakery.library.versions import to_labels
 from bakery.operations.image import image
+from bakery.plan.rcc_tf import Boots
+from bakery.preview.cluster_fit import cluster_faults, software
 from bakery.recipe.model import Metric
 from bakery.results.model import Figure, JobResult, RunResult, Verdict
 from bakery.settings import Settings
@@ -41,7 +44,7 @@ def promoted(setup: Setup) -> str:
         job = JobResult(REQUIRED | {"vm_image": name, "build_id": f"run-{number}"}, (figure,), True)
         run = RunResult(f"run-{number}", name, "tests", verdict, f"2026-01-0{number + 1}T00:00:00Z", (job,))
         setup.library.record_run(run)
-    setup.library.record_test(name, Proof.PASSED, "tests")
+    setup.library.record_test(name, Proof.PASSED, "tests", to_labels({"slurm": "22.05.8", "pmix": "none"}))
     setup.library.promote(name, "rcc")
     return name
 
@@ -58,6 +61,7 @@ def test_an_image_is_told_with_its_last_run_and_figures(setup: tuple[Setup, Back
     ]
     project = chosen.location.get("project")
     assert found["instance_image"] == ({"name": name, "project": project} if project else {})
+    assert found["versions"] == {"slurm": "22.05.8", "pmix": "none"}
     assert found["self_link"].endswith(f"/projects/p/global/images/{name}" if project else ".qcow2")
 
 
@@ -84,6 +88,7 @@ def test_an_image_without_runs_has_no_figures(setup: tuple[Setup, Backend]) -> N
     record = library.library.find(name)
     assert record is not None and record.state is ImageState.ACTIVE
     assert (details(chosen, [record])[name]["tested_at"], details(chosen, [record])[name]["figures"]) == ("", [])
+    assert details(chosen, [record])[name]["versions"] == {}
 
 
 def test_a_file_for_consumers_is_stored_once_for_each_change(setup: tuple[Setup, Backend]) -> None:
@@ -94,3 +99,19 @@ def test_a_file_for_consumers_is_stored_once_for_each_change(setup: tuple[Setup,
         folder = Path(chosen.settings.state) / "outputs/p/dev"
         assert json.loads((folder / "x.auto.tfvars.json").read_text()) == {"a": 2}
         assert sorted(file.read_text() for file in (folder / "versions").iterdir()) == ['{"a": 1}', '{"a": 2}']
+
+
+def test_images_that_cannot_be_in_one_cluster_are_found_by_what_the_library_keeps(
+    setup: tuple[Setup, Backend],
+) -> None:
+    library, _ = setup
+    head, node, unknown = (library.bake(family, "one") for family in ("head", "node", "unknown"))
+    for name, slurm in ((head, "22.05.8"), (node, "23.11.4")):
+        library.library.record_test(name, Proof.PASSED, "tests", to_labels({"slurm": slurm}))
+    channel = library.library.derive(node, "node-stable")
+    known = software(library.library.listing().images)
+    machines = Boots(head, head, {("node", "a"): node, ("node", "b"): channel, ("unknown", "c"): unknown})
+    assert [text.partition(" and the controller")[0] for text, _ in cluster_faults(machines, known)] == [
+        f"partition a of {node}",
+        f"partition b of {channel}",
+    ]

@@ -11,10 +11,16 @@ from typing import Any
 from tests.fake_google.cloud import Cloud
 
 
-def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None, stdout: Mapping[str, str] | None = None) -> None:
+def obey(
+    cloud: Cloud,
+    exit_codes: Mapping[str, int] | None = None,
+    stdout: Mapping[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> None:
     """Let every run of the cloud end at once.
 
     ``exit_codes`` and ``stdout`` are by output directory; a job that is not named ends with 0 and prints nothing.
+    ``versions`` are those of the software that every machine has.
     """
     codes = dict(exit_codes or {})
     outputs = {f"outputs/{name}/stdout": text.encode() for name, text in (stdout or {}).items()}
@@ -28,7 +34,7 @@ def obey(cloud: Cloud, exit_codes: Mapping[str, int] | None = None, stdout: Mapp
             jobs = [_result(index, job, codes) for index, job in enumerate(json.load(run_spec)["jobs"])]
         prefix = name.removesuffix("/seed.tar")
         status = {"stage": "collect", "jobs_done": len(jobs), "jobs_total": len(jobs), "ended": True}
-        results = json.dumps({"version": 1, "jobs": jobs, "left_out": []}).encode()
+        results = json.dumps({"version": 1, "jobs": jobs, "left_out": [], "versions": dict(versions or {})}).encode()
         members = {"agent-results.json": results, "logs/agent.log": b"", **outputs}
         _put(cloud, bucket, f"{prefix}/controller/results.tar", _tar(members))
         text = json.dumps(status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,10 @@ class Bench:
 
     settings: Settings
     image: Path
+
+    @property
+    def software(self) -> Mapping[str, str]:
+        return {"os": "debian-12"}
 
     def cluster(self, run_id: str) -> Cluster:
         record = ImageRecord("rcc-debian", "d" * 64, "rcc-debian", "", "rcc-debian", "", location=str(self.image))

@@ -47,6 +47,10 @@ def test_outputs_name_the_images_for_rcc_tf(checkout: Checkout, first: Done) -> 
     families = checkout.families()
     assert {family: entry["image"] for family, entry in outputs["images"].items()} == families
     assert every(Path(entry["link"]).is_file() for entry in outputs["images"].values())
+    software = outputs["images"]["hpcc"]["versions"]
+    assert (software["slurm"][:5], software["open_mpi"][:3], software["os"]) == ("22.05", "4.1", "debian-12")
+    assert software["pmix"].startswith("4.") and software["munge"] and "amd64" in software["kernel"]
+    assert software == outputs["images"]["rcc-debian"]["versions"]
     assert outputs["rcc_tf"]["controller_image"] == outputs["images"]["rcc-debian"]["link"]
     assert [partition["name"] for partition in outputs["rcc_tf"]["partitions"]]
 

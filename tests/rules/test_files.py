@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from bakery.ovens.cloud_build.request import PLUGIN_VERSION
 from bakery.settings import GROUPS, KEYS, GoogleSettings, LocalSettings, SpackSettings
+from bakery.settings.cluster import ClusterSettings
 from tests.support import source_tree
 
 # Written in pieces, so that this file passes its own test.
@@ -118,7 +119,7 @@ def setting_keys() -> set[str]:
     def camel(name: str) -> str:
         return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
-    groups = {"local": LocalSettings, "spack": SpackSettings, "google": GoogleSettings}
+    groups = {"cluster": ClusterSettings, "local": LocalSettings, "spack": SpackSettings, "google": GoogleSettings}
     keys = {*KEYS, *GROUPS} - {*groups}
     return keys | {f"{group}.{camel(name)}" for group, kind in groups.items() for name in kind._fields}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -63,7 +64,10 @@ def source_file(script: Path, text: str) -> SourceFile:
 
 
 class Bench(Protocol):
-    """A kind of cluster, ready to be tried."""
+    """A kind of cluster, ready to be tried. ``software`` are versions that its image certainly has, by name."""
+
+    @property
+    def software(self) -> Mapping[str, str]: ...
 
     def cluster(self, run_id: str) -> Cluster:
         """A cluster for :func:`order`, not yet provisioned."""
@@ -152,6 +156,7 @@ class ClusterContract:
             (1, 3, "FAILED"),
         ]
         assert every(job["node_count"] >= 1 and job["runtime"] >= 0 for job in results["jobs"])
+        assert bench.software.items() <= results["versions"].items()
         assert (tmp_path / "results/outputs" / GOOD / "stdout").read_text() == "from the job\n"
         assert list((tmp_path / "results/machines").rglob("*.log"))
         assert bench.leftovers() == []

@@ -13,6 +13,7 @@ import typer
 from bakery.cli.console import WRONG_INPUT, coloured, print_json, say
 from bakery.cli.options import CONFIG_FILE, DEFAULT_STACK, AsJson, Every, Stack, checkout, settings_of
 from bakery.errors import InputError, Problem
+from bakery.settings.cluster import ClusterSettings
 from bakery.settings.files import find
 
 if TYPE_CHECKING:
@@ -80,5 +81,5 @@ def other_tree(settings: Settings, packages: Path | None, common: Path | None) -
     folder = packages.resolve() if packages else settings.packages
     beside = next((path for path in (folder / "common", folder.parent / "common") if path.is_dir()), settings.common)
     common = common.resolve() if common else beside
-    settings = replace(settings, pins={}, approval=(), channels={}, rollout={})
+    settings = replace(settings, pins={}, approval=(), channels={}, rollout={}, cluster=ClusterSettings())
     return replace(settings, packages=folder, common=common, select=(), shipped=())

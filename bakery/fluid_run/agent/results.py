@@ -60,8 +60,13 @@ def new_outputs(
     return taken, left
 
 
-def send(queue: JobQueue, staged: Mapping[str, tuple[int, int]], shared: Path) -> None:
-    """Send ``agent-results.json``, new output files below ``outputs/``, and the logs."""
+def send(
+    queue: JobQueue, staged: Mapping[str, tuple[int, int]], shared: Path, versions: Mapping[str, str] | None = None
+) -> None:
+    """Send ``agent-results.json``, new output files below ``outputs/``, and the logs.
+
+    ``versions`` are those of this machine if it boots the image that is tested.
+    """
     reporter = queue.reporter
     reporter.update(stage="collect")
     for job in queue.jobs:
@@ -70,7 +75,12 @@ def send(queue: JobQueue, staged: Mapping[str, tuple[int, int]], shared: Path) -
         if job.number:
             job.result["max_memory_gb"] = sacct_memory_gb(job.number) or memory_gb(shared, job.number)
     taken, left = new_outputs(queue.workspace, [job.spec["output_directory"] for job in queue.jobs], staged)
-    results = {"version": 1, "jobs": [job.result for job in queue.jobs], "left_out": left}
+    results = {
+        "version": 1,
+        "jobs": [job.result for job in queue.jobs],
+        "left_out": left,
+        "versions": dict(versions or {}),
+    }
     reporter.results = [(wire.RESULTS_NAME, json.dumps(results, indent=1).encode())]
     reporter.results += [(f"outputs/{path.relative_to(queue.workspace)}", path) for path in taken]
     reporter.send_results()

@@ -18,6 +18,7 @@ from .mailbox import Reporter
 from .slurm_conf import compute_machines
 from .system import RunError, command, wait_until
 from .upgrade import Upgrade
+from .versions import VersionReader
 from .wire import RunSpec
 
 
@@ -55,7 +56,10 @@ def run_worker(machine: Machine) -> None:
 
 def run_controller(machine: Machine, workspace: Path) -> None:
     """Run the controller: wait for the nodes, stage the workspace, run the jobs, send the results."""
+    versions = VersionReader()
+    versions.start()
     wait_for_nodes(machine)
+    versions.join()  # before the jobs, whose figures it would disturb
     target = machine.home / "workspace"
     staged = results.stage_workspace(workspace, target, machine.user)
     queue = JobQueue(machine.run_spec, target, machine.reporter, machine.user, str(machine.home))
@@ -64,7 +68,7 @@ def run_controller(machine: Machine, workspace: Path) -> None:
         with memory_watched(machine):
             queue.follow(check)
     finally:  # the results of a cluster that failed are sent too
-        results.send(queue, staged, machine.shared)
+        results.send(queue, staged, machine.shared, versions.found)
         machine.end_run()
 
 

@@ -3,12 +3,14 @@
 The script is the mapping ``fake.tests``, by package (or ``"*"``), all keys optional::
 
     {"seconds": 0.2, "exit_codes": {"<output_directory>": 1}, "stdout": {"<output_directory>": "..."},
-     "stderr": {...}, "broken": 2, "image_fault": "no slurmd", "lost": ["<output_directory>"]}
+     "stderr": {...}, "broken": 2, "image_fault": "no slurmd", "lost": ["<output_directory>"],
+     "versions": {"slurm": "23.11.4"}}
 
 ``seconds`` is the length of a run. ``broken`` is the number of clusters in a row that fail as infrastructure before one
 works. ``image_fault`` is an error that the agent reports as a fault of the image. ``lost`` are jobs of an upgrade that
-Slurm puts back into the queue. The figures of a job without ``stdout`` equal their references. A file
-``<state>/fake-tests/<package>.json`` overrides the settings, also those of a running stack.
+Slurm puts back into the queue, ``versions`` are those of the image's software. The figures of a job without ``stdout``
+equal their references. A file ``<state>/fake-tests/<package>.json`` overrides the settings, also those of a running
+stack.
 """
 
 from __future__ import annotations
@@ -140,7 +142,8 @@ class FakeCluster:
                     "restarts": int(name in self.script.get("lost", ())),
                 }
             )
-        content = {"version": 1, "jobs": results, "left_out": []}
+        versions = dict(self.script.get("versions", {}))
+        content = {"version": 1, "jobs": results, "left_out": [], "versions": versions}
         (folder / wire.RESULTS_NAME).write_text(json.dumps(content), encoding="utf-8")
 
     def collect_consoles(self, folder: Path) -> None:

@@ -193,12 +193,12 @@ class ComputeEngineLibrary:
             self._artifacts.blob(self._manifest(image.name)).delete(retry=STORAGE_RETRY, timeout=TIMEOUT_SECONDS)
         return image.size
 
-    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Set the labels of verdict and tests, also those of the images that were made from this one."""
+    def record_test(self, name: str, proof: Proof, tests_digest: str, labels: Mapping[str, str] | None = None) -> None:
+        """Set the labels of verdict and tests and these, also those of the images that were made from this one."""
         digest = tests_digest[: image_labels.DIGEST_IN_LABEL]
-        labels = {image_labels.PROOF_LABEL: proof.value, image_labels.TESTS_LABEL: digest}
+        own = {image_labels.PROOF_LABEL: proof.value, image_labels.TESTS_LABEL: digest}
         for image in self._images.with_label(image_labels.SOURCE_LABEL, name):
-            self._images.label(image.name, labels, image)
+            self._images.label(image.name, {**(labels or {}), **own}, image)
 
     def manifest(self, name: str) -> Mapping[str, str]:
         """Return the manifest of an image's digest; empty if the bake stored none."""

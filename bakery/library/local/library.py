@@ -171,13 +171,13 @@ class LocalLibrary:
             with self.database.writing() as connection:
                 rows.relabel(connection, name, {**image.labels, **labels})
 
-    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
-        """Record a verdict; the last one counts. Raises BakeryError if the image does not exist."""
+    def record_test(self, name: str, proof: Proof, tests_digest: str, labels: Mapping[str, str] | None = None) -> None:
+        """Record a verdict, the last one counts, and set labels. Raises BakeryError if the image does not exist."""
         if (image := self.find(name)) is None:
             raise BakeryError(f"there is no image {name} that could be {proof}")
         names = {name, *(one.name for one in self.sharing(image.digest) if one.source == name)}
         with self.database.writing() as connection:
-            rows.record_proof(connection, sorted(names), proof, tests_digest, self.now())
+            rows.record_proof(connection, sorted(names), proof, tests_digest, self.now(), labels=labels or {})
 
     def publish(self, record: ImageRecord, qcow2: Path) -> ImageRecord:
         """Move a baked file into the library as a candidate: completely and durably, or not at all.

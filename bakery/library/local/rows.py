@@ -123,10 +123,18 @@ def put(connection: sqlite3.Connection, table: str, row: Mapping[str, str]) -> N
 
 
 def record_proof(
-    connection: sqlite3.Connection, names: Iterable[str], proof: Proof, tests_digest: str, at: str
+    connection: sqlite3.Connection,
+    names: Iterable[str],
+    proof: Proof,
+    tests_digest: str,
+    at: str,
+    *,
+    labels: Mapping[str, str],
 ) -> None:
-    """Record a verdict of images; the last one counts."""
+    """Record a verdict of images, the last one of which counts, and set labels."""
+    more = json.dumps(dict(labels))
     for name in names:
-        connection.execute("UPDATE images SET proof = ? WHERE name = ?", (proof.value, name))
+        values = (proof.value, more, name)
+        connection.execute("UPDATE images SET proof = ?, labels = json_patch(labels, ?) WHERE name = ?", values)
         row = (name, tests_digest, proof.value, at)
         connection.execute("INSERT INTO proofs (image, tests_digest, proof, at) VALUES (?, ?, ?, ?)", row)

@@ -10,6 +10,7 @@ import pytest
 from bakery.library.base import Proof
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.local.library import LocalLibrary
+from bakery.library.versions import to_labels
 from bakery.settings import from_file
 from tests.fake_google.server import FakeServer
 from tests.support.checkout import Checkout
@@ -67,6 +68,17 @@ def test_tfvars_are_written_to_a_file(promoted: Checkout, tmp_path: Path, name: 
     done = promoted.invoke("tfvars", *options, "--out", str(tmp_path / name))
     assert (done.exit_code, done.stdout) == (0, "")
     assert (tmp_path / name).read_text().startswith(begin)
+
+
+def test_tfvars_refuse_images_that_cannot_be_one_cluster(promoted: Checkout) -> None:
+    library = ComputeEngineLibrary(from_file(promoted.root, "gcp"))
+    families = library.families()
+    for family, slurm in (("base", "22.05.8"), ("app", "23.11.4")):
+        library.relabel(families[family], to_labels({"slurm": slurm}))
+    done = promoted.invoke("tfvars", "--stack", "gcp")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"error: partition app of {families['app']} and the controller of {families['base']}" in done.stderr
+    assert "slurmd 23.11.4 is newer than slurmctld 22.05.8" in done.stderr
 
 
 def test_tfvars_name_each_family_without_a_promoted_image(checkout: Checkout, cloud: FakeServer) -> None:

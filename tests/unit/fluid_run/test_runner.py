@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from bakery.errors import AccessRefused, Uncertain
+from bakery.errors import AccessRefused, ImageRejected, Uncertain
 from bakery.fluid_run import runner
 from bakery.fluid_run.base import AgentStatus, Cluster
 from bakery.fluid_run.clusters.fake import FakeCluster
 from bakery.host import propagation
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
+from bakery.library.versions import of_labels
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -54,6 +56,7 @@ class Hiding:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.made = 0
+        self.script: dict[str, Any] = {}
 
     def cluster(
         self,
@@ -64,7 +67,7 @@ class Hiding:
         _present: ImageRecord | None = None,
     ) -> Cluster:
         self.made += 1
-        return Hidden({}, order, self.folder, run_id)
+        return Hidden(self.script, order, self.folder, run_id)
 
 
 def test_a_run_goes_on_while_its_cluster_can_not_be_asked(tmp_path: Path, library: LocalLibrary) -> None:
@@ -76,6 +79,21 @@ def test_a_run_goes_on_while_its_cluster_can_not_be_asked(tmp_path: Path, librar
     assert (done.verdict, tested.proof, clusters.made) == (Verdict.PASSED, Proof.PASSED, 1)
     assert [run.run_id for run in library.runs("a-1")] == [done.run_id]
     assert said.count("testing: the run continues, but its status is unknown: read status.json of the run: 503") == 2
+
+
+def test_the_versions_that_a_run_finds_become_labels(tmp_path: Path, library: LocalLibrary) -> None:
+    clusters = Hiding(tmp_path / "fake")
+    first, *_ = order("a-1").suite.jobs
+    clusters.script = {"versions": {"slurm": "23.11.4"}, "exit_codes": {first.output_directory: 1}}
+    with pytest.raises(ImageRejected):
+        runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
+    tested = library.find("a-1")
+    assert tested is not None and tested.proof is Proof.FAILED
+    assert of_labels(tested.labels) == {"slurm": "23.11.4"}
+    clusters.script = {"image_fault": "no slurmd"}
+    with pytest.raises(ImageRejected):
+        runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
+    assert of_labels(library.find("a-1").labels) == {"slurm": "23.11.4"}  # type: ignore[union-attr]
 
 
 def test_a_cluster_that_is_not_seen_for_long_is_given_up(
@@ -97,9 +115,9 @@ class Guarded(LocalLibrary):
         self._refuse()
         super().record_run(result)
 
-    def record_test(self, name: str, proof: Proof, tests_digest: str) -> None:
+    def record_test(self, name: str, proof: Proof, tests_digest: str, labels: Mapping[str, str] | None = None) -> None:
         self._refuse()
-        super().record_test(name, proof, tests_digest)
+        super().record_test(name, proof, tests_digest, labels)
 
     def _refuse(self) -> None:
         self.refusals -= 1

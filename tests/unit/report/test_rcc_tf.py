@@ -18,6 +18,7 @@ from bakery.preview.check import check
 from bakery.preview.targets import staged
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.report import rcc_tf
+from bakery.settings.cluster import ClusterSettings
 from tests.support import plan_builders
 
 IMAGE = "projects/some-project/global/images/rcc-debian-0123456789ab"
@@ -114,6 +115,25 @@ def test_partitions_that_go_first_use_the_family_and_the_others_its_channel() ->
     assert made["controller_image"] == made["login_image"] == "old"
     before = plan_rcc_tf.variables(plan.images, {"app": "new"}, "z", behind)
     assert [entry["image"] for entry in before["partitions"]] == ["new", "new"], "the channel points at nothing yet"
+
+
+def test_the_settings_name_controller_login_and_partitions() -> None:
+    names = ("head", "login", "app", "gpu")
+    made = [plan_builders.recipe(name, "head" if number else "debian-12") for number, name in enumerate(names)]
+    plan = make(plan_builders.settings(), plan_builders.recipes(*made), plan_builders.LOCK)
+    links = {name: f"image-{name}" for name in names}
+
+    def cluster(**given: Any) -> tuple[str, str, list[str]]:
+        found = plan_rcc_tf.variables(plan.images, links, "z", cluster=ClusterSettings(**given))
+        names = [one["name"] for one in found["partitions"]]
+        return found["controller_image"], found["login_image"], names
+
+    assert cluster() == ("image-head", "image-head", ["login", "app", "gpu"])
+    assert cluster(login="login") == ("image-head", "image-login", ["app", "gpu"])
+    assert cluster(controller="app") == ("image-app", "image-app", ["head", "login", "gpu"])
+    assert cluster(login="login", partitions=("g*", "head")) == ("image-head", "image-login", ["head", "gpu"])
+    del links["login"]
+    assert plan_rcc_tf.variables(plan.images, links, "z", cluster=ClusterSettings(login="login")) == {}
 
 
 @pytest.mark.parametrize(

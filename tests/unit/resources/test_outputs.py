@@ -9,6 +9,7 @@ from bakery.backends import backend
 from bakery.errors import Problem, Severity
 from bakery.library.base import ImageRecord, Proof
 from bakery.library.local.library import LocalLibrary
+from bakery.library.versions import to_labels
 from bakery.plan.plan import make
 from bakery.preview.snapshot import LibrarySnapshot, read
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
@@ -119,3 +120,18 @@ def test_without_the_library_the_outputs_are_those_of_the_state(monkeypatch: pyt
     found = promotions(unread, PLAN, {"app": PROMOTED["app"][0]}, preview=False)
     assert found == {"app": PROMOTED["app"]}
     assert said == ["the outputs are those of the stack's state: it is locked"]
+
+
+@pytest.mark.parametrize(("slurm", "refused"), [("22.05.8", False), ("23.11.4", True)])
+def test_a_cluster_that_cannot_work_is_not_an_output(
+    library: LocalLibrary, make_settings: Callable[..., Settings], slurm: str, refused: bool
+) -> None:
+    base = next(image for image in PLAN.images if image.family == "base")
+    library.record_test(base.name, Proof.PASSED, "t", to_labels({"slurm": "22.05.8"}))
+    library.record_test("app-old", Proof.PASSED, "t", to_labels({"slurm": slurm}))
+    said = {image.family: image.name for image in PLAN.images}
+    found = outputs.outputs(backend(make_settings()), PLAN, said, preview=False)
+    assert (found["rcc_tf"] == {}, bool(found["refused"])) == (refused, refused)
+    assert [found["images"][family]["versions"]["slurm"] for family in ("base", "app")] == ["22.05.8", slurm]
+    named = f"partitions app-small, app-big of app-old and the controller of {base.name} cannot be one cluster"
+    assert [named in text for text in found["refused"]] == [True] * refused

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import Uncertain, UnprovenImage
+from bakery.errors import Uncertain, UnfitImage, UnprovenImage
 from bakery.library.base import ImageRecord, Proof, Want
 from bakery.library.local.library import LocalLibrary
+from bakery.library.versions import to_labels
 from bakery.plan.image_labels import FIRST_LABEL
 from bakery.resources import promoted_image
 from bakery.resources import provider as resource_provider
@@ -249,3 +250,27 @@ def test_the_history_says_why_the_family_got_the_image(
         PromotedImageProvider().create(props())
     (entry,) = library.history.entries("a")
     assert (entry.event, entry.image, entry.why) == ("promoted", "a-1", why)
+
+
+def with_cluster(slurm: str, controller: bool = False, image: str = "a-2") -> Props:
+    return {**props(image=image), "cluster": {"slurm": slurm, "controller": controller}}
+
+
+def test_an_image_that_does_not_fit_the_running_cluster_is_not_promoted(library: LocalLibrary, told: Told) -> None:
+    olds = created(props())
+    library.record_test("a-2", Proof.PASSED, TESTS, to_labels({"slurm": "24.05.1"}))
+    with pytest.raises(UnfitImage, match="a is not promoted: a-2 does not fit the cluster of "):
+        updated(olds, with_cluster("22.05.8"))
+    assert library.families() == {"a": "a-1"}
+    assert [want.image for want in library.wants()] == ["a-1"]
+    updated(olds, with_cluster("23.11", controller=True))
+    assert library.families() == {"a": "a-2"}
+    updated(olds, {**with_cluster("22.05.8"), "consumers": ["user:a@example.com"]})  # it points there already
+    assert library.families() == {"a": "a-2"}
+    assert not any("not compared" in text for text in told)
+
+
+def test_an_image_whose_slurm_is_not_known_is_promoted_and_noted(library: LocalLibrary, told: Told) -> None:
+    created(with_cluster("22.05.8"))
+    assert library.families() == {"a": "a-2"}
+    assert "a-2 is not compared with cluster.slurm: its Slurm is not recorded" in told

@@ -412,3 +412,26 @@ def test_every_mistake_of_retention_is_told() -> None:
         "image-bakery:retention.rcc.obsoleteOn is 'soon'; write a date as '2030-01-31', or a time",
         "unknown key 'image-bakery:retention.rcc.kep'; did you mean 'keep'? known: days, keep, labels, obsoleteOn",
     ]
+
+
+def test_a_cluster_has_a_version_and_families() -> None:
+    given = {"slurm": "24.05.3", "controller": "head", "login": "login", "partitions": ["gpu*", "cpu"]}
+    cluster = parse({"cluster": given}, "dev", ROOT).cluster
+    assert cluster == ("24.05.3", "head", "login", ("gpu*", "cpu"))
+    assert [cluster.has_partitions(family) for family in ("gpu-a", "head")] == [True, False]
+    assert parse({"cluster": '{"slurm": 24.05}'}, "dev", ROOT).cluster.slurm == "24.05", "as the engine passes it"
+    assert parse({}, "dev", ROOT).cluster.has_partitions("any")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"slurm": "slurm 24.05"}, "cluster.slurm is 'slurm 24.05'; write what slurmctld -V prints"),
+        ({"slurm": 24.5}, "cluster.slurm is '24.5'"),
+        ({"partitions": []}, "cluster.partitions is []; write a list of 1 or more strings"),
+        ({"partition": ["a"]}, "unknown key 'image-bakery:cluster.partition'; did you mean 'partitions'?"),
+    ],
+)
+def test_a_wrong_cluster_is_a_problem(given: object, why: str) -> None:
+    (message,) = messages({"cluster": given})
+    assert why in message
