@@ -72,12 +72,19 @@ def _verb(verb: str, value: Value) -> str:
     if kind == "f" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"%{options}f" % value
     if kind in "svt" and not options.strip("-0123456789"):
-        if isinstance(value, (list, dict)):
+        if value is None or isinstance(value, (list, dict)):
             if kind == "v" and not options:
                 return as_json(value)
             raise NotFollowed
+        if kind == "v" and _has_exponent(value):
+            raise NotFollowed
         return f"%{options}s" % to_text(value, 0)
     raise NotFollowed
+
+
+def _has_exponent(value: Value) -> bool:
+    """Whether ``%v`` writes a number with an exponent (Go's ``math/big``: from 1e+06 on, and below 0.0001)."""
+    return isinstance(value, (int, float)) and (abs(value) >= 1e6 or 0 < abs(value) < 1e-4)
 
 
 def formatted_list(template: str, *values: Value) -> list[str]:

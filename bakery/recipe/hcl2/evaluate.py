@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+from unicodedata import normalize
 
 from bakery.recipe.hcl2.file_functions import FILE_FUNCTIONS, SEARCHES, Files, PendingTemplate
 from bakery.recipe.hcl2.functions import FUNCTIONS, LAZY, UNKNOWN
@@ -71,7 +72,7 @@ class Evaluator(Variables):
         """Return a literal."""
         if isinstance(expression.value, str) and _FOREIGN.search(expression.value):
             raise Invalid(expression.line, "HCL2 does not know {{user}}", "write ${var.NAME}")
-        return expression.value
+        return normalize("NFC", expression.value) if isinstance(expression.value, str) else expression.value
 
     def template(self, expression: nodes.Template, bound: Bound) -> Value:
         """Return a text, or the value of the only interpolation."""

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from bakery.recipe.call_place import CallPlace
 from bakery.recipe.hcl2.values import Invalid, NotFollowed, Outside, Set, Value, described
@@ -105,7 +106,7 @@ class Files:
         except UnicodeDecodeError:
             raise Invalid(line, f"{described(text)} is not UTF-8", "use filebase64") from None
         if name == "file":
-            return decoded
+            return normalize("NFC", decoded)
         if self.in_template:
             raise Invalid(line, "templatefile in a file that templatefile reads", "read it outside, and pass its text")
         return _template(text, decoded, rest(), line)

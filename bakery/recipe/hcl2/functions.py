@@ -97,10 +97,11 @@ def _element(values: list[Value], index: float) -> Value:
 
 
 def _coalesce(*values: Value) -> Value:
-    found = [value for value in values if value is not None and value != ""]
-    if not found:
+    found = next((value for value in values if value is not None and value != ""), None)
+    if found is None:
         raise encoding.BadArguments("no argument of coalesce has a value", "add a last argument that has one")
-    return found[0]
+    texts = not isinstance(found, (list, dict)) and any(isinstance(value, str) for value in values)
+    return to_text(found, 0) if texts else found  # the arguments have one type
 
 
 def _compact(values: list[Value]) -> list[str]:

@@ -17,7 +17,15 @@ from bakery.recipe.hcl2.values import Invalid, Unfollowed
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse.hcl import parse_expression, parse_hcl
 
-LEFT_TO_PACKER = ('format("%q", "c")', "7 / 2", 'setunion([1], ["b"])', 'lower("Ä")', "1.5 + 1.5", 'length("é")')
+LEFT_TO_PACKER = (
+    'format("%v", 1000000)',
+    'format("%q", "c")',
+    "7 / 2",
+    'setunion([1], ["b"])',
+    'lower("Ä")',
+    "1.5 + 1.5",
+    'length("é")',
+)
 EXPRESSIONS = r"""
 upper("x")
 join(",", ["a", "b"])
@@ -42,6 +50,10 @@ true ? 1 : "x"
 "%{ for k, v in {b = 1, a = 2} ~}\n ${k}\n%{ endfor ~}\n end"
 "%{ if 1 == 2 }y%{ else }n%{ endif }"
 coalesce("", null, "c")
+coalesce(1, "c")
+coalesce(null, 1)
+format("%v %v %v", null, 123456, 0.25)
+"e\u0301 \u00e9"
 compact(["a", "", null])
 concat([1], ["a"])
 contains(["a"], "a")
