@@ -15,8 +15,8 @@ class BakeOrder:
     """The order to bake one image, which the program writes to ``<state>/orders/<name>.json``.
 
     It has the paths of the sources, not their contents: the oven copies them into its workspace and checks each
-    ``sha256``, so that a file that was edited during an ``up`` is not baked. The fields are those of
-    :class:`bakery.plan.model.ImagePlan`.
+    ``sha256``, so that a file that was edited during an ``up`` is not baked. Of secrets it has the places.
+    The fields are those of :class:`bakery.plan.model.ImagePlan`.
     """
 
     package: str
@@ -36,6 +36,7 @@ class BakeOrder:
     timeout: int
     isolation: str = ""
     layers: bool = True
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def bake_order(image: ImagePlan) -> BakeOrder:
         timeout=image.timeout,
         isolation=image.isolation,
         layers=image.layers,
+        secrets=image.secrets,
     )
 
 

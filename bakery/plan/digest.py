@@ -40,7 +40,7 @@ class Material:
     ``files`` are those that reach the image; ``provisioners`` and ``builder`` are parts of the template whose variables
     are not filled in; ``variables`` are those that both refer to. ``nonce`` is a setting that forces a new bake.
     ``whole`` is what can't be followed exactly, by what it comes from. ``sensitive`` variables and options are
-    shown nowhere.
+    shown nowhere. ``secrets`` maps those of the bake to their versions.
     """
 
     files: tuple[SourceFile, ...] = ()
@@ -50,6 +50,7 @@ class Material:
     nonce: str = ""
     whole: Mapping[str, Json] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 def canonical(value: Json) -> str:
@@ -65,8 +66,9 @@ def sha256(text: str) -> str:
 def content(material: Material) -> str:
     """Return the content digest: the SHA-256 of the material, in hex."""
     counted = {key: value for key, value in vars(material).items() if key != "sensitive"}
-    if not material.whole:
-        del counted["whole"]
+    for later in ("whole", "secrets"):  # they count only if there are any: other digests stay as they were
+        if not counted[later]:
+            del counted[later]
     return sha256(canonical([FORMAT, "content", counted | {"files": _listed(material.files)}]))
 
 
@@ -94,6 +96,7 @@ def manifest(material: Material, secrets: Collection[str] = ()) -> dict[str, str
     for key, value in sorted(material.variables.items()):
         concealed = key in material.sensitive or any(secret in value for secret in hidden)
         shown[f"variable {key}"] = "set" if concealed else _value(value, secrets)
+    shown |= {f"secret {name}": f"version {version}" for name, version in sorted(material.secrets.items())}
     if material.nonce:
         shown["nonce"] = _value(material.nonce, secrets)
     return shown

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bakery.plan import architecture, machines
 from bakery.plan.graph import Node
+from bakery.plan.secret_sources import secret_faults
 from bakery.plan.template import BUILDER_NAMES, builder, for_builder, public_project, source_project
 from bakery.recipe.build_files import build_files
 from bakery.recipe.expressions import fill
@@ -259,7 +260,11 @@ def _node(
         base_project=project,
         at=recipe.family_at,
         base_at=recipe.base_at,
-        faults=(*([(fault, architecture.HINT)] if fault else ()), *machines.settings_faults(settings, cluster)),
+        faults=(
+            *([(fault, architecture.HINT)] if fault else ()),
+            *machines.settings_faults(settings, cluster),
+            *secret_faults(settings, recipe.secrets),
+        ),
         features=machines.features(options, variables),
         needs=machines.needs(cluster),
         architecture=image,

@@ -15,9 +15,9 @@ GUESSES = 10  # at most: a guess compares with every family there is
 class Node(NamedTuple):
     """One image before its digest is known. ``at`` and ``base_at`` say where family and base are set: file, line.
 
-    ``faults`` are why no machine of the recipe can run it, and what to do. ``features`` are the guest OS features that
-    it adds to those of its base, ``needs`` those that it is tested with, with the name of the partition.
-    ``architecture`` is "" where it is not known.
+    ``faults`` are why no machine of the recipe can run it, or the oven not bake it, and what to do. ``features`` are
+    the guest OS features that it adds to those of its base, ``needs`` those that it is tested with, with the name of
+    the partition. ``architecture`` is "" where it is not known.
     """
 
     package: str

@@ -36,7 +36,8 @@ class ImagePlan(ImageSummary):
 
     ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
     ``files`` the staged workspace; ``folder`` that of the package; ``timeout`` in seconds; ``isolation`` where it has
-    to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake.
+    to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake;
+    ``secrets`` what the bake is given, see :mod:`bakery.recipe.secrets`.
     """
 
     template: Json
@@ -51,6 +52,7 @@ class ImagePlan(ImageSummary):
     tests: SuitePlan | None = None
     isolation: str = ""
     layers: bool = True
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def lineage(image: ImagePlan, images: Mapping[str, ImagePlan]) -> Iterator[ImagePlan]:

@@ -19,6 +19,7 @@ from bakery.plan.template import concealed, disk_options, location_variables, ot
 from bakery.recipe import image_names
 from bakery.recipe.expressions import ALL
 from bakery.recipe.model import Recipes
+from bakery.recipe.secrets import versions
 from bakery.recipe.templating import file_name, references
 from bakery.settings import Settings
 
@@ -70,6 +71,7 @@ def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material
         nonce=settings.nonce.get(inputs.node.family) or settings.nonce.get(inputs.recipe.name, ""),
         whole=whole,
         sensitive=concealed(template),
+        secrets=versions(inputs.recipe.secrets),
     )
 
 
@@ -110,6 +112,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         timeout=recipe.timeout,
         isolation=recipe.isolation,
         layers=recipe.layers,
+        secrets=recipe.secrets,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
         partitions=partition_names(node.family, tests),

@@ -109,6 +109,11 @@ class Settings:
         return self.oven.in_project
 
     @property
+    def secret_sources(self) -> tuple[str, ...]:
+        """Where bakes can take secrets from; empty if they take none."""
+        return self.oven.secret_sources
+
+    @property
     def spack_cache(self) -> str:
         """The address of the cache of built Spack packages; empty if there is none."""
         bucket = self.oven.spack_bucket

@@ -57,3 +57,8 @@ class OvenKind(StrEnum):
         member.bases, member.required, member.spack_bucket = bases, required, spack_bucket
         member.in_project = in_project
         return member
+
+    @property
+    def secret_sources(self) -> tuple[str, ...]:
+        """Where bakes can take secrets from, see :mod:`bakery.plan.secret_sources`; empty if they take none."""
+        return {OvenKind.CLOUD_BUILD: ("secretManager",), OvenKind.LOCAL: ("file", "environment")}.get(self, ())

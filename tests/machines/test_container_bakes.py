@@ -5,6 +5,7 @@ Only root can bake in a container; where it is not possible, the reason is the o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,10 +14,12 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bakery import redaction
 from bakery.codec import encode
 from bakery.errors import BakeryError
 from bakery.orders.model import BakeOrder
@@ -81,6 +84,19 @@ def recipe(folder: Path, script: str) -> BakeOrder:
     return order("app", files)
 
 
+SECRET = f"licence-{uuid.uuid4().hex}"
+GIVEN = """
+stat -c "given: %a %U %n" /run/bakery-secrets/licence; stat -f -c "given: %T" /run/bakery-secrets
+sha256sum < /run/bakery-secrets/licence; echo "said: $(cat /run/bakery-secrets/licence)"
+echo "as nobody: $(setpriv --reuid=65534 --clear-groups cat /run/bakery-secrets/licence 2>&1 || true)"
+"""
+
+
+def with_value(folder: Path, value: str) -> list[Path]:
+    """The files below a folder that have the value, in whatever place."""
+    return [file for file in folder.rglob("*") if file.is_file() and value.encode() in file.read_bytes()]
+
+
 def outside() -> dict[str, object]:
     """All of this computer that a bake must not change."""
     settings = ("vm/swappiness", "kernel/core_pattern", "kernel/hostname", "net/ipv4/ip_unprivileged_port_start")
@@ -118,18 +134,28 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
         file.unlink()
 
 
-def test_a_careless_recipe_finds_no_secret_and_changes_nothing(
-    oven: LocalOven, planted: list[str], tmp_path: Path
+def test_a_careless_recipe_finds_no_secret_but_its_own_and_changes_nothing(
+    oven: LocalOven, planted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = subprocess.run(
         ["sh", "-c", LOOK, "sh", str(tmp_path / "secret")], capture_output=True, text=True, check=False
     ).stdout
     assert every(secret in here for secret in planted), "the script finds them where they are"
     before = outside()
-    script = f"#!/bin/sh\nset -- {tmp_path}/secret\n{LOOK}\n({TOUCH}) 2>&1\n{LOOK}\necho it came to its end\n"
-    done = oven.bake(recipe(tmp_path, script), Activity())
+    script = f"#!/bin/sh\nset -- {tmp_path}/secret\n{GIVEN}\n{LOOK}\n({TOUCH}) 2>&1\n{LOOK}\necho it came to its end\n"
+    monkeypatch.setattr(redaction, "_marks", {})
+    monkeypatch.setenv("BAKERY_TEST_LICENCE", SECRET)
+    secrets = {"licence": {"version": "1", "environment": "BAKERY_TEST_LICENCE"}}
+    done = oven.bake(replace(recipe(tmp_path, script), secrets=secrets), Activity())
     log = Path(str(done.log)).read_text(encoding="utf-8")
     assert "it came to its end" in log
+    assert "given: 400 root /run/bakery-secrets/licence" in log
+    assert "given: tmpfs" in log
+    assert hashlib.sha256(SECRET.encode()).hexdigest() in log, "the recipe has read it"
+    assert "said: [secret secrets.licence]" in log
+    assert "as nobody: cat: " in log
+    assert "no layers from provisioner 1 on: it is given a secret" in log
+    assert with_value(tmp_path, SECRET) == [], "neither image nor layers, logs and orders"
     assert [secret for secret in planted if secret in log] == []
     assert "the disk of the host was read" not in log
     assert outside() == before

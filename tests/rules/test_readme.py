@@ -30,6 +30,7 @@ GCLOUD = {
     "auth application-default set-quota-project": (),
     "config set": (),
     "services enable": (),
+    "secrets add-iam-policy-binding": ("project", "member", "role"),
     "builds submit": ("config", "substitutions", "service-account", "gcs-source-staging-dir"),
     "pubsub subscriptions create": ("topic", "message-filter"),
     "beta services identity create": ("service", "project"),

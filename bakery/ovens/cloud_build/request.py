@@ -16,6 +16,7 @@ from typing import Any
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
+from bakery.ovens.cloud_build import secrets
 from bakery.plan import image_labels
 from bakery.plan.template import DECIDED, downloaded_paths, title
 from bakery.recipe.hcl2.render import joined, merged, other_plugins, to_pkr_json
@@ -38,7 +39,6 @@ PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:
 FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits in the queue of a busy project; Cloud Build's default is an hour
-KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
 BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: the machine is named after the build
 PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, before Compute Engine deletes it
@@ -65,7 +65,8 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
     passed = {name: order.variables[name] for name in sorted(used) if name in order.variables}
     variables = {**passed, **{name: order.variables.get(name, default) for name, default in declared.items()}}
     variables["bakery_build"] = f"{{{{env `{BUILD_ID}`}}}}"
-    template = {**order.template, "variables": variables, "builders": builders}
+    made = {**order.template, "variables": variables, "builders": builders}
+    template = secrets.with_secrets(made, order.secrets)
     return to_pkr_json(template) if "hcl2" in template else template
 
 
@@ -124,7 +125,7 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         raise BakeFailed(message, hint="copy what it names to a bucket, and set its gs:// address without --secret")
     return {
         "queueTtl": f"{QUEUE_SECONDS}s",
-        **{key: order.build[key] for key in KEPT if key in order.build},
+        **secrets.kept(order, google.project),
         **_kept_files(order, google.bucket(Bucket.LOGS)),
         "steps": _steps(order),
         "substitutions": {
@@ -186,7 +187,7 @@ def _steps(order: BakeOrder) -> list[Json]:
     removed = [tests(step) or index in others or _of_other_builder(step, order) for index, step in enumerate(given)]
     gone = {str(step.get("id")) for step, remove in zip(given, removed, strict=True) if remove}
     kept = [_waiting(step, gone) for step, remove in zip(given, removed, strict=True) if not remove]
-    steps = [_named(_packer(step) if is_packer(step) else step) for step in kept]
+    steps = [_named(secrets.given(_packer(step), order.secrets) if is_packer(step) else step) for step in kept]
     if any("plugins install" in str(step.get("args", "")) for step in steps):
         return steps  # the recipe installs its own Packer
     return [_fetch(order.template), *(_after_fetch(step) for step in steps)]

@@ -19,6 +19,7 @@ from bakery.ovens.local import base_image, cloud_image, container, file_server, 
 from bakery.ovens.local.layer_names import LayerNames, layer_names
 from bakery.ovens.local.layering import Layering
 from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, make_overlay, make_seed
+from bakery.ovens.local.secret_files import opened
 from bakery.ovens.local.template import Rendering, named, render, steps
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
@@ -39,6 +40,7 @@ class _Job:
     """One bake: its order, the folder ``work`` for its files, its log, and the disk that it starts from.
 
     ``variables`` are those that were ordered; the order's own name what is served during this bake only.
+    ``secrets`` are paths to those of the bake.
     """
 
     order: BakeOrder
@@ -48,6 +50,7 @@ class _Job:
     start: base_image.Bootable
     hardware: Hardware
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def console(self) -> Path:
@@ -100,9 +103,10 @@ class LocalOven:
             slots.take(self.local.cores, self.local.memory_mb, activity, limit),
             self._base(order, activity, log) as start,
             file_server.shared(order.variables, work) as variables,
+            opened(order.secrets, self.settings.root, work) as secrets,
         ):
             served = replace(order, variables=variables)
-            flat = self._baked(_Job(served, activity, work, log, start, made_for, order.variables))
+            flat = self._baked(_Job(served, activity, work, log, start, made_for, order.variables, secrets))
             sync_to_disk(flat)  # what is finished survives a power cut
             flat.rename(work / scratch.FINISHED)
 
@@ -184,10 +188,10 @@ class LocalOven:
         return flatten((machine.disk, job.start.disk), job.flattening, job.activity, job.log)
 
     def _render(self, job: _Job, builder: Json, *, borders: bool = False) -> Rendering:
-        rendering = render(job.order, builder, job.work / "workspace", self.local.keep_failed, borders)
-        for warning in rendering.warnings:
+        made = render(job.order, builder, job.work / "workspace", self.local.keep_failed, borders, given=job.secrets)
+        for warning in made.warnings:
             job.note(warning)
-        return rendering
+        return made
 
     def _size(self, rendering: Rendering) -> int:
         return max(rendering.disk_gb, self.local.disk_gb)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
@@ -19,6 +20,7 @@ from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
 from bakery.recipe.packer_call import build_calls
 from bakery.recipe.provisioners import STARTUP
+from bakery.recipe.secrets import provisioners as secret_provisioners
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import references
 from bakery.redaction import redacted
@@ -46,6 +48,7 @@ class Rendering:
     path: str = ""  # of an HCL2 template in the workspace; JSON has none
     folder: str = ""  # of the workspace, where Packer runs
     environment: Mapping[str, str] = field(default_factory=dict)  # what the build sets for Packer
+    first: int = 0  # provisioners before those of the recipe, which are never left out
 
     @property
     def hcl2(self) -> bool:
@@ -54,7 +57,8 @@ class Rendering:
 
     def after(self, done: int) -> "Rendering":
         """Return the template without its first ``done`` provisioners; JSON only."""
-        left = self.template["provisioners"][2 * done :]
+        own = self.template["provisioners"]
+        left = [*own[: self.first], *own[self.first + 2 * done :]]
         return replace(self, template={**self.template, "provisioners": left})
 
     @property
@@ -90,13 +94,20 @@ def _one_by_one(step: Json) -> list[Json]:
 
 
 def render(
-    order: BakeOrder, local: Json, workspace: Path, sync_on_error: bool = False, borders: bool = False
+    order: BakeOrder,
+    local: Json,
+    workspace: Path,
+    sync_on_error: bool = False,
+    borders: bool = False,
+    *,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> Rendering:
     """Return the template of the order. Raises BakeFailed if it has no builder.
 
     ``local`` is the builder of this computer, without what the recipe's own decides: its name, its user and how long
     Packer waits. With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can
     be examined. With ``borders`` each provisioner waits for the file ``border-<number>`` in the folder above.
+    ``given`` maps the secrets of the bake to paths of this computer: they are brought into the machine first.
     """
     template = order.template
     source = builder(template)
@@ -111,7 +122,7 @@ def render(
     user = resolve(source.get("ssh_username", "packer"), known)
     disk_size = resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
-    provisioners = steps(template)
+    provisioners, first = steps(template), secret_provisioners({key: {"source": path} for key, path in given.items()})
     parts = {
         key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")
     }
@@ -120,7 +131,7 @@ def render(
     cwd = _folder(order) if hcl2 else ""
     rendered = {
         **parts,
-        "provisioners": _marked(provisioners, posixpath.relpath("..", cwd or ".") if borders else ""),
+        "provisioners": [*first, *_marked(provisioners, posixpath.relpath("..", cwd or ".") if borders else "")],
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }
@@ -139,6 +150,7 @@ def render(
         disk_gb=int(disk_size) if disk_size.isdigit() else 0,
         provisioners=tuple(resolve(_words(one), known) for one in provisioners),
         warnings=("post-processors are not run by the local oven",) if template.get("post-processors") else (),
+        first=len(first),
     )
 
 

@@ -14,6 +14,7 @@ from bakery.recipe.check.fluidrun import BOUNDS
 from bakery.recipe.model import ClusterShape, Json, Suite, Variant
 from bakery.recipe.parse import Document, Where, one_line, quoted
 from bakery.recipe.references import beyond_zero, with_reference
+from bakery.recipe.secrets import ENVIRONMENT, FILE, SECRET_MANAGER, VERSION, secrets_of
 from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, SOURCE_PROJECT, scalar
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"
@@ -50,6 +51,24 @@ def cluster(recipe: Document) -> ClusterShape | None:
     """Return the cluster that all variants are tested on; None if it is not given."""
     given = recipe.value.get("cluster")
     return None if given is None else from_recipe(recipe, ("cluster",), given)
+
+
+def secrets(recipe: Document | None) -> dict[str, dict[str, str]]:
+    """Return the secrets of the file, all of whose faults beyond the schema are reported."""
+    if recipe is None:
+        return {}
+    found = secrets_of(recipe.value)
+    for name, one in found.items():
+        where = ("secrets", name)
+        if not one.keys() & {SECRET_MANAGER, FILE, ENVIRONMENT}:
+            hint = f"add {SECRET_MANAGER} for Google Cloud, and {FILE} or {ENVIRONMENT} for this computer"
+            recipe.error(f"it is not known where the secret {name} is", hint, *where)
+        if FILE in one and ENVIRONMENT in one:
+            recipe.error(f"the secret {name} has a {FILE} and an {ENVIRONMENT}", "keep one of them", *where, FILE)
+        if SECRET_MANAGER in one and not one.get(VERSION, "1").isdecimal():
+            hint = "write the number of a version: with `latest`, equal digests could have other secrets"
+            recipe.error(f"{VERSION} {one[VERSION]!r} of {name} is not one of Secret Manager", hint, *where, VERSION)
+    return found
 
 
 def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:

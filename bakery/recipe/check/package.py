@@ -110,8 +110,7 @@ class PackageCheck:
         extra = self._read(RECIPE, yaml.parse_yaml)
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and matrix.valid(extra):
-            shape = matrix.cluster(extra)
-            suite = replace(suite, cluster=shape) if suite and shape else suite
+            suite = replace(suite, cluster=shape) if (shape := matrix.cluster(extra)) and suite else suite
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
             variants = self._templates(hcl2, template, build, variants, suite)
@@ -140,6 +139,7 @@ class PackageCheck:
             isolation=str(value.get("isolation") or ""),
             layers=value.get("layers") is not False,
             names_builder=staged.names_builder(self.contents),
+            secrets=matrix.secrets(extra),
             others=staged.others,
             family_at=self._set_at(template, build, FAMILY, "image_family"),
             base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),

@@ -14,7 +14,7 @@ from bakery.lock.model import Lock, LockedBase, Place
 from bakery.plan.digest import Material, based, canonical, content, digest, manifest, sha256
 from bakery.plan.expand import spack_variables
 from bakery.plan.model import ImagePlan
-from bakery.plan.plan import make
+from bakery.plan.plan import draft, make
 from bakery.plan.summary import Base
 from bakery.recipe.model import Recipe, SourceFile, SuiteJob, Variant
 from tests.support.every import every
@@ -431,3 +431,51 @@ def test_the_base_image_stands_before_all_else_by_the_beginning_of_its_identity(
     )
     assert list(based(outside, {"a": "b"}).items()) == [("base debian-12", "id:" + "3" * 12), ("a", "b")]
     assert based(parent, {}) == {"base rcc": "4" * 12}
+
+
+SECRET = {"licence": {"version": "3", "file": "~/hpl.key"}}
+
+
+def test_the_version_of_a_secret_matters_and_nothing_else_of_it() -> None:
+    with_secret = image(replace(PLAIN, secrets=SECRET))
+    assert with_secret.digest != image().digest
+    assert with_secret.inputs["secret licence"] == "version 3"
+    assert with_secret.secrets == SECRET
+    elsewhere = {"licence": {"version": "3", "environment": "HPL", "secretManager": "hpl"}}
+    assert image(replace(PLAIN, secrets=elsewhere)).digest == with_secret.digest
+    newer = {"licence": {"version": "4", "file": "~/hpl.key"}}
+    assert image(replace(PLAIN, secrets=newer)).digest != with_secret.digest
+    assert image(replace(PLAIN, secrets={"other": SECRET["licence"]})).digest != with_secret.digest
+
+
+def test_a_recipe_without_secrets_has_the_digest_that_it_always_had() -> None:
+    assert content(Material()) == content(Material(secrets={}))
+    assert "secret" not in canonical(vars(image()).get("inputs"))
+
+
+@pytest.mark.parametrize(
+    ("values", "secret", "fault"),
+    [
+        ({}, {"secretManager": "hpl"}, "the stack dev has no source of the secret licence; add file or environment"),
+        ({}, {"environment": "HPL"}, ""),
+        (
+            {"oven": "cloud-build"},
+            {"file": "x"},
+            "the stack dev has no source of the secret licence; add secret",
+        ),
+        ({"oven": "cloud-build"}, {"secretManager": "hpl"}, ""),
+        ({"oven": "fake"}, {"secretManager": "hpl"}, ""),
+    ],
+)
+def test_a_secret_that_the_oven_cannot_get_is_a_problem_of_the_plan(
+    values: dict[str, Any], secret: dict[str, str], fault: str
+) -> None:
+    if "oven" in values:
+        values = {**values, "google": {"project": "p", "region": "us-central1"}}
+    stack = settings(**values)
+    given = recipes(replace(PLAIN, secrets={"licence": {"version": "3", **secret}}))
+    bases = Lock({stack.bases: LOCK.bases[Place.LOCAL]})
+    problems = [str(problem) for problem in draft(stack, given, bases).problems]
+    assert [problem for problem in problems if "secret" in problem] == [problem for problem in problems if fault]
+    assert len(problems) == bool(fault)
+    assert fault in "".join(problems)

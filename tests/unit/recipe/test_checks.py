@@ -189,6 +189,11 @@ CASES: list[Case] = [
     (R, matrix("compiler: [gcc@12, oneapi]", "compiler: [gcc@12, gcc-12, oneapi]"), ERROR, "duplicate variant", "axes"),
     (R, matrix("compiler: [gcc@12, oneapi]", "compiler: ['*', oneapi]"), ERROR, "no letter or digit", "axes"),
     (R, matrix("compiler: [gcc@12, oneapi]", f"compiler: {list(range(300))}"), ERROR, "", ""),
+    (R, "secrets:\n  key: {version: 1}\n", ERROR, "not known where the secret key is", "key:"),
+    (R, "secrets:\n  key: {version: 1, file: a, environment: B}\n", ERROR, "has a file and an environment", "file"),
+    (R, "secrets:\n  key: {version: latest, secretManager: a}\n", ERROR, "not one of Secret Manager", "latest"),
+    (R, "secrets:\n  key: {file: a}\n", ERROR, "version", ""),
+    (R, "secrets:\n  Key: {version: 1, file: a}\n", ERROR, "Key", ""),
 ]  # fmt: skip
 
 

@@ -265,3 +265,21 @@ def test_a_name_of_recipe_yaml_does_not_end_with_a_line_break(tmp_path: Path, fi
     partition = {"name": "debug", field: "debug\n"}
     problems = recipe_tree.spoilt(tmp_path, {"recipe.yaml": json.dumps({"cluster": {"partitions": [partition]}})})
     assert any("does not match" in problem.message for problem in problems)
+
+
+SECRETS = """
+secrets:
+  licence: {version: 3, secretManager: hpl, file: ~/hpl.key}
+  key: {version: "2030-01", environment: KEY}
+"""
+
+
+def test_the_secrets_of_a_bake_also_from_the_cache(tmp_path: Path) -> None:
+    for _ in range(2):
+        recipe = recipe_tree.recipe(tmp_path, {"recipe.yaml": SECRETS}, cache=tmp_path / "cache")
+        assert recipe.problems == ()
+        assert recipe.secrets == {
+            "licence": {"version": "3", "secretManager": "hpl", "file": "~/hpl.key"},
+            "key": {"version": "2030-01", "environment": "KEY"},
+        }
+    assert recipe_tree.recipe(tmp_path / "b").secrets == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -537,3 +538,23 @@ def test_credentials_that_were_revoked_while_a_bake_ran_are_told(
             CloudBuildOven(settings(server), google, poll_seconds=0.05).bake(order(tmp_path), Activity(say=say))
     assert any("its state can't be read" in line and "invalid_grant" in line for line in said)
     assert "gcloud auth application-default login" in raised.value.hint
+
+
+def test_a_build_with_secrets_says_where_they_are_and_has_none(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe may name a source for this computer as well: it is not looked at."""
+    (tmp_path / "key").write_text("the value of a licence", encoding="utf-8")
+    monkeypatch.setenv("LICENCE", "the value of a licence")
+    secret = {"secretManager": "hpl", "version": "3", "file": str(tmp_path / "key"), "environment": "LICENCE"}
+    oven(server).bake(replace(order(tmp_path), secrets={"licence": secret}), Activity())
+    (build,) = [item for key, item in server.cloud.items.items() if key.startswith("cloudbuild/v1/")]
+    version = {"versionName": "projects/p/secrets/hpl/versions/3", "env": "BAKERY_SECRET_0"}
+    assert build["availableSecrets"] == {"secretManager": [version]}
+    assert [step.get("secretEnv", []) for step in build["steps"]] == [[], ["BAKERY_SECRET_0"]]
+    stored = [*server.cloud.media.values(), json.dumps(server.cloud.items, default=str).encode()]
+    assert len(stored) > 1
+    for content in stored:
+        plain = content if not content.startswith(b"\x1f\x8b") else gzip.decompress(content)
+        assert b"the value of a licence" not in plain
+        assert str(tmp_path / "key").encode() not in plain

@@ -216,3 +216,50 @@ def test_a_step_for_another_builder_bakes_another_image() -> None:
         sent = build_request(order, GOOGLE, "us-central1-a", "x.tar.gz", "session-1")
         (bake,) = [step for step in sent["steps"] if "packer.json" in str(step["args"])]
         assert f"-only={image.template['builders'][0]['name']}" in bake["args"]
+
+
+SECRETS = {
+    "licence": {"secretManager": "hpl", "version": "3", "file": "~/hpl.key"},
+    "key": {"secretManager": "projects/other/secrets/key", "version": "1", "environment": "KEY"},
+}
+
+
+def test_secrets_are_given_by_secret_manager_to_the_steps_that_run_packer_alone() -> None:
+    given = build(_COMPILER="gcc")
+    given["steps"] = [{"id": "get", "name": "alpine", "args": ["ls"]}, {**given["steps"][0], "secretEnv": ["OWN"]}]
+    own = {"versionName": "projects/p/secrets/own/versions/1", "env": "OWN"}
+    made, _ = request(build=given | {"availableSecrets": {"secretManager": [own]}}, secrets=SECRETS)
+    assert made["availableSecrets"]["secretManager"] == [
+        own,
+        {"versionName": "projects/other/secrets/key/versions/1", "env": "BAKERY_SECRET_0"},
+        {"versionName": "projects/p/secrets/hpl/versions/3", "env": "BAKERY_SECRET_1"},
+    ]
+    names = {step["id"]: step.get("secretEnv") for step in made["steps"] if "id" in step}
+    assert names.pop("get") is names.pop("Fetch Packer") is None
+    assert bakes(made)["secretEnv"] == ["OWN", "BAKERY_SECRET_0", "BAKERY_SECRET_1"]
+    assert "hpl.key" not in json.dumps(made)
+    plain, _ = request()
+    assert "availableSecrets" not in plain
+    assert "secretEnv" not in bakes(plain)
+
+
+@pytest.mark.parametrize("hcl2", [False, True])
+def test_packer_reads_secrets_from_its_environment_hides_them_and_brings_them_in_first(hcl2: bool) -> None:
+    extras = {"hcl2": {"file": "app.pkr.hcl", "types": {}}} if hcl2 else {}
+    (image,) = make(settings(), recipes(recipe(secrets=SECRETS)), LOCK).images
+    order = replace(bake_order(image), template={**image.template, **extras})
+    made = packer_template(order, GOOGLE, "us-central1-a")
+    plain = packer_template(replace(order, secrets={}), GOOGLE, "us-central1-a")
+    if hcl2:
+        assert made["variable"]["bakery_secret_1"]["default"] == '${env("BAKERY_SECRET_1")}'
+        assert made["variable"]["bakery_secret_1"]["sensitive"] is True
+        steps, own = made["build"][0]["provisioner"], plain["build"][0]["provisioner"]
+        file = {"content": "${var.bakery_secret_1}", "destination": "/dev/shm/bakery-secrets/licence"}
+        assert steps[2] == {"file": file}
+    else:
+        assert made["variables"]["bakery_secret_1"] == "{{env `BAKERY_SECRET_1`}}"
+        assert made["sensitive-variables"] == ["bakery_secret_0", "bakery_secret_1"]
+        steps, own = made["provisioners"], plain["provisioners"]
+        assert steps[2]["content"] == "{{user `bakery_secret_1`}}"
+    assert steps[4:] == own
+    assert len(own) == 2
