@@ -53,8 +53,8 @@ startup_script_file state_timeout subnetwork tags universe_domain use_iap use_in
 vault_gcp_oauth_engine wait_to_add_ssh_keys windows_password_timeout wrap_startup_script zone
 """
 _DISK = """
-attachment_mode create_image device_name disk_name interface_type iops keep_device replica_zones source_volume
-volume_size volume_type
+attachment_mode create_image device_name disk_name interface_type iops keep_device replica_zones source_image
+source_volume volume_size volume_type
 """
 _QEMU = """
 accelerator boot_command boot_key_interval boot_keygroup_interval boot_steps boot_wait cd_content cd_files cd_label
