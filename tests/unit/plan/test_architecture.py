@@ -14,6 +14,7 @@ from bakery.plan import architecture, rcc_tf
 from bakery.plan.plan import draft, make
 from bakery.recipe.model import ClusterShape, Partition, Recipe, Variant
 from bakery.settings import Place
+from bakery.settings.cluster import ClusterSettings
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 LABEL = "bakery-architecture"
@@ -147,7 +148,7 @@ def test_a_matrix_makes_a_family_for_each_architecture() -> None:
     assert {image.family: image.labels.get(LABEL, "") for image in images} == {"app-x86": "", "app-arm": "arm64"}
     assert len({image.digest for image in images}) == len(images)
     links = {image.family: f"link/{image.family}" for image in images}
-    kinds_of = {
-        one["image"]: one["machine_type"] for one in rcc_tf.variables((images[0], *images), links, "z")["partitions"]
-    }
+    everywhere = ClusterSettings(partitions=("*",))
+    partitions = rcc_tf.variables(images, links, "z", cluster=everywhere)["partitions"]
+    kinds_of = {one["image"]: one["machine_type"] for one in partitions}
     assert kinds_of == {"link/app-x86": "n2-standard-4", "link/app-arm": "t2a-standard-4"}
