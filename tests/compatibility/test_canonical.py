@@ -61,13 +61,15 @@ def test_canonical_json_of_models(kind: Any) -> None:
 
 
 def test_digests_of_contents() -> None:
-    """What version 0.1.0 did not know (``whole``, ``sensitive``) leaves a digest as it was if it is empty."""
+    """What version 0.1.0 did not know (``whole``, ``secrets``) leaves a digest as it was if it is empty."""
     for seed in range(EACH_DIGEST):
         fields = vars(values.model(digest.Material, Random(seed)))
-        before = {key: value for key, value in fields.items() if key not in {"whole", "sensitive"}}
+        before = {key: value for key, value in fields.items() if key not in {"whole", "secrets", "sensitive"}}
         same(digest.content(digest.Material(**before)), canonical.content(SimpleNamespace(**before)), seed, before)
-        if fields["whole"]:
-            assert digest.content(digest.Material(**fields)) != digest.content(digest.Material(**before)), seed
+        for later in ("whole", "secrets"):
+            if fields[later]:
+                known = digest.Material(**before, **{later: fields[later]})
+                assert digest.content(known) != digest.content(digest.Material(**before)), seed
 
 
 def test_digests_of_images() -> None:
