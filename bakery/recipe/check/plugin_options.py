@@ -98,7 +98,8 @@ def _needs(template: Document, kind: str, entry: Mapping[str, Any], where: Where
 
 def _file(template: Document, entry: Mapping[str, Any], given: set[str], where: Where) -> None:
     if not given.intersection(_SOURCES):
-        template.error("file has nothing to copy", f"add one of {', '.join(_SOURCES)}", *where)
+        # Packer 1.6 refuses that; 1.15 writes an empty file.
+        template.warn("file has nothing to copy", f"add one of {', '.join(_SOURCES)}", *where)
     if "destination" not in given:
         template.error("file has no destination", "add: destination", *where)
     direction = entry.get("direction") or _DIRECTIONS[0]

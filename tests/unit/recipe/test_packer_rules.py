@@ -109,7 +109,6 @@ RULES: Mapping[str, Rule] = {
     "a tool with a command and lines": Rule(one(type="shell-local", command="true", inline=["true"]), False),
     "a tool with a script and lines": Rule(one(type="shell-local", script="x.sh", inline=["true"]), False, (), SCRIPT),
     "a file": Rule(one(type="file", source="x.sh", destination="/tmp/"), True, (), SCRIPT),
-    "a file from nowhere": Rule(one(type="file", destination="/tmp/"), False),
     "a file to nowhere": Rule(one(type="file", source="x.sh"), False, (), SCRIPT),
     "a file in no direction": Rule(
         one(type="file", source="x.sh", destination="/tmp/", direction="up"), False, (), SCRIPT

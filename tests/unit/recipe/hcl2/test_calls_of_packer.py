@@ -102,7 +102,6 @@ FILES = {
     "common/v.pkrvars.hcl": 'v = "common"\n',
     "common/etc/x.conf": "",
     "common/x.txt": "of common",
-    "x.txt": "of the workspace",
 }
 AUTO_JSON = {"packages/app/b.auto.pkrvars.json": '{"v": "auto json"}'}
 
