@@ -49,29 +49,40 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
+def _beyond(controller: str, other: str) -> int:
+    """Return how many major releases ``controller`` is ahead of ``other``; 0 if it accepts that, or if one is unknown.
+
+    It is negative if ``other`` is newer.
+    """
+    own, its = release(controller), release(other)
+    if own is None or its is None or 0 <= own - its <= _reach(controller):
+        return 0
+    return own - its
+
+
 def node_fault(controller: str, node: str, daemon: str = "slurmd") -> str:
     """Return why slurmctld of the version ``controller`` refuses a daemon or command of the version ``node``, or ""."""
-    ahead, behind = release(controller), release(node)
-    if ahead is None or behind is None or 0 <= ahead - behind <= _reach(controller):
-        return ""
-    if behind > ahead:
+    ahead = _beyond(controller, node)
+    if ahead < 0:
         return f"{daemon} {node} is newer than slurmctld {controller}, which refuses it"
+    if ahead == 0:
+        return ""
     return (
-        f"{daemon} {node} is {ahead - behind} major releases older than slurmctld {controller}, which accepts"
+        f"{daemon} {node} is {ahead} major releases older than slurmctld {controller}, which accepts"
         f" {_reach(controller)}"
     )
 
 
 def takeover_fault(running: str, controller: str) -> str:
     """Return why slurmctld of the version ``controller`` cannot continue a cluster of ``running``, or ""."""
-    before, after = release(running), release(controller)
-    if before is None or after is None or 0 <= after - before <= _reach(controller):
-        return ""
-    if before > after:
+    ahead = _beyond(controller, running)
+    if ahead < 0:
         return f"slurmctld {controller} is older than the cluster's {running}, whose state it cannot read"
+    if ahead == 0:
+        return ""
     return (
-        f"slurmctld {controller} is {after - before} major releases newer than the cluster's {running}; it takes over"
-        f" the state of {_reach(controller)}"
+        f"slurmctld {controller} is {ahead} major releases newer than the cluster's {running}; it takes over the state"
+        f" of {_reach(controller)}"
     )
 
 

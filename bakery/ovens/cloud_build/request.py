@@ -39,6 +39,7 @@ PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:
 FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
 QUEUE_SECONDS = 86_400  # a build waits in the queue of a busy project; Cloud Build's default is an hour
+KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
 BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: the machine is named after the build
 PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, before Compute Engine deletes it
@@ -125,7 +126,8 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         raise BakeFailed(message, hint="copy what it names to a bucket, and set its gs:// address without --secret")
     return {
         "queueTtl": f"{QUEUE_SECONDS}s",
-        **secrets.kept(order, google.project),
+        **{key: order.build[key] for key in KEPT if key in order.build},
+        **secrets.available(order, google.project),
         **_kept_files(order, google.bucket(Bucket.LOGS)),
         "steps": _steps(order),
         "substitutions": {

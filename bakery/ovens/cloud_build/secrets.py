@@ -9,8 +9,6 @@ from bakery.orders.model import BakeOrder
 from bakery.recipe.model import Json
 from bakery.recipe.secrets import SECRET_MANAGER, VERSION, Secrets, provisioners
 
-KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")  # of the recipe's own build
-
 
 def _variables(secrets: Secrets) -> dict[str, str]:
     """Map the names of the secrets to Packer variables; in capitals, these are those of the environment."""
@@ -32,17 +30,16 @@ def with_secrets(template: Json, secrets: Secrets) -> Json:
     }
 
 
-def kept(order: BakeOrder, project: str) -> Json:
-    """Return what the request keeps of the recipe's build, with where the secrets are."""
-    found = {key: order.build[key] for key in KEPT if key in order.build}
+def available(order: BakeOrder, project: str) -> Json:
+    """Return the field of the request that says where the secrets are, beside those of the recipe's own build."""
     if not order.secrets:
-        return found
-    own = found.get("availableSecrets") or {}
+        return {}
+    own = order.build.get("availableSecrets") or {}
     names = {name: _version(order.secrets[name], project) for name in order.secrets}
     ours = [
         {"versionName": names[name], "env": variable.upper()} for name, variable in _variables(order.secrets).items()
     ]
-    return {**found, "availableSecrets": {**own, "secretManager": [*(own.get("secretManager") or ()), *ours]}}
+    return {"availableSecrets": {**own, "secretManager": [*(own.get("secretManager") or ()), *ours]}}
 
 
 def _version(secret: Json, project: str) -> str:
