@@ -8,6 +8,9 @@ from typing import NamedTuple
 CLUSTER = "run-"
 WORKSPACE = "workspace-"
 
+# Folders below the state folder that are large, and in which others clear what killed processes left.
+CLEARED_APART = ("engine", "layers", "library", "pulumi-home", "tests", "work")
+
 
 def cache() -> Path:
     """Return the user's cache folder: engine, base images, downloads. It is safe to delete at any time."""

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache, partial
 from pathlib import Path
 
@@ -62,6 +62,23 @@ def abandoned(folder: Path, *older: str) -> list[Path]:
     """Return what :func:`hidden_beside` named for processes that have ended; ``older`` are prefixes that it had."""
     paths = [path for prefix in (SCRATCH, *older) for path in folder.glob(f"{prefix}*")]
     return [path for path in paths if not Path("/proc", path.name.split("-")[1]).exists()]
+
+
+def clear_half_written(folder: Path, leave: Collection[str], *, dry_run: bool = False) -> list[str]:
+    """Delete the files below ``folder`` that killed processes had not finished; return a line for each.
+
+    ``leave`` are names of folders in ``folder`` that are not looked into. With ``dry_run`` nothing is changed.
+    """
+    done = []
+    for root, folders, _ in os.walk(folder):
+        if Path(root) == folder:
+            folders[:] = sorted(set(folders).difference(leave))
+        for rest in abandoned(Path(root)):
+            if rest.is_file():
+                if not dry_run:
+                    rest.unlink(missing_ok=True)
+                done.append(f"cleared a file that a killed process had not finished ({rest.relative_to(folder)})")
+    return done
 
 
 def sync_to_disk(path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bakery.paths import CLEARED_APART
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,8 +127,10 @@ class GoogleBackend:
     def recover(self, *, dry_run: bool = False) -> list[str]:
         """Delete the machines and disks of builds, and the placement policies of tests, that were cut short."""
         from bakery.fluid_run.clusters import placement
+        from bakery.host.files import clear_half_written
         from bakery.host.google import clients
         from bakery.ovens.cloud_build import machines
 
+        half = clear_half_written(self.settings.state, CLEARED_APART, dry_run=dry_run)
         google = clients(self.settings.google)
-        return [*machines.clear(google, dry_run=dry_run), *placement.clear(google, dry_run=dry_run)]
+        return [*half, *machines.clear(google, dry_run=dry_run), *placement.clear(google, dry_run=dry_run)]

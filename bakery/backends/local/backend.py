@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.backends.base import ImageLogs, RunLogs
 from bakery.errors import Uncertain
-from bakery.paths import StatePaths
+from bakery.paths import CLEARED_APART, StatePaths
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -124,11 +124,13 @@ class ThisMachine:
         """End what killed processes left running, clear scratch folders of bakes and test runs, repair the library."""
         from bakery.fluid_run.clusters.local import clear_leftovers
         from bakery.host import process
+        from bakery.host.files import clear_half_written
         from bakery.library.local.repair import repair
         from bakery.ovens.local import layers, scratch
 
         cleared = process.end_orphans(dry_run=dry_run) + scratch.clear(self.state, dry_run=dry_run)
         cleared += layers.clear(self.state, dry_run=dry_run)
+        cleared += clear_half_written(self.settings.state, CLEARED_APART, dry_run=dry_run)
         folders = clear_leftovers(self.settings, dry_run=dry_run)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []
         library = self.existing_library()

@@ -64,6 +64,19 @@ def test_a_layer_that_a_killed_bake_had_begun_is_cleared(settings: Settings) -> 
     assert backend(settings).recover() == [line] and not half.exists()
 
 
+@pytest.mark.parametrize("place", [".", "orders", "runs/app-0", "outputs/versions"])
+def test_a_file_that_a_killed_process_had_not_finished_is_cleared(settings: Settings, place: str) -> None:
+    half = settings.state / place / f"{SCRATCH}4194305-0"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.touch()
+    also_written = half.with_name(f"{SCRATCH}{os.getpid()}-0")
+    also_written.touch()
+    line = f"cleared a file that a killed process had not finished ({half.relative_to(settings.state)})"
+    assert backend(settings).recover(dry_run=True) == [line] and half.exists()
+    assert backend(settings).recover() == [line] and not half.exists()
+    assert also_written.exists()
+
+
 @pytest.mark.parametrize("name", ["bake-app-0123456789ab-01234567", f"{WORKSPACE}app-0123456789ab-2026-abcd"])
 def test_what_killed_processes_left_is_cleared_and_what_runs_stays(settings: Settings, name: str) -> None:
     work = StatePaths(settings.state).work
