@@ -329,6 +329,7 @@ def test_a_killed_process_leaves_no_lock_and_the_next_one_bakes(kitchen: Kitchen
     wait_for(lambda: kitchen.leftovers() == [], 20)
 
 
+@pytest.mark.slow
 @pytest.mark.machines
 @pytest.mark.parametrize(
     "promise",
