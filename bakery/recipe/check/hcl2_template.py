@@ -117,6 +117,7 @@ class Hcl2Template:
                 self.build.error(f"-var-file {quoted(path)} is only known in the build", hint, *where)
             else:
                 self._take_file(self.module, self.build, where, path)
+        self._template(self.module).check_order(self.calls.variables)
 
     def _take_file(self, module: Module, build: Document, where: Where, path: str) -> None:
         """Take the values of a file of this or another package, or of common."""

@@ -72,7 +72,9 @@ def _verb(verb: str, value: Value) -> str:
     if kind == "f" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"%{options}f" % value
     if kind in "svt" and not options.strip("-0123456789"):
-        if value is None or isinstance(value, (list, dict)):
+        if value is None:
+            raise NotFollowed  # Packers differ
+        if isinstance(value, (list, dict)):
             if kind == "v" and not options:
                 return as_json(value)
             raise NotFollowed

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from unicodedata import normalize
 from bakery.recipe.hcl2.file_functions import FILE_FUNCTIONS, SEARCHES, Files, PendingTemplate
 from bakery.recipe.hcl2.functions import FUNCTIONS, LAZY, UNKNOWN
 from bakery.recipe.hcl2.operators import element, operate
+from bakery.recipe.hcl2.unify import chosen_side
 from bakery.recipe.hcl2.values import (
     ROOT,
     Invalid,
@@ -102,15 +102,16 @@ class Evaluator(Variables):
         return operate(expression.operator, values, expression.line)
 
     def conditional(self, expression: nodes.Conditional, bound: Bound) -> Value:
-        """Return the value of the side that is chosen; a number beside a text is a text, too."""
+        """Return the value of the side that is chosen, as one of the type that both sides have in common."""
         chosen = to_bool(self.resolved(expression.condition, bound), expression.condition.line)
-        sides = (expression.then, expression.otherwise)
-        value = self.evaluate(sides[0] if chosen else sides[1], bound)
-        if isinstance(value, (int, float)):
-            with suppress(Invalid, NotFollowed):
-                if isinstance(self.resolved(sides[1] if chosen else sides[0], bound), str):
-                    return to_text(value, expression.line)
-        return value
+        sides = (expression.then, expression.otherwise)[:: 1 if chosen else -1]
+        value = self.evaluate(sides[0], bound)
+        try:
+            own = self.resolve(value)
+            other = None if isinstance(own, str) else self.resolved(sides[1], bound)  # a text stays one
+        except (Invalid, NotFollowed):  # HCL does not report the other side's
+            return value
+        return chosen_side(value, (own, other), expression)
 
     def splat(self, expression: nodes.Splat, bound: Bound) -> Value:
         """Return the list of a splat: a single value counts as a list of it, null as an empty one."""
@@ -132,9 +133,8 @@ class Evaluator(Variables):
                 )
         value = self.evaluate(part, bound)
         if value is None:
-            raise Invalid(
-                part.line, f"{part.text[:60]} is null, in a string", "give it a value, or compare it with null first"
-            )
+            hint = "give it a value, or compare it with null first"
+            raise Invalid(part.line, f"{part.text[:60]} is null, in a string", hint)
         return to_text(value, part.line)
 
     def key(self, key: nodes.Expression, bound: Bound) -> str:

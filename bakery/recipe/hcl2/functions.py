@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from bakery.recipe.hcl2 import encoding
+from bakery.recipe.hcl2 import encoding, lists
 from bakery.recipe.hcl2.types import Type, convert
 from bakery.recipe.hcl2.values import Invalid, NotFollowed, Set, Value, described, equal, to_text
 
@@ -54,7 +54,7 @@ def _typed(call: Callable[..., Value], *kinds: str, rest: str = "", shallow: boo
             return call(*made)
         except encoding.BadArguments as fault:
             raise Invalid(line, *fault.args) from None
-        except (TypeError, ValueError, AttributeError, IndexError, KeyError, OverflowError):
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
             raise NotFollowed from None
 
     return Function(checked, shallow)
@@ -92,34 +92,6 @@ def _length(value: Value) -> int:
     return len(value)
 
 
-def _element(values: list[Value], index: float) -> Value:
-    return values[int(index) % len(values)]
-
-
-def _coalesce(*values: Value) -> Value:
-    found = next((value for value in values if value is not None and value != ""), None)
-    if found is None:
-        raise encoding.BadArguments("no argument of coalesce has a value", "add a last argument that has one")
-    texts = not isinstance(found, (list, dict)) and any(isinstance(value, str) for value in values)
-    return to_text(found, 0) if texts else found  # the arguments have one type
-
-
-def _compact(values: list[Value]) -> list[str]:
-    return [to_text(value, 0) for value in values if value is not None and value != ""]
-
-
-def _flatten(values: list[Value]) -> list[Value]:
-    return [one for value in values for one in (_flatten(value) if isinstance(value, list) else [value])]
-
-
-def _distinct(values: list[Value]) -> list[Value]:
-    made: list[Value] = []
-    for value in values:
-        if not any(equal(value, one) for one in made):
-            made.append(value)
-    return made
-
-
 def _merge(*maps: Value) -> dict[str, Value]:
     made: dict[str, Value] = {}
     for one in maps:
@@ -140,22 +112,6 @@ def _join(separator: str, *lists: list[Value]) -> str:
 def _substr(text: str, offset: float, length: float) -> str:
     begin = int(offset) if offset >= 0 else max(len(text) + int(offset), 0)
     return text[begin:] if length < 0 else text[begin : begin + int(length)]
-
-
-def _slice(values: list[Value], begin: float, end: float) -> list[Value]:
-    if not 0 <= begin <= end <= len(values):
-        raise NotFollowed
-    return values[int(begin) : int(end)]
-
-
-def _range(*numbers: float) -> list[int]:
-    if not all(isinstance(number, int) for number in numbers) or len(range(*map(int, numbers))) > 1024:
-        raise NotFollowed
-    return list(range(*map(int, numbers)))
-
-
-def _index(values: list[Value], value: Value) -> int:
-    return next(number for number, one in enumerate(values) if equal(one, value))
 
 
 def _set_of(join: Callable[..., set[str]], sets: Sequence[list[Value]]) -> Set:
@@ -185,6 +141,8 @@ def _any(values: list[Value]) -> bool:
 
 
 def _indent(blanks: float, text: str) -> str:
+    if blanks < 0:
+        raise encoding.BadArguments("indent takes no negative number", "write 0 or more")
     return text.replace("\n", "\n" + " " * int(blanks))
 
 
@@ -201,22 +159,22 @@ FUNCTIONS: Mapping[str, Function] = {
     "basename": _typed(lambda path: posixpath.basename(path.rstrip("/")) or ("/" if path else "."), "string"),
     "ceil": _whole(math.ceil),
     "chomp": _typed(lambda text: re.sub(r"[\r\n]+\Z", "", text), "string"),
-    "chunklist": _typed(lambda v, n: [v[i : i + int(n)] for i in range(0, len(v), int(n))], "list", "number"),
-    "coalesce": _typed(_coalesce, rest="any?"),
-    "coalescelist": _typed(lambda *lists: next(one for one in lists if one), rest="sequence"),
-    "compact": _typed(_compact, "list"),
-    "concat": _typed(lambda *lists: list(itertools.chain(*lists)), rest="sequence", shallow=True),
+    "chunklist": _typed(lists.chunks, "list", "number"),
+    "coalesce": _typed(lists.coalesce, rest="any?"),
+    "coalescelist": _typed(lists.first_filled, rest="sequence"),
+    "compact": _typed(lists.compact, "list"),
+    "concat": _typed(lists.joined, rest="sequence", shallow=True),
     "contains": _typed(lambda values, value: any(equal(one, value) for one in values), "list", "any"),
     "dirname": _typed(lambda path: posixpath.normpath(posixpath.dirname(path)), "string"),
-    "distinct": _typed(_distinct, "list"),
-    "element": _typed(_element, "sequence", "number", shallow=True),
+    "distinct": _typed(lists.distinct, "list"),
+    "element": _typed(lists.element, "sequence", "number", shallow=True),
     "endswith": _typed(str.endswith, "string", "string"),
-    "flatten": _typed(_flatten, "list", shallow=True),
+    "flatten": _typed(lists.flatten, "list", shallow=True),
     "floor": _whole(math.floor),
     "format": _typed(encoding.formatted, "string", rest="any?"),
     "formatlist": _typed(encoding.formatted_list, "string", rest="any"),
     "indent": _typed(_indent, "number", "string"),
-    "index": _typed(_index, "sequence", "any"),
+    "index": _typed(lists.index, "sequence", "any"),
     "join": _typed(_join, "string", "list", rest="list", shallow=True),
     "jsondecode": _typed(encoding.from_json, "string"),
     "jsonencode": _typed(encoding.as_json, "any?"),
@@ -228,7 +186,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "md5": _hash("md5"),
     "merge": _typed(_merge, rest="any?", shallow=True),
     "min": _typed(min, "number", rest="number"),
-    "range": _typed(_range, rest="number"),
+    "range": _typed(lists.counted, rest="number"),
     "regex": _typed(encoding.regex, "string", "string"),
     "regexall": _typed(encoding.regex_all, "string", "string"),
     "replace": _typed(str.replace, "string", "string", "string"),
@@ -239,14 +197,14 @@ FUNCTIONS: Mapping[str, Function] = {
     "sha256": _hash("sha256"),
     "sha512": _hash("sha512"),
     "signum": _typed(lambda number: (number > 0) - (number < 0), "number"),
-    "slice": _typed(_slice, "sequence", "number", "number", shallow=True),
+    "slice": _typed(lists.part, "sequence", "number", "number", shallow=True),
     "sort": _typed(_sorted, "list"),
     "split": _typed(lambda separator, text: text.split(separator) if separator else list(text), "string", "string"),
     "startswith": _typed(str.startswith, "string", "string"),
     "strcontains": _typed(str.__contains__, "string", "string"),
     "strrev": _typed(_ascii(lambda text: text[::-1]), "string"),
     "substr": _typed(_ascii(_substr), "string", "number", "number"),
-    "sum": _typed(lambda values: encoding.whole(sum(values)), "list"),
+    "sum": _typed(lists.total, "list"),
     "title": _typed(_ascii(_title), "string"),
     "trim": _typed(lambda text, signs: text.strip(signs) if signs else text, "string", "string"),
     "trimprefix": _typed(str.removeprefix, "string", "string"),

@@ -74,6 +74,8 @@ class _Reader:
         if isinstance(value, dict):
             pairs = ((self.text(key, where), self.expression(entry, (*where, key))) for key, entry in value.items())
             return nodes.Object(line, "", tuple(pairs))
+        if isinstance(value, float) and value.is_integer():
+            return nodes.Literal(line, "", int(value))  # 1.0 and 1e3 are whole numbers
         if not isinstance(value, str):
             return nodes.Literal(line, "", value)
         return (parse_expression(value, line) if whole else None) or self.text(value, where)

@@ -1,12 +1,12 @@
 """The files of an HCL2 template as one module: what they declare, with the errors that Packer gives.
 
-Source: hcl2template/parser.go and types.*.go (schemas of the blocks, duplicates).
+Source: hcl2template/parser.go and types.*.go (schemas of the blocks, duplicates, the order of var files).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bakery.recipe.hcl2.json_syntax import parse_json_body
@@ -41,6 +41,7 @@ _BLOCKS: dict[str, dict[str, int]] = {
 }
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 At = tuple[str, int]  # file and line
+Given = tuple[At, nodes.Expression]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Module:
 
     findings: Findings
     variables: dict[str, InputVariable] = field(default_factory=dict)
-    given: list[tuple[str, dict[str, tuple[At, nodes.Expression]]]] = field(default_factory=list)
+    given: list[tuple[str, dict[str, Given]]] = field(default_factory=list)
     automatic: int = 0  # how many of them Packer loads without being told
     locals: dict[str, tuple[str, nodes.Attribute]] = field(default_factory=dict)  # with their files
     data: dict[tuple[str, str], nodes.Block] = field(default_factory=dict)
@@ -74,10 +75,18 @@ class Module:
     secret_locals: set[str] = field(default_factory=set)  # the sensitive ones
 
     @property
-    def values(self) -> dict[str, tuple[At, nodes.Expression]]:
-        """The values of var files by variable. All JSON files come after all others."""
-        ordered = sorted(self.given, key=lambda one: one[0].endswith(".json"))
-        return {name: value for _, values in ordered for name, value in values.items()}
+    def values(self) -> dict[str, Given]:
+        """The values of var files by variable. The last file counts, as in Packer since 1.13."""
+        return _last(self.given)
+
+    @property
+    def values_before_1_13(self) -> dict[str, Given]:
+        """The same for older Packers, which read all JSON files after all others."""
+        return _last(sorted(self.given, key=lambda one: one[0].endswith(".json")))
+
+
+def _last(given: Iterable[tuple[str, dict[str, Given]]]) -> dict[str, Given]:
+    return {name: value for _, values in given for name, value in values.items()}
 
 
 def parse_module(contents: Mapping[str, bytes], findings: Findings) -> Module | None:

@@ -59,7 +59,7 @@ def element(value: Value, key: Value, line: int) -> Value:
     if isinstance(value, Set):
         raise Invalid(line, "a set has no numbered elements", "walk over it with for")
     if isinstance(value, list):
-        number = int(key) if isinstance(key, (int, float)) or str(key).isdigit() else -1
+        number = int(key) if isinstance(key, int) or str(key).isdigit() else -1
         if 0 <= number < len(value):
             return value[number]
         raise Invalid(line, f"there is no element {described(key)}", f"the list has {len(value)}")

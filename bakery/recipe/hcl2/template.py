@@ -7,7 +7,7 @@ are done. Key ``hcl2`` holds what :mod:`bakery.recipe.hcl2.render` needs to writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from bakery.recipe.hcl2.blocks import BlockReader
@@ -24,6 +24,7 @@ from bakery.recipe.hcl2.values import (
     NotFollowed,
     Unfollowed,
     Value,
+    equal,
     marker,
     number_text,
     to_json,
@@ -80,6 +81,17 @@ class TemplateMaker:
             self.left.update(left.args)
             return marker(expression.text)
         return ""
+
+    def check_order(self, passed: Container[str]) -> None:
+        """Report variables that Packers take from different files; those ``passed`` with ``-var`` are from none."""
+        older = self.module.values_before_1_13
+        for name, ((file, line), expression) in self.module.values.items():
+            (other, _), other_expression = older[name]
+            if name in passed or name not in self.module.variables or _same(expression, other_expression):
+                continue
+            hint = f"set it in one place; the plan takes {file}, as current Packers do"
+            message = f"variable {name} is set in {other}, too, which counts for Packer before 1.13"
+            self.module.findings.at(file).warn(line, message, hint)
 
     def document(self, given: Mapping[str, str], number: int = 0) -> Document:
         """Return the template with these values of its variables, for the source with this number."""
@@ -261,6 +273,14 @@ def _constant(expression: nodes.Expression, files: Files | None) -> Value:
     """Return the value of an expression without names, as of a default. Raises Invalid and NotFollowed."""
     evaluator = Evaluator({}, frozenset(), {}, frozenset(), files)
     return evaluator.resolve(evaluator.evaluate(expression, {"*": None}))
+
+
+def _same(one: nodes.Expression, other: nodes.Expression) -> bool:
+    """Whether two values of var files are equal, as far as the plan can follow them."""
+    try:
+        return one is other or equal(_constant(one, None), _constant(other, None))
+    except (Invalid, NotFollowed):
+        return False
 
 
 def _is_code(text: str) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bakery.recipe.model import Json
+from bakery.recipe.parse.hcl_text import to_number as parse_number
 from bakery.recipe.templating import NOT_FOLLOWED
 
 Value = Any  # Json, Variable, Unfollowed, or lists and dicts of these
@@ -103,14 +105,12 @@ def to_json(value: Value) -> Json:
 
 
 def to_number(value: Value, line: int) -> float:
-    """Return the number that a value is converted to. Raises Invalid."""
+    """Return the number that a value is converted to. Raises Invalid, and NotFollowed for one that Python rounds."""
     if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
-            return int(number) if number.is_integer() and abs(number) < 1 << 53 else number
+        with suppress(ValueError):
+            if (number := parse_number(value)) is None:
+                raise NotFollowed
+            return number
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     raise Invalid(line, f"{described(value)} is not a number", "write a number")

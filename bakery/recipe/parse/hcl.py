@@ -7,7 +7,9 @@ Source: HCL native syntax specification. tree-sitter is imported only when a fil
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from bakery.recipe.parse import hcl_nodes as nodes
@@ -19,6 +21,10 @@ from bakery.recipe.parse.hcl_text import unescape
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
+# Names, which may have dashes, and whole numbers with an exponent.
+_EXPONENT = re.compile(r"[^\W\d][\w-]*|(?<![\w.])(?P<whole>[0-9]+)(?=[eE][+-]?[0-9])")
+# Three signs, or more of an odd number, in which tree-sitter sees the begin of an expression, but HCL an escaped one.
+_ESCAPED = re.compile(r"(?<!\$)(\$)((?:\$\$)+)\{|(?<!%)(%)((?:%%)+)\{")
 NODES_PER_LEVEL = 5  # of tree-sitter's tree, for a level of nesting
 
 
@@ -35,7 +41,10 @@ def parse_hcl(content: bytes, findings: Findings, line: int | None = None) -> no
     written = text(content, findings)
     if written is None:
         return None
+    written = _ESCAPED.sub(lambda match: f'${{"{match[1] or match[3]}"}}{match[2] or match[4]}{{', written)
     root = _parser().parse(written.encode()).root_node
+    if root.has_error:
+        root = _with_exponents(written) or root
     if root.has_error:
         at, message = _fault(root, written)
         findings.error(line or at, f"invalid HCL: {message}", "fix the syntax")
@@ -73,6 +82,27 @@ def parse_template(written: str, line: int) -> nodes.Expression | None:
     assert isinstance(last, nodes.Literal) and isinstance(last.value, str)  # it ends with the line end added above
     kept = parts if last.value == "\n" else [*parts, nodes.Literal(line, last.text, last.value[:-1])]
     return nodes.Template(line, written, tuple(kept))
+
+
+def _with_exponents(written: str) -> Node | None:
+    """Return the tree of a file that tree-sitter refuses for whole numbers with an exponent, as ``1.0e3`` for ``1e3``.
+
+    Such a text elsewhere (in strings, comments, names) stays as it is.
+    """
+    places = [match.end() for match in _EXPONENT.finditer(written) if match["whole"]]
+    for _ in range(2):
+        if not places:
+            break
+        bounds = [0, *places, len(written)]
+        parts = [written[begin:end].encode() for begin, end in pairwise(bounds)]
+        root = _parser().parse(b".0".join(parts)).root_node
+        ends = accumulate(len(part) + 2 for part in parts[:-1])
+        numbers = [root.descendant_for_byte_range(end - 1, end) for end in ends]
+        right = [place for place, one in zip(places, numbers, strict=True) if one and one.type == "numeric_lit"]
+        if right == places:
+            return root
+        places = right
+    return None
 
 
 def _depth(root: Node) -> int:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from bakery.recipe.parse import hcl_nodes as nodes
 from bakery.recipe.parse.findings import quoted
-from bakery.recipe.parse.hcl_text import literals, unescape, without_indent
+from bakery.recipe.parse.hcl_text import literals, to_number, unescape, without_indent
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-LONGEST_NUMBER = 300  # characters
 _SEQUENCES = ("template_interpolation", "template_directive")
 _MANY_LINES = "a quoted string has more than one line", "write \\n, or a heredoc"
 
@@ -63,9 +62,15 @@ class ExpressionReader:
                 return nodes.Index(line, text, base, self._number(inner, source_text(inner)[1:]))
             return nodes.Index(line, text, base, self.expression(named(inner)[0]))
         rest: nodes.Expression = nodes.Name(line, "*", "*")
-        for step in named(inner):
+        steps = named(inner)
+        indices = (at for at, one in enumerate(steps) if named(one)[0].type == "new_index")
+        end = next(indices, len(steps)) if inner.type == "attr_splat" else len(steps)  # there [0] is of the whole list
+        for step in steps[:end]:
             rest = self._follow(rest, step, text)
-        return nodes.Splat(line, text, base, rest)
+        made: nodes.Expression = nodes.Splat(line, text, base, rest)
+        for step in steps[end:]:
+            made = self._follow(made, step, text)
+        return made
 
     def _plain(self, node: Node) -> nodes.Expression:
         inner = named(node)
@@ -102,12 +107,13 @@ class ExpressionReader:
     def _number(self, node: Node, text: str) -> nodes.Expression:
         line = self.line(node)
         try:
-            whole, value = text.isdigit(), float(text)
+            value = to_number(text)
         except ValueError:
-            value = float("inf")
-        if len(text) > LONGEST_NUMBER or value == float("inf"):
-            raise Refused(line, f"{quoted(text, 30)} is not a number", "write a decimal number")
-        return nodes.Literal(line, text, int(text) if whole else int(value) if value.is_integer() else value)
+            raise Refused(line, f"{quoted(text, 30)} is not a number", "write a decimal number") from None
+        if value is None:
+            hint = "write it as a text: Packer converts it"
+            raise Refused(line, f"{quoted(text, 30)} has more digits than the plan can follow", hint)
+        return nodes.Literal(line, text, value)
 
     def _template(self, node: Node) -> nodes.Expression:
         source = node.text or b""
@@ -185,6 +191,8 @@ class ExpressionReader:
         """Return a key of an object; a word that is not in parentheses is a text."""
         text = source_text(node)
         word = text.replace("-", "_").isidentifier()
+        if not word and named(node)[0].type == "variable_expr":
+            raise Refused(self.line(node), f"{quoted(text, 40)} is not a key of an object", f"write ({text[:40]})")
         return nodes.Literal(self.line(node), text, text) if word else self.expression(node)
 
     def _call(self, node: Node) -> nodes.Expression:

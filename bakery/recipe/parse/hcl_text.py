@@ -1,10 +1,12 @@
-"""The texts of HCL's templates: escapes, ``~`` markers and the indentation of ``<<-`` heredocs.
+"""The texts and numbers of HCL's templates: escapes, ``~`` markers and the indentation of ``<<-`` heredocs.
 
-Sources: HCL native syntax specification, "Templates"; hclsyntax/parser_template.go, which works line by line.
+Sources: HCL native syntax specification, "Templates"; hclsyntax/parser_template.go, which works line by line; go-cty's
+``ParseNumberVal``.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 
 from bakery.recipe.parse import hcl_nodes as nodes
 
@@ -12,6 +14,8 @@ _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([nrt"\\]))|([$%
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _DOUBLED = re.compile(r"([$%])\1\{")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+LONGEST_NUMBER = 300  # digits
 _LAST_CODE_POINT = 0x10FFFF
 
 
@@ -27,6 +31,21 @@ def unescape(written: str) -> str:
         return _ESCAPES[match[3]] if match[3] else f"{match[4]}{{"
 
     return _ESCAPE.sub(value, written)
+
+
+def to_number(written: str) -> float | None:
+    """Return the number that a literal or a text means; None if Python would round it. Raises ValueError."""
+    if not _NUMBER.fullmatch(written) or len(written) > LONGEST_NUMBER:
+        raise ValueError(written)
+    try:
+        exact = Decimal(written)
+    except InvalidOperation:  # an endless exponent
+        raise ValueError(written) from None
+    if abs(exact.adjusted()) > LONGEST_NUMBER:
+        raise ValueError(written)
+    if exact == exact.to_integral_value():
+        return int(exact)
+    return float(exact) if Decimal(repr(float(exact))) == exact else None
 
 
 def literals(written: str, line: int, *, quotes: bool, strip_first: bool, strip_last: bool) -> Iterator[nodes.Literal]:

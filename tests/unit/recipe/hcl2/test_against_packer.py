@@ -1,4 +1,4 @@
-"""Expressions give what Packer's own evaluator gives, or are left to it: checked against the Packer of this machine."""
+"""Expressions give what Packer's own evaluator gives, or are left to it: checked against the Packers that are here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bakery.recipe.hcl2.file_functions import Files
 from bakery.recipe.hcl2.values import Invalid, Unfollowed
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse.hcl import parse_expression, parse_hcl
+from tests.unit.recipe.test_packer_rules import PACKERS
 
 LEFT_TO_PACKER = (
     'format("%v", 1000000)',
@@ -25,6 +26,10 @@ LEFT_TO_PACKER = (
     'lower("Ä")',
     "1.5 + 1.5",
     'length("é")',
+    'format("%v", null)',
+    'element(["a"], -1)',
+    'format("%q", 1.0e-7)',
+    '"0.1234567890123456789" + 0',
 )
 EXPRESSIONS = r"""
 upper("x")
@@ -52,7 +57,7 @@ true ? 1 : "x"
 coalesce("", null, "c")
 coalesce(1, "c")
 coalesce(null, 1)
-format("%v %v %v", null, 123456, 0.25)
+format("%v %v", 123456, 0.25)
 "e\u0301 \u00e9"
 compact(["a", "", null])
 concat([1], ["a"])
@@ -112,6 +117,50 @@ jsonencode("\u0001é")
 "${true}${1.50}"
 100000000000000000000
 file("t.txt")
+1e3
+"${1E+3} 1e3"
+1e23
+-1.5e-1
+[1e1, 2]
+{1e1 = "a"}
+"1e3" + 0
+"+1" + 0
+"5." + 0
+"01" + 0
+"$$${var.a} $$$${var.a} $$$$${var.a}"
+"$$ ${var.a} $%{ if true }x%{ endif }"
+false ? "x" : true
+true ? [1] : ["a"]
+true ? [1, "a"] : ["2", "b"]
+true ? [1, "a"] : []
+true ? {a = 1} : {a = "x"}
+true ? {a = 1} : {b = "x"}
+true ? {a = {b = 1}} : {a = {b = "x"}}
+true ? [{a = 1}, {b = "x"}] : []
+true ? [1, 2] : ["a", "b", "c"]
+true ? var.l : []
+false ? [1] : var.l
+true ? {a = 1, b = "x"} : {a = 2, b = "y"}
+true ? {k = [{n = 1, s = "x"}]} : {k = []}
+try(true ? [] : {}, "d")
+try(true ? 1 : true, "d")
+try(element([], 0), "d")
+try(element(["a"], 1.5), "d")
+try(index(["a"], "c"), -1)
+try(coalescelist([], []), ["d"])
+try(concat(), "d")
+try(sum([]), "d")
+try(indent(-1, "a"), "d")
+try([1, 2][1.5], "d")
+try(range(5, 1, 1), "d")
+range(3, 0)
+range(3, 0, -2)
+distinct([1, "1"])
+try(distinct([1, true]), "d")
+chunklist([1, "a"], 1)
+[{n = "x"}, {n = "y"}].*.n[0]
+[{n = ["x"]}][*].n[0]
+{(var.a) = 1}
 """.strip().splitlines()
 HEREDOC = """
      x ${~ var.a }
@@ -139,7 +188,8 @@ def evaluated(text: str) -> object:
     return evaluator().evaluate(expression, {})
 
 
-def test_expressions_give_what_packer_gives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packer", PACKERS)
+def test_expressions_give_what_packer_gives(tmp_path: Path, packer: str) -> None:
     declared = 'variable "a" {\n default = "x"\n}\nvariable "l" {\n default = ["p", "q"]\n}\n'
     declared += 'variable "m" {\n default = {k = "v"}\n}\n'
     local = "".join(f" e{number:03} = jsonencode({text})\n" for number, text in enumerate(EXPRESSIONS))
@@ -148,7 +198,7 @@ def test_expressions_give_what_packer_gives(tmp_path: Path) -> None:
     template = f"{declared}locals {{\n{local}{heredoc}}}\n{build}"
     for path, text in {**FILES, "x.pkr.hcl": template}.items():
         (tmp_path / path).write_text(text)
-    run = ["packer", "inspect", "x.pkr.hcl"]
+    run = [packer, "inspect", "x.pkr.hcl"]
     environment = {**os.environ, "CHECKPOINT_DISABLE": "1"}
     done = subprocess.run(run, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     theirs = {name: json.loads(text) for name, text in re.findall(r'^local\.(\w+): (".*")$', done.stdout, re.M)}
@@ -189,6 +239,15 @@ def test_what_python_might_do_differently_is_left_to_packer(text: str) -> None:
         ("!1", "1 is not true or false"),
         ('-"a"', '"a" is not a number'),
         ("1 / 0", "a division by zero"),
+        ("true ? [] : {}", "the two sides of a condition have different types"),
+        ("distinct([1, true])", "the elements of a list have different types"),
+        ("element([], 0)", "element has no number 0 of a list with 0"),
+        ('index(["a"], "b")', 'index finds no "b"'),
+        ("coalescelist([], [])", "all lists of coalescelist are empty"),
+        ("concat()", "concat without a list"),
+        ("sum([])", "sum of an empty list"),
+        ("range(5, 1, 1)", "range never ends"),
+        ('indent(-1, "a")', "indent takes no negative number"),
         ("{for k in var.l : 1 => k}", 'duplicate key "1"'),
         ("[for k in 3 : k]", "3 is not a collection"),
         ("try(var.q)", "no argument of try has a value"),

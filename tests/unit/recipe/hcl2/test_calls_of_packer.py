@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import errors_among
+from bakery.recipe.hcl2.values import marker
 from tests.support import recipe_tree
 from tests.unit.recipe.test_packer_rules import PACKERS
 
@@ -97,6 +98,7 @@ FILES = {
     "packages/app/scripts/deep/c.txt": "",
     "packages/app/v/own.pkrvars.hcl": 'v = "own"\n',
     "packages/app/v/own.json": '{"v": "own json"}',
+    "packages/app/v/same.pkrvars.hcl": 'v = "own ${"json"}"\n',
     "packages/other/v.pkrvars.hcl": 'v = "other"\n',
     "packages/other/x.txt": "of another package",
     "common/v.pkrvars.hcl": 'v = "common"\n',
@@ -131,17 +133,35 @@ CALLS = {
     "HCL after JSON": Call(
         "packages/app", ".", ("-var-file=v/own.json", "-var-file=../../packages/other/v.pkrvars.hcl")
     ),
+    "JSON after HCL": Call(
+        "packages/app", ".", ("-var-file=../../packages/other/v.pkrvars.hcl", "-var-file=v/own.json")
+    ),
+    "the same value twice": Call("packages/app", ".", ("-var-file=v/own.json", "-var-file=v/same.pkrvars.hcl")),
     "a value and a file": Call("packages/app", ".", ("-var", "v=line", "-var-file=v/own.json")),
+    "a value and files": Call(
+        "packages/app", ".", ("-var", "v=line", "-var-file=v/own.json", "-var-file=v/own.pkrvars.hcl")
+    ),
 }
+# Calls that Packer before 1.13 reads in another order: without, and with a JSON file of values that it finds.
+OTHER_ORDER = (
+    {"HCL after JSON"},
+    {"HCL after JSON", "values of its own", "values of common", "values of another package"},
+)
+LEFT_TO_PACKER = {"from elsewhere": {'try(filebase64("x.txt"), "none")'}}  # a file of common
 
 
 @cache
+def version(packer: str) -> tuple[int, int]:
+    line = [packer, "version"]
+    done = subprocess.run(line, env=environment(Path("/")), stdout=subprocess.PIPE, text=True, check=True)
+    found = re.search(r"v(\d+)\.(\d+)", done.stdout)
+    assert found, done.stdout
+    return int(found[1]), int(found[2])
+
+
 def expressions(packer: str) -> list[str]:
     """Those that this Packer knows."""
-    version = subprocess.run(
-        [packer, "version"], env=environment(Path("/")), stdout=subprocess.PIPE, text=True, check=True
-    )
-    return EXPRESSIONS if "v1.6." in version.stdout else EXPRESSIONS + NEWER
+    return EXPRESSIONS if version(packer) < (1, 7) else EXPRESSIONS + NEWER
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -194,7 +214,13 @@ def test_a_call_reads_what_packer_reads(tmp_path: Path, packer: str, title: str,
     found = {name: json.loads(text) for name, text in re.findall(r'^local\.(\w+): (".*")$', done.stdout, re.M)}
     write(tmp_path / "ours", call, more, "googlecompute", texts)
     given = dict(zip(texts, ours(tmp_path / "ours"), strict=True))
-    assert given == {text: found[f"e{number:03}"] for number, text in enumerate(texts)}
+    differ = {text for number, text in enumerate(texts) if given[text] != found[f"e{number:03}"]}
+    left = {text for text in texts if given[text] == marker(f"jsonencode({text})")}
+    warned = title in OTHER_ORDER[bool(more)]
+    assert left == LEFT_TO_PACKER.get(title, set()) & {*texts}
+    assert differ == left | ({"var.v"} if warned and version(packer) < (1, 13) else set())
+    said = [one.message for one in recipe_tree.loaded(tmp_path / "ours").problems if "before 1.13" in one.message]
+    assert len(said) == warned, said
 
 
 REFUSED: dict[str, tuple[Sequence[str], dict[str, str], str]] = {

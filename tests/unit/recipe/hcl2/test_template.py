@@ -98,6 +98,19 @@ def test_the_same_values_in_auto_files_win_in_packers_order(tmp_path: Path) -> N
     assert (found.variables["one"], found.variables["two"]) == ("a", "c")
 
 
+def test_numbers_of_the_json_syntax_are_those_of_hcl(tmp_path: Path) -> None:
+    values = {"a": 2.0, "b": 1e3, "c": 0.5}
+    steps = 'provisioner "shell" {\n inline = ["${var.a + 1} ${var.b} ${var.c}"]\n}\n'
+    found = image(
+        tmp_path,
+        variables_pkr_json=json.dumps({"variable": {name: {"default": value} for name, value in values.items()}}),
+        variables_pkr_hcl=hcl2_tree.DECLARED,
+        app_pkr_hcl=hcl2_tree.SOURCE + built(steps),
+    )
+    assert [found.variables[name] for name in values] == ["2", "1000", "0.5"]
+    assert found.template["provisioners"][0]["inline"] == ["3 {{user `b`}} {{user `c`}}"]
+
+
 def test_only_except_and_override_are_done(tmp_path: Path) -> None:
     body = """
       provisioner "shell" {
