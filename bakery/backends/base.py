@@ -73,8 +73,8 @@ class Backend(Protocol):
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         """Return a line for each thing of the plan that the place is known to refuse, with what to do."""
 
-    def clusters(self, *, open_shell: bool = False) -> Clusters:
-        """Return the test clusters; ``open_shell`` lets the user log in to their machines."""
+    def clusters(self, *, open_seconds: int = 0) -> Clusters:
+        """Return the test clusters; the user can log in to their machines for ``open_seconds``, if that is not 0."""
 
     def resolver(self) -> Resolver:
         """Return the resolver of external base images, which needs the network."""

@@ -6,10 +6,12 @@ closed by its reader.
 
 import functools
 import json
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +25,7 @@ DRIFT = 3
 INTERRUPTED = 130
 NO_READER = 141
 TRACEBACK = "BAKERY_TRACEBACK"
+LOOK_SECONDS = 0.5
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -98,6 +101,14 @@ def exit_codes(command: Callable[Given, Result]) -> Callable[Given, Result]:
             raise SystemExit(FAILED) from None
 
     return run
+
+
+def wait_for_user(cancelled: threading.Event, seconds: float, what: str) -> None:
+    """Wait until the user ends what is up, or its time is over."""
+    say(f"{what} is up for {math.ceil(seconds / 60)} minutes; Ctrl-C ends it")
+    ends = time.monotonic() + seconds
+    while not cancelled.wait(LOOK_SECONDS) and time.monotonic() < ends:
+        pass
 
 
 @contextmanager

@@ -30,6 +30,19 @@ class AgentStatus:
     reimage: str = ""
 
 
+@dataclass(frozen=True)
+class Login:
+    """How to get a shell on a machine: ``command`` is a shell line, which needs ``program``; ``leave`` ends it."""
+
+    machine: str
+    command: str
+    program: str
+    leave: str
+
+    def __str__(self) -> str:
+        return f"{self.machine}: {self.command}"
+
+
 class Cluster(Protocol):
     """One ephemeral cluster. The runner calls the methods in this order, and ``tear_down`` whatever happens.
 
@@ -55,8 +68,8 @@ class Cluster(Protocol):
     def collect_consoles(self, folder: Path) -> None:
         """Copy the machines' consoles into ``folder`` unless ``collect`` did; only of a run that did not pass."""
 
-    def logins(self) -> Sequence[str]:
-        """Return how to log in to each machine of a cluster with an open shell, one line each."""
+    def logins(self) -> Sequence[Login]:
+        """Return how to log in to each machine of a cluster with open shells."""
 
     def tear_down(self) -> None:
         """Stop all machines and delete their disks; idempotent, ignores what is gone already."""

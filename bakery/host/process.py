@@ -1,7 +1,8 @@
 """The only place where the bakery starts a subprocess.
 
 Every command runs below the guard (:mod:`bakery.host.guard`), so that nothing keeps running after a killed caller, not
-even a daemon that left its parent. The output of a command is written to its log file immediately, without a buffer.
+even a daemon that left its parent; except a shell in the user's terminal, which ends with that. The output of a command
+is written to its log file immediately, without a buffer.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from io import FileIO
@@ -24,6 +26,7 @@ from bakery.redaction import redacted
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 40
+POLL_SECONDS = 0.5
 PUMP_SECONDS = 10.0  # to read the rest of the pipe, which a daemon may hold open after its guard was killed
 
 
@@ -163,6 +166,16 @@ def run(
     if code != 0:
         raise running.failure(code)
     return tuple(running.lines)
+
+
+def in_terminal(line: str, cancelled: threading.Event, seconds: float) -> None:
+    """Run a shell line in the user's terminal; end it when it is cancelled or its time is over."""
+    ends = time.monotonic() + seconds
+    with subprocess.Popen(["sh", "-c", f"exec {line}"]) as running:
+        while running.poll() is None:
+            if cancelled.wait(POLL_SECONDS) or time.monotonic() > ends:
+                running.terminate()
+                break
 
 
 def end_orphans(*, dry_run: bool = False) -> list[str]:

@@ -12,6 +12,7 @@ from bakery.fluid_run.runner import run
 from bakery.library.base import ImageRecord
 from bakery.library.lookup import picked
 from bakery.operations.bake import planned
+from bakery.operations.logins import OPEN_SECONDS, lines
 from bakery.orders.model import RunOrder, run_order
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
@@ -42,13 +43,13 @@ def retest(wanted: str, backend: Backend, activity: Activity, hold: Hold | None 
     if image is None:
         raise BakeryError(f"the image {name} was deleted", hint="see: bakery library")
     order = order_for(image, settings)
-    clusters = backend.clusters(open_shell=hold is not None)
+    clusters = backend.clusters(open_seconds=OPEN_SECONDS if hold is not None else 0)
     state = StatePaths(settings.state)
     results: list[RunResult] = []
 
     def keep_up(cluster: Cluster) -> None:
         if hold is not None:
-            hold(cluster.logins())
+            hold(lines(cluster.logins()))
 
     try:
         run(order, library, clusters, state, activity, stack=settings.stack, on_result=results.append, hold=keep_up)

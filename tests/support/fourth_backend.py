@@ -46,7 +46,7 @@ class OtherBackend:
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         return []
 
-    def clusters(self, *, open_shell: bool = False) -> FakeClusters:
+    def clusters(self, *, open_seconds: int = 0) -> FakeClusters:
         return FakeClusters(self.settings)
 
     def resolver(self) -> DebianArchive:

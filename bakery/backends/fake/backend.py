@@ -22,7 +22,7 @@ class FakeBackend(ThisMachine):
 
         return FakeOven(self.settings)
 
-    def clusters(self, *, open_shell: bool = False) -> FakeClusters:
+    def clusters(self, *, open_seconds: int = 0) -> FakeClusters:
         """Return clusters that follow ``fake.tests``; they have no machines to log in to."""
         from bakery.fluid_run.clusters.fake import FakeClusters
 

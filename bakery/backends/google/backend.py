@@ -58,12 +58,12 @@ class GoogleBackend:
 
         return refused(clients(self.settings.google), images)
 
-    def clusters(self, *, open_shell: bool = False) -> ComputeEngineClusters:
+    def clusters(self, *, open_seconds: int = 0) -> ComputeEngineClusters:
         """Return clusters of Compute Engine instances."""
         from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
         from bakery.host.google import clients
 
-        return ComputeEngineClusters(self.settings, clients(self.settings.google), open_shell)
+        return ComputeEngineClusters(self.settings, clients(self.settings.google), open_seconds)
 
     def resolver(self) -> ComputeEngineFamilies:
         """Return the resolver of Compute Engine's image families."""

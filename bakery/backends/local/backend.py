@@ -162,11 +162,11 @@ class LocalBackend(ThisMachine):
 
         return disk(file, "the file", Activity())
 
-    def clusters(self, *, open_shell: bool = False) -> LocalClusters:
+    def clusters(self, *, open_seconds: int = 0) -> LocalClusters:
         """Return clusters of QEMU machines."""
         from bakery.fluid_run.clusters.local import LocalClusters
 
-        return LocalClusters(self.settings, open_shell)
+        return LocalClusters(self.settings, open_seconds)
 
     def checks(self) -> Iterator[Check]:
         """Check programs, accelerator, disk and memory."""

@@ -5,17 +5,16 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli.console import cancel_on_signal, print_json, say, show
+from bakery.cli.console import cancel_on_signal, print_json, say, show, wait_for_user
 from bakery.cli.options import DEFAULT_STACK, AsJson, Image, Stack, backend_of
-
-LOOK_SECONDS = 0.5
 
 
 def test(
     image: Image,
     stack: Stack = DEFAULT_STACK,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the (last) cluster up until Ctrl-C, and print how to log in.")
+        bool,
+        typer.Option("--keep", help="Keep the (last) cluster up until Ctrl-C, at most two hours; say how to log in."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -24,6 +23,7 @@ def test(
     If its fluidrun.yaml says `upgrade: true`, a cluster of the family's present image takes it node by node, too.
     """
     from bakery.cli.board import Board
+    from bakery.operations.logins import OPEN_SECONDS
     from bakery.operations.test import retest
     from bakery.report.run_table import render, summary
     from bakery.results.json import to_json
@@ -32,13 +32,11 @@ def test(
     with cancel_on_signal() as cancelled, Board(cancelled) as board, board.watch(image) as activity:
 
         def hold(logins: Sequence[str]) -> None:
-            if cancelled.is_set():
-                return
-            activity.say("the cluster is kept up")
-            for line in (*logins, "the cluster is up; Ctrl-C ends it"):
-                say(line)
-            while not cancelled.wait(LOOK_SECONDS):
-                pass
+            if not cancelled.is_set():
+                activity.say("the cluster is kept up")
+                for line in logins:
+                    say(line)
+                wait_for_user(cancelled, OPEN_SECONDS, "the cluster")
 
         done = retest(image, backend, activity, hold if keep else None)
     if done.result is not None:

@@ -23,7 +23,7 @@ from google.cloud import compute_v1
 from google.cloud.storage import Blob  # type: ignore[import-untyped]
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
-from bakery.fluid_run.base import AgentStatus
+from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.instance import (
     DEFAULT_MACHINES,
@@ -67,7 +67,7 @@ class ComputeEngineClusters:
 
     settings: Settings
     google: Google
-    open_shell: bool = False  # by ssh through IAP, for accounts that may use it
+    open_seconds: int = 0  # for ssh through IAP, by accounts that may use it
 
     def cluster(
         self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
@@ -94,7 +94,7 @@ class ComputeEngineCluster:
     ) -> None:
         self.settings = clusters.settings.google
         self.google = clusters.google
-        self.open_shell = clusters.open_shell
+        self.open_seconds = clusters.open_seconds
         self.run_id = run_id
         self.image, self.present = image, present
         self.order = order
@@ -164,10 +164,13 @@ class ComputeEngineCluster:
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             list(pool.map(collect, self.specs, folders))
 
-    def logins(self) -> Sequence[str]:
+    def logins(self) -> Sequence[Login]:
         """Return a gcloud command for each machine."""
         options = f"--zone={self.zone} --project={self.google.project} --tunnel-through-iap"
-        return [f"{spec.name}: gcloud compute ssh {self._name(spec)} {options}" for spec in self.specs]
+        return [
+            Login(spec.name, f"gcloud compute ssh {self._name(spec)} {options}", program="gcloud", leave="exit")
+            for spec in self.specs
+        ]
 
     def tear_down(self) -> None:
         """Delete all machines of the run in every zone, and all versions of the seed, which has the cluster's key."""
@@ -230,7 +233,7 @@ class ComputeEngineCluster:
     ) -> Mapping[str, compute_v1.Instance]:
         source = image.location or f"projects/{self.google.project}/global/images/{image.name}"
         run = RunContext(
-            self.settings, self.order, self.run_id, self.prefix, self.zone, source, open_shell=self.open_shell
+            self.settings, self.order, self.run_id, self.prefix, self.zone, source, open_seconds=self.open_seconds
         )
         return self._machines.make(run, specs, activity)
 

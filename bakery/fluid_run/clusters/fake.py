@@ -24,7 +24,7 @@ from typing import Any
 
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run.agent import wire
-from bakery.fluid_run.base import AgentStatus
+from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters.run_spec import Role, machines
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
@@ -152,9 +152,9 @@ class FakeCluster:
     def _of(self, key: str, name: str, default: Any) -> Any:
         return self.script.get(key, {}).get(name, default)
 
-    def logins(self) -> Sequence[str]:
-        """Return a line that there is no machine to log in to."""
-        return [f"{self.run_id} has no machines"]
+    def logins(self) -> Sequence[Login]:
+        """Return none: there are no machines."""
+        return ()
 
     def tear_down(self) -> None:
         """Stop following the script."""

@@ -33,9 +33,9 @@ SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 class RunContext:
     """What all machines of a run have in common.
 
-    ``image`` is a self link or its path, ``prefix`` is that of the run in the bucket. With ``open_shell`` the machines
-    are reachable by ssh through IAP. ``secure_boot`` is for projects whose policy requires it: a kernel that no
-    distribution has signed, as Lustre's, does not boot with it.
+    ``image`` is a self link or its path, ``prefix`` is that of the run in the bucket. With ``open_seconds`` machines
+    are reachable by ssh through IAP, and deleted that much later. ``secure_boot`` is for projects whose policy requires
+    it: a kernel that no distribution has signed, as Lustre's, does not boot with it.
     """
 
     google: GoogleSettings
@@ -44,7 +44,7 @@ class RunContext:
     prefix: str
     zone: str
     image: str
-    open_shell: bool = False
+    open_seconds: int = 0
     secure_boot: bool = False
 
     @property
@@ -69,7 +69,7 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
         network_interfaces=_interfaces(run, partition, spec),
         metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in _metadata(run, spec).items()]),
         labels={RUN_LABEL: token(run.run_id), "bakery": "test"},
-        tags=compute_v1.Tags(items=[TEST_TAG, *([SSH_TAG] if run.open_shell else [])]),
+        tags=compute_v1.Tags(items=[TEST_TAG, *([SSH_TAG] if run.open_seconds else [])]),
         service_accounts=[compute_v1.ServiceAccount(email=run.google.account(Duty.TEST), scopes=[SCOPE])],
         shielded_instance_config=compute_v1.ShieldedInstanceConfig(
             enable_secure_boot=run.secure_boot, enable_vtpm=True, enable_integrity_monitoring=True
@@ -77,7 +77,7 @@ def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
         scheduling=_scheduling(
             partition,
             kind,
-            int(run.wait_seconds + START_SECONDS + deadline_seconds(run.order) + MARGIN_SECONDS),
+            int(run.wait_seconds + START_SECONDS + deadline_seconds(run.order) + run.open_seconds + MARGIN_SECONDS),
         ),
     )
     if partition:

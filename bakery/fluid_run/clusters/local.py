@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import MAKE_ROOM, InfrastructureFailed
-from bakery.fluid_run.base import AgentStatus
+from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
 from bakery.fluid_run.clusters.run_spec import MOST_MACHINES, MachineSpec, machines, on_private_network, run_spec
@@ -38,6 +38,7 @@ from bakery.settings import Accelerator, Settings
 START_SECONDS = 600  # until all nodes are idle; an idle computer needs a fifteenth of that
 BEFORE = "before"  # the logs of a machine before an upgrade
 DEBUG_SHELL = "systemd.debug_shell"  # systemd-debug-generator(8)
+STAY_UP = "systemd.run_failure_action=none"  # the last one counts: a user looks why the agent failed
 OPEN_MPI = {  # use only the cluster's network: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_pml": "ob1",
@@ -51,7 +52,7 @@ class LocalClusters:
     """Makes clusters on this computer."""
 
     settings: Settings
-    open_shell: bool = False  # on a socket that only this user can open
+    open_seconds: int = 0  # on a socket that only this user can open; as long as this process lets it run
 
     def cluster(
         self, run_id: str, image: ImageRecord, order: RunOrder, workspace: Path, present: ImageRecord | None = None
@@ -78,7 +79,7 @@ class LocalCluster:
         present: Path | None = None,
     ) -> None:
         self.local = clusters.settings.local
-        self.open_shell = clusters.open_shell
+        self.open_shell = clusters.open_seconds > 0
         self.run_id = run_id
         self.image = image
         self.present = present
@@ -181,17 +182,12 @@ class LocalCluster:
     def collect_consoles(self, folder: Path) -> None:
         """Do nothing: ``collect`` copies them."""
 
-    def logins(self) -> Sequence[str]:
+    def logins(self) -> Sequence[Login]:
         """Return how to open a root shell on each machine's second serial line, a socket in the run's folder."""
-        folder = shlex.quote(str(self.folder))
-        first = [] if shutil.which("socat") else ["install socat first: sudo apt-get install socat"]
+        # In the folder, since the path of a socket must be short.
+        first = f"env -C {shlex.quote(str(self.folder))} socat -,raw,echo=0,escape=0x1d unix-connect:"
         return [
-            *first,
-            "Ctrl-] leaves a machine's shell",
-            *(
-                f"{spec.name}: cd {folder} && socat -,raw,echo=0,escape=0x1d unix-connect:{shell_socket(spec)}"
-                for spec in self.specs
-            ),
+            Login(spec.name, f"{first}{shell_socket(spec)}", program="socat", leave="Ctrl-]") for spec in self.specs
         ]
 
     def tear_down(self) -> None:
@@ -223,7 +219,7 @@ def machine(
         title=f"{run_id}-{spec.name}",
         cores=spec.cpus,
         memory_mb=spec.memory_mb,
-        line=f"{line} {DEBUG_SHELL}={hardware.second}" if open_shell else line,
+        line=f"{line} {STAY_UP} {DEBUG_SHELL}={hardware.second}" if open_shell else line,
         devices=(
             *shell,
             # The agent finds the disks by their order: vdb, vdc.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeryError, CommandFailed, InfrastructureFailed, TimedOut
-from bakery.fluid_run.base import AgentStatus
+from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.run_spec import deadline_seconds, run_spec
 from bakery.fluid_run.clusters.seed import AGENT_COMMAND, write_seed
@@ -152,9 +152,10 @@ class StaticCluster:
     def collect_consoles(self, folder: Path) -> None:
         """Do nothing: ``collect`` copies them."""
 
-    def logins(self) -> Sequence[str]:
+    def logins(self) -> Sequence[Login]:
         """Return a gcloud command."""
-        return [f"{self.clusters.controller}: {shlex.join(self._gcloud('ssh', self.clusters.controller))}"]
+        name = self.clusters.controller
+        return [Login(name, shlex.join(self._gcloud("ssh", name)), program="gcloud", leave="exit")]
 
     def tear_down(self) -> None:
         """Stop the agent, which cancels its jobs, and delete the folder; if that fails, the lease ends the run."""

@@ -278,11 +278,16 @@ def test_a_zone_without_the_machine_type_gives_way_to_the_next(server: FakeServe
 
 def test_an_open_shell_is_for_ssh_through_iap_only(server: FakeServer, tmp_path: Path) -> None:
     made = cluster(server, tmp_path)
-    made.open_shell = True
+    made.open_seconds = 3600
     made.provision(Activity())
+    usual = cluster(server, tmp_path, run_id="r2")
+    usual.provision(Activity())
+    limits = {name: int(one["scheduling"]["maxRunDuration"]["seconds"]) for name, one in machines(server).items()}  # type: ignore[index, call-overload]
+    assert limits["fr-r1-controller"] == limits["fr-r2-controller"] + 3600, "else they would be deleted under the user"
+    usual.tear_down()
     assert every("image-bakery" in machine["tags"]["items"] for machine in machines(server).values())  # type: ignore[index]
     assert every("accessConfigs" not in machine["networkInterfaces"][0] for machine in machines(server).values())  # type: ignore[index]
-    assert made.logins()[0].startswith("controller: gcloud compute ssh fr-r1-controller --zone=us-central1-a")
+    assert str(made.logins()[0]).startswith("controller: gcloud compute ssh fr-r1-controller --zone=us-central1-a")
 
 
 def test_status_is_the_controllers_unless_another_machine_broke(server: FakeServer, tmp_path: Path) -> None:

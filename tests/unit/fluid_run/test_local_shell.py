@@ -34,7 +34,8 @@ def test_a_machine_has_no_open_shell_unless_it_is_asked_for(tmp_path: Path, monk
 def test_the_open_shell_is_a_socket_in_the_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = command(tmp_path, monkeypatch, open_shell=True)
     assert "unix:controller.shell,server=on,wait=off" in words
-    assert words[words.index("-append") + 1].endswith(" systemd.debug_shell=ttyS1")
+    line = words[words.index("-append") + 1]
+    assert line.endswith(" systemd.run_failure_action=none systemd.debug_shell=ttyS1"), "to see why an agent failed"
     serial = [words[at + 1] for at, word in enumerate(words) if word == "-serial"]
     assert serial[0].startswith("file:") and serial[1].startswith("unix:"), "ttyS0 is the console, ttyS1 the shell"
 
@@ -42,8 +43,9 @@ def test_the_open_shell_is_a_socket_in_the_runs_folder(tmp_path: Path, monkeypat
 def test_it_is_off_unless_keep_is_given(tmp_path: Path) -> None:
     settings = parse({"oven": "local"}, "dev", tmp_path)
     for wanted in (False, True):
-        made = backend(settings).clusters(open_shell=wanted)
-        assert isinstance(made, LocalClusters) and made.open_shell is wanted
+        made = backend(settings).clusters(open_seconds=60 * wanted)
+        assert isinstance(made, LocalClusters)
+        assert made.cluster("r", ImageRecord("a-1", "", "a", "", "a", ""), order("a"), tmp_path).open_shell is wanted
 
 
 def test_the_runs_folder_with_the_clusters_key_is_nobody_elses_to_read(
