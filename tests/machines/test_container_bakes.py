@@ -97,6 +97,22 @@ def with_value(folder: Path, value: str) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and value.encode() in file.read_bytes()]
 
 
+def bake_with_the_secret(oven: LocalOven, folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Bake a recipe that is given the secret and runs ``GIVEN``; look for the value everywhere, and return the log."""
+    monkeypatch.setattr(redaction, "_marks", {})
+    monkeypatch.setenv("BAKERY_TEST_LICENCE", SECRET)
+    secrets = {"licence": {"version": "1", "environment": "BAKERY_TEST_LICENCE"}}
+    done = oven.bake(replace(recipe(folder, script), secrets=secrets), Activity())
+    log = Path(str(done.log)).read_text(encoding="utf-8")
+    assert "given: 400 root /run/bakery-secrets/licence" in log
+    assert "given: tmpfs" in log
+    assert hashlib.sha256(SECRET.encode()).hexdigest() in log, "the recipe has read it"
+    assert "said: [secret secrets.licence]" in log
+    assert "as nobody: cat: " in log
+    assert with_value(folder, SECRET) == [], "neither image nor layers, logs and orders"
+    return log
+
+
 def outside() -> dict[str, object]:
     """All of this computer that a bake must not change."""
     settings = ("vm/swappiness", "kernel/core_pattern", "kernel/hostname", "net/ipv4/ip_unprivileged_port_start")
@@ -143,22 +159,19 @@ def test_a_careless_recipe_finds_no_secret_but_its_own_and_changes_nothing(
     assert every(secret in here for secret in planted), "the script finds them where they are"
     before = outside()
     script = f"#!/bin/sh\nset -- {tmp_path}/secret\n{GIVEN}\n{LOOK}\n({TOUCH}) 2>&1\n{LOOK}\necho it came to its end\n"
-    monkeypatch.setattr(redaction, "_marks", {})
-    monkeypatch.setenv("BAKERY_TEST_LICENCE", SECRET)
-    secrets = {"licence": {"version": "1", "environment": "BAKERY_TEST_LICENCE"}}
-    done = oven.bake(replace(recipe(tmp_path, script), secrets=secrets), Activity())
-    log = Path(str(done.log)).read_text(encoding="utf-8")
+    log = bake_with_the_secret(oven, tmp_path, script, monkeypatch)
     assert "it came to its end" in log
-    assert "given: 400 root /run/bakery-secrets/licence" in log
-    assert "given: tmpfs" in log
-    assert hashlib.sha256(SECRET.encode()).hexdigest() in log, "the recipe has read it"
-    assert "said: [secret secrets.licence]" in log
-    assert "as nobody: cat: " in log
     assert "no layers from provisioner 1 on: it is given a secret" in log
-    assert with_value(tmp_path, SECRET) == [], "neither image nor layers, logs and orders"
     assert [secret for secret in planted if secret in log] == []
     assert "the disk of the host was read" not in log
     assert outside() == before
+
+
+@pytest.mark.slow
+def test_a_machine_keeps_the_secret_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    oven = LocalOven(parse({"local": {**VALUES["local"], "isolation": "machine"}}, "test", tmp_path))
+    log = bake_with_the_secret(oven, tmp_path, f"#!/bin/sh\n{GIVEN}\n", monkeypatch)
+    assert log.startswith("bakery: baking in a machine")
 
 
 def test_a_recipe_that_kills_all_it_can_only_fails_itself(oven: LocalOven, planted: list[str], tmp_path: Path) -> None:
