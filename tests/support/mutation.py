@@ -113,7 +113,11 @@ def retyped(path: str, text: str, chance: random.Random) -> str:
         elif change < 0.85:
             del held[key]
         elif isinstance(held, dict):
-            held[chance.choice(PIECES)] = held.pop(key)
+            name = chance.choice(PIECES)
+            written = (
+                name if path.endswith(".json") else name.encode(errors="replace").decode()
+            )  # YAML has no half of a pair
+            held[written] = held.pop(key)
         else:
             held.insert(0, deepcopy(held[key]))
     if path.endswith(".json"):

@@ -6,6 +6,7 @@ Sources: hcl2template/types.build.go and types.build.provisioners.go; HCL's dyna
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
@@ -14,8 +15,12 @@ from bakery.recipe.model import Json
 from bakery.recipe.parse import Findings, Where, quoted
 from bakery.recipe.parse import hcl_nodes as nodes
 from bakery.recipe.plugins import PROVISIONERS, Plugin
+from bakery.recipe.templating import NOT_FOLLOWED
 
 IN_BAKE = "is only known in the bake", "write a value, or a variable with one"
+
+# What shell and shell-local take as a list; from JSON Packer takes a single text, too.
+_LISTS = frozenset({"inline", "scripts", "environment_vars"})
 
 
 class BakedSource(Protocol):
@@ -164,8 +169,14 @@ class BlockReader:
             return []
         plugin = PROVISIONERS.get(block.labels[0])
         options = self.options(block, source.file, where, self.inside(block, bound), plugin)
-        only, leave = (self._chosen(key, options.pop(key, None), block, source.file) for key in ("only", "except"))
+        file = source.file
+        only, leave = (self._chosen(key, options.pop(key, None), block, file) for key in ("only", "except"))
         override = options.pop("override", None)
+        if override is not None and not isinstance(override, dict):
+            self._refuse("override", override, "write an object: override = { NAME = { ... } }", block, file)
+        for key in sorted(_LISTS & options.keys()):
+            if isinstance(options[key], (str, int, float, dict)) and not str(options[key]).startswith("{{"):
+                self._refuse(key, options[key], f"write a list: {key} = [...]", block, file)
         options.pop("name", None)
         if (only and source.title not in only) or (leave and source.title in leave):
             return []
@@ -174,6 +185,11 @@ class BlockReader:
 
     def _chosen(self, key: str, given: Json, block: nodes.Block, file: str) -> list[str]:
         """Return the sources that ``only`` or ``except`` names. Packer does not check that there are such sources."""
+        with suppress(NotFollowed):  # which is reported next
+            given = self.evaluator.resolve(given)
+        if given is not None and (not isinstance(given, list) or NOT_FOLLOWED in str(given)):
+            self._refuse(key, given, f'write a list: {key} = ["googlecompute.NAME"]', block, file)
+            return []
         names = [str(name) for name in given] if isinstance(given, list) else []
         for name in names:
             if name not in self.titles:
@@ -183,6 +199,12 @@ class BlockReader:
                     line, f"{key} names {quoted(name)}, which is not a source of any build", hint
                 )
         return names
+
+    def _refuse(self, key: str, given: Json, hint: str, block: nodes.Block, file: str) -> None:
+        known = NOT_FOLLOWED not in str(given)
+        line = block.body.attributes[key].line if key in block.body.attributes else block.line
+        message = f"{key} is {quoted(given, 40)}" if known else f"{key} is only known in the bake"
+        self.findings.at(file).error(line, message, hint)
 
 
 class _Copy(nodes.Block):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bakery.recipe.hcl2.json_syntax import parse_json_body
-from bakery.recipe.hcl2.types import ANY, Type, parse_type
+from bakery.recipe.hcl2.types import ANY, Type, is_exact, parse_type
 from bakery.recipe.hcl2.values import Invalid
 from bakery.recipe.parse import Findings
 from bakery.recipe.parse import hcl_nodes as nodes
@@ -199,6 +199,9 @@ class _Declarations:
             expression = attributes["type"].expression
             try:
                 kind, text = parse_type(expression), expression.text
+                if not is_exact(kind):
+                    hint = "write exact types, or none: then the type is that of the default"
+                    self.findings.warn(expression.line, "Packer 1.6 to 1.15 refuse any and optional() in a type", hint)
             except Invalid as error:
                 self.findings.error(*error.args)
         default = attributes["default"].expression if "default" in attributes else None

@@ -21,6 +21,7 @@ _ACTIONS = (
     (re.compile(r"\{\{\s*template_dir\s*\}\}"), "${path.root}"),
     (re.compile(r"\{\{env `(\w+)`\}\}"), r'${env("\1")}'),
 )
+_INEXACT = re.compile(r"\b(?:any|optional)\b")  # Packer refuses such types; the defaults have been converted
 _SCALARS = ("string", "number", "bool")
 
 
@@ -71,7 +72,7 @@ def _variables(template: Json) -> dict[str, Json]:
     made: dict[str, Json] = {}
     for name, text in template["variables"].items():
         kind = extras["types"].get(name, "string")
-        made[name] = {} if kind == "any" else {"type": kind}
+        made[name] = {} if _INEXACT.search(kind) else {"type": kind}
         if text is not None:
             null = text == "" and name in extras.get("null", ())
             made[name]["default"] = None if null else _default(text, kind)

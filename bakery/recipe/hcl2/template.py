@@ -10,24 +10,24 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from bakery.errors import errors_among
 from bakery.recipe.hcl2.blocks import BlockReader
 from bakery.recipe.hcl2.choose import Chosen, choose
+from bakery.recipe.hcl2.constants import DEFAULT, FILE, constant, is_code, plain, same, type_of_default
 from bakery.recipe.hcl2.encoding import as_json
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
 from bakery.recipe.hcl2.file_functions import Files
 from bakery.recipe.hcl2.module import InputVariable, Module
 from bakery.recipe.hcl2.secrets import hidden_options
-from bakery.recipe.hcl2.types import SCALARS, convert
+from bakery.recipe.hcl2.types import ANY, SCALARS, Type, convert
 from bakery.recipe.hcl2.values import (
     SEQUENCE,
     Invalid,
     NotFollowed,
     Unfollowed,
     Value,
-    equal,
     marker,
     number_text,
-    to_json,
 )
 from bakery.recipe.model import Json
 from bakery.recipe.parse import Document, Where
@@ -55,11 +55,12 @@ class TemplateMaker:
         self.module = module
         self.files = files
         self.count = 1  # of the sources that are baked
-        self.left: set[str] = set()  # files that Packer reads for the defaults of variables
         self.wrong: set[str] = set()  # variables whose values Packer refuses, which has been reported
         self.lines: dict[Where, tuple[str, int]] = {}
+        self.types: dict[str, Type] = {}
         for name, variable in module.variables.items():
             self.lines["variables", name] = variable.at
+            self.types[name] = variable.type if variable.type != ANY else type_of_default(variable.default)
 
     def variables(self) -> dict[str, str | None]:
         """Return the variables as a JSON template declares them: their values as text, None for one without."""
@@ -72,13 +73,12 @@ class TemplateMaker:
         if expression is None:
             return None
         try:
-            value = _constant(expression, None if given else self.files)
-            return written(convert(value, variable.type, line))
+            value = constant(expression, FILE if given else DEFAULT)
+            return written(convert(value, self.types[name], line))
         except Invalid as error:
             self.module.findings.at(file).error(*error.args)
             self.wrong.add(name)
-        except NotFollowed as left:
-            self.left.update(left.args)
+        except NotFollowed:
             return marker(expression.text)
         return ""
 
@@ -87,7 +87,7 @@ class TemplateMaker:
         older = self.module.values_before_1_13
         for name, ((file, line), expression) in self.module.values.items():
             (other, _), other_expression = older[name]
-            if name in passed or name not in self.module.variables or _same(expression, other_expression):
+            if name in passed or name not in self.module.variables or same(expression, other_expression):
                 continue
             hint = f"set it in one place; the plan takes {file}, as current Packers do"
             message = f"variable {name} is set in {other}, too, which counts for Packer before 1.13"
@@ -101,7 +101,7 @@ class TemplateMaker:
             name
             for name, value in values.items()
             if isinstance(value, (str, int, float))
-            or (isinstance(value, Unfollowed) and self.module.variables[name].type.kind in (*SCALARS, "any"))
+            or (isinstance(value, Unfollowed) and self.types[name].kind in (*SCALARS, "any"))
         )
         evaluator = Evaluator(values, kept, self.module.locals, frozenset(self.module.data), self.files)
         evaluator.wrong = bool(self.wrong)
@@ -113,6 +113,8 @@ class TemplateMaker:
                 model |= self.model(chosen[number], evaluator)
             except Invalid as error:
                 self.module.findings.at(error.file or chosen[number].file).error(*error.args)
+        if not errors_among(self.module.findings.problems):
+            self.check_locals(evaluator)
         model["hcl2"] = self.extras(model)
         if number < len(chosen):
             one = chosen[number]
@@ -120,8 +122,8 @@ class TemplateMaker:
             model["hcl2"] |= {"hidden": secret} if secret else {}
         if number < len(chosen) and chosen[number].build_name:
             model["hcl2"]["build"] = chosen[number].build_name
-        if left := evaluator.left | self.left:
-            model["hcl2"]["files"] = sorted(left)
+        if evaluator.left:
+            model["hcl2"]["files"] = sorted(evaluator.left)
         hidden = [name for name, variable in self.module.variables.items() if variable.sensitive]
         model |= {"sensitive-variables": hidden} if hidden else {}
         document = self.document_of(model)
@@ -148,14 +150,17 @@ class TemplateMaker:
             return unknown
         (file, line), _ = self.module.values.get(name, (variable.at, None))
         try:
-            if text == "" and self.default(name, variable) == "" and _is_null(variable, self.module.values.get(name)):
+            own = self.default(name, variable)
+            if text == own == "" and _is_null(variable, self.module.values.get(name)):
                 return None
-            if variable.type.kind in ("string", "number") or (variable.type.kind == "any" and not _is_code(text)):
-                return convert(text, variable.type, line)
+            kind = self.types[name]
+            if kind.kind in ("string", "number") or (kind == ANY and (text != own or not is_code(text))):
+                return convert(text, kind, line)
             expression = parse_expression(text, line)
             if expression is None:
-                raise Invalid(line, f"variable {name} is {text[:40]!r}", f"write a value of type {variable.type_text}")
-            return convert(_constant(expression, None), variable.type, line)
+                hint = f"write a value of type {variable.type_text}"
+                raise Invalid(line, f"variable {name} is {text[:40]!r}", hint)
+            return convert(constant(expression, FILE), kind, line)
         except Invalid as error:
             self.module.findings.at(file).error(*error.args)
             self.wrong.add(name)
@@ -182,6 +187,16 @@ class TemplateMaker:
                     self.module.findings.at(error.file or file).error(*error.args)
                 except NotFollowed:
                     continue
+
+    def check_locals(self, evaluator: Evaluator) -> None:
+        """Report errors in values that nothing uses: Packer evaluates them, too."""
+        for name, (file, attribute) in self.module.locals.items():
+            try:
+                evaluator.local(name, attribute.line)
+            except Invalid as error:
+                self.module.findings.at(error.file or file).error(*error.args)
+            except NotFollowed:
+                continue
 
     def model(self, chosen: Chosen, evaluator: Evaluator) -> dict[str, Json]:
         """Return builder, provisioners and post-processors."""
@@ -220,7 +235,7 @@ class TemplateMaker:
         made: dict[str, Any] = {"types": types}
         null = [name for name, one in self.module.variables.items() if _is_null(one, self.module.values.get(name))]
         made |= {"null": null} if null else {}
-        plugins = {name: _plain(plugin.expression) for name, plugin in self.module.plugins.items()}
+        plugins = {name: plain(plugin.expression) for name, plugin in self.module.plugins.items()}
         made |= {"plugins": plugins} if plugins else {}
         if NOT_FOLLOWED in as_json({key: value for key, value in model.items() if key != "variables"}):
             made["locals"] = {name: attribute.expression.text for name, (_, attribute) in self.module.locals.items()}
@@ -260,32 +275,6 @@ def source_of(body: nodes.Body) -> Json:
             inner = {label: inner}
         made.setdefault(block.type, []).append(inner)
     return made
-
-
-def _plain(expression: nodes.Expression) -> Json:
-    try:
-        return to_json(_constant(expression, Files()))
-    except (Invalid, NotFollowed):
-        return {}
-
-
-def _constant(expression: nodes.Expression, files: Files | None) -> Value:
-    """Return the value of an expression without names, as of a default. Raises Invalid and NotFollowed."""
-    evaluator = Evaluator({}, frozenset(), {}, frozenset(), files)
-    return evaluator.resolve(evaluator.evaluate(expression, {"*": None}))
-
-
-def _same(one: nodes.Expression, other: nodes.Expression) -> bool:
-    """Whether two values of var files are equal, as far as the plan can follow them."""
-    try:
-        return one is other or equal(_constant(one, None), _constant(other, None))
-    except (Invalid, NotFollowed):
-        return False
-
-
-def _is_code(text: str) -> bool:
-    """Whether the text of a variable without a type is a list or an object, which the default has as JSON."""
-    return text.startswith(("[", "{")) and not text.startswith("{{")
 
 
 def _is_null(variable: InputVariable, value: tuple[Any, nodes.Expression] | None) -> bool:

@@ -46,7 +46,8 @@ def parse_type(expression: nodes.Expression) -> Type:
         case nodes.Name(name=name) if name in (*SCALARS, "any"):
             return Type(name)
         case nodes.Name(name=name) if name in _COLLECTIONS:
-            return Type(name, ANY)
+            hint = f"write {name}(string), or another type in the parentheses"
+            raise Invalid(expression.line, f"{name} has no type of its elements", hint)
         case nodes.Call(name=name, arguments=(inner,)) if name in _COLLECTIONS:
             return Type(name, parse_type(inner))
         case nodes.Call(name="tuple", arguments=(nodes.Tuple(items=items),)):
@@ -55,6 +56,12 @@ def parse_type(expression: nodes.Expression) -> Type:
             return _object(pairs)
     hint = "write string, number, bool, any, list(...), set(...), map(...), object({...}) or tuple([...])"
     raise Invalid(expression.line, f"{expression.text[:40]} is not a type", hint)
+
+
+def is_exact(kind: Type) -> bool:
+    """Whether a type has no ``any`` and no ``optional``, which Packer's variables don't take."""
+    inner = [one for _, one in kind.fields] + ([kind.of] if kind.of else [])
+    return kind.kind != "any" and not kind.optional and all(map(is_exact, inner))
 
 
 def _object(pairs: tuple[tuple[nodes.Expression, nodes.Expression], ...]) -> Type:

@@ -129,6 +129,10 @@ def described(value: Value) -> str:
     """Return a value for a message, shortened."""
     if isinstance(value, (list, dict)):
         return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, Variable):
+        return f"var.{value.name}"
+    if isinstance(value, Unfollowed):
+        return value.text[:40]
     text = "null" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."
 

@@ -168,7 +168,9 @@ WRONG = [
     ('type = list(string)\n default = "x"', "inline = var.a", '"x" does not fit the type list'),
     ("type = map(string)\n default = [1]", "inline = [var.a.b]", "a list does not fit the type map"),
     ("default = var.b", "inline = [upper(var.a)]", "var.b is an undeclared variable"),
-    ("default = upper(1, 2)", "inline = [upper(var.a)]", "2 arguments for a function that takes 1"),
+    ('default = upper("x")', "inline = [upper(var.a)]", "upper() in a value of a variable"),
+    ("default = [path.root]", "inline = [upper(var.a)]", "path in a value of a variable"),
+    ('type = list\n default = ["x"]', "inline = var.a", "list has no type of its elements"),
 ]
 EACH = 'dynamic "provisioner" {\n labels = ["shell"]\n for_each = var.a\n content {\n %s\n }\n}\n'
 
