@@ -181,6 +181,8 @@ class BlockReader:
         if (only and source.title not in only) or (leave and source.title in leave):
             return []
         own = override.get(source.name) if isinstance(override, dict) else None
+        if own is not None and not isinstance(own, dict):
+            self._refuse("override", own, f"write an object for {source.name}: NAME = {{ ... }}", block, file)
         return [{"type": block.labels[0], **options, **(own if isinstance(own, dict) else {})}]
 
     def _chosen(self, key: str, given: Json, block: nodes.Block, file: str) -> list[str]:

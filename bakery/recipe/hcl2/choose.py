@@ -82,19 +82,22 @@ def _uses(module: Module, file: str, build: nodes.Block, evaluator: Evaluator) -
     for line, title, block in names:
         kind, _, name = title.removeprefix("source.").removeprefix("sources.").partition(".")
         if (kind, name) in module.sources:
-            local = _text(block, evaluator, reader.inside(block, {})) if block else ""
-            yield Chosen(kind, name, local or name, file, build, _text(build, evaluator, {}), block)
+            local = _text(block, reader, file, reader.inside(block, {})) if block else ""
+            yield Chosen(kind, name, local or name, file, build, _text(build, reader, file, {}), block)
         else:
             hint = f'add: source "{kind or GOOGLE_BUILDER}" "{name or "NAME"}" {{...}}'
             findings.error(line, f"there is no source {title}", hint)
 
 
-def _text(block: nodes.Block, evaluator: Evaluator, bound: Bound) -> str:
-    """Return the attribute ``name`` of a block; "" without one, or if only the bake knows it."""
+def _text(block: nodes.Block, reader: BlockReader, file: str, bound: Bound) -> str:
+    """Return the attribute ``name`` of a block; "" without one, or with an error if only the bake knows it."""
     attribute = block.body.attributes.get("name")
+    if attribute is None:
+        return ""
     try:
-        value = evaluator.resolved(attribute.expression, bound) if attribute else None
+        value = reader.evaluator.resolved(attribute.expression, bound)
     except NotFollowed:
+        reader.in_bake(attribute, file)
         return ""
     return "" if value is None else to_text(value, block.line)
 

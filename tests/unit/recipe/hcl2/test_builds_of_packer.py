@@ -224,13 +224,24 @@ def test_types_that_packer_refuses_are_warned_of(tmp_path: Path, packer: str, ki
     assert errors_among(problems) == ()
 
 
-def test_choices_that_only_the_bake_knows_are_errors(tmp_path: Path) -> None:
-    template = Template(
-        built(say("x", 'only = ["KIND.${timestamp()}"]'), say("y", "override = jsondecode(timestamp())"))
-    )
-    put(tmp_path, template, "googlecompute")
-    found = [one.message for one in errors_among(recipe_tree.loaded(tmp_path).problems)]
-    assert found == ["only is only known in the bake", "override is only known in the bake"]
+IN_BAKE = {
+    "only": built(say("x", 'only = ["KIND.${timestamp()}"]')),
+    "except": built(say("x", "except = [timestamp()]")),
+    "override": built(say("x", "override = jsondecode(timestamp())")),
+    "override of the source": built(say("x", "override = { n = jsondecode(timestamp()) }")),
+    "name": built(say("x"), name='"of-${timestamp()}"'),
+    "name of a source": source("n") + 'build {\n source "source.KIND.n" {\n name = timestamp()\n }\n}\n',
+    "for_each": built(
+        'dynamic "provisioner" {\n labels = ["shell"]\n for_each = split(",", timestamp())\n content {\n }\n}\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("title", IN_BAKE)
+def test_what_decides_the_plan_may_not_be_left_to_the_bake(tmp_path: Path, title: str) -> None:
+    put(tmp_path, Template(IN_BAKE[title]), "googlecompute")
+    found = {one.message for one in errors_among(recipe_tree.loaded(tmp_path).problems)}
+    assert found == {f"{title.split(maxsplit=1)[0]} is only known in the bake"}
 
 
 def test_a_scalar_where_a_list_belongs_is_named(tmp_path: Path) -> None:
