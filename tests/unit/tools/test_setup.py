@@ -274,6 +274,27 @@ def test_a_path_with_signs_that_mean_something_in_an_address_is_escaped(tmp_path
     assert file_backend.backend_folder(said) == folder / ".bakery/pulumi"
 
 
+def test_what_the_tests_import_is_compiled_once_before_the_workers_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "imported.py").write_text("")
+    (tmp_path / "test_one.py").write_text("import imported\n\ndef test_one(): raise SystemExit\n")
+    (tmp_path / "test_two.py").write_text("import nothing_of_this_name\n")
+    (tmp_path / "clients").mkdir()
+    (tmp_path / "clients/client.py").write_text("")
+    assert suite.CLIENTS.joinpath("compute_v1").is_dir()
+    monkeypatch.setattr(suite, "CLIENTS", tmp_path / "clients")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they would be compiled, too
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    monkeypatch.setattr(suite, "REPORTS", tmp_path / "reports")
+    suite.compile_modules()
+    assert capfd.readouterr() == ("\n--- compiling what the tests import\n", "")
+    compiled = (tmp_path / "reports/pycache").joinpath(*tmp_path.parts[1:]).rglob("*.pyc")
+    assert {path.name.partition(".")[0] for path in compiled} == {"imported", "test_one", "test_two", "client"}
+    suite.compile_modules()
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_stage_without_tests_and_a_failed_stage_are_told_apart() -> None:
     assert "no tests" in str(suite.Outcome("fast", 5, 1.0))
     assert "FAILED" in str(suite.Outcome("fast", 1, 1.0, passed=1, failed=1))
