@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from bakery.recipe.check import packer_types
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
 from bakery.recipe.provisioners import BUILDER_FILES, is_generated, takes_package, template_functions
@@ -59,6 +60,7 @@ def check(template: Document, given: Collection[str] = ()) -> None:
             _entry(template, entry, f"{key} {index + 1}", (key, index))
     _builder_names(template, builders)
     _variables(template, given)
+    packer_types.check(template)
 
 
 def _entry(template: Document, entry: Mapping[str, Any], title: str, where: Where) -> None:

@@ -130,6 +130,33 @@ RULES: Mapping[str, Rule] = {
     "a loop": Rule(made(variables={"a": "{{user `b`}}", "b": "{{user `a`}}"}), False),
     "a variable of nothing": Rule(made(variables={"a": "{{user `nothing`}}"}), False),
     "a passed variable that is not declared": Rule(local(inline=["echo {{user `a`}}"]), True, ("-var", "a=1")),
+    "a pause": Rule(local(pause_before="1m30s"), True),
+    "a pause that is no duration": Rule(local(pause_before="5 minutes"), False),
+    "a pause that is a number": Rule(local(pause_before=5), True),
+    "a limit that is a list": Rule(local(timeout=[1]), False),
+    "tries in a text": Rule(local(max_retries="2"), True),
+    "tries that are no number": Rule(local(max_retries="two"), False),
+    "override with a number": Rule(local(override={"null": 3}), False),
+    "a least version": Rule(made(min_packer_version="1.0.0"), True),
+    "a least version that is none": Rule(made(min_packer_version="new"), False),
+    "a least version that is a number": Rule(made(min_packer_version=1), False),
+    "a description that is a number": Rule(made(description=3), False),
+    "sensitive variables in a text": Rule(made(**{"sensitive-variables": "a"}), False),
+    "a sensitive variable that is a number": Rule(made(**{"sensitive-variables": [1]}), False),
+    "lines in lines": Rule(local(inline=[["true"]]), False),
+    "lines in an object": Rule(local(inline={"a": "true"}), False),
+    "a line that is no list": Rule(local(inline="true"), True),
+    "a line that is a number": Rule(local(inline=[1]), True),
+    "post-processors in a text": Rule(made(**{"post-processors": "manifest"}), False),
+    "post-processors in an object": Rule(made(**{"post-processors": {"type": "manifest"}}), False),
+    "an artifact that is kept": Rule(
+        made(**{"post-processors": [{"type": "manifest", "keep_input_artifact": True}]}), True
+    ),
+    "an artifact that is kept in a text": Rule(
+        made(**{"post-processors": [{"type": "manifest", "keep_input_artifact": "true"}]}), False
+    ),
+    "clean-ups": Rule(made(**{"error-cleanup-provisioner": [{"type": "shell-local", "inline": ["true"]}]}), False),
+    "a clean-up without type": Rule(made(**{"error-cleanup-provisioner": {"inline": ["true"]}}), False),
     "sensitive variables": Rule(made(**{"variables": {"a": "x"}, "sensitive-variables": ["a"]}), True),
 }
 

@@ -1,0 +1,86 @@
+"""The types of values in ``packer.json`` that Packer decodes before it bakes: wrong ones end it.
+
+Source: Packer, ``template/parse.go`` (the root, what all provisioners and post-processors have) and
+``provisioner/shell``; Go, ``time.ParseDuration``.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bakery.recipe.parse import Document, Where, listed, quoted
+
+_DURATION = re.compile(r"[+-]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|ms|s|m|h))+)")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)*(?:[-+~].*)?")
+_TEXTS = ("inline", "scripts", "environment_vars")
+_CLEANUP = "error-cleanup-provisioner"
+
+
+def check(template: Document) -> None:
+    """Check the root, the provisioners and the post-processors of a template whose root keys are in lower case."""
+    _root(template)
+    for where, entry in _provisioners(template):
+        _provisioner(template, entry, where)
+    for where, entry in _post_processors(template):
+        if not isinstance(entry.get("keep_input_artifact", False), bool):
+            _refuse(template, entry, where, "keep_input_artifact", "write true or false, without quotes")
+
+
+def _root(template: Document) -> None:
+    root = template.value
+    for key in ("description", "min_packer_version"):
+        if not isinstance(root.get(key, ""), (str, type(None))):
+            _refuse(template, root, (), key, "write a string")
+    version = root.get("min_packer_version")
+    if isinstance(version, str) and version and not _VERSION.fullmatch(version):
+        _refuse(template, root, (), "min_packer_version", "write a version, such as 1.6.6")
+    hidden = root.get("sensitive-variables") or []
+    if not isinstance(hidden, list) or not all(isinstance(name, str) for name in hidden):
+        _refuse(template, root, (), "sensitive-variables", "write a list of names")
+    if not isinstance(root.get("post-processors") or [], list):
+        _refuse(template, root, (), "post-processors", "write a list")
+    cleanup = root.get(_CLEANUP)
+    if cleanup is not None and not (isinstance(cleanup, dict) and isinstance(cleanup.get("type"), str)):
+        _refuse(template, root, (), _CLEANUP, "write one provisioner, with its type")
+
+
+def _provisioner(template: Document, entry: dict[str, Any], where: Where) -> None:
+    for key in ("pause_before", "timeout"):
+        if key in entry and not _fits(entry[key], _DURATION):
+            _refuse(template, entry, where, key, "write a duration, such as 30s or 10m")
+    if "max_retries" in entry and not _fits(entry["max_retries"], _WHOLE):
+        _refuse(template, entry, where, "max_retries", "write a whole number")
+    override = entry.get("override")
+    if isinstance(override, dict) and [one for one in override.values() if not isinstance(one, (dict, type(None)))]:
+        _refuse(template, entry, where, "override", "write an object for each builder")
+    for key in _TEXTS if entry.get("type") in ("shell", "shell-local") else ():
+        given = entry.get(key)
+        texts = given if isinstance(given, list) else [given]
+        if [one for one in texts if isinstance(one, (list, dict))]:
+            _refuse(template, entry, where, key, "write a list of strings")
+
+
+def _fits(value: Any, pattern: re.Pattern[str]) -> bool:
+    if isinstance(value, str):
+        return pattern.fullmatch(value) is not None
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _provisioners(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
+    for index, entry in template.entries("provisioners", "provisioners"):
+        yield ("provisioners", index), entry
+    if isinstance(template.value.get(_CLEANUP), dict):
+        yield (_CLEANUP,), template.value[_CLEANUP]
+
+
+def _post_processors(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
+    for index, chain in enumerate(listed(template.value.get("post-processors"))):
+        for number, entry in enumerate(chain if isinstance(chain, list) else [chain]):
+            where: Where = ("post-processors", index, number) if isinstance(chain, list) else ("post-processors", index)
+            if isinstance(entry, dict):
+                yield where, entry
+
+
+def _refuse(template: Document, holder: dict[str, Any], where: Where, key: str, hint: str) -> None:
+    template.error(f"{key} is {quoted(holder[key], 40)}", f"{hint}: Packer refuses others", *where, key)
