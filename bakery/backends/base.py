@@ -99,6 +99,13 @@ class Backend(Protocol):
         BakeryError if there is no such image or it can't be used, and Uncertain.
         """
 
+    def take(self, name: str, source: Backend) -> bool:
+        """Copy an image of another stack's library with its digest, verdict and Fluid-Runs, if this one lacks it.
+
+        Returns whether it was copied. Idempotent. Raises BakeryError if there is no such image, its content changed, or
+        the two back ends have no way from one to the other, InfrastructureFailed and Uncertain.
+        """
+
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs of the image that ``wanted`` fits: its name, the start of it or of its digest, or a family.
 

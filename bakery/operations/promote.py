@@ -40,9 +40,9 @@ def promote(backend: Backend, family: str, image: str = "", why: str = "") -> Ch
     the file cannot be changed; Uncertain.
     """
     library = backend.library()
-    planned = _planned(backend.settings, "" if family in backend.settings.pins and not image else family)
+    planned = planned_images(backend.settings, "" if family in backend.settings.pins and not image else family)
     if image:
-        image = _fitting(library, planned[family].family, image, planned[family].name)
+        image = fitting(library, planned[family].family, image, planned[family].name)
     entry = HistoryEntry(family, HistoryEvent.PINNED if image else HistoryEvent.UNPINNED, image, why=checked(why))
     return _change(backend, library, "pins", entry)
 
@@ -52,10 +52,10 @@ def roll_back(backend: Backend, family: str, to: str = "", why: str = "") -> Cha
 
     Raises BakeryError if there is none, and what :func:`promote` raises.
     """
-    library, planned = backend.library(), _planned(backend.settings, family)
+    library, planned = backend.library(), planned_images(backend.settings, family)
     recipe, entry = planned[family].family, HistoryEntry(family, HistoryEvent.ROLLED_BACK, "", why=checked(why))
     if to:
-        image = _fitting(library, recipe, to, planned[family].name)
+        image = fitting(library, recipe, to, planned[family].name)
         return _change(backend, library, "pins", replace(entry, image=image))
     found = library.listing()
     if family not in found.families:
@@ -78,11 +78,11 @@ def approve(backend: Backend, family: str, image: str = "", why: str = "") -> Ch
     If the family has owners, the approval is recorded for one of them, and counts only then. Raises BakeryError if the
     image has not passed its tests yet, or for another user, and what :func:`promote` raises.
     """
-    library, planned = backend.library(), _planned(backend.settings, family)
+    library, planned = backend.library(), planned_images(backend.settings, family)
     if not needs_approval(backend.settings, family):
         message, hint = f"{family} needs no approval", f"add a pattern of it to {PROJECT}:approval"
         raise InputError([Problem(backend.settings.file, 1, message, hint)])
-    image = _fitting(library, planned[family].family, image) if image else planned[family].name
+    image = fitting(library, planned[family].family, image) if image else planned[family].name
     required = proofs(image, planned, LibrarySnapshot(library.listing().images))
     if missing := look_up(library, required):
         raise BakeryError(f"{family} cannot be approved: {missing}", hint="run `pulumi up`, which bakes and tests it")
@@ -91,7 +91,7 @@ def approve(backend: Backend, family: str, image: str = "", why: str = "") -> Ch
     return _change(backend, library, "approved", entry, counts=owned)
 
 
-def _planned(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]:
+def planned_images(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]:
     """Return the plan's images by family and channel. Raises InputError, and UnknownFamily if it has not this one."""
     report = plan_report(settings)
     if errors := errors_among(report.problems):
@@ -102,7 +102,7 @@ def _planned(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]
     return planned
 
 
-def _fitting(library: Library, family: str, image: str, *others: str) -> str:
+def fitting(library: Library, family: str, image: str, *others: str) -> str:
     """Return the image of the family that fits the beginning of a name or digest. Raises BakeryError."""
     held = library.listing()
     mine = tuple(one for one in held.images if one.candidate_for == family)

@@ -17,6 +17,7 @@ from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord
 from bakery.library.local.adoption import adopt
 from bakery.library.local.library import LocalLibrary
+from bakery.library.local.release import take
 from bakery.lock.resolve import DebianArchive
 from bakery.ovens.fake import FakeOven
 from bakery.plan.model import ImagePlan, Plan
@@ -64,6 +65,9 @@ class OtherBackend:
 
     def adopt(self, source: str, image: ImageRecord) -> ImageRecord:
         return adopt(self.library(), Path(source), image, lambda file: file)
+
+    def take(self, name: str, source: Backend) -> bool:
+        return take(self.library(), name, LocalLibrary(source.settings))
 
     def logs(self, wanted: str) -> ImageLogs:
         return ImageLogs(wanted, "other://log", lambda: b"the log\n", (), ())

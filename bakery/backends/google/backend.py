@@ -10,7 +10,7 @@ from bakery.paths import CLEARED_APART
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
-    from bakery.backends.base import ImageLogs
+    from bakery.backends.base import Backend, ImageLogs
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
     from bakery.library.base import ImageRecord
@@ -109,6 +109,14 @@ class GoogleBackend:
         from bakery.library.compute_engine.images import ImageRequests
 
         return adopt(ImageRequests(clients(self.settings.google)), source, image)
+
+    def take(self, name: str, source: Backend) -> bool:
+        """Refuse it: images reach other projects as copies."""
+        from bakery.errors import BakeryError
+
+        project = self.settings.google.project
+        hint = "images reach it from another project: google.copies in the stack that bakes them"
+        raise BakeryError(f"{name} can't be released to {project}: that is a project on Google Cloud", hint=hint)
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""

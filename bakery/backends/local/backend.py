@@ -13,6 +13,7 @@ from bakery.paths import CLEARED_APART, StatePaths
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
+    from bakery.backends.base import Backend
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.local import LocalClusters
     from bakery.library.base import ImageRecord
@@ -91,6 +92,19 @@ class ThisMachine:
         from bakery.library.local.adoption import adopt
 
         return adopt(self.library(), Path(source).expanduser().absolute(), image, self.disk)
+
+    def take(self, name: str, source: Backend) -> bool:
+        """Copy a file of another library on this machine."""
+        from bakery.errors import BakeryError
+        from bakery.library.local.library import LocalLibrary
+        from bakery.library.local.release import take
+
+        if source.settings.in_project:
+            hint = "copy it with gcloud compute images export, and take the file with: bakery adopt"
+            raise BakeryError(
+                f"{name} is in the project {source.settings.google.project}, not on this machine", hint=hint
+            )
+        return take(self.library(), name, LocalLibrary(source.settings))
 
     def disk(self, file: Path) -> Path:
         """Return the file that the library keeps of a file that it was given: itself."""

@@ -1,0 +1,60 @@
+"""Takes the proven image of one stack into the library of another, and pins it there: ``bakery release``."""
+
+from bakery.backends.base import Backend
+from bakery.errors import BakeryError
+from bakery.library.base import Library
+from bakery.library.derived import content
+from bakery.library.history import HistoryEntry, HistoryEvent
+from bakery.library.proof import look_up
+from bakery.library.revocation import in_force
+from bakery.operations.history import checked
+from bakery.operations.promote import Change, fitting, planned_images, promote
+from bakery.preview.snapshot import LibrarySnapshot
+from bakery.preview.targets import proofs
+
+
+def release(source: Backend, target: Backend, family: str, image: str = "", why: str = "") -> Change:
+    """Copy an image of ``source`` and its ancestors, and pin the family to it in ``target``.
+
+    Without ``image``, it is the one that the family points at in ``source``.
+
+    Raises BakeryError if an image lacks its proof or is revoked in one of the two libraries, UnknownFamily, what
+    :meth:`Backend.take` and :func:`bakery.operations.promote.promote` raise, and Uncertain.
+    """
+    here, there = source.settings.stack, target.settings.stack
+    if (source.location, source.settings.state) == (target.location, target.settings.state):
+        hint = f"pin the image there: bakery promote {family} IMAGE --stack {there}"
+        raise BakeryError(f"the stacks {here} and {there} share a library, so there is nothing to copy", hint=hint)
+    checked(why)
+    recipe = planned_images(target.settings, family)[family].family
+    planned, held = planned_images(source.settings, recipe), source.existing_library()
+    listed = held.listing() if held else None
+    if held is None or listed is None or not (image or recipe in listed.families):
+        raise BakeryError(f"{recipe} points at no image of the stack {here}", hint=f"run: pulumi up --stack {here}")
+    snapshot = LibrarySnapshot(listed.images, listed.families)
+    name = fitting(held, recipe, image) if image else snapshot.source(recipe)
+    required = proofs(name, planned, snapshot)
+    if missing := look_up(held, required):
+        hint = f"test it again: bakery test {name} --stack {here}; or release another image: bakery library"
+        raise BakeryError(f"{name} of the stack {here} cannot be released: {missing}", hint=hint)
+    library = target.library()
+    _refuse_revoked(library, there, list(required))
+    lines = [_taken(source, target, one) for one in required if one in snapshot.records]
+    entry = HistoryEntry(family, HistoryEvent.ADOPTED, name, why=checked(why) or f"released from the stack {here}")
+    library.history.record(entry)
+    change = promote(target, family, name, why or f"released from the stack {here}")
+    return Change(change.report, (*lines, *change.notes))
+
+
+def _refuse_revoked(library: Library, stack: str, names: list[str]) -> None:
+    revoked = in_force(library.revocations(), library.now())
+    for name in names:
+        if revocation := revoked.get(content(name)):
+            hint = f"release another image, or: bakery revoke {revocation.cause} --undo --stack {stack}"
+            raise BakeryError(f"{name} is revoked in the stack {stack}: {revocation.reason}", hint=hint)
+
+
+def _taken(source: Backend, target: Backend, name: str) -> str:
+    """Take one image, and say what was done with its file."""
+    done = "copied" if target.take(name, source) else "there already"
+    return f"{name}: {done}, with its tests, from the stack {source.settings.stack}"
