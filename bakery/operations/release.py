@@ -39,10 +39,13 @@ def release(source: Backend, target: Backend, family: str, image: str = "", why:
         raise BakeryError(f"{name} of the stack {here} cannot be released: {missing}", hint=hint)
     library = target.library()
     _refuse_revoked(library, there, list(required))
-    lines = [_taken(source, target, one) for one in required if one in snapshot.records]
-    entry = HistoryEntry(family, HistoryEvent.ADOPTED, name, why=checked(why) or f"released from the stack {here}")
-    library.history.record(entry)
-    change = promote(target, family, name, why or f"released from the stack {here}")
+    copied = {one: target.take(one, source) for one in required if one in snapshot.records}
+    why = checked(why) or f"released from the stack {here}"
+    if copied[name]:
+        library.history.record(HistoryEntry(family, HistoryEvent.ADOPTED, name, why=why))
+    change = promote(target, family, name, why)
+    done = {True: "copied", False: "there already"}
+    lines = [f"{one}: {done[new]}, with its tests, from the stack {here}" for one, new in copied.items()]
     return Change(change.report, (*lines, *change.notes))
 
 
@@ -52,9 +55,3 @@ def _refuse_revoked(library: Library, stack: str, names: list[str]) -> None:
         if revocation := revoked.get(content(name)):
             hint = f"release another image, or: bakery revoke {revocation.cause} --undo --stack {stack}"
             raise BakeryError(f"{name} is revoked in the stack {stack}: {revocation.reason}", hint=hint)
-
-
-def _taken(source: Backend, target: Backend, name: str) -> str:
-    """Take one image, and say what was done with its file."""
-    done = "copied" if target.take(name, source) else "there already"
-    return f"{name}: {done}, with its tests, from the stack {source.settings.stack}"

@@ -71,6 +71,7 @@ def test_again_nothing_is_copied_and_what_a_killed_release_left_out_is_recorded(
     done = checkout.run("release", "app", "--to", "prod")
     assert (done.returncode, file.stat().st_mtime_ns) == (0, before), done.stderr
     assert f"{app}: there already, with its tests" in done.stderr
+    assert [one.event for one in prod(checkout).history.entries("app")] == ["adopted", "pinned", "pinned"]
     found = prod(checkout).find(app)
     assert found is not None
     assert found.proof is Proof.PASSED
