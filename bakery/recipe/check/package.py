@@ -23,6 +23,7 @@ from bakery.recipe.check import (
     step_folder,
 )
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
+from bakery.recipe.check.packer_keys import lower_case
 from bakery.recipe.check.read_by_tools import read_by_tools
 from bakery.recipe.check.self_references import ends
 from bakery.recipe.check.spack_installer import Installer
@@ -95,7 +96,7 @@ class PackageCheck:
         found = hcl2.declarations() if hcl2 else self._read(TEMPLATE, json.parse_json)
         if TEMPLATE not in self.paths and not hcl2:
             self.findings.at(TEMPLATE).error(1, "not a readable file", "write Packer's template there")
-        template = packer_template.lower_case(found) if found else Document({}, Findings(TEMPLATE))  # discarded
+        template = lower_case(found) if found else Document({}, Findings(TEMPLATE))  # discarded
         if hcl2 is None:
             self._read_variable_files(build)
             template = step_folder.from_template(template, self.calls, self.values, staged.exists)

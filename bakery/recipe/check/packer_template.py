@@ -6,21 +6,16 @@ provisioners, and of the googlecompute builder.
 
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from bakery.recipe.check import packer_types
+from bakery.recipe.check.packer_keys import ROOT
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
 from bakery.recipe.provisioners import BUILDER_FILES, is_generated, takes_package, template_functions
 from bakery.recipe.templating import BAKED, GOOGLE_BUILDER, builder_name
 
-_KEYS = """
-builders comments description min_packer_version post-processors provisioners push variables sensitive-variables
-error-cleanup-provisioner
-"""
-_ROOT = frozenset(_KEYS.split())
 # Options whose values are files of the workspace, for all provisioners alike; `direction: download` is the other way.
 _FILES = ("script", "source", "playbook_file", "requirements_file", "galaxy_file", "manifest_file", "playbook_dir")
 _LISTS = ("scripts", "sources", "playbook_files", "playbook_paths", "role_paths")
@@ -29,26 +24,13 @@ _CHOICES = ("only", "except")
 _ADD = 'add one of the type "googlecompute"'
 
 
-def lower_case(template: Document) -> Document:
-    """Return the template with the root keys that Packer knows in lower case: it reads them in any."""
-    origins = {key.lower(): key for key in template.value if key.lower() in _ROOT and key != key.lower()}
-    if not origins:
-        return template
-    value = {key.lower() if key.lower() in origins else key: entry for key, entry in template.value.items()}
-
-    def origin(where: Where) -> Where:
-        return (origins.get(str(where[0]), where[0]), *where[1:]) if where else where
-
-    return replace(template, value=value, find_line=lambda where: template.find_line(origin(where)))
-
-
 def check(template: Document, given: Collection[str] = ()) -> None:
     """Check the template alone: its shape and its variables; ``given`` are those that the build passes."""
     for key, value in template.value.items():
         if key.startswith("_"):
             if not isinstance(value, str):
                 template.error(f"comment {key} is {quoted(value)}", "write a string: Packer refuses others", key)
-        elif key not in _ROOT:
+        elif key not in ROOT:
             template.error(f"unknown key {key}", "remove it; a comment's key begins with _", key)
     builders = template.entries("builders", "builders")
     if not builders:

@@ -114,3 +114,36 @@ def test_options_of_a_json_template(tmp_path: Path) -> None:
 def test_a_mapping_of_another_type_is_an_error(tmp_path: Path, name: str) -> None:
     found = recipe_tree.spoilt(tmp_path, edited(**{name: ["x"]}))
     assert f"{name} is ['x']" in [one.message for one in found if one.severity == "error"]
+
+
+def in_capitals(value: Any) -> Any:
+    return {key if key == "type" else key.upper(): entry for key, entry in value.items()}
+
+
+def test_options_may_be_in_capitals_and_count_as_the_others(tmp_path: Path) -> None:
+    made = recipe_tree.template()
+    large = made | {"builders": [in_capitals(one) for one in made["builders"]]}
+    large["provisioners"] = [in_capitals(one) for one in made["provisioners"]]
+    small, found = (recipe_tree.recipe(tmp_path, {"packer.json": json.dumps(one)}) for one in (made, large))
+    assert json.dumps(large) != json.dumps(made)
+    assert (found.template, found.problems) == (small.template, small.problems)
+
+
+def test_a_problem_below_a_key_in_capitals_has_its_line(tmp_path: Path) -> None:
+    made = recipe_tree.template()
+    made["provisioners"][-1] = {"type": "shell", "SCRIPTS": ["packages/app/nowhere.sh"], "only": ["googlecompute"]}
+    text = json.dumps(made, indent=2)
+    (problem,) = [one for one in recipe_tree.spoilt(tmp_path, {"packer.json": text}) if "nowhere" in one.message]
+    assert "nowhere.sh" in text.splitlines()[problem.line - 1]
+
+
+def test_an_option_that_is_there_twice_or_is_packers_own_is_unknown_in_capitals(tmp_path: Path) -> None:
+    made = recipe_tree.template()
+    made["provisioners"][2] |= {"Inline": ["true"], "inline": ["true"], "script": "", "Pause_Before": "1s"}
+    found = [one.message for one in recipe_tree.spoilt(tmp_path, {"packer.json": json.dumps(made)})]
+    assert [
+        name for name in ("Inline", "Pause_Before") if f"shell has no option {name} in Packer" in "".join(found)
+    ] == [
+        "Inline",
+        "Pause_Before",
+    ]
