@@ -145,7 +145,7 @@ def recipe(name: str, parent: str, hcl2: bool = False) -> dict[str, str]:
     build_file = build(name, parent)
     return {
         **(hcl2_template(name) if hcl2 else {"packer.json": json.dumps(template(name), indent=2)}),
-        "cloudbuild.yaml": build_file.replace("packer.json", "image.pkr.hcl") if hcl2 else build_file,
+        "cloudbuild.yaml": build_file.replace("/packer.json", "") if hcl2 else build_file,
         "fluidrun.yaml": "tests:\n" + job % "smoke" + job % "benchmark",
         "install.sh": f"#!/bin/bash\nset -euo pipefail\necho {name}\n" + "# what it does, and why\n" * 30,
         "env/spack.yaml": f"spack:\n  view: @INSTALL_ROOT@/view\n  specs:\n  - {name} % @COMPILER@ arch=@ARCH@\n",
