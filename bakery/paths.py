@@ -9,7 +9,7 @@ CLUSTER = "run-"
 WORKSPACE = "workspace-"
 
 # Folders below the state folder that are large, and in which others clear what killed processes left.
-CLEARED_APART = ("engine", "layers", "library", "pulumi-home", "tests", "work")
+CLEARED_APART = ("engine", "layers", "library/images", "pulumi-home", "tests", "work")
 
 
 def cache() -> Path:

@@ -67,12 +67,12 @@ def abandoned(folder: Path, *older: str) -> list[Path]:
 def clear_half_written(folder: Path, leave: Collection[str], *, dry_run: bool = False) -> list[str]:
     """Delete the files below ``folder`` that killed processes had not finished; return a line for each.
 
-    ``leave`` are names of folders in ``folder`` that are not looked into. With ``dry_run`` nothing is changed.
+    ``leave`` are paths below ``folder`` of folders that are not looked into. With ``dry_run`` nothing is changed.
     """
     done = []
     for root, folders, _ in os.walk(folder):
-        if Path(root) == folder:
-            folders[:] = sorted(set(folders).difference(leave))
+        below = Path(root).relative_to(folder)
+        folders[:] = [name for name in sorted(folders) if str(below / name) not in leave]
         for rest in abandoned(Path(root)):
             if rest.is_file():
                 if not dry_run:

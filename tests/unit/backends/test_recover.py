@@ -64,7 +64,7 @@ def test_a_layer_that_a_killed_bake_had_begun_is_cleared(settings: Settings) -> 
     assert backend(settings).recover() == [line] and not half.exists()
 
 
-@pytest.mark.parametrize("place", [".", "orders", "runs/app-0", "outputs/versions"])
+@pytest.mark.parametrize("place", [".", "orders", "runs/app-0", "outputs/versions", "library"])
 def test_a_file_that_a_killed_process_had_not_finished_is_cleared(settings: Settings, place: str) -> None:
     half = settings.state / place / f"{SCRATCH}4194305-0"
     half.parent.mkdir(parents=True, exist_ok=True)
