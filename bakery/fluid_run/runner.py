@@ -34,6 +34,11 @@ START_SECONDS = 900.0  # until a machine must report; above the limit of the age
 UNANSWERED_SECONDS = 900.0  # without an answer about the status before the run is given up
 
 
+def new_run_id(image: str) -> str:
+    """Return an ID for a run on a cluster of the image, which begins with its name and the time."""
+    return f"{image}-{now():%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+
+
 def _nothing(_given: object) -> None:
     """Do nothing: the default of callbacks."""
 
@@ -145,7 +150,7 @@ class _Run:
 
     def go(self) -> tuple[RunResult, BakeryError | None]:
         """Run all stages and store the result, also that of a failure, which is returned; raise what storing raises."""
-        self.run_id = f"{self.order.image}-{now():%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+        self.run_id = new_run_id(self.order.image)
         self.started = utc_now()
         self.folder = self.state.runs / self.run_id
         self.folder.mkdir(parents=True)

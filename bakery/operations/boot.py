@@ -1,6 +1,5 @@
 """Boots an image of the library for a user who wants to look into it: ``bakery boot``."""
 
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,8 @@ from bakery.backends.base import Backend
 from bakery.errors import BakeryError, InfrastructureFailed, Uncertain
 from bakery.fluid_run.base import AgentStatus, Cluster, Login
 from bakery.fluid_run.progress import console_tail
-from bakery.fluid_run.runner import START_SECONDS
+from bakery.fluid_run.runner import START_SECONDS, new_run_id
 from bakery.host import locks
-from bakery.host.clock import now
 from bakery.host.files import discard
 from bakery.library.base import ImageRecord
 from bakery.library.lookup import picked
@@ -45,7 +43,7 @@ def booted(wanted: str, backend: Backend, activity: Activity, seconds: int, mach
     library = backend.library()
     image = picked(wanted, library.listing())
     state = StatePaths(backend.settings.state)
-    run_id = f"{image.name}-{now():%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+    run_id = new_run_id(image.name)
     workspace = state.work / f"{paths.WORKSPACE}{run_id}"
     with library.lease(image.name):
         (workspace / "tree").mkdir(parents=True)

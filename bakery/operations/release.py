@@ -25,7 +25,7 @@ def release(source: Backend, target: Backend, family: str, image: str = "", why:
     if (source.location, source.settings.state) == (target.location, target.settings.state):
         hint = f"pin the image there: bakery promote {family} IMAGE --stack {there}"
         raise BakeryError(f"the stacks {here} and {there} share a library, so there is nothing to copy", hint=hint)
-    checked(why)
+    why = checked(why) or f"released from the stack {here}"
     recipe = planned_images(target.settings, family)[family].family
     planned, held = planned_images(source.settings, recipe), source.existing_library()
     listed = held.listing() if held else None
@@ -40,7 +40,6 @@ def release(source: Backend, target: Backend, family: str, image: str = "", why:
     library = target.library()
     _refuse_revoked(library, there, list(required))
     copied = {one: target.take(one, source) for one in required if one in snapshot.records}
-    why = checked(why) or f"released from the stack {here}"
     if copied[name]:
         library.history.record(HistoryEntry(family, HistoryEvent.ADOPTED, name, why=why))
     change = promote(target, family, name, why)

@@ -70,6 +70,8 @@ vnc_password vnc_port_max vnc_port_min vnc_use_password vtpm tpm_device_type
 """
 _OF_BUILDERS = "name type"  # of a JSON template, in which they are beside the options
 _OF_ALL = "continue_on_error except max_retries only override pause_before timeout type"  # of provisioners
+# What shell and shell-local take as a list; from JSON Packer takes a single text, too.
+SHELL_LISTS = frozenset({"environment_vars", "inline", "scripts"})
 _SCRIPT = """
 env env_var_format environment_vars execute_command inline inline_shebang script scripts valid_exit_codes
 """

@@ -107,6 +107,8 @@ class Hcl2Template:
         """Take the values of the files that ``-var-file`` names with these substitutions of a variant."""
         if self.module is None or self.build is None:
             return
+        from bakery.recipe.hcl2.constants import check_order
+
         self.module.given = self.module.given[: self.module.automatic]
         values = dynamic(self.build.value, {**self.values, **substitutions})
         for text in self.calls.files:
@@ -117,7 +119,7 @@ class Hcl2Template:
                 self.build.error(f"-var-file {quoted(path)} is only known in the build", hint, *where)
             else:
                 self._take_file(self.module, self.build, where, path)
-        self._template(self.module).check_order(self.calls.variables)
+        check_order(self.module, self.calls.variables)
 
     def _take_file(self, module: Module, build: Document, where: Where, path: str) -> None:
         """Take the values of a file of this or another package, or of common."""

@@ -44,9 +44,10 @@ def _entry_in_lower_case(entry: Any, where: Where, renamed: dict[Where, str]) ->
     if not isinstance(entry, dict):
         return entry
     made = _lowered(entry, where, _is_option, renamed)
-    if isinstance(own := made.get("override"), dict):
-        places = {name: (*where, "override", name) for name in own}
-        made["override"] = {name: _entry_in_lower_case(own[name], places[name], renamed) for name in own}
+    if isinstance(overrides := made.get("override"), dict):
+        made["override"] = {
+            name: _entry_in_lower_case(own, (*where, "override", name), renamed) for name, own in overrides.items()
+        }
     return made
 
 

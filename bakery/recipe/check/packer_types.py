@@ -5,22 +5,23 @@ Source: Packer, ``template/parse.go`` (the root, what all provisioners and post-
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bakery.recipe.check.plugin_options import provisioners
 from bakery.recipe.parse import Document, Where, listed, quoted
+from bakery.recipe.plugins import SHELL_LISTS
 
 _DURATION = re.compile(r"[+-]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|ms|s|m|h))+)")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)*(?:[-+~].*)?")
-_TEXTS = ("inline", "scripts", "environment_vars")
 _CLEANUP = "error-cleanup-provisioner"
 
 
 def check(template: Document) -> None:
     """Check the root, the provisioners and the post-processors of a template whose root keys are in lower case."""
     _root(template)
-    for where, entry in _provisioners(template):
+    for where, entry in provisioners(template):
         _provisioner(template, entry, where)
     for where, entry in _post_processors(template):
         if not isinstance(entry.get("keep_input_artifact", False), bool):
@@ -45,7 +46,7 @@ def _root(template: Document) -> None:
         _refuse(template, root, (), _CLEANUP, "write one provisioner, with its type")
 
 
-def _provisioner(template: Document, entry: dict[str, Any], where: Where) -> None:
+def _provisioner(template: Document, entry: Mapping[str, Any], where: Where) -> None:
     for key in ("pause_before", "timeout"):
         if key in entry and not _fits(entry[key], _DURATION):
             _refuse(template, entry, where, key, "write a duration, such as 30s or 10m")
@@ -54,7 +55,7 @@ def _provisioner(template: Document, entry: dict[str, Any], where: Where) -> Non
     override = entry.get("override")
     if isinstance(override, dict) and [one for one in override.values() if not isinstance(one, (dict, type(None)))]:
         _refuse(template, entry, where, "override", "write an object for each builder")
-    for key in _TEXTS if entry.get("type") in ("shell", "shell-local") else ():
+    for key in sorted(SHELL_LISTS) if entry.get("type") in ("shell", "shell-local") else ():
         given = entry.get(key)
         texts = given if isinstance(given, list) else [given]
         if [one for one in texts if isinstance(one, (list, dict))]:
@@ -67,13 +68,6 @@ def _fits(value: Any, pattern: re.Pattern[str]) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
-def _provisioners(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
-    for index, entry in template.entries("provisioners", "provisioners"):
-        yield ("provisioners", index), entry
-    if isinstance(template.value.get(_CLEANUP), dict):
-        yield (_CLEANUP,), template.value[_CLEANUP]
-
-
 def _post_processors(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
     for index, chain in enumerate(listed(template.value.get("post-processors"))):
         for number, entry in enumerate(chain if isinstance(chain, list) else [chain]):
@@ -82,5 +76,5 @@ def _post_processors(template: Document) -> Iterator[tuple[Where, dict[str, Any]
                 yield where, entry
 
 
-def _refuse(template: Document, holder: dict[str, Any], where: Where, key: str, hint: str) -> None:
+def _refuse(template: Document, holder: Mapping[str, Any], where: Where, key: str, hint: str) -> None:
     template.error(f"{key} is {quoted(holder[key], 40)}", f"{hint}: Packer refuses others", *where, key)

@@ -28,7 +28,7 @@ def check(template: Document) -> None:
             _options(template, kind, options, plugin, ("builders", index))
     # Of an HCL2 template with errors, options may be missing whose values these are about.
     known = "hcl2" not in template.value or not errors_among(template.findings.problems)
-    for where, entry in _provisioners(template):
+    for where, entry in provisioners(template):
         kind = str(entry.get("type"))
         if plugin := PROVISIONERS.get(kind):
             _options(template, kind, entry, plugin, where)
@@ -38,7 +38,8 @@ def check(template: Document) -> None:
                 _needs(template, kind, entry, where)
 
 
-def _provisioners(template: Document) -> Iterator[tuple[Where, Mapping[str, Any]]]:
+def provisioners(template: Document) -> Iterator[tuple[Where, Mapping[str, Any]]]:
+    """Yield the provisioners of a template with their places, and the one for errors."""
     for index, entry in template.entries("provisioners", "provisioners"):
         yield ("provisioners", index), entry
     cleanup = template.value.get("error-cleanup-provisioner")

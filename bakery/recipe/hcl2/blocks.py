@@ -14,13 +14,10 @@ from bakery.recipe.hcl2.values import Invalid, NotFollowed, Set, Unfollowed, Val
 from bakery.recipe.model import Json
 from bakery.recipe.parse import Findings, Where, quoted
 from bakery.recipe.parse import hcl_nodes as nodes
-from bakery.recipe.plugins import PROVISIONERS, Plugin
+from bakery.recipe.plugins import PROVISIONERS, SHELL_LISTS, Plugin
 from bakery.recipe.templating import NOT_FOLLOWED
 
 IN_BAKE = "is only known in the bake", "write a value, or a variable with one"
-
-# What shell and shell-local take as a list; from JSON Packer takes a single text, too.
-_LISTS = frozenset({"inline", "scripts", "environment_vars"})
 
 
 class BakedSource(Protocol):
@@ -174,7 +171,7 @@ class BlockReader:
         override = options.pop("override", None)
         if override is not None and not isinstance(override, dict):
             self._refuse("override", override, "write an object: override = { NAME = { ... } }", block, file)
-        for key in sorted(_LISTS & options.keys()):
+        for key in sorted(SHELL_LISTS & options.keys()):
             if isinstance(options[key], (str, int, float, dict)) and not str(options[key]).startswith("{{"):
                 self._refuse(key, options[key], f"write a list: {key} = [...]", block, file)
         options.pop("name", None)

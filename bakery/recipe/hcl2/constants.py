@@ -5,11 +5,12 @@ Source: Packer, ``hcl2template/types.variables.go`` (a variable without a type h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import fields
 
 from bakery.recipe.hcl2.evaluate import Evaluator
 from bakery.recipe.hcl2.file_functions import Files
+from bakery.recipe.hcl2.module import Module
 from bakery.recipe.hcl2.types import ANY, Type
 from bakery.recipe.hcl2.values import Invalid, NotFollowed, Value, equal, to_json
 from bakery.recipe.model import Json
@@ -23,8 +24,8 @@ def constant(expression: nodes.Expression, functions: frozenset[str]) -> Value:
     """Return the value of an expression that may call these functions. Raises Invalid and NotFollowed."""
     for part in _parts(expression):
         if isinstance(part, nodes.Call) and part.name not in functions:
-            hint = "write the value: Packer calls no function there"
-            hint = "use a local: there Packer calls only env" if functions else hint
+            in_default = "use a local: there Packer calls only env"
+            hint = in_default if functions else "write the value: Packer calls no function there"
             raise Invalid(part.line, f"{part.name}() in a value of a variable", hint)
         if isinstance(part, nodes.Name) and part.name == "path":
             raise Invalid(part.line, "path in a value of a variable", "use a local: Packer has no names there")
@@ -55,7 +56,19 @@ def plain(expression: nodes.Expression) -> Json:
         return {}
 
 
-def same(one: nodes.Expression, other: nodes.Expression) -> bool:
+def check_order(module: Module, passed: Container[str]) -> None:
+    """Report variables that Packers take from different files; those ``passed`` with ``-var`` are from none."""
+    older = module.values_before_1_13
+    for name, ((file, line), expression) in module.values.items():
+        (other, _), other_expression = older[name]
+        if name in passed or name not in module.variables or _same(expression, other_expression):
+            continue
+        hint = f"set it in one place; the plan takes {file}, as current Packers do"
+        message = f"variable {name} is set in {other}, too, which counts for Packer before 1.13"
+        module.findings.at(file).warn(line, message, hint)
+
+
+def _same(one: nodes.Expression, other: nodes.Expression) -> bool:
     """Whether two values of var files are equal, as far as the plan can follow them."""
     try:
         return one is other or equal(constant(one, FILE), constant(other, FILE))

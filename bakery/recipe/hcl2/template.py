@@ -7,13 +7,13 @@ are done. Key ``hcl2`` holds what :mod:`bakery.recipe.hcl2.render` needs to writ
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from bakery.errors import errors_among
 from bakery.recipe.hcl2.blocks import BlockReader
 from bakery.recipe.hcl2.choose import Chosen, choose
-from bakery.recipe.hcl2.constants import DEFAULT, FILE, constant, is_code, plain, same, type_of_default
+from bakery.recipe.hcl2.constants import DEFAULT, FILE, constant, is_code, plain, type_of_default
 from bakery.recipe.hcl2.encoding import as_json
 from bakery.recipe.hcl2.evaluate import Bound, Evaluator
 from bakery.recipe.hcl2.file_functions import Files
@@ -81,17 +81,6 @@ class TemplateMaker:
         except NotFollowed:
             return marker(expression.text)
         return ""
-
-    def check_order(self, passed: Container[str]) -> None:
-        """Report variables that Packers take from different files; those ``passed`` with ``-var`` are from none."""
-        older = self.module.values_before_1_13
-        for name, ((file, line), expression) in self.module.values.items():
-            (other, _), other_expression = older[name]
-            if name in passed or name not in self.module.variables or same(expression, other_expression):
-                continue
-            hint = f"set it in one place; the plan takes {file}, as current Packers do"
-            message = f"variable {name} is set in {other}, too, which counts for Packer before 1.13"
-            self.module.findings.at(file).warn(line, message, hint)
 
     def document(self, given: Mapping[str, str], number: int = 0) -> Document:
         """Return the template with these values of its variables, for the source with this number."""
