@@ -4,7 +4,6 @@ Every image has one base, so that walking from child to parent finds each cycle 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 from bakery.errors import Problem
@@ -93,20 +92,23 @@ def _cycles(count: int, parents: Mapping[int, int]) -> Iterable[list[int]]:
             yield walk[walk.index(index) :]
 
 
-def _ordered(count: int, parents: Mapping[int, int], bad: set[int]) -> tuple[int, ...]:
-    """Parents first; without bad nodes and without what is baked from them."""
-    on_cycle = {index for index in bad if index in parents}
-    sorter: TopologicalSorter[int] = TopologicalSorter()
+def _ordered(count: int, parents: Mapping[int, int], bad: Collection[int]) -> tuple[int, ...]:
+    """Parents first, level by level; without bad nodes and without what is baked from them."""
+    children: dict[int, list[int]] = {}
+    roots: dict[int, None] = {}  # in the order in which they are met, as a node or as a parent
     for index in range(count):
-        if index not in on_cycle:
-            sorter.add(index, *([parents[index]] if index in parents else []))
-    dropped = set(bad)
-    order = []
-    for index in sorter.static_order():
-        if index in dropped or parents.get(index) in dropped:
-            dropped.add(index)
-        else:
-            order.append(index)
+        parent = parents.get(index)
+        if parent is None:
+            roots[index] = None
+        elif index not in bad:
+            children.setdefault(parent, []).append(index)
+            if parent not in parents:
+                roots[parent] = None
+    order: list[int] = []
+    level = list(roots)
+    while level := [index for index in level if index not in bad]:
+        order += level
+        level = [child for index in level for child in children.get(index, ())]
     return tuple(order)
 
 

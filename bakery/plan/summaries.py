@@ -5,8 +5,8 @@ the result is always that of :func:`bakery.plan.plan.draft`.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from bakery.codec import encode
@@ -19,6 +19,8 @@ from bakery.plan.summary import Base, ImageSummary
 from bakery.recipe import image_names
 from bakery.recipe.packages import Package, Packages
 from bakery.settings import Settings
+
+BORDER = b"\t"  # between images and manifests; JSON writes this character as \t
 
 
 class SummaryCache(Protocol):
@@ -48,10 +50,13 @@ def image_summaries(
     for key, package in changed.items():
         contents[key] = package.prepared or made[key]
         cache.put(key, contents[key])
-    # One list of all contents: one call of the parser takes half the time of a thousand calls.
-    values = json.loads(b"[%b]" % b",".join(contents[key] for key in keys))
+    parts = [contents[key].partition(BORDER) for key in keys]
+    # One list of all images: one call of the parser takes half the time of a thousand calls.
+    values = json.loads(b"[%b]" % b",".join(images for images, _, _ in parts))
     unlinked = [
-        image for package, value in zip(packages.packages, values, strict=True) for image in _decode(package, value)
+        image
+        for package, images, (_, _, manifests) in zip(packages.packages, values, parts, strict=True)
+        for image in _decode(package, images, manifests)
     ]
     return link(settings, prefixed(unlinked, settings.google.prefix), packages, Bases(settings, lock, locked))
 
@@ -59,36 +64,73 @@ def image_summaries(
 def encode_package(settings: Settings, package: Package) -> bytes:
     """Return a package's images without their bases, as JSON with files relative to the package's folder.
 
-    It is what :func:`image_summaries` takes as ``prepared``.
+    It is what :func:`image_summaries` takes as ``prepared``. The manifests follow behind a border: most plans do not
+    need them.
     """
     from bakery.plan.expand import builtins, variant_inputs  # here and below: not needed while nothing changes
     from bakery.plan.model import partition_names
     from bakery.plan.plan import image_material, suite_plan
 
-    images = []
+    images, manifests = [], []
     for inputs in variant_inputs(package.recipe, settings, builtins(settings, "")):
         node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
         names = [node.variant, node.family, node.base_family, node.base_project]
         node_values = [*names, at, base_at, node.faults, node.features, node.needs, node.architecture]
-        test_values = [*([tests.digest, tests.inputs] if tests else ["", {}]), partition_names(node.family, tests)]
-        test_values.append(inputs.variant.owners)
-        images.append(
-            [node_values, digest.content(material), digest.manifest(material, settings.secrets.values()), test_values]
-        )
-    return json.dumps(images, separators=(",", ":")).encode()
+        test_values = [tests.digest if tests else "", partition_names(node.family, tests), inputs.variant.owners]
+        images.append([node_values, digest.content(material), test_values])
+        manifests.append([digest.manifest(material, settings.secrets.values()), tests.inputs if tests else {}])
+    return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in (images, manifests))
 
 
-def _decode(package: Package, images: list[Any]) -> Iterator[UnlinkedImage[ImageSummary]]:
+class _Manifests:
+    """The manifests of a package's images and of their tests, parsed when one is looked at."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    @cached_property
+    def values(self) -> list[list[dict[str, str]]]:
+        values: list[list[dict[str, str]]] = json.loads(self.content)
+        return values
+
+
+class _Manifest(Mapping[str, str]):
+    """One of them: that of an image, with its ``base`` first, or without one that of its tests."""
+
+    def __init__(self, manifests: _Manifests, image: int, base: Base | None) -> None:
+        self.place = (manifests, image, base)
+
+    @cached_property
+    def entries(self) -> dict[str, str]:
+        manifests, image, base = self.place
+        own, tests = manifests.values[image]
+        return digest.based(base, own) if base else tests
+
+    def __getitem__(self, name: str) -> str:
+        return self.entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def _decode(package: Package, images: list[Any], manifests: bytes) -> Iterator[UnlinkedImage[ImageSummary]]:
     """Yield the images that :func:`encode_package` encoded."""
-    for (variant, family, base_family, base_project, *positions, faults, features, needs, kind), *values in images:
-        at, base_at = ((f"{package.shown}/{file}", line) for file, line in positions)
+    held = _Manifests(manifests)
+    for index, (node_values, content, tests) in enumerate(images):
+        variant, family, base_family, base_project, at, base_at, faults, features, needs, kind = node_values
+        at, base_at = (f"{package.shown}/{at[0]}", at[1]), (f"{package.shown}/{base_at[0]}", base_at[1])
         facts = (tuple(map(tuple, faults)), tuple(features), tuple(map(tuple, needs)), kind)
         node = Node(package.name, variant, family, base_family, base_project, at, base_at, *facts)
-        yield UnlinkedImage(node, partial(_summary, node, *values))
+        yield UnlinkedImage(node, partial(_summary, node, content, tests, partial(_Manifest, held, index)))
 
 
-def _summary(node: Node, content: str, inputs: dict[str, str], tests: list[Any], base: Base) -> ImageSummary:
+def _summary(
+    node: Node, content: str, tests: list[Any], manifest: Callable[[Base | None], _Manifest], base: Base
+) -> ImageSummary:
     identity = digest.digest(base, content)
     return ImageSummary(
         package=node.package,
@@ -97,9 +139,9 @@ def _summary(node: Node, content: str, inputs: dict[str, str], tests: list[Any],
         name=image_names.image_name(node.family, identity),
         digest=identity,
         base=base,
-        inputs=digest.based(base, inputs),
+        inputs=manifest(base),
         tests_digest=tests[0],
-        tests_inputs=tests[1],
-        partitions=tuple(tests[2]),
-        owners=tuple(tests[3]),
+        tests_inputs=manifest(None),
+        partitions=tuple(tests[1]),
+        owners=tuple(tests[2]),
     )

@@ -46,13 +46,14 @@ class PackageCache:
 
     def get(self, key: str, *, verify: bool = True) -> bytes | None:
         """Return the content of a key (64 characters), or None when it is missing or, if it is verified, damaged."""
-        place = self._places.get(key.encode())
+        name = key.encode()
+        place = self._places.get(name)
         if place is None:
             return None
         content = self._data[place.start + 74 : place.stop]
         if verify and self._data[place.start + 65 : place.start + 73] != self._checksum(content):
             return None
-        self._used[key.encode()] = place
+        self._used[name] = place
         return content
 
     def put(self, key: str, content: bytes) -> None:

@@ -8,12 +8,15 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, NoReturn, TypeVar
 
 SHARE = 100  # items that are worth a process
 MOST = 8  # processes
+CHUNKS = (
+    200  # at most; each process takes the next one when it has time, so that a busy processor does not delay the others
+)
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -23,14 +26,21 @@ def fork_map(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
     """Return ``work(item)`` for each of the items, in order. ``work`` only reads; its results are plain values."""
     count = max(1, min(_processors(), MOST, len(items) // SHARE)) if _safe() else 1
     first = [work(item) for item in items[:1]]  # here: it imports and caches what every fork needs
-    shares = [items[1 + number :: count] for number in range(count)]
-    forks = [_Fork(work, share) for share in shares[1:]]
+    size = -(-len(items) // CHUNKS) if count > 1 else len(items)
+    chunks = [items[at : at + size] for at in range(1, len(items), max(1, size))]
+    left = _Left(len(chunks))
+    forks: list[_Fork[Item, Done]] = []
     try:
-        done = [[work(item) for item in shares[0]], *(fork.done() for fork in forks)]
+        forks += [_Fork(work, chunks, left) for _ in range(count - 1)]
+        done = {index: [work(item) for item in chunks[index]] for index in left}
+        for fork in forks:
+            done |= fork.done()
     finally:
+        left.close()
         for fork in forks:
             fork.end()
-    return first + [done[index % count][index // count] for index in range(len(items) - 1)]
+    # What a fork did not answer is done here, so that an error is raised in this process.
+    return first + [it for at, chunk in enumerate(chunks) for it in (done[at] if at in done else map(work, chunk))]
 
 
 def _safe() -> bool:
@@ -41,15 +51,35 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class _Fork(Generic[Done]):
-    """One share of the items in its own process."""
+class _Left:
+    """The indices of the chunks that no process has begun: bytes in a pipe, each read by one process."""
 
-    def __init__(self, work: Callable[[Item], Done], share: Sequence[Item]) -> None:
-        self.work: Callable[[], list[Done]] = lambda: [work(item) for item in share]
+    def __init__(self, count: int) -> None:
+        self.reading, writing = os.pipe()
+        os.write(writing, bytes(range(count)))
+        os.close(writing)
+
+    def __iter__(self) -> Iterator[int]:
+        while index := os.read(self.reading, 1):
+            yield index[0]
+
+    def close(self) -> None:
+        """Close the pipe, and leave nothing to the others: that matters after an error."""
+        os.read(self.reading, CHUNKS)
+        os.close(self.reading)
+
+
+class _Fork(Generic[Item, Done]):
+    """Another process that takes chunks, too."""
+
+    def __init__(self, work: Callable[[Item], Done], chunks: Sequence[Sequence[Item]], left: _Left) -> None:
+        self.work: Callable[[], dict[int, list[Done]]] = lambda: {
+            index: [work(item) for item in chunks[index]] for index in left
+        }
         self.reading, writing = os.pipe()
         try:
             self.pid = os.fork() or self._run(writing)
-        except OSError:  # no more processes: done() does it here
+        except OSError:  # no more processes
             self.pid = 0
         finally:
             os.close(writing)
@@ -62,13 +92,12 @@ class _Fork(Generic[Done]):
         finally:
             os._exit(0)
 
-    def done(self) -> list[Done]:
-        """Return the results, computed here if the child sent none, so that an error is raised in this process."""
-        if self.pid:
-            with os.fdopen(self.reading, "rb", closefd=False) as answer, suppress(EOFError, ValueError, TypeError):
-                results: list[Done] = marshal.loads(answer.read())  # load() reads value by value
-                return results
-        return self.work()
+    def done(self) -> dict[int, list[Done]]:
+        """Return the results by the index of the chunk; none if the child failed."""
+        with os.fdopen(self.reading, "rb", closefd=False) as answer, suppress(EOFError, ValueError, TypeError):
+            results: dict[int, list[Done]] = marshal.loads(answer.read())  # load() reads value by value
+            return results
+        return {}
 
     def end(self) -> None:
         """Close the pipe and wait for the child, also after an interruption."""

@@ -149,6 +149,8 @@ class _Finder:
         self.broken: set[str] = set()
         self.parts: dict[str, Tree] = {}  # what packages name outside of their folders
         self.common = self.read_common()
+        # The path in the workspace where a package is staged unless its template names another one, before its own.
+        self.staged = "" if self.common_folder.parent == self.packages else f"{self.packages.name}/"
         self.common_paths = ("common", *_ends(self.common.tree.folder))
 
     def find(self) -> Packages:
@@ -180,7 +182,7 @@ class _Finder:
         It returns plain values, since it runs in another process when there are many packages.
         """
         tree = read_tree(f"{self.packages}/{path}", self.roots)
-        key = digest_of(path, self.workspace_path(path), self.common.seen, self.spack_ref, tree.digest())
+        key = digest_of(path, self.staged + path, self.common.seen, self.spack_ref, tree.digest())
         fresh, prepared = (b"", b"") if self.cache.get(key) else self.checked(path, key, tree)
         return key, fresh, prepared, tree.files, tree.targets, problems_to_json(tree.problems)
 
@@ -192,10 +194,6 @@ class _Finder:
         entry = from_bytes([content])[0]
         entry.checked = checked
         return content, self.prepare(self.make(path, key, tree, entry, entry.problems))
-
-    def workspace_path(self, path: str) -> str:
-        """Return the path in the workspace where a package is staged unless its template names another one."""
-        return path if self.common_folder.parent == self.packages else f"{self.packages.name}/{path}"
 
     def elsewhere(self, path: str) -> Tree:
         """Return the file or the folder at a path below the folder of all packages, as a tree of that folder."""
@@ -211,7 +209,7 @@ class _Finder:
             folder=path,
             paths=tree.files.keys(),
             common=self.common.tree.files.keys(),
-            package_paths=(self.workspace_path(path), *_ends(tree.folder)),
+            package_paths=(self.staged + path, *_ends(tree.folder)),
             common_paths=self.common_paths,
             elsewhere=self.elsewhere,
             values=_values(self.common.tree),

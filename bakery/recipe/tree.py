@@ -46,15 +46,18 @@ class Tree:
 
     def digest(self) -> str:
         """SHA-256 of all paths, modes, contents and problems, in hex; framed, so no two trees share it."""
-        parts: list[bytes] = []
+        head: list[str] = []  # with the size of each content, which follow in the same order
+        contents: list[bytes] = []
         for path, mode in sorted(self.files.items()):
             content = self.contents.get(path)
-            size = -1 if content is None else len(content)
-            parts.append(f"{path}\0{mode:o} {size}\0".encode("utf-8", "surrogateescape"))
-            parts.append(self.large[path].encode() if content is None else content)
-        for problem in sorted(self.problems):
-            parts.append(f"\0{problem.file}\0{problem.message}".encode("utf-8", "surrogateescape"))
-        return hashlib.sha256(b"".join(parts)).hexdigest()
+            if content is None:
+                head.append(f"{path}\0{mode} {self.large[path]}")
+            else:
+                head.append(f"{path}\0{mode} {len(content)}")
+                contents.append(content)
+        head += [f"\0{problem.file}\0{problem.message}" for problem in sorted(self.problems)]
+        framed = "\0".join((str(len(head)), *head, "")).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(framed + b"".join(contents)).hexdigest()
 
     def source(self, path: str) -> str:
         """Return the file on this machine of a path below the folder."""
@@ -105,15 +108,15 @@ class _Walk:
         try:
             with os.scandir(source) as entries:
                 for entry in entries:
-                    path = prefix + entry.name
-                    if entry.name in LEFT_OUT:
+                    name = entry.name
+                    if name in LEFT_OUT:
                         continue
                     if entry.is_symlink():
-                        self.link(entry.path, path, above)
-                    elif entry.is_dir(follow_symlinks=False):
-                        self.folder(entry.path, path + "/", above)
+                        self.link(entry.path, prefix + name, above)
+                    elif entry.is_dir():
+                        self.folder(entry.path, f"{prefix}{name}/", above)
                     else:
-                        self.file(entry.path, path)
+                        self.file(entry.path, prefix + name)
         except OSError as error:
             self.unreadable(prefix.rstrip("/") or ".", error)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,11 @@ def pipes() -> set[str]:
 
 
 def workers(count: int) -> set[int]:
-    return set(fork_map(lambda _item: os.getpid(), range(count)))
+    def work(_item: int) -> int:
+        time.sleep(0.001)  # so that every process gets its turn
+        return os.getpid()
+
+    return set(fork_map(work, range(count)))
 
 
 @pytest.mark.usefixtures("three")
@@ -50,22 +56,40 @@ def test_only_much_work_is_shared() -> None:
 
 
 @pytest.mark.usefixtures("three")
-def test_what_a_killed_process_leaves_is_done_here() -> None:
+def test_what_a_killed_process_leaves_is_done_here(tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+
     def work(item: int) -> tuple[int, int]:
-        if os.getpid() != HERE and item == 250:
+        if os.getpid() == HERE:
+            time.sleep(0.001)  # the others come that far first
+        elif item >= 50:
+            tried.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return item, os.getpid()
 
     found = fork_map(work, range(300))
     assert [item for item, _ in found] == list(range(300))
-    assert {pid for item, pid in found if item % 3 == 250 % 3} == {HERE}
+    assert tried.exists()
+    assert {pid for item, pid in found if item >= 50} == {HERE}
 
 
 @pytest.mark.usefixtures("three")
-@pytest.mark.parametrize("wrong", [0, 1])  # this process's share, another's
-def test_an_error_is_raised_here(wrong: int) -> None:
+@pytest.mark.parametrize("here", [True, False])
+def test_an_error_is_raised_here(here: bool) -> None:
     def work(item: int) -> int:
-        if item == wrong:
+        if here or os.getpid() != HERE:
+            raise KeyError("wrong")
+        time.sleep(0.001)
+        return item
+
+    with pytest.raises(KeyError, match="wrong") if here else nullcontext():
+        assert fork_map(work, range(300)) == [*range(300)]
+
+
+@pytest.mark.usefixtures("three")
+def test_an_error_of_an_item_is_raised_whoever_meets_it() -> None:
+    def work(item: int) -> int:
+        if item == 150:
             raise KeyError("wrong")
         return item
 
