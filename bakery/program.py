@@ -14,6 +14,7 @@ from bakery.recipe.roots import recipes_of
 from bakery.resources import continue_on_error, preview_reasons, sdk_noise
 from bakery.resources.outputs import export
 from bakery.resources.program import Declared, declare
+from bakery.resources.taken import plan_of
 from bakery.settings import from_pulumi
 
 
@@ -41,7 +42,9 @@ async def _program(root: Path) -> None:
 async def _declared(root: Path) -> tuple[tuple[Declared, ...], pulumi.Output[list[str]]]:
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
-    plan = planning.make(settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root))
+    plan = plan_of(settings) or planning.make(
+        settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root)
+    )
     for problem in (*plan.problems, *preview_reasons.damaged(settings)):
         pulumi.log.warn(str(problem))
     declared = await declare(settings, plan)

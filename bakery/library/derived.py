@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from bakery.library.base import ImageRecord
-from bakery.plan.image_labels import FAMILY_LABEL, SOURCE_LABEL
+from bakery.plan.image_labels import FAMILY_LABEL, PARENT_LABEL, PREFIX_LABEL, SOURCE_LABEL, label, lasting
 from bakery.recipe.image_names import image_name
+from bakery.settings import GoogleSettings
+from bakery.settings.source_stack import translated
 
 
 def content(image: str) -> str:
@@ -26,4 +28,22 @@ def derived(source: ImageRecord, family: str, created: str) -> ImageRecord:
         created=created,
         bake_seconds=0.0,
         labels={**source.labels, FAMILY_LABEL: family, SOURCE_LABEL: source.name},
+    )
+
+
+def labels_elsewhere(
+    image: ImageRecord, parent: ImageRecord | None, of: GoogleSettings, to: GoogleSettings
+) -> dict[str, str]:
+    """Return the lasting labels of an image for another library, whose names may have another prefix.
+
+    ``parent`` is the image's own, if the library ``of`` has it; a base image of others keeps its name.
+    """
+    labels = lasting(image.labels)
+    if of.prefix == to.prefix:
+        return labels
+    labels[FAMILY_LABEL] = label(translated(image.candidate_for, of, to))
+    if parent:
+        labels[PARENT_LABEL] = label(translated(parent.name, of, to))
+    return {key: value for key, value in labels.items() if key != PREFIX_LABEL} | (
+        {PREFIX_LABEL: label(to.prefix)} if to.prefix else {}
     )

@@ -1,6 +1,6 @@
 """Proof: whether an image and its ancestors passed the tests that a promotion requires."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bakery.library.base import ImageRecord, Library, Proof, Revocation
 from bakery.library.derived import content
@@ -51,3 +51,21 @@ def _doubt(image: ImageRecord | None, tests: str, tested: str) -> str:
 def same_tests(digest: str, other: str) -> bool:
     """Return whether both are the same digest or its beginning; a library may keep fewer characters than a plan."""
     return digest == ANY_TESTS or (bool(other) and (digest.startswith(other) or other.startswith(digest)))
+
+
+def line_of(name: str, find: Callable[[str], ImageRecord | None]) -> list[ImageRecord]:
+    """Return an image and its ancestors, the oldest first; ``find`` returns None for what is not in the library."""
+    line: dict[str, ImageRecord] = {}
+    while name not in line and (record := find(name)) is not None:
+        line[name] = record
+        name = record.parent
+    return [*reversed(line.values())]
+
+
+def of_line(line: Iterable[ImageRecord]) -> dict[str, str]:
+    """Map the images of a line to what :func:`missing_proof` requires if the recipes are not known.
+
+    The last one needs a passed test. An ancestor that was never tested has none: its child was promoted.
+    """
+    images = [*line]
+    return {one.name: "" if one.proof is Proof.UNTESTED and one is not images[-1] else ANY_TESTS for one in images}

@@ -98,13 +98,18 @@ def revocation_of(library: Library, image: str) -> Revocation | None:
     return in_force(library.revocations(), library.now()).get(content(image))
 
 
-def refusal(image: str, revocation: Revocation) -> RevokedImage:
-    """Return the error of a bake: the same inputs would make the same image again."""
+def refusal(image: str, revocation: Revocation, source: str = "") -> RevokedImage:
+    """Return the error of a bake: the same inputs would make the same image again.
+
+    With ``source``, that of an image which is taken from the stack of this name.
+    """
     own = content(revocation.cause) == content(image)  # perhaps under another name
     family = (image if own else revocation.cause).rpartition("-")[0]
     word = f"pulumi config set --path image-bakery:nonce.{family} <another word>"
     origin = "" if own else f" was baked from {revocation.cause}, which"
     hint = f"change what {family} is baked from, or: {word}" + ("; then it is baked again, too" if origin else "")
+    if source:
+        hint = f"promote another image in {source}, or withdraw it here: bakery revoke {revocation.cause} --undo"
     return RevokedImage(f"{image}{origin} is revoked: {revocation.reason}", hint=hint)
 
 

@@ -9,9 +9,9 @@ from bakery.errors import InputError, errors_among
 from bakery.library.base import ImageRecord, Library
 from bakery.library.revocation import in_force
 from bakery.operations.file_backend import file_backend, stored
+from bakery.operations.plan import report_of
 from bakery.operations.recover import images_of
 from bakery.preview.drift import Drift, DriftKind, Observed, compare
-from bakery.preview.plan_report import plan_report
 from bakery.preview.snapshot import expected
 from bakery.settings.files import StackFiles
 
@@ -24,7 +24,7 @@ def drift(backend: Backend, files: StackFiles, backend_url: str) -> tuple[Drift,
     ``backend_url`` is Pulumi's: the images of a state in a ``file://`` backend must exist, those of other states only
     if they are promoted. Raises InputError for recipes with errors, and Uncertain if the library can't be read.
     """
-    plan = plan_report(backend.settings)
+    plan = report_of(backend.settings)
     if errors_among(plan.problems):
         raise InputError(plan.problems)
     state = file_backend(backend_url, files)

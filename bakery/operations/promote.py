@@ -16,9 +16,10 @@ from bakery.library.lookup import pick
 from bakery.library.proof import look_up
 from bakery.operations.bake import unknown_family
 from bakery.operations.history import checked, note, refuse_others
+from bakery.operations.plan import report_of
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import needs_approval
-from bakery.preview.plan_report import PlanReport, plan_report
+from bakery.preview.plan_report import PlanReport
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, proofs
 from bakery.settings import PROJECT, Settings
@@ -93,7 +94,7 @@ def approve(backend: Backend, family: str, image: str = "", why: str = "") -> Ch
 
 def planned_images(settings: Settings, family: str = "") -> Mapping[str, ImageSummary]:
     """Return the plan's images by family and channel. Raises InputError, and UnknownFamily if it has not this one."""
-    report = plan_report(settings)
+    report = report_of(settings)
     if errors := errors_among(report.problems):
         raise InputError(errors)
     planned = families_of(settings, [decision.image for decision in report.decisions])
@@ -120,7 +121,7 @@ def _with(settings: Settings, setting: str, family: str, image: str) -> Settings
 def _change(backend: Backend, library: Library, setting: str, entry: HistoryEntry, *, counts: bool = False) -> Change:
     """Write the setting of the entry's family into the stack's file, and record it; if that ``counts``, first."""
     settings, family, image = backend.settings, entry.family, entry.image
-    report = plan_report(_with(settings, setting, family, image), lambda: library)
+    report = report_of(_with(settings, setting, family, image), lambda: library)
     if errors := errors_among(one for one in report.problems if one.file == settings.file):
         raise InputError(errors)
     file = settings.source
@@ -132,7 +133,7 @@ def _change(backend: Backend, library: Library, setting: str, entry: HistoryEntr
     write_atomic(file, after.encode())
     unrecorded = () if counts else note(backend, entry)
     if counts:
-        report = plan_report(_with(settings, setting, family, image), lambda: library)
+        report = report_of(_with(settings, setting, family, image), lambda: library)
     others = [
         f"the stack {want.stack} wants {family} at {want.image}: pin it there too, or its next up moves the family"
         for want in library.wants()

@@ -11,9 +11,10 @@ from bakery.library import copies, retention, revocation
 from bakery.library.base import ImageState, Library, Revocation
 from bakery.library.derived import content
 from bakery.library.retention import Pruned
+from bakery.operations.plan import report_of
 from bakery.paths import StatePaths
 from bakery.preview.check import as_problems, wrong_rules
-from bakery.preview.plan_report import PlanReport, plan_report
+from bakery.preview.plan_report import PlanReport
 from bakery.preview.targets import waits
 from bakery.settings import Settings
 from bakery.settings.retention import EVERY_FAMILY, Retention
@@ -27,7 +28,7 @@ def prune(backend: Backend, *, dry_run: bool = False) -> Pruned:
     Raises InputError if the plan has errors, or the settings a rule for a family that does not exist: an image that a
     broken recipe wants, or that a misspelt rule shall keep, must not be deleted. Raises Uncertain.
     """
-    settings, plan = backend.settings, plan_report(backend.settings)
+    settings, plan = backend.settings, report_of(backend.settings)
     if errors_among(plan.problems):
         raise InputError(plan.problems)
     state = StatePaths(settings.state)

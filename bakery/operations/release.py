@@ -1,10 +1,10 @@
 """Takes the proven image of one stack into the library of another, and pins it there: ``bakery release``."""
 
 from bakery.backends.base import Backend
+from bakery.backends.source import take_all
 from bakery.errors import BakeryError
 from bakery.library.base import Library
 from bakery.library.derived import content
-from bakery.library.history import HistoryEntry, HistoryEvent
 from bakery.library.proof import look_up
 from bakery.library.revocation import in_force
 from bakery.operations.history import checked
@@ -39,9 +39,8 @@ def release(source: Backend, target: Backend, family: str, image: str = "", why:
         raise BakeryError(f"{name} of the stack {here} cannot be released: {missing}", hint=hint)
     library = target.library()
     _refuse_revoked(library, there, list(required))
-    copied = {one: target.take(one, source) for one in required if one in snapshot.records}
-    if copied[name]:
-        library.history.record(HistoryEntry(family, HistoryEvent.ADOPTED, name, why=why))
+    held_there = {one: tests for one, tests in required.items() if one in snapshot.records}
+    copied = take_all(target, source, held_there, why)
     change = promote(target, family, name, why)
     done = {True: "copied", False: "there already"}
     lines = [f"{one}: {done[new]}, with its tests, from the stack {here}" for one, new in copied.items()]

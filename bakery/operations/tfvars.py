@@ -5,16 +5,14 @@ from typing import Any
 
 from bakery.backends import backend
 from bakery.backends.promoted import copy_links
-from bakery.errors import BakeryError, InputError, errors_among
+from bakery.errors import BakeryError, InputError
 from bakery.library.base import Listing
-from bakery.lock import file as lock_file
 from bakery.operations.image import copied
+from bakery.operations.plan import plan_of
 from bakery.plan import rcc_tf
-from bakery.plan.plan import draft
 from bakery.preview.check import as_problems, wrong_cluster, wrong_partitions
 from bakery.preview.cluster_fit import cluster_faults, software
 from bakery.preview.targets import staged
-from bakery.recipe.roots import recipes_of
 from bakery.settings import Settings
 
 
@@ -25,10 +23,7 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "", projec
     recipes with errors, BakeryError if a family of the stack points at no image or the images do not fit, and Uncertain
     if the library cannot be read.
     """
-    recipes = recipes_of(settings)
-    plan = draft(settings, recipes, lock_file.read(settings.lock), locked=False)
-    if errors := errors_among(plan.problems):
-        raise InputError(errors)
+    plan = plan_of(settings)
     behind = staged(settings, plan.images)
     families = [image.family for image in plan.images]
     faults = (*wrong_partitions(settings, plan.images), *wrong_cluster(settings.cluster, families))

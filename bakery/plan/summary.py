@@ -37,6 +37,19 @@ class Base(NamedTuple):
         return f"base {self.project}/{self.family}: {self.name}, {whence}"
 
 
+class Taken(NamedTuple):
+    """Where an image comes from that the stack does not bake: ``name`` in the library of the stack ``stack``.
+
+    ``proofs`` maps it and its ancestors, by their names in the own library, to what a promotion requires, see
+    :func:`bakery.library.proof.missing_proof`. ``words`` are origin, proof and age for people.
+    """
+
+    stack: str
+    name: str
+    proofs: Mapping[str, str]
+    words: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageSummary:
     """What a plan's report says of an image.
@@ -44,7 +57,7 @@ class ImageSummary:
     ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
     ``tests_digest`` is empty for an image without tests, ``tests_inputs`` is the manifest of that digest.
     ``partitions`` are the names of the partitions that use the image in the output ``rcc_tf``, ``owners`` who
-    answers for the recipe.
+    answers for the recipe. ``taken`` says where the image comes from if the stack does not bake it.
     """
 
     package: str
@@ -58,3 +71,4 @@ class ImageSummary:
     tests_inputs: Mapping[str, str] = field(default_factory=dict)
     partitions: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    taken: Taken | None = None

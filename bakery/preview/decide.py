@@ -48,9 +48,14 @@ def decide(
         record = own if decided else twins.get(image.digest, own)
         if revocation := (revoked or {}).get(image.name.rpartition("-")[2]):
             fresh.add(image.family)
-            decisions.append(Decision(image, Action.BAKE, (f"{image.name} is revoked: {revocation.reason}",)))
+            action = Action.ADOPT if image.taken else Action.BAKE
+            decisions.append(Decision(image, action, (f"{image.name} is revoked: {revocation.reason}",)))
             continue
-        if record is None and shared and image.digest in baked:
+        if image.taken:
+            tested = own is not None and not why_tested(own, image.tests_digest, (proven or {}).get(own.name, ""))
+            promoted = tested and families.get(image.family) == image.name
+            decisions.append(Decision(image, Action.KEEP if promoted else Action.ADOPT, (image.taken.words,)))
+        elif record is None and shared and image.digest in baked:
             fresh.add(image.family)
             action = Action.TEST if image.tests_digest else Action.ADOPT
             decisions.append(Decision(image, action, (f"{baked[image.digest]}, which is baked, has the same digest",)))

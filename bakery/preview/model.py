@@ -100,4 +100,6 @@ class Decision(NamedTuple):
     target: Target | None = None
 
     def __str__(self) -> str:
+        if self.image.taken:
+            return f"{self.image.family}: {self.image.name} {'; '.join(self.reasons)}"
         return f"{DONE[self.action]}: {'; '.join(self.reasons)}" if self.reasons else DONE[self.action]

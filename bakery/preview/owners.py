@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from bakery.errors import InputError
 from bakery.plan.summary import ImageSummary
 from bakery.recipe.folders import has_template
 from bakery.settings import Settings
@@ -25,8 +26,30 @@ _WORDS = re.compile(r"(?<!\\)\s+")
 
 
 def owners_of(settings: Settings, image: ImageSummary) -> tuple[str, ...]:
-    """Return the addresses of the owners of the image's family, in lower case; none if they are not known."""
-    return addresses(image.owners) or addresses(_code_owners(settings, image.package))
+    """Return the addresses of the owners of the image's family, in lower case; none if they are not known.
+
+    An image that is taken from another stack has no recipe here, but its package may be in the checkout.
+    """
+    owners = _recipe_owners(settings, image.package) if image.taken else image.owners
+    return addresses(owners) or addresses(_code_owners(settings, image.package))
+
+
+def _recipe_owners(settings: Settings, package: str) -> tuple[str, ...]:
+    """Return the owners that the ``recipe.yaml`` of a package in the checkout names. Raises InputError."""
+    from bakery.recipe.parse.findings import Findings  # these are not needed by a stack that bakes
+    from bakery.recipe.parse.yaml import parse_yaml
+
+    folder = package_folder(settings, package)
+    file = folder / "recipe.yaml" if folder else None
+    if file is None or not file.is_file():
+        return ()
+    findings = Findings(str(file))
+    document = parse_yaml(file.read_bytes(), findings)
+    if document is None:
+        raise InputError(findings.problems)
+    value = document.value
+    listed = value.get("owners") if isinstance(value, dict) else ()
+    return tuple(map(str, listed)) if isinstance(listed, list) else ()
 
 
 def addresses(owners: Iterable[str]) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ def plan_report(
     locked: bool = True,
     since: str = "",
     project: str = "",
+    source: snapshot.OpenLibrary | None = None,
 ) -> PlanReport:
     """Return the report of the stack's plan, including all errors.
 
@@ -64,12 +65,19 @@ def plan_report(
     ``library``, or if it can't be reached, every image counts as new. With ``since``, a git revision, the plan is
     compared with the images of that revision as if all of them existed and had passed their tests; the library then
     only provides the bake times. ``project`` is that of the stack if this is its own plan, not one of other packages.
+    ``source`` opens the library of the stack that the images are taken from, if they are.
     """
-    with gc_paused():
-        cache = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
-        images, problems = _planned(settings, cache, locked=locked)
-        cache.write()
+    if settings.source_stack and since:
+        text = f"compares recipes; {settings.stack} takes its images from {settings.source_stack.stack}"
+        raise InputError([Problem("--since", 1, text, "omit it, or use the stack that bakes")])
+    images, problems = _taken(settings, source) if source else _read(settings, locked=locked)
+    if source and not images:
+        return PlanReport((), problems)
     held = snapshot.read(settings, library or (lambda: None), images)
+    if source and project:
+        from bakery.preview.taken import lost
+
+        problems = (*problems, *lost(settings, images, held, f"{project}/{settings.stack}"))
     before = _of_revision(settings, since) if since else held
     read = library is not None and not since and not held.problems
     wrong = check(settings, images, held if read else None) if read or project else ()
@@ -88,6 +96,21 @@ def plan_report(
     given_up = held.given_up(f"{project}/{settings.stack}", everywhere(settings, images)) if project else {}
     ways = channels(settings, images, held, goals) if settings.channels else ()
     return PlanReport(decisions, problems, held.times, "", given_up, ways, copies(settings, images, held, goals))
+
+
+def _taken(settings: Settings, source: snapshot.OpenLibrary) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
+    from bakery.preview import taken  # not needed by a stack that bakes
+
+    plan = taken.planned(settings, source)
+    return plan.images, plan.problems
+
+
+def _read(settings: Settings, *, locked: bool) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
+    with gc_paused():
+        cache = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
+        found = _planned(settings, cache, locked=locked)
+        cache.write()
+    return found
 
 
 def _planned(

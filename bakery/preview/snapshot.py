@@ -115,7 +115,7 @@ class LibrarySnapshot:
             Problem("library", 1, error.message, error.hint)
             for image in planned
             if (revocation := self.revocation(image.name))
-            for error in [refusal(image.name, revocation)]
+            for error in [refusal(image.name, revocation, image.taken.stack if image.taken else "")]
         )
 
     def proves(self, image: str, tests: str) -> bool:
@@ -153,6 +153,8 @@ class LibrarySnapshot:
         if not own and action in (Action.KEEP, Action.ADOPT) and self.proves(image.name, image.tests_digest):
             action, reasons = Action.KEEP if target.image == now else Action.ADOPT, ()
         reasons = (target.why, *self.roll_back(target.image, now), *reasons)
+        if image.taken:
+            reasons = tuple(dict.fromkeys((image.taken.words, *reasons)))
         return Decision(image, action, reasons, target)
 
     def roll_back(self, image: str, now: str) -> tuple[str, ...]:

@@ -24,8 +24,13 @@ def recipes_of(settings: Settings) -> Recipes:
 def packages_of(settings: Settings, prepare: Prepare | None = None) -> Packages:
     """Return all packages of a stack, read, hashed and checked. A wrong recipe is a problem, never an exception.
 
-    ``prepare`` as in :func:`bakery.recipe.load.find_packages`.
+    ``prepare`` as in :func:`bakery.recipe.load.find_packages`. Raises InputError if the stack bakes nothing.
     """
+    if (source := settings.source_stack) is not None:
+        from bakery.settings.source_stack import wrong  # not needed by a stack that bakes
+
+        text = f"the stack {settings.stack} has no recipes: it takes its images from {source.stack}"
+        raise wrong(settings, text, f"do this in the stack that bakes: --stack {source.stack}")
     cache, ref = paths.cache(), settings.spack.ref
     own = find_packages(settings.packages, settings.common, cache, ref, prepare=prepare)
     if not settings.shipped:

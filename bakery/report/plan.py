@@ -5,7 +5,7 @@ from typing import Any
 
 from bakery.codec import encode
 from bakery.errors import Problem
-from bakery.plan.summary import Base
+from bakery.plan.summary import Base, Taken
 from bakery.preview.model import DONE, Action, Channel, Copy, Decision, Target
 from bakery.preview.plan_report import PlanReport
 
@@ -29,6 +29,7 @@ def to_json(report: PlanReport) -> dict[str, Any]:
 def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
     image = decision.image
     base = {"family": image.base.family, "name": image.base.name, "digest": image.base.digest}
+    more = (_target(decision.target) if decision.target else {}) | (_taken(image.taken) if image.taken else {})
     return {
         "package": image.package,
         "variant": image.variant,
@@ -41,7 +42,7 @@ def _image(decision: Decision, times: Mapping[str, float]) -> dict[str, Any]:
         "base": base | {"project": image.base.project} | ({"origin": image.base.origin} if image.base.origin else {}),
         "seconds": times.get(image.family),
         "tests": image.tests_digest,
-    } | (_target(decision.target) if decision.target else {})
+    } | more
 
 
 def _in_words(entry: Channel | Copy) -> dict[str, Any]:
@@ -50,6 +51,10 @@ def _in_words(entry: Channel | Copy) -> dict[str, Any]:
 
 def _target(target: Target) -> dict[str, str]:
     return {"waits": target.waits} if target.waits else {"pinned": target.image}
+
+
+def _taken(taken: Taken) -> dict[str, Any]:
+    return {"taken": {"stack": taken.stack, "image": taken.name, "text": taken.words}}
 
 
 def problem(entry: Problem) -> dict[str, Any]:

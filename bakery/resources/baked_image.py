@@ -7,6 +7,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource
 
 from bakery.backends import backend
+from bakery.backends.source import take_proven
 from bakery.codec import decode
 from bakery.errors import BakeryError
 from bakery.library.revocation import refusal, revocation_of
@@ -43,19 +44,18 @@ class BakedImageProvider(BakeryProvider):
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
-        """Adopt, join or bake the image of the order that the program wrote. Raises RevokedImage."""
-        stack = settings(props["urn"])
-        order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
-        library = library_of(props["urn"])
-        if revocation := when_allowed(props["urn"], partial(revocation_of, library, order.name)):
-            raise refusal(order.name, revocation)
-        load_ahead(stack)
-        with progress.activity(props["urn"], order.name) as activity:
-            bake = backend(stack).oven().bake(order, activity)
-        if adopted := bake.outcome is not BakeOutcome.BAKED:
-            when_allowed(props["urn"], partial(library.relabel, order.name, props.get("labels") or {}))
-        created(props["urn"], order.name, adopted)
-        return CreateResult(order.name, {**props, "outcome": bake.outcome.value})
+        """Adopt, join or bake the image of the order that the program wrote, or take it from another stack.
+
+        Raises RevokedImage.
+        """
+        stack, name, library = settings(props["urn"]), props["name"], library_of(props["urn"])
+        if revocation := when_allowed(props["urn"], partial(revocation_of, library, name)):
+            raise refusal(name, revocation, stack.source_stack.stack if stack.source_stack else "")
+        outcome = _take(props) if stack.source_stack else _bake(props)
+        if adopted := outcome is not BakeOutcome.BAKED:
+            when_allowed(props["urn"], partial(library.relabel, name, props.get("labels") or {}))
+        created(props["urn"], name, adopted)
+        return CreateResult(name, {**props, "outcome": outcome.value})
 
     @reports_errors
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -83,6 +83,22 @@ class BakedImageProvider(BakeryProvider):
             progress.engine().status(_props["urn"], f"deprecated {_id}; its file is kept until retention deletes it")
         else:
             progress.engine().status(_props["urn"], f"did not change {_id}: a family points at it, or it is gone")
+
+
+def _bake(props: Props) -> BakeOutcome:
+    stack = settings(props["urn"])
+    order = decode(BakeOrder, read_order(order_files.bake_file(StatePaths(stack.state), props["name"])))
+    load_ahead(stack)
+    with progress.activity(props["urn"], order.name) as activity:
+        return backend(stack).oven().bake(order, activity).outcome
+
+
+def _take(props: Props) -> BakeOutcome:
+    stack = settings(props["urn"])
+    with progress.activity(props["urn"], props["name"]) as activity:
+        activity.say(f"taking it from the stack {stack.from_stack}")
+        when_allowed(props["urn"], partial(take_proven, backend(stack), props["name"]))
+    return BakeOutcome.ADOPTED
 
 
 def _not_baked_again(image: str, family: str) -> NoReturn:

@@ -9,10 +9,12 @@ import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
 from bakery.backends import backend
+from bakery.backends.source import take_proven
 from bakery.codec import decode
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, UnprovenImage
 from bakery.library.base import ImageRecord, Library, Proof
 from bakery.library.proof import look_up
+from bakery.library.proven import proven_by
 from bakery.orders import files as order_files
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -47,7 +49,9 @@ class FluidRunTestProvider(BakeryProvider):
 
     @reports_errors
     def create(self, props: Props) -> CreateResult:
-        """Run the tests, unless this image has passed the same tests before."""
+        """Run the tests, unless this image has passed the same tests before; those of another stack are taken."""
+        if settings(props["urn"]).source_stack:
+            return CreateResult(f"{props['image']}-{props['tests']}", {**props, "run": _taken(props)})
         order, library = _order(props), library_of(props["urn"])
         image, adopted = when_allowed(props["urn"], partial(_adopted, library, order))
         id_ = f"{props['image']}-{props['tests']}"
@@ -100,6 +104,18 @@ def _run(props: Props, image: ImageRecord | None = None) -> RunResult:
         return run_tests(
             _order(props), chosen.library(), chosen.clusters(), paths, activity, image=image, stack=stack.stack
         )
+
+
+def _taken(props: Props) -> str:
+    """Return the run that proves the image of another stack, which is taken with the proof unless it is here."""
+    stack, name, tests = settings(props["urn"]), props["image"], props["tests"]
+    library, required = library_of(props["urn"]), {name: tests}
+    if when_allowed(props["urn"], partial(look_up, library, required)):
+        when_allowed(props["urn"], partial(take_proven, backend(stack), name))
+    if missing := look_up(library, required):
+        hint = "run `pulumi up` again: the stack that it comes from has changed meanwhile"
+        raise UnprovenImage(f"{name} is not proven: {missing}", hint=hint)
+    return run.run_id if (run := proven_by(library, required).get(name)) else ""
 
 
 def _adopted(library: Library, order: RunOrder) -> tuple[ImageRecord | None, RunResult | None]:

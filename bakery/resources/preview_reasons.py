@@ -48,7 +48,7 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     for line in sorted({base.words for base in baked if base.origin}):
         pulumi.log.info(line)
     for one, decision in zip(declared, decisions, strict=True):
-        if decision.action is not Action.KEEP or decision.target:
+        if decision.action is not Action.KEEP or decision.target or decision.image.taken:
             pulumi.log.info(str(decision), _resource(one, decision))
     for channel in channels(settings, planned, held, goals) if settings.channels else ():
         if channel.action is not Action.KEEP or channel.reasons:

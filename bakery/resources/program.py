@@ -85,10 +85,10 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     families, points = by_family(plan), families_of(settings, plan.images)
     made: dict[str, Declared] = {}
     for number, image in enumerate(plan.images):
-        if not pulumi.runtime.is_dry_run():
+        if image.taken is None and not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
         parent = None if image.base.external else made.get(image.base.name)
-        own = (None, _proofs(image, families))
+        own = (None, image.taken.proofs if image.taken else _proofs(image, families))
         wanted = {family: held.get(family, own) for family, recipe in points.items() if recipe is image}
         where = running(settings.cluster, plan.images, image.family)
         made[image.name] = _one(image, parent, ready, settings, wanted, cluster=where)

@@ -9,11 +9,10 @@ from bakery.settings.model import (
     KEYS,
     Settings,
     SpackSettings,
-    from_file,
-    from_pulumi,
     parse,
 )
 from bakery.settings.oven import OvenKind, Place
+from bakery.settings.stacks import from_file, from_pulumi
 
 __all__ = [
     "GROUPS",

@@ -72,6 +72,14 @@ def values(files: StackFiles, decrypt: Decrypt) -> tuple[Values, Mapping[str, st
     return decrypted, texts(decrypted, secret)
 
 
+def public_values(files: StackFiles) -> Values:
+    """Return the stack's values by key without those that are secret, or hold a secret. Raises InputError."""
+    config = _read(files.file).get("config") or {}
+    given = _mine(files, {name: value for name, value in config.items() if not _secure(value)})
+    _add_shared(files, given)
+    return given
+
+
 def texts(values: Values, keys: Iterable[str]) -> dict[str, str]:
     """Return the texts below ``keys`` by path (``spack.source``): the engine says of a whole key that it is secret."""
     return {path: text for key in keys for path, text in _texts(values.get(key), key)}

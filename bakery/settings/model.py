@@ -6,14 +6,13 @@ resources and the command line all read them with :func:`parse`, so they can't d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bakery.errors import InputError, Problem
-from bakery.redaction import hide
-from bakery.settings import cluster, files, retention, rollout
+from bakery.settings import cluster, retention, rollout
 from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.cluster import ClusterSettings
@@ -25,12 +24,9 @@ from bakery.settings.reader import Reader
 from bakery.settings.retention import EVERY_FAMILY, Retention
 from bakery.settings.rollout import Rollout
 
-if TYPE_CHECKING:
-    import pulumi
-
 KEYS = (
     *("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "retentionDays", "retention"),
-    *("pins", "approval", "approved", "channels", "rollout"),
+    *("pins", "approval", "approved", "channels", "rollout", "from"),
 )
 GROUPS = ("cluster", "local", "spack", "google", "fake")
 
@@ -55,8 +51,9 @@ class Settings:
     ``nonce`` maps a package to a word in its digest: a changed word forces a new bake. ``pins`` maps families to images
     that they point at, whatever their recipes say. ``approval`` are patterns of families whose images must be
     ``approved``, which maps families to images. ``channels`` maps names to patterns of families, ``rollout`` patterns
-    of families to how long they wait. ``source`` is the file that the settings were read from without an engine,
-    ``secrets`` are the texts of those that are secret, by path.
+    of families to how long they wait. ``from_stack`` is the stack whose proven images this one takes, which bakes none
+    then, and ``source_stack`` has its settings. ``source`` is the file that the settings were read from without an
+    engine, ``secrets`` are the texts of those that are secret, by path.
     """
 
     stack: str
@@ -74,12 +71,14 @@ class Settings:
     approved: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rollout: Mapping[str, Rollout] = field(default_factory=dict)
+    from_stack: str = ""
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
     spack: SpackSettings = field(default_factory=SpackSettings)
     google: GoogleSettings = field(default_factory=GoogleSettings)
     fake: Mapping[str, Any] = field(default_factory=dict)
+    source_stack: Settings | None = None
     source: Path | None = field(default=None, compare=False)
     secrets: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -176,6 +175,7 @@ def parse(
         approved=top.texts("approved"),
         channels=top.lists("channels"),
         rollout=rollout.read(top),
+        from_stack=top.text("from"),
         retention=retention.read(top, top.count("retentionDays", 30, most=retention.LONGEST)),
         cluster=cluster.read(groups["cluster"]),
         local=local_settings.read(groups["local"]),
@@ -195,58 +195,3 @@ def parse(
     if problems:
         raise InputError(problems)
     return settings
-
-
-def from_file(root: Path, stack: str, config_file: str = "", decrypt: files.Decrypt = files.refuse) -> Settings:
-    """Return the settings of a stack, which the engine would pass to its program, read without an engine.
-
-    Without a file for the stack they are the project's, or the defaults. ``config_file`` is another file than the
-    stack's own; ``decrypt`` asks the engine for all values, if one is a secret.
-    """
-    return _joined(_from_file(root, stack, config_file, decrypt))
-
-
-def _from_file(root: Path, stack: str, config_file: str, decrypt: files.Decrypt) -> Settings:
-    found = files.find(root, stack, config_file)
-    values, secrets = files.values(found, decrypt)
-    hide(secrets)
-    settings = parse(_set(values), found.stack, root, found.file.name, found.project)
-    return replace(settings, source=found.file, secrets=secrets)
-
-
-def from_pulumi(
-    config: pulumi.Config, stack: str, root: Path, given: Iterable[str] = (), secret: Collection[str] = ()
-) -> Settings:
-    """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call.
-
-    ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors; ``secret`` are the keys of
-    secret ones.
-    """
-    project = getattr(config, "name", PROJECT)
-    mine = f"{project}:"
-    keys = {key.removeprefix(mine) for key in given if key.startswith(mine)}
-    values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
-    secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
-    hide(secrets)
-    return _joined(replace(parse(_set(values), stack, root, project=project), secrets=secrets))
-
-
-def _joined(settings: Settings) -> Settings:
-    """Return the settings with the infrastructure of the stack that they name."""
-    name = settings.google.infrastructure
-    if not name:
-        return settings
-    other = _from_file(settings.root, name, "", files.refuse)
-    if not other.google.project:
-        hint = f"name a stack with google.project, as in {other.file}"
-        key = f"google.infrastructure is {name!r}, which has no infrastructure of its own"
-        raise InputError([Problem(settings.file, 1, key, hint)])
-    if other.google.project in settings.google.copies:
-        key, hint = f"google.copies.{other.google.project} is the project of {name}", "name another project"
-        raise InputError([Problem(settings.file, 1, f"{PROJECT}:{key}", hint)])
-    return replace(settings, google=settings.google.inside(other.google))
-
-
-def _set(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are set: the engine passes a key without a value as an empty text."""
-    return {key: value for key, value in values.items() if value not in (None, "") or key not in (*KEYS, *GROUPS)}

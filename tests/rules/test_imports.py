@@ -78,7 +78,7 @@ def test_the_engine_is_imported_only_at_its_edge() -> None:
 
 
 def test_settings_need_the_engine_only_for_types() -> None:
-    path = source_tree.modules()["bakery.settings.model"]
+    path = source_tree.modules()["bakery.settings.stacks"]
     assert every(found.types_only for found in source_tree.imports(path) if within(found.module, "pulumi"))
 
 

@@ -48,7 +48,8 @@ def plan(  # noqa: PLR0917  options, not positions
     own = packages is None and common is None
     project = find(checkout(), stack, os.environ.get(CONFIG_FILE, "")).project if own else ""
     # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
-    report = plan_report(settings, stored, locked=packages is None and not every, since=since, project=project)
+    locked, source = packages is None and not every, _source_of(settings)
+    report = plan_report(settings, stored, locked=locked, since=since, project=project, source=source)
     content = reports.to_json(report)
     wrong = any(problem["severity"] == "error" for problem in content["problems"])
     if as_json:
@@ -74,6 +75,14 @@ def _library_of(settings: Settings) -> OpenLibrary:
     return backend(settings).existing_library
 
 
+def _source_of(settings: Settings) -> OpenLibrary | None:
+    if settings.source_stack is None:
+        return None
+    from bakery.backends.source import source_library
+
+    return source_library(settings)
+
+
 def other_tree(settings: Settings, packages: Path | None, common: Path | None) -> Settings:
     """Return the settings with another tree's folders and all of its packages selected."""
     if packages is None and common is None:
@@ -82,4 +91,5 @@ def other_tree(settings: Settings, packages: Path | None, common: Path | None) -
     beside = next((path for path in (folder / "common", folder.parent / "common") if path.is_dir()), settings.common)
     common = common.resolve() if common else beside
     settings = replace(settings, pins={}, approval=(), channels={}, rollout={}, cluster=ClusterSettings())
+    settings = replace(settings, from_stack="", source_stack=None)
     return replace(settings, packages=folder, common=common, select=(), shipped=())

@@ -9,6 +9,7 @@ from bakery.host.files import hidden_beside
 from bakery.library.base import ImageRecord, ImageState, Proof
 from bakery.library.local.files import sha256, writing
 from bakery.library.local.library import LocalLibrary
+from bakery.plan.image_labels import FAILURE_LABEL, FIRST_LABEL
 
 
 def take(library: LocalLibrary, name: str, source: LocalLibrary) -> bool:
@@ -28,6 +29,9 @@ def take(library: LocalLibrary, name: str, source: LocalLibrary) -> bool:
         library.record_run(run)
     tests = source.proofs([image]).get(name, "")
     own = library.find(name)
+    if own and own.proof is Proof.FAILED:
+        hint = "release another image, or test it there again: bakery test"
+        raise BakeryError(f"{name} has failed its tests in {library.files.folder}", hint=hint)
     if own and tests and (own.proof, library.proofs([own]).get(name)) != (image.proof, tests):
         library.record_test(name, image.proof, tests)
     return copied
@@ -35,7 +39,8 @@ def take(library: LocalLibrary, name: str, source: LocalLibrary) -> bool:
 
 def _copy(library: LocalLibrary, source: LocalLibrary, image: ImageRecord, file: Path) -> None:
     """Publish a copy of the image, whose content must be that of its publication, and of the files beside it."""
-    record = replace(image, family="", state=ImageState.ACTIVE, replacement="", proof=Proof.UNTESTED)
+    labels = {key: value for key, value in image.labels.items() if key not in (FIRST_LABEL, FAILURE_LABEL)}
+    record = replace(image, family="", state=ImageState.ACTIVE, replacement="", proof=Proof.UNTESTED, labels=labels)
     copy, kept = hidden_beside(library.files.image(image.digest)), source.files.kept(image.name)
     try:
         with writing(copy):

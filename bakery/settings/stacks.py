@@ -1,0 +1,87 @@
+"""The settings of stacks: read from files or passed by Pulumi, with those that they have of other stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakery.errors import InputError, Problem
+from bakery.redaction import hide
+from bakery.settings import files
+from bakery.settings.files import PROJECT
+from bakery.settings.model import GROUPS, KEYS, Settings, parse
+from bakery.settings.source_stack import with_source
+
+if TYPE_CHECKING:
+    import pulumi
+
+
+def from_file(root: Path, stack: str, config_file: str = "", decrypt: files.Decrypt = files.refuse) -> Settings:
+    """Return the settings of a stack, which the engine would pass to its program, read without an engine.
+
+    Without a file for the stack they are the project's, or the defaults. ``config_file`` is another file than the
+    stack's own; ``decrypt`` asks the engine for all values, if one is a secret.
+    """
+    return _joined(_from_file(root, stack, config_file, decrypt))
+
+
+def _from_file(root: Path, stack: str, config_file: str, decrypt: files.Decrypt) -> Settings:
+    found = files.find(root, stack, config_file)
+    values, secrets = files.values(found, decrypt)
+    hide(secrets)
+    settings = parse(_set(values), found.stack, root, found.file.name, found.project)
+    return replace(settings, source=found.file, secrets=secrets)
+
+
+def from_pulumi(
+    config: pulumi.Config, stack: str, root: Path, given: Iterable[str] = (), secret: Collection[str] = ()
+) -> Settings:
+    """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call.
+
+    ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors; ``secret`` are the keys of
+    secret ones.
+    """
+    project = getattr(config, "name", PROJECT)
+    mine = f"{project}:"
+    keys = {key.removeprefix(mine) for key in given if key.startswith(mine)}
+    values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
+    secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
+    hide(secrets)
+    return _joined(replace(parse(_set(values), stack, root, project=project), secrets=secrets))
+
+
+def _joined(settings: Settings) -> Settings:
+    """Return the settings with those that they have of other stacks: the infrastructure, and the source of images."""
+    settings = _inside(settings)
+    return with_source(settings, partial(_other, settings.root)) if settings.from_stack else settings
+
+
+def _other(root: Path, stack: str) -> Settings:
+    """Return the settings of a stack whose library another one reads, without those that are secret."""
+    found = files.find(root, stack)
+    settings = parse(_set(files.public_values(found)), found.stack, root, found.file.name, found.project)
+    return _inside(replace(settings, source=found.file))
+
+
+def _inside(settings: Settings) -> Settings:
+    """Return the settings with the infrastructure of the stack that they name."""
+    name = settings.google.infrastructure
+    if not name:
+        return settings
+    other = _from_file(settings.root, name, "", files.refuse)
+    if not other.google.project:
+        hint = f"name a stack with google.project, as in {other.file}"
+        key = f"google.infrastructure is {name!r}, which has no infrastructure of its own"
+        raise InputError([Problem(settings.file, 1, key, hint)])
+    if other.google.project in settings.google.copies:
+        key, hint = f"google.copies.{other.google.project} is the project of {name}", "name another project"
+        raise InputError([Problem(settings.file, 1, f"{PROJECT}:{key}", hint)])
+    return replace(settings, google=settings.google.inside(other.google))
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are set: the engine passes a key without a value as an empty text."""
+    return {key: value for key, value in values.items() if value not in (None, "") or key not in (*KEYS, *GROUPS)}
