@@ -16,6 +16,7 @@ _ACTION = re.compile(rf'\{{\{{(-(?=\s))?((?:{_STRING}|(?!\}}\}})[^"`])*?)((?<=\s
 _TOKEN = re.compile(rf"\s*(?:({_STRING})|([A-Za-z_]\w*)|(-?\d+)|([|()])|(\S))")
 _FAMILY = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]")
+_SIGNS = ("$", ".", "'")  # before names of Go's templates that are no functions
 ALL = "*"  # stands for every variable: the name is computed
 
 Value = str | int
@@ -83,6 +84,20 @@ def mentions(text: str, function: str) -> bool:
     """Whether an expression of the text calls a function."""
     found = (match[2] for match in _actions(text)) if function in text else ()
     return any(token == ("name", function) for body in found for token in _tokens(body))
+
+
+def bodies(text: str) -> tuple[tuple[str, ...], str]:
+    """Return what is written in the expressions of a text, and the text without them."""
+    return tuple(match[2].strip() for match in _actions(text)), _ACTION.sub("", text)
+
+
+@lru_cache(4096)
+def function_names(body: str) -> tuple[str, ...]:
+    """Return the functions and keywords in an expression: its names, without those of fields and variables."""
+    tokens = _tokens(body)
+    before = ("", *(text for _, text in tokens))
+    named = (text for (kind, text), sign in zip(tokens, before, strict=False) if kind == "name" and sign not in _SIGNS)
+    return tuple(named)
 
 
 def fill(text: str, variables: Mapping[str, str], functions: Mapping[str, Function] | None = None) -> str:

@@ -114,3 +114,8 @@ BUILDERS: Mapping[str, Plugin] = {
 PROVISIONERS: Mapping[str, Plugin] = {
     kind: Plugin("in Packer", _names(options, _OF_ALL), {}) for kind, options in _PROVISIONERS.items()
 }
+# Of which the options are not known: those that Packer 1.6 had, and those of plugins in HashiCorp's list.
+OTHER_PROVISIONERS = _names(
+    "ansible ansible-local chef-client chef-solo converge goss hcp-sbom inspec powershell puppet-masterless",
+    "puppet-server salt-masterless windows-restart windows-shell windows-update",
+)

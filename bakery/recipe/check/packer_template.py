@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bakery.recipe.check import packer_types
+from bakery.recipe.check import packer_functions, packer_types
 from bakery.recipe.check.packer_keys import ROOT
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
@@ -43,6 +43,7 @@ def check(template: Document, given: Collection[str] = ()) -> None:
     _builder_names(template, builders)
     _variables(template, given)
     packer_types.check(template)
+    packer_functions.check(template)
 
 
 def _entry(template: Document, entry: Mapping[str, Any], title: str, where: Where) -> None:

@@ -14,6 +14,7 @@ from bakery.recipe.plugins import SHELL_LISTS
 
 _DURATION = re.compile(r"[+-]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|ms|s|m|h))+)")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_CODE = re.compile(r"[+-]?(?:0[box])?[0-9a-f_]+", re.IGNORECASE)
 _VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)*(?:[-+~].*)?")
 _CLEANUP = "error-cleanup-provisioner"
 
@@ -60,6 +61,9 @@ def _provisioner(template: Document, entry: Mapping[str, Any], where: Where) -> 
         texts = given if isinstance(given, list) else [given]
         if [one for one in texts if isinstance(one, (list, dict))]:
             _refuse(template, entry, where, key, "write a list of strings")
+    codes = entry.get("valid_exit_codes") if entry.get("type") in ("shell", "shell-local") else None
+    if [one for one in (codes if isinstance(codes, list) else [codes]) if not (_fits(one, _CODE) or one is True)]:
+        _refuse(template, entry, where, "valid_exit_codes", "write a list of whole numbers")
 
 
 def _fits(value: Any, pattern: re.Pattern[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bakery.errors import errors_among
 from bakery.recipe.parse import Document, Where, listed, quoted
-from bakery.recipe.plugins import BUILDERS, PROVISIONERS, Plugin
+from bakery.recipe.plugins import BUILDERS, OTHER_PROVISIONERS, PROVISIONERS, Plugin
 from bakery.recipe.templating import NOT_FOLLOWED
 
 _RUNS = {"shell": ("inline", "script", "scripts"), "shell-local": ("command", "inline", "script", "scripts")}
@@ -36,6 +36,19 @@ def check(template: Document) -> None:
                 _options(template, kind, own, plugin, (*where, "override", name))
             if known:
                 _needs(template, kind, entry, where)
+        elif kind not in OTHER_PROVISIONERS and "type" in entry and "hcl2" not in template.value:
+            _unknown(template, kind, where)
+
+
+def _unknown(template: Document, kind: str, where: Where) -> None:
+    """Report a type of provisioners that is not known. HCL2 may name its plugin, which JSON can't."""
+    names = {*PROVISIONERS, *OTHER_PROVISIONERS}
+    if kind.lower() in names:
+        template.error(f"Packer has no provisioner {quoted(kind)}", f"write {kind.lower()}", *where, "type")
+        return
+    near = get_close_matches(kind, names, 1)
+    hint = f"write {near[0]}" if near else "use an image with its plugin for the step that runs Packer"
+    template.warn(f"Packer has no provisioner {quoted(kind)} of its own", hint, *where, "type")
 
 
 def provisioners(template: Document) -> Iterator[tuple[Where, Mapping[str, Any]]]:

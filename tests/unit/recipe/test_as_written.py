@@ -243,7 +243,7 @@ HOST_RUN = [
     {"type": "shell-local", "command": "make"},
     {"type": "inspec", "profile": "x"},
     {"type": "file", "source": "made/by/another/step", "generated": True, "destination": "/tmp/x"},
-    {"type": "file", "source": "{{user `unknown` | nothing}}/x", "destination": "/tmp/x"},
+    {"type": "file", "source": "{{user `unknown` | printf `%s`}}/x", "destination": "/tmp/x"},
     {"type": "ansible", "playbook_file": "common/tool/site.yml"},
 ]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import errors_among
+from bakery.errors import Severity, errors_among
 from bakery.recipe.expressions import fill
 from bakery.recipe.load import load
 from bakery.recipe.plugins import PROVISIONERS
@@ -162,13 +162,33 @@ RULES: Mapping[str, Rule] = {
     "clean-ups": Rule(made(**{"error-cleanup-provisioner": [{"type": "shell-local", "inline": ["true"]}]}), False),
     "a clean-up without type": Rule(made(**{"error-cleanup-provisioner": {"inline": ["true"]}}), False),
     "sensitive variables": Rule(made(**{"variables": {"a": "x"}, "sensitive-variables": ["a"]}), True),
+    "a type in capitals": Rule(one(type="Shell", inline=["true"]), False),
+    "exit codes": Rule(one(type="shell", inline=["true"], valid_exit_codes=[0, "1", "0x2", -1, 1.5, True]), True),
+    "an exit code": Rule(one(type="shell", inline=["true"], valid_exit_codes=3), True),
+    "an exit code that is no number": Rule(one(type="shell", inline=["true"], valid_exit_codes=[0, "x"]), False),
+    "exit codes in exit codes": Rule(one(type="shell", inline=["true"], valid_exit_codes=[[0]]), False),
+}
+IN_A_LINE = {
+    "{{isotime `2006`}} {{timestamp}} {{uuid}} {{pwd}} {{template_dir}} {{build_name}} {{build `ID`}}": True,
+    "{{strftime `%Y`}} {{`a` | upper}} {{split `a-b` `-` 0}} {{replace_all `a` `b` `c`}}": True,
+    "{{if true}}x{{end}} {{printf `%s` `x`}} {{.Vars}} {{'a'}} {{`{{`}} {{$x := `a`}}{{$x}} {{/*it's*/}}": True,
+    **dict.fromkeys(("{{`a` | nope}}", "{{user `a`", "{{}}", "{{env `HOME`}}", "{{clean_resource_name `A`}}"), False),
+}
+IN_A_VARIABLE = {
+    "{{env `HOME`}} {{timestamp}} {{template_dir}} {{upper `x`}} {{if true}}x{{end}}": True,
+    **dict.fromkeys(("{{nope}}", "{{build_name}}"), False),
+}
+ALL_RULES = {
+    **RULES,
+    **{f"a line: {text}": Rule(local(inline=[f"echo '{text}'"]), ok) for text, ok in IN_A_LINE.items()},
+    **{f"a variable: {text}": Rule(made(variables={"a": text}), ok) for text, ok in IN_A_VARIABLE.items()},
 }
 
 
 @pytest.mark.parametrize("packer", PACKERS)
-@pytest.mark.parametrize("title", RULES)
+@pytest.mark.parametrize("title", ALL_RULES)
 def test_our_reader_takes_what_packer_takes(tmp_path: Path, packer: str, title: str) -> None:
-    rule = RULES[title]
+    rule = ALL_RULES[title]
     folder = write(tmp_path, rule.template, rule.words, rule.files)
     done = run(packer, "validate", *rule.words, folder)
     assert (done.returncode == 0) is rule.accepted, done.stdout + done.stderr
@@ -206,6 +226,16 @@ def test_packer_refuses_the_options_that_the_plan_warns_of(tmp_path: Path, packe
     assert "unknown configuration key" in done.stdout + done.stderr
     said = [str(problem) for problem in load(tmp_path / "packages", tmp_path / "common").problems]
     assert [f"{kind} has no option inlines in Packer" in one for one in said].count(True) == 1, said
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_an_unknown_type_is_a_warning(tmp_path: Path, packer: str) -> None:
+    """It is an error only where no plugin has it: Packer of the step's image may have one."""
+    done = run(packer, "validate", write(tmp_path, one(type="nope"), (), {}))
+    assert done.returncode
+    problems = load(tmp_path / "packages", tmp_path / "common").problems
+    (found,) = (one for one in problems if one.message == "Packer has no provisioner 'nope' of its own")
+    assert found.severity is Severity.WARNING
 
 
 VARIABLES = {
