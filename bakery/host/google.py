@@ -228,16 +228,16 @@ class Google:
         return dict(answer.json())
 
 
-_last: list[Google] = []
+_last: list[Google] = []  # a stack has one, and one that takes images from another has two
 _last_lock = threading.Lock()
 
 
 def clients(settings: GoogleSettings) -> Google:
-    """Return the clients for these settings: the same ones for all who ask for the same settings in turn."""
+    """Return the clients for these settings: the same ones for all who ask for one of the last few settings."""
     with _last_lock:
-        if not _last or _last[0].settings != settings:
-            _last[:] = [Google(settings)]
-        return _last[0]
+        made = next((one for one in _last if one.settings == settings), None) or Google(settings)
+        _last[:] = [made, *(one for one in _last if one is not made)][:4]
+        return made
 
 
 def fetched(blob: Blob, what: str) -> bytes | None:

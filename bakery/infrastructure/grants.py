@@ -43,6 +43,17 @@ class Grant:
     condition: AccessCondition | None = None
 
 
+@dataclass(frozen=True)
+class TakerGrant:
+    """One role of an account outside of the stack. ``target`` is a Bucket where ``on`` needs one."""
+
+    role: str
+    on: On
+    why: str
+    target: Bucket | None = None
+    condition: None = None
+
+
 SSH_ONLY = AccessCondition("only ssh", "destination.port == 22")
 OS_LOGIN = "roles/compute.osAdminLogin"  # only granted with google.osLogin
 RUNS_ONLY = AccessCondition("only results", 'resource.name.startsWith("projects/_/buckets/{bucket}/objects/runs/")')
@@ -182,17 +193,26 @@ GRANTS: tuple[Grant, ...] = (
 )
 
 
+# Of each account in google.takers: that of a stack which takes the proven images of this one. In its own project it
+# needs no more than its own deploy account has.
+TAKER_GRANTS: tuple[TakerGrant, ...] = (
+    TakerGrant("roles/compute.imageUser", On.PROJECT, "lists images, and makes its own from them"),
+    TakerGrant("roles/storage.objectViewer", On.BUCKET, "reads Fluid-Runs, manifests, revocations", Bucket.ARTIFACTS),
+)
+
+
 def tables() -> str:
     """Return both tables of ``docs/google.md`` as Markdown: the grants, and the permissions of the custom roles."""
     lines = ["| account | role | on | why |", "|---|---|---|---|"]
     lines += [f"| `bakery-{one.duty}` | `{one.role}` | {_where(one)} | {one.why} |" for one in GRANTS]
+    lines += [f"| each of `google.takers` | `{one.role}` | {_where(one)} | {one.why} |" for one in TAKER_GRANTS]
     lines += ["", "| custom role | permissions |", "|---|---|"]
     roles = [*((name, words) for name, (_, words) in CUSTOM_ROLES.items()), (COPIER_ROLE, COPIER)]
     lines += [f"| `{name}` | {', '.join(f'`{word}`' for word in words)} |" for name, words in roles]
     return "\n".join(lines) + "\n"
 
 
-def _where(grant: Grant) -> str:
+def _where(grant: Grant | TakerGrant) -> str:
     what = {Bucket: f"bucket `{grant.target}`", Duty: f"account `bakery-{grant.target}`"}
     place = what[type(grant.target)] if grant.target else f"the {grant.on}"
     return f"{place}, {grant.condition.title}" if grant.condition else place

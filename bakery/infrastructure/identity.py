@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pulumi
 from pulumi_gcp import artifactregistry, bigquery, cloudbuildv2, projects, pubsub, serviceaccount, storage
 
 from bakery.infrastructure.component import Component, texts
-from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, Grant, On
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, TAKER_GRANTS, Grant, On
 from bakery.infrastructure.results import Results
 from bakery.infrastructure.storage import Storage
 from bakery.settings import Bucket, Duty, GoogleSettings
@@ -81,7 +82,19 @@ class Grants(Component):
         last = pulumi.ResourceOptions(parent=self, depends_on=[*self.before_last, *made])
         self.last = self._grant(f"{name}-{_slug(wanted[-1])}", wanted[-1], last)
         self.known = texts([*made, self.last])
+        for member in self.google.taker_members:
+            self._let_take(name, member)
         return {}
+
+    def _let_take(self, name: str, member: str) -> None:
+        """Let an account of another project take images, see :data:`TAKER_GRANTS`."""
+        for grant in TAKER_GRANTS:
+            own = f"{name}-{re.sub('[^a-zA-Z0-9]+', '-', member)}-{grant.role.rpartition('.')[2]}"
+            if grant.target is None:
+                projects.IAMMember(own, project=self.google.project, role=grant.role, member=member, opts=self.below())
+            else:
+                bucket = self.storage.buckets[grant.target]
+                storage.BucketIAMMember(own, bucket=bucket, role=grant.role, member=member, opts=self.below())
 
     def _custom_role(self, name: str, role: str) -> projects.IAMCustomRole:
         title, permissions = CUSTOM_ROLES[role]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bakery.library.base import ImageRecord, Library, Proof, Revocation
+from bakery.library.base import ImageRecord, ImageState, Library, Proof, Revocation
 from bakery.library.derived import content
 from bakery.library.revocation import in_force
 
@@ -54,9 +54,14 @@ def same_tests(digest: str, other: str) -> bool:
 
 
 def line_of(name: str, find: Callable[[str], ImageRecord | None]) -> list[ImageRecord]:
-    """Return an image and its ancestors, the oldest first; ``find`` returns None for what is not in the library."""
+    """Return an image and those of its ancestors that can still be used, the oldest first.
+
+    ``find`` returns None for what is not in the library. From OBSOLETE images, Compute Engine makes none.
+    """
     line: dict[str, ImageRecord] = {}
     while name not in line and (record := find(name)) is not None:
+        if line and record.state is ImageState.OBSOLETE:
+            break
         line[name] = record
         name = record.parent
     return [*reversed(line.values())]

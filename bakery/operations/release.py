@@ -11,22 +11,25 @@ from bakery.operations.history import checked
 from bakery.operations.promote import Change, fitting, planned_images, promote
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import proofs
+from bakery.settings.source_stack import translated
 
 
 def release(source: Backend, target: Backend, family: str, image: str = "", why: str = "") -> Change:
     """Copy an image of ``source`` and its ancestors, and pin the family to it in ``target``.
 
-    Without ``image``, it is the one that the family points at in ``source``.
+    Without ``image``, it is the one that the family points at in ``source``. ``family`` is its name in ``target``: on
+    Google Cloud the prefixes of the stacks may differ.
 
     Raises BakeryError if an image lacks its proof or is revoked in one of the two libraries, UnknownFamily, what
     :meth:`Backend.take` and :func:`bakery.operations.promote.promote` raise, and Uncertain.
     """
     here, there = source.settings.stack, target.settings.stack
-    if (source.location, source.settings.state) == (target.location, target.settings.state):
+    if source.settings.library_place == target.settings.library_place:
         hint = f"pin the image there: bakery promote {family} IMAGE --stack {there}"
         raise BakeryError(f"the stacks {here} and {there} share a library, so there is nothing to copy", hint=hint)
     why = checked(why) or f"released from the stack {here}"
     recipe = planned_images(target.settings, family)[family].family
+    recipe = translated(recipe, target.settings.google, source.settings.google)
     planned, held = planned_images(source.settings, recipe), source.existing_library()
     listed = held.listing() if held else None
     if held is None or listed is None or not (image or recipe in listed.families):
@@ -41,7 +44,8 @@ def release(source: Backend, target: Backend, family: str, image: str = "", why:
     _refuse_revoked(library, there, list(required))
     held_there = {one: tests for one, tests in required.items() if one in snapshot.records}
     copied = take_all(target, source, held_there, why)
-    change = promote(target, family, name, why)
+    own = translated(name, source.settings.google, target.settings.google)
+    change = promote(target, family, own, why)
     done = {True: "copied", False: "there already"}
     lines = [f"{one}: {done[new]}, with its tests, from the stack {here}" for one, new in copied.items()]
     return Change(change.report, (*lines, *change.notes))

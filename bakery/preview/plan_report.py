@@ -77,7 +77,8 @@ def plan_report(
     if source and project:
         from bakery.preview.taken import lost
 
-        problems = (*problems, *lost(settings, images, held, f"{project}/{settings.stack}"))
+        mine = [want for want in held.wants if want.stack == f"{project}/{settings.stack}"]
+        problems = (*problems, *lost(settings, images, mine, held.records.get))
     before = _of_revision(settings, since) if since else held
     read = library is not None and not since and not held.problems
     wrong = check(settings, images, held if read else None) if read or project else ()

@@ -6,7 +6,7 @@ from an image's labels, its tests from its proof, its partitions from the Fluid-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,11 +25,11 @@ from bakery.recipe.image_names import DIGEST_SHOWN, family_fault, image_name
 from bakery.recipe.model import ClusterShape, Suite
 from bakery.settings import Settings
 from bakery.settings.copies import family_and_project
-from bakery.settings.source_stack import problem, translated
+from bakery.settings.source_stack import missing_role, problem, translated
 
 if TYPE_CHECKING:
-    from bakery.library.base import Revocation
-    from bakery.preview.snapshot import LibrarySnapshot, OpenLibrary
+    from bakery.library.base import Revocation, Want
+    from bakery.preview.snapshot import OpenLibrary
 
 UNKNOWN = "unknown"  # the project of a base image, which no label has
 UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
@@ -39,6 +39,7 @@ def planned(settings: Settings, open_source: OpenLibrary) -> Plan:
     """Return the plan of what the source has proven, or the problems for which there is none."""
     source = settings.source_stack
     assert source is not None  # the caller looked
+    library = None
     try:
         library = open_source()
         if library is None:
@@ -47,23 +48,28 @@ def planned(settings: Settings, open_source: OpenLibrary) -> Plan:
             return Plan((), (problem(settings, fault, hint),))
         held = _read(settings, source, library)
     except (BakeryError, ImportError) as error:
-        cure = (error.hint if isinstance(error, BakeryError) else "") or f"see: bakery library --stack {source.stack}"
         why = error.message if isinstance(error, BakeryError) else str(error)
+        cure = missing_role(why, library.history.who, settings, source) if library else ""
+        cure = cure or (error.hint if isinstance(error, BakeryError) else "")
+        cure = cure or f"see: bakery library --stack {source.stack}"
         return Plan((), (problem(settings, f"the library of {source.stack} can't be read: {why}", cure),))
     faults = [*held.faults()]
     return Plan((), tuple(faults)) if faults else Plan(tuple(map(held.image, held.families)))
 
 
-def lost(settings: Settings, plan: Sequence[ImageSummary], held: LibrarySnapshot, owner: str) -> tuple[Problem, ...]:
-    """Return a problem for each family that the stack ``owner`` has, and that its source does not have any more.
+def lost(
+    settings: Settings, plan: Sequence[ImageSummary], wants: Iterable[Want], find: Callable[[str], ImageRecord | None]
+) -> tuple[Problem, ...]:
+    """Return a problem for each family that the stack has, and that its source does not have any more.
 
-    With ``select``, a family that it does not name is given up on purpose. ``held`` is the own library.
+    With ``select``, a family that it does not name is given up on purpose. ``wants`` are those of the stack in its own
+    library, where ``find`` looks up an image.
     """
     source = settings.source_stack
     if source is None or settings.select:
         return ()
     families = {image.family for image in plan}
-    mine = {want.family: want.image for want in held.wants if want.stack == owner}
+    mine = {want.family: want.image for want in wants}
     hint = (
         f"promote one there: pulumi up --stack {source.stack}; or give the family up: write the packages that stay "
         "into select"
@@ -71,13 +77,12 @@ def lost(settings: Settings, plan: Sequence[ImageSummary], held: LibrarySnapshot
     return tuple(
         problem(settings, f"{source.stack} has no image of {family} any more, and {image} is promoted here", hint)
         for family, image in sorted(mine.items())
-        if not family_and_project(family)[1] and _recipe_family(held, family, image) not in families
+        if not family_and_project(family)[1] and _recipe_family(find(image), family) not in families
     )
 
 
-def _recipe_family(held: LibrarySnapshot, family: str, image: str) -> str:
+def _recipe_family(record: ImageRecord | None, family: str) -> str:
     """Return the family of the recipe's image that a family, perhaps a channel, got."""
-    record = held.records.get(image)
     return record.source.rpartition("-")[0] if record and record.channel else family
 
 

@@ -140,6 +140,7 @@ class GoogleSettings(NamedTuple):
     endpoint: str = ""
     infrastructure: str = ""
     ci: CiSettings | None = None
+    takers: tuple[str, ...] = ()
 
     @property
     def connection(self) -> Connection | None:
@@ -203,6 +204,7 @@ class GoogleSettings(NamedTuple):
             registry=other.registry_id,
             repository="",  # the triggers are the other stack's
             ci=None,
+            takers=(),  # as are the grants
         )
 
     def of_copies(self, project: str) -> GoogleSettings:
@@ -240,3 +242,8 @@ class GoogleSettings(NamedTuple):
     def consumer_members(self) -> tuple[str, ...]:
         """Who may boot from promoted images, as IAM names them, sorted."""
         return tuple(sorted({member(consumer) for consumer in self.consumers}))
+
+    @property
+    def taker_members(self) -> tuple[str, ...]:
+        """Who may take proven images into another project, as IAM names them, sorted."""
+        return tuple(sorted({member(taker) for taker in self.takers}))

@@ -84,6 +84,7 @@ def read(reader: Reader) -> GoogleSettings:
         endpoint=reader.text("endpoint"),
         infrastructure=reader.text("infrastructure"),
         ci=ci.read(reader.group("ci"), reader.text("branch", "main")),
+        takers=reader.words("takers"),
     )
     _check_names(reader, settings)
     return settings
@@ -104,10 +105,13 @@ def _check(google: Reader) -> None:
     for zone in google.words("zones"):
         if region and not re.fullmatch(rf"{re.escape(region)}-[a-z0-9]+", zone):
             google.wrong("zones", f"has {zone!r}", f"write zones of {region}, where the machines' subnetwork is")
-    for consumer in google.words("consumers"):
-        if not any(re.fullmatch(form, consumer) for form in (PROJECT_NUMBER, ACCOUNT, _MEMBER)):
-            hint = "write a project's number, group:..., serviceAccount:..., user:..., domain:... or principalSet://..."
-            google.wrong("consumers", f"has {consumer!r}", hint)
+    for key in ("consumers", "takers"):
+        for member in google.words(key):
+            if not any(re.fullmatch(form, member) for form in (PROJECT_NUMBER, ACCOUNT, _MEMBER)):
+                hint = (
+                    "write a project's number, group:..., serviceAccount:..., user:..., domain:..., principalSet://..."
+                )
+                google.wrong(key, f"has {member!r}", hint)
 
 
 def _mapping(google: Reader, key: str, known: type[Bucket | Duty], form: str, what: str) -> None:

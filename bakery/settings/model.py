@@ -108,6 +108,11 @@ class Settings:
         return self.oven.in_project
 
     @property
+    def library_place(self) -> tuple[str, ...]:
+        """What tells the library from those of other stacks: project and prefix, or the folder."""
+        return (self.google.project, self.google.prefix) if self.in_project else (str(self.state),)
+
+    @property
     def secret_sources(self) -> tuple[str, ...]:
         """Where bakes can take secrets from; empty if they take none."""
         return self.oven.secret_sources

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bakery.errors import InputError, Problem
 from bakery.settings.files import PROJECT, find
-from bakery.settings.google import GoogleSettings
+from bakery.settings.google import Bucket, Duty, GoogleSettings
 from bakery.settings.model import Settings
 
 KEY = "from"
@@ -52,11 +52,10 @@ def _fault(settings: Settings, source: Settings) -> tuple[str, str] | None:
         near, far = (settings, source) if source.in_project else (source, settings)
         text = f"the images of {near.stack} are on this computer, and those of {far.stack} in a project of Google Cloud"
         return text, "name a stack of the same kind; a file is taken in with: bakery adopt FILE FAMILY"
-    if not settings.in_project and settings.state == source.state:
-        return f"{source.stack} has the same library, in {settings.state}", "set state to a folder of its own"
-    if settings.in_project and (mine.project, mine.prefix) == (theirs.project, theirs.prefix):
-        hint = "set google.prefix, or another google.project"
-        return f"{source.stack} has the same library, in the project {mine.project}", hint
+    if settings.library_place == source.library_place:
+        where = f"the project {mine.project}" if settings.in_project else str(settings.state)
+        hint = "set google.prefix, or another google.project" if settings.in_project else "set state to another folder"
+        return f"{source.stack} has the same library, in {where}", hint
     if not settings.in_project and mine.prefix != theirs.prefix:
         return f"{source.stack} has another google.prefix, and files keep their names", "use the same one"
     if mine.repository:
@@ -83,6 +82,27 @@ def _line(file: Path, key: str) -> int:
             if re.match(rf"""\s*["']?(?:[^\s"':]+:(?:config:)?)?{re.escape(key)}["']?\s*:""", line):
                 return number
     return 1
+
+
+def missing_role(message: str, who: str, mine: Settings, theirs: Settings) -> str:
+    """Return the command that grants what a refusal by the project of ``theirs`` says is missing; "" for others.
+
+    ``message`` is that of the refusal, ``who`` the account that was refused ("": the deploy account of ``mine``).
+    """
+    project, bucket = theirs.google.project, theirs.google.bucket(Bucket.ARTIFACTS)
+    account = who or mine.google.account(Duty.DEPLOY)
+    member = f"{'serviceAccount' if account.endswith('.gserviceaccount.com') else 'user'}:{account}"
+    if f"/b/{bucket}/" in message:
+        command = f"gcloud storage buckets add-iam-policy-binding gs://{bucket}"
+        role = "roles/storage.objectViewer"
+    elif project != mine.google.project and f"'projects/{project}" in message:
+        command, role = f"gcloud projects add-iam-policy-binding {project}", "roles/compute.imageUser"
+    else:
+        return ""
+    return (
+        f"run: {command} --member={member} --role={role}; or add the account to google.takers of the stack "
+        f"{theirs.stack}; it takes minutes"
+    )
 
 
 def translated(name: str, of: GoogleSettings, to: GoogleSettings) -> str:

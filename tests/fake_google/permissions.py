@@ -19,11 +19,13 @@ from tests.fake_google import grants
 from tests.fake_google.cloud import Cloud, Request
 
 ACT_AS = "iam.serviceAccounts.actAs"
+PUBLIC = ("compute.images.get", "compute.images.getFromFamily", "compute.images.useReadOnly")
 OBJECT_VIEWER = ("storage.objects.get", "storage.objects.list")
 OBJECT_USER = (*OBJECT_VIEWER, "storage.objects.create", "storage.objects.delete", "storage.objects.update")
 ROLES: Mapping[str, tuple[str, ...]] = {
     **{name: permissions for name, (_, permissions) in CUSTOM_ROLES.items()},
     COPIER_ROLE: COPIER,
+    "roles/compute.imageUser": (*PUBLIC, "compute.images.list"),
     "roles/artifactregistry.reader": ("artifactregistry.repositories.downloadArtifacts",),
     "roles/artifactregistry.writer": ("artifactregistry.repositories.uploadArtifacts",),
     "roles/bigquery.dataEditor": ("bigquery.tables.get", "bigquery.tables.updateData"),
@@ -84,7 +86,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "storage.objects.insert": ("storage.objects.create",),
     "storage.objects.list": ("storage.objects.list",),
 }
-PUBLIC = ("compute.images.get", "compute.images.getFromFamily", "compute.images.useReadOnly")
 # To use what a new image is made from; for an image it is what roles/compute.imageUser grants.
 SOURCES = {"sourceDisk": "compute.disks.useReadOnly", "sourceImage": "compute.images.useReadOnly"}
 # Of a new machine with a placement policy.
@@ -160,16 +161,32 @@ def is_elsewhere(cloud: Cloud, project: str) -> bool:
     return project in cloud.conditions.elsewhere or not own
 
 
-def _missing_elsewhere(cloud: Cloud, project: str, needed: Sequence[str]) -> list[str]:
-    """What the caller may not do in a project that is not its own.
+def _missing_elsewhere(cloud: Cloud, project: str, needed: Sequence[str], bucket: str) -> list[str]:
+    """What the caller may not do in a project that is not its own, of whose buckets it may read that of the artifacts.
 
     Images of others are public unless the conditions name their project. The words are those of the issues that
-    tests/fake_google/refusals quotes for images of another project.
+    tests/fake_google/refusals quotes for images of another project, of an object
+    https://github.com/zetaalphavector/InPars/issues/13, 2023-01-27.
     """
     roles = cloud.conditions.elsewhere.get(project)
-    held = {permission for role in roles or () for permission in ROLES[role]}
+    held = {permission for role in roles or () for permission in ROLES[role] if bucket.endswith("-artifacts")}
     held |= set(PUBLIC) if roles is None else set()
-    return [f"Required '{one}' permission for 'projects/{project}'" for one in needed if one not in held]
+    return [_refused(one, project) for one in needed if one not in held]
+
+
+def _refused(permission: str, project: str) -> str:
+    if not permission.startswith("storage."):
+        return f"Required '{permission}' permission for 'projects/{project}'"
+    denied = f"Permission '{permission}' denied on resource (or it may not exist)."
+    return f"The caller does not have {permission} access to the Google Cloud Storage bucket. {denied}"
+
+
+def project_of(cloud: Cloud, request: Request) -> str:
+    """The project that a request is about; "" if it says none and its bucket is not that of another project."""
+    if bucket := request.call.params.get("bucket", ""):
+        owners = [project for project in cloud.conditions.elsewhere if bucket.startswith(f"{project}-")]
+        return max(owners, key=len, default="")
+    return request.call.params.get("project", "")
 
 
 def _missing(cloud: Cloud, request: Request, account: str, held: Sequence[Grant]) -> list[str]:
@@ -179,7 +196,7 @@ def _missing(cloud: Cloud, request: Request, account: str, held: Sequence[Grant]
         return []
     if request.id not in NEEDED:
         return [f"{__name__} does not know what it needs"]
-    project, body = request.call.params.get("project", ""), request.body or {}
+    project, body = project_of(cloud, request), request.body or {}
     uses = USES.get(request.id, {})
     needed = [(project, NEEDED[request.id])]
     needed += [(_project_of(body[key]) or project, (uses[key],)) for key in uses if key in body]
@@ -188,7 +205,8 @@ def _missing(cloud: Cloud, request: Request, account: str, held: Sequence[Grant]
     lacking = [one for one in here if not any(map(_allows(request, one), _granting(held, one)))]
     targets = {grant.target for grant in _granting(held, ACT_AS)}
     lacking += [f"{ACT_AS} on {target}" for target in _acts_as(request) if target not in targets]
-    refused = [text for where, asked in elsewhere for text in _missing_elsewhere(cloud, where, asked)]
+    bucket = request.call.params.get("bucket", "-artifacts")
+    refused = [text for where, asked in elsewhere for text in _missing_elsewhere(cloud, where, asked, bucket)]
     return [*(f"needs {name}, which {account} has not" for name in lacking), *refused]
 
 
@@ -200,7 +218,8 @@ def _project_of(source: object) -> str:
 def done_without(cloud: Cloud, request: Request) -> bool:
     """Whether the caller goes on when this is refused: it never gets the role, or will have it in some minutes."""
     account = caller(cloud, request)
-    known = is_elsewhere(cloud, request.call.params.get("project", ""))
+    sources = [_project_of(value) for value in (request.body or {}).values()] if isinstance(request.body, dict) else []
+    known = any(is_elsewhere(cloud, one) for one in (project_of(cloud, request), *filter(None, sources)))
     return (
         known
         or request.id in PEOPLES

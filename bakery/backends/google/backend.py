@@ -111,12 +111,24 @@ class GoogleBackend:
         return adopt(ImageRequests(clients(self.settings.google)), source, image)
 
     def take(self, name: str, source: Backend) -> bool:
-        """Refuse it: images reach other projects as copies."""
-        from bakery.errors import BakeryError
+        """Make an image from one of another project, or of this one with another prefix."""
+        from bakery.errors import AccessRefused, BakeryError, Uncertain
+        from bakery.library.compute_engine.library import ComputeEngineLibrary
+        from bakery.library.compute_engine.release import take
+        from bakery.settings.source_stack import missing_role
 
-        project = self.settings.google.project
-        hint = "images reach it from another project: google.copies in the stack that bakes them"
-        raise BakeryError(f"{name} can't be released to {project}: that is a project on Google Cloud", hint=hint)
+        library, project = self.library(), self.settings.google.project
+        if not source.settings.in_project:
+            hint = "name a stack of the same kind: Compute Engine takes no files"
+            raise BakeryError(f"{name} is on this computer, and cannot get into the project {project}", hint=hint)
+        try:
+            return take(library, name, ComputeEngineLibrary(source.settings))
+        except AccessRefused as error:
+            role = missing_role(error.message, library.history.who, self.settings, source.settings)
+            if not role:
+                raise
+            # No AccessRefused, which an up tries again while its own grants are young: it makes none elsewhere.
+            raise Uncertain(error.message, hint=role) from error
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""

@@ -68,7 +68,7 @@ def _values(listed: Sequence[str]) -> Collection[str]:
 
 
 def _os_login(google: GoogleSettings, images: Sequence[ImagePlan]) -> Risks:
-    return {"bakes": ""} if images and not google.os_login else {}
+    return {"bakes": ""} if any(not image.taken for image in images) and not google.os_login else {}
 
 
 def _secure_boot(_google: GoogleSettings, images: Sequence[ImagePlan]) -> Risks:
@@ -77,7 +77,7 @@ def _secure_boot(_google: GoogleSettings, images: Sequence[ImagePlan]) -> Risks:
 
 
 def _bases(google: GoogleSettings, images: Sequence[ImagePlan]) -> Risks:
-    projects = {image.base.project for image in images if image.base.external} - {google.project}
+    projects = {image.base.project for image in images if image.base.external and not image.taken} - {google.project}
     return {f"bakes from images of {project}": f"projects/{project}" for project in sorted(projects)}
 
 

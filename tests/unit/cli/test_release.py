@@ -7,16 +7,24 @@ import shutil
 
 import pytest
 
+from bakery.backends import backend
+from bakery.infrastructure.grants import TAKER_GRANTS
 from bakery.library import revocation
 from bakery.library.base import Proof
 from bakery.library.local.library import LocalLibrary
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, Place
+from bakery.operations.plan import report_of
+from bakery.operations.release import release
+from bakery.preview.drift import expected_labels
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import from_file
+from tests.fake_google import compute
 from tests.fake_google.server import FakeServer
 from tests.support.checkout import Checkout
 from tests.support.plan_builders import BASE, LOCK
+
+IMAGES = "compute/compute/v1/projects/{}/global/images"
 
 
 @pytest.fixture
@@ -159,10 +167,30 @@ def test_a_released_image_outlives_the_first_library_and_prod_rolls_back_to_it(
     assert checkout.run("library", "--verify", "--stack", "prod").returncode == 0
 
 
-def test_stacks_on_google_cloud_are_refused(checkout: Checkout, dev: LocalLibrary, cloud: FakeServer) -> None:
+def test_a_file_cannot_get_into_a_project(checkout: Checkout, dev: LocalLibrary, cloud: FakeServer) -> None:
     lock_file.write(checkout.root / "bakery.lock", Lock({**LOCK.bases, Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
     done = checkout.run("release", "app", "--to", "gcp")
     assert done.returncode == 1
-    assert "can't be released to p: that is a project on Google Cloud" in done.stderr
-    assert "google.copies" in done.stderr
+    assert "is on this computer, and cannot get into the project p" in done.stderr
     assert not from_file(checkout.root, "gcp").pins
+
+
+def test_between_two_projects_an_image_is_made_from_the_other_and_pinned(checkout: Checkout, cloud: FakeServer) -> None:
+    google = {"project": "q", "region": "us-central1", "endpoint": cloud.url}
+    checkout.settings("prod", oven="cloud-build", google=google)
+    bucket = "storage/storage/v1/b/q-bakery-artifacts"
+    cloud.cloud.items[bucket] = {"name": "q-bakery-artifacts"}
+    source = backend(from_file(checkout.root, "gcp"))
+    for one in report_of(source.settings).decisions:
+        labels = {**expected_labels(one.image)}
+        compute.add_image(cloud.cloud, IMAGES.format("p"), {"name": one.image.name, "labels": labels})
+        source.library().record_test(one.image.name, Proof.PASSED, "a" * 64)
+        source.library().promote(one.image.name, one.image.family)
+        app = one.image.name
+    cloud.cloud.conditions.elsewhere["p"] = {grant.role for grant in TAKER_GRANTS}
+    change = release(source, backend(from_file(checkout.root, "prod")), "app")
+    assert f"{app}: copied, with its tests, from the stack gcp" in change.notes
+    assert from_file(checkout.root, "prod").pins == {"app": app}
+    made = cloud.cloud.items[f"{IMAGES.format('q')}/{app}"]
+    assert made["sourceImage"].endswith(f"projects/p/global/images/{app}")
+    assert made["labels"]["bakery-proof"] == "passed"

@@ -14,7 +14,7 @@ from pulumi.runtime import mocks as runtime_mocks
 
 from bakery import __version__
 from bakery.infrastructure import encryption, triggers
-from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, RUNS_ONLY, SSH_ONLY, Grant, On
+from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, RUNS_ONLY, SSH_ONLY, TAKER_GRANTS, Grant, On
 from bakery.plan.model import ImagePlan, Plan
 from bakery.plan.summary import Base
 from bakery.recipe.model import SourceFile
@@ -137,9 +137,23 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
     program()
     # Bakes do not wait for the grant of CI, which an `up` does not need.
     names = [name for typ, name, _ in recorder.made if typ.lower().endswith("iammember")]
-    granted = [name for name in names if not name.startswith("federation-")]
+    granted = [name for name in names if not name.startswith("federation-") and "-q-iam-" not in name]
     assert [len(texts) for texts in noted] == [len(granted)]
     yield recorder
+
+
+def test_a_taker_gets_the_two_roles_of_the_table_and_nobody_else_any() -> None:
+    (made,) = _declared(settings(takers=["bakery-deploy@q.iam.gserviceaccount.com"]))
+    member = "serviceAccount:bakery-deploy@q.iam.gserviceaccount.com"
+    given = {
+        (inputs["role"], inputs.get("bucket") or inputs.get("project"))
+        for _, _, inputs in made.made
+        if inputs.get("member") == member
+    }
+    assert given == {("roles/compute.imageUser", "p"), ("roles/storage.objectViewer", "p-bakery-artifacts")}
+    assert [(one.role, one.target) for one in TAKER_GRANTS] == [
+        *(("roles/compute.imageUser", None), ("roles/storage.objectViewer", Bucket.ARTIFACTS)),
+    ]
 
 
 def test_there_are_no_keys_and_no_secrets(declared: Recorder) -> None:

@@ -339,6 +339,7 @@ def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
         "zones": ["us-central1-a", "b"],
         "accounts": {"bake": "somebody", "nobody": "x@p.iam.gserviceaccount.com"},
         "consumers": ["their-project", "allUsers", "somebody@example.com"],
+        "takers": ["allUsers"],
     }
     found = messages({"oven": "cloud-build", "google": given})
     wrong = ("project", "region", "kmsKey", "repository", "subnetwork", "table", "topic", "registry", "buckets.logz")
@@ -347,8 +348,9 @@ def test_what_cannot_be_right_of_google_is_told_with_what_to_write() -> None:
             f"google.{key} is" in text or f"unknown key 'image-bakery:google.{key}'" in text for text in found
         ), key
     assert sum("google.consumers has" in text for text in found) == 3
+    assert sum("google.takers has" in text for text in found) == 1
     assert sum("google.zones has" in text for text in found) == 2
-    assert len(found) == len(wrong) + 8
+    assert len(found) == len(wrong) + 9
 
 
 def test_zones_are_those_of_the_region_or_of_the_subnetwork_that_is_given() -> None:
