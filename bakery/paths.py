@@ -9,7 +9,7 @@ CLUSTER = "run-"
 WORKSPACE = "workspace-"
 
 # Folders below the state folder that are large, and in which others clear what killed processes left.
-CLEARED_APART = ("engine", "layers", "library/images", "pulumi-home", "tests", "work")
+CLEARED_APART = ("engine", "layers", "library/images", "pulumi-home", "snapshots", "tests", "work")
 
 
 def cache() -> Path:
@@ -53,6 +53,11 @@ class StatePaths(NamedTuple):
     def layers(self) -> Path:
         """Disks of bakes after some of their provisioners, for later bakes; see :mod:`bakery.ovens.local.layers`."""
         return self.state / "layers"
+
+    @property
+    def snapshots(self) -> Path:
+        """Machines that have booted, for later machines; see :mod:`bakery.fluid_run.clusters.boot_snapshots`."""
+        return self.state / "snapshots"
 
     @property
     def logs(self) -> Path:

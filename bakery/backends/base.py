@@ -117,7 +117,7 @@ class Backend(Protocol):
         """Check what the back end needs of this machine, without changing anything."""
 
     def prune_layers(self, *, dry_run: bool = False) -> int:
-        """Delete layers of bakes that are not used any more, least used first; return the bytes freed.
+        """Delete layers of bakes and boot snapshots that are not used any more; return the bytes freed.
 
         With ``dry_run``, only return them.
         """

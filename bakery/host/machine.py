@@ -4,6 +4,7 @@ Its files are in one folder as ``<name>.<what>``: the overlay, ``console.log``, 
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class QemuMachine:
         """The overlay that it boots from."""
         return self.folder / f"{self.name}.qcow2"
 
-    def command(self, files: BootFiles, accelerator: Accelerator) -> list[str]:
+    def command(self, files: BootFiles, accelerator: Accelerator, options: Sequence[str] = ()) -> list[str]:
         """Return the QEMU command, with at most the cores of this computer."""
         cores = min(self.cores, len(os.sched_getaffinity(0)))
         return [
@@ -53,15 +54,21 @@ class QemuMachine:
             *qemu.disk(self.disk),
             *self.devices,
             *files.arguments(self.line),
+            *options,
         ]
 
-    def start(self, image: Path, files: BootFiles, accelerator: Accelerator) -> process.Running:
-        """Boot from an overlay on ``image``. Raises CommandFailed if the overlay can't be created, and MissingTool."""
+    def start(
+        self, image: Path, files: BootFiles, accelerator: Accelerator, options: Sequence[str] = ()
+    ) -> process.Running:
+        """Boot from an overlay on ``image``; ``options`` are added to the command.
+
+        Raises CommandFailed if the overlay can't be created, and MissingTool.
+        """
         backing = str(image.resolve())
         process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(self.disk)])
         # In its folder, since the path of a socket must be short.
         return process.Running(
-            self.command(files, accelerator), cwd=self.folder, log=self.folder / f"{self.name}.qemu.log"
+            self.command(files, accelerator, options), cwd=self.folder, log=self.folder / f"{self.name}.qemu.log"
         )
 
 

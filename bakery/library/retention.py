@@ -31,8 +31,8 @@ class Step:
 class Pruned:
     """The steps that a prune applied (or would apply), those that keep an image as it is, and the bytes freed.
 
-    ``layers`` are the bytes of the deleted layers of bakes, ``copies`` is what was done with those in other projects,
-    ``enforced`` what revocations did before.
+    ``layers`` are the bytes of deleted layers and boot snapshots, ``copies`` is what was done with those in other
+    projects, ``enforced`` what revocations did before.
     """
 
     moved: tuple[Step, ...]

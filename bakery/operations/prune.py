@@ -1,4 +1,4 @@
-"""Deletes images and layers that are no longer wanted: ``bakery prune``."""
+"""Deletes images, layers and boot snapshots that are no longer wanted: ``bakery prune``."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -3,7 +3,7 @@
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
-from bakery.settings.local import Accelerator, Isolation, LayerSettings, LocalSettings
+from bakery.settings.local import Accelerator, Isolation, LayerSettings, LocalSettings, SnapshotSettings
 from bakery.settings.model import (
     GROUPS,
     KEYS,
@@ -32,6 +32,7 @@ __all__ = [
     "OvenKind",
     "Place",
     "Settings",
+    "SnapshotSettings",
     "SpackSettings",
     "from_file",
     "from_pulumi",

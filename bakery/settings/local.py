@@ -33,6 +33,12 @@ class LayerSettings(NamedTuple):
     days: int = 7
 
 
+class SnapshotSettings(NamedTuple):
+    """Boot snapshots of test machines: ``budget_gb`` GiB for all of them (0: none are made or used)."""
+
+    budget_gb: int = 4
+
+
 class LocalSettings(NamedTuple):
     """The local oven and cluster. ``memory_mb`` and ``cores`` are those of one machine that bakes.
 
@@ -50,6 +56,7 @@ class LocalSettings(NamedTuple):
     keep_failed: bool = False
     mirror: str = ""
     layers: LayerSettings = LayerSettings()
+    boot_snapshots: SnapshotSettings = SnapshotSettings()
     bases: Mapping[str, LocalBase] = MappingProxyType({})
 
 
@@ -65,11 +72,18 @@ def read(reader: Reader) -> LocalSettings:
         keep_failed=reader.flag("keepFailed", False),
         mirror=reader.text("mirror"),
         layers=_layers(reader.group("layers")),
+        boot_snapshots=_snapshots(reader.group("bootSnapshots")),
         bases=bases.read(reader.group("bases")),
     )
 
 
 def _layers(reader: Reader) -> LayerSettings:
     settings = LayerSettings(budget_gb=reader.count("budgetGb", 10), days=reader.count("days", 7, 1))
+    reader.done()
+    return settings
+
+
+def _snapshots(reader: Reader) -> SnapshotSettings:
+    settings = SnapshotSettings(budget_gb=reader.count("budgetGb", 4))
     reader.done()
     return settings

@@ -15,15 +15,29 @@ import pytest
 
 from bakery.host import locks
 from tests.machines import make_checkout as checkouts
+from tests.machines.machine_bake import MachineBake
 from tests.machines.make_checkout import Checkout, Done
 
 LONGEST = Path(__file__).with_name("test_make_up.py")
+SLOWEST = Path(__file__).with_name("test_same_image.py")
 IMAGE = "rcc-debian.qcow2"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest file first, and put the tests that wait for its image last."""
-    items.sort(key=lambda item: "rcc_debian" in getattr(item, "fixturenames", ()) or -(item.path == LONGEST))
+    """Start the longest file first, and put the tests that wait for its image last.
+
+    The bake in a machine runs in the background meanwhile; then come the tests whose machines need its slot.
+    """
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    names = getattr(item, "fixturenames", ())
+    if item.path == LONGEST:
+        return 0
+    if item.path == SLOWEST and "machine_bake" in names:
+        return 2
+    return 3 if "rcc_debian" in names else 1
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +91,14 @@ def rcc_debian(request: pytest.FixtureRequest) -> Path:
     request.getfixturevalue("first")
     shared: Path = request.getfixturevalue("shared")
     return shared / IMAGE
+
+
+@pytest.fixture(scope="session")
+def machine_bake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineBake]:
+    """Return the bake of rcc-debian in a machine. It begins here if a test will wait for it."""
+    bake = MachineBake(tmp_path_factory.mktemp("machine-bake"))
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    if alone and any(item.path == SLOWEST for item in request.session.items):
+        bake.begin()
+    yield bake
+    bake.end()

@@ -43,9 +43,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(rcc_debian: Path, tmp_path: Path) -> Iterator[Bench]:
+def bench(rcc_debian: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A bench whose clusters continue from one boot."""
     before = _digest(rcc_debian)
-    yield Bench(parse({"oven": "local"}, "test", tmp_path), rcc_debian)
+    state = tmp_path_factory.getbasetemp() / "clusters"
+    yield Bench(parse({"oven": "local", "state": str(state)}, "test", tmp_path), rcc_debian)
     assert _digest(rcc_debian) == before, "the image is never written"
 
 

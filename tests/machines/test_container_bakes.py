@@ -31,7 +31,11 @@ from bakery.settings import parse
 from tests.support.bake_orders import order, source
 from tests.support.every import every
 
-pytestmark = [pytest.mark.machines, pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-")]
+pytestmark = [
+    pytest.mark.machines,
+    pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-"),
+    pytest.mark.usefixtures("machine_bake"),  # in the background: these tests leave a core to it
+]
 VALUES = {"local": {"cores": 1, "memoryMb": 768, "diskGb": 4, "isolation": "container"}}
 WORD = "bakery-planted"
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bakery.ovens.local import container
+from tests.machines.machine_bake import MachineBake
 from tests.machines.make_checkout import Checkout
-from tests.support import source_tree
 from tests.support.disk_content import manifest
 
 pytestmark = pytest.mark.machines
@@ -31,21 +30,6 @@ def test_the_list_of_what_may_differ_is_short_and_covers_no_folder_as_a_whole() 
     assert [(one, path) for one in listed() for path in WHOLE if re.fullmatch(one, path)] == []
 
 
-def bake_in_a_machine(folder: Path) -> Path:
-    """Return rcc-debian, baked in a state folder of its own, as ``folder/<digest>.qcow2``."""
-    state = folder / "state"
-    config = folder / "Pulumi.machine.yaml"
-    settings = {"oven": "local", "state": str(state), "local": "{isolation: machine}"}
-    lines = [f"  image-bakery:{key}: {value}" for key, value in settings.items()]
-    config.write_text("\n".join(["config:", *lines, ""]), encoding="utf-8")
-    command = ["bakery", "--config-file", str(config), "bake", "rcc-debian", "--stack", "dev"]
-    done = subprocess.run(command, cwd=source_tree.ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert first_line(state).startswith("bakery: baking in a machine: as set in local.isolation")
-    (image,) = (state / "library/images").glob("*.qcow2")
-    return image
-
-
 def first_line(state: Path) -> str:
     """Return the first line of the log of rcc-debian's bake, which says where it is baked."""
     (log,) = (state / "logs").glob("rcc-debian-*.log")
@@ -53,9 +37,12 @@ def first_line(state: Path) -> str:
 
 
 @pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-")
-def test_every_file_has_the_same_owner_mode_and_content(checkout: Checkout, rcc_debian: Path, tmp_path: Path) -> None:
+def test_every_file_has_the_same_owner_mode_and_content(
+    checkout: Checkout, rcc_debian: Path, machine_bake: MachineBake
+) -> None:
     assert first_line(checkout.folder / ".bakery").startswith("bakery: baking in a container")
-    machine = bake_in_a_machine(tmp_path)
+    machine = machine_bake.image()
+    assert first_line(machine_bake.state).startswith("bakery: baking in a machine: as set in local.isolation")
     outputs = checkout.json("pulumi stack output --json --stack dev")
     assert Path(outputs["images"]["rcc-debian"]["link"]).name == machine.name, "the digest does not depend on the way"
     one, other = manifest(rcc_debian), manifest(machine)

@@ -129,13 +129,17 @@ class ThisMachine:
         yield from ()
 
     def prune_layers(self, *, dry_run: bool = False) -> int:
-        """Delete layers below the state folder."""
+        """Delete layers and boot snapshots below the state folder."""
+        from bakery.fluid_run.clusters.boot_snapshots import boot_snapshots
         from bakery.ovens.local import layers
 
-        return layers.layers(self.state, self.settings.local.layers).prune(dry_run=dry_run)
+        local = self.settings.local
+        freed = layers.layers(self.state, local.layers).prune(dry_run=dry_run)
+        return freed + boot_snapshots(self.state, local.boot_snapshots).prune(dry_run=dry_run)
 
     def recover(self, *, dry_run: bool = False) -> list[str]:
         """End what killed processes left running, clear scratch folders of bakes and test runs, repair the library."""
+        from bakery.fluid_run.clusters import boot_snapshots
         from bakery.fluid_run.clusters.local import clear_leftovers
         from bakery.host import process
         from bakery.host.files import clear_half_written
@@ -144,6 +148,7 @@ class ThisMachine:
 
         cleared = process.end_orphans(dry_run=dry_run) + scratch.clear(self.state, dry_run=dry_run)
         cleared += layers.clear(self.state, dry_run=dry_run)
+        cleared += boot_snapshots.clear(self.state, dry_run=dry_run)
         cleared += clear_half_written(self.settings.state, CLEARED_APART, dry_run=dry_run)
         folders = clear_leftovers(self.settings, dry_run=dry_run)
         cleared += [f"cleared {folders} test clusters that were killed"] if folders else []

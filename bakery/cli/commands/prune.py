@@ -14,7 +14,8 @@ def prune(
 ) -> None:
     """Delete images that were deprecated longer ago than the stack's retentionDays and that nothing uses.
 
-    Layers of bakes that are too old, or the least used ones beyond their budget, are deleted as well.
+    Layers of bakes that are too old, and the least used layers and boot snapshots beyond their budgets, are deleted as
+    well.
     """
     from bakery.operations.prune import prune as prune_library
     from bakery.report.revoke import enforced_lines
@@ -30,6 +31,6 @@ def prune(
     for copy in done.copies.steps:
         print(copy)
     if done.layers:
-        print(f"layers of bakes: DELETED: {done.layers / 1e9:.1f} GB, too old or least used")
+        print(f"layers of bakes, boot snapshots: DELETED: {done.layers / 1e9:.1f} GB, too old or least used")
     print(f"{(done.freed + done.layers) / 1e9:.1f} GB {'would be' if dry_run else 'are'} free")
     fail(done.copies.problems)

@@ -38,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the agent's options."""
     options = argparse.ArgumentParser(prog="agent", description="takes part in a Fluid-Run")
     options.add_argument("--run-spec", type=Path, required=True, help="the run specification, a JSON file")
-    options.add_argument("--name", required=True, help="the name of this machine in the run specification")
+    options.add_argument("--name", default="", help="the name of this machine in the run specification")
+    options.add_argument("--seed", type=Path, help="wait for the name on the disk, then unpack the seed from this one")
     options.add_argument("--workspace", type=Path, required=True, help="the folder with the recipe's files")
     options.add_argument("--disk", type=Path, help="raw disk for status and results")
     options.add_argument("--out", type=Path, default=Path("out"), help="folder for status and results")
@@ -50,14 +51,23 @@ def main(words: Sequence[str]) -> None:
     """Parse the command line and take part in the run."""
     given = parser().parse_args(words)
     os.umask(0o022)
+    if not given.guest:
+        os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    found = None
+    if given.seed:
+        from .resume import Prepared, become  # no other machine needs it, and an emulated one takes its time to load it
+
+        found = Prepared()
+        given.name = become(given.disk, given.seed)
     mailbox = DiskMailbox(given.disk) if given.disk else FolderMailbox(given.out)
     run_spec = json.loads(given.run_spec.read_text(encoding="utf-8"))
     if given.guest:
         guest = Reporter(mailbox, given.name, given.out / "logs")
         run_and_report(guest, lambda: run_as_guest(run_spec, given.workspace, guest))
         return
-    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     machine = Machine(run_spec, given.name, Reporter(mailbox, given.name))
+    if found:
+        machine.facts, machine.versions = found.facts, found.versions
     run_and_report(machine.reporter, lambda: run_machine(machine, given.workspace))
 
 

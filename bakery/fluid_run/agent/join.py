@@ -35,7 +35,7 @@ def join(machine: Machine) -> None:
     configure_network(machine)
     start_munge(machine)
     make_user(machine)
-    facts = configure_slurm(machine.run_spec)
+    facts = configure_slurm(machine.run_spec, machine.facts)
     if machine.me["role"] == "controller":
         machine.start("slurmctld", find_program("slurmctld"), "-D", user=facts.user)
         make_folder(machine.shared, "root", 0o755)

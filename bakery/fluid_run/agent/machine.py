@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .mailbox import Reporter
 from .memory import MemoryWatch
+from .slurm_conf import SlurmFacts
 from .system import RunError, write_atomic, write_file
 from .wire import Json, RunSpec
 
@@ -35,6 +36,8 @@ class Machine:
         self.home: Path = Path("/home") / self.user
         self.shared: Path = self.home / SHARED
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self.facts: SlurmFacts | None = None  # if they are known already, as the versions
+        self.versions: dict[str, str] = {}
         self.memory = MemoryWatch(run_spec["user"]["uid"])
 
     def start(self, name: str, *words: str, user: str = "root") -> None:

@@ -113,9 +113,9 @@ def gres_conf(run_spec: RunSpec) -> str:
     return "".join(lines)
 
 
-def configure_slurm(run_spec: RunSpec) -> SlurmFacts:
-    """Write Slurm's files and make its folders on this machine."""
-    facts = slurm_facts()
+def configure_slurm(run_spec: RunSpec, facts: SlurmFacts | None = None) -> SlurmFacts:
+    """Write Slurm's files and make its folders on this machine; return the facts, which may be known already."""
+    facts = facts or slurm_facts()
     etc = next((folder for folder in CONFIGURATION if folder.is_dir()), CONFIGURATION[0])
     write_file(etc / "slurm.conf", slurm_conf(run_spec, facts))
     if facts.version >= (22, 5):

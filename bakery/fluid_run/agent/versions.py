@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .slurm_conf import PLUGINS
@@ -36,15 +36,15 @@ ASK_PMIX = (
 
 
 class VersionReader(threading.Thread):
-    """Reads the versions while the cluster starts; ``found`` is complete after ``join``."""
+    """Reads the versions while the cluster starts, unless they are known; ``found`` is complete after ``join``."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
         super().__init__(daemon=True)
-        self.found: dict[str, str] = {}
+        self.found = dict(known or {})
 
     def run(self) -> None:
         """Read them."""
-        self.found = software_versions()
+        self.found = self.found or software_versions()
 
 
 def software_versions() -> dict[str, str]:

@@ -22,6 +22,9 @@ else:  # the agent's annotations are never evaluated
 RESULTS_NAME = "agent-results.json"
 SLOT = 32 * 1024  # bytes of each status slot
 RESULTS_AT = 2 * SLOT
+IDENTITY_SIZE = 4096  # bytes at the end of the first slot: what a machine that boots before its run waits for
+IDENTITY_AT = SLOT - IDENTITY_SIZE
+WAITING_MAC = "52:00:00:00:00:01"  # of its network card, until it has an identity
 FILE_LIMIT = 16 * 1024 * 1024  # bytes; a larger output file is not sent, except the end of stdout and stderr
 # Jobs of an upgrade, by the beginning of their output directory; a node's or a partition's name follows.
 THROUGH = "upgrade/through-"  # occupies its node until the file RELEASE is in its output directory

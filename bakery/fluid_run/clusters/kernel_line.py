@@ -21,6 +21,9 @@ MASKED = (
     *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount"),
     *("systemd-update-utmp.service", "systemd-random-seed.service", "systemd-sysusers.service"),
     *("systemd-journal-flush.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount"),
+    # Daily work of Debian, which a clock that is set forward would start in the middle of a job.
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
+    *("logrotate.timer", "man-db.timer"),
 )
 # rdtsc; shl rdx, 32; or rax, rdx; ret
 READ_TSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
@@ -34,6 +37,19 @@ def agent_start(name: str) -> str:
     )
 
 
+def agent_wait() -> str:
+    """Return the shell line of a machine whose run is not known yet: its agent waits for a name and another seed."""
+    return (
+        f"mkdir -p {SEED_FOLDER} && cd {SEED_FOLDER} && tar -xf /dev/vdb"
+        f" && exec {AGENT_COMMAND} --seed /dev/vdb --workspace workspace --disk /dev/vdc"
+    )
+
+
+def machine_id(identity: str) -> str:
+    """Return a machine id, see machine-id(5), of what is unique for each machine."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
 def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str, hardware: Hardware = X86) -> str:
     """Return the whole command line.
 
@@ -41,14 +57,14 @@ def kernel_words(identity: str, root: str, accelerator: Accelerator, start: str,
     ``identity`` is unique for each machine. The line sets the machine id and declares first boot and updates as done,
     as systemd would spend seconds on presets, linker cache and hardware database.
     """
-    number = hashlib.sha256(identity.encode()).hexdigest()[:32]
     clock = clock_rate() if accelerator is Accelerator.TCG and hardware is X86 else 0
     return " ".join(
         [
             root or "root=/dev/vda1",
             hardware.handed_in_arguments,
             *([f"tsc_early_khz={clock}"] if clock else []),
-            f"systemd.machine_id={number} systemd.condition-first-boot=no systemd.condition-needs-update=no",
+            f"systemd.machine_id={machine_id(identity)}",
+            "systemd.condition-first-boot=no systemd.condition-needs-update=no",
             # An agent that was killed cannot report it; its machine ends with it, which the host notices.
             "fsck.mode=skip systemd.run_success_action=none systemd.run_failure_action=poweroff",
             *(f"systemd.mask={unit}" for unit in MASKED),

@@ -13,7 +13,6 @@ import shlex
 import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,24 +20,23 @@ from bakery import paths
 from bakery.errors import MAKE_ROOM, InfrastructureFailed
 from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters import mailbox
-from bakery.fluid_run.clusters.kernel_line import agent_start, kernel_words
+from bakery.fluid_run.clusters.boot_snapshots import boot_snapshots
+from bakery.fluid_run.clusters.local_machine import MachineKind, shell_socket
+from bakery.fluid_run.clusters.local_start import NOTES, MachineStarter
 from bakery.fluid_run.clusters.run_spec import MOST_MACHINES, MachineSpec, machines, on_private_network, run_spec
-from bakery.fluid_run.clusters.seed import write_seed
-from bakery.host import boot_files, locks, process, qemu, slots, space
-from bakery.host.boot_files import BootFiles
+from bakery.fluid_run.clusters.seed import SEED_BYTES, write_seed
+from bakery.host import locks, qemu, slots, space
 from bakery.host.files import discard
-from bakery.host.hardware import X86, Hardware, hardware_of
-from bakery.host.machine import QemuMachine, check_console
+from bakery.host.hardware import hardware_of
+from bakery.host.machine import check_console
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.settings import Accelerator, Settings
+from bakery.settings import Settings
 
 START_SECONDS = 600  # until all nodes are idle; an idle computer needs a fifteenth of that
 BEFORE = "before"  # the logs of a machine before an upgrade
-DEBUG_SHELL = "systemd.debug_shell"  # systemd-debug-generator(8)
-STAY_UP = "systemd.run_failure_action=none"  # the last one counts: a user looks why the agent failed
 OPEN_MPI = {  # use only the cluster's network: the loopback address is the same on all machines
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_pml": "ob1",
@@ -87,9 +85,8 @@ class LocalCluster:
         self.workspace = workspace
         self.folder = StatePaths(clusters.settings.state).work / f"{paths.CLUSTER}{run_id}"
         self.specs = on_private_network(machines(order.suite.cluster), run_id)
-        self.running: dict[str, process.Running] = {}
-        self.hardware, self.accelerator, self.started = X86, Accelerator.TCG, 0.0  # known once the machines start
-        self._files: dict[Path, BootFiles] = {}  # by image
+        snapshots = boot_snapshots(StatePaths(clusters.settings.state), self.local.boot_snapshots)
+        self.machines = MachineStarter(run_id, self.folder, snapshots)
         self._slots = contextlib.ExitStack()
 
     def provision(self, activity: Activity) -> None:
@@ -106,28 +103,17 @@ class LocalCluster:
         self.folder.mkdir(0o700, parents=True, exist_ok=True)  # the cluster's key is in it
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")
         self._write_seed()
-        self.hardware = hardware_of(self.order.architecture)
-        self.accelerator = qemu.accelerator(self.local, hardware=self.hardware)
-        for spec in self.specs:
-            activity.check()
-            self._start(spec, self.present or self.image, activity)
+        hardware = hardware_of(self.order.architecture)
+        accelerator = qemu.accelerator(self.local, hardware=hardware)
+        self.machines.kind = MachineKind(accelerator, hardware, self.open_shell)
+        self.machines.start(self.specs, self.present or self.image, activity)
 
     def reimage(self, name: str, activity: Activity) -> None:
         """Stop a machine and start it from the tested image; its logs are kept for :meth:`collect`."""
         spec = next(spec for spec in self.specs if spec.name == name)
-        self.running.pop(name).stop()
+        self.machines.running.pop(name).stop()
         self._collect_machine(spec, self.folder / BEFORE / name)
-        self._start(spec, self.image, activity)
-
-    def _start(self, spec: MachineSpec, image: Path, activity: Activity) -> None:
-        if image not in self._files:
-            self._files[image] = boot_files.extract(image, self.folder / f"boot-{len(self._files)}", activity)
-        files = self._files[image]
-        mailbox.make_disk(self._out(spec))
-        about = (spec, files.root, self.accelerator, self.run_id, self.folder)
-        made = machine(*about, open_shell=self.open_shell, hardware=self.hardware)
-        self.started = time.monotonic()
-        self.running[spec.name] = made.start(image, files, self.accelerator)
+        self.machines.start([spec], self.image, activity)
 
     def _write_seed(self) -> None:
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
@@ -136,6 +122,9 @@ class LocalCluster:
         spec["env"] = {**OPEN_MPI, **spec["env"]}
         with (self.folder / "seed.tar").open("wb") as sink:
             write_seed(sink, spec, self.workspace)
+            if sink.tell() < SEED_BYTES:
+                with contextlib.suppress(OSError):  # a limit of file sizes: all machines boot
+                    sink.truncate(SEED_BYTES)
 
     def status(self) -> AgentStatus:
         """Return the status of the controller's agent, or of another machine's agent that reported an error."""
@@ -147,16 +136,16 @@ class LocalCluster:
             raise InfrastructureFailed(lack, hint=MAKE_ROOM)
         if failed := next((status for status in (head, *others) if status.error), None):
             return failed
-        for name, machine in self.running.items():
-            code = machine.poll()
+        for name, running in self.machines.running.items():
+            code = running.poll()
             if code is not None:
                 raise InfrastructureFailed(
-                    f"the machine {name} ended with {code}", tail=tuple(machine.lines), replay=machine.replay
+                    f"the machine {name} ended with {code}", tail=tuple(running.lines), replay=running.replay
                 )
         for spec, record in zip(self.specs, records, strict=True):
             if record is None:
-                seconds = time.monotonic() - self.started
-                check_console(self.folder / f"{spec.name}.console.log", self.accelerator, seconds)
+                seconds = time.monotonic() - self.machines.started
+                check_console(self.folder / f"{spec.name}.console.log", self.machines.kind.accelerator, seconds)
         return head
 
     def _out(self, spec: MachineSpec) -> Path:
@@ -166,13 +155,15 @@ class LocalCluster:
         """Copy the controller's results into ``folder``, the console and logs of each machine below ``machines/``."""
         for spec in self.specs:
             self._collect_machine(spec, folder / "machines" / spec.name)
+        if (notes := self.folder / NOTES).is_file():
+            shutil.copyfile(notes, folder / NOTES)
         for before in (self.folder / BEFORE).glob("*"):
             shutil.copytree(before, folder / "machines" / f"{before.name}-{BEFORE}")
         mailbox.promote_results(folder / "machines" / self.specs[0].name, folder)
 
     def _collect_machine(self, spec: MachineSpec, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
-        for name in ("console.log", "qemu.log"):
+        for name in ("boot.log", "console.log", "qemu.log"):
             source = self.folder / f"{spec.name}.{name}"
             if source.is_file():
                 shutil.copyfile(source, target / name)
@@ -192,48 +183,9 @@ class LocalCluster:
 
     def tear_down(self) -> None:
         """Stop all machines at the same time, delete their disks, release the slots."""
-        if self.running:
-            with ThreadPoolExecutor(len(self.running)) as pool:
-                list(pool.map(process.Running.stop, self.running.values()))
-        self.running.clear()
+        self.machines.stop()
         discard(self.folder)
         self._slots.close()
-
-
-def machine(
-    spec: MachineSpec,
-    root: str,
-    accelerator: Accelerator,
-    run_id: str,
-    folder: Path,
-    *,
-    open_shell: bool = False,
-    hardware: Hardware = X86,
-) -> QemuMachine:
-    """Return one machine of the run, which starts its agent; ``root`` is that of :class:`BootFiles`."""
-    line = kernel_words(f"{run_id} {spec.name}", root, accelerator, agent_start(spec.name), hardware)
-    shell = hardware.second_line(shell_socket(spec)) if open_shell else []
-    return QemuMachine(
-        folder=folder,
-        name=spec.name,
-        title=f"{run_id}-{spec.name}",
-        cores=spec.cpus,
-        memory_mb=spec.memory_mb,
-        line=f"{line} {STAY_UP} {DEBUG_SHELL}={hardware.second}" if open_shell else line,
-        devices=(
-            *shell,
-            # The agent finds the disks by their order: vdb, vdc.
-            *qemu.disk(folder / "seed.tar", form="raw", read_only=True),
-            *qemu.disk(folder / f"{spec.name}.out", form="raw"),
-            *qemu.group_network(run_id, spec.mac),
-        ),
-        hardware=hardware,
-    )
-
-
-def shell_socket(spec: MachineSpec) -> str:
-    """Return the socket of a machine's open shell, relative to the run's folder."""
-    return f"{spec.name}.shell"
 
 
 def clear_leftovers(settings: Settings, *, dry_run: bool = False) -> int:

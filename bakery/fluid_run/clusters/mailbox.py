@@ -21,6 +21,13 @@ def make_disk(file: Path) -> None:
         os.truncate(disk.fileno(), OUT_DISK_BYTES)
 
 
+def give_identity(file: Path, identity: Mapping[str, Any]) -> None:
+    """Write the identity of a machine that waits to its out disk."""
+    with file.open("r+b") as disk:
+        disk.seek(wire.IDENTITY_AT)
+        disk.write(wire.record(0, identity).ljust(wire.IDENTITY_SIZE, b"\0"))
+
+
 def read_disk(file: Path) -> dict[str, Any] | None:
     """Return the newest complete status on a disk; None if it has none yet."""
     with file.open("rb") as disk:

@@ -64,6 +64,15 @@ def test_a_layer_that_a_killed_bake_had_begun_is_cleared(settings: Settings) -> 
     assert backend(settings).recover() == [line] and not half.exists()
 
 
+def test_a_boot_snapshot_that_a_killed_process_had_begun_is_cleared(settings: Settings) -> None:
+    half = StatePaths(settings.state).snapshots / f"{SCRATCH}4194305-0"
+    half.mkdir(parents=True)
+    (half / "machine.state").touch()
+    line = f"cleared a boot snapshot that a killed process had not finished ({half.name})"
+    assert backend(settings).recover(dry_run=True) == [line] and half.exists()
+    assert backend(settings).recover() == [line] and not half.exists()
+
+
 @pytest.mark.parametrize("place", [".", "orders", "runs/app-0", "outputs/versions", "library"])
 def test_a_file_that_a_killed_process_had_not_finished_is_cleared(settings: Settings, place: str) -> None:
     half = settings.state / place / f"{SCRATCH}4194305-0"

@@ -29,7 +29,8 @@ from bakery.fluid_run.agent import (
 )
 from bakery.fluid_run.agent.__main__ import run_and_report
 from bakery.fluid_run.agent.job_queue import JobQueue
-from bakery.fluid_run.agent.mailbox import Reporter
+from bakery.fluid_run.agent.machine import Machine
+from bakery.fluid_run.agent.mailbox import FolderMailbox, Reporter
 from bakery.fluid_run.agent.system import RunError
 from bakery.fluid_run.clusters.seed import AGENT, write_seed
 
@@ -130,6 +131,35 @@ def test_run_times(text: str, seconds: float) -> None:
 )
 def test_only_completed_with_zero_is_zero(state: str, code: str, number: int) -> None:
     assert jobs.exit_code(state, code) == number
+
+
+def test_slurm_is_asked_for_its_nodes_when_a_machine_has_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes join after 3 and 5 looks, are idle after 9, and a login machine joins after 7."""
+    looks = {"one-0": 3, "one-1": 5, "login-0": 7}
+    asked: list[int] = []
+    count = 0
+
+    def sleep(_seconds: float) -> None:
+        nonlocal count
+        count += 1
+
+    def sinfo(*_words: str, check: bool) -> str:
+        asked.append(count)
+        return "".join(f"{name} {'idle' if count >= 9 else 'down'}\n" for name in ("one-0", "one-1"))
+
+    monkeypatch.setattr(roles.time, "sleep", sleep)
+    monkeypatch.setattr(roles, "command", sinfo)
+    entries = [{"name": "controller", "role": "controller"}, {"name": "login-0", "role": "login"}]
+    entries += [{"name": f"one-{number}", "role": "compute", "partition": "one"} for number in range(2)]
+    run_spec = {"machines": entries, "start_seconds": 60, "user": {"name": "u", "uid": 1}}
+    machine = Machine(run_spec, "controller", Reporter(FolderMailbox(tmp_path), "controller", tmp_path / "logs"))
+    monkeypatch.setattr(machine, "check", lambda: None)
+    monkeypatch.setattr(machine, "is_ready", lambda name: count >= looks[name])
+    roles.wait_for_nodes(machine)
+    assert asked == [0, 3, 5, 7, 8, 9]
+    assert (machine.reporter.status["nodes_ready"], machine.reporter.status["nodes_total"]) == (3, 3)
 
 
 def test_only_idle_nodes_are_ready() -> None:

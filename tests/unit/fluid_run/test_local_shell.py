@@ -8,7 +8,8 @@ import pytest
 
 from bakery.backends import backend
 from bakery.errors import InfrastructureFailed
-from bakery.fluid_run.clusters.local import LocalClusters, machine
+from bakery.fluid_run.clusters.local import LocalClusters
+from bakery.fluid_run.clusters.local_machine import MachineKind, machine
 from bakery.fluid_run.clusters.run_spec import MachineSpec, Role
 from bakery.host import boot_files, process
 from bakery.library.base import ImageRecord
@@ -19,10 +20,11 @@ from tests.support.clusters import order
 SPEC = MachineSpec("controller", Role.CONTROLLER, 1, 768, address="10.77.0.10", mac="52:00:00:00:00:0a")
 
 
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **how: bool) -> list[str]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, open_shell: bool = False) -> list[str]:
     monkeypatch.setattr(process, "find_tool", lambda name, _hint="": Path("/usr/bin") / name)
     files = boot_files.BootFiles(tmp_path / "vmlinuz", tmp_path / "initrd", "root=/dev/vda1")
-    return machine(SPEC, files.root, Accelerator.TCG, "run-1", tmp_path, **how).command(files, Accelerator.TCG)
+    kind = MachineKind(Accelerator.TCG, open_shell=open_shell)
+    return machine(SPEC, files.root, kind, "run-1", tmp_path).command(files, Accelerator.TCG)
 
 
 def test_a_machine_has_no_open_shell_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +57,7 @@ def test_the_runs_folder_with_the_clusters_key_is_nobody_elses_to_read(
         raise InfrastructureFailed("far enough")
 
     monkeypatch.setattr(boot_files, "extract", broken)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # other machines may have all slots of this computer
     image = ImageRecord("a-1", "", "a", "", "a", "", location=__file__)
     without_kvm = parse({"oven": "local", "local": {"accelerator": "tcg"}}, "dev", tmp_path)
     made = LocalClusters(without_kvm).cluster("run-1", image, order("a"), tmp_path)

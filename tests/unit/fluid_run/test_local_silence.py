@@ -10,6 +10,7 @@ import pytest
 from bakery.errors import InfrastructureFailed
 from bakery.fluid_run.clusters import mailbox
 from bakery.fluid_run.clusters.local import LocalCluster, LocalClusters
+from bakery.fluid_run.clusters.local_machine import MachineKind
 from bakery.library.base import ImageRecord
 from bakery.settings import Accelerator, parse
 from tests.support.clusters import order
@@ -21,7 +22,7 @@ def cluster(tmp_path: Path) -> LocalCluster:
     image = ImageRecord("app-1", "d", "app", "", "app", "")
     made = LocalClusters(parse({"oven": "local"}, "dev", tmp_path)).cluster("run-1", image, order("app"), tmp_path)
     made.folder.mkdir(parents=True)
-    made.accelerator, made.started = Accelerator.KVM, time.monotonic() - 130
+    made.machines.kind, made.machines.started = MachineKind(Accelerator.KVM), time.monotonic() - 130
     for spec in made.specs:
         mailbox.make_disk(made.folder / f"{spec.name}.out")
         (made.folder / f"{spec.name}.console.log").write_text("Debian\n")
@@ -34,7 +35,7 @@ def test_a_machine_that_wrote_to_its_console_is_waited_for(
     monkeypatch.setattr("bakery.host.space.lack", lambda _folder: "")
     assert not cluster.status().ended
     (cluster.folder / f"{cluster.specs[-1].name}.console.log").write_text("")
-    cluster.accelerator = Accelerator.TCG
+    cluster.machines.kind = MachineKind(Accelerator.TCG)
     assert not cluster.status().ended, "emulated machines are slow"
 
 

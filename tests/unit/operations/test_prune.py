@@ -98,6 +98,17 @@ def test_on_the_fixed_date_all_that_was_baked_before_is_obsolete_even_if_it_is_p
     library.database.close()
 
 
+def test_boot_snapshots_beyond_their_budget_count_with_the_layers(root: Path) -> None:
+    settings = parse({"oven": "fake", "local": {"bootSnapshots": {"budgetGb": 0}}}, "dev", root)
+    state = StatePaths(settings.state).snapshots / "a" / "machine.state"
+    write_atomic(state, bytes(100_000), sync=True)
+    (state.parent / "about.json").write_text("{}")
+    assert prune(backend(settings), dry_run=True).layers > 99_999
+    assert state.exists()
+    assert prune(backend(settings)).layers > 99_999
+    assert not state.exists()
+
+
 def test_layers_beyond_their_budget_go_and_a_dry_run_only_counts_them(root: Path) -> None:
     settings = parse({"oven": "fake", "local": {"layers": {"budgetGb": 0}}}, "dev", root)
     layer = StatePaths(settings.state).layers / "a.raw"

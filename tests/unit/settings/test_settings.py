@@ -17,6 +17,7 @@ from bakery.settings import (
     LayerSettings,
     OvenKind,
     Settings,
+    SnapshotSettings,
     from_file,
     from_pulumi,
     parse,
@@ -206,9 +207,18 @@ def test_layers_have_a_budget_and_an_age() -> None:
     ]
 
 
+def test_boot_snapshots_have_a_budget() -> None:
+    assert parse({}, "dev", ROOT).local.boot_snapshots == SnapshotSettings(4)
+    off = parse({"local": {"bootSnapshots": {"budgetGb": "0"}}}, "dev", ROOT)
+    assert off.local.boot_snapshots == SnapshotSettings(0)
+    found = "".join(messages({"local": {"bootSnapshots": {"budgetGb": -1, "days": 3}}}))
+    assert "bootSnapshots.budgetGb is -1" in found and "bootSnapshots.days'" in found
+
+
 def test_an_unknown_key_is_answered_with_the_known_ones() -> None:
     (message,) = messages({"local": {"core": 2}})
-    assert "known: accelerator, bases, cores, diskGb, isolation, keepFailed, layers, memoryMb, mirror, slots" in message
+    known = "accelerator, bases, bootSnapshots, cores, diskGb, isolation, keepFailed, layers, memoryMb, mirror, slots"
+    assert f"known: {known}" in message
 
 
 @pytest.mark.parametrize("value", [True, "two", [], {}, 1.5, 1.5j, float("inf"), -1, 1_000_001])
