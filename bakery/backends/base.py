@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -11,8 +12,10 @@ if TYPE_CHECKING:
     from bakery.fluid_run.base import Clusters
     from bakery.library.base import ImageRecord, Library
     from bakery.lock.model import Resolver
+    from bakery.orders.model import BakeOrder
     from bakery.ovens.base import Oven
     from bakery.plan.model import ImagePlan, Plan
+    from bakery.progress.activity import Activity
     from bakery.results.model import Verdict
     from bakery.settings import Settings
 
@@ -26,6 +29,27 @@ class RunLogs:
     verdict: Verdict
     reason: str
     files: tuple[str, ...]
+
+
+class FailedMachine(Protocol):
+    """The machine of a failed bake that is still up. Every method raises BakeryError."""
+
+    @property
+    def image(self) -> str:
+        """The name of the image that was not baked."""
+
+    @property
+    def shell(self) -> str:
+        """The shell line that opens a shell of root on it, once :meth:`prepare` was called."""
+
+    def prepare(self, order: BakeOrder, activity: Activity) -> None:
+        """Wait until it answers, and copy the recipe's files and variables into it."""
+
+    def run(self, order: BakeOrder, step: str, activity: Activity, log: Path) -> Sequence[str]:
+        """Run the provisioners from ``step`` (its number or words of it) on; return what was run."""
+
+    def end(self) -> None:
+        """End it and delete its files."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +129,15 @@ class Backend(Protocol):
         Returns whether it was copied. Idempotent. Raises BakeryError if there is no such image, its content changed, or
         the two back ends have no way from one to the other, InfrastructureFailed and Uncertain.
         """
+
+    def keeping_failed(self) -> Backend:
+        """Return this back end with an oven that leaves the machine of a failed bake up.
+
+        Raises BakeryError if there is none to log in to.
+        """
+
+    def failed_machine(self, family: str) -> FailedMachine | None:
+        """Return the machine that the last failed bake of the family left up; None if there is none."""
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs of the image that ``wanted`` fits: its name, the start of it or of its digest, or a family.

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "fluid_run": (*WORDS, "settings", "host", "recipe", "results", "orders", "library"),
     "preview": (*WORDS, "settings", "host", "recipe", "lock", "plan", "orders", "library"),
     "backends": (
-        *(*WORDS, "settings", "host", "lock", "results", "plan", "library", "infrastructure", "ovens"),
+        *(*WORDS, "settings", "host", "lock", "results", "plan", "orders", "library", "infrastructure", "ovens"),
         "fluid_run",
     ),
     "resources": (

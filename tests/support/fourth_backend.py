@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery.backends.base import Backend, ImageLogs
+from bakery.backends.base import Backend, FailedMachine, ImageLogs
 from bakery.backends.checks import Check
 from bakery.fluid_run.clusters.fake import FakeClusters
 from bakery.host.files import write_atomic
@@ -68,6 +68,12 @@ class OtherBackend:
 
     def take(self, name: str, source: Backend) -> bool:
         return take(self.library(), name, LocalLibrary(source.settings))
+
+    def keeping_failed(self) -> Backend:
+        return self
+
+    def failed_machine(self, family: str) -> FailedMachine | None:
+        return None
 
     def logs(self, wanted: str) -> ImageLogs:
         return ImageLogs(wanted, "other://log", lambda: b"the log\n", (), ())

@@ -10,7 +10,7 @@ from bakery.paths import CLEARED_APART
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
-    from bakery.backends.base import Backend, ImageLogs
+    from bakery.backends.base import Backend, FailedMachine, ImageLogs
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
     from bakery.library.base import ImageRecord
@@ -129,6 +129,16 @@ class GoogleBackend:
                 raise
             # No AccessRefused, which an up tries again while its own grants are young: it makes none elsewhere.
             raise Uncertain(error.message, hint=role) from error
+
+    def keeping_failed(self) -> Backend:
+        """Raise BakeryError."""
+        from bakery.errors import BakeryError
+
+        raise BakeryError("this oven leaves no machine of a failed bake up", hint="see: bakery logs IMAGE")
+
+    def failed_machine(self, family: str) -> FailedMachine | None:
+        """Return none."""
+        return None
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from bakery.paths import CLEARED_APART, StatePaths
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
-    from bakery.backends.base import Backend
+    from bakery.backends.base import Backend, FailedMachine
     from bakery.backends.checks import Check
     from bakery.fluid_run.clusters.local import LocalClusters
     from bakery.library.base import ImageRecord
@@ -110,6 +110,16 @@ class ThisMachine:
         """Return the file that the library keeps of a file that it was given: itself."""
         return file
 
+    def keeping_failed(self) -> Backend:
+        """Raise BakeryError."""
+        from bakery.errors import BakeryError
+
+        raise BakeryError("this oven leaves no machine of a failed bake up", hint="see: bakery logs IMAGE")
+
+    def failed_machine(self, family: str) -> FailedMachine | None:
+        """Return none."""
+        return None
+
     def logs(self, wanted: str) -> ImageLogs:
         """Return the logs below the state folder."""
         from bakery.library.lookup import pick
@@ -180,6 +190,16 @@ class LocalBackend(ThisMachine):
         from bakery.progress.activity import Activity
 
         return disk(file, "the file", Activity())
+
+    def keeping_failed(self) -> LocalBackend:
+        """Keep them up, whatever the settings say."""
+        return LocalBackend(replace(self.settings, local=self.settings.local._replace(keep_failed=True)))
+
+    def failed_machine(self, family: str) -> FailedMachine | None:
+        """Look for one in the scratch folders."""
+        from bakery.ovens.local.debug_machine import find
+
+        return find(self.state, self.settings.root, family)
 
     def clusters(self, *, open_seconds: int = 0) -> LocalClusters:
         """Return clusters of QEMU machines."""

@@ -20,6 +20,8 @@ FILES = Path(__file__).with_name("files")
 DISK_NAME = "disk.qcow2"
 DONE = "bakery-finish: done"
 CLOUD_SEED = "cidata"
+LOGIN = "login.json"  # in the folder of a failed bake whose machine is up: port and user of its ssh
+TRUST = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
 HOST_NAME = "echo localhost >/proc/sys/kernel/hostname"  # each sudo would wait seconds for an unknown name
 # A bake that a crash interrupts is discarded, so nothing is flushed; freed blocks don't reach the image.
 DISK_OPTIONS = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
@@ -233,6 +235,6 @@ def boot_again(machine: BakeMachine, user: str) -> tuple[int, str]:
         *("-daemonize", "-pidfile", str(pid_file)),
     ]
     process.output(command)
-    trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-    login = f"ssh -i {shlex.quote(str(machine.key))} -p {port} {trust} {user}@127.0.0.1"
+    (machine.work / LOGIN).write_text(json.dumps({"port": port, "user": user}), encoding="utf-8")
+    login = f"ssh -i {shlex.quote(str(machine.key))} -p {port} {' '.join(TRUST)} {user}@127.0.0.1"
     return int(pid_file.read_text(encoding="ascii")), login

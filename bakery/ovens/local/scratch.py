@@ -67,7 +67,7 @@ def clear(state: StatePaths, name: str = "", *, dry_run: bool = False) -> list[s
     for work in sorted(state.work.glob(f"{PREFIX}{name}-????????" if name else f"{PREFIX}*")):
         kept, finished = work / KEPT, work / FINISHED
         if kept.exists():
-            if _end(kept, dry_run=dry_run):
+            if _end(work, dry_run=dry_run):
                 done.append(f"ended the machine that a failed bake had left up ({work.name})")
             elif not name:
                 continue  # only files, which its replay command needs
@@ -87,19 +87,25 @@ def clear(state: StatePaths, name: str = "", *, dry_run: bool = False) -> list[s
     return done
 
 
-def _end(kept: Path, *, dry_run: bool) -> bool:
-    """End the machine whose process id is in the file; return whether that process still was the machine."""
-    text = kept.read_text(encoding="utf-8").strip()
-    if not text or not _is_machine(int(text), kept.parent):
-        return False
+def machine_of(work: Path) -> int | None:
+    """Return the process id of the machine that a failed bake left up in its folder; None if it does not run."""
+    with suppress(OSError, ValueError):
+        pid = int((work / KEPT).read_text(encoding="utf-8"))
+        return pid if _is_machine(pid, work) else None
+    return None
+
+
+def _end(work: Path, *, dry_run: bool) -> bool:
+    """End the machine of the folder; return whether it ran."""
+    pid = machine_of(work)
+    if pid is None or dry_run:
+        return pid is not None
     with suppress(ProcessLookupError):
-        if dry_run:
-            return True
-        os.kill(int(text), signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline and _is_machine(int(text), kept.parent):
+        while time.monotonic() < deadline and _is_machine(pid, work):
             time.sleep(0.05)
-        os.kill(int(text), signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
     return True
 
 
