@@ -7,14 +7,14 @@ from an image's labels, its tests from its proof, its partitions from the Fluid-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError, Problem
+from bakery.errors import BakeryError, Problem, Severity
 from bakery.library.base import ImageRecord, Library, Listing
-from bakery.library.derived import labels_elsewhere
+from bakery.library.derived import content, labels_elsewhere
 from bakery.library.proof import line_of, missing_proof, of_line
 from bakery.library.proven import Passed, proven_by
 from bakery.library.revocation import in_force, utc
@@ -53,8 +53,9 @@ def planned(settings: Settings, open_source: OpenLibrary) -> Plan:
         cure = cure or (error.hint if isinstance(error, BakeryError) else "")
         cure = cure or f"see: bakery library --stack {source.stack}"
         return Plan((), (problem(settings, f"the library of {source.stack} can't be read: {why}", cure),))
-    faults = [*held.faults()]
-    return Plan((), tuple(faults)) if faults else Plan(tuple(map(held.image, held.families)))
+    if faults := tuple(held.faults()):
+        return Plan((), faults)
+    return Plan(tuple(map(held.image, held.families)), tuple(held.warnings()))
 
 
 def lost(
@@ -165,6 +166,15 @@ class _Source:
                 yield problem(self.settings, fault, f"{hint} --stack {there}")
             elif wrong := family_fault(self._here(family)):
                 yield problem(self.settings, *wrong, "google.prefix")
+
+    def warnings(self) -> Iterator[Problem]:
+        """Yield the images that this stack stays at, and that the source has revoked."""
+        for setting, images in (("pins", self.settings.pins), ("approved", self.settings.approved)):
+            for family, image in images.items():
+                if one := self.revoked.get(content(image)):
+                    text = f"{family} is at {image}, which is revoked in the stack {self.source.stack}: {one.reason}"
+                    hint = f"remove it, or revoke it here too: bakery revoke {image} --stack {self.settings.stack}"
+                    yield replace(problem(self.settings, text, hint, setting), severity=Severity.WARNING)
 
     def image(self, family: str) -> ImagePlan:
         """Return the image of the plan that a family of the source points at. It has nothing that bakes it."""

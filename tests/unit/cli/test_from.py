@@ -258,6 +258,21 @@ def test_pins_approvals_and_revocations_of_the_stack_itself_decide(checkout: Che
     ]
 
 
+def test_a_pin_to_what_the_source_has_revoked_is_warned_of(checkout: Checkout, dev: LocalLibrary) -> None:
+    first = dev.families()["app"]
+    (checkout.root / "packages/app/install.sh").write_text("#!/bin/bash\necho new\n")
+    assert checkout.invoke("bake", "app").exit_code == 0
+    second = next(image.name for image in dev.images() if image.candidate_for == "app" and image.name != first)
+    prove(dev, second, "run-2")
+    dev.promote(second, "app")
+    revocation.revoke(dev, first, "weak key", dev.now())
+    settings = replace(from_file(checkout.root, "prod"), pins={"app": first})
+    (problem,) = report_of(settings).problems
+    text = "Pulumi.prod.yaml:1: warning: image-bakery:pins: app is at"
+    text = f"{text} {first}, which is revoked in the stack dev: weak key"
+    assert str(problem) == f"{text}; remove it, or revoke it here too: bakery revoke {first} --stack prod"
+
+
 def test_owners_of_a_package_in_the_checkout_count(checkout: Checkout, dev: LocalLibrary) -> None:
     checkout.settings("prod", oven="fake", state=".prod", approval=["app"], **{"from": "dev"})
     (checkout.root / "packages/app/recipe.yaml").write_text("owners: [ann@example.com]\n")
