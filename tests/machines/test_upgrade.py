@@ -117,11 +117,14 @@ class Bench:
         return backend(self.settings).clusters().cluster(run_id, new, upgrade_order(), tree, present)
 
     def images(self) -> dict[str, str]:
-        """By the file that each machine's disk is an overlay on."""
+        """By the nearest of the files that each machine's disk is an overlay on; a boot snapshot is in between."""
         names = {str(file.resolve()): name for name, file in self.files.items()}
-        disks = StatePaths(self.settings.state).work.glob("*/*.qcow2")
-        words = ("qemu-img", "info", "--force-share", "--output=json")
-        return {disk.stem: names[json.loads(process.output([*words, str(disk)]))["backing-filename"]] for disk in disks}
+        found = {}
+        for disk in StatePaths(self.settings.state).work.glob("*/*.qcow2"):
+            words = ("qemu-img", "info", "--force-share", "--backing-chain", "--output=json", str(disk))
+            chain = [one["filename"] for one in json.loads(process.output(words))]
+            found[disk.stem] = next(names[file] for file in chain if file in names)
+        return found
 
     def leftovers(self) -> list[str]:
         work = StatePaths(self.settings.state).work

@@ -22,6 +22,7 @@ from bakery.host.files import discard
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
+SILENT_SECONDS = 180.0  # until a machine that continued must have reported; on an idle computer it needs a few
 NOTES = "start.log"  # why machines boot that could continue from a snapshot
 
 
@@ -109,10 +110,11 @@ class MachineStarter:
             log.write(f"{text}: {why.message}\n")
 
     def _drop_snapshots(self) -> None:
-        """Delete the snapshots of machines that reported nothing, or with which the cluster failed: the next boots."""
+        """Delete the snapshots of machines that were silent for long, or with which the cluster failed: others boot."""
+        silent = time.monotonic() - self.started > SILENT_SECONDS
         for name, saved in self._resumed.items():
             out = self.folder / f"{name}.out"
             record = mailbox.read_disk(out) if out.is_file() else {}
-            if record is None or (record.get("error") and record.get("blame") != "image"):
+            if (record is None and silent) or (record and record.get("error") and record.get("blame") != "image"):
                 discard(saved.folder)
         self._resumed.clear()

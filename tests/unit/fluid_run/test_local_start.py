@@ -148,18 +148,20 @@ def test_a_run_that_is_cancelled_boots_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "stays"),
+    ("status", "seconds", "stays"),
     [
-        (None, False),
-        ({"error": "debug-0 did not join within 600 s", "blame": "infrastructure"}, False),
-        ({"error": "the image has no munged", "blame": "image"}, True),
-        ({"error": "", "blame": ""}, True),
+        (None, 10, True),  # it was cancelled
+        (None, 200, False),
+        ({"error": "debug-0 did not join within 600 s", "blame": "infrastructure"}, 10, False),
+        ({"error": "the image has no munged", "blame": "image"}, 200, True),
+        ({"error": "", "blame": ""}, 200, True),
     ],
 )
 def test_the_snapshot_of_a_machine_that_failed_is_not_used_again(
-    bench: Bench, status: dict[str, str] | None, stays: bool
+    bench: Bench, status: dict[str, str] | None, seconds: int, stays: bool
 ) -> None:
     bench.start(HEAD)
+    bench.starter.started -= seconds
     if status is not None:
         DiskMailbox(bench.starter.folder / "controller.out").send_status(status)
     bench.starter.running.clear()
