@@ -14,6 +14,7 @@ USER = {"name": "fluidrun", "uid": 20077}
 JOB_SECONDS = 3600.0  # allowed for a job without a time limit
 FIRST_ADDRESS = 10  # of the machines of a local cluster: 10.77.0.10 to 10.77.0.254
 MOST_MACHINES = 245
+LOGIN_MEMORY_MB = 768  # as the other machines have unless a recipe says otherwise: one boot serves all of a cluster
 SLACK_SECONDS = 120.0  # for submitting, scheduling and collecting
 
 
@@ -53,7 +54,7 @@ def machines(shape: ClusterShape) -> tuple[MachineSpec, ...]:
     head = MachineSpec(
         "controller", Role.CONTROLLER, shape.controller_cpus, shape.controller_memory_mb, partition=alone
     )
-    logins = [MachineSpec(f"login-{number}", Role.LOGIN, 1, 512) for number in range(shape.login_nodes)]
+    logins = [MachineSpec(f"login-{number}", Role.LOGIN, 1, LOGIN_MEMORY_MB) for number in range(shape.login_nodes)]
     return (head, *logins, *nodes)
 
 

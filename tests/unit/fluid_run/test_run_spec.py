@@ -65,8 +65,8 @@ def test_there_are_a_controller_the_login_machines_and_the_nodes_of_each_partiti
     shape = replace(SHAPE, login_nodes=2, controller_cpus=3, controller_memory_mb=1024)
     assert [(one.name, one.role, one.cpus, one.memory_mb, one.partition, one.gpus) for one in machines(shape)] == [
         ("controller", Role.CONTROLLER, 3, 1024, "", 0),
-        ("login-0", Role.LOGIN, 1, 512, "", 0),
-        ("login-1", Role.LOGIN, 1, 512, "", 0),
+        ("login-0", Role.LOGIN, 1, 768, "", 0),
+        ("login-1", Role.LOGIN, 1, 768, "", 0),
         ("big-0", Role.COMPUTE, 4, 2048, "big", 1),
         ("big-1", Role.COMPUTE, 4, 2048, "big", 1),
     ]
