@@ -28,5 +28,15 @@ if dpkg-query --show unattended-upgrades >/dev/null 2>&1; then
   apt_get purge --yes unattended-upgrades # an upgrade in the middle of a job is an outage
 fi
 apt_get update
+# Each Python package compiles its modules with interpreters of its own, whoever imports them. COMPILE=no leaves that to the
+# first import by root.
+if [[ ${COMPILE:-yes} == no && -x /usr/bin/py3compile ]]; then
+  dpkg-divert --quiet --local --rename --add /usr/bin/py3compile
+  ln -s /bin/true /usr/bin/py3compile
+fi
 apt_get install --yes --no-install-recommends "$@"
+if [[ -L /usr/bin/py3compile ]]; then
+  rm /usr/bin/py3compile
+  dpkg-divert --quiet --local --rename --remove /usr/bin/py3compile
+fi
 apt_get clean

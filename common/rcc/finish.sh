@@ -12,11 +12,18 @@ mpi_version=$2
 # The key that munge made would be the same secret in every cluster. Who makes a cluster brings its key, slurm.conf and
 # exports, and then starts the daemons.
 rm -f /etc/munge/munge.key
-for unit in munge.service slurmctld.service slurmd.service nfs-server.service rpcbind.service rpcbind.socket \
-  apt-daily.timer apt-daily-upgrade.timer dnf-makecache.timer; do
+units=()
+for unit in slurmctld.service slurmd.service slurmdbd.service slurmrestd.service sackd.service mariadb.service \
+  nfs-server.service rpcbind.service rpcbind.socket apt-daily.timer apt-daily-upgrade.timer dnf-makecache.timer; do
   # The timers: an upgrade in the middle of a job is an outage; whoever wants newer packages bakes a newer image.
-  if systemctl cat "$unit" >/dev/null 2>&1; then systemctl disable --quiet "$unit"; fi
+  if [[ -s /usr/lib/systemd/system/$unit && ! /etc/systemd/system/$unit -ef /dev/null ]]; then units+=("$unit"); fi
 done
+systemctl disable --quiet "${units[@]}"
+
+# munged starts by itself where a key is, so that machines that were set up once come up again.
+install -D -m 0644 -t /etc/systemd/system/munge.service.d "$here/root/etc/systemd/system/munge.service.d/10-key.conf"
+systemctl enable --quiet munge.service
+bash "$here/slurm-gcp.sh"
 
 install -D -m 0644 "$here/root/etc/slurm/cgroup.conf" /etc/slurm/cgroup.conf
 for daemon in slurmctld slurmd; do

@@ -1,9 +1,12 @@
 #!/bin/bash
-# Ubuntu 24.04 with Slurm, munge, Open MPI, compilers, Lmod and NFS: the image of controller, login and compute nodes.
+# Ubuntu 24.04 with Slurm and its accounting, munge, Open MPI, compilers, Lmod and NFS: controller, login and compute nodes.
 set -euo pipefail
 
 packages=(
   slurm-client slurmctld slurmd munge # Slurm 23.11; which daemon runs is decided when a cluster is made
+  slurmdbd slurmrestd slurm-wlm-mysql-plugin slurm-wlm-jwt-plugin mariadb-server # what clusters of slurm-gcp run, too
+  python3-googleapi python3-google-auth-httplib2 python3-requests python3-yaml # for its scripts
+  cron dbus iputils-ping wget         # and what they call
   openmpi-bin libopenmpi-dev
   gcc g++ gfortran make libc6-dev
   lmod
@@ -11,7 +14,8 @@ packages=(
   python3                      # the Fluid-Run agent
 )
 
-bash /tmp/rcc/apt-install.sh "${packages[@]}"
+bash /tmp/rcc/mariadb-lean.sh
+COMPILE=no bash /tmp/rcc/apt-install.sh "${packages[@]}"
 # Ubuntu's kernel keeps programs without a profile from making user namespaces, which containers of users need.
 echo 'kernel.apparmor_restrict_unprivileged_userns = 0' >/etc/sysctl.d/91-rcc-containers.conf
 install -m 0644 /tmp/motd /etc/motd

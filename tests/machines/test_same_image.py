@@ -45,6 +45,7 @@ def test_every_file_has_the_same_owner_mode_and_content(
     assert first_line(machine_bake.state).startswith("bakery: baking in a machine: as set in local.isolation")
     outputs = checkout.json("pulumi stack output --json --stack dev")
     assert Path(outputs["images"]["rcc-debian"]["link"]).name == machine.name, "the digest does not depend on the way"
+    assert rcc_debian.stat().st_size < 1.1 * machine.stat().st_size, "what was deleted last is not in the image"
     one, other = manifest(rcc_debian), manifest(machine)
     assert len(one) > 10_000
     found = {path: (one.get(path), other.get(path)) for path in one | other if one.get(path) != other.get(path)}

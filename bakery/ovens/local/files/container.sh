@@ -78,6 +78,7 @@ while read -r word; do
 done <>control 2>/dev/null &
 # Its root is mounted as it should be, and nobody logs in on a console.
 nspawn --boot systemd.mask=systemd-remount-fs.service systemd.mask=console-getty.service
+sync -f root # else what was deleted last is not yet free, and stays in the image
 fstrim root
 umount root
 echo 'bakery-container: done'
