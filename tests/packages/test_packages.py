@@ -28,6 +28,7 @@ def recipes() -> dict[str, Recipe]:
 def test_the_whole_set_is_there() -> None:
     expected = {
         "rcc-debian",
+        "rcc-debian-slurm-gcp-6",
         "rcc-ubuntu",
         "rcc-centos",
         "hpcc",

@@ -186,7 +186,7 @@ def test_the_job_fails_with_what_is_missing(
 
 def test_the_images_for_slurm_gcp_are_checked_and_the_table_is_a_file_of_that_test() -> None:
     recipes = {recipe.name: recipe for recipe in load(ROOT / "packages", ROOT / "common").recipes}
-    for name, version in (("rcc-debian", "4"), ("rcc-ubuntu", "4")):
+    for name, version in (("rcc-debian", "4"), ("rcc-ubuntu", "4"), ("rcc-debian-slurm-gcp-6", "6")):
         suite = recipes[name].suite
         assert suite is not None
         (job,) = (job for job in suite.jobs if "slurm_gcp" in job.execution_command)
