@@ -26,6 +26,7 @@ warn-on-undeclared-var
 """
 _WITHOUT_VALUE = frozenset(_BOOLEANS.split())
 _FLAGS = _WITHOUT_VALUE | {"except", "on-error", "only", "parallel-builds", "var", "var-file"}
+_BRACES = re.compile(r"\{([^}]*)\}?")
 _VERSION = re.compile(r"[:@][^/]*$")
 _ASSIGNED = re.compile(r"(?:^|[\s;&])([A-Za-z_]\w*)=((?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|])*)")
 _NAMED = re.compile(r"\$\{?(\w+)")
@@ -111,7 +112,9 @@ def with_choices(called: BuildCalls, build: Json, values: Mapping[str, str]) -> 
 
 def leaves(title: str, only: Sequence[str], exclude: Sequence[str]) -> bool:
     """Whether the patterns of ``-only`` and ``-except`` leave a builder or source of this title."""
-    chosen, left_out = (any(fnmatchcase(title, one) for one in patterns) for patterns in (only or ("*",), exclude))
+    # A comma ends the pattern also in { }, so there is one choice at most, which need not be closed.
+    choices = ((_BRACES.sub(r"\1", one) for one in patterns) for patterns in (only or ("*",), exclude))
+    chosen, left_out = (any(fnmatchcase(title, one) for one in patterns) for patterns in choices)
     return chosen and not left_out
 
 

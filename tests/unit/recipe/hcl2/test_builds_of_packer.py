@@ -104,6 +104,7 @@ TAKEN = {
     ),
     "-only of a pattern": Template(TWO, ["-only=*.a"]),
     "-except of a pattern": Template(TWO, ["-except=*.a"]),
+    "-only of choices": Template(TWO, ["-only=*.{a,c}"]),
     "-only of signs": Template(TWO, ["-only=*.[b-c]"]),
     "the name of a build is a variable": Template(
         'variable "b" {\n default = "x"\n}\n' + built(say("${build.name}"), name="var.b"), since=(1, 7)
