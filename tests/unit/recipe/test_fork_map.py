@@ -74,15 +74,15 @@ def test_what_a_killed_process_leaves_is_done_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("three")
-@pytest.mark.parametrize("here", [True, False])
-def test_an_error_is_raised_here(here: bool) -> None:
+@pytest.mark.parametrize("wrong", [0, 1])  # this process, another one
+def test_an_error_is_raised_here(wrong: int) -> None:
     def work(item: int) -> int:
-        if here or os.getpid() != HERE:
+        if (os.getpid() == HERE) is (wrong == 0):
             raise KeyError("wrong")
         time.sleep(0.001)
         return item
 
-    with pytest.raises(KeyError, match="wrong") if here else nullcontext():
+    with pytest.raises(KeyError, match="wrong") if wrong == 0 else nullcontext():
         assert fork_map(work, range(300)) == [*range(300)]
 
 
