@@ -3,8 +3,8 @@
 All clients use REST: one protocol to debug, and the one that the fake of the tests serves. Credentials are the
 application default ones without key files. The client library renews them, so a bake may take many hours.
 
-Libraries are imported where they are used: Compute Engine's takes 95 MiB and more than a second, and a preview only
-reads images.
+Compute Engine is asked without its client library, which takes 95 MiB and more than a second to load: with the session
+and the errors that all of these libraries share. The others are imported where they are used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.api_core import exceptions, retry
 from google.api_core.client_options import ClientOptions
-from google.api_core.extended_operation import ExtendedOperation
 from google.auth import default
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
@@ -33,12 +32,13 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from bakery.errors import BakeryError, Uncertain
+from bakery.host.compute_operation import finish
 from bakery.host.google_errors import Cause, cause_of, refusal
 from bakery.host.principal import address_of
 from bakery.settings import GoogleSettings
 
 if TYPE_CHECKING:
-    from google.cloud import bigquery, compute_v1
+    from google.cloud import bigquery
     from google.cloud.devtools import cloudbuild_v1
     from google.pubsub_v1 import PublisherClient
 
@@ -86,20 +86,6 @@ def _keep_connections(session: Session) -> None:
     """Let a client that many threads share keep a connection for each."""
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
-
-
-def _with_operations(client: Any, access: dict[str, Any]) -> Any:
-    """Let the client ask the endpoint of the settings for its operations too; by itself it asks Google's."""
-    from google.cloud import compute_v1
-
-    _keep_connections(client.transport._session)
-    if access["client_options"]:
-        client.transport._extended_operations_services |= {
-            "global_operations": compute_v1.GlobalOperationsClient(**access),
-            "region_operations": compute_v1.RegionOperationsClient(**access),
-            "zone_operations": compute_v1.ZoneOperationsClient(**access),
-        }
-    return client
 
 
 class Google:
@@ -153,34 +139,6 @@ class Google:
         return client
 
     @cached_property
-    def images(self) -> compute_v1.ImagesClient:
-        """The client of images, which waits for its operations."""
-        client: compute_v1.ImagesClient = _with_operations(self._compute("ImagesClient"), self._access)
-        return client
-
-    @cached_property
-    def disks(self) -> compute_v1.DisksClient:
-        """The client of disks, which waits for its operations."""
-        client: compute_v1.DisksClient = _with_operations(self._compute("DisksClient"), self._access)
-        return client
-
-    @cached_property
-    def instances(self) -> compute_v1.InstancesClient:
-        """The client of machines, which waits for its operations."""
-        client: compute_v1.InstancesClient = _with_operations(self._compute("InstancesClient"), self._access)
-        return client
-
-    @cached_property
-    def resource_policies(self) -> compute_v1.ResourcePoliciesClient:
-        """The client of placement policies, which waits for its operations."""
-        client: compute_v1.ResourcePoliciesClient = _with_operations(
-            self._compute("ResourcePoliciesClient"), self._access
-        )
-        return client
-
-    machine_types = cached_property(lambda self: self._compute("MachineTypesClient"))
-
-    @cached_property
     def storage(self) -> StorageClient:
         """The client of Cloud Storage."""
         client = StorageClient(self.project, **self._access)
@@ -203,11 +161,6 @@ class Google:
 
         return PublisherClient(transport="rest", **self._access)
 
-    def _compute(self, name: str) -> Any:
-        from google.cloud import compute_v1
-
-        return getattr(compute_v1, name)(**self._access)
-
     @cached_property
     def _session(self) -> AuthorizedSession:
         session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
@@ -215,9 +168,21 @@ class Google:
         session.headers["x-goog-api-client"] = "gl-python/3 image-bakery"  # who calls, as the clients say it
         return session
 
-    def read_compute(self, path: str, **query: str) -> Mapping[str, Any]:
-        """Return the answer to a GET of a path in the project, such as ``global/images``; tries as often as clients."""
-        return RETRY(self.ask)("GET", COMPUTE_ENGINE, f"compute/v1/projects/{self.project}/{path}", params=query)
+    def read_compute(self, path: str, project: str = "", **query: str) -> Mapping[str, Any]:
+        """Return the answer to a GET of a path in a project, such as ``global/images``; tries as often as clients.
+
+        ``project`` is another one than that of the settings.
+        """
+        return RETRY(self.ask)("GET", COMPUTE_ENGINE, _in_project(project or self.project, path), params=query)
+
+    def change_compute(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, project: str = ""
+    ) -> Mapping[str, Any]:
+        """Return the answer to one request that changes what is at a path; see :meth:`read_compute`.
+
+        Nearly always it is an operation, see :mod:`bakery.host.compute_operation`.
+        """
+        return self.ask(verb, COMPUTE_ENGINE, _in_project(project or self.project, path), json=body)
 
     def ask(self, verb: str, host: str, path: str, **more: Any) -> Mapping[str, Any]:
         """Return the answer to one request; ``more`` is that of ``requests``. Raises the same errors as the clients."""
@@ -226,6 +191,10 @@ class Google:
         if not answer.ok:
             raise exceptions.from_http_response(answer)  # type: ignore[no-untyped-call]
         return dict(answer.json())
+
+
+def _in_project(project: str, path: str) -> str:
+    return f"compute/v1/projects/{project}/{path}"
 
 
 _last: list[Google] = []  # a stack has one, and one that takes images from another has two
@@ -252,20 +221,9 @@ def delete_instance(
 ) -> None:
     """Delete a machine unless it is gone; wait at most ``wait_seconds`` for the end. Raises BakeryError."""
     with ignore_missing(f"delete the machine {name}"):
-        operation = google.instances.delete(
-            project=google.project, zone=zone, instance=name, retry=retry, timeout=TIMEOUT_SECONDS
-        )
+        operation = retry(google.change_compute)("DELETE", f"zones/{zone}/instances/{name}")
         if wait_seconds:
-            finish(operation, wait_seconds)
-
-
-def finish(operation: ExtendedOperation, seconds: float) -> None:
-    """Wait for the end of an operation of Compute Engine. Raises GoogleAPICallError, also without a status of HTTP."""
-    operation.result(timeout=seconds, retry=RETRY)  # type: ignore[no-untyped-call]
-    errors = getattr(operation, "error", None)
-    if errors and errors.errors:
-        failed = exceptions.GoogleAPICallError("the operation failed", errors=errors.errors)  # type: ignore[no-untyped-call]
-        raise failed
+            finish(google, operation, wait_seconds)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Lists of Compute Engine, page by page, without the client library, which takes a second and 95 MiB to load."""
+"""Lists of Compute Engine, page by page."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -67,20 +67,20 @@ class ComputeEngineFamilies:
         """
         from google.api_core.exceptions import NotFound  # Google's clients take a second to import
 
-        from bakery.host.google import PATIENT, TIMEOUT_SECONDS, api_errors, clients
+        from bakery.host.google import PATIENT, api_errors, clients
 
         with api_errors(f"look up image family {project}/{family}"):
-            images = clients(self.settings).images
+            google = clients(self.settings)
             try:
-                image = images.get_from_family(project=project, family=family, retry=PATIENT, timeout=TIMEOUT_SECONDS)
+                image = PATIENT(google.read_compute)(f"global/images/family/{family}", project)
             except NotFound:
                 try:
-                    image = images.get(project=project, image=family, retry=PATIENT, timeout=TIMEOUT_SECONDS)
+                    image = PATIENT(google.read_compute)(f"global/images/{family}", project)
                 except NotFound as error:
                     message = f"Compute Engine has no image family and no image {project}/{family}"
                     hint = "fix _SOURCE_IMAGE_FAMILY or _SOURCE_IMAGE_PROJECT"
                     raise InputError([Problem("bakery.lock", 1, message, hint)]) from error
-        return LockedBase(image.name, f"id:{image.id}", utc_now("seconds"))
+        return LockedBase(image["name"], f"id:{image['id']}", utc_now("seconds"))
 
 
 def _no_base(family: str, project: str) -> Problem:

@@ -16,7 +16,7 @@ from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
 from bakery.fluid_run.clusters.static import StaticClusters
 from bakery.fluid_run.runner import run_image
 from bakery.host.engine import stack_settings
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google import Google, api_errors
 from bakery.library.base import ImageRecord
 from bakery.library.compute_engine.bigquery import store_rows
 from bakery.orders.model import RunOrder
@@ -117,11 +117,9 @@ def look_up(text: str, google: Google) -> ImageRecord:
     try:
         with api_errors(f"look up the image {text}", reraise=(exceptions.NotFound,)):
             if match["family"]:
-                image = google.images.get_from_family(
-                    project=project, family=name, retry=RETRY, timeout=TIMEOUT_SECONDS
-                )
+                image = google.read_compute(f"global/images/family/{name}", project)
             else:
-                image = google.images.get(project=project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                image = google.read_compute(f"global/images/{name}", project)
     except exceptions.NotFound as error:
         kind = "image family" if match["family"] else "image"
         missing = Problem(WHERE, 1, f"there is no {kind} {name} in {project}", "correct --gce-image")
@@ -129,7 +127,7 @@ def look_up(text: str, google: Google) -> ImageRecord:
     except BakeryError as error:
         error.hint = error.hint or "grant the account compute.images.get in the image's project"
         raise
-    return ImageRecord(image.name, "", "", "", "", image.creation_timestamp, location=image.self_link)
+    return ImageRecord(image["name"], "", "", "", "", image["creationTimestamp"], location=image["selfLink"])
 
 
 def _jobs(given: Arguments, here: Path, top: Path, findings: Findings) -> tuple[SuiteJob, ...]:

@@ -15,11 +15,6 @@ from tests.support.root import ROOT
 # Attributes of bakery.host.google.Google, and the published resource behind each.
 CLIENTS: Mapping[str, str] = {
     "builds": "cloudbuild.projects.builds",
-    "images": "compute.images",
-    "disks": "compute.disks",
-    "instances": "compute.instances",
-    "machine_types": "compute.machineTypes",
-    "resource_policies": "compute.resourcePolicies",
 }
 # Calls of client libraries that are named otherwise than the methods they send.
 CALLS: Mapping[str, str] = {
@@ -31,12 +26,11 @@ CALLS: Mapping[str, str] = {
     "download_as_bytes": "storage.objects.get",
     "reload": "storage.objects.get",
 }
-# What polls for the end of the operations of each client, inside of the library.
+# What is asked for the end of an operation, by the place where it was begun.
 POLLS: Mapping[str, str] = {
-    "images": "compute.globalOperations.get",
-    "disks": "compute.zoneOperations.get",
-    "instances": "compute.zoneOperations.get",
-    "resource_policies": "compute.regionOperations.get",
+    "global": "compute.globalOperations.get",
+    "regions": "compute.regionOperations.get",
+    "zones": "compute.zoneOperations.get",
 }
 # What pulumi-gcp polls for the end of an operation, with a type of resource that begins one.
 OPERATIONS: Mapping[str, str] = {
@@ -54,7 +48,7 @@ ASKED = {"RESOURCE_MANAGER": "cloudresourcemanager"}  # the product of a host th
 def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
     """Yield each method that a client library is asked for, with the file that asks."""
     for file in sorted(folder.rglob("*.py")):
-        if file.name == "pages.py":  # which asks for the paths that others give it
+        if file.name in ("pages.py", "compute_operation.py"):  # which ask for the paths that others give them
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             for method in _methods(node):
@@ -62,9 +56,11 @@ def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
 
 
 def _methods(node: ast.AST) -> Iterator[str]:
-    name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    name = ast.unparse(node.func).rpartition(".")[2].rstrip(")") if isinstance(node, ast.Call) else ""
     if isinstance(node, ast.Call) and name in READS:
         yield _published("GET", "compute", f"projects/x/{_path(node.args[READS[name]])}")
+    if isinstance(node, ast.Call) and name == "change_compute":  # called, or what retries it is
+        yield from _changes(node.args)
     host = ast.unparse(node.args[1]) if isinstance(node, ast.Call) and name == "ask" and len(node.args) == 3 else ""
     if isinstance(node, ast.Call) and (product := ASKED.get(host)):
         verb = ast.literal_eval(node.args[0])
@@ -80,8 +76,15 @@ def _methods(node: ast.AST) -> Iterator[str]:
         yield OF_BLOBS[node.attr]
     if isinstance(value, ast.Attribute) and value.attr in CLIENTS and "google" in ast.unparse(value.value):
         yield f"{CLIENTS[value.attr]}.{_camel(node.attr.removesuffix('_build').removesuffix('_builds'))}"
-        if value.attr in POLLS:
-            yield POLLS[value.attr]
+
+
+def _changes(arguments: list[ast.expr]) -> Iterator[str]:
+    """Yield the method of a change of Compute Engine, and the one that asks for its end."""
+    path = _path(arguments[1])
+    method = _published(ast.literal_eval(arguments[0]), "compute", f"projects/x/{path}")
+    yield method
+    if not method.endswith("setIamPolicy"):
+        yield POLLS[path.partition("/")[0]]
 
 
 def _path(written: ast.expr) -> str:

@@ -194,7 +194,7 @@ def test_what_is_assumed_does_not_grow() -> None:
 
 
 def test_a_call_that_the_code_begins_to_make_is_seen(tmp_path: Path) -> None:
-    more = "self.google.images.insert(project=p)\ngoogle.storage.bucket(b).blob(n).delete()\n"
+    more = "self.google.change_compute('POST', 'global/images', body)\ngoogle.storage.bucket(b).blob(n).delete()\n"
     (tmp_path / "more.py").write_text(more)
     found = {method for method, _ in methods.by_the_code(tmp_path)}
     assert found == {"compute.images.insert", "compute.globalOperations.get", "storage.objects.delete"}

@@ -12,14 +12,13 @@ import io
 import json
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from google.api_core import exceptions
-from google.cloud import compute_v1
 from google.cloud.storage import Blob  # type: ignore[import-untyped]
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
@@ -33,7 +32,7 @@ from bakery.fluid_run.clusters.instance import (
     token,
 )
 from bakery.fluid_run.clusters.requests import ClusterRequests
-from bakery.fluid_run.clusters.run_machines import OPERATION_SECONDS, RunMachines
+from bakery.fluid_run.clusters.run_machines import OPERATION_SECONDS, Machines, RunMachines
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import MachineSize, sized
@@ -131,7 +130,7 @@ class ComputeEngineCluster:
         head = self._status(self.specs[0])
         if head.ended:
             return head
-        states = {name: machine.status for name, machine in self._instances().items()}
+        states = {name: machine["status"] for name, machine in self._instances().items()}
         for spec in self.specs:
             state = states.get(self._name(spec), "gone")
             if state not in ("PROVISIONING", "STAGING", "RUNNING"):
@@ -210,7 +209,7 @@ class ComputeEngineCluster:
 
     def _machine(self, kind: str) -> MachineSize:
         machine_type = self._requests.machine_type(self.zone, kind or DEFAULT_MACHINES[self.order.architecture])
-        return MachineSize(machine_type.guest_cpus, int(machine_type.memory_mb * USABLE_MEMORY))
+        return MachineSize(machine_type["guestCpus"], int(machine_type["memoryMb"] * USABLE_MEMORY))
 
     def _node(self, part: Partition) -> MachineSize:
         """Return the size of a partition's nodes, whose processors are threads."""
@@ -223,26 +222,24 @@ class ComputeEngineCluster:
         inside = file.is_relative_to(self.workspace.resolve()) and file.is_file()
         return file.read_text(encoding="utf-8", errors="replace") if inside else ""
 
-    def _make_all(self, activity: Activity) -> Mapping[str, compute_v1.Instance]:
+    def _make_all(self, activity: Activity) -> Machines:
         self.specs = machines(self._shape())
         activity.say(f"testing: making {len(self.specs)} machines in {self.zone}")
         return self._make_machines(self.specs, self.present or self.image, activity)
 
-    def _make_machines(
-        self, specs: Sequence[MachineSpec], image: ImageRecord, activity: Activity
-    ) -> Mapping[str, compute_v1.Instance]:
+    def _make_machines(self, specs: Sequence[MachineSpec], image: ImageRecord, activity: Activity) -> Machines:
         source = image.location or f"projects/{self.google.project}/global/images/{image.name}"
         run = RunContext(
             self.settings, self.order, self.run_id, self.prefix, self.zone, source, open_seconds=self.open_seconds
         )
         return self._machines.make(run, specs, activity)
 
-    def _instances(self) -> Mapping[str, compute_v1.Instance]:
+    def _instances(self) -> Machines:
         return self._requests.machines(self.zone, token(self.run_id))
 
-    def _send_seed(self, made: Mapping[str, compute_v1.Instance]) -> None:
+    def _send_seed(self, made: Machines) -> None:
         """Upload the seed; the machines wait for it, as it contains all addresses."""
-        addresses = {name: one.network_interfaces[0].network_i_p for name, one in made.items()}
+        addresses = {name: one["networkInterfaces"][0]["networkIP"] for name, one in made.items()}
         self.specs = tuple(replace(spec, address=addresses[self._name(spec)]) for spec in self.specs)
         key = base64.b64encode(secrets.token_bytes(1024)).decode()
         project = self.google.project
@@ -290,7 +287,5 @@ class ComputeEngineCluster:
 
     def _collect_console(self, spec: MachineSpec, folder: Path) -> None:
         with contextlib.suppress(BakeryError), api_errors(f"read the console of {spec.name}"):
-            console = self.google.instances.get_serial_port_output(
-                project=self.google.project, zone=self.zone, instance=self._name(spec), timeout=TIMEOUT_SECONDS
-            )
-            (folder / "console.log").write_text(console.contents, encoding="utf-8")
+            console = self.google.read_compute(f"zones/{self.zone}/instances/{self._name(spec)}/serialPort")
+            (folder / "console.log").write_text(console["contents"], encoding="utf-8")

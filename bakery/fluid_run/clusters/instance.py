@@ -2,11 +2,10 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from google.cloud import compute_v1
 
 from bakery.fluid_run import bootstrap
 from bakery.fluid_run.clusters.run_spec import PREFIX, MachineSpec, Role, deadline_seconds
@@ -27,6 +26,7 @@ RESERVATION = "compute.googleapis.com/reservation-name"
 NAME_LENGTH = 63
 _ENDS = re.compile(r"a\d\w*|g\d\w*|h\d\w*|ct\w+|tpu\w*")  # with GPUs or TPUs in them, or for tightly coupled work
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+Body = Mapping[str, Any]  # of a request, whose whole numbers of 64 bits are strings
 
 
 @dataclass(frozen=True)
@@ -58,68 +58,66 @@ class RunContext:
         return FLEX_WAIT_SECONDS if any(_flexible(part) for part in self.shape.partitions) else 0
 
 
-def instance(run: RunContext, spec: MachineSpec) -> compute_v1.Instance:
+def instance(run: RunContext, spec: MachineSpec) -> Body:
     """Return the machine: shielded, no external address, no project keys, deleted by Compute Engine at its deadline."""
     partition = next((part for part in run.shape.partitions if part.name == spec.partition), None)
     kind = machine_type(run.order, partition, spec)
-    machine = compute_v1.Instance(
-        name=machine_name(run.run_id, spec),
-        machine_type=f"zones/{run.zone}/machineTypes/{kind}",
-        disks=[_disk(run, partition, spec)],
-        network_interfaces=_interfaces(run, partition, spec),
-        metadata=compute_v1.Metadata(items=[compute_v1.Items(key=k, value=v) for k, v in _metadata(run, spec).items()]),
-        labels={RUN_LABEL: token(run.run_id), "bakery": "test"},
-        tags=compute_v1.Tags(items=[TEST_TAG, *([SSH_TAG] if run.open_seconds else [])]),
-        service_accounts=[compute_v1.ServiceAccount(email=run.google.account(Duty.TEST), scopes=[SCOPE])],
-        shielded_instance_config=compute_v1.ShieldedInstanceConfig(
-            enable_secure_boot=run.secure_boot, enable_vtpm=True, enable_integrity_monitoring=True
-        ),
-        scheduling=_scheduling(
-            partition,
-            kind,
-            int(run.wait_seconds + START_SECONDS + deadline_seconds(run.order) + run.open_seconds + MARGIN_SECONDS),
-        ),
-    )
-    if partition:
-        _add_properties(machine, run, partition, kind)
-    return machine
+    seconds = run.wait_seconds + START_SECONDS + deadline_seconds(run.order) + run.open_seconds + MARGIN_SECONDS
+    return {
+        "name": machine_name(run.run_id, spec),
+        "machineType": f"zones/{run.zone}/machineTypes/{kind}",
+        "disks": [_disk(run, partition, spec)],
+        "networkInterfaces": _interfaces(run, partition, spec),
+        "metadata": {"items": [{"key": key, "value": value} for key, value in _metadata(run, spec).items()]},
+        "labels": {RUN_LABEL: token(run.run_id), "bakery": "test"},
+        "tags": {"items": [TEST_TAG, *([SSH_TAG] if run.open_seconds else [])]},
+        "serviceAccounts": [{"email": run.google.account(Duty.TEST), "scopes": [SCOPE]}],
+        "shieldedInstanceConfig": {
+            "enableSecureBoot": run.secure_boot,
+            "enableVtpm": True,
+            "enableIntegrityMonitoring": True,
+        },
+        "scheduling": _scheduling(partition, kind, int(seconds)),
+        **(_properties(run, partition, kind) if partition else {}),
+    }
 
 
-def _interfaces(run: RunContext, partition: Partition | None, spec: MachineSpec) -> list[compute_v1.NetworkInterface]:
+def _interfaces(run: RunContext, partition: Partition | None, spec: MachineSpec) -> list[Body]:
     """Return the interface in the network of tests, and those in the partition's network with an RDMA profile."""
-    first = compute_v1.NetworkInterface(subnetwork=run.google.subnetwork_path)
+    first = {"subnetwork": run.google.subnetwork_path}
     if spec.address:  # of a machine that this one replaces
-        first.network_i_p = spec.address
+        first["networkIP"] = spec.address
     if partition and (kind := first_nic(partition)):
-        first.nic_type = kind.value
+        first["nicType"] = kind.value
     if not partition or not partition.rdma_network or not partition.nic_type:
         return [first]
     others = run.google.rdma_networks[partition.rdma_network].paths(run.google.project)
     kind = partition.nic_type
-    return [first, *(compute_v1.NetworkInterface(subnetwork=one, nic_type=kind.value) for one in others)]
+    return [first, *({"subnetwork": one, "nicType": kind.value} for one in others)]
 
 
-def _add_properties(machine: compute_v1.Instance, run: RunContext, partition: Partition, kind: str) -> None:
-    """Add what the partition asks for, and Compute Engine does not do by itself."""
+def _properties(run: RunContext, partition: Partition, kind: str) -> Body:
+    """Return what the partition asks for, and Compute Engine does not do by itself."""
+    found: dict[str, Any] = {}
     if partition.gpu_count:
         accelerator = f"zones/{run.zone}/acceleratorTypes/{partition.gpu_type}"
-        machine.guest_accelerators = [
-            compute_v1.AcceleratorConfig(accelerator_count=partition.gpu_count, accelerator_type=accelerator)
-        ]
+        found["guestAccelerators"] = [{"acceleratorCount": partition.gpu_count, "acceleratorType": accelerator}]
     if partition.threads_per_core and not has_one_thread(kind):
-        machine.advanced_machine_features = compute_v1.AdvancedMachineFeatures(
-            threads_per_core=partition.threads_per_core
-        )
+        found["advancedMachineFeatures"] = {"threadsPerCore": partition.threads_per_core}
     if partition.compact_placement:
-        machine.resource_policies = [policy_path(run.google.project, run.zone, policy_name(run.run_id, partition.name))]
+        policy = policy_path(run.google.project, run.zone, policy_name(run.run_id, partition.name))
+        found["resourcePolicies"] = [policy]
     if partition.reservation:
-        machine.reservation_affinity = compute_v1.ReservationAffinity(
-            consume_reservation_type="SPECIFIC_RESERVATION", key=RESERVATION, values=[partition.reservation]
-        )
+        named = {"key": RESERVATION, "values": [partition.reservation]}
+        found["reservationAffinity"] = {"consumeReservationType": "SPECIFIC_RESERVATION", **named}
     if _flexible(partition):
-        machine.reservation_affinity = compute_v1.ReservationAffinity(consume_reservation_type="NO_RESERVATION")
-        wait = compute_v1.Duration(seconds=FLEX_WAIT_SECONDS)
-        machine.params = compute_v1.InstanceParams(request_valid_for_duration=wait)
+        found["reservationAffinity"] = {"consumeReservationType": "NO_RESERVATION"}
+        found["params"] = {"requestValidForDuration": _duration(FLEX_WAIT_SECONDS)}
+    return found
+
+
+def _duration(seconds: int) -> Body:
+    return {"seconds": str(seconds)}
 
 
 def _flexible(partition: Partition | None) -> bool:
@@ -161,17 +159,15 @@ def machine_type(order: RunOrder, partition: Partition | None, spec: MachineSpec
     return (partition.machine_type if partition else types.get(spec.role, "")) or DEFAULT_MACHINES[order.architecture]
 
 
-def _disk(run: RunContext, partition: Partition | None, spec: MachineSpec) -> compute_v1.AttachedDisk:
+def _disk(run: RunContext, partition: Partition | None, spec: MachineSpec) -> Body:
     head = spec.role is Role.CONTROLLER
     size = partition.disk_size_gb if partition else run.shape.controller_disk_size_gb if head else 0
-    params = compute_v1.AttachedDiskInitializeParams(source_image=run.image, disk_size_gb=size or None)
+    params = {"sourceImage": run.image} | ({"diskSizeGb": str(size)} if size else {})
     asked = partition.disk_type if partition else run.shape.controller_disk_type if head else ""
     if kind := asked or boot_disk(machine_type(run.order, partition, spec)):
-        params.disk_type = f"zones/{run.zone}/diskTypes/{kind}"
-    disk = compute_v1.AttachedDisk(boot=True, auto_delete=True, initialize_params=params)
-    if run.google.kms_key:
-        disk.disk_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=run.google.kms_key)
-    return disk
+        params["diskType"] = f"zones/{run.zone}/diskTypes/{kind}"
+    key = {"diskEncryptionKey": {"kmsKeyName": run.google.kms_key}} if run.google.kms_key else {}
+    return {"boot": True, "autoDelete": True, "initializeParams": params, **key}
 
 
 def _metadata(run: RunContext, spec: MachineSpec) -> dict[str, str]:
@@ -198,18 +194,16 @@ def host_maintenance(machine: str, *, ends: bool, accelerators: int) -> str | No
     return None if series.startswith("z") else "MIGRATE"
 
 
-def _scheduling(partition: Partition | None, machine: str, deadline: int) -> compute_v1.Scheduling:
+def _scheduling(partition: Partition | None, machine: str, deadline: int) -> Body:
     provided = partition.provided if partition else Provisioning.STANDARD
     spot, flexible = provided is Provisioning.SPOT, provided is Provisioning.FLEX_START
     ends = spot or flexible or (partition is not None and partition.compact_placement)
     maintenance = host_maintenance(machine, ends=ends, accelerators=partition.gpu_count if partition else 0)
-    more: dict[str, Any] = {"preemptible": True} if spot else {}
-    if maintenance:
-        more["on_host_maintenance"] = maintenance
-    return compute_v1.Scheduling(
-        max_run_duration=compute_v1.Duration(seconds=min(deadline, FLEX_LONGEST) if flexible else deadline),
-        instance_termination_action="DELETE",
-        automatic_restart=False,
-        provisioning_model=provided.upper().replace("-", "_"),
-        **more,
-    )
+    return {
+        "maxRunDuration": _duration(min(deadline, FLEX_LONGEST) if flexible else deadline),
+        "instanceTerminationAction": "DELETE",
+        "automaticRestart": False,
+        "provisioningModel": provided.upper().replace("-", "_"),
+        **({"preemptible": True} if spot else {}),
+        **({"onHostMaintenance": maintenance} if maintenance else {}),
+    }

@@ -16,7 +16,8 @@ from google.api_core import exceptions
 from bakery.errors import BakeryError
 from bakery.fluid_run.clusters.run_spec import PREFIX
 from bakery.host.clock import now
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
+from bakery.host.compute_operation import finish
+from bakery.host.google import RETRY, Google, api_errors, ignore_missing
 from bakery.host.pages import compute_pages
 
 if TYPE_CHECKING:
@@ -49,25 +50,17 @@ class Placements:
                 self._make(region, name, run.run_id)
 
     def _make(self, region: str, name: str, run_id: str) -> None:
-        from google.cloud import compute_v1
-
-        policy = compute_v1.ResourcePolicy(
-            name=name,
-            description=f"Fluid-Run {run_id} of the Image Bakery",
-            group_placement_policy=compute_v1.ResourcePolicyGroupPlacementPolicy(collocation="COLLOCATED"),
-        )
+        policy = {
+            "name": name,
+            "description": f"Fluid-Run {run_id} of the Image Bakery",
+            "groupPlacementPolicy": {"collocation": "COLLOCATED"},
+        }
         with (
             contextlib.suppress(exceptions.Conflict),  # the answer of an earlier request was lost
             api_errors(f"make the placement policy {name}", reraise=(exceptions.Conflict,)),
         ):
-            operation = self._google.resource_policies.insert(
-                project=self._google.project,
-                region=region,
-                resource_policy_resource=policy,
-                retry=RETRY,
-                timeout=TIMEOUT_SECONDS,
-            )
-            finish(operation, OPERATION_SECONDS)
+            operation = RETRY(self._google.change_compute)("POST", f"regions/{region}/resourcePolicies", policy)
+            finish(self._google, operation, OPERATION_SECONDS)
 
     def delete(self) -> None:
         """Delete the policies; what can't be deleted is left to ``bakery recover``."""
@@ -98,8 +91,10 @@ def _used(google: Google, zones: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for zone in zones:
         with api_errors("look for machines of tests"):
-            machines = google.instances.list(project=google.project, zone=zone, retry=RETRY, timeout=TIMEOUT_SECONDS)
-            found |= {policy.rpartition("/")[2] for machine in machines for policy in machine.resource_policies}
+            machines = [
+                one for page in compute_pages(google, f"zones/{zone}/instances") for one in page.get("items", ())
+            ]
+        found |= {policy.rpartition("/")[2] for one in machines for policy in one.get("resourcePolicies", ())}
     return found
 
 
@@ -113,7 +108,5 @@ def _abandoned(google: Google, region: str) -> list[str]:
 
 def _delete(google: Google, region: str, name: str) -> None:
     with ignore_missing(f"delete the placement policy {name}"):
-        operation = google.resource_policies.delete(
-            project=google.project, region=region, resource_policy=name, retry=RETRY, timeout=TIMEOUT_SECONDS
-        )
-        finish(operation, OPERATION_SECONDS)
+        operation = RETRY(google.change_compute)("DELETE", f"regions/{region}/resourcePolicies/{name}")
+        finish(google, operation, OPERATION_SECONDS)

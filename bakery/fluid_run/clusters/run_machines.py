@@ -7,15 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from google.api_core import exceptions
-from google.api_core.extended_operation import ExtendedOperation
-from google.cloud import compute_v1
 
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run.clusters.instance import RunContext, instance, machine_name, token
 from bakery.fluid_run.clusters.placement import Placements
-from bakery.fluid_run.clusters.requests import ClusterRequests
+from bakery.fluid_run.clusters.requests import ClusterRequests, Machine
 from bakery.fluid_run.clusters.run_spec import MachineSpec
-from bakery.host.google import CALLS_AT_ONCE, RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish
+from bakery.host.compute_operation import Operation, has_ended, look, raise_fault
+from bakery.host.google import CALLS_AT_ONCE, RETRY, Google, api_errors, delete_instance
 from bakery.progress.activity import Activity, growing_pause
 
 OPERATION_SECONDS = 300
@@ -23,7 +22,7 @@ POLL_SECONDS = 5.0
 # What a machine needs was found, https://cloud.google.com/compute/docs/instances/instance-lifecycle
 ACQUIRED = ("STAGING", "RUNNING")
 SECURE_BOOT_POLICY = "constraints/compute.requireShieldedVm"
-Machines = Mapping[str, compute_v1.Instance]  # by name
+Machines = Mapping[str, Machine]  # by name
 
 
 class RunMachines:
@@ -71,59 +70,51 @@ class RunMachines:
         ):
             time.sleep(POLL_SECONDS)
 
-    def _wait(
-        self, run: RunContext, operations: Mapping[str, ExtendedOperation | None], activity: Activity
-    ) -> Machines:
+    def _wait(self, run: RunContext, operations: Mapping[str, Operation | None], activity: Activity) -> Machines:
         """Wait with the list of all machines; only if one is not in it, its operation is read: it says why."""
         began = time.monotonic()
         limit = run.wait_seconds + OPERATION_SECONDS
         while (waited := time.monotonic() - began) < limit:
             made = self._requests.machines(run.zone, token(run.run_id))
-            states = {name: made[name].status if name in made else "gone" for name in operations}
+            states = {name: made[name]["status"] if name in made else "gone" for name in operations}
             if all(state in ACQUIRED for state in states.values()):
                 return made
             pending = ("PENDING", "PROVISIONING", *ACQUIRED)  # the first: until there is capacity, with flex-start
-            _raise_first(_why(name, state, operations[name]) for name, state in states.items() if state not in pending)
+            _raise_first(
+                self._why(name, state, operations[name]) for name, state in states.items() if state not in pending
+            )
             activity.sleep(growing_pause(POLL_SECONDS, waited))
         raise InfrastructureFailed(f"the machines have not started within {limit} s")
 
     def _request_all(
         self, run: RunContext, specs: Sequence[MachineSpec], activity: Activity
-    ) -> Mapping[str, ExtendedOperation | None]:
+    ) -> Mapping[str, Operation | None]:
         activity.check()
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             futures = {machine_name(run.run_id, spec): pool.submit(self._request, run, spec) for spec in specs}
         _raise_first(future.exception() for future in futures.values())
         return {name: future.result() for name, future in futures.items()}
 
-    def _request(self, run: RunContext, spec: MachineSpec) -> ExtendedOperation | None:
+    def _request(self, run: RunContext, spec: MachineSpec) -> Operation | None:
         """Return the operation; None if an earlier request of this run made the machine."""
         body = instance(run, spec)
-        self._zones[body.name] = run.zone
+        self._zones[body["name"]] = run.zone
         try:
-            with api_errors(f"make the machine {body.name}", reraise=(exceptions.Conflict,)):
-                return self._google.instances.insert(
-                    project=self._google.project,
-                    zone=run.zone,
-                    instance_resource=body,
-                    retry=RETRY,
-                    timeout=TIMEOUT_SECONDS,
-                )
+            with api_errors(f"make the machine {body['name']}", reraise=(exceptions.Conflict,)):
+                return RETRY(self._google.change_compute)("POST", f"zones/{run.zone}/instances", body)
         except exceptions.Conflict:
             return None
 
-
-def _why(name: str, state: str, operation: ExtendedOperation | None) -> BakeryError | None:
-    """Return what the operation of a machine that does not exist ended with; None if it has not ended."""
-    try:
-        with api_errors(f"make the machine {name}"):
-            if operation is not None and not operation.done(retry=RETRY):  # type: ignore[no-untyped-call]
-                return None
-            if operation is not None:
-                finish(operation, OPERATION_SECONDS)
-    except BakeryError as error:
-        return error
-    return InfrastructureFailed(f"the machine {name} is {state} before it has started")
+    def _why(self, name: str, state: str, operation: Operation | None) -> BakeryError | None:
+        """Return what the operation of a machine that does not exist ended with; None if it has not ended."""
+        try:
+            with api_errors(f"make the machine {name}"):
+                if operation is not None and not has_ended(operation := look(self._google, operation)):
+                    return None
+                raise_fault(operation or {})
+        except BakeryError as error:
+            return error
+        return InfrastructureFailed(f"the machine {name} is {state} before it has started")
 
 
 def _raise_first(errors: Iterable[BaseException | None]) -> None:

@@ -10,7 +10,8 @@ from google.api_core import exceptions
 
 from bakery.errors import BakeryError, Uncertain
 from bakery.host.batches import Batches
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, finish, ignore_missing
+from bakery.host.compute_operation import finish
+from bakery.host.google import RETRY, Google, api_errors, ignore_missing
 from bakery.host.pages import compute_pages
 from bakery.library.base import ImageState
 
@@ -137,11 +138,11 @@ class ImageRequests:
         """Return the number of an image of any project, which no other one has, and its labels. Raises BakeryError."""
         try:
             with api_errors(f"look up image {name} of project {project}", reraise=(exceptions.NotFound,)):
-                found = self._google.images.get(project=project, image=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
+                found = self._google.read_compute(f"global/images/{name}", project)
         except exceptions.NotFound as error:
             hint = f"see: gcloud compute images list --project {project}"
             raise BakeryError(f"there is no image {name} in project {project}", hint=hint) from error
-        return str(found.id), dict(found.labels)
+        return str(found["id"]), dict(found.get("labels", {}))
 
     def made_from(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> ComputeImage:
         """Return the image ``name``, made from one of the project or of another one unless it exists.
@@ -165,31 +166,24 @@ class ImageRequests:
         return image
 
     def _copy(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> None:
-        from google.cloud import compute_v1
-
         path, key = f"projects/{project or self.project}/global/images/{source}", self._google.settings.kms_key
         place = self._google.settings.stored_in()
-        body = compute_v1.Image(name=name, source_image=path, labels=dict(labels), storage_locations=[place])
+        body = {"name": name, "sourceImage": path, "labels": dict(labels), "storageLocations": [place]}
         if key:
-            body.image_encryption_key = compute_v1.CustomerEncryptionKey(kms_key_name=key)
+            body["imageEncryptionKey"] = {"kmsKeyName": key}
         with contextlib.suppress(exceptions.Conflict):
             self._change(
                 f"make image {name} from {source}",
-                lambda: self._google.images.insert(project=self.project, image_resource=body, timeout=TIMEOUT_SECONDS),
+                lambda: self._google.change_compute("POST", "global/images", body),
                 reraise=(exceptions.Conflict,),
                 seconds=COPY_SECONDS,
             )
 
     def put_into(self, name: str, family: str) -> None:
         """Put an image into a family; "" takes it out of its family."""
-        from google.cloud import compute_v1
-
-        body = compute_v1.Image(family=family)
         self._change(
             f"put image {name} into family {family!r}",
-            lambda: self._google.images.patch(
-                project=self.project, image=name, image_resource=body, timeout=TIMEOUT_SECONDS
-            ),
+            lambda: self._google.change_compute("PATCH", f"global/images/{name}", {"family": family}),
             seen=lambda: bool(family) and self._seen_in(name, family),
         )
 
@@ -206,47 +200,36 @@ class ImageRequests:
 
         ``image`` is the one of this name, if it was read moments ago.
         """
-        from google.cloud import compute_v1
-
         for _ in range(TRIES):
             image = image or self.get(name)
             if image is None:
                 raise BakeryError(f"there is no image {name} to label")
             if labels.items() <= image.labels.items():
                 return
-            body = compute_v1.GlobalSetLabelsRequest(
-                label_fingerprint=image.label_fingerprint, labels={**image.labels, **labels}
-            )
+            body = {"labelFingerprint": image.label_fingerprint, "labels": {**image.labels, **labels}}
             with contextlib.suppress(exceptions.PreconditionFailed):
                 return self._set_labels(name, body)
             image = None
         raise BakeryError(f"another writer keeps changing the labels of {name}", hint="run it again")
 
-    def _set_labels(self, name: str, body: Any) -> None:
+    def _set_labels(self, name: str, body: Mapping[str, Any]) -> None:
         self._change(
             f"label image {name}",
-            lambda: self._google.images.set_labels(
-                project=self.project, resource=name, global_set_labels_request_resource=body, timeout=TIMEOUT_SECONDS
-            ),
+            lambda: self._google.change_compute("POST", f"global/images/{name}/setLabels", body),
             reraise=(exceptions.PreconditionFailed,),
         )
 
     def set_state(self, name: str, state: ImageState, replacement: str = "", deprecated: str = "") -> None:
         """Set the deprecation status. ``deprecated`` is the time of the deprecation; Compute Engine only stores it."""
-        from google.cloud import compute_v1
-
-        body = compute_v1.DeprecationStatus(state=state.value)
+        body = {"state": state.value}
         if deprecated:
-            body.deprecated = deprecated
+            body["deprecated"] = deprecated
         if replacement:
-            body.replacement = (
-                f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{replacement}"
-            )
+            link = f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/images/{replacement}"
+            body["replacement"] = link
         self._change(
             f"make image {name} {state}",
-            lambda: self._google.images.deprecate(
-                project=self.project, image=name, deprecation_status_resource=body, timeout=TIMEOUT_SECONDS
-            ),
+            lambda: self._google.change_compute("POST", f"global/images/{name}/deprecate", body),
         )
 
     def delete(self, name: str) -> None:
@@ -254,7 +237,7 @@ class ImageRequests:
         with contextlib.suppress(exceptions.NotFound):
             self._change(
                 f"delete image {name}",
-                lambda: self._google.images.delete(project=self.project, image=name, timeout=TIMEOUT_SECONDS),
+                lambda: self._google.change_compute("DELETE", f"global/images/{name}"),
                 reraise=(exceptions.NotFound,),
             )
 
@@ -269,7 +252,7 @@ class ImageRequests:
         def change() -> None:
             operation = call()
             if not seen():
-                finish(operation, seconds)
+                finish(self._google, operation, seconds)
 
         with api_errors(what, reraise=reraise):
             RETRY(change)()

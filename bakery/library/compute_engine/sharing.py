@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from google.api_core import exceptions
 
 from bakery.errors import Uncertain
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
-
-if TYPE_CHECKING:
-    from google.cloud import compute_v1
+from bakery.host.google import RETRY, Google, api_errors
 
 TRIES = 5  # of a change that conflicts with another writer's
 IMAGE_USER = "roles/compute.imageUser"
@@ -35,27 +32,21 @@ def unshared(google: Google, project: str, name: str, members: Iterable[str]) ->
         return [member for member in members if member not in current]
 
 
-def _policy(google: Google, project: str, name: str) -> compute_v1.Policy:
-    from google.cloud import compute_v1
-
-    request = compute_v1.GetIamPolicyImageRequest(
-        project=project, resource=name, options_requested_policy_version=POLICY_VERSION
-    )
-    return google.images.get_iam_policy(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
+def _policy(google: Google, project: str, name: str) -> Mapping[str, Any]:
+    version = str(POLICY_VERSION)
+    return google.read_compute(f"global/images/{name}/getIamPolicy", project, optionsRequestedPolicyVersion=version)
 
 
-def _ours(policy: compute_v1.Policy) -> list[compute_v1.Binding]:
+def _ours(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the bindings that the bakery changes; it creates none with a condition."""
-    return [one for one in policy.bindings if one.role == IMAGE_USER and not one.condition.expression]
+    return [one for one in policy.get("bindings", ()) if one["role"] == IMAGE_USER and "condition" not in one]
 
 
-def _members(bindings: Iterable[compute_v1.Binding]) -> set[str]:
-    return {member for binding in bindings for member in binding.members}
+def _members(bindings: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {member for binding in bindings for member in binding.get("members", ())}
 
 
 def _share(google: Google, project: str, name: str, members: set[str], gone: set[str]) -> None:
-    from google.cloud import compute_v1
-
     with api_errors(f"share image {name}", reraise=CONFLICTS):
         policy = _policy(google, project, name)
         ours = _ours(policy)
@@ -63,13 +54,7 @@ def _share(google: Google, project: str, name: str, members: set[str], gone: set
         wanted = (current | members) - (gone - members)
         if wanted == current:
             return
-        others = [one for one in policy.bindings if one not in ours]
-        mine = [compute_v1.Binding(role=IMAGE_USER, members=sorted(wanted))] if wanted else []
-        changed = compute_v1.Policy(bindings=[*others, *mine], etag=policy.etag, version=POLICY_VERSION)
-        google.images.set_iam_policy(
-            project=project,
-            resource=name,
-            global_set_policy_request_resource=compute_v1.GlobalSetPolicyRequest(policy=changed),
-            retry=RETRY,
-            timeout=TIMEOUT_SECONDS,
-        )
+        others = [one for one in policy.get("bindings", ()) if one not in ours]
+        mine = [{"role": IMAGE_USER, "members": sorted(wanted)}] if wanted else []
+        changed = {"bindings": [*others, *mine], "etag": policy.get("etag", ""), "version": POLICY_VERSION}
+        RETRY(google.change_compute)("POST", f"global/images/{name}/setIamPolicy", {"policy": changed}, project)

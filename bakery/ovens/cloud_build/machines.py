@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, finish, ignore_missing
+from bakery.host.compute_operation import finish
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, ignore_missing
 from bakery.host.pages import compute_pages
 from bakery.settings.google import BAKE
 
@@ -74,5 +75,5 @@ def _delete_disk(google: Google, zone: str, disk: Mapping[str, Any]) -> None:
     if disk.get("users"):
         delete_instance(google, zone, name, DELETE, DELETED_SECONDS)
     with ignore_missing(f"delete the disk {name}"):
-        done = google.disks.delete(project=google.project, zone=zone, disk=name, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        finish(done, DELETED_SECONDS)
+        done = RETRY(google.change_compute)("DELETE", f"zones/{zone}/disks/{name}")
+        finish(google, done, DELETED_SECONDS)

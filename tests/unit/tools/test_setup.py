@@ -282,7 +282,7 @@ def test_what_the_tests_import_is_compiled_once_before_the_workers_start(
     (tmp_path / "test_two.py").write_text("import nothing_of_this_name\n")
     (tmp_path / "clients").mkdir()
     (tmp_path / "clients/client.py").write_text("")
-    assert suite.CLIENTS.joinpath("compute_v1").is_dir()
+    assert suite.CLIENTS.joinpath("bigquery").is_dir()
     monkeypatch.setattr(suite, "CLIENTS", tmp_path / "clients")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they would be compiled, too
     monkeypatch.setattr(suite, "ROOT", tmp_path)

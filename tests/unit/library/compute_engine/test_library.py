@@ -196,8 +196,8 @@ def test_a_rollback_makes_the_older_image_the_familys_again(library: ComputeEngi
     library.promote("hpcc-1", "hpcc")
     library.promote("hpcc-0", "hpcc")
     assert library.families() == {"hpcc": "hpcc-0"}
-    newest = library.google.images.get_from_family(project="p", family="hpcc")
-    assert newest.name == "hpcc-0"
+    newest = library.google.read_compute("global/images/family/hpcc")
+    assert newest["name"] == "hpcc-0"
 
 
 def test_no_image_of_a_released_family_resolves(library: ComputeEngineLibrary, server: FakeServer) -> None:
@@ -209,7 +209,7 @@ def test_no_image_of_a_released_family_resolves(library: ComputeEngineLibrary, s
     assert library.unpromote("hpcc-1", "hpcc")
     assert library.families() == {}
     with pytest.raises(NotFound):
-        library.google.images.get_from_family(project="p", family="hpcc")
+        library.google.read_compute("global/images/family/hpcc")
 
 
 def test_a_stack_that_wants_the_family_during_its_release_keeps_it(
