@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from google.api_core import exceptions
+from google.api_core import exceptions, retry
 
-if TYPE_CHECKING:
-    from bakery.host.google import Google
+from bakery.host.google import RETRY, Google, ignore_missing
 
 Operation = Mapping[str, Any]  # as Compute Engine answers it
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 1.0, 20.0, 1.5  # between two looks, in seconds
 
 
-class Fault(NamedTuple):
+class OperationError(NamedTuple):
     """Why an operation failed: a code such as ``ZONE_RESOURCE_POOL_EXHAUSTED``, and a sentence."""
 
     code: str
@@ -49,13 +48,23 @@ def finish(google: Google, operation: Operation, seconds: float) -> None:
 def raise_fault(operation: Operation) -> None:
     """Raise the error of an operation that failed, with all faults as its ``errors``."""
     listed = operation.get("error", {}).get("errors", ())
-    faults = tuple(Fault(one.get("code", ""), one.get("message", "")) for one in listed)
+    faults = tuple(OperationError(one.get("code", ""), one.get("message", "")) for one in listed)
     status = operation.get("httpErrorStatusCode")
     if status:
         message = operation.get("httpErrorMessage") or "the operation failed"
         raise exceptions.from_http_status(status, message, errors=faults)  # type: ignore[no-untyped-call]
     if faults:
         raise exceptions.GoogleAPICallError("the operation failed", errors=faults)  # type: ignore[no-untyped-call]
+
+
+def delete_instance(
+    google: Google, zone: str, name: str, retry: retry.Retry = RETRY, wait_seconds: float = 0.0
+) -> None:
+    """Delete a machine unless it is gone; wait at most ``wait_seconds`` for the end. Raises BakeryError."""
+    with ignore_missing(f"delete the machine {name}"):
+        operation = retry(google.change_compute)("DELETE", f"zones/{zone}/instances/{name}")
+        if wait_seconds:
+            finish(google, operation, wait_seconds)
 
 
 def _last(path: str) -> str:

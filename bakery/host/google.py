@@ -32,7 +32,6 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from bakery.errors import BakeryError, Uncertain
-from bakery.host.compute_operation import finish
 from bakery.host.google_errors import Cause, cause_of, refusal
 from bakery.host.principal import address_of
 from bakery.settings import GoogleSettings
@@ -214,16 +213,6 @@ def fetched(blob: Blob, what: str) -> bytes | None:
     with ignore_missing(what):
         return bytes(RETRY(blob.download_as_bytes)(timeout=TIMEOUT_SECONDS, retry=None))
     return None
-
-
-def delete_instance(
-    google: Google, zone: str, name: str, retry: retry.Retry = RETRY, wait_seconds: float = 0.0
-) -> None:
-    """Delete a machine unless it is gone; wait at most ``wait_seconds`` for the end. Raises BakeryError."""
-    with ignore_missing(f"delete the machine {name}"):
-        operation = retry(google.change_compute)("DELETE", f"zones/{zone}/instances/{name}")
-        if wait_seconds:
-            finish(google, operation, wait_seconds)
 
 
 @contextlib.contextmanager

@@ -36,13 +36,13 @@ from bakery.fluid_run.clusters.run_machines import OPERATION_SECONDS, Machines, 
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import MachineSize, sized
+from bakery.host.compute_operation import delete_instance
 from bakery.host.google import (
     CALLS_AT_ONCE,
     STORAGE_RETRY,
     TIMEOUT_SECONDS,
     Google,
     api_errors,
-    delete_instance,
     fetched,
     ignore_missing,
 )

@@ -15,7 +15,7 @@ from bakery.host.google import STORAGE_RETRY, Google, api_errors, ignore_missing
 from bakery.host.pages import compute_pages
 from bakery.settings import Bucket
 
-Machine = Mapping[str, Any]  # an instance, as Compute Engine answers it
+Instance = Mapping[str, Any]  # an instance, as Compute Engine answers it
 MachineType = Mapping[str, Any]
 
 
@@ -35,7 +35,7 @@ class ClusterRequests:
         self._types: dict[tuple[str, str], MachineType] = {}
         self._lock = threading.Lock()
 
-    def machines(self, zone: str, run: str) -> Mapping[str, Machine]:
+    def machines(self, zone: str, run: str) -> Mapping[str, Instance]:
         """Return the machines in a zone whose label has this token of a run, by name."""
         return {machine["name"]: machine for machine in self._machines.get((zone, run))}
 
@@ -57,12 +57,12 @@ class ClusterRequests:
             except exceptions.NotFound as error:
                 raise NoCapacity(f"{zone} has no machine type {kind}") from error
 
-    def _listed_machines(self, asked: Sequence[tuple[str, str]]) -> Sequence[Sequence[Machine]]:
+    def _listed_machines(self, asked: Sequence[tuple[str, str]]) -> Sequence[Sequence[Instance]]:
         zones = dict.fromkeys(zone for zone, _ in asked)
         listed = {zone: self._in_zone(zone, [run for where, run in asked if where == zone]) for zone in zones}
         return [[one for one in listed[zone] if one.get("labels", {}).get(RUN_LABEL) == run] for zone, run in asked]
 
-    def _in_zone(self, zone: str, runs: Sequence[str]) -> list[Machine]:
+    def _in_zone(self, zone: str, runs: Sequence[str]) -> list[Instance]:
         own = " OR ".join(f"(labels.{RUN_LABEL} = {run})" for run in dict.fromkeys(runs))
         with api_errors("list the machines of the run"):
             pages = compute_pages(self._google, f"zones/{zone}/instances", filter=own)

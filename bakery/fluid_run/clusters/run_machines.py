@@ -11,10 +11,10 @@ from google.api_core import exceptions
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run.clusters.instance import RunContext, instance, machine_name, token
 from bakery.fluid_run.clusters.placement import Placements
-from bakery.fluid_run.clusters.requests import ClusterRequests, Machine
+from bakery.fluid_run.clusters.requests import ClusterRequests, Instance
 from bakery.fluid_run.clusters.run_spec import MachineSpec
-from bakery.host.compute_operation import Operation, has_ended, look, raise_fault
-from bakery.host.google import CALLS_AT_ONCE, RETRY, Google, api_errors, delete_instance
+from bakery.host.compute_operation import Operation, delete_instance, has_ended, look, raise_fault
+from bakery.host.google import CALLS_AT_ONCE, RETRY, Google, api_errors
 from bakery.progress.activity import Activity, growing_pause
 
 OPERATION_SECONDS = 300
@@ -22,7 +22,7 @@ POLL_SECONDS = 5.0
 # What a machine needs was found, https://cloud.google.com/compute/docs/instances/instance-lifecycle
 ACQUIRED = ("STAGING", "RUNNING")
 SECURE_BOOT_POLICY = "constraints/compute.requireShieldedVm"
-Machines = Mapping[str, Machine]  # by name
+Machines = Mapping[str, Instance]  # by name
 
 
 class RunMachines:

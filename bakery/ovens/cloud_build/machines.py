@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bakery.errors import BakeryError
-from bakery.host.compute_operation import finish
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, delete_instance, ignore_missing
+from bakery.host.compute_operation import delete_instance, finish
+from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, ignore_missing
 from bakery.host.pages import compute_pages
 from bakery.settings.google import BAKE
 
