@@ -14,7 +14,7 @@ ENV := . tools/env.sh
 # would leave pending operations. The trap keeps the shell waiting.
 PULUMI := trap : TERM HUP; python -I -S bakery/host/guard.py --foreground pulumi
 
-.PHONY: help setup up preview destroy shell test test-fast test-slow test-spack test-gcp lint format lock bench fuzz chaos chaos-machines clean
+.PHONY: help setup up preview destroy shell test test-fast test-slow test-spack test-gcp test-rcc lint format lock bench fuzz chaos chaos-machines clean
 
 help: ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -68,7 +68,11 @@ test-gcp: setup ## test the gcp stack against the fake Google Cloud [GCP_PLUGIN=
 	@$(ENV)
 	python tools/suite.py gcp $(ARGS)
 
-export SPACK_SOURCE GCP_PLUGIN
+test-rcc: setup ## run the scripts of slurm-gcp 4 as they are on machines of rcc-debian: SLURM_GCP=<checkout>
+	@$(ENV)
+	python tools/suite.py rcc $(ARGS)
+
+export SPACK_SOURCE GCP_PLUGIN SLURM_GCP
 
 lint: ## run linter, formatter, type checker, shellcheck and house rules
 	@tools/setup.sh --no-engine

@@ -31,7 +31,8 @@ STAGES = {
     "machines": ("-m", "machines and not spack and not slow", "--timeout=3600"),
     "chaos": ("tests/engine/test_chaos.py", "-rs", *WORKERS, "--timeout=1200"),
     "chaos-machines": ("tests/machines/strikes.py", "-rs"),
-    "slow": ("-m", "slow", "--timeout=7200"),
+    "slow": ("-m", "slow and not rcc", "--timeout=7200"),
+    "rcc": ("-m", "rcc", "--timeout=7200"),
     "spack": ("-m", "spack"),
     "gcp": ("-m", "gcp"),
 }

@@ -169,6 +169,7 @@ class Cloud:
         self.quotas: dict[str, int] = {}  # pattern on the method's id to calls a minute
         self.numbers = iter(range(10**15, 10**16))
         self.machines: Hypervisor | None = None  # what boots the instances for real, if anything
+        self.addresses: dict[str, str] = {}  # that instances of these names get
         self.worker: Builder | None = None  # what runs the steps of builds, if anything; else they have a course
         self.conditions = Conditions()
         self.clock: Callable[[], float] = time.time  # of what takes days or minutes: grants, services, deleted roles

@@ -7,6 +7,7 @@ browser or a job gets a token.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.fake_google import loopback
 Json = Any
 ROOT = "/computeMetadata/v1/"
 TOKEN_SECONDS = 3599
+AS_JSON = re.compile(r"instance/(tags|service-accounts/[^/]+/(token)?)")
 
 
 class Handler(loopback.Handler):
@@ -26,11 +28,13 @@ class Handler(loopback.Handler):
         """Answer it."""
         if self.headers.get("Metadata-Flavor") != "Google" or "X-Forwarded-For" in self.headers:
             return self._send(403, "Missing Metadata-Flavor:Google header.")
-        answer = self.server.values.get(self.path.partition("?")[0].removeprefix(ROOT))
-        return self._send(404, "not found") if answer is None else self._send(200, answer())
+        path = self.path.partition("?")[0].removeprefix(ROOT)
+        answer = self.server.values.get(path)
+        kind = "application/json" if AS_JSON.fullmatch(path) else "application/text"
+        return self._send(404, "not found") if answer is None else self._send(200, answer(), kind)
 
-    def _send(self, code: int, text: str) -> None:
-        self.send(code, text, {"Metadata-Flavor": "Google"})
+    def _send(self, code: int, text: str, kind: str = "text/html; charset=UTF-8") -> None:
+        self.send(code, text, {"Metadata-Flavor": "Google", "Content-Type": kind})
 
 
 class MetadataServer(loopback.Loopback):
@@ -55,10 +59,16 @@ def values(project: str, item: Json, issue: Callable[[str, tuple[str, ...]], str
         "instance/name": item["name"],
         "instance/zone": f"projects/123456789012/zones/{item['zone'].rpartition('/')[2]}",
         "instance/network-interfaces/0/ip": card["networkIP"],
-        "instance/service-accounts/default/email": account["email"],
-        "instance/service-accounts/default/scopes": "\n".join(account["scopes"]),
         "project/project-id": project,
+        "instance/tags": json.dumps(item.get("tags", {}).get("items", [])),
+        "/": "computeMetadata/\n",  # google-auth asks this first: whether it is on Compute Engine at all
     }
+    about = {"aliases": ["default"], "email": account["email"], "scopes": account["scopes"]}
+    names = [f"instance/service-accounts/{name}" for name in ("default", account["email"])]
+    for name in names:
+        plain[f"{name}/"] = json.dumps(about)
+        plain[f"{name}/email"] = account["email"]
+        plain[f"{name}/scopes"] = "\n".join(account["scopes"])
     plain |= {f"instance/attributes/{pair['key']}": pair["value"] for pair in item["metadata"].get("items", [])}
     fixed: dict[str, Callable[[], str]] = {path: lambda text=text: text for path, text in plain.items()}  # type: ignore[misc]
-    return {**fixed, "instance/service-accounts/default/token": token}
+    return {**fixed, **{f"{name}/token": token for name in names}}

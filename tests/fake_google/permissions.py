@@ -93,6 +93,7 @@ PLACED = {"resourcePolicies": "compute.resourcePolicies.use"}
 USES: Mapping[str, Mapping[str, str]] = {"compute.images.insert": SOURCES, "compute.instances.insert": PLACED}
 # What is given an account, as which the caller has to be allowed to act.
 ACTING = ("cloudbuild.projects.builds.create", "compute.instances.insert")
+CLUSTER_ACCOUNT = "slurm"  # of the machines of a cluster, which is not the bakery's
 # The account of a build with a step of rcc-run: docs/rcc-run.md, "Permissions of the step's account".
 STEP = "the step's account"
 STEP_GRANTS = (
@@ -142,6 +143,8 @@ def caller(cloud: Cloud, request: Request) -> str:
     owner = cloud.tokens.get(token, ("", ()))[0].partition("@")[0]
     if owner.startswith("bakery-"):
         return owner
+    if owner == CLUSTER_ACCOUNT:
+        return ""
     agent = f"{request.headers.get('user-agent', '')} {request.headers.get('x-goog-api-client', '')}"
     return "bakery-bake" if "Packer/" in agent else cloud.conditions.caller if "gl-python/" in agent else ""
 

@@ -1,0 +1,209 @@
+"""A cluster of slurm-gcp 4 as rcc-tf deploys it, with its scripts as they are: ``make test-rcc SLURM_GCP=<checkout>``.
+
+The controller boots from its instance's metadata, as Terraform would have made it. All that follows is done by the
+scripts: they configure Slurm, its resume.py asks the fake Compute Engine for nodes, these boot and join, a job of two
+nodes runs, and suspend.py deletes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.host import qemu, slots
+from bakery.progress.activity import Activity
+from bakery.settings import LocalSettings
+from tests.fake_google import compute
+from tests.fake_google.cloud import Cloud
+from tests.fake_google.front import Front
+from tests.fake_google.server import serve
+from tests.fake_google.slurm_machines import SlurmMachines
+
+pytestmark = [pytest.mark.slow, pytest.mark.rcc]
+
+CHECKOUT = os.environ.get("SLURM_GCP", "")
+IMAGE = "projects/p/global/images/rcc-debian"
+ZONE = "us-central1-a"
+ACCOUNT = "slurm@p.iam.gserviceaccount.com"
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+CLUSTER = "bakery"
+CONTROLLER = f"{CLUSTER}-controller"
+NODES = (f"{CLUSTER}-compute-0-0", f"{CLUSTER}-compute-0-1")
+MACHINE_TYPE, NODE_MB = "n1-standard-1", 4096
+SECONDS = 3600.0
+# Metadata of the controller, and the files of slurm-gcp that it holds: tf/modules/controller/main.tf, aca577d.
+FILES = {
+    "cgroup_conf_tpl": "etc/cgroup.conf.tpl",
+    "custom-compute-install": "scripts/custom-compute-install",
+    "custom-controller-install": "scripts/custom-controller-install",
+    "setup-script": "scripts/setup.py",
+    "slurm-resume": "scripts/resume.py",
+    "slurm-suspend": "scripts/suspend.py",
+    "slurm_conf_tpl": "etc/slurm.conf.tpl",
+    "slurmdbd_conf_tpl": "etc/slurmdbd.conf.tpl",
+    "slurmsync": "scripts/slurmsync.py",
+    "startup-script": "scripts/startup.sh",
+    "util-script": "scripts/util.py",
+}
+PARTITION = {
+    **dict.fromkeys(("cpu_platform", "gpu_type", "instance_template", "regional_policy", "bandwidth_tier")),
+    **dict.fromkeys(("exclusive", "enable_placement", "preemptible_bursting", "regional_capacity"), False),
+    "name": "debug",
+    "machine_type": MACHINE_TYPE,
+    "max_node_count": len(NODES),
+    "static_node_count": 0,
+    "zone": ZONE,
+    "image": IMAGE,
+    "image_hyperthreads": True,
+    "compute_disk_type": "pd-standard",
+    "compute_disk_size_gb": 20,
+    "compute_labels": {},
+    "gpu_count": 0,
+    "network_storage": [],
+    "vpc_subnet": "default",
+}
+CONFIG = {
+    **dict.fromkeys(("cloudsql", "jwt_key", "munge_key", "shared_vpc_host_project")),
+    "cluster_name": CLUSTER,
+    "complete_wait_time": 0,
+    "compute_node_scopes": SCOPES,
+    "compute_node_service_account": ACCOUNT,
+    "controller_secondary_disk": False,
+    "external_compute_ips": False,
+    "login_network_storage": [],
+    "login_node_count": 0,
+    "network_storage": [],
+    "partitions": [PARTITION],
+    "project": "p",
+    "region": "us-central1",
+    "suspend_time": 60,
+    "vpc_subnet": "default",
+    "zone": ZONE,
+}
+PROBE = r"""
+exec 2>&1
+say() { echo "probe: $*"; }
+nodes() { /usr/local/bin/scontrol show nodes | sed -n -E 's/^ +State=(\S+).*/\1/p' | xargs; }
+for unit in slurmctld slurmdbd slurmrestd mariadb munge nfs-server cron; do
+  say "unit $unit $(systemctl is-active "$unit")"
+done
+say "cluster $(/usr/local/bin/sacctmgr --noheader --parsable2 show cluster format=cluster)"
+sleep 70 # slurmsync.py has run
+say "idle $(nodes)"
+job=$(/usr/local/bin/sbatch --parsable --nodes=2 --chdir=/home --output=/home/job.out --wrap 'srun hostname | sort')
+while :; do
+  state=$(/usr/local/bin/scontrol show job "$job" | sed -n -E 's/.*JobState=(\w+).*/\1/p')
+  case $state in PENDING | CONFIGURING | RUNNING | COMPLETING) sleep 5 ;; *) break ;; esac
+done
+say "job $state $(xargs </home/job.out)"
+say "nodes $(nodes)"
+until [[ $(nodes) != *POWERING* && $(nodes) == *POWERED_DOWN*POWERED_DOWN* ]]; do sleep 10; done
+say "suspended $(nodes)"
+sed 's/^/probe-log: /' /var/log/slurm/resume.log /var/log/slurm/suspend.log
+say end
+"""
+
+
+def files() -> dict[str, str]:
+    return {key: (Path(CHECKOUT) / path).read_text(encoding="utf-8") for key, path in FILES.items()}
+
+
+def controller() -> dict[str, Any]:
+    """The instance that rcc-tf's module declares."""
+    attributes = {"enable-oslogin": "TRUE", "VmDnsSetting": "GlobalOnly", "config": json.dumps(CONFIG), **files()}
+    return {
+        "name": CONTROLLER,
+        "machineType": f"zones/{ZONE}/machineTypes/n1-standard-2",
+        "tags": {"items": ["controller"]},
+        "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": IMAGE}}],
+        "networkInterfaces": [{"subnetwork": "projects/p/regions/us-central1/subnetworks/default"}],
+        "serviceAccounts": [{"email": ACCOUNT, "scopes": SCOPES}],
+        "metadata": {"items": [{"key": key, "value": value} for key, value in attributes.items()]},
+    }
+
+
+class Run:
+    """The cluster while it runs."""
+
+    def __init__(self, cloud: Cloud, made: SlurmMachines) -> None:
+        self.cloud = cloud
+        self.made = made
+
+    @property
+    def console(self) -> str:
+        file = self.made.consoles[CONTROLLER]  # made when QEMU has started
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    def told(self) -> dict[str, str]:
+        """What the probe said, by its first word."""
+        lines = re.findall(r"probe: (\w+) ?(.*)", self.console.replace("\r", ""))
+        return {" ".join((word, *rest.split()[:1])) if word == "unit" else word: rest for word, rest in lines}
+
+    def wait(self) -> None:
+        """Wait until the probe has ended, or the controller is gone."""
+        deadline = time.monotonic() + SECONDS
+        while "end" not in self.told():
+            key = next(key for key in self.cloud.items if key.endswith(f"/instances/{CONTROLLER}"))
+            ended = self.made.booted[key].running.poll() is not None
+            assert not ended and time.monotonic() < deadline, self.console[-6000:]
+            time.sleep(2)
+
+
+@pytest.fixture(scope="module")
+def run(rcc_debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The cluster, after its job has run and its nodes are suspended."""
+    folder, local = tmp_path_factory.mktemp("cluster"), LocalSettings()
+    taken = slots.take(2, 1024, Activity(), slots.capacity(local))
+    with serve() as server, taken:
+        cloud = server.cloud
+        compute.add_image(cloud, f"compute/compute/v1/{IMAGE.rpartition('/')[0]}", {"name": "rcc-debian"})
+        front = Front(server.server_address[1], folder)
+        memory = {CONTROLLER: 1536, **dict.fromkeys(NODES, NODE_MB)}
+        names = (CONTROLLER, *NODES)
+        made = SlurmMachines(
+            cloud, front, folder, rcc_debian, qemu.accelerator(local), names, memory, {CONTROLLER: PROBE}
+        )
+        try:
+            url = f"{server.url}/compute/v1/projects/p/zones/{ZONE}/instances"
+            head = {"Content-Type": "application/json"}
+            urllib.request.urlopen(urllib.request.Request(url, json.dumps(controller()).encode(), head)).close()
+            running = Run(cloud, made)
+            running.wait()
+            yield running
+        finally:
+            made.stop()
+            front.stop()
+        assert cloud.violations == []
+
+
+@pytest.mark.skipif(not CHECKOUT, reason="SLURM_GCP names no checkout of slurm-gcp")
+class TestVersion4:
+    """What the scripts and Slurm did."""
+
+    def test_setup_started_all_services_of_the_controller(self, run: Run) -> None:
+        told = run.told()
+        assert "Done setting up controller" in run.console
+        units = ("slurmctld", "slurmdbd", "slurmrestd", "mariadb", "munge", "nfs-server", "cron")
+        assert {unit: told[f"unit {unit}"].split()[-1] for unit in units} == dict.fromkeys(units, "active")
+        assert told["cluster"] == CLUSTER
+
+    def test_slurmsync_leaves_nodes_alone_that_are_switched_off(self, run: Run) -> None:
+        assert run.told()["idle"] == " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)
+
+    def test_resume_made_the_nodes_and_the_job_ran_on_both(self, run: Run) -> None:
+        assert "compute.instances.bulkInsert" in [method for _at, method, _path in run.cloud.calls]
+        assert run.told()["job"] == " ".join(["COMPLETED", *NODES])
+
+    def test_suspend_deleted_them(self, run: Run) -> None:
+        deleted = [path for _at, method, path in run.cloud.calls if method == "compute.instances.delete"]
+        assert sorted(path.rpartition("/")[2] for path in deleted) == sorted(NODES)
+        assert not [key for key in run.cloud.items if "/instances/" in key and not key.endswith(CONTROLLER)]
+        assert run.told()["suspended"] == " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)
