@@ -288,4 +288,4 @@ class ComputeEngineCluster:
     def _collect_console(self, spec: MachineSpec, folder: Path) -> None:
         with contextlib.suppress(BakeryError), api_errors(f"read the console of {spec.name}"):
             console = self.google.read_compute(f"zones/{self.zone}/instances/{self._name(spec)}/serialPort")
-            (folder / "console.log").write_text(console["contents"], encoding="utf-8")
+            (folder / "console.log").write_text(console.get("contents", ""), encoding="utf-8")
