@@ -31,11 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
+def waits_for_bake(item: pytest.Item) -> bool:
+    """Whether a test needs the image that is baked in a machine."""
+    return item.path == SLOWEST and "machine_bake" in getattr(item, "fixturenames", ())
+
+
 def _place(item: pytest.Item) -> int:
     names = getattr(item, "fixturenames", ())
     if item.path == LONGEST:
         return 0
-    if item.path == SLOWEST and "machine_bake" in names:
+    if waits_for_bake(item):
         return 2
     return 3 if "rcc_debian" in names else 1
 
@@ -98,7 +103,7 @@ def machine_bake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """Return the bake of rcc-debian in a machine. It begins here if a test will wait for it."""
     bake = MachineBake(tmp_path_factory.mktemp("machine-bake"))
     alone = "PYTEST_XDIST_WORKER" not in os.environ
-    if alone and any(item.path == SLOWEST for item in request.session.items):
+    if alone and any(map(waits_for_bake, request.session.items)):
         bake.begin()
     yield bake
     bake.end()

@@ -36,6 +36,7 @@ def first_line(state: Path) -> str:
     return log.read_text(encoding="utf-8").partition("\n")[0]
 
 
+@pytest.mark.slow  # without KVM a core needs twelve minutes for the bake in a machine
 @pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-")
 def test_every_file_has_the_same_owner_mode_and_content(
     checkout: Checkout, rcc_debian: Path, machine_bake: MachineBake
