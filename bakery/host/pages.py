@@ -14,3 +14,9 @@ def compute_pages(google: Google, path: str, **query: str) -> Iterator[Mapping[s
         if not page.get("nextPageToken"):
             return
         query["pageToken"] = page["nextPageToken"]
+
+
+def compute_items(google: Google, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what is on the pages of a list of one place; see :func:`compute_pages`."""
+    for page in compute_pages(google, path, **query):
+        yield from page.get("items", ())

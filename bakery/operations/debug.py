@@ -11,6 +11,7 @@ from bakery.operations.bake import Watch, bake_all, planned
 from bakery.orders.model import BakeOrder, bake_order
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
+from bakery.recipe.image_names import DIGEST_SHOWN
 
 
 class Failure(NamedTuple):
@@ -65,7 +66,7 @@ def debugging(backend: Backend, wanted: str) -> Debugging:
     backend.keeping_failed()
     family = wanted
     stem, _, end = wanted.rpartition("-")
-    if len(end) == 12 and set(end) <= set("0123456789abcdef"):
+    if len(end) == DIGEST_SHOWN and set(end) <= set("0123456789abcdef"):
         family = stem
     image = next(one for one in planned(backend.settings, [family], locked=False) if one.family == family)
     return Debugging(backend, family, bake_order(image))

@@ -14,9 +14,8 @@ from typing import Generic, NoReturn, TypeVar
 
 SHARE = 100  # items that are worth a process
 MOST = 8  # processes
-CHUNKS = (
-    200  # at most; each process takes the next one when it has time, so that a busy processor does not delay the others
-)
+# At most. Each process takes the next one when it has time, so that a busy processor does not delay the others.
+CHUNKS = 200
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")

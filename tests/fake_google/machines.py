@@ -65,7 +65,9 @@ END
 
 
 @dataclass
-class _Booted:
+class Booted:
+    """An instance that runs, with its own metadata server."""
+
     running: process.Running
     metadata: MetadataServer
     console: Path
@@ -83,7 +85,7 @@ class Machines:
     folder: Path
     images: Mapping[str, Path]
     accelerator: Accelerator
-    booted: dict[str, _Booted] = field(default_factory=dict)
+    booted: dict[str, Booted] = field(default_factory=dict)
     baking: dict[str, BakeMachine] = field(default_factory=dict)
     ended: dict[str, Future[Path]] = field(default_factory=dict)  # disks of ended builds, by their names
     files: dict[str, Future[BootFiles]] = field(default_factory=dict)
@@ -142,7 +144,7 @@ class Machines:
                 *_link({254: metadata.port, 253: self.port}),
             ),
         )
-        self.booted[key] = _Booted(made.start(self.images[image], files, self.accelerator), metadata, made.console)
+        self.booted[key] = Booted(made.start(self.images[image], files, self.accelerator), metadata, made.console)
 
     def delete(self, key: str) -> None:
         """End the machine. That of a build is switched off first, which takes some seconds more."""

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from bakery.fluid_run.clusters.kernel_line import kernel_words
-from bakery.host import boot_files, process, qemu, tar
+from bakery.host import boot_files, qemu, tar
 from bakery.host.machine import QemuMachine
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 from tests.fake_google.cloud import Cloud
 from tests.fake_google.front import NAMES, Front
-from tests.fake_google.machines import LINK, RELAY
+from tests.fake_google.machines import LINK, RELAY, Booted
 from tests.fake_google.metadata import MetadataServer
 
 Json = Any
@@ -49,13 +49,6 @@ test ! -f probe || exec bash probe
 
 
 @dataclass
-class _Booted:
-    running: process.Running
-    metadata: MetadataServer
-    console: Path
-
-
-@dataclass
 class SlurmMachines:
     """Boots what is inserted into ``cloud`` from the image ``disk``, and ends what is deleted.
 
@@ -71,7 +64,7 @@ class SlurmMachines:
     names: tuple[str, ...]
     memory_mb: Mapping[str, int] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
-    booted: dict[str, _Booted] = field(default_factory=dict)
+    booted: dict[str, Booted] = field(default_factory=dict)
     consoles: dict[str, Path] = field(default_factory=dict)  # of all that ever booted, by name
 
     def __post_init__(self) -> None:
@@ -113,7 +106,7 @@ class SlurmMachines:
             ),
         )
         self.consoles[name] = made.console
-        self.booted[key] = _Booted(made.start(self.disk, self.files, self.accelerator), metadata, made.console)
+        self.booted[key] = Booted(made.start(self.disk, self.files, self.accelerator), metadata, made.console)
 
     def _seed(self, name: str) -> list[tuple[str, bytes, int]]:
         script = GUEST.replace("@ADDRESS@", self.address(name)).replace("@NAME@", name).replace("@LINK@", LINK)

@@ -41,23 +41,22 @@ OPERATIONS: Mapping[str, str] = {
 }
 OF_BLOBS = {"delete": "storage.objects.delete"}
 
-READS = {"read_compute": 0, "compute_pages": 1}  # which argument is a path below the project
+READS = {"read_compute": 0, "compute_pages": 1, "compute_items": 1}  # which argument is a path below the project
+PASSED_ON = ("pages.py", "compute_operation.py")  # which read the paths that others give them
 ASKED = {"RESOURCE_MANAGER": "cloudresourcemanager"}  # the product of a host that is asked without a client
 
 
 def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
     """Yield each method that a client library is asked for, with the file that asks."""
     for file in sorted(folder.rglob("*.py")):
-        if file.name in ("pages.py", "compute_operation.py"):  # which ask for the paths that others give them
-            continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            for method in _methods(node):
+            for method in _methods(node, reads=file.name not in PASSED_ON):
                 yield method, str(file.relative_to(folder.parent))
 
 
-def _methods(node: ast.AST) -> Iterator[str]:
+def _methods(node: ast.AST, *, reads: bool) -> Iterator[str]:
     name = ast.unparse(node.func).rpartition(".")[2].rstrip(")") if isinstance(node, ast.Call) else ""
-    if isinstance(node, ast.Call) and name in READS:
+    if isinstance(node, ast.Call) and reads and name in READS:
         yield _published("GET", "compute", f"projects/x/{_path(node.args[READS[name]])}")
     if isinstance(node, ast.Call) and name == "change_compute":  # called, or what retries it is
         yield from _changes(node.args)

@@ -18,7 +18,7 @@ from bakery.fluid_run.clusters.run_spec import PREFIX
 from bakery.host.clock import now
 from bakery.host.compute_operation import finish
 from bakery.host.google import RETRY, Google, api_errors, ignore_missing
-from bakery.host.pages import compute_pages
+from bakery.host.pages import compute_items
 
 if TYPE_CHECKING:
     from bakery.fluid_run.clusters.instance import RunContext
@@ -91,9 +91,7 @@ def _used(google: Google, zones: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for zone in zones:
         with api_errors("look for machines of tests"):
-            machines = [
-                one for page in compute_pages(google, f"zones/{zone}/instances") for one in page.get("items", ())
-            ]
+            machines = [*compute_items(google, f"zones/{zone}/instances")]
         found |= {policy.rpartition("/")[2] for one in machines for policy in one.get("resourcePolicies", ())}
     return found
 
@@ -101,8 +99,7 @@ def _used(google: Google, zones: Iterable[str]) -> set[str]:
 def _abandoned(google: Google, region: str) -> list[str]:
     before = now() - ABANDONED
     with api_errors("look for placement policies"):
-        pages = compute_pages(google, f"regions/{region}/resourcePolicies", filter=f"name eq {PREFIX}.*")
-        policies = [one for page in pages for one in page.get("items", ())]
+        policies = [*compute_items(google, f"regions/{region}/resourcePolicies", filter=f"name eq {PREFIX}.*")]
     return [one["name"] for one in policies if datetime.fromisoformat(one["creationTimestamp"]) < before]
 
 

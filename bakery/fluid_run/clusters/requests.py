@@ -12,7 +12,7 @@ from bakery.errors import NoCapacity
 from bakery.fluid_run.clusters.instance import RUN_LABEL
 from bakery.host.batches import Batches
 from bakery.host.google import STORAGE_RETRY, Google, api_errors, ignore_missing
-from bakery.host.pages import compute_pages
+from bakery.host.pages import compute_items
 from bakery.settings import Bucket
 
 Instance = Mapping[str, Any]  # an instance, as Compute Engine answers it
@@ -65,8 +65,7 @@ class ClusterRequests:
     def _in_zone(self, zone: str, runs: Sequence[str]) -> list[Instance]:
         own = " OR ".join(f"(labels.{RUN_LABEL} = {run})" for run in dict.fromkeys(runs))
         with api_errors("list the machines of the run"):
-            pages = compute_pages(self._google, f"zones/{zone}/instances", filter=own)
-            return [machine for page in pages for machine in page.get("items", ())]
+            return [*compute_items(self._google, f"zones/{zone}/instances", filter=own)]
 
     def _listed_objects(self, prefixes: Sequence[str]) -> Sequence[Sequence[Blob]]:
         top = prefixes[0] if len(set(prefixes)) == 1 else self.folder

@@ -12,7 +12,7 @@ from bakery.errors import BakeryError, Uncertain
 from bakery.host.batches import Batches
 from bakery.host.compute_operation import finish
 from bakery.host.google import RETRY, Google, api_errors, ignore_missing
-from bakery.host.pages import compute_pages
+from bakery.host.pages import compute_items
 from bakery.library.base import ImageState
 
 TRIES = 5  # of a change that conflicts with another writer's
@@ -125,8 +125,7 @@ class ImageRequests:
         query = {"maxResults": "500"} | ({"filter": condition} if condition else {})
         with api_errors("list images"):
             try:
-                pages = compute_pages(self._google, "global/images", **query)
-                images = [compute_image(found) for page in pages for found in page.get("items", ())]
+                images = [compute_image(found) for found in compute_items(self._google, "global/images", **query)]
             except exceptions.NotFound as error:
                 raise BakeryError(
                     f"there is no project {self.project}",

@@ -56,12 +56,17 @@ def _provisioner(template: Document, entry: Mapping[str, Any], where: Where) -> 
     override = entry.get("override")
     if isinstance(override, dict) and [one for one in override.values() if not isinstance(one, (dict, type(None)))]:
         _refuse(template, entry, where, "override", "write an object for each builder")
-    for key in sorted(SHELL_LISTS) if entry.get("type") in ("shell", "shell-local") else ():
+    if entry.get("type") in ("shell", "shell-local"):
+        _shell(template, entry, where)
+
+
+def _shell(template: Document, entry: Mapping[str, Any], where: Where) -> None:
+    for key in sorted(SHELL_LISTS):
         given = entry.get(key)
         texts = given if isinstance(given, list) else [given]
         if [one for one in texts if isinstance(one, (list, dict))]:
             _refuse(template, entry, where, key, "write a list of strings")
-    codes = entry.get("valid_exit_codes") if entry.get("type") in ("shell", "shell-local") else None
+    codes = entry.get("valid_exit_codes")
     if [one for one in (codes if isinstance(codes, list) else [codes]) if not (_fits(one, _CODE) or one is True)]:
         _refuse(template, entry, where, "valid_exit_codes", "write a list of whole numbers")
 
