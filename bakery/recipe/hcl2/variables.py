@@ -51,7 +51,12 @@ class Variables:
         return value
 
     def demand(self, name: str) -> Value:
-        """Return a variable's value, which decides something. Raises NotFollowed if only a build knows it."""
+        """Return a variable's value, which decides something.
+
+        Raises NotFollowed if only a build knows it, or if its text has the form of a reference in JSON.
+        """
+        if name not in self.variables or _USER.search(str(self.variables[name])):
+            raise NotFollowed
         return self.resolve(self.variables[name])
 
     def variable(self, name: str, line: int) -> Value:

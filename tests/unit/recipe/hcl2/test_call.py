@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bakery.lock.model import Lock
 from bakery.plan.model import ImagePlan
 from bakery.plan.plan import draft
@@ -38,6 +40,14 @@ def test_variable_files_are_read_staged_and_counted(tmp_path: Path) -> None:
     assert "packages/app/v/x.pkrvars.hcl" in {file.path for file in first.files}
     second = image(tmp_path, words, **{"v/x.pkrvars.hcl": 'one = "c"\n'})
     assert first.digest != second.digest
+
+
+@pytest.mark.parametrize("name", ["nothing", "one"])
+def test_a_value_that_is_written_like_a_reference_counts_with_the_whole_package(tmp_path: Path, name: str) -> None:
+    found = image(tmp_path, f'"-only=googlecompute.app", "-var", "one={{{{user `{name}`}}}}"')
+    (told,) = (one for one in recipe_tree.loaded(tmp_path).problems if "all files of the package count" in one.message)
+    assert told.message.startswith('"upper(var.one)"')
+    assert "packages/app/test/run.sh" in {file.path for file in found.files}
 
 
 def test_a_variable_file_that_is_not_there(tmp_path: Path) -> None:
