@@ -16,7 +16,7 @@ def phase(status: AgentStatus) -> str:
         return f"testing: {status.nodes_ready} of {status.nodes_total} nodes are ready"
     if status.reimage and status.stage is Stage.RUN:
         done = f"{status.jobs_done} of {status.jobs_total} jobs done"
-        return f"testing: the upgrade has come to {status.reimage}, {done}"
+        return f"testing: {status.reimage} gets a new machine, {done}"
     if status.stage in (Stage.SUBMIT, Stage.RUN):
         return f"testing: {status.jobs_done} of {status.jobs_total} jobs done"
     return "testing: collecting results"

@@ -7,6 +7,7 @@ from pathlib import Path
 from bakery.orders.model import RunOrder
 from bakery.recipe.machine_types import first_nic
 from bakery.recipe.model import ClusterShape, Json, Partition, SuiteJob
+from bakery.settings.cluster import Profile
 
 OUTPUT_LIMIT = 64 * 1024  # bytes of stdout and of stderr that a row keeps, from the end
 READ_LIMIT = 16 * 1024 * 1024
@@ -54,6 +55,8 @@ def row(order: RunOrder, job: SuiteJob, raw: Mapping[str, Json], folder: Path) -
         "provisioning_model": _text(part.provided),
         "compute_disk_type": part.disk_type or None,
         "compute_disk_size_gb": part.disk_size_gb or None,
+        # Of an existing cluster nothing is known, as of its partitions.
+        "cluster_profile": str(shape.profile or Profile.SIMPLE) if shape.partitions else None,
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeryError, ImageRejected, InfrastructureFailed, Uncertain
-from bakery.fluid_run import rows, upgrade, verdict
+from bakery.fluid_run import profile, rows, upgrade, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters
 from bakery.fluid_run.clusters.mailbox import read_results
 from bakery.fluid_run.clusters.run_spec import deadline_seconds
@@ -178,6 +178,7 @@ class _Run:
             self._with_cluster(_Part(f"{self.run_id}-upgrade", order, folder, last=True, present=self.present))
 
     def _with_cluster(self, part: _Part) -> None:
+        profile.check(part.order.suite.cluster, part.present or self.image)
         workspace = self.state.work / f"{paths.WORKSPACE}{part.run_id}"
         workspace.mkdir(parents=True)
         locks.sign(workspace, f"Fluid-Run {part.run_id}")

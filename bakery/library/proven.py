@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from bakery.library.base import Library
 from bakery.library.proof import same_tests
-from bakery.recipe.model import NicType, Partition, Provisioning
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import Partition
 from bakery.results.model import RunResult, Verdict
 
 

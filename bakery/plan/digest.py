@@ -22,12 +22,15 @@ from bakery.plan.summary import Base
 from bakery.recipe.image_names import DIGEST_SHOWN
 
 if TYPE_CHECKING:
-    from bakery.recipe.model import ClusterShape, Json, SourceFile, Suite
+    from bakery.recipe.model import ClusterShape, Json, Partition, SourceFile, Suite
 
 FORMAT = "image-bakery/2"
 VALUE_SHOWN = 60  # characters of a value in the manifest; longer ones are shown as their digest
 EXECUTABLE = 0o100
-LATER = ("nic_type", "rdma_network", "threads_per_core", "reservation", "provisioning", "disk_type")
+LATER = (  # fields of clusters, and of partitions
+    *("profile", "slurm_conf", "job_submit", "prolog", "epilog"),
+    *("nic_type", "rdma_network", "threads_per_core", "reservation", "provisioning", "disk_type"),
+)
 
 _path = attrgetter("path")  # sorting by all fields takes ten times as long
 # The encoder reads a model's fields directly, which is ten times faster than encoding the model first.
@@ -137,6 +140,7 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
         for index, (job, text) in enumerate(zip(suite.jobs, jobs, strict=True), 1)
     }
     shown["cluster"] = sha256(cluster)[:DIGEST_SHOWN]
+    shown |= {"profile": suite.cluster.profile.value} if suite.cluster.profile else {}
     shown |= {"upgrade test": "asked for"} if suite.upgrade else {}
     shown |= {file.path: _file(file) for file in sorted(files, key=_path)}
     asked = ["upgrade"] if suite.upgrade else []
@@ -147,9 +151,10 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
 def _cluster(cluster: ClusterShape) -> str:
     """Return the cluster as canonical JSON. It is cached since most recipes are tested on the same cluster.
 
-    The fields that partitions have since version 0.2 count only if they are set: other tests stay as they were.
+    The fields that it and partitions have since version 0.2 count only if they are set: other tests stay as they were.
     """
-    partitions = [
-        {key: value for key, value in vars(one).items() if value or key not in LATER} for one in cluster.partitions
-    ]
-    return canonical({**vars(cluster), "partitions": partitions})
+    return canonical({**_set(cluster), "partitions": [_set(one) for one in cluster.partitions]})
+
+
+def _set(one: ClusterShape | Partition) -> dict[str, Json]:
+    return {key: value for key, value in vars(one).items() if value or key not in LATER}

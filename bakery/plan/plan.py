@@ -4,6 +4,7 @@ No I/O, no clock, no machine: the same input gives the same plan everywhere.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from bakery.errors import InputError, errors_among
@@ -14,6 +15,7 @@ from bakery.plan.image_files import image_files, test_files
 from bakery.plan.image_labels import image_labels
 from bakery.plan.link import Bases, UnlinkedImage, link, prefixed, select
 from bakery.plan.model import ImagePlan, Plan, SuitePlan, partition_names
+from bakery.plan.profile import with_profile
 from bakery.plan.summary import Base
 from bakery.plan.template import concealed, disk_options, location_variables, other_parts, pinned
 from bakery.recipe import image_names
@@ -92,7 +94,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         prefix=settings.google.prefix,
     )
     variables, substitutions = with_image_name(inputs, name)
-    tests = suite_plan(inputs)
+    tests = suite_plan(inputs, settings)
     return ImagePlan(
         package=recipe.name,
         variant=node.variant,
@@ -121,12 +123,15 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
     )
 
 
-def suite_plan(inputs: VariantInputs) -> SuitePlan | None:
+def suite_plan(inputs: VariantInputs, settings: Settings) -> SuitePlan | None:
     """Return the tests of a variant's image, or None without tests."""
     suite = suite_of_variant(inputs)
     if suite is None:
         return None
-    files = test_files(inputs.recipe, suite)
+    cluster, site = with_profile(suite.cluster, settings.cluster, inputs.recipe)
+    suite = replace(suite, cluster=cluster)
+    found = {file.path: file for file in (*test_files(inputs.recipe, suite), *site)}
+    files = tuple(found[path] for path in sorted(found))
     identity, manifest = digest.tests_digest(suite, files)
     return SuitePlan(identity, suite, files, manifest)
 

@@ -10,8 +10,9 @@ from bakery.plan.architecture import ARM
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.plan.model import ImagePlan, partitions
 from bakery.plan.summary import ImageSummary
+from bakery.recipe.machine_kinds import NicType, Provisioning
 from bakery.recipe.machine_types import boot_disk, disk_fault, first_nic
-from bakery.recipe.model import NicType, Partition, Provisioning
+from bakery.recipe.model import Partition
 from bakery.settings.cluster import ClusterSettings
 
 DEFAULT_MACHINES = {"": "n2-standard-4", ARM: "t2a-standard-4"}

@@ -73,7 +73,7 @@ def encode_package(settings: Settings, package: Package) -> bytes:
 
     images, manifests = [], []
     for inputs in variant_inputs(package.recipe, settings, builtins(settings, "")):
-        node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs)
+        node, material, tests = inputs.node, image_material(inputs, settings), suite_plan(inputs, settings)
         at, base_at = ([file.removeprefix(f"{package.shown}/"), line] for file, line in (node.at, node.base_at))
         names = [node.variant, node.family, node.base_family, node.base_project]
         node_values = [*names, at, base_at, node.faults, node.features, node.needs, node.architecture]

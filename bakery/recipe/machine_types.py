@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition
 
 DEFAULT_MACHINE = "e2-standard-2"  # of a partition without a machine type, for x86_64
 _TYPE = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]+")

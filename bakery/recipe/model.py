@@ -3,12 +3,14 @@
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bakery.errors import Problem
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.settings.cluster import Profile
+from bakery.settings.site_files import SitePart, present
 
 Json = Any  # a value as json.loads gives it; frozen by convention, never written to
 
@@ -60,28 +62,6 @@ class SuiteJob:
     metrics: tuple[Metric, ...] = ()
 
 
-class NicType(StrEnum):
-    """The kind of a network interface on Compute Engine. The last two are of an RDMA network only."""
-
-    GVNIC = "GVNIC"
-    IDPF = "IDPF"
-    IRDMA = "IRDMA"
-    MRDMA = "MRDMA"
-
-    @property
-    def rdma(self) -> bool:
-        """Whether it belongs to a network with an RDMA profile, beside an interface of another kind."""
-        return self in (NicType.IRDMA, NicType.MRDMA)
-
-
-class Provisioning(StrEnum):
-    """How Compute Engine provides a machine: on demand, from spare capacity, or when there is capacity."""
-
-    STANDARD = "standard"
-    SPOT = "spot"
-    FLEX_START = "flex-start"
-
-
 @dataclass(frozen=True)
 class Partition:
     """A Slurm partition of the test cluster; ``cpus`` and ``memory_mb`` count for one node.
@@ -118,7 +98,11 @@ class Partition:
 
 @dataclass(frozen=True)
 class ClusterShape:
-    """The ephemeral Slurm cluster a recipe is tested on: one controller, login nodes, partitions."""
+    """The ephemeral Slurm cluster a recipe is tested on: one controller, login nodes, partitions.
+
+    Without a ``profile`` it has that of the stack; in an order the simple one. The last fields are paths of the site's
+    files: in a recipe below the package's folder, in an order below the workspace.
+    """
 
     partitions: tuple[Partition, ...] = (Partition("debug"),)
     login_nodes: int = 1
@@ -128,6 +112,16 @@ class ClusterShape:
     login_machine_type: str = ""
     controller_disk_size_gb: int = 0
     controller_disk_type: str = ""
+    profile: Profile | None = None
+    slurm_conf: str = ""
+    job_submit: str = ""
+    prolog: str = ""
+    epilog: str = ""
+
+    @property
+    def site(self) -> dict[SitePart, str]:
+        """The paths of the site's files, by what they are for."""
+        return present(self.slurm_conf, self.job_submit, self.prolog, self.epilog)
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def parse(
         rollout=rollout.read(top),
         from_stack=top.text("from"),
         retention=retention.read(top, top.count("retentionDays", 30, most=retention.LONGEST)),
-        cluster=cluster.read(groups["cluster"]),
+        cluster=cluster.read(groups["cluster"], root),
         local=local_settings.read(groups["local"]),
         spack=_spack(groups["spack"], root),
         google=_google(groups["google"]),

@@ -79,13 +79,13 @@ def test_digests_of_images() -> None:
 
 
 def test_digests_of_tests() -> None:
-    """What version 0.1.0 did not know (``upgrade``, fields of partitions) leaves a digest as it was if it is unset."""
+    """What version 0.1.0 did not know (``upgrade``, later fields of clusters and partitions) counts only if set."""
     for seed in range(EACH_DIGEST):
         given = values.model(Suite, Random(seed))
         files = values.value(tuple[SourceFile, ...], Random(seed + 1))
-        unset = {name: getattr(Partition(""), name) for name in digest.LATER}
-        partitions = tuple(replace(one, **unset) for one in given.cluster.partitions)
-        suite = replace(given, cluster=replace(given.cluster, partitions=partitions), upgrade=False)
+        partitions = tuple(without_later(one, Partition("")) for one in given.cluster.partitions)
+        cluster = without_later(replace(given.cluster, partitions=partitions), ClusterShape())
+        suite = replace(given, cluster=cluster, upgrade=False)
         before = canonical.tests_digest(first_version(suite), files)
         same(digest.tests_digest(suite, files)[0], before, seed, (suite, files))
         assert digest.tests_digest(replace(suite, upgrade=True), files)[0] != before, seed
@@ -93,12 +93,19 @@ def test_digests_of_tests() -> None:
             assert digest.tests_digest(replace(given, upgrade=False), files)[0] != before, seed
 
 
+def without_later(given: Any, unset: Any) -> Any:
+    """The cluster or partition with the later fields as ``unset`` has them."""
+    return replace(given, **{name: value for name, value in vars(unset).items() if name in digest.LATER})
+
+
 def first_version(suite: Suite) -> SimpleNamespace:
-    """The suite with the partitions of version 0.1.0."""
-    known = [
-        {key: value for key, value in vars(one).items() if key not in digest.LATER} for one in suite.cluster.partitions
-    ]
-    return SimpleNamespace(**{**vars(suite), "cluster": {**vars(suite.cluster), "partitions": known}})
+    """The suite with the cluster and the partitions of version 0.1.0."""
+
+    def known(one: ClusterShape | Partition) -> dict[str, Any]:
+        return {key: value for key, value in vars(one).items() if key not in digest.LATER}
+
+    partitions = [known(one) for one in suite.cluster.partitions]
+    return SimpleNamespace(**{**vars(suite), "cluster": {**known(suite.cluster), "partitions": partitions}})
 
 
 @pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)

@@ -16,7 +16,8 @@ from bakery.library.base import ImageRecord
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Suite, SuiteJob
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.settings import parse
 from tests.fake_google import compute, refusals
 from tests.fake_google.refusals import RULES

@@ -94,7 +94,7 @@ def test_the_nodes_take_the_candidate_and_no_job_is_lost(rcc_debian: Path, candi
     ]
     after = result.folder / "upgrade/outputs/upgrade/after-debug/stdout"
     assert after.read_text().splitlines()[1:3] == ["debug-0", "debug-1"]
-    assert {f"testing: the upgrade has come to debug-{number}" for number in (0, 1)} <= {
+    assert {f"testing: debug-{number} gets a new machine" for number in (0, 1)} <= {
         text.partition(",")[0] for text in said
     }
     logs = result.folder / "upgrade/machines"

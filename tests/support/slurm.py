@@ -1,7 +1,7 @@
 """Programs named sbatch, scontrol and scancel that keep their state in files, for tests that submit jobs.
 
 ``FAKE_SLURM`` names the file of jobs. A job whose script is there runs at once; ``FAKE_CODE_<n>`` and
-``FAKE_STATE_<n>`` say how job n ends otherwise.
+``FAKE_STATE_<n>`` say how job n ends otherwise, ``FAKE_REASON_<n>`` why it waits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ for line in open(os.environ["FAKE_SLURM"]):
     job = json.loads(line)
     code = job.get("code") or os.environ.get("FAKE_CODE_%d" % job["id"], "0:0")
     state = os.environ.get("FAKE_STATE_%d" % job["id"], "COMPLETED" if code == "0:0" else "FAILED")
-    facts = "Reason=JobHeldUser RunTime=00:00:09 NumNodes=2 NumCPUs=4 NodeList=n Partition=p"
+    reason = os.environ.get("FAKE_REASON_%d" % job["id"], "JobHeldUser")
+    facts = f"Reason={reason} RunTime=00:00:09 NumNodes=2 NumCPUs=4 NodeList=n Partition=p"
     print(f"JobId={job['id']} JobState={state} ExitCode={code} {facts}")
 """
 SCANCEL = "import os, sys; os.environ; open(os.environ['FAKE_SLURM'] + '.cancelled', 'a').write(sys.argv[1] + ' ')"

@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> None:
         guest = Reporter(mailbox, given.name, given.out / "logs")
         run_and_report(guest, lambda: run_as_guest(run_spec, given.workspace, guest))
         return
-    machine = Machine(run_spec, given.name, Reporter(mailbox, given.name))
+    machine = Machine(run_spec, given.name, Reporter(mailbox, given.name), given.workspace)
     if found:
         machine.facts, machine.versions = found.facts, found.versions
     run_and_report(machine.reporter, lambda: run_machine(machine, given.workspace))

@@ -16,6 +16,8 @@ from .mailbox import Reporter
 from .system import command
 from .wire import Json, RunSpec
 
+LAUNCH_FAILED = "launch_failed_requeued_held"  # Slurm's reason of a job that it holds from then on
+
 
 class JobQueue:
     """The jobs, chained within their command group as by rcc-run.
@@ -178,6 +180,8 @@ class JobQueue:
         if state == "RUNNING":
             job.result["nodes"] = fields.get("NodeList", "")  # also of a job that is put back into the queue later
         job.pending_reason = fields.get("Reason", "") if state == "PENDING" else ""
+        if job.pending_reason == LAUNCH_FAILED and not job.cancelled:
+            self._cancel(job, "Slurm could not start the job: its prolog failed, see slurmd.log of its nodes")
         limit = job.spec.get("time_limit")
         if state == "RUNNING" and limit and seconds_of(fields.get("RunTime", "")) > limit and not job.cancelled:
             self._cancel(job, f"job was over its time limit of {limit} s")

@@ -33,23 +33,31 @@ def join(machine: Machine) -> None:
     leave_unit()
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     configure_network(machine)
+    if machine.production:
+        from . import production  # no other machine needs it, and an emulated one takes its time to load it
+
+        production.check_image(machine)
     start_munge(machine)
     make_user(machine)
-    facts = configure_slurm(machine.run_spec, machine.facts)
+    facts = production.configure(machine) if machine.production else configure_slurm(machine.run_spec, machine.facts)
     if machine.me["role"] == "controller":
+        if machine.production:
+            production.prepare_controller(machine, facts)
         machine.start("slurmctld", find_program("slurmctld"), "-D", user=facts.user)
         make_folder(machine.shared, "root", 0o755)
         write_file(machine.shared / VERSION, json.dumps(facts.version))
         if len(machine.run_spec["machines"]) > 1:
-            export_home(machine)
+            export(machine)
     else:
-        mount_home(machine)
+        mount(machine)
         check_version(machine, facts)
     if machine.me.get("partition"):
         check_gpus(machine)
         # A slurmd that cannot reach the controller when it starts waits long before it tries again.
         wait_for_port(controller(machine.run_spec)["address"], 6817, machine.run_spec["start_seconds"])
-        machine.start("slurmd", find_program("slurmd"), "-D")
+        # -b: the machine has just booted. Slurm looks whether a node that it resumes has, and a machine that continued
+        # from a boot snapshot would have been up before.
+        machine.start("slurmd", find_program("slurmd"), "-D", *(["-b"] if machine.production else []))
     machine.reporter.log("joined")
 
 
@@ -104,40 +112,48 @@ def make_user(machine: Machine) -> None:
     make_folder(machine.home, machine.user, 0o750)
 
 
-def export_home(machine: Machine) -> None:
-    """Serve the home over NFS 4 to the cluster's machines, whatever their addresses are."""
+def shared_folders(machine: Machine) -> tuple[Path, ...]:
+    """Return the folders of the controller that all machines have."""
+    return (Path("/home"), Path("/apps")) if machine.production else (machine.home,)
+
+
+def export(machine: Machine) -> None:
+    """Serve the shared folders over NFS 4 to the cluster's machines, whatever their addresses are."""
     if not Path("/proc/fs/nfsd").is_dir():
         command("modprobe", "nfsd")
     if not Path("/proc/fs/nfsd/threads").exists():
         command("mount", "-t", "nfsd", "nfsd", "/proc/fs/nfsd")
     Path("/var/lib/nfs/v4recovery").mkdir(parents=True, exist_ok=True)
-    machines = machine.run_spec["machines"]
-    exports = [f"{entry['address']}:{machine.home}" for entry in machines if entry != machine.me]
-    options = "rw,async,no_root_squash,no_subtree_check,insecure,fsid=77"
+    others = [entry["address"] for entry in machine.run_spec["machines"] if entry != machine.me]
     machine.start("mountd", find_program("rpc.mountd"), "--foreground", "--no-nfs-version", "3")
-    command(find_program("exportfs"), "-i", "-o", options, *exports)
+    for number, folder in enumerate(shared_folders(machine), 77):
+        folder.mkdir(exist_ok=True)
+        options = f"rw,async,no_root_squash,no_subtree_check,insecure,fsid={number}"
+        command(find_program("exportfs"), "-i", "-o", options, *(f"{address}:{folder}" for address in others))
     command(find_program("rpc.nfsd"), "--no-nfs-version", "3", "--grace-time", "10", "--lease-time", "10", "4")
     with contextlib.suppress(OSError):  # a new server has no clients that could reclaim locks
         Path("/proc/fs/nfsd/v4_end_grace").write_text("Y", encoding="ascii")
 
 
-def mount_home(machine: Machine) -> None:
-    """Mount the controller's home. Raises RunError."""
+def mount(machine: Machine) -> None:
+    """Mount the controller's shared folders. Raises RunError."""
     head = controller(machine.run_spec)["address"]
     seconds = machine.run_spec["start_seconds"]
     find_program("mount.nfs")
     wait_for_port(head, 2049, seconds)
-    source = f"{head}:{machine.home}"
-    for _ in wait_until(f"a mount of {source}", seconds, 1):
-        done = subprocess.run(
-            ["mount", "-t", "nfs4", "-o", "vers=4.2,actimeo=1,noatime", source, str(machine.home)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            return
-        machine.reporter.log(f"mount: {done.stderr.strip()}")
+    for folder in shared_folders(machine):
+        folder.mkdir(exist_ok=True)
+        source = f"{head}:{folder}"
+        for _ in wait_until(f"a mount of {source}", seconds, 1):
+            done = subprocess.run(
+                ["mount", "-t", "nfs4", "-o", "vers=4.2,actimeo=1,noatime", source, str(folder)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode == 0:
+                break
+            machine.reporter.log(f"mount: {done.stderr.strip()}")
 
 
 def check_version(machine: Machine, facts: SlurmFacts) -> None:

@@ -28,13 +28,16 @@ class Machine:
     configures, and the cluster's network is another one.
     """
 
-    def __init__(self, run_spec: RunSpec, name: str, reporter: Reporter) -> None:
+    def __init__(self, run_spec: RunSpec, name: str, reporter: Reporter, workspace: Path = Path("workspace")) -> None:
         self.run_spec = run_spec
         self.me: Mapping[str, Json] = next(machine for machine in run_spec["machines"] if machine["name"] == name)
         self.reporter = reporter
         self.user: str = run_spec["user"]["name"]
         self.home: Path = Path("/home") / self.user
         self.shared: Path = self.home / SHARED
+        self.production: bool = run_spec.get("profile") == "production"
+        # The texts of the site's files, by what they are for.
+        self.site = {part: (workspace / path).read_text("utf-8") for part, path in run_spec.get("site", {}).items()}
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.facts: SlurmFacts | None = None  # if they are known already, as the versions
         self.versions: dict[str, str] = {}
@@ -53,7 +56,8 @@ class Machine:
         """Raise RunError if a daemon has ended."""
         for name, process in self.daemons.items():
             if process.poll() is not None:
-                raise RunError(f"{name} on {self.me['name']} ended with {process.returncode}", blame="image")
+                said = last_line(self.reporter.logs / f"{name}.out.log")
+                raise RunError(f"{name} on {self.me['name']} ended with {process.returncode}{said}", blame="image")
 
     def check(self) -> None:
         """Raise RunError if a daemon of this machine has ended or another machine reported a failure."""
@@ -90,3 +94,10 @@ class Machine:
     def run_ended(self) -> bool:
         """Whether the controller has sent its results."""
         return (self.shared / "ended").exists()
+
+
+def last_line(file: Path) -> str:
+    """Return the last line of what a daemon printed, to be appended to a message; empty if it printed nothing."""
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return f": {said[-1][-300:]}" if said else ""

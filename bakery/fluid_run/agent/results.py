@@ -73,7 +73,9 @@ def send(
         if not job.done:
             job.result["reason"] = f"had not ended ({job.result['state']})"
         if job.number:
-            job.result["max_memory_gb"] = sacct_memory_gb(job.number) or memory_gb(shared, job.number)
+            # The accounting samples; what was measured between two samples may be more.
+            peaks = (sacct_memory_gb(job.number), memory_gb(shared, job.number))
+            job.result["max_memory_gb"] = max((peak for peak in peaks if peak), default=None)
     taken, left = new_outputs(queue.workspace, [job.spec["output_directory"] for job in queue.jobs], staged)
     results = {
         "version": 1,

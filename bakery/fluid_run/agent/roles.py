@@ -47,6 +47,10 @@ def run_worker(machine: Machine) -> None:
     while not machine.run_ended:
         machine.check_daemons()
         machine.watch_memory()
+        if machine.production:
+            from . import power  # see join
+
+            power.suspend_if_asked(machine)
         size = sum(file.stat().st_size for file in machine.reporter.logs.iterdir())
         if size != sent:
             machine.reporter.send_results()
@@ -67,6 +71,10 @@ def run_controller(machine: Machine, workspace: Path) -> None:
     try:
         with memory_watched(machine):
             queue.follow(check)
+        if machine.production:
+            from . import production  # see join
+
+            production.end(machine, queue)
     finally:  # the results of a cluster that failed are sent too
         results.send(queue, staged, machine.shared, versions.found)
         machine.end_run()

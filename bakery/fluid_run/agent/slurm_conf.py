@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .system import LOGS, STATE, RunError, command, find_program, make_folder, user_exists, write_file
@@ -46,8 +46,11 @@ def controller(run_spec: RunSpec) -> Mapping[str, Json]:
     return machine
 
 
-def slurm_conf(run_spec: RunSpec, facts: SlurmFacts) -> str:
-    """Return ``slurm.conf``, see slurm.conf(5); the values were chosen by measuring Slurm 22.05."""
+def slurm_conf(run_spec: RunSpec, facts: SlurmFacts, others: Sequence[str] = ()) -> str:
+    """Return ``slurm.conf``, see slurm.conf(5); the values were chosen by measuring Slurm 22.05.
+
+    ``others`` are lines of another profile, which replace those of the same option.
+    """
     head = controller(run_spec)
     computes = compute_machines(run_spec)
     lines = [
@@ -77,9 +80,17 @@ def slurm_conf(run_spec: RunSpec, facts: SlurmFacts) -> str:
         f"SlurmctldLogFile={LOGS}/slurmctld.log",
         f"SlurmdLogFile={LOGS}/slurmd.log",
         *(["GresTypes=gpu"] if any(machine.get("gpus") for machine in computes) else []),
-        *map(node_line, computes),
+        *others,
     ]
-    return "\n".join([*lines, *partition_lines(run_spec)]) + "\n"
+    last = {option_name(line): number for number, line in enumerate(lines)}
+    kept = [line for number, line in enumerate(lines) if not option_name(line) or last[option_name(line)] == number]
+    return "\n".join([*kept, *map(node_line, computes), *partition_lines(run_spec)]) + "\n"
+
+
+def option_name(line: str) -> str:
+    """Return the name of the option that a line sets, in lower case; empty for other lines."""
+    match = re.match(r"\s*([A-Za-z_.]+)\s*=", line)
+    return match[1].lower() if match else ""
 
 
 def node_line(machine: Mapping[str, Json]) -> str:
@@ -113,11 +124,19 @@ def gres_conf(run_spec: RunSpec) -> str:
     return "".join(lines)
 
 
-def configure_slurm(run_spec: RunSpec, facts: SlurmFacts | None = None) -> SlurmFacts:
-    """Write Slurm's files and make its folders on this machine; return the facts, which may be known already."""
+def configuration_folder() -> Path:
+    """Return the folder where Slurm looks for its files."""
+    return next((folder for folder in CONFIGURATION if folder.is_dir()), CONFIGURATION[0])
+
+
+def configure_slurm(run_spec: RunSpec, facts: SlurmFacts | None = None, others: Sequence[str] = ()) -> SlurmFacts:
+    """Write Slurm's files and make its folders on this machine; return the facts, which may be known already.
+
+    ``others`` are lines of another profile.
+    """
     facts = facts or slurm_facts()
-    etc = next((folder for folder in CONFIGURATION if folder.is_dir()), CONFIGURATION[0])
-    write_file(etc / "slurm.conf", slurm_conf(run_spec, facts))
+    etc = configuration_folder()
+    write_file(etc / "slurm.conf", slurm_conf(run_spec, facts, others))
     if facts.version >= (22, 5):
         # Slurm's cgroup plugin would call systemd over dbus, and slurmd ends if it gets no answer.
         write_file(etc / "cgroup.conf", "CgroupPlugin=cgroup/v2\nIgnoreSystemd=yes\n")

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 STATE = Path("/var/lib/fluid-run")
@@ -52,9 +52,11 @@ def wait_until(what: str, seconds: float, step: float = 0.3) -> Iterator[None]:
         time.sleep(step)
 
 
-def wait_for_port(host: str, port: int, seconds: float) -> None:
-    """Wait until a TCP port accepts connections. Raises RunError."""
+def wait_for_port(host: str, port: int, seconds: float, check: Callable[[], None] | None = None) -> None:
+    """Wait until a TCP port accepts connections. Raises RunError, as ``check`` may meanwhile."""
     for _ in wait_until(f"an answer of {host}:{port}", seconds):
+        if check:
+            check()
         with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5):
             return
 

@@ -10,8 +10,9 @@ from typing import Any
 from bakery.fluid_run import bootstrap
 from bakery.fluid_run.clusters.run_spec import PREFIX, MachineSpec, Role, deadline_seconds
 from bakery.orders.model import RunOrder
+from bakery.recipe.machine_kinds import Provisioning
 from bakery.recipe.machine_types import DEFAULT_MACHINE, boot_disk, first_nic, has_one_thread
-from bakery.recipe.model import ClusterShape, Partition, Provisioning
+from bakery.recipe.model import ClusterShape, Partition
 from bakery.settings import SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
 
 START_SECONDS = 900  # until all nodes are idle

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Json, SuiteJob
+from bakery.settings.cluster import Profile
 
 PREFIX = "fr-"  # of the names of machines and placement policies on Compute Engine
 USER = {"name": "fluidrun", "uid": 20077}
@@ -94,8 +95,11 @@ def run_spec(
     project: str = "",
 ) -> dict[str, Json]:
     """Return the JSON object that every machine of the cluster gets; ``munge_key`` is base64."""
+    shape = order.suite.cluster
     return {
         "version": 1,
+        "profile": shape.profile or Profile.SIMPLE,
+        **({"site": shape.site} if shape.site else {}),
         "cluster": "fr" + hashlib.sha256(run_id.encode()).hexdigest()[:10],
         "machines": [asdict(spec) for spec in specs],
         "prefix": 24,

@@ -6,6 +6,7 @@ thousand recipes that is noticeable in every plan.
 
 from bakery.errors import Problem
 from bakery.recipe.model import CheckedPackage, ClusterShape, Json, Metric, Partition, Suite, SuiteJob, Variant
+from bakery.settings.cluster import Profile
 
 
 def checked_from_json(value: Json, problems: tuple[Problem, ...]) -> CheckedPackage:
@@ -32,7 +33,9 @@ def _job(value: Json) -> SuiteJob:
 
 
 def _cluster(value: Json) -> ClusterShape:
-    return ClusterShape(**value | {"partitions": tuple(Partition(**one) for one in value["partitions"])})
+    profile = value["profile"] and Profile(value["profile"])
+    partitions = tuple(Partition(**one) for one in value["partitions"])
+    return ClusterShape(**value | {"profile": profile, "partitions": partitions})
 
 
 def _variant(value: Json) -> Variant:

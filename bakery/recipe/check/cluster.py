@@ -11,9 +11,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bakery.recipe import machine_types, sbatch
-from bakery.recipe.model import ClusterShape, Json, NicType, Partition, Provisioning
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Json, Partition
 from bakery.recipe.parse import Document, Where, listed, quoted
 from bakery.recipe.shell import split_words
+from bakery.settings.cluster import Profile
+from bakery.settings.site_files import SitePart
 
 PLACEHOLDERS = frozenset({"<image>", "<name>", "<zone>", "<project>", "<network>", "<subnetwork>", "<build_id>"})
 Kind = TypeVar("Kind")
@@ -32,6 +35,7 @@ _SHAPE = (
     "login_machine_type",
     "controller_disk_size_gb",
     "controller_disk_type",
+    *SitePart,
 )
 
 
@@ -166,7 +170,9 @@ def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any]) -> Clu
     """Return the cluster below ``where`` in ``recipe.yaml``, which conforms to the schema."""
     partitions = tuple(_of_recipe(entry) for entry in given.get("partitions") or [{"name": "debug"}])
     _twice(recipe, partitions, (*where, "partitions"))
-    shape = ClusterShape(partitions=partitions, **{key: _plain(given[key]) for key in _SHAPE if key in given})
+    profile = Profile(given["profile"]) if "profile" in given else None
+    values = {key: _plain(given[key]) for key in _SHAPE if key in given}
+    shape = ClusterShape(partitions=partitions, profile=profile, **values)
     check_machines(recipe, where, shape, given, {})
     return shape
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bakery.recipe.check import site
 from bakery.recipe.check.cluster import from_recipe
 from bakery.recipe.check.fluidrun import BOUNDS
 from bakery.recipe.model import ClusterShape, Json, Suite, Variant
@@ -47,8 +48,12 @@ def _deepest(fault: Any) -> Any:
     return fault
 
 
-def cluster(recipe: Document) -> ClusterShape | None:
-    """Return the cluster that all variants are tested on; None if it is not given."""
+def cluster(recipe: Document, contents: Mapping[str, bytes]) -> ClusterShape | None:
+    """Return the cluster that all variants are tested on; None if it is not given.
+
+    The files of the site that it and those of variants name are checked; ``contents`` are the package's small files.
+    """
+    site.check(recipe, contents)
     given = recipe.value.get("cluster")
     return None if given is None else from_recipe(recipe, ("cluster",), given)
 

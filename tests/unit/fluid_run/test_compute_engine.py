@@ -25,7 +25,8 @@ from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.progress.activity import Activity
 from bakery.recipe.load import load
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Suite, SuiteJob
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.results.model import Stage
 from bakery.settings import parse
 from tests.fake_google import compute

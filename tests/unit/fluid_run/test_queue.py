@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bakery.fluid_run.agent.job_queue import JobQueue
+from bakery.fluid_run.agent.job_queue import LAUNCH_FAILED, JobQueue
 from bakery.fluid_run.agent.mailbox import Reporter
 from tests.support import slurm as programs
 
@@ -160,6 +160,21 @@ def test_a_job_over_its_time_is_cancelled_and_timed_out(slurm: Path, monkeypatch
     made.poll()
     assert (made.jobs[0].result["state"], made.jobs[0].result["exit_code"]) == ("TIMEOUT", 124)
     assert made.jobs[0].result["reason"] == "job was over its time limit of 5 s"
+
+
+def test_a_job_whose_prolog_failed_is_cancelled(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = queue(slurm, {})
+    made.submit_ready()
+    monkeypatch.setenv("FAKE_STATE_1", "PENDING")
+    made.poll()
+    assert not (slurm / "jobs.cancelled").exists(), "it only waits"
+    monkeypatch.setenv("FAKE_REASON_1", LAUNCH_FAILED)
+    made.poll()
+    made.poll()
+    assert (slurm / "jobs.cancelled").read_text() == "1 ", "once"
+    monkeypatch.setenv("FAKE_STATE_1", "CANCELLED")
+    made.poll()
+    assert "its prolog failed, see slurmd.log" in made.jobs[0].result["reason"]
 
 
 def test_the_second_attempt_has_a_time_limit_too(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:

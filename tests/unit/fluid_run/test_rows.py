@@ -7,8 +7,10 @@ from pathlib import Path
 
 from bakery.fluid_run import rows
 from bakery.orders.model import RunOrder
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Suite, SuiteJob
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.results.app_runs import APP_RUNS
+from bakery.settings.cluster import Profile
 
 SHAPE = ClusterShape(
     (
@@ -34,7 +36,7 @@ def test_a_row_says_what_ran_where_and_how_it_came_out(tmp_path: Path) -> None:
         **{"controller_machine_type": "n1-standard-2", "controller_disk_size_gb": 100},
         **{"machine_type": "n1-standard-8", "gpu_type": "nvidia-tesla-v100", "gpu_count": 2, "gvnic": True},
         **{"compact_placement": False, "node_count": 3, "allocated_cpus": 24, "allocated_gpus": 6},
-        **{"nic_type": "GVNIC", "provisioning_model": "standard"},
+        **{"nic_type": "GVNIC", "provisioning_model": "standard", "cluster_profile": "simple"},
         **{"exit_code": 0, "max_memory_gb": 1.5, "runtime": 2.5, "stdout": "hello"},
     }
 
@@ -50,6 +52,13 @@ def test_a_row_says_what_else_makes_the_figure_what_it_is(tmp_path: Path) -> Non
     flexible = replace(part, provisioning=Provisioning.FLEX_START, reservation="")
     order = replace(ORDER, suite=Suite((JOB,), ClusterShape((flexible,))))
     assert rows.row(order, JOB, {}, tmp_path)["provisioning_model"] == "flex-start"
+
+
+def test_a_row_says_how_its_cluster_was_configured(tmp_path: Path) -> None:
+    shape = replace(SHAPE, profile=Profile.PRODUCTION)
+    assert rows.row(replace(ORDER, suite=Suite((JOB,), shape)), JOB, {}, tmp_path)["cluster_profile"] == "production"
+    existing = replace(ORDER, suite=Suite((JOB,), ClusterShape(partitions=(), login_nodes=0)))
+    assert rows.row(existing, JOB, {}, tmp_path)["cluster_profile"] is None
 
 
 def test_a_job_of_which_nobody_heard_has_no_good_exit_code(tmp_path: Path) -> None:

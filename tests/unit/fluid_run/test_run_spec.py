@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from bakery.fluid_run.clusters.run_spec import (
 )
 from bakery.orders.model import RunOrder
 from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from bakery.settings.cluster import Profile
 from tests.support.every import every
 
 JOB = SuiteJob("group", "run.sh", "out")
@@ -106,3 +108,15 @@ def test_the_run_spec_tells_each_machine_and_each_job_once_and_how_long_all_may_
     assert told["env"] == {"PROJECT": "p", "GIT_SHA": "abc", "GCE_IMAGE": "a-1", "X": "1"}
     assert (told["env_paths"], told["ignore_dependencies"], told["start_seconds"]) == ({"P": "share"}, True, 9)
     assert (told["munge_key"], len(told["cluster"])) == ("key", 12)
+
+
+def test_the_agents_get_the_profile_and_where_the_files_of_the_site_are() -> None:
+    def specification(shape: ClusterShape) -> dict[str, object]:
+        order = RunOrder("a-1", "d", "a", "", Suite((JOB,), shape), (), "abc", "gcc", "")
+        return json.loads(json.dumps(run_spec(order, "run", machines(shape), munge_key="", start_seconds=1)))
+
+    made = specification(replace(SHAPE, profile=Profile.PRODUCTION, prolog="p/prolog.sh", slurm_conf="p/site.conf"))
+    assert made["profile"] == "production"
+    assert made["site"] == {"slurm_conf": "p/site.conf", "prolog": "p/prolog.sh"}
+    simple = specification(SHAPE)
+    assert (simple["profile"], "site" in simple) == ("simple", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings
+from bakery.settings.cluster import Profile
 from tests.support.clock import Clock
 from tests.support.clusters import order
 
@@ -94,6 +96,22 @@ def test_the_versions_that_a_run_finds_become_labels(tmp_path: Path, library: Lo
     with pytest.raises(ImageRejected):
         runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
     assert of_labels(library.find("a-1").labels) == {"slurm": "23.11.4"}  # type: ignore[union-attr]
+
+
+def test_an_image_that_is_known_not_to_fit_the_profile_makes_no_machine(tmp_path: Path, library: LocalLibrary) -> None:
+    clusters = Hiding(tmp_path / "fake")
+    clusters.script = {"versions": {"slurm": "21.08.8"}}
+    runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
+    asked = order("a-1")
+    cluster = replace(asked.suite.cluster, profile=Profile.PRODUCTION)
+    asked = replace(asked, digest="e" * 64, suite=replace(asked.suite, cluster=cluster))
+    with pytest.raises(ImageRejected, match=r"needs Slurm 22\.05 or newer, and the image has 21\.08\.8"):
+        runner.run(asked, library, clusters, StatePaths(tmp_path), Activity())
+    assert clusters.made == 1, "that of the first run"
+    clusters.script = {"versions": {"slurm": "22.05.8"}}
+    runner.run(order("a-1"), library, clusters, StatePaths(tmp_path), Activity())
+    runner.run(asked, library, clusters, StatePaths(tmp_path), Activity())
+    assert clusters.made == 3
 
 
 def test_a_cluster_that_is_not_seen_for_long_is_given_up(

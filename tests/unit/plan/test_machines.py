@@ -10,7 +10,8 @@ import pytest
 from bakery.errors import InputError
 from bakery.plan.plan import draft, make
 from bakery.plan.rcc_tf import variables
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Recipe
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition, Recipe
 from tests.support.plan_builders import LOCK, recipe, recipes, settings
 
 FALCON = {"profile": "us-central1-a-vpc-falcon", "subnetworks": ["rdma-0"]}

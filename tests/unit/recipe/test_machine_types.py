@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bakery.recipe import machine_types
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition
 
 IRDMA, MRDMA, IDPF, GVNIC = NicType.IRDMA, NicType.MRDMA, NicType.IDPF, NicType.GVNIC
 FLEX, SPOT = Provisioning.FLEX_START, Provisioning.SPOT

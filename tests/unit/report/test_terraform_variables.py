@@ -19,7 +19,8 @@ from bakery.backends.promoted import describe
 from bakery.lock.model import Lock, Place
 from bakery.plan.plan import make
 from bakery.plan.rcc_tf import variables
-from bakery.recipe.model import ClusterShape, NicType, Partition, Provisioning, Suite, SuiteJob
+from bakery.recipe.machine_kinds import NicType, Provisioning
+from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
 from bakery.report import rcc_tf
 from tests.support import plan_builders, terraform
 from tests.support.root import ROOT

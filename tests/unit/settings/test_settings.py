@@ -429,7 +429,7 @@ def test_every_mistake_of_retention_is_told() -> None:
 def test_a_cluster_has_a_version_and_families() -> None:
     given = {"slurm": "24.05.3", "controller": "head", "login": "login", "partitions": ["gpu*", "cpu"]}
     cluster = parse({"cluster": given}, "dev", ROOT).cluster
-    assert cluster == ("24.05.3", "head", "login", ("gpu*", "cpu"))
+    assert cluster[:4] == ("24.05.3", "head", "login", ("gpu*", "cpu"))
     assert [cluster.has_partitions(family) for family in ("gpu-a", "head")] == [True, False]
     assert parse({"cluster": '{"slurm": 24.05}'}, "dev", ROOT).cluster.slurm == "24.05", "as the engine passes it"
     assert parse({}, "dev", ROOT).cluster.has_partitions("any")
