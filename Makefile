@@ -89,11 +89,11 @@ lock: ## update requirements.lock and tools/builder.lock (ARGS=--upgrade: newest
 	@tools/setup.sh --no-engine
 	tools/lock.sh $(ARGS)
 
-bench: setup ## run the benchmarks; ONLY=<name> for one of benchmarks/
+bench: setup ## run the benchmarks; ONLY=<name> for one of benchmarks/, with its options in ARGS
 	@$(ENV)
 	for file in benchmarks/$(or $(ONLY),[a-z]*).py; do
 	    printf '== %s\n' "$$file"
-	    python "$$file"
+	    python "$$file" $(ARGS)
 	done
 
 fuzz: ## mutate recipe files until one causes an error; ARGS='--seconds 600 --seed 7'

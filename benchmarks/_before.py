@@ -46,6 +46,6 @@ def copy(checkout: Path, folder: Path) -> Path:
         if was not in text:
             raise SystemExit(f"{checkout} is not commit 22c604a: there is no {was} in bakery/{name}")
         file.write_text(text.replace(was, now), encoding="utf-8")
-    with (folder / "bakery/host/google.py").open("a", encoding="utf-8") as file:
-        file.write(OPERATIONS)
+    with (folder / "bakery/host/google.py").open("a", encoding="utf-8") as module:
+        module.write(OPERATIONS)
     return folder

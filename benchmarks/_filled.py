@@ -101,7 +101,9 @@ def local(folder: Path, images: int, count: int) -> None:
         for number in range(count):
             image = filled[number % len(filled)]
             runs.insert_run(connection, run_of(image.name, number, tests[image.candidate_for]))
-            rows.record_proof(connection, [image.name], image.proof, tests[image.candidate_for], image.created)
+            rows.record_proof(
+                connection, [image.name], image.proof, tests[image.candidate_for], image.created, labels={}
+            )
 
 
 def copy(folder: Path, to: Path) -> None:

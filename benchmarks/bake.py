@@ -108,7 +108,7 @@ def raw(settings: Settings, folder: Path, without: str = "") -> float:
             shutil.copy(base.disk, baker.overlay)
         else:
             machine.make_overlay(base.disk, baker.overlay, settings.local.disk_gb)
-        call = packer.Call(rendering, work, work / "workspace", work / "log")
+        call = packer.PackerRun(rendering, work, work / "workspace", work / "log", order.timeout)
         began = time.perf_counter()
         packer.build(call, Activity())
         return time.perf_counter() - began

@@ -34,12 +34,10 @@ KINDS = {PLAIN: 0, "first of an image": 4, "later": 4}  # the budget of boot sna
 SHAPE = ClusterShape((Partition("compute", nodes=2),), login_nodes=0)
 
 
-def newest(library: LocalLibrary, package: str) -> ImageRecord:
-    """The newest image of the package that is there."""
+def newest(library: LocalLibrary, package: str) -> ImageRecord | None:
+    """The newest image of the package in the library."""
     images = [image for image in library.images() if image.package == package]
-    if not images:
-        raise SystemExit(f"{library.files.folder} has no image of {package}: run make up, or give --state FOLDER")
-    return max(images, key=lambda image: image.created)
+    return max(images, key=lambda image: image.created, default=None)
 
 
 def seconds(cluster: LocalCluster) -> tuple[float, float]:
@@ -69,9 +67,13 @@ def main() -> None:
     parser.add_argument("--state", default=".bakery", metavar="FOLDER")
     parser.add_argument("--package", default="rcc-debian", metavar="NAME")
     arguments = parser.parse_args()
-    image = newest(
-        LocalLibrary(parse({"oven": "local", "state": arguments.state}, "bench", Path.cwd())), arguments.package
-    )
+    library = LocalLibrary(parse({"oven": "local", "state": arguments.state}, "bench", Path.cwd()))
+    image = newest(library, arguments.package)
+    if image is None:
+        print(
+            f"skipped: no image of {arguments.package} in {library.files.folder}; run make up, or give --state FOLDER"
+        )
+        return
     taken: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     for number in range(arguments.repeats):
         with tempfile.TemporaryDirectory() as folder:

@@ -16,64 +16,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.pop(0)  # this folder: this file would hide the package google
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import _before, _options
-from benchmarks.preview_noop import preview, trivial
+from benchmarks import _before, _options, _stacks
+from benchmarks._stacks import PROCESSES, UP, Cost
 from tests.fake_google import builds
 from tests.fake_google.builds import Course
 from tests.fake_google.cloud import Fault
 from tests.gcp.stack import Stack, declared
-from tests.support import workshop as shop
+from tests.support.root import ROOT
 
 BUILD_SECONDS = 60.0
 REPEATS = 3
 UP_SECONDS = 3600
-PROCESSES = {"program": "pulumi-language-python-exec", "plugin": "pulumi.dynamic"}  # by their command lines
-
-
-@dataclass
-class Memory:
-    """The most memory (MiB, resident) that program and plugin below this process took, looked at ten times a second."""
-
-    peak: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PROCESSES, 0.0))
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Memory:
-        threading.Thread(target=self._watch, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.1):
-            for pid in shop.below(os.getpid()):
-                self._look(Path(f"/proc/{pid}"))
-
-    def _look(self, process: Path) -> None:
-        try:
-            words = process.joinpath("cmdline").read_text(encoding="utf-8", errors="replace")
-            high = [line for line in process.joinpath("status").read_text().splitlines() if line.startswith("VmHWM")]
-        except OSError:
-            return  # it ended
-        for kind, mark in PROCESSES.items():
-            if mark in words and high:
-                self.peak[kind] = max(self.peak[kind], int(high[0].split()[1]) / 1024)
 
 
 def up(stack: Stack, *arguments: str) -> None:
@@ -100,9 +65,9 @@ def bakes(stack: Stack, count: int, seconds: float, delay: float) -> dict[str, f
     ended: list[float] = []
     for line in events.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
-        for kind, times in (("resourcePreEvent", begun), ("resOutputsEvent", ended)):
+        for kind, moments in (("resourcePreEvent", begun), ("resOutputsEvent", ended)):
             if event.get(kind, {}).get("metadata", {}).get("type", "").endswith(":BakedImage"):
-                times.append(event["timestamp"])
+                moments.append(event["timestamp"])
     if len(ended) != count:
         raise SystemExit(f"{len(ended)} of {count} images were baked")
     calls = Counter(method for _, method, _ in stack.server.cloud.calls)
@@ -112,7 +77,7 @@ def bakes(stack: Stack, count: int, seconds: float, delay: float) -> dict[str, f
 
 def in_turns(given: argparse.Namespace, folder: Path, engine: str) -> dict[str, list[dict[str, float]]]:
     """The bakes of this checkout, ``now``, and of that commit, ``before``, one after the other."""
-    roots = {"now": shop.ROOT}
+    roots = {"now": ROOT}
     if given.before:
         (folder / "product").mkdir()
         roots["before"] = _before.copy(given.before.resolve(), folder / "product")
@@ -149,20 +114,19 @@ def previews(stack: Stack, count: int, folder: Path) -> dict[str, float]:
     # The state on disk is written whole after each resource: of thousands, that is nearly all of the up, which is only
     # the set-up here. Written once at its end instead.
     stack.workshop.env |= {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
-    with Memory() as memory:
+    with Cost() as first:
         up(stack)
+    stacks = {"bakery": _stacks.Stack(stack.workshop.folder, stack.workshop.env, stack.workshop.stack)}
     resources = len(stack.workshop.deployment()["resources"])
-    trivial(folder / "trivial", stack.workshop, resources)
-    seconds: Mapping[str, list[float]] = {"bakery": [], "trivial": []}
-    later = dict.fromkeys(PROCESSES, 0.0)
+    stacks["trivial"] = _stacks.trivial(folder / "trivial", stack.workshop, resources)
+    stacks["trivial"].run(*UP)
+    costs: Mapping[str, list[Cost]] = {"bakery": [], "trivial": []}
     for _ in range(REPEATS):
-        with Memory() as watched:
-            seconds["bakery"].append(preview(stack.workshop.folder, stack.workshop.env, stack.workshop.stack))
-        later = {kind: max(later[kind], watched.peak[kind]) for kind in PROCESSES}
-        seconds["trivial"].append(preview(folder / "trivial", stack.workshop.env))
-    medians = {kind: statistics.median(found) for kind, found in seconds.items()}
-    peaks = {f"up {kind} MiB": value for kind, value in memory.peak.items()}
-    peaks |= {f"preview {kind} MiB": value for kind, value in later.items()}
+        for kind, found in costs.items():
+            found.append(stacks[kind].preview())
+    medians = {kind: statistics.median(one.seconds for one in found) for kind, found in costs.items()}
+    peaks = {f"up {kind} MiB": value for kind, value in first.peak.items()}
+    peaks |= {f"preview {kind} MiB": max(one.peak[kind] for one in costs["bakery"]) for kind in PROCESSES}
     return {"resources": resources, **medians, "ratio": medians["bakery"] / medians["trivial"], **peaks}
 
 
@@ -173,7 +137,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=BUILD_SECONDS, metavar="SECONDS")
     parser.add_argument("--before", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
-    engine = str(Path(shutil.which("pulumi") or "pulumi").parent)
+    engine = _stacks.engine()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,7 +1,7 @@
 """The local library with 1,000 and 10,000 images, against raw SQLite that makes the same rows durable.
 
-Run: python benchmarks/library.py [--json FILE]. Both sides work in one run in the same folder; every figure is the
-median of several, in milliseconds; a ratio compares the library with the plainest statements that keep its promise.
+Run: python benchmarks/library_calls.py [--json FILE]. Both sides work in one run in the same folder; every figure is
+the median of several, in milliseconds; a ratio compares the library with the plainest statements that keep its promise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bakery.library.base import ImageRecord
 from bakery.library.local.files import Sidecar
 from bakery.library.local.library import LocalLibrary
-from bakery.library.local.rows import put
+from bakery.library.local.rows import insert_image
 from bakery.settings import parse
 from benchmarks import _options
 
@@ -47,7 +47,7 @@ def filled(root: Path, count: int) -> LocalLibrary:
             image = record(number)
             library.files.image(image.digest).write_text("x")
             library.files.sidecar(image.name).write_text("{}")
-            put(connection, image, Sidecar("p", image).publication, image.created)
+            insert_image(connection, image, Sidecar("p", image).publication, image.created)
     return library
 
 
@@ -123,7 +123,7 @@ def measure(count: int) -> dict[str, dict[str, float]]:
         for name, (ours, plain, repeats) in pairs.items():
             mine, theirs = milliseconds(ours, repeats), milliseconds(plain, repeats)
             found[name] = {"library_ms": mine, "raw_ms": theirs, "ratio": mine / theirs}
-        library.close()
+        library.database.close()
         raw.connection.close()
         return found
 

@@ -2,7 +2,7 @@
 
 Run: python benchmarks/plan_1000.py [--recipes N] [--hcl2 N] [--json FILE]. With ``--hcl2``, so many of the recipes have
 HCL2 templates of two files, with locals and ``for_each``. Every measurement is a process of its own
-(``plan_once.py``), from the start of the interpreter to the printed plan; ``cold`` has no cache, ``warm`` has,
+(``_plan_once.py``), from the start of the interpreter to the printed plan; ``cold`` has no cache, ``warm`` has,
 ``edited`` has one file changed in place with its old size and time. Figures are medians, seconds and MB; ratios are of
 the same run.
 """
@@ -177,7 +177,7 @@ def write(root: Path, count: int, hcl2: int) -> list[Path]:
 
 def run(root: Path) -> dict[str, Any]:
     begin = time.perf_counter()
-    command = [sys.executable, str(Path(__file__).with_name("plan_once.py")), str(root)]
+    command = [sys.executable, str(Path(__file__).with_name("_plan_once.py")), str(root)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     figures: dict[str, Any] = json.loads(done.stdout)
     return {"seconds": time.perf_counter() - begin, **figures}

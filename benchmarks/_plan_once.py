@@ -1,6 +1,6 @@
 """Plan the packages of a folder once, as ``bakery plan`` does it, and print figures: what ``plan_1000.py`` measures.
 
-Run: python benchmarks/plan_once.py FOLDER. It imports nothing that a plan does not need.
+Run: python benchmarks/_plan_once.py FOLDER. It imports nothing that a plan does not need.
 """
 
 import json
