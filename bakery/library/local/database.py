@@ -22,6 +22,21 @@ RESERVE = 1 << 20  # bytes; with less, SQLite may be unable to work
 BUSY_SECONDS = 60.0  # 40 creates of one plugin and the command line may wait for one writer
 
 
+class _Opened:
+    """A thread's connection, with the process and the file that it belongs to. It is closed with the last reference.
+
+    A connection alone would stay open, with 130 KB, until the garbage collector finds it: it refers to itself, by its
+    cache of statements. In a plugin that makes a thousand images these are hundreds.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, owner: tuple[int, tuple[int, int] | None]) -> None:
+        self.connection, self.owner = connection, owner
+
+    def __del__(self) -> None:
+        if self.owner[0] == os.getpid():  # SQLite forbids a forked child to close the connections of its parent
+            self.connection.close()
+
+
 class Database:
     """One SQLite file, created on first use. Safe among threads; a forked child opens its own connection."""
 
@@ -53,19 +68,14 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection; the next use opens a new one."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            self._local.connection = None
-            connection.close()
+        self._local.opened = None
 
     def _connection(self) -> sqlite3.Connection:
-        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if held is not None and self._local.opened == (os.getpid(), self._identity()):
-            return held
-        connection = self._open()
-        self._local.connection = connection
-        self._local.opened = (os.getpid(), self._identity())
-        return connection
+        held: _Opened | None = getattr(self._local, "opened", None)
+        if held is None or held.owner != (os.getpid(), self._identity()):
+            connection = self._open()  # it makes a missing file
+            held = self._local.opened = _Opened(connection, (os.getpid(), self._identity()))
+        return held.connection
 
     def _identity(self) -> tuple[int, int] | None:
         """Return device and inode of the file: a connection to a deleted library must not be used for its successor."""
@@ -77,7 +87,8 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None)
+        # Each thread uses its own, but the last reference to it may be another thread's.
+        connection = sqlite3.connect(self.file, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sqlite3
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,6 +190,40 @@ def test_a_damaged_database_is_uncertain_never_gone(kitchen: Kitchen) -> None:
             ask()
     subprocess.run(["bash", "-c", raised.value.hint.partition("(")[2].partition(")")[0]], check=True)
     assert [image.name for image in kitchen.again().images()] == [image.name]
+
+
+def test_a_connection_ends_with_its_library_not_with_the_garbage_collector(kitchen: Kitchen) -> None:
+    made: list[LocalLibrary] = []
+    opened: list[sqlite3.Connection] = []
+
+    def use() -> None:
+        made.append(LocalLibrary(kitchen.settings))
+        with made[0].database.reading() as connection:
+            opened.append(connection)
+
+    gc.disable()
+    try:
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+        use()
+        opened[1].execute("SELECT 1")
+        made.clear()
+    finally:
+        gc.enable()
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
+def test_a_forked_child_does_not_close_the_connection_of_its_parent(kitchen: Kitchen) -> None:
+    held = LocalLibrary(kitchen.settings)
+    with held.database.reading() as connection:
+        if (child := os.fork()) == 0:
+            held.database.close()  # the test of the parent fails if this raises
+            os._exit(0 if connection.execute("SELECT 1").fetchone()[0] == 1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert connection.execute("SELECT 1").fetchone()[0] == 1
 
 
 def test_a_database_that_cannot_be_opened_is_uncertain(kitchen: Kitchen) -> None:
