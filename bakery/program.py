@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 
 from bakery.errors import BakeryError
+from bakery.host import network
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
 from bakery.plan import plan as planning
@@ -42,6 +43,7 @@ async def _program(root: Path) -> None:
 async def _declared(root: Path) -> tuple[tuple[Declared, ...], pulumi.Output[list[str]]]:
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
+    network.use(settings.network)
     plan = plan_of(settings) or planning.make(
         settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root)
     )

@@ -38,6 +38,7 @@ if ((EUID != 0)); then
     sudo -n true 2>/dev/null || fail "missing: ${packages[*]}. Root is needed only for this command; run it, then try again:" \
         "sudo sh -c 'apt-get update && ${install[*]}'"
     as_root=(sudo -n)
+    [[ -z ${http_proxy:-}${https_proxy:-} ]] || as_root+=('--preserve-env=http_proxy,https_proxy,no_proxy')
 fi
 say "installing Debian packages:"
 printf '    %s\n' "${reasons[@]}"

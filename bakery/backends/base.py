@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bakery.lock.model import Resolver
     from bakery.orders.model import BakeOrder
     from bakery.ovens.base import Oven
+    from bakery.plan.address import Address
     from bakery.plan.model import ImagePlan, Plan
     from bakery.progress.activity import Activity
     from bakery.results.model import Verdict
@@ -96,6 +97,12 @@ class Backend(Protocol):
 
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         """Return a line for each thing of the plan that the place is known to refuse, with what to do."""
+
+    def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
+        """Return what the oven fetches from other computers to bake these images, besides what their recipes do.
+
+        Raises BakeryError for a base image that it can't make.
+        """
 
     def clusters(self, *, open_seconds: int = 0) -> Clusters:
         """Return the test clusters; the user can log in to their machines for ``open_seconds``, if that is not 0."""

@@ -47,9 +47,11 @@ def settings_of(stack: str, every: bool = False) -> Settings:
     from dataclasses import replace
 
     from bakery.errors import InputError, Problem
+    from bakery.host import network
     from bakery.host.engine import stack_settings
 
     settings = stack_settings(checkout(), stack, os.environ.get(CONFIG_FILE, ""))
+    network.use(settings.network)
     file = settings.source
     if file and not file.exists() and (settings.stack != DEFAULT_STACK or os.environ.get(CONFIG_FILE)):
         known = ", ".join(sorted(one.name.split(".")[1] for one in file.parent.glob("Pulumi.*.yaml"))) or "none"

@@ -5,13 +5,16 @@ Reads one-line sources (``*.list``) and deb822 sources (``*.sources``), see sour
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
+from bakery.settings.network import mirrored
 
 ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
+# How the addresses of Debian's archives end, and what is added to the names of the suites there.
+ARCHIVES = {"/debian": ("", "-updates"), "/debian-security": ("-security",)}
 HINT = "set local.mirror to the address of a Debian mirror: pulumi config set --path 'image-bakery:local.mirror' ..."
 RELEASES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}  # image family: Debian release
 
@@ -82,6 +85,22 @@ def for_suite(suite: str, configured: str, sources: Sequence[Source], codename: 
     if not any(source.suite == suite for source in moved.values()):
         raise InfrastructureFailed("this machine's apt has no Debian mirror to make a base image from", hint=HINT)
     return tuple(moved.values())
+
+
+def published(suite: str, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
+    """Return the sources of the Debian release ``suite`` that there are ``mirrors`` of, by their origins.
+
+    None without a mirror of the release itself.
+    """
+    found = {end: origin for end in ARCHIVES for origin in mirrors if origin.endswith(end)}
+    if "/debian" not in found:
+        return ()
+    return tuple(Source(origin, f"{suite}{kind}", ("main",)) for end, origin in found.items() for kind in ARCHIVES[end])
+
+
+def at_mirrors(sources: Sequence[Source], mirrors: Mapping[str, str]) -> tuple[Source, ...]:
+    """Return the sources as they are fetched."""
+    return tuple(replace(source, uri=mirrored(source.uri, mirrors)) for source in sources)
 
 
 def codename(os_release: Path = Path("/etc/os-release")) -> str:

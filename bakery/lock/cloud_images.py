@@ -19,6 +19,7 @@ from bakery.host.mirror import RELEASES
 from bakery.lock import checksums
 from bakery.lock.model import LockedBase
 from bakery.settings import LocalBase
+from bakery.settings.network import NOTHING, mirrored
 
 AGAIN = "try again later, or name the image in local.bases"
 NAME_LENGTH = 63  # of an image on Compute Engine, whose rules hold for all names of images
@@ -91,10 +92,18 @@ class CloudImages:
     ``root`` is the checkout, where relative paths begin.
     """
 
-    def __init__(self, configured: Mapping[str, LocalBase], root: Path, ready: Mapping[str, Published] = READY) -> None:
+    def __init__(
+        self,
+        configured: Mapping[str, LocalBase],
+        root: Path,
+        ready: Mapping[str, Published] = READY,
+        *,
+        mirrors: Mapping[str, str] = NOTHING,
+    ) -> None:
         self.configured = configured
         self.root = root
         self.ready = ready
+        self.mirrors = mirrors
 
     def find(self, family: str, project: str) -> LocalBase | None:
         """Return what the family is baked from; None if it is not a cloud image."""
@@ -106,14 +115,17 @@ class CloudImages:
         if base.remote:
             address = base.image
             file = unquote(PurePosixPath(urlsplit(address).path).name)
-            checksum = _listed(base.checksum, file) if "://" in base.checksum else base.checksum
+            checksum = self._listed(base.checksum, file) if "://" in base.checksum else base.checksum
             return _locked(_stem(file), checksum, address)
         if base.local:
             return self._path(family, base)
         if base.image not in self.ready:
             hint = f"write a path with a slash, an address, or one of {', '.join(sorted(self.ready))}"
             raise _problem(f"no cloud image is known as {base.image} (local.bases)", hint)
-        return newest(base.image, self.ready[base.image])
+        return newest(base.image, self.ready[base.image], self.mirrors)
+
+    def _listed(self, address: str, file: str) -> str:
+        return _only(checksums.parse(read_text(mirrored(address, self.mirrors))), file, address)
 
     def _path(self, family: str, base: LocalBase) -> LockedBase:
         file = self.root / Path(base.image).expanduser()
@@ -126,27 +138,23 @@ class CloudImages:
         return _locked(family, checksum, base.image)
 
 
-def newest(name: str, published: Published) -> LockedBase:
-    """Return the newest image that a publisher has. Raises InputError, InfrastructureFailed."""
+def newest(name: str, published: Published, mirrors: Mapping[str, str] = NOTHING) -> LockedBase:
+    """Return the newest image that a publisher, or its mirror, has. Raises InputError, InfrastructureFailed."""
     folder, version = published.folder, ""
     if published.releases:
-        names = {match for link in _LINK.findall(read_text(folder)) if (match := unquote(link))}
+        names = {match for link in _LINK.findall(read_text(mirrored(folder, mirrors))) if (match := unquote(link))}
         dated = {found[1]: link for link in names if (found := re.fullmatch(published.releases, link))}
         if not dated:
             raise _problem(f"{folder} lists no version of {name}", AGAIN)
         version = max(dated, key=_numbers)
         folder = urljoin(folder, f"{dated[version]}/")
-    sums = checksums.parse(read_text(folder + published.checksums))
+    sums = checksums.parse(read_text(mirrored(folder + published.checksums, mirrors)))
     images = {found: file for file in sums if (found := re.fullmatch(published.file, file))}
     if not images:
         raise _problem(f"{folder}{published.checksums} lists no image of {name}", AGAIN)
     chosen = max(images, key=lambda found: _numbers("".join(found.groups())))
     checksum = _only(sums, images[chosen], folder + published.checksums)
     return _locked(f"{name}-{version or chosen[1]}", checksum, folder + images[chosen], marked=False)
-
-
-def _listed(address: str, file: str) -> str:
-    return _only(checksums.parse(read_text(address)), file, address)
 
 
 def _only(sums: Mapping[str, set[str]], file: str, address: str) -> str:

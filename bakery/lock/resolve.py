@@ -4,6 +4,7 @@ import hashlib
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from bakery.host.clock import utc_now
 from bakery.host.hardware import ARM_FAMILY
 from bakery.lock.cloud_images import FAMILIES, CloudImages
 from bakery.lock.model import LockedBase
-from bakery.settings import GoogleSettings, LocalSettings
+from bakery.settings import GoogleSettings, LocalSettings, Mirrors
+from bakery.settings.network import DIRECT, NOTHING
 
 # What a family of Google's public Debian images is made from locally.
 PROJECT = "debian-cloud"
@@ -28,15 +30,18 @@ class DebianArchive:
     bake's own ``apt-get upgrade``. All mirrors serve the same bytes, so that the identity is the same everywhere.
     """
 
-    def __init__(self, configured: str = "") -> None:
+    def __init__(self, configured: str = "", mirrors: Mapping[str, str] = NOTHING) -> None:
         self.configured = configured
+        self.mirrors = mirrors
 
     def resolve(self, family: str, project: str) -> LockedBase:
         """Return the current release. Raises InputError for another family, Uncertain if the mirror does not answer."""
         suite = mirror.RELEASES.get(family.removesuffix(ARM_FAMILY)) if project == PROJECT else None
         if suite is None:
             raise InputError([_no_base(family, project)])
-        sources = mirror.for_suite(suite, self.configured, mirror.apt_sources(), mirror.codename())
+        sources = mirror.at_mirrors(mirror.published(suite, self.mirrors), self.mirrors) or mirror.for_suite(
+            suite, self.configured, mirror.apt_sources(), mirror.codename()
+        )
         uri = next(source.uri for source in sources if source.suite == suite)
         return debian_base(family, fetch(f"{uri.rstrip('/')}/dists/{suite}/InRelease"))
 
@@ -44,9 +49,9 @@ class DebianArchive:
 class LocalBases:
     """Base images of the local oven: cloud images, and Debian releases."""
 
-    def __init__(self, settings: LocalSettings, root: Path) -> None:
-        self.images = CloudImages(settings.bases, root)
-        self.archive = DebianArchive(settings.mirror)
+    def __init__(self, settings: LocalSettings, root: Path, mirrors: Mirrors = DIRECT.mirrors) -> None:
+        self.images = CloudImages(settings.bases, root, mirrors=mirrors.cloud_images)
+        self.archive = DebianArchive(settings.mirror, mirrors.apt)
 
     def resolve(self, family: str, project: str) -> LockedBase:
         """Return the newest image. Raises InputError, InfrastructureFailed."""

@@ -82,7 +82,7 @@ def spack_variables(settings: Settings) -> dict[str, str]:
         "spack_packages_ref": spack.packages_ref,
         "spack_cache": settings.spack_cache,
         "spack_cache_key": spack.cache_key,
-        "spack_mirror": spack.mirror,
+        "spack_mirror": spack.mirror or settings.network.mirrors.spack,
     }
     return {name: value for name, value in values.items() if value}
 

@@ -22,6 +22,7 @@ from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourcePro
 from bakery import settings as stack_settings
 from bakery.backends import backend
 from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, from_os_error
+from bakery.host import network
 from bakery.host.propagation import patiently
 from bakery.library.base import Library
 from bakery.library.wants import Wants
@@ -119,6 +120,7 @@ class BakeryProvider(ResourceProvider):
                 values = {key: req.config.get(key) for key in (*stack_settings.KEYS, *stack_settings.GROUPS)}
                 _texts.update(texts(values, values))
                 _configured = stack_settings.from_pulumi(cast(pulumi.Config, req.config), "", Path.cwd())
+                network.use(_configured.network)
 
 
 def settings(urn: str) -> Settings:

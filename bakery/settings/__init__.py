@@ -11,6 +11,7 @@ from bakery.settings.model import (
     SpackSettings,
     parse,
 )
+from bakery.settings.network import Mirrors, NetworkSettings
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.stacks import from_file, from_pulumi
 
@@ -29,6 +30,8 @@ __all__ = [
     "LayerSettings",
     "LocalBase",
     "LocalSettings",
+    "Mirrors",
+    "NetworkSettings",
     "OvenKind",
     "Place",
     "Settings",

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bakery.errors import InputError, Problem
-from bakery.settings import cluster, retention, rollout
+from bakery.settings import cluster, network, retention, rollout
 from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.cluster import ClusterSettings
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings
 from bakery.settings.local import LocalSettings
+from bakery.settings.network import NetworkSettings
 from bakery.settings.oven import OvenKind, Place
 from bakery.settings.reader import Reader
 from bakery.settings.retention import EVERY_FAMILY, Retention
@@ -26,9 +27,9 @@ from bakery.settings.rollout import Rollout
 
 KEYS = (
     *("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "retentionDays", "retention"),
-    *("pins", "approval", "approved", "channels", "rollout", "from"),
+    *("pins", "approval", "approved", "channels", "rollout", "from", "proxy", "noProxy"),
 )
-GROUPS = ("cluster", "local", "spack", "google", "fake")
+GROUPS = ("cluster", "local", "spack", "google", "mirrors", "fake")
 
 
 class SpackSettings(NamedTuple):
@@ -77,6 +78,7 @@ class Settings:
     local: LocalSettings = field(default_factory=LocalSettings)
     spack: SpackSettings = field(default_factory=SpackSettings)
     google: GoogleSettings = field(default_factory=GoogleSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     fake: Mapping[str, Any] = field(default_factory=dict)
     source_stack: Settings | None = None
     source: Path | None = field(default=None, compare=False)
@@ -149,6 +151,15 @@ def _google(reader: Reader) -> GoogleSettings:
     return google_reader.read(reader)
 
 
+def _check_mirrors(settings: Settings, groups: Mapping[str, Reader]) -> None:
+    """Note settings of which only one can count."""
+    hint = "remove one of both"
+    if settings.local.mirror and settings.network.mirrors.apt:
+        groups["local"].wrong("mirror", "is set as well as mirrors.apt", f"{hint}; the image does not keep the second")
+    if settings.spack.mirror and settings.network.mirrors.spack:
+        groups["spack"].wrong("mirror", "is set as well as mirrors.spack", hint)
+
+
 def parse(
     values: Mapping[str, Any], stack: str, root: Path, where: str | None = None, project: str = PROJECT
 ) -> Settings:
@@ -163,7 +174,7 @@ def parse(
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
-    groups = {name: top.group(name) for name in ("cluster", "local", "spack", "google")}
+    groups = {name: top.group(name) for name in ("cluster", "local", "spack", "google", "mirrors")}
     settings = Settings(
         stack=stack,
         root=root.resolve(),
@@ -186,6 +197,7 @@ def parse(
         local=local_settings.read(groups["local"]),
         spack=_spack(groups["spack"], root),
         google=_google(groups["google"]),
+        network=network.read(top, groups["mirrors"]),
         fake=top.mapping("fake"),
     )
     for name in settings.oven.required if not settings.google.infrastructure else ():
@@ -195,6 +207,7 @@ def parse(
     if settings.google.copies and not settings.in_project:
         hint = "remove it, or move it to the file of a stack whose oven is cloud-build"
         groups["google"].wrong("copies", f"has no effect: with oven {settings.oven} images are in no project", hint)
+    _check_mirrors(settings, groups)
     for reader in (*groups.values(), top):
         reader.done()
     if problems:

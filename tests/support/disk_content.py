@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from bakery.ovens.local.boot_disk import OFFSET
@@ -33,17 +34,21 @@ for folder, folders, files in os.walk(root):
         found[path[len(root):]] = [oct(info.st_mode), info.st_uid, info.st_gid, links, content, attributes]
 print(json.dumps(found))
 """
-MOUNTED = 'mount -o loop,ro,noload,offset="$1" "$2" "$3" && exec "$4" -c "$5" "$3"'
+MOUNTED = 'mount -o loop,ro,noload,offset="$1" "$2" "$3" && shift 3 && exec "$@"'
 
 
 def manifest(image: Path, offset: int = OFFSET) -> dict[str, list[object]]:
     """Return the facts about every file of a qcow2 image, by path; its file system begins at ``offset``."""
+    found: dict[str, list[object]] = json.loads(in_mount(image, (sys.executable, "-c", WALK), offset=offset))
+    return found
+
+
+def in_mount(image: Path, command: Sequence[str], *more: str, offset: int = OFFSET) -> str:
+    """Return the output of a command that is given the root of the image, mounted only for it, and ``more`` words."""
     with tempfile.TemporaryDirectory(prefix="bakery-content-") as place:
         raw, root = Path(place) / "disk.raw", Path(place) / "root"
         root.mkdir()
         subprocess.run(["qemu-img", "convert", "-O", "raw", str(image), str(raw)], check=True)
-        words = ("sh", str(offset), str(raw), str(root), sys.executable, WALK)
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", MOUNTED, *words]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, list[object]] = json.loads(done.stdout)
-    return found
+        words = ("sh", str(offset), str(raw), str(root), *command, str(root), *more)
+        inside = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", MOUNTED, *words]
+        return subprocess.run(inside, check=True, capture_output=True, text=True).stdout

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.library.local.release import take
 from bakery.lock.resolve import DebianArchive
 from bakery.ovens.fake import FakeOven
+from bakery.plan.address import Address
 from bakery.plan.model import ImagePlan, Plan
 from bakery.settings import Settings
 
@@ -46,6 +47,9 @@ class OtherBackend:
 
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         return []
+
+    def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
+        return ()
 
     def clusters(self, *, open_seconds: int = 0) -> FakeClusters:
         return FakeClusters(self.settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bakery.library.compute_engine.library import ComputeEngineLibrary
     from bakery.lock.resolve import ComputeEngineFamilies
     from bakery.ovens.cloud_build.oven import CloudBuildOven
+    from bakery.plan.address import Address
     from bakery.plan.model import ImagePlan, Plan
 
 
@@ -57,6 +58,12 @@ class GoogleBackend:
         from bakery.host.google import clients
 
         return refused(clients(self.settings.google), images)
+
+    def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
+        """Fetch images of build steps and Packer's plugins; base images are Google's own."""
+        from bakery.ovens.cloud_build.addresses import addresses
+
+        return addresses(self.settings, images)
 
     def clusters(self, *, open_seconds: int = 0) -> ComputeEngineClusters:
         """Return clusters of Compute Engine instances."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bakery.library.local.library import LocalLibrary
     from bakery.lock.resolve import LocalBases
     from bakery.ovens.local.oven import LocalOven
+    from bakery.plan.address import Address
     from bakery.plan.model import ImagePlan, Plan
 
 
@@ -60,11 +61,15 @@ class ThisMachine:
         """Refuse nothing."""
         return []
 
+    def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
+        """Fetch nothing."""
+        return ()
+
     def resolver(self) -> LocalBases:
         """Return the resolver of cloud images and Debian releases."""
         from bakery.lock.resolve import LocalBases
 
-        return LocalBases(self.settings.local, self.settings.root)
+        return LocalBases(self.settings.local, self.settings.root, self.settings.network.mirrors)
 
     def image_link(self, name: str, digest: str) -> str:
         """Return the path of the image file."""
@@ -184,6 +189,12 @@ class LocalBackend(ThisMachine):
 
         return LocalOven(self.settings)
 
+    def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
+        """Fetch base images, and the plugin of a newer Packer."""
+        from bakery.ovens.local.addresses import addresses
+
+        return addresses(self.settings, images)
+
     def disk(self, file: Path) -> Path:
         """Return the qcow2 image that the file is or contains. Raises InfrastructureFailed."""
         from bakery.ovens.local.cloud_image import disk
@@ -199,7 +210,7 @@ class LocalBackend(ThisMachine):
         """Look for one in the scratch folders."""
         from bakery.ovens.local.debug_machine import find
 
-        return find(self.state, self.settings.root, family)
+        return find(self.state, self.settings.root, family, self.settings.network)
 
     def clusters(self, *, open_seconds: int = 0) -> LocalClusters:
         """Return clusters of QEMU machines."""

@@ -139,7 +139,8 @@ def check_bases(settings: Settings) -> Iterator[Check]:
         yield Check(f"base {key}", Condition.WARNING, "not locked", purpose, fix)
     for key, base in sorted(locked.items()):
         project, _, family = key.partition("/")
-        folder = base_image.folder_of(Base(family, base.name, base.identity, project, base.origin), settings.local)
+        found = Base(family, base.name, base.identity, project, base.origin)
+        folder = base_image.folder_of(found, settings.local, settings.network)
         whence = base.origin or "the Debian archive"
         there = "" if folder.is_dir() else ", fetched by the first bake"
         yield Check(f"base {key}", Condition.OK, f"{base.name} from {whence}{there}", purpose)

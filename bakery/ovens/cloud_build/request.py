@@ -129,7 +129,7 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         **{key: order.build[key] for key in KEPT if key in order.build},
         **secrets.available(order, google.project),
         **_kept_files(order, google.bucket(Bucket.LOGS)),
-        "steps": _steps(order),
+        "steps": steps(order),
         "substitutions": {
             **_defaults(order),
             **{key: value for key, value in order.substitutions.items() if key.startswith("_")},
@@ -174,7 +174,7 @@ def _defaults(order: BakeOrder) -> dict[str, str]:
     return values
 
 
-def _steps(order: BakeOrder) -> list[Json]:
+def steps(order: BakeOrder) -> list[Json]:
     """Return the recipe's steps as they are run; one call of Packer for a recipe without ``cloudbuild.yaml``.
 
     Steps that bake other packages, or this one with another builder, are removed: those have builds of their own.
@@ -189,10 +189,10 @@ def _steps(order: BakeOrder) -> list[Json]:
     removed = [tests(step) or index in others or _of_other_builder(step, order) for index, step in enumerate(given)]
     gone = {str(step.get("id")) for step, remove in zip(given, removed, strict=True) if remove}
     kept = [_waiting(step, gone) for step, remove in zip(given, removed, strict=True) if not remove]
-    steps = [_named(secrets.given(_packer(step), order.secrets) if is_packer(step) else step) for step in kept]
-    if any("plugins install" in str(step.get("args", "")) for step in steps):
-        return steps  # the recipe installs its own Packer
-    return [_fetch(order.template), *(_after_fetch(step) for step in steps)]
+    made = [_named(secrets.given(_packer(step), order.secrets) if is_packer(step) else step) for step in kept]
+    if any("plugins install" in str(step.get("args", "")) for step in made):
+        return made  # the recipe installs its own Packer
+    return [_fetch(order.template), *(_after_fetch(step) for step in made)]
 
 
 def _of_other_builder(step: Json, order: BakeOrder) -> bool:

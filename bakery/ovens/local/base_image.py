@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,12 @@ from bakery.host import boot_files, hardware, locks, mirror, process, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard, hidden_beside, sync_to_disk
 from bakery.host.hardware import Hardware
+from bakery.host.mirror import Source
 from bakery.ovens.local import boot_disk, cloud_image
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
-from bakery.settings import LocalSettings
+from bakery.settings import LocalSettings, NetworkSettings
+from bakery.settings.network import DIRECT
 
 FILES = Path(__file__).with_name("files")
 DISK_NAME = "disk.qcow2"
@@ -43,6 +46,7 @@ HOOKS = {"essential": "early", "customize": "customize"}
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
 LOADER_TOOLS = {True: {"grub-mkimage": "grub-common"}, False: {"mformat": "mtools"}}  # for a BIOS, else for UEFI
 FOREIGN = "run: sudo apt-get install arch-test qemu-user-static binfmt-support"
+WRITE_SOURCES = 'printf "%s\n" "$BAKERY_SOURCES" >"$1/etc/apt/sources.list"'  # mmdebstrap's hook, before the disk's
 BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
 
@@ -80,29 +84,52 @@ def packages(base: Base) -> tuple[str, ...]:
     return (f"linux-image-cloud-{made_for(base).debian}", *PACKAGES)
 
 
-def key(base: Base, settings: LocalSettings) -> str:
-    """Return the digest of a base image's inputs: release, locked identity, packages, size and files."""
+def key(base: Base, settings: LocalSettings, network: NetworkSettings = DIRECT) -> str:
+    """Return the digest of a base image's inputs: release, locked identity, packages, size, sources and files."""
     files = sorted(file for file in FILES.rglob("*") if file.is_file() and file.name not in OF_BAKES)
     content = {str(file.relative_to(FILES)): _sha256(file) for file in files}
     parts = [
-        *(release(base), base.digest, packages(base), settings.disk_gb, settings.mirror),
+        *(release(base), base.digest, packages(base), settings.disk_gb, _written(base, network) or settings.mirror),
         *(made_for(base).kernel_arguments, content, _sha256(quick_init.SCRIPT)),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _written(base: Base, network: NetworkSettings) -> str:
+    """Return the sources in the image if they are those of publishers; empty if it has the addresses of a mirror."""
+    return "\n".join(source.line() for source in mirror.published(release(base), network.mirrors.apt))
+
+
+def sources(suite: str, settings: LocalSettings, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
+    """Return where a Debian release is published, or what else the settings or this computer have of it.
+
+    Raises InfrastructureFailed if that is nothing.
+    """
+    return mirror.published(suite, mirrors) or mirror.for_suite(
+        suite, settings.mirror, mirror.apt_sources(), mirror.codename()
+    )
 
 
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def get(base: Base, settings: LocalSettings, activity: Activity, log: Path, root: Path = Path()) -> Bootable:
+def get(
+    base: Base,
+    settings: LocalSettings,
+    activity: Activity,
+    log: Path,
+    root: Path = Path(),
+    *,
+    network: NetworkSettings = DIRECT,
+) -> Bootable:
     """Return the base image; create it if it does not exist or is damaged, one process at a time.
 
     ``root`` is where relative paths begin. Raises BakeFailed for a release that can't be made, InfrastructureFailed,
     MissingTool and Interrupted.
     """
     cloud = bool(base.origin)
-    folder = folder_of(base, settings)
+    folder = folder_of(base, settings, network)
     if not _is_sound(folder, activity, cloud=cloud):
         with locks.hold(
             folder.with_suffix(".lock"),
@@ -114,10 +141,10 @@ def get(base: Base, settings: LocalSettings, activity: Activity, log: Path, root
                 discard(folder)
                 clear(folder.parent, time.time())
                 if cloud:
-                    cloud_image.make(folder, base, root, activity, log)
+                    cloud_image.make(folder, base, root, activity, log, network=network)
                 else:
                     activity.say(f"making the base image {base.family}")
-                    _make(folder, base, settings, activity, log)
+                    _make(folder, base, settings, activity, log, network=network)
     with suppress(OSError):
         os.utime(folder)  # the time of its last use
     if cloud:
@@ -126,9 +153,9 @@ def get(base: Base, settings: LocalSettings, activity: Activity, log: Path, root
     return Bootable(folder / DISK_NAME, BootFiles(kernel, initrd, f"root=LABEL={LABEL}"))
 
 
-def folder_of(base: Base, settings: LocalSettings) -> Path:
+def folder_of(base: Base, settings: LocalSettings, network: NetworkSettings = DIRECT) -> Path:
     """Return the folder of a base image, which may not exist. Raises BakeFailed for a release that can't be made."""
-    return paths.cache() / "bases" / (cloud_image.key(base) if base.origin else key(base, settings))
+    return paths.cache() / "bases" / (cloud_image.key(base) if base.origin else key(base, settings, network))
 
 
 def _is_sound(folder: Path, activity: Activity, *, cloud: bool) -> bool:
@@ -139,7 +166,9 @@ def _is_sound(folder: Path, activity: Activity, *, cloud: bool) -> bool:
     return len(sizes) == len(names) and all(sizes) and disk.exists() and boot_files.is_sound(disk, activity)
 
 
-def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
+def _make(
+    folder: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path, *, network: NetworkSettings
+) -> None:
     _check_tools(made_for(base))
     with tempfile.TemporaryDirectory(prefix="bakery-base-") as place:
         # Below /tmp and readable by all, the hooks as well: without root, mmdebstrap runs as another user of the host,
@@ -148,7 +177,7 @@ def _make(folder: Path, base: Base, settings: LocalSettings, activity: Activity,
         scratch.chmod(0o1777)
         _open_copy(FILES, scratch / FILES.name)
         locks.sign(scratch, f"making the base image {base.family}")
-        _bootstrap(scratch, base, settings, activity, log)
+        _bootstrap(scratch, base, settings, activity, log, network=network)
         raw = scratch / "disk.raw"
         blobs = (scratch / "boot.img", scratch / "core.img")
         boot, core = (file.read_bytes() if file.exists() else b"" for file in blobs)
@@ -199,14 +228,16 @@ def _open_copy(source: Path, target: Path) -> None:
         path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
-def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path) -> None:
+def _bootstrap(
+    scratch: Path, base: Base, settings: LocalSettings, activity: Activity, log: Path, *, network: NetworkSettings
+) -> None:
     """Run mmdebstrap; its last hook writes disk.raw, vmlinuz and initrd.img to ``scratch``.
 
     For a BIOS it writes boot.img and core.img as well.
     """
     suite, board = release(base), made_for(base)
     offset = boot_disk.OFFSET if board.bios else boot_disk.BEHIND_UEFI
-    sources = mirror.for_suite(suite, settings.mirror, mirror.apt_sources(), mirror.codename())
+    written, mirrors = _written(base, network), network.mirrors.apt
     size = settings.disk_gb << 30
     with (scratch / "disk.raw").open("wb") as raw:
         raw.truncate(size)
@@ -219,13 +250,17 @@ def _bootstrap(scratch: Path, base: Base, settings: LocalSettings, activity: Act
         "BAKERY_BLOCKS": str((size - offset) >> 10),
         "BAKERY_UUID": str(uuid.uuid4()),
         "BAKERY_ARGUMENTS": board.kernel_arguments,
+        "BAKERY_SOURCES": written,
+        **network.environment,
     }
     command = [
         *("mmdebstrap", "--variant=apt", "--format=null", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}"),
         *(f"--architectures={board.debian}", f"--include={','.join(packages(base))}"),
         *('--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
+        *([f"--customize-hook={WRITE_SOURCES}"] if written else []),
         *(f"--{kind}-hook={scratch / FILES.name / hook}.sh" for kind, hook in HOOKS.items()),
-        *(suite, "/dev/null", *(source.line() for source in sources)),
+        *(suite, "/dev/null"),
+        *(source.line() for source in mirror.at_mirrors(sources(suite, settings, mirrors), mirrors)),
     ]
     try:
         process.run(command, env=environment, log=log, activity=activity)

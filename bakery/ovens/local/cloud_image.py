@@ -6,6 +6,7 @@ what the oven's seed disk brings, see :mod:`bakery.ovens.local.machine`.
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from bakery.host.files import sync_to_disk
 from bakery.host.hardware import X86, Hardware
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
+from bakery.settings import NetworkSettings
+from bakery.settings.network import DIRECT, mirrored
 
 DISK_NAME = "disk.qcow2"
 PACKED = {  # how a compressed file begins: the program that unpacks it, and its Debian package
@@ -35,14 +38,16 @@ def key(base: Base) -> str:
     return hashlib.sha256(f"cloud image {base.digest}".encode()).hexdigest()[:24]
 
 
-def make(folder: Path, base: Base, root: Path, activity: Activity, log: Path) -> None:
+def make(
+    folder: Path, base: Base, root: Path, activity: Activity, log: Path, *, network: NetworkSettings = DIRECT
+) -> None:
     """Fill a folder of the cache with the image; ``root`` is where relative paths begin.
 
     Raises InfrastructureFailed (no network, not found, wrong checksum, disk full, not an image), Interrupted.
     """
     packed = folder.with_name(f"{folder.name}.download")
     try:
-        _fetch(base, root, packed, activity)
+        _fetch(base, root, packed, activity, network.mirrors.cloud_images)
         activity.say(f"unpacking {base.name}")
         image = disk(packed, base.origin, activity, log)
         sync_to_disk(image)
@@ -56,9 +61,9 @@ def make(folder: Path, base: Base, root: Path, activity: Activity, log: Path) ->
                 file.unlink()
 
 
-def _fetch(base: Base, root: Path, target: Path, activity: Activity) -> None:
+def _fetch(base: Base, root: Path, target: Path, activity: Activity, mirrors: Mapping[str, str]) -> None:
     if urlsplit(base.origin).scheme in ("http", "https"):
-        download(base.origin, target, base.digest, activity)
+        download(mirrored(base.origin, mirrors), target, base.digest, activity)
         return
     file = root / Path(base.origin.removeprefix("file://")).expanduser()
     activity.say(f"checking {file.name}")

@@ -22,6 +22,8 @@ from bakery.progress.activity import Activity
 from bakery.recipe.image_names import DIGEST_SHOWN
 from bakery.recipe.stage import stage
 from bakery.recipe.templating import declared
+from bakery.settings import NetworkSettings
+from bakery.settings.network import DIRECT
 
 THERE = "/var/tmp/bakery-debug"  # in the machine: the folder with the recipe's files, and what the shell starts with
 BOOT_SECONDS = 600.0  # emulated, with all services of a cluster
@@ -38,6 +40,7 @@ class DebugMachine:
     work: Path
     port: int
     user: str
+    network: NetworkSettings = DIRECT
 
     @property
     def image(self) -> str:
@@ -76,7 +79,7 @@ class DebugMachine:
             opened(order.secrets, self.root, folder) as secrets,
         ):
             served = replace(order, variables=variables)
-            rendering = render(served, self._builder, folder / "workspace", given=secrets)
+            rendering = render(served, self._builder, folder / "workspace", given=secrets, network=self.network)
             first = number_of(step, rendering)
             log.write_text(f"bakery: provisioners {first} to {len(rendering.provisioners)}\n", encoding="utf-8")
             files = (folder, folder / "workspace", log)
@@ -118,7 +121,7 @@ class DebugMachine:
         raise InfrastructureFailed(f"the machine of {self.image} does not answer on ssh", hint=hint)
 
 
-def find(state: StatePaths, root: Path, family: str) -> DebugMachine | None:
+def find(state: StatePaths, root: Path, family: str, network: NetworkSettings = DIRECT) -> DebugMachine | None:
     """Return the machine of the last failed bake of the family that runs; None if none does."""
     found = [
         work
@@ -131,7 +134,7 @@ def find(state: StatePaths, root: Path, family: str) -> DebugMachine | None:
         return None
     work = max(found, key=lambda one: one.stat().st_mtime)
     login = json.loads((work / LOGIN).read_text(encoding="utf-8"))
-    return DebugMachine(state, root, work, login["port"], login["user"])
+    return DebugMachine(state, root, work, login["port"], login["user"], network.seen_from(file_server.HOST))
 
 
 def start_of_shell(order: BakeOrder) -> str:

@@ -19,6 +19,7 @@ from bakery.errors import CommandFailed, InfrastructureFailed, InputError, Probl
 from bakery.host import process
 from bakery.host.files import write_atomic
 from bakery.redaction import redacted
+from bakery.settings.network import seen_from
 
 HOST = "10.0.2.2"
 SOURCES = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
@@ -42,6 +43,9 @@ def shared(variables: Mapping[str, str], work: Path) -> Iterator[Mapping[str, st
     ``work`` is the bake's folder. Raises InputError for a path that does not exist, and InfrastructureFailed for one
     that can't be packed.
     """
+    known = {name: variables[name] for name in (*SOURCES, MIRROR, CACHE) if name in variables}
+    if changed := {name: seen for name, value in known.items() if (seen := seen_from(HOST, value)) != value}:
+        variables = {**variables, **changed}
     paths = {name: path for name in (*SOURCES, MIRROR, CACHE, KEY) if (path := path_of(variables.get(name, "")))}
     secret = {name: value for name in SOURCES if redacted(value := variables.get(name, "")) != value}
     paths |= {name: _fetch(work / name, value) for name, value in secret.items() if name not in paths}

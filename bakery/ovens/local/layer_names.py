@@ -20,6 +20,7 @@ from bakery.recipe.model import Json
 from bakery.recipe.provisioners import takes_package
 from bakery.recipe.templating import NOT_FOLLOWED, declared, references, resolve
 from bakery.redaction import redacted
+from bakery.settings.network import NOTHING
 
 FORMAT = "image-bakery/layer/1"
 SCRIPTS = ("apply.sh", "container.sh", "sysctl.sh")  # what prepares a container
@@ -36,8 +37,11 @@ class LayerNames:
     end: str = ""
 
 
-def layer_names(order: BakeOrder, base: Path, size_gb: int) -> LayerNames:
-    """Return the names for a bake in a container, from the disk ``base`` and of at least ``size_gb`` GiB."""
+def layer_names(order: BakeOrder, base: Path, size_gb: int, mirrors: Mapping[str, str] = NOTHING) -> LayerNames:
+    """Return the names for a bake in a container, from the disk ``base`` and of at least ``size_gb`` GiB.
+
+    A layer has the addresses of the ``mirrors`` of packages, which only the end of a bake with the same ones removes.
+    """
     if order.secrets:  # a provisioner may write one to the disk, and the next one delete it
         return LayerNames(end="it is given a secret")
     known = resolve({**declared(order.template), **order.variables})
@@ -48,6 +52,8 @@ def layer_names(order: BakeOrder, base: Path, size_gb: int) -> LayerNames:
     disk = [order.base.digest, base.stat().st_size, base.stat().st_mtime_ns, size_gb, order.inputs.get("nonce", "")]
     if named := order.inputs.get(BUILDER_NAMES):  # a provisioner may read them
         disk.append(named)
+    if mirrors:
+        disk.append(dict(mirrors))
     name = sha256(canonical([FORMAT, disk, scripts, options, _used(options, known)]))
     made: list[str] = []
     for step in template.steps(order.template):

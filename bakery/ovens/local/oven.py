@@ -16,6 +16,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake
 from bakery.ovens.local import base_image, cloud_image, container, file_server, isolation, layers, packer, scratch
+from bakery.ovens.local.downloads import keep_downloads
 from bakery.ovens.local.layer_names import LayerNames, layer_names
 from bakery.ovens.local.layering import Layering
 from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, make_overlay, make_seed
@@ -24,7 +25,6 @@ from bakery.ovens.local.template import Rendering, named, render, steps
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
-from bakery.plan.template import downloaded_paths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
@@ -72,6 +72,7 @@ class LocalOven:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.local = settings.local
+        self.network = settings.network.seen_from(file_server.HOST)
         self.state = StatePaths(settings.state)
         self.library = LocalLibrary(settings)
 
@@ -163,7 +164,8 @@ class LocalOven:
         """Return the bake's layers: none if it is not ``layered``, or if only Packer can evaluate its template."""
         found = LayerNames()
         if layered and not rendering.hcl2:
-            found = layer_names(replace(job.order, variables=job.variables), job.start.disk, self._size(rendering))
+            ordered, mirrors = replace(job.order, variables=job.variables), self.network.mirrors.packages
+            found = layer_names(ordered, job.start.disk, self._size(rendering), mirrors)
         if found.end:
             job.note(f"no layers from provisioner {len(found.names) + 1} on: {found.end}")
         store = layers.layers(self.state, self.local.layers)
@@ -188,7 +190,15 @@ class LocalOven:
         return flatten((machine.disk, job.start.disk), job.flattening, job.activity, job.log)
 
     def _render(self, job: _Job, builder: Json, *, borders: bool = False) -> Rendering:
-        made = render(job.order, builder, job.work / "workspace", self.local.keep_failed, borders, given=job.secrets)
+        made = render(
+            job.order,
+            builder,
+            job.work / "workspace",
+            self.local.keep_failed,
+            borders,
+            given=job.secrets,
+            network=self.network,
+        )
         for warning in made.warnings:
             job.note(warning)
         return made
@@ -241,7 +251,9 @@ class LocalOven:
     def _base(self, order: BakeOrder, activity: Activity, log: Path) -> Iterator[base_image.Bootable]:
         """Yield the disk that the bake starts from, protected from deletion meanwhile. Raises InfrastructureFailed."""
         if order.base.external:
-            yield base_image.get(order.base, self.local, activity, log, self.settings.root)
+            yield base_image.get(
+                order.base, self.local, activity, log, self.settings.root, network=self.settings.network
+            )
             return
         if self.library.find(order.base.name) is None:
             raise InfrastructureFailed(
@@ -272,23 +284,6 @@ def _retried(bake: Callable[[_Job], Path], job: _Job) -> Path:
         with suppress(PortTaken):
             return bake(job)
     return bake(job)
-
-
-def keep_downloads(template: Json, variables: Mapping[str, str], workspace: Path, folder: Path) -> None:
-    """Copy the files that a recipe downloads from the machine (``spack.lock``) from the workspace into ``folder``.
-
-    They replace those of an earlier bake of the image. Raises InfrastructureFailed if they can't be written.
-    """
-    downloaded = [workspace / path for path in downloaded_paths(template, variables) if (workspace / path).is_file()]
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        for file in downloaded:
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, folder / file.name)
-    except OSError as error:
-        raise InfrastructureFailed(
-            f"{folder} can't be written: {error.strerror}", hint="check the free space of the disk"
-        ) from error
 
 
 def _check_finished(console: Path, log: Path) -> None:

@@ -14,12 +14,13 @@ from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, Infrast
 from bakery.host import process, space
 from bakery.host.hardware import X86, Hardware
 from bakery.host.machine import check_console, console_lines
+from bakery.ovens.local.packer_plugin import PLUGIN
 from bakery.ovens.local.template import BORDER, MARK, Rendering
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
 HINT = "run: sudo apt-get install packer"
-INSTALL_PLUGIN = ["packer", "plugins", "install", "github.com/hashicorp/qemu"]
+INSTALL_PLUGIN = ["packer", "plugins", "install", PLUGIN]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 BORDER_SECONDS = 0.05  # the same where provisioners wait
@@ -34,7 +35,6 @@ QEMU_FAILED = re.compile(r"Error launching VM|Qemu failed to start|qemu-system-\
 UNREACHABLE = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|Network is unreachable"
 )
-
 
 NOT_BEGUN = (  # Packer's output before the machine exists: the error, its message and its hint
     (

@@ -18,14 +18,18 @@ from bakery.recipe.call_place import place
 from bakery.recipe.expressions import fill, replaced
 from bakery.recipe.hcl2.render import is_followed, to_pkr_json
 from bakery.recipe.model import Json
+from bakery.recipe.network import provisioners as with_network
 from bakery.recipe.packer_call import build_calls
 from bakery.recipe.provisioners import STARTUP
 from bakery.recipe.secrets import provisioners as secret_provisioners
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import references
 from bakery.redaction import redacted
+from bakery.settings import NetworkSettings
+from bakery.settings.network import DIRECT
 
 MARK = "bakery-provisioner"
+REPLACED = ("builders", "provisioners", "post-processors")  # of the template
 BORDER = "border-"  # in the bake's folder: the file that lets the provisioner of that number begin
 LOCALLY = ["/bin/sh", "-c", '{{ .Vars }} "$0"', "{{ .Script }}"]  # Packer's own, for every path of the script
 KEPT = ("ssh_pty", "ssh_timeout", "ssh_handshake_attempts", "ssh_read_write_timeout", "pause_before_connecting")
@@ -101,6 +105,7 @@ def render(
     borders: bool = False,
     *,
     given: Mapping[str, str] = MappingProxyType({}),
+    network: NetworkSettings = DIRECT,
 ) -> Rendering:
     """Return the template of the order. Raises BakeFailed if it has no builder.
 
@@ -108,6 +113,7 @@ def render(
     Packer waits. With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can
     be examined. With ``borders`` each provisioner waits for the file ``border-<number>`` in the folder above.
     ``given`` maps the secrets of the bake to paths of this computer: they are brought into the machine first.
+    ``network`` is the stack's, as the machine sees it.
     """
     template = order.template
     source = builder(template)
@@ -119,19 +125,18 @@ def render(
     known = {**{key: str(value) for key, value in declared.items() if value is not None}, **variables}
     own = template.get("sensitive-variables") or []  # Packer hides them in its logs
     secret = [*own, *(name for name, value in variables.items() if redacted(value) != value and name not in own)]
-    user = resolve(source.get("ssh_username", "packer"), known)
-    disk_size = resolve(source.get("disk_size", 0), known)
+    user, disk_size = resolve(source.get("ssh_username", "packer"), known), resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
-    provisioners, first = steps(template), secret_provisioners({key: {"source": path} for key, path in given.items()})
-    parts = {
-        key: value for key, value in template.items() if key not in ("builders", "provisioners", "post-processors")
-    }
+    before, provisioners, after = with_network(steps(template), network)
+    first = [*secret_provisioners({key: {"source": path} for key, path in given.items()}), *before]
+    parts = {key: value for key, value in template.items() if key not in REPLACED}
     parts["builders"] = [{"ssh_timeout": "10m", **_kept(source), **local, "name": name, "ssh_username": user}]
     hcl2 = "hcl2" in template and not is_followed({**parts, "provisioners": provisioners})
     cwd = _folder(order) if hcl2 else ""
+    above = posixpath.relpath("..", cwd or ".") if borders else ""
     rendered = {
         **parts,
-        "provisioners": [*first, *_marked(provisioners, posixpath.relpath("..", cwd or ".") if borders else "")],
+        "provisioners": [*first, *_marked(provisioners, above), *after],
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }

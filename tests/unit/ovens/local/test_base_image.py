@@ -97,7 +97,7 @@ def test_a_base_image_that_no_bake_began_with_for_a_month_goes(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.lock", "used"]
 
 
-def make_base(folder: Path, *_: object) -> None:
+def make_base(folder: Path, *_: object, **_more: object) -> None:
     """A base image as small as can be."""
     folder.mkdir(parents=True)
     (folder / "raw").write_bytes(os.urandom(1 << 20))
@@ -140,7 +140,7 @@ def test_nobody_else_can_change_what_a_base_image_is_made_with(tmp_path: Path, m
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     modes = []
 
-    def bootstrap(scratch: Path, *_: object) -> None:
+    def bootstrap(scratch: Path, *_: object, **_more: object) -> None:
         modes.extend(path.stat().st_mode & 0o7022 for path in (scratch, *(scratch / "files").rglob("*")))
         raise InfrastructureFailed("far enough")
 

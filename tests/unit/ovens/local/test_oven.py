@@ -10,7 +10,7 @@ import pytest
 from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, PortTaken
 from bakery.host.boot_files import BootFiles
 from bakery.host.hardware import ARM, X86
-from bakery.ovens.local import base_image, container, oven, scratch
+from bakery.ovens.local import base_image, container, downloads, oven, scratch
 from bakery.ovens.local.machine import BakeMachine
 from bakery.ovens.local.template import Rendering
 from bakery.plan.template import downloaded_paths
@@ -35,14 +35,14 @@ def test_a_download_is_kept(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("{}", encoding="utf-8")
     (file.parent / "other").touch()
-    oven.keep_downloads(TEMPLATE, VARIABLES, tmp_path / "workspace", tmp_path / "kept")
+    downloads.keep_downloads(TEMPLATE, VARIABLES, tmp_path / "workspace", tmp_path / "kept")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["spack.lock"]
 
 
 def test_what_an_earlier_bake_left_goes(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/spack.lock").touch()
-    oven.keep_downloads({}, {}, tmp_path, tmp_path / "kept")
+    downloads.keep_downloads({}, {}, tmp_path, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 
@@ -81,7 +81,7 @@ def test_a_machine_that_can_not_be_left_up_does_not_hide_why_the_bake_failed(
 def test_the_replay_of_a_failed_base_image_names_no_folder_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def get(*_: object) -> None:
+    def get(*_: object, **_more: object) -> None:
         raise InfrastructureFailed(
             "mmdebstrap ended with exit code 25", replay="mmdebstrap /tmp/bakery-base-x/disk.raw"
         )

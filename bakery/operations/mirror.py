@@ -1,0 +1,84 @@
+"""Every address that a stack fetches from: for its set-up, its base images and tools, and in its recipes."""
+
+import platform
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from bakery.backends.base import Backend
+from bakery.operations.plan import plan_of
+from bakery.plan.address import Address, FetchKind, joined
+from bakery.plan.model import ImagePlan
+from bakery.recipe.model import SourceFile
+from bakery.settings import Settings
+from bakery.settings.network import PULUMI, mirrored
+
+REQUIREMENTS = "requirements.lock"
+BAKERY = "the bakery"
+_REQUIREMENT = re.compile(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)((?:[^\n]*\\\n)*[^\n]*)")
+_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+_URL = re.compile(r"""\b(?:https?|git|ftp)://[^\s'"`<>()\\|;,]+""")
+_COMMENT = re.compile(r"\s*(?:#|//)")
+_PLATFORMS = {"x86_64": ("x64", "amd64"), "aarch64": ("arm64", "arm64")}  # as Pulumi names its archives
+
+
+def addresses(backend: Backend) -> tuple[Address, ...]:
+    """Return the addresses by kind, each once. Raises InputError for recipes with errors, and BakeryError."""
+    settings, plan = backend.settings, plan_of(backend.settings)
+    images = [image for image in plan.images if image.taken is None]
+    found = [*backend.fetched(images), *_pulumi(settings), *_python(settings)]
+    for image in images:
+        found += _spack(settings, image)
+        found += [address for file in image.files for address in _named(file)]
+    return joined(found)
+
+
+def _pulumi(settings: Settings) -> Iterator[Address]:
+    """Yield the archives of the engine and of the provider, as get.pulumi.com names them."""
+    engine, plugin = _PLATFORMS.get(platform.machine(), _PLATFORMS["x86_64"])
+    archives = [("pulumi", f"sdk/pulumi-v{{}}-linux-{engine}")]
+    if settings.in_project:
+        archives.append(("pulumi-gcp", f"plugins/pulumi-resource-gcp-v{{}}-linux-{plugin}"))
+    for package, path in archives:
+        number = version(package)
+        url = f"{PULUMI}/releases/{path.format(number)}.tar.gz"
+        at = mirrored(url, {PULUMI: settings.network.mirrors.pulumi_plugins or PULUMI})
+        yield Address(FetchKind.PULUMI, url, at, number, used_by=(BAKERY,))
+
+
+def _python(settings: Settings) -> Iterator[Address]:
+    """Yield the packages of the checkout's lock file, with the checksums of their files."""
+    file = settings.root / REQUIREMENTS
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    for name, number, rest in _REQUIREMENT.findall(text):
+        url, index = f"pkg:pypi/{name}@{number}", settings.network.mirrors.pypi
+        sums = tuple(_HASH.findall(rest))
+        yield Address(FetchKind.PYPI, url, f"{index}/{name}/" if index else url, number, sums, (REQUIREMENTS,))
+
+
+def _spack(settings: Settings, image: ImagePlan) -> Iterator[Address]:
+    """Yield what the bake of an image has of Spack's settings, if these are addresses."""
+    given = image.variables
+    places = {"spack_source": "spack_ref", "spack_packages_source": "spack_packages_ref"}
+    for name in (*places, "spack_mirror", "spack_cache"):
+        url = given.get(name, "")
+        if name in (image.template.get("variables") or {}) and "://" in url:
+            yield Address(FetchKind.SPACK, url, url, given.get(places.get(name, ""), ""), used_by=(image.family,))
+
+
+def _named(file: SourceFile) -> Iterator[Address]:
+    """Yield the addresses in a file of a recipe, except in comments; variables in them are as they are written."""
+    for number, line in enumerate(_text(Path(file.source)).splitlines(), 1):
+        if _COMMENT.match(line):
+            continue
+        for url in _URL.findall(line):
+            found = url.rstrip(".:]}")
+            yield Address(FetchKind.RECIPE, found, found, used_by=(f"{file.path}:{number}",))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

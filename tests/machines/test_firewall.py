@@ -1,0 +1,122 @@
+"""A base image, a plan and a bake behind a firewall: only a mirror and a proxy on the loopback address are reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bakery.host import mirror
+from bakery.ovens.local import container
+from tests.support.disk_content import in_mount
+from tests.support.firewall import Firewall, firewall
+from tests.support.root import ROOT
+
+pytestmark = [pytest.mark.machines, pytest.mark.skipif(bool(container.lack()), reason=container.lack() or "-")]
+ORIGINS = {"http://archive.example/debian": "debian", "http://archive.example/debian-security": "debian-security"}
+INSTALL = """#!/bin/bash
+set -euo pipefail
+apt-get update
+apt-get install --yes --no-install-recommends hello wget
+wget --quiet --output-document=- http://outside.example/root
+sudo wget --quiet --output-document=- http://outside.example/sudo
+"""
+RUN = "sudo -n sh -c '{{ .Vars }} {{ .Path }}'"
+TEMPLATE = {
+    "builders": [
+        {
+            "type": "googlecompute",
+            "ssh_username": "packer",
+            "source_image_family": "debian-12",
+            "source_image_project_id": ["debian-cloud"],
+            "image_family": "app",
+            "image_name": "app",
+        }
+    ],
+    "provisioners": [
+        {
+            "type": "shell",
+            "script": "packages/app/install.sh",
+            "execute_command": "sudo -n sh -c '{{ .Vars }} {{ .Path }}'",
+        }
+    ],
+}
+COMMAND = (sys.executable, "-c", "from bakery.cli.app import main; main()")
+
+
+def upstream() -> dict[str, str]:
+    """The archives of this computer's apt, by the names that the mirror has them under."""
+    own = mirror.codename()
+    found = mirror.for_suite("bookworm", "", mirror.apt_sources(), own)
+    security = [one.uri for one in found if one.suite == "bookworm-security"]
+    main = next(one.uri for one in found if one.suite == "bookworm")
+    return {"debian": main.rstrip("/"), **({"debian-security": security[0].rstrip("/")} if security else {})}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    package = tmp_path / "packages/app"
+    package.mkdir(parents=True)
+    (package / "packer.json").write_text(json.dumps(TEMPLATE))
+    (package / "install.sh").write_text(INSTALL)
+    (package / "install.sh").chmod(0o755)
+    (tmp_path / "common").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: image-bakery\nruntime: python\n")
+    shutil.copy(ROOT / "bakery.lock", tmp_path)
+    return tmp_path
+
+
+def configure(checkout: Path, **values: object) -> None:
+    local = {"isolation": "container", "cores": 1, "memoryMb": 1024, "diskGb": 4, "layers": {"budgetGb": 0}}
+    config = {f"image-bakery:{key}": value for key, value in {"local": local, **values}.items()}
+    (checkout / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config}))
+
+
+def bakery(wall: Firewall, checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command behind the firewall, without what this computer's environment says of proxies and caches."""
+    kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    env = {**kept, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(checkout / "cache"), "NO_COLOR": "1"}
+    return wall.run(*COMMAND, *words, cwd=checkout, env=env)
+
+
+def digests(done: subprocess.CompletedProcess[str]) -> list[str]:
+    assert done.returncode == 0, done.stderr
+    return [image["digest"] for image in json.loads(done.stdout)["images"]]
+
+
+def test_a_bake_behind_a_firewall_and_nothing_of_it_in_the_image(checkout: Path) -> None:
+    archives = upstream()
+    with firewall(archives) as wall:
+        configure(checkout)
+        before = digests(bakery(wall, checkout, "plan", "--json"))
+        here = f"http://127.0.0.1:{wall.port}"
+        apt = {origin: f"{here}/{name}" for origin, name in ORIGINS.items() if name in archives}
+        configure(checkout, proxy=here, mirrors={"apt": apt, "pypi": f"{here}/simple"})
+        assert digests(bakery(wall, checkout, "plan", "--json")) == before
+        assert wall.asked == wall.through == [], "a plan needs no network"
+
+        done = bakery(wall, checkout, "bake", "app")
+        logs = "\n".join(file.read_text() for file in (checkout / ".bakery/logs").glob("*.log"))
+        assert done.returncode == 0, f"{done.stderr}\n{logs[-6000:]}"
+        assert logs.count("from the proxy") == len(wall.through)
+        assert wall.through == ["http://outside.example/root", "http://outside.example/sudo"]
+        assert any(path.startswith("/debian/pool/main/h/hello/") for path in wall.asked)
+        assert not any(path.startswith("/simple") for path in wall.asked)
+        port = wall.port
+    image = next((checkout / ".bakery/library/images").glob("*.qcow2"))
+    for text in (f"127.0.0.1:{port}", f"10.0.2.2:{port}", "zz-bakery"):
+        assert named_in(image, text) == "", f"{text} is left in the image"
+    for origin in apt:
+        assert "/etc/apt/sources.list" in named_in(image, f"{origin} ")
+
+
+def named_in(image: Path, text: str) -> str:
+    """The files of an image whose content or name has a text, one a line."""
+    search = 'cd "$1"; grep -rlaF -e "$2" . || true; find . -name "*$2*"'
+    return in_mount(image, ("sh", "-c", search, "sh"), text)
