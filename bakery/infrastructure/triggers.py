@@ -129,13 +129,14 @@ class Triggers(Component):
         timeout: int,
         **more: Any,
     ) -> GoogleResource:
+        pool = {"pool": {"name": self.google.worker_pool}} if self.google.worker_pool else {}
         step = {"name": builder_image(self.google), "args": [*command, "--stack", self.settings.stack]}
         return GoogleResource(
             "cloudbuild/trigger:Trigger",
             resource,
             {
                 "project": self.google.project,
-                "location": _location(self.google),
+                "location": self.google.triggers_location,
                 "name": trigger_name,
                 "description": description,
                 "serviceAccount": (
@@ -144,7 +145,7 @@ class Triggers(Component):
                 "build": {
                     "steps": [step],
                     "timeout": f"{timeout}s",
-                    "options": {"logging": "CLOUD_LOGGING_ONLY"},
+                    "options": {"logging": "CLOUD_LOGGING_ONLY", **pool},
                 },
                 "tags": ["bakery"],
                 **more,
@@ -169,14 +170,9 @@ def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
     return min(MARGIN_SECONDS + sum(one.timeout for one in lineage(image, images)), LONGEST_BUILD)
 
 
-def _location(google: GoogleSettings) -> str:
-    """Return the region of the triggers: a second-generation repository works only with those of its own region."""
-    return google.connection.location if google.connection else google.triggers_region or google.region
-
-
 def _connected(google: GoogleSettings) -> str:
     """Return what has to be done for triggers of a GitHub repository before they can be created."""
-    place = _location(google)
+    place = google.triggers_location
     console = f"https://console.cloud.google.com/cloud-build/triggers;region={place}/connect?project={google.project}"
     where = f"the triggers need {google.repository} to be connected in {place}: {console}"
     return f"{where}; if it is connected elsewhere, or if Cloud Build has no quota there, set google.triggersRegion"

@@ -141,12 +141,23 @@ class GoogleSettings(NamedTuple):
     infrastructure: str = ""
     ci: CiSettings | None = None
     takers: tuple[str, ...] = ()
+    worker_pool: str = ""
+
+    @property
+    def build_region(self) -> str:
+        """The region of the private pool, where all builds are then; empty for global builds."""
+        return self.worker_pool.partition("/locations/")[2].partition("/")[0]
 
     @property
     def connection(self) -> Connection | None:
         """The connection that a second-generation ``repository`` belongs to; None for ``owner/name``."""
         match = re.fullmatch(SECOND_GENERATION, self.repository)
         return Connection(**match.groupdict()) if match else None
+
+    @property
+    def triggers_location(self) -> str:
+        """The region of the triggers: a second-generation repository works only with those of its own region."""
+        return self.connection.location if self.connection else self.triggers_region or self.region
 
     def named(self, what: str = "") -> str:
         """Return the name of a resource: ``<prefix>-<what>``, or the prefix."""

@@ -44,6 +44,7 @@ FORMS: Mapping[str, tuple[str, str]] = {
         "owner/name, or projects/P/locations/L/connections/C/repositories/R",
     ),
     "triggersRegion": (r"[a-z]+(?:-[a-z]+)*\d*", "a region, as us-central1, or global"),
+    "workerPool": (r"projects/[^/]+/locations/[^/]+/workerPools/[^/]+", "projects/P/locations/R/workerPools/W"),
     "roleSuffix": (r"[A-Za-z0-9_.]{0,40}", "letters, digits, dots and underscores"),
     "registry": (r"[a-z](?:[-a-z0-9]*[a-z0-9])?", "the id of an Artifact Registry repository"),
     "table": (r"\w+\.[-\w]+", "DATASET.TABLE"),
@@ -85,8 +86,12 @@ def read(reader: Reader) -> GoogleSettings:
         infrastructure=reader.text("infrastructure"),
         ci=ci.read(reader.group("ci"), reader.text("branch", "main")),
         takers=reader.words("takers"),
+        worker_pool=reader.text("workerPool"),
     )
     _check_names(reader, settings)
+    if settings.repository and settings.build_region not in ("", settings.triggers_location):
+        message = f"is in {settings.build_region}, and the triggers are in {settings.triggers_location}"
+        reader.wrong("workerPool", message, "name a pool of their region, or set google.triggersRegion")
     return settings
 
 

@@ -90,10 +90,14 @@ def create_build(cloud: Cloud, request: Request) -> Answer:
     if not request.body.get("steps"):
         raise Refusal(400, "invalid build: no build steps are specified")
     identity = cloud.fresh_id()
+    region = request.call.params.get("parent", "global").rpartition("/")[2]
+    pool = request.body.get("options", {}).get("pool", {}).get("name", "")
+    if pool and f"/locations/{region}/" not in pool:
+        raise Refusal(400, f"invalid build: the worker pool {pool} is not in the build's region {region}")
     build = {
         **request.body,
         "id": identity,
-        "name": f"projects/{project}/locations/global/builds/{identity}",
+        "name": f"projects/{project}/locations/{region}/builds/{identity}",
         "projectId": project,
         "status": "QUEUED",
         "createTime": rfc3339(time.time()),
@@ -171,7 +175,9 @@ def list_builds(cloud: Cloud, request: Request) -> Answer:
     """Builds, newest first, filtered by status and tags."""
     project = re.search(r"projects/([^/]+)/", request.key)
     assert project is not None
-    found = cloud.below(f"cloudbuild/v1/projects/{project[1]}/builds")[::-1]
+    region = request.call.params.get("parent", "global").rpartition("/")[2]
+    every = cloud.below(f"cloudbuild/v1/projects/{project[1]}/builds")[::-1]
+    found = [build for build in every if f"/locations/{region}/" in build.get("name", "/locations/global/")]
     if request.query.get("filter"):
         found = [build for build in found if _selected(build, request.query["filter"])]
     return crud.page(cloud, request, found)

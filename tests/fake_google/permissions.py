@@ -43,12 +43,17 @@ NEW_MACHINE = (
     *("compute.instances.setMetadata", "compute.instances.setTags", "compute.instances.setLabels"),
     "compute.instances.setServiceAccount",
 )
+SUBMITTING = ("cloudbuild.projects.builds.create", "cloudbuild.projects.locations.builds.create")
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "bigquery.tabledata.insertAll": ("bigquery.tables.updateData",),
     "cloudbuild.projects.builds.cancel": ("cloudbuild.builds.update",),
     "cloudbuild.projects.builds.create": ("cloudbuild.builds.create",),
     "cloudbuild.projects.builds.get": ("cloudbuild.builds.get",),
     "cloudbuild.projects.builds.list": ("cloudbuild.builds.list",),
+    "cloudbuild.projects.locations.builds.cancel": ("cloudbuild.builds.update",),
+    "cloudbuild.projects.locations.builds.create": ("cloudbuild.builds.create",),
+    "cloudbuild.projects.locations.builds.get": ("cloudbuild.builds.get",),
+    "cloudbuild.projects.locations.builds.list": ("cloudbuild.builds.list",),
     "compute.disks.aggregatedList": ("compute.disks.list",),
     "compute.disks.delete": ("compute.disks.delete",),
     "compute.globalOperations.get": ("compute.globalOperations.get",),
@@ -92,7 +97,7 @@ SOURCES = {"sourceDisk": "compute.disks.useReadOnly", "sourceImage": "compute.im
 PLACED = {"resourcePolicies": "compute.resourcePolicies.use"}
 USES: Mapping[str, Mapping[str, str]] = {"compute.images.insert": SOURCES, "compute.instances.insert": PLACED}
 # What is given an account, as which the caller has to be allowed to act.
-ACTING = ("cloudbuild.projects.builds.create", "compute.instances.insert")
+ACTING = (*SUBMITTING, "compute.instances.insert")
 CLUSTER_ACCOUNT = "slurm"  # of the machines of a cluster, which is not the bakery's
 # The account of a build with a step of rcc-run: docs/rcc-run.md, "Permissions of the step's account".
 STEP = "the step's account"
@@ -250,7 +255,7 @@ def _acts_as(request: Request) -> Iterator[str]:
     """The duties of the accounts that the request gives to a machine or a build."""
     body = request.body or {}
     emails = [one.get("email", "") for one in body.get("serviceAccounts", [])] if isinstance(body, dict) else []
-    if request.id == "cloudbuild.projects.builds.create":
+    if request.id in SUBMITTING:
         emails.append(str(body.get("serviceAccount", "")).rpartition("/")[2])
     for email in emails:
         if match := re.match(r"bakery-(\w+)@", email):

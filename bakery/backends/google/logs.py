@@ -1,14 +1,16 @@
 """The logs of an image on Google Cloud: the newest build that made or tried to make it, and its Fluid-Runs."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from google.cloud.devtools import cloudbuild_v1
 
 from bakery.backends.base import ImageLogs, RunLogs
 from bakery.errors import BakeryError
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, clients
+from bakery.host.google import Google, api_errors, clients
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.library.lookup import pick
+from bakery.ovens.cloud_build import builds
 from bakery.ovens.cloud_build.watch import log_of
 from bakery.settings import Bucket, Settings
 
@@ -41,7 +43,6 @@ def _kept(build: cloudbuild_v1.Build) -> tuple[str, ...]:
     return tuple(objects.location + path.rpartition("/")[2] for path in objects.paths)
 
 
-def _builds(google: Google, name: str) -> list[cloudbuild_v1.Build]:
-    request = cloudbuild_v1.ListBuildsRequest(project_id=google.project, filter=f'tags="{name}"')
+def _builds(google: Google, name: str) -> Sequence[cloudbuild_v1.Build]:
     with api_errors("list builds"):
-        return list(google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+        return builds.listed(google, f'tags="{name}"')

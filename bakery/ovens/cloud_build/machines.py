@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.errors import BakeryError
 from bakery.host.compute_operation import delete_instance, finish
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, ignore_missing
+from bakery.host.google import RETRY, Google, api_errors, ignore_missing
 from bakery.host.pages import compute_pages
 from bakery.settings.google import BAKE
 
@@ -62,11 +62,11 @@ def _disks(google: Google) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _ended(google: Google, build_id: str) -> bool:
     """Return whether the build has ended; False for an unknown id, which is not that of a build of this project."""
+    from bakery.ovens.cloud_build import builds
     from bakery.ovens.cloud_build.watch import ENDED  # not needed if there is no disk
 
     with ignore_missing(f"look at build {build_id}"):
-        build = google.builds.get_build(project_id=google.project, id=build_id, retry=RETRY, timeout=TIMEOUT_SECONDS)
-        return build.status in ENDED
+        return builds.read(google, build_id).status in ENDED
     return False
 
 

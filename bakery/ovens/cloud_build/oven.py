@@ -28,7 +28,7 @@ from bakery.errors import (
 )
 from bakery.host import tar
 from bakery.host.batches import Batches
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors, clients
+from bakery.host.google import RETRY, Google, api_errors, clients
 from bakery.host.google_errors import no_bucket
 from bakery.host.propagation import patiently
 from bakery.library.base import ImageRecord, ImageState
@@ -36,6 +36,7 @@ from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.library import ComputeEngineLibrary
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
+from bakery.ovens.cloud_build import builds
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.ovens.cloud_build.request import build_request, packer_template
 from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
@@ -115,7 +116,7 @@ class CloudBuildOven:
         activity.say("uploading the source")
         source = self._upload(order, zone)
         activity.check()
-        request = build_request(order, self.settings.google, zone, source, self.session)
+        request = build_request(order, self.settings.google, zone, source, self.session, network=self.settings.network)
         mine = self._submit(_message(request, order), order, known, activity)
         # All processes that submit at the same time see the same builds: the oldest build wins, even if it has ended by
         # now, and the others join it.
@@ -133,10 +134,7 @@ class CloudBuildOven:
         for left in reversed(range(TRIES)):
             try:
                 with api_errors(f"submit the build of {order.name}"):
-                    submitted: cloudbuild_v1.Build = self.google.builds.create_build(
-                        project_id=self.google.project, build=build, timeout=TIMEOUT_SECONDS
-                    ).metadata.build
-                return submitted
+                    return builds.create(self.google, build)
             except Uncertain:
                 if not left:
                     raise
@@ -152,10 +150,9 @@ class CloudBuildOven:
 
     def _tagged(self, tags: Sequence[str]) -> Sequence[Sequence[cloudbuild_v1.Build]]:
         condition = " OR ".join(f'tags="{tag}"' for tag in dict.fromkeys(tags))
-        request = cloudbuild_v1.ListBuildsRequest(project_id=self.google.project, filter=condition)
         with api_errors("list builds"):
-            builds = list(self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
-        return [[build for build in builds if tag in build.tags] for tag in tags]
+            found = builds.listed(self.google, condition)
+        return [[build for build in found if tag in build.tags] for tag in tags]
 
     def _join(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
         """Wait for the build of another process; its result is that of this bake, unless it was cancelled."""
@@ -206,9 +203,7 @@ class CloudBuildOven:
     def _cancel(self, build: cloudbuild_v1.Build) -> None:
         ended = (exceptions.FailedPrecondition, exceptions.BadRequest, exceptions.NotFound)  # it ended meanwhile
         with contextlib.suppress(*ended), api_errors(f"cancel build {build.id}", reraise=ended):
-            self.google.builds.cancel_build(
-                project_id=self.google.project, id=build.id, retry=CANCEL, timeout=TIMEOUT_SECONDS
-            )
+            builds.cancel(self.google, build.id, CANCEL)
         self._delete_machine(build)
 
     def _delete_machine(self, build: cloudbuild_v1.Build) -> None:
@@ -227,7 +222,7 @@ class CloudBuildOven:
 
     def _upload(self, order: BakeOrder, zone: str) -> str:
         """Upload the source to the bucket, once per content, and return the object's name."""
-        content = archive(order, packer_template(order, self.settings.google, zone))
+        content = archive(order, packer_template(order, self.settings.google, zone, self.settings.network))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(self.settings.google.bucket(Bucket.SOURCES))
         reraise = (exceptions.PreconditionFailed, exceptions.NotFound)

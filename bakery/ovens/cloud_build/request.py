@@ -11,22 +11,25 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from typing import Any
 
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.ovens.cloud_build import secrets
+from bakery.ovens.cloud_build.network import environment, on_google, with_mirrors
+from bakery.ovens.cloud_build.variable_files import changed_words, known_files, without_variable_files
 from bakery.plan import image_labels
 from bakery.plan.template import DECIDED, downloaded_paths, title
 from bakery.recipe.hcl2.render import joined, merged, other_plugins, to_pkr_json
 from bakery.recipe.model import BuildCalls, Json
+from bakery.recipe.network import provisioners
 from bakery.recipe.packer_call import build_calls, calls, image, leaves, tests, with_choices
-from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import FAMILY, GOOGLE_BUILDER, builder_name, is_packer, packer_arguments, references
 from bakery.redaction import redacted
-from bakery.settings import GoogleSettings
+from bakery.settings import GoogleSettings, NetworkSettings
 from bakery.settings.google import BAKE, SSH_TAG, Bucket, Duty
+from bakery.settings.network import DIRECT
 
 PACKER_IMAGE = "hashicorp/packer:1.16.1@sha256:9fd66d5a4ea0598036e6b50ac6f8c0e72c27746648a5abe480463119e9486ea7"
 GCLOUD_IMAGE = "gcr.io/google.com/cloudsdktool/google-cloud-cli:578.0.0-slim"
@@ -46,12 +49,10 @@ PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, befo
 _OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
-_VAR_FILE = ("-var-file", "--var-file")
-_VALUES = re.compile(r"""(?<!\S)--?var-file(?:=|\s+)(?:"([^"]*)"|'([^']*)'|(\S+))""")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
-def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
+def packer_template(order: BakeOrder, google: GoogleSettings, zone: str, network: NetworkSettings = DIRECT) -> Json:
     """Return the recipe's template with the plan's decisions in its builder and in the defaults of its variables.
 
     The machine that bakes has no external address: Packer connects to it through IAP.
@@ -62,11 +63,13 @@ def packer_template(order: BakeOrder, google: GoogleSettings, zone: str) -> Json
         if builder.get("type") == GOOGLE_BUILDER
     ]
     declared = order.template.get("variables") or {}
-    used = references(order.template) if _known_files(order) else ()
+    used = references(order.template) if known_files(order) else ()
     passed = {name: order.variables[name] for name in sorted(used) if name in order.variables}
     variables = {**passed, **{name: order.variables.get(name, default) for name, default in declared.items()}}
     variables["bakery_build"] = f"{{{{env `{BUILD_ID}`}}}}"
     made = {**order.template, "variables": variables, "builders": builders}
+    before, given, after = provisioners(made.get("provisioners") or (), on_google(network))
+    made |= {"provisioners": [*before, *given, *after]} if before else {}
     template = secrets.with_secrets(made, order.secrets)
     return to_pkr_json(template) if "hcl2" in template else template
 
@@ -115,7 +118,9 @@ def _deadline(order: BakeOrder) -> Json:
     return {"max_run_duration_in_seconds": seconds, "instance_termination_action": "DELETE"}
 
 
-def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: str, session: str) -> Json:
+def build_request(
+    order: BakeOrder, google: GoogleSettings, zone: str, source: str, session: str, *, network: NetworkSettings = DIRECT
+) -> Json:
     """Return the build as JSON, with the API's names.
 
     ``source`` is the object in the sources bucket; ``session`` is a tag that all builds of one process share, so that a
@@ -129,7 +134,7 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         **{key: order.build[key] for key in KEPT if key in order.build},
         **secrets.available(order, google.project),
         **_kept_files(order, google.bucket(Bucket.LOGS)),
-        "steps": steps(order),
+        "steps": [with_mirrors(step, network) for step in steps(order)],
         "substitutions": {
             **_defaults(order),
             **{key: value for key, value in order.substitutions.items() if key.startswith("_")},
@@ -143,14 +148,22 @@ def build_request(order: BakeOrder, google: GoogleSettings, zone: str, source: s
         "timeout": f"{order.timeout}s",
         "serviceAccount": f"projects/{google.project}/serviceAccounts/{google.account(Duty.BAKE)}",
         "logsBucket": f"gs://{google.bucket(Bucket.LOGS)}/builds",
-        "options": {**_options(order), "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"},
+        "options": _options(order, google, network),
         "tags": [BAKERY_TAG, f"bakery-{order.digest[: image_labels.DIGEST_IN_LABEL]}", session, order.name],
     }
 
 
-def _options(order: BakeOrder) -> Json:
-    """Return the recipe's options that are valid for a global build whose logs have a bucket."""
-    return {key: value for key, value in (order.build.get("options") or {}).items() if key not in REGIONAL}
+def _options(order: BakeOrder, google: GoogleSettings, network: NetworkSettings) -> Json:
+    """Return the recipe's options that are valid for a build whose logs have a bucket, and the stack's own."""
+    given = {key: value for key, value in (order.build.get("options") or {}).items() if key not in REGIONAL}
+    variables = environment(network)
+    return {
+        **given,
+        **({"env": [*variables, *(given.get("env") or ())]} if variables else {}),
+        **({"pool": {"name": google.worker_pool}} if google.worker_pool else {}),
+        "logging": "GCS_ONLY",
+        "substitutionOption": "ALLOW_LOOSE",
+    }
 
 
 def _kept_files(order: BakeOrder, bucket: str) -> Json:
@@ -182,8 +195,8 @@ def steps(order: BakeOrder) -> list[Json]:
     default = [{"id": "Build Image", "name": PACKER_IMAGE, "args": ["build", order.template_path]}]
     given = order.build.get("steps") or default
     others = build_calls(order.build, order.package).others
-    known = _known_files(order)
-    given = [_without_variable_files(step, known, order.substitutions) for step in given] if known else given
+    known = known_files(order)
+    given = [without_variable_files(step, known, order.substitutions) for step in given] if known else given
     if "hcl2" in order.template:
         given = [_with_template(step, posixpath.basename(order.template_path)) for step in given]
     removed = [tests(step) or index in others or _of_other_builder(step, order) for index, step in enumerate(given)]
@@ -234,46 +247,7 @@ def _named(step: Json) -> Json:
 
 def _with_template(step: Json, name: str) -> Json:
     """Return a step in which every file of an HCL2 template is the one that replaces them."""
-    return _changed(step, lambda words: [_HCL2.sub(name, word) for word in words])
-
-
-def _changed(step: Json, change: Callable[[list[str]], list[str]]) -> Json:
-    """Return the step with the words of its command, or the text of its script, changed."""
-    args = step.get("args")
-    made: Json = {key: "".join(change([step[key]])) for key in ("args", "script") if isinstance(step.get(key), str)}
-    return {**step, **made, **({"args": change(list(map(str, args)))} if isinstance(args, list) else {})}
-
-
-def _known_files(order: BakeOrder) -> frozenset[str]:
-    """Return the names of the files of values whose content the plan has read."""
-    called = build_calls(order.build, order.package).files
-    names = {posixpath.basename(substitute(path, order.substitutions)) for path in called}
-    return frozenset(names & {posixpath.basename(file.path) for file in order.files})
-
-
-def _without_variable_files(step: Json, known: Set[str], values: Mapping[str, str]) -> Json:
-    """Return the step without ``-var-file`` for these files: the template has their values.
-
-    The files must not win over what the plan has decided since, as the values of a variant.
-    """
-
-    def is_known(path: str) -> bool:
-        filled = substitute(path, values)
-        return "$" not in filled and posixpath.basename(filled) in known
-
-    def kept(words: list[str]) -> Iterator[str]:
-        rest = iter(words)
-        for word in rest:
-            option, equals, path = word.partition("=")
-            path = next(rest, "") if option in _VAR_FILE and not equals else path
-            if option not in _VAR_FILE:
-                yield _VALUES.sub(
-                    lambda match: "" if is_known(match[1] or match[2] or match[3] or "") else match[0], word
-                )
-            elif not is_known(path):
-                yield from [word] if equals else [word, path]
-
-    return _changed(step, lambda words: list(kept(words)))
+    return changed_words(step, lambda words: [_HCL2.sub(name, word) for word in words])
 
 
 def _fetch(template: Json) -> Json:

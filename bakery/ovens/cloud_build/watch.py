@@ -17,10 +17,11 @@ from bakery.errors import (
     StateChanged,
     Uncertain,
 )
-from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google, api_errors
+from bakery.host.google import Google, api_errors
 from bakery.host.google_errors import Cause, cause_of_text, hint_of
 from bakery.host.process import TAIL_LINES
 from bakery.orders.model import BakeOrder
+from bakery.ovens.cloud_build import builds
 from bakery.progress.activity import Activity, growing_pause
 
 Status = cloudbuild_v1.Build.Status
@@ -111,20 +112,15 @@ class BuildWatch:
     def _listed(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
         with self._lock:
             if time.monotonic() >= self._due:
-                request = cloudbuild_v1.ListBuildsRequest(
-                    project_id=self.google.project, filter=f'tags="{self.session}"', page_size=200
-                )
                 with api_errors("list builds"):
-                    builds = self.google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS)
-                    self._builds = {one.id: one for one in builds}
+                    found = builds.listed(self.google, f'tags="{self.session}"')
+                    self._builds = {one.id: one for one in found}
                 self._due = time.monotonic() + self._pause()
             return self._builds.get(build.id, build)
 
     def _single(self, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
         with api_errors(f"look at build {build.id}"):
-            return self.google.builds.get_build(
-                project_id=self.google.project, id=build.id, retry=RETRY, timeout=TIMEOUT_SECONDS
-            )
+            return builds.read(self.google, build.id)
 
     def _follow(self, build: cloudbuild_v1.Build, position: int, phase: str) -> tuple[int, str]:
         new = log_of(self.google, build, position)

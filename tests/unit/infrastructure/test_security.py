@@ -13,6 +13,7 @@ import pytest
 from pulumi.runtime import mocks as runtime_mocks
 
 from bakery import __version__
+from bakery.errors import InputError
 from bakery.infrastructure import encryption, triggers
 from bakery.infrastructure.grants import CUSTOM_ROLES, GRANTS, OS_LOGIN, RUNS_ONLY, SSH_ONLY, TAKER_GRANTS, Grant, On
 from bakery.plan.model import ImagePlan, Plan
@@ -422,6 +423,19 @@ def test_a_trigger_for_each_image_with_what_it_stands_on(declared: Recorder) -> 
     assert found["bake-hpcc"]["build"]["steps"][0]["args"] == ["bake", "hpcc", "--stack", "gcp"]
     for trigger in found.values():
         assert trigger["serviceAccount"].endswith("bakery-trigger@p.iam.gserviceaccount.com")
+
+
+def test_builds_of_triggers_run_in_the_private_pool() -> None:
+    pool = "projects/n/locations/us-central1/workerPools/w"
+    (declared,) = _declared(settings(workerPool=pool))
+    found = declared.of("trigger:Trigger")
+    assert len(found) == 4
+    assert every(one["build"]["options"]["pool"] == {"name": pool} for one in found)
+
+
+def test_a_pool_of_another_region_than_the_triggers_is_refused() -> None:
+    with pytest.raises(InputError, match=r"google\.workerPool is in europe-west1, and the triggers are in us-central1"):
+        settings(workerPool="projects/n/locations/europe-west1/workerPools/w")
 
 
 EVENTS = [("o/r", "github", {"owner": "o", "name": "r"}), (SECOND, "repositoryEventConfig", {"repository": SECOND})]

@@ -114,6 +114,30 @@ def calls(server: FakeServer, method: str) -> int:
     return sum(1 for _, name, _ in server.cloud.calls if name.endswith(method))
 
 
+POOL = "projects/net/locations/us-central1/workerPools/private"
+
+
+def test_builds_of_a_private_pool_are_those_of_its_region(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.2))
+    private = oven(server, workerPool=POOL)
+    assert private.bake(order(tmp_path), Activity()).outcome is BakeOutcome.BAKED
+    (build,) = server.cloud.below("cloudbuild/v1/projects/p/builds")
+    assert build["options"]["pool"] == {"name": POOL}
+    assert build["name"].startswith("projects/p/locations/us-central1/builds/")
+    asked = {name for _, name, _ in server.cloud.calls if ".builds." in name}
+    assert asked >= {"cloudbuild.projects.locations.builds.create", "cloudbuild.projects.locations.builds.list"}
+    assert not any(name.startswith("cloudbuild.projects.builds.") for name in asked)
+
+
+def test_a_build_of_a_private_pool_is_cancelled_there(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=30))
+    with pytest.raises(Interrupted):
+        oven(server, workerPool=POOL).bake(order(tmp_path), cancelled_while_the_build_runs())
+    (build,) = server.cloud.below("cloudbuild/v1/projects/p/builds")
+    assert build["status"] == "CANCELLED"
+    assert calls(server, "locations.builds.cancel") == 1
+
+
 def test_bakes_and_then_adopts(server: FakeServer, tmp_path: Path) -> None:
     builds.script(server.cloud, lambda _build: Course(seconds=0.2))
     said: list[str] = []

@@ -15,6 +15,7 @@ from bakery.plan.plan import make
 from bakery.recipe.model import Variant
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import packer_arguments
+from bakery.settings import Mirrors, NetworkSettings
 from tests.support.every import every
 from tests.support.plan_builders import LOCK, build, recipe, recipes, settings, template
 
@@ -172,6 +173,33 @@ def test_options_of_a_region_are_left_out_of_a_build_of_none() -> None:
     given["options"] = {"pool": pool, "defaultLogsBucketBehavior": "REGIONAL_USER_OWNED_BUCKET", "diskSizeGb": "200"}
     made, _ = request(build=given)
     assert made["options"] == {"diskSizeGb": "200", "logging": "GCS_ONLY", "substitutionOption": "ALLOW_LOOSE"}
+
+
+def test_a_build_of_the_stacks_pool_has_mirrors_and_the_proxy() -> None:
+    mirrors = Mirrors({"http://a.example/debian": "http://m.example/d"}, containers={"docker.io": "m.example/docker"})
+    network = NetworkSettings("http://p.example:3128", mirrors=mirrors._replace(packer_plugins="https://m.example/gh"))
+    google = GOOGLE._replace(worker_pool="projects/n/locations/us-central1/workerPools/w")
+    given = build(_COMPILER="gcc")
+    given["options"] = {"env": ["OWN=1"], "pool": {"name": "projects/p/locations/us-central1/workerPools/other"}}
+    (image,) = make(settings(), recipes(recipe(build=given)), LOCK).images
+    order = bake_order(image)
+    made = build_request(order, google, "us-central1-a", "x.tar.gz", "s", network=network)
+    assert made["options"]["pool"] == {"name": google.worker_pool}
+    variables = made["options"]["env"]
+    assert variables[0] == "http_proxy=http://p.example:3128"
+    assert variables[-1] == "OWN=1"
+    direct = next(one for one in variables if one.startswith("no_proxy="))
+    assert {"m.example", ".googleapis.com", "metadata.google.internal"} <= set(direct.partition("=")[2].split(","))
+    fetch = made["steps"][0]
+    assert fetch["name"].startswith("m.example/docker/hashicorp/packer:")
+    assert "wget -q https://m.example/gh/hashicorp/packer-plugin-googlecompute/releases/download/v" in fetch["args"][1]
+    assert "packer plugins install github.com" not in fetch["args"][1]
+
+    plain = packer_template(order, google, "us-central1-a")["provisioners"]
+    first, *between, last = packer_template(order, google, "us-central1-a", network)["provisioners"]
+    assert [one["type"] for one in between] == [one["type"] for one in plain]
+    assert "http://m.example/d" in "".join(first["inline"])
+    assert "http://a.example/debian" in "".join(last["inline"])
 
 
 def test_a_secret_is_not_put_into_a_build_that_everybody_may_read(monkeypatch: pytest.MonkeyPatch) -> None:

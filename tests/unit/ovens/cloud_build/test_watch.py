@@ -11,6 +11,7 @@ from google.cloud.devtools import cloudbuild_v1
 from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, NoCapacity
 from bakery.ovens.cloud_build import watch
 from bakery.progress.activity import FIRST_PAUSE
+from bakery.settings import GoogleSettings
 from tests.support import bake_orders
 from tests.support.clock import Clock
 
@@ -79,7 +80,7 @@ def test_all_waits_look_when_the_list_is_read_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=clock))
     states = iter([watch.Status.WORKING, watch.Status.SUCCESS])
     builds = SimpleNamespace(list_builds=lambda **_: [cloudbuild_v1.Build(id="b", status=next(states))])
-    google: Any = SimpleNamespace(project="p", builds=builds)
+    google: Any = SimpleNamespace(project="p", settings=GoogleSettings(), builds=builds)
     watched = watch.BuildWatch(google, "session", 5.0)
     build = cloudbuild_v1.Build(id="b")
     watched._listed(build)  # another thread's look
