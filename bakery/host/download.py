@@ -62,17 +62,24 @@ def checksum_of(file: Path, algorithm: str, activity: Activity | None = None) ->
 
 
 def download(url: str, target: Path, checksum: str, activity: Activity) -> None:
-    """Download a file whose checksum is ``sha256:<hex>`` or ``sha512:<hex>``.
+    """Download a file whose checksum is ``sha256:<hex>`` or ``sha512:<hex>``; an empty one is not known.
 
-    Raises InfrastructureFailed (no network, not found, wrong checksum, full disk), Interrupted.
+    A file that is there with the right checksum is kept. Raises InfrastructureFailed (no network, not found, wrong
+    checksum, full disk), Interrupted.
     """
     part = target.with_name(f"{target.name}.part")
+    algorithm = checksum.partition(":")[0]
     try:
+        if checksum and target.is_file() and checksum_of(target, algorithm, activity) == checksum:
+            return
         for _ in range(2):
             resumed = part.exists()
             _complete(url, part, activity)
+            if not checksum:
+                part.replace(target)
+                return
             activity.say(f"checking {_name(url)}")
-            found = checksum_of(part, checksum.partition(":")[0], activity)
+            found = checksum_of(part, algorithm, activity)
             if found == checksum:
                 part.replace(target)
                 return

@@ -34,6 +34,17 @@ def addresses(backend: Backend) -> tuple[Address, ...]:
     return joined(found)
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables for set-up, CI and ``pulumi plugin install``, which read no settings.
+
+    The last one is described in Pulumi's documentation, "Environment variables"; its pattern fits every plugin.
+    """
+    variables = dict(settings.network.environment)
+    if mirror := settings.network.mirrors.pulumi_plugins:
+        variables["PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES"] = f".*={mirror}/releases/plugins"
+    return variables
+
+
 def _pulumi(settings: Settings) -> Iterator[Address]:
     """Yield the archives of the engine and of the provider, as get.pulumi.com names them."""
     engine, plugin = _PLATFORMS.get(platform.machine(), _PLATFORMS["x86_64"])

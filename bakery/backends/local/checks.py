@@ -17,7 +17,7 @@ from bakery.errors import BakeryError
 from bakery.host import qemu
 from bakery.host.hardware import ARM, ARM_FAMILY, Hardware
 from bakery.lock import file as lock_file
-from bakery.ovens.local import base_image, container, packer
+from bakery.ovens.local import base_image, container, packer, packer_plugin
 from bakery.plan.summary import Base
 from bakery.settings import Accelerator, LocalSettings, Place, Settings
 
@@ -92,7 +92,7 @@ def check_builder() -> Check:
     except BakeryError as error:
         return Check(name, Condition.MISSING, error.message, purpose, error.hint)
     if lacking:
-        return Check(name, Condition.WARNING, "plugin not installed", purpose, shlex.join(packer.INSTALL_PLUGIN))
+        return Check(name, Condition.WARNING, "plugin not installed", purpose, shlex.join(packer_plugin.COMMAND))
     return Check(name, Condition.OK, "installed", purpose)
 
 

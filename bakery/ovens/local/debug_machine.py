@@ -69,7 +69,7 @@ class DebugMachine:
 
         Raises BakeFailed if one fails, and InputError if there is no such step.
         """
-        packer.prepare()
+        packer.prepare(self.network.mirrors.packer_plugins)
         self._wait(activity)
         folder = self.work / "again"
         shutil.rmtree(folder, ignore_errors=True)

@@ -96,7 +96,7 @@ class LocalOven:
         made_for = hardware_of(order.labels.get(ARCHITECTURE_LABEL, ""))
         for tool in (made_for.program, "qemu-img"):
             process.find_tool(tool, made_for.hint)
-        packer.prepare()
+        packer.prepare(self.settings.network.mirrors.packer_plugins)
         activity.say("staging")
         stage(order.files, work / "workspace")
         limit = slots.capacity(self.local)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,12 @@ from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, Infrast
 from bakery.host import process, space
 from bakery.host.hardware import X86, Hardware
 from bakery.host.machine import check_console, console_lines
-from bakery.ovens.local.packer_plugin import PLUGIN
+from bakery.ovens.local import packer_plugin
 from bakery.ovens.local.template import BORDER, MARK, Rendering
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
 HINT = "run: sudo apt-get install packer"
-INSTALL_PLUGIN = ["packer", "plugins", "install", PLUGIN]
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 BORDER_SECONDS = 0.05  # the same where provisioners wait
@@ -126,22 +124,21 @@ def lacks_builder() -> bool:
     return "packer-plugin-qemu" not in process.output(["packer", "plugins", "installed"])
 
 
-def prepare() -> None:
-    """Raise MissingTool unless Packer and its qemu builder exist; install the plugin of newer versions."""
+def prepare(mirror: str = "") -> None:
+    """Raise MissingTool unless Packer and its qemu builder exist; install the plugin of newer versions.
+
+    It comes from ``mirror``, if there is one.
+    """
     process.find_tool("packer", HINT)
     if not lacks_builder():
         return
     log = paths.cache() / "packer-plugins.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        process.run(INSTALL_PLUGIN, log=log, timeout=300)
+        packer_plugin.install(mirror, log)
     except BakeryError as error:
-        raise MissingTool(
-            "this Packer has no qemu builder, and its plugin could not be installed",
-            tail=error.tail,
-            log=log,
-            hint=f"run: {shlex.join(INSTALL_PLUGIN)}",
-        ) from error
+        message = "this Packer has no qemu builder, and its plugin could not be installed"
+        raise MissingTool(message, tail=error.tail, log=log, hint=packer_plugin.hint()) from error
 
 
 @dataclass(frozen=True)

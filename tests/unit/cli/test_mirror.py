@@ -116,3 +116,19 @@ def test_a_plugin_of_a_range_of_versions_is_a_list_of_releases() -> None:
     assert packer_plugin("github.com/o/n", "1.2.3", "").url.endswith(
         "/download/v1.2.3/packer-plugin-n_v1.2.3_SHA256SUMS"
     )
+
+
+def test_variables_for_set_up(local: Checkout) -> None:
+    local.settings(oven="local", proxy="http://p.example:3128", mirrors={"pulumiPlugins": "https://m.example/pulumi"})
+    done = local.run("mirror", "env")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "export https_proxy=http://p.example:3128" in lines
+    assert lines[-1] == "export PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES='.*=https://m.example/pulumi/releases/plugins'"
+
+
+@pytest.mark.parametrize("words", [("fill",), ("list", "DIR")])
+def test_only_fill_has_a_folder(local: Checkout, words: tuple[str, ...]) -> None:
+    done = local.run("mirror", *words)
+    assert done.returncode == 2
+    assert "bakery mirror fill DIR" in done.stderr
