@@ -79,7 +79,8 @@ def upgrade_order(order: RunOrder, present: ImageRecord) -> RunOrder:
         ]
         options = f"--hold --nodes={part.nodes} --ntasks-per-node=1"
         jobs.append(_job(f"{wire.AFTER}{part.name}", short, part.name, options, SHORT_SECONDS))
-    return replace(order, suite=Suite(tuple(jobs), shape), files=(), env={}, env_paths={}, ignore_dependencies=True)
+    files = tuple(file for file in order.files if file.path in shape.site.values())
+    return replace(order, suite=Suite(tuple(jobs), shape), files=files, env={}, env_paths={}, ignore_dependencies=True)
 
 
 def _shape(suite: Suite) -> ClusterShape:

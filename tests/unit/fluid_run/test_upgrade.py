@@ -20,9 +20,10 @@ from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.recipe.model import ClusterShape, Partition, Suite, SuiteJob
+from bakery.recipe.model import ClusterShape, Partition, SourceFile, Suite, SuiteJob
 from bakery.results.model import RunResult, Stage, Verdict
 from bakery.settings import Settings, parse
+from bakery.settings.cluster import Profile
 
 OLD = ImageRecord("a-1", "1" * 64, "a", "", "a", "2026-01-01T00:00:00Z")
 NEW = ImageRecord("a-2", "2" * 64, "a", "", "a", "2026-01-02T00:00:00Z")
@@ -62,6 +63,14 @@ def run(settings: Settings, library: LocalLibrary, given: RunOrder, **more: Any)
     chosen, state = backend(settings), StatePaths(settings.state)
     runner.run(given, library, chosen.clusters(), state, Activity(), on_result=told.append, **more)
     return told
+
+
+def test_a_cluster_that_is_upgraded_has_the_profile_and_its_files() -> None:
+    files = tuple(SourceFile(path, 0o644, "0" * 64, path) for path in ("run.sh", "site.conf"))
+    shape = replace(SHAPE, profile=Profile.PRODUCTION, slurm_conf="site.conf")
+    made = upgrade.upgrade_order(replace(order(), suite=Suite(JOBS, shape, True), files=files), OLD)
+    assert (made.suite.cluster.profile, made.suite.cluster.site) == (Profile.PRODUCTION, shape.site)
+    assert [file.path for file in made.files] == ["site.conf"]
 
 
 def names(result: RunResult) -> list[object]:

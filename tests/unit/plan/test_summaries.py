@@ -89,6 +89,22 @@ def test_settings_and_the_lock_count(tmp_path: Path) -> None:
         unlocked = locked
 
 
+def test_the_profile_and_its_files_count(tmp_path: Path) -> None:
+    tower(tmp_path)
+    recipe_tree.put(tmp_path / "packages/top/recipe.yaml", "cluster: {profile: production, prolog: test/run.sh}\n")
+    site = tmp_path / "site.conf"
+    site.write_text("MaxJobCount=9\n")
+    notes, stack = Notes(), {"profile": "production", "slurmConf": "site.conf"}
+    told(tmp_path, notes, settings(tmp_path))
+    made, worked = told(tmp_path, notes, settings(tmp_path, cluster=stack))
+    assert worked == 4
+    site.write_text("MaxJobCount=8\n")
+    again, worked = told(tmp_path, notes, settings(tmp_path, cluster=stack))
+    assert worked == 4
+    assert [one.digest for one in again] == [one.digest for one in made]
+    assert not {one.tests_digest for one in again} & {one.tests_digest for one in made}
+
+
 def test_problems_point_to_files_from_where_the_user_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tower(tmp_path)
     notes = Notes()
