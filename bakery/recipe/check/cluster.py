@@ -6,7 +6,7 @@ Fluid-Run fills; an empty string stands for "as the cluster decides" here.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,7 +35,6 @@ _SHAPE = (
     "login_machine_type",
     "controller_disk_size_gb",
     "controller_disk_type",
-    *SitePart,
 )
 
 
@@ -166,15 +165,25 @@ def _twice(document: Document, partitions: tuple[Partition, ...], where: Where) 
             document.error(f"duplicate partition {name}", "give each its own name", *where, index)
 
 
-def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any]) -> ClusterShape:
-    """Return the cluster below ``where`` in ``recipe.yaml``, which conforms to the schema."""
+def from_recipe(recipe: Document, where: Where, given: Mapping[str, Any], before: ClusterShape) -> ClusterShape:
+    """Return the cluster below ``where`` in ``recipe.yaml``, which conforms to the schema.
+
+    It replaces the one ``before``, of which the machines stay if it only says how they are configured.
+    """
+    if given and given.keys() <= {"profile", *SitePart}:
+        return replace(before, **_configuration(given))
     partitions = tuple(_of_recipe(entry) for entry in given.get("partitions") or [{"name": "debug"}])
     _twice(recipe, partitions, (*where, "partitions"))
-    profile = Profile(given["profile"]) if "profile" in given else None
     values = {key: _plain(given[key]) for key in _SHAPE if key in given}
-    shape = ClusterShape(partitions=partitions, profile=profile, **values)
+    shape = ClusterShape(partitions=partitions, **values, **_configuration(given))
     check_machines(recipe, where, shape, given, {})
     return shape
+
+
+def _configuration(given: Mapping[str, Any]) -> Json:
+    """Return the fields of a cluster that are not about its machines."""
+    profile = {"profile": Profile(given["profile"])} if "profile" in given else {}
+    return {**profile, **{part.value: given[part] for part in SitePart if part in given}}
 
 
 def _of_recipe(entry: Mapping[str, Any]) -> Partition:

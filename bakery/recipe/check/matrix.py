@@ -48,14 +48,17 @@ def _deepest(fault: Any) -> Any:
     return fault
 
 
-def cluster(recipe: Document, contents: Mapping[str, bytes]) -> ClusterShape | None:
-    """Return the cluster that all variants are tested on; None if it is not given.
+def with_cluster(recipe: Document, suite: Suite | None, contents: Mapping[str, bytes]) -> Suite | None:
+    """Return the tests with the cluster that all variants are tested on, if the recipe has one.
 
     The files of the site that it and those of variants name are checked; ``contents`` are the package's small files.
     """
     site.check(recipe, contents)
     given = recipe.value.get("cluster")
-    return None if given is None else from_recipe(recipe, ("cluster",), given)
+    if given is None:
+        return suite
+    shape = from_recipe(recipe, ("cluster",), given, suite.cluster if suite else ClusterShape())
+    return replace(suite, cluster=shape) if suite else None
 
 
 def secrets(recipe: Document | None) -> dict[str, dict[str, str]]:
@@ -203,10 +206,11 @@ def _over(recipe: Document, variant: Variant, index: int, point: Combination, su
     variant = replace(variant, substitutions=values)
     if "family" in entry:
         variant = _named(recipe, variant, entry["family"], point, (*where, "family"))
+    shape = variant.cluster or (suite.cluster if suite else ClusterShape())
     if "cluster" in entry:
-        variant = replace(variant, cluster=from_recipe(recipe, (*where, "cluster"), entry["cluster"]))
+        shape = from_recipe(recipe, (*where, "cluster"), entry["cluster"], shape)
+        variant = replace(variant, cluster=shape)
     if "partitions" in entry:
-        shape = variant.cluster or (suite.cluster if suite else ClusterShape())
         variant = replace(variant, cluster=_only(recipe, shape, entry["partitions"], where))
     references = dict(variant.references)
     given = entry.get("references") or {}

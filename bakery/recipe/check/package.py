@@ -111,7 +111,7 @@ class PackageCheck:
         extra = self._read(RECIPE, yaml.parse_yaml)
         variants: tuple[Variant, ...] = (Variant(),)
         if extra is not None and matrix.valid(extra):
-            suite = replace(suite, cluster=made) if (made := matrix.cluster(extra, self.contents)) and suite else suite
+            suite = matrix.with_cluster(extra, suite, self.contents)
             variants = matrix.variants(extra, suite) or variants
         if self.usable:
             variants = self._templates(hcl2, template, build, variants, suite)

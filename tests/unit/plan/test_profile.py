@@ -72,6 +72,31 @@ def test_files_of_the_recipe_win(tmp_path: Path) -> None:
     assert (changed.digest, changed.tests_digest != made.tests_digest) == (made.digest, True)
 
 
+TFVARS = 'partitions = [{ name = "debug", static_node_count = 3, max_node_count = 0 }]\nlogin_node_count = 0\n'
+MATRIX = """\
+matrix:
+  axes: {compiler: [gcc@12, gcc@13]}
+  variants:
+  - match: {compiler: gcc@13}
+    cluster: {prolog: test/run.sh}
+"""
+
+
+def test_a_cluster_that_only_says_its_profile_keeps_the_machines(tmp_path: Path) -> None:
+    recipe_tree.write(
+        tmp_path, {"recipe.yaml": RECIPE + MATRIX, "test/site.conf": CONF, "test/rcc.auto.tfvars": TFVARS}
+    )
+    loaded = recipe_tree.loaded(tmp_path)
+    assert loaded.problems == ()
+    images = plan.draft(parse({"oven": "fake"}, "dev", tmp_path), loaded, Lock(), locked=False).images
+    shapes = [one.tests.suite.cluster for one in images if one.tests]
+    assert [(one.partitions[0].nodes, one.login_nodes, one.profile) for one in shapes] == [
+        (3, 0, Profile.PRODUCTION)
+    ] * 2
+    assert [one.prolog for one in shapes] == ["", "packages/app/test/run.sh"]
+    assert {one.slurm_conf for one in shapes} == {"packages/app/test/site.conf"}
+
+
 @pytest.mark.parametrize(
     ("recipe", "problem"),
     [

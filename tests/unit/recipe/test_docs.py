@@ -31,7 +31,7 @@ def example() -> str:
 
 
 def test_the_example_loads(tmp_path: Path) -> None:
-    recipe = recipe_tree.recipe(tmp_path, {"recipe.yaml": example()})
+    recipe = recipe_tree.recipe(tmp_path, {"recipe.yaml": example(), "test/prolog.sh": "#!/bin/sh\n"})
     names = [variant.name for variant in recipe.variants]
     assert names == ["gcc-12-zen3", "gcc-12-cascadelake", "oneapi-cascadelake", "aocc-zen3"]
     assert recipe.variants[2].substitutions["_IMAGE_FAMILY"] == "app-intel"
