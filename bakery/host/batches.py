@@ -34,9 +34,8 @@ class Batches(Generic[Question, Answer]):
     """Asks ``ask`` for the answers of several questions, in their order.
 
     No answer is older than its question: a request begins after all of its questions were asked. The first thread
-    makes the request: when no more questions come, and ``gather`` seconds after the last one began if that was for
-    other threads. The only thread of a process does not wait. An error is that of all threads whose questions were in
-    the request.
+    makes the request: at once, or, if another thread has asked a moment ago, when no more questions come and ``gather``
+    seconds after the last request began. An error is that of all threads whose questions were in the request.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Batches(Generic[Question, Answer]):
             place = len(batch.questions)
             batch.questions += questions
         if first:
-            self._request(batch, self._began + max(self._gather, 2 * self._took) if busy else 0.0)
+            self._request(batch, busy=busy)
         batch.done.wait()
         if batch.error is not None:
             raise copy.copy(batch.error) from batch.error  # each thread adds what it knows to its own
@@ -83,18 +82,19 @@ class Batches(Generic[Question, Answer]):
         (thread, at), self._last = self._last, (threading.get_ident(), self._clock())
         return thread not in (0, self._last[0]) and self._last[1] - at < BUSY_SECONDS
 
-    def _gather_questions(self, batch: _Batch[Question, Answer], earliest: float) -> None:
-        """Wait until ``earliest``, and until the batch grows no more."""
+    def _gather_questions(self, batch: _Batch[Question, Answer]) -> None:
+        """Wait until the last request is long enough ago, and until the batch grows no more."""
+        earliest = self._began + max(self._gather, 2 * self._took)
         latest, known = self._clock() + BUSY_SECONDS, 0
         while (now := self._clock()) < latest and (now < earliest or known < len(batch.questions)):
             known = len(batch.questions)
             self._sleep(SETTLE_SECONDS)
 
-    def _request(self, batch: _Batch[Question, Answer], earliest: float) -> None:
+    def _request(self, batch: _Batch[Question, Answer], *, busy: bool) -> None:
         batch.error = InfrastructureFailed("the request was cut short")
         try:
-            if threading.active_count() > 1:
-                self._gather_questions(batch, earliest)
+            if busy:
+                self._gather_questions(batch)
             with self._lock:
                 if self._open is batch:
                     self._open = None

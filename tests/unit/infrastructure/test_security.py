@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.runtime import mocks as runtime_mocks
+from pulumi.runtime import resource
 
 from bakery import __version__
 from bakery.errors import InputError
@@ -106,6 +107,17 @@ PLAN = Plan(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quiet_sdk() -> Iterator[None]:
+    """As in the program."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulumi.log, "debug", pulumi.log.debug)  # put back afterwards
+        patch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)
+        sdk_noise.silence_debug()
+        sdk_noise.omit_stack_traces()
+        yield
+
+
 @pytest.fixture(scope="module")
 def declared() -> Iterator[Recorder]:
     yield from _declared(settings())
@@ -116,8 +128,6 @@ def _declared(given: Settings, plan: Plan = PLAN) -> Iterator[Recorder]:
 
     recorder = Recorder()
     noted: list[list[str]] = []
-    sdk_noise.silence_debug()  # as the program does
-    sdk_noise.omit_stack_traces()
     pulumi.runtime.set_mocks(recorder, project="image-bakery", stack="gcp", preview=False)
     monitor: Any = pulumi.runtime.settings.get_monitor()
     register = monitor.RegisterResource
