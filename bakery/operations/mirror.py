@@ -27,7 +27,7 @@ def addresses(backend: Backend) -> tuple[Address, ...]:
     """Return the addresses by kind, each once. Raises InputError for recipes with errors, and BakeryError."""
     settings, plan = backend.settings, plan_of(backend.settings)
     images = [image for image in plan.images if image.taken is None]
-    found = [*backend.fetched(images), *_pulumi(settings), *_python(settings)]
+    found = [*backend.fetched(images), *_pulumi(settings), *python_packages(settings)]
     for image in images:
         found += _spack(settings, image)
         found += [address for file in image.files for address in _named(file)]
@@ -58,7 +58,7 @@ def _pulumi(settings: Settings) -> Iterator[Address]:
         yield Address(FetchKind.PULUMI, url, at, number, used_by=(BAKERY,))
 
 
-def _python(settings: Settings) -> Iterator[Address]:
+def python_packages(settings: Settings) -> Iterator[Address]:
     """Yield the packages of the checkout's lock file, with the checksums of their files."""
     file = settings.root / REQUIREMENTS
     text = file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -79,7 +79,10 @@ def _end(network: NetworkSettings, etc: str) -> list[str]:
 
 
 def _searched(network: NetworkSettings) -> list[str]:
-    """Return the lines that empty logs with an address of a mirror or the proxy, and fail if another file has one."""
+    """Return the lines that clear logs with an address of a mirror or the proxy, and fail if another file has one.
+
+    Spack keeps the environment and the output of each build beside what it installed, compressed or not.
+    """
     addresses = sorted({one.partition("://")[2] for one in (*network.mirrors.addresses, network.proxy)} - {""})
     if not addresses:
         return []
@@ -87,6 +90,7 @@ def _searched(network: NetworkSettings) -> list[str]:
     message = "bakery: these files of the image have the address of a mirror or the proxy; remove it in the recipe:"
     return [
         f"root find /var/log -type f -exec grep -qaF {words} {{}} \\; -exec truncate --size 0 {{}} \\;",
+        f"root find {_SEARCHED} -xdev -type f -path '*/.spack/spack-build-*' -exec zgrep -qF {words} {{}} \\; -delete",
         f"left=$(root find {_SEARCHED} -xdev -type f -size -{_LARGEST_KIB}k -exec grep -lIF {words} {{}} + || true)",
         f'[ -z "$left" ] || {{ echo "{message}" $left >&2; exit 1; }}',
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bakery.backends import backend
 from bakery.host import mirror
+from bakery.operations import mirror as mirror_list
+from bakery.operations import mirror_fill
 from bakery.ovens.local import container
+from bakery.progress.activity import Activity
+from bakery.settings import parse
 from tests.support.disk_content import in_mount
 from tests.support.firewall import Firewall, firewall
 from tests.support.root import ROOT
@@ -120,3 +126,41 @@ def named_in(image: Path, text: str) -> str:
     """The files of an image whose content or name has a text, one a line."""
     search = 'cd "$1"; grep -rlaF -e "$2" . || true; find . -name "*$2*"'
     return in_mount(image, ("sh", "-c", search, "sh"), text)
+
+
+PROJECT = """[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "image-bakery"
+version = "1"
+[tool.hatch.build]
+dev-mode-dirs = ["."]
+"""
+LOCKED = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
+
+
+def test_set_up_takes_the_locked_packages_from_a_filled_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout, folder = tmp_path / "checkout", tmp_path / "mirror"
+    (checkout / "bakery").mkdir(parents=True)
+    (checkout / "bakery/__init__.py").touch()
+    (checkout / "pyproject.toml").write_text(PROJECT)
+    shutil.copytree(ROOT / "tools", checkout / "tools", ignore=shutil.ignore_patterns("go.*", "__pycache__"))
+    entries = re.split(r"(?m)^(?=[\w.-]+==)", (ROOT / "requirements.lock").read_text())
+    (checkout / "requirements.lock").write_text("".join(one for one in entries if one.startswith(LOCKED)))
+    (checkout / ".bakery").mkdir()
+    made = backend(parse({}, "dev", checkout))
+    packages = [one for one in mirror_list.python_packages(made.settings) if one.checksums]
+    monkeypatch.setattr(mirror_fill, "addresses", lambda _backend: packages)
+    filled = mirror_fill.fill(made, folder, Activity())
+    assert (len(filled.files), filled.problems) == (len(LOCKED), ())
+
+    with firewall({"pypi": folder / "pypi"}) as wall:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PIP_") and key != "VIRTUAL_ENV"}
+        env = {**kept, "PIP_INDEX_URL": f"http://127.0.0.1:{wall.port}/pypi", "PIP_CACHE_DIR": str(tmp_path / "cache")}
+        done = wall.run("bash", str(checkout / "tools/venv.sh"), cwd=checkout, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {path.split("/")[2] for path in wall.asked} == set(LOCKED)
+    inside = [str(checkout / ".venv/bin/python"), "-c", "import bakery, hatchling; print(bakery.__file__)"]
+    told = subprocess.run(inside, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert told.strip() == str(checkout / "bakery/__init__.py")

@@ -18,6 +18,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 CLONE_NEWNET = 0x40000000
@@ -42,7 +43,9 @@ class Firewall:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, *args: Any, wall: Callable[[], Firewall], upstream: Mapping[str, str], **more: Any) -> None:
+    def __init__(
+        self, *args: Any, wall: Callable[[], Firewall], upstream: Mapping[str, str | Path], **more: Any
+    ) -> None:
         self.wall, self.upstream = wall, upstream
         super().__init__(*args, **more)
 
@@ -54,8 +57,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wall().asked.append(self.path)
         first, _, rest = self.path.removeprefix("/").partition("/")
+        source = self.upstream.get(first, "")
+        if isinstance(source, Path):
+            self._serve(source / unquote(rest))
+            return
         try:
-            with urlopen(f"{self.upstream[first]}/{rest}") as answer:
+            with urlopen(f"{source}/{rest}") as answer:
                 self.send_response(200)
                 self.send_header("Content-Length", answer.headers["Content-Length"])
                 self.end_headers()
@@ -64,13 +71,22 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, OSError, http.client.HTTPException):
             self._answer(404, b"")
 
+    def _serve(self, path: Path) -> None:
+        """Answer with a file, or list a folder as nginx does."""
+        if path.is_dir():
+            listing = "".join(f'<a href="{one.name}">{one.name}</a>\n' for one in sorted(path.iterdir()))
+            self._answer(200, listing.encode(), "text/html")
+        else:
+            self._answer(200 if path.is_file() else 404, path.read_bytes() if path.is_file() else b"")
+
     def do_CONNECT(self) -> None:
         """Refuse tunnels, and note them."""
         self.wall().through.append(self.path)
         self._answer(403, b"")
 
-    def _answer(self, code: int, body: bytes) -> None:
+    def _answer(self, code: int, body: bytes, kind: str = "application/octet-stream") -> None:
         self.send_response(code)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -102,8 +118,8 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def firewall(upstream: Mapping[str, str]) -> Iterator[Firewall]:
-    """Yield a namespace whose mirror has, below ``/<name>``, what is at the address ``upstream[<name>]``."""
+def firewall(upstream: Mapping[str, str | Path]) -> Iterator[Firewall]:
+    """Yield a namespace whose mirror has, below ``/<name>``, what is at the address or folder ``upstream[<name>]``."""
     hold = ["unshare", "--net", "--kill-child", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"]
     with subprocess.Popen(hold, stdout=subprocess.PIPE, text=True) as held:
         try:

@@ -328,6 +328,18 @@ def test_spack_cache_and_mirror_do_not_matter() -> None:
     assert image(given, spack={"cache": "gs://a"}).variables["spack_cache"] == "gs://a"
 
 
+def test_mirrors_and_the_proxy_do_not_matter() -> None:
+    using = copy.deepcopy(PLAIN.template)
+    using["variables"] |= {"spack_mirror": ""}
+    using["provisioners"][1]["environment_vars"] += ["M={{user `spack_mirror`}}"]
+    given = replace(PLAIN, template=using)
+    mirrors = {"apt": {"http://a.example/debian": "http://m.example/d"}, "spack": "https://m.example/spack"}
+    behind = image(given, proxy="http://p.example:3128", noProxy=["x.example"], mirrors=mirrors)
+    assert behind.digest == image(given).digest
+    assert behind.inputs == image(given).inputs
+    assert behind.variables["spack_mirror"] == "https://m.example/spack"
+
+
 def test_on_google_cloud_the_cache_is_the_stacks_own_bucket_unless_one_is_named() -> None:
     cloud = {"oven": "cloud-build", "google": {"project": "p", "region": "us-central1"}}
     assert spack_variables(settings(**cloud))["spack_cache"] == "gs://p-bakery-spack-cache"

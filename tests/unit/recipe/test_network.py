@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -115,11 +116,27 @@ def test_other_provisioners_are_as_they_were() -> None:
     assert given(step, proxy="http://p.example:3128") == step
 
 
-def test_an_address_that_a_recipe_left_stops_the_bake(tmp_path: Path) -> None:
+def searching(folder: Path) -> str:
+    """The script that searches an image, for a folder in its place."""
     _, _, last = provisioners([], NetworkSettings("http://p.example:3128"))
+    search = [line for line in last[0]["inline"] if line.startswith(("root()", "root find /etc", "left=", "[ -z"))]
+    return "\n".join(search).replace("find /etc /root /home /opt /srv /usr/local /var/lib", f"find {folder}")
+
+
+def test_logs_of_spack_with_an_address_go_and_others_stay(tmp_path: Path) -> None:
+    logs = {"spack-build-env.txt": b"http_proxy=http://p.example:3128\n", "spack-build-out.txt.gz": b"p.example:3128"}
+    logs |= {"spack-build-01-out.txt": b"built", "spack-configure-args.txt": b"--with-x"}
+    folder = tmp_path / "opt/hello/.spack"
+    folder.mkdir(parents=True)
+    for name, text in logs.items():
+        (folder / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    subprocess.run(["/bin/sh", "-e", "-c", searching(tmp_path)], check=True)
+    assert sorted(file.name for file in folder.iterdir()) == ["spack-build-01-out.txt", "spack-configure-args.txt"]
+
+
+def test_an_address_that_a_recipe_left_stops_the_bake(tmp_path: Path) -> None:
     (tmp_path / "pip.conf").write_text("proxy = http://p.example:3128\n")
-    search = [line for line in last[0]["inline"] if line.startswith(("root()", "left=", "[ -z"))]
-    script = "\n".join(search).replace("find /etc /root /home /opt /srv /usr/local /var/lib", f"find {tmp_path}")
+    script = searching(tmp_path)
     done = subprocess.run(["/bin/sh", "-e", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"remove it in the recipe: {tmp_path}/pip.conf" in done.stderr
