@@ -142,6 +142,8 @@ class GoogleSettings(NamedTuple):
     ci: CiSettings | None = None
     takers: tuple[str, ...] = ()
     worker_pool: str = ""
+    bakes_at_once: int = 0
+    tests_at_once: int = 0
 
     @property
     def build_region(self) -> str:
@@ -206,6 +208,8 @@ class GoogleSettings(NamedTuple):
             consumers=self.consumers,
             storage_location=self.storage_location or other.storage_location,
             copies=self.copies,
+            bakes_at_once=self.bakes_at_once or other.bakes_at_once,
+            tests_at_once=self.tests_at_once or other.tests_at_once,
             infrastructure=self.infrastructure,
             subnetwork=other.subnetwork_path,
             buckets={purpose: other.bucket(purpose) for purpose in Bucket},

@@ -26,7 +26,7 @@ _BUCKET = r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]"
 # allAuthenticatedUsers: a typing mistake must not share images with the public.
 _MEMBER = r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+"
 # What a stack that uses another one's infrastructure sets itself.
-_OWN = ("prefix", "zones", "consumers", "storageLocation", "copies", "infrastructure")
+_OWN = ("prefix", "zones", "consumers", "storageLocation", "copies", "infrastructure", "bakesAtOnce", "testsAtOnce")
 
 # Key: its form, and what to write. Every value may be empty.
 FORMS: Mapping[str, tuple[str, str]] = {
@@ -87,6 +87,8 @@ def read(reader: Reader) -> GoogleSettings:
         ci=ci.read(reader.group("ci"), reader.text("branch", "main")),
         takers=reader.words("takers"),
         worker_pool=reader.text("workerPool"),
+        bakes_at_once=reader.count("bakesAtOnce", 0),
+        tests_at_once=reader.count("testsAtOnce", 0),
     )
     _check_names(reader, settings)
     if settings.repository and settings.build_region not in ("", settings.triggers_location):

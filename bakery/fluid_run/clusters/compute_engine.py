@@ -48,6 +48,7 @@ from bakery.host.google import (
 )
 from bakery.host.google_errors import no_bucket
 from bakery.host.propagation import patiently
+from bakery.host.turns import Turns
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -58,6 +59,10 @@ from bakery.settings import Settings
 from bakery.settings.rdma import zones_with
 
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
+
+
+def _turns(google: Google) -> Turns:
+    return Turns(google.settings.tests_at_once, "google.testsAtOnce")
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class ComputeEngineCluster:
         self.workspace = workspace
         self.specs = machines(order.suite.cluster)
         self.zone = ""
+        self._turn = contextlib.ExitStack()  # of google.testsAtOnce, from the first machine to the last
         self._requests = self.google.shared(ClusterRequests)
         self._machines = RunMachines(self.google, self._requests)
         self.prefix = f"{self._requests.folder}/{run_id}"
@@ -112,6 +118,7 @@ class ComputeEngineCluster:
     def provision(self, activity: Activity) -> None:
         """Create all machines in the first zone that has capacity. Raises InfrastructureFailed."""
         zones = self._zones()
+        self._turn.enter_context(self.google.shared(_turns).held(activity))
         for number, zone in enumerate(zones, 1):
             self.zone = zone
             try:
@@ -174,6 +181,7 @@ class ComputeEngineCluster:
     def tear_down(self) -> None:
         """Delete all machines of the run in every zone, and all versions of the seed, which has the cluster's key."""
         self._machines.delete()
+        self._turn.close()
         with contextlib.suppress(BakeryError), ignore_missing("delete the seed"):
             # A version is deleted for good if its generation is given: the bucket keeps the others for a while.
             for blob in [self._seed] if self._seed.generation else self._seeds():

@@ -31,6 +31,7 @@ from bakery.host.batches import Batches
 from bakery.host.google import RETRY, Google, api_errors, clients
 from bakery.host.google_errors import no_bucket
 from bakery.host.propagation import patiently
+from bakery.host.turns import Turns
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
 from bakery.library.compute_engine.library import ComputeEngineLibrary
@@ -64,6 +65,7 @@ class CloudBuildOven:
         self.session = f"session-{uuid.uuid4().hex[:12]}"
         self.watch = BuildWatch(self.google, self.session, poll_seconds)
         self._looks = Batches(self._tagged)
+        self._turns = Turns(settings.google.bakes_at_once, "google.bakesAtOnce")
         self._first = threading.Lock()  # the first bake takes it and keeps it
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
@@ -97,10 +99,17 @@ class CloudBuildOven:
         if existing is not None:
             return _adopted(existing)
         self._clear_once()
+        with self._turns.held(activity):
+            return self._bake(order, {build.id for build in known}, activity)
+
+    def _bake(
+        self, order: BakeOrder, known: Set[str], activity: Activity
+    ) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
+        """Bake in the first zone that has capacity; ``known`` are the image's builds that ended before."""
         zones = self.settings.google.bake_zones
         for number, zone in enumerate(zones, 1):
             try:
-                return self._submit_and_wait(order, zone, {build.id for build in known}, activity)
+                return self._submit_and_wait(order, zone, known, activity)
             except NoCapacity as error:
                 if number == len(zones):
                     text = f"no zone of {', '.join(zones)} has capacity for {order.name}: {error.message}"

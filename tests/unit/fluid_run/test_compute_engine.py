@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tarfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import AccessRefused, BakeryError, InfrastructureFailed, NoCapacity, Uncertain
+from bakery.errors import AccessRefused, BakeryError, InfrastructureFailed, Interrupted, NoCapacity, Uncertain
 from bakery.fluid_run.clusters import placement, run_spec
 from bakery.fluid_run.clusters.compute_engine import ComputeEngineCluster, ComputeEngineClusters
 from bakery.fluid_run.clusters.instance import host_maintenance
@@ -97,6 +98,28 @@ def test_makes_the_cluster_and_tells_every_machine_its_addresses(server: FakeSer
     assert len(addresses) == 4
     assert every(address.startswith("10.") for address in addresses)
     assert every(not machine["mac"] for machine in told["machines"])
+
+
+def test_a_cluster_waits_for_its_turn_until_another_is_gone(server: FakeServer, tmp_path: Path) -> None:
+    first = cluster(server, tmp_path, testsAtOnce=1)
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    clusters = ComputeEngineClusters(parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path), first.google)
+    second = clusters.cluster("r2", first.image, first.order, first.workspace)
+    first.provision(Activity())
+    cancelled = threading.Event()
+    said: list[str] = []
+
+    def tell(phase: str) -> None:
+        said.append(phase)
+        cancelled.set()
+
+    with pytest.raises(Interrupted):
+        second.provision(Activity(tell, cancelled))
+    assert said == ["waiting for others to end (google.testsAtOnce)"]
+    second.tear_down()
+    first.tear_down()
+    second.provision(Activity())
+    assert [name for name in machines(server) if "r2" in name] != []
 
 
 def test_long_names_are_legal_and_differ(server: FakeServer, tmp_path: Path) -> None:

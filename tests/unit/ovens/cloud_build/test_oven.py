@@ -114,6 +114,17 @@ def calls(server: FakeServer, method: str) -> int:
     return sum(1 for _, name, _ in server.cloud.calls if name.endswith(method))
 
 
+def test_no_more_builds_at_once_than_the_settings_say(server: FakeServer, tmp_path: Path) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=0.4))
+    limited = oven(server, bakesAtOnce=1)
+    orders = [order(tmp_path, letter * 64) for letter in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda one: limited.bake(one, Activity()), orders))
+    assert [one.outcome for one in done] == [BakeOutcome.BAKED] * 2
+    first, second = sorted(server.cloud.below("cloudbuild/v1/projects/p/builds"), key=lambda one: one["createTime"])
+    assert first["finishTime"] <= second["createTime"]
+
+
 POOL = "projects/net/locations/us-central1/workerPools/private"
 
 
