@@ -17,7 +17,7 @@ from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import ClusterShape, Partition, SourceFile, Suite, SuiteJob
-from bakery.results.model import RunResult
+from bakery.results.model import RunResult, Verdict
 from bakery.settings import parse
 from bakery.settings.cluster import Profile
 
@@ -55,7 +55,6 @@ SITE = {
     "prolog": "#!/bin/sh\necho from the site >/apps/site.txt\necho before >/tmp/prolog-$SLURM_JOB_ID\n",
     "epilog": "#!/bin/sh\necho after >/tmp/epilog-$SLURM_JOB_ID\n",
 }
-FAILING = {"prolog": "#!/bin/sh\nexit 1\n"}
 
 
 def order(folder: Path, site: dict[str, str]) -> RunOrder:
@@ -121,7 +120,17 @@ def test_a_job_of_two_nodes_on_a_cluster_like_those_of_sites(snapshots: int, rcc
     assert "suspended" in (result.folder / "machines/debug-1-before/logs/agent.log").read_text()
 
 
-def test_a_prolog_that_fails_ends_the_run(rcc_debian: Path, tmp_path: Path) -> None:
-    result = run(rcc_debian, tmp_path, FAILING, 4)
-    assert [job.passed for job in result.jobs] == [False, False]
-    assert "its prolog failed" in result.jobs[0].reason
+@pytest.mark.parametrize(
+    ("site", "why"),
+    [
+        ({"prolog": "#!/bin/sh\nexit 1\n"}, "could not start job 1: its prolog failed"),
+        ({"slurm_conf": "PriorityKind=priority/multifactor\n"}, "PriorityKind"),
+    ],
+    ids=["prolog", "option"],
+)
+def test_a_file_of_the_site_that_does_not_work_fails_the_run_at_once(
+    site: dict[str, str], why: str, rcc_debian: Path, tmp_path: Path
+) -> None:
+    result = run(rcc_debian, tmp_path, site, 4)
+    assert (result.verdict, why in result.reason) == (Verdict.FAILED, True), result.reason
+    assert sum(result.timings.values()) < 600, "it does not wait for the deadline of the run"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .jobs import ENDED, NOT_RUN, Job, parse_jobs, sacct_fields, seconds_of
 from .mailbox import Reporter
-from .system import command
+from .system import RunError, command
 from .wire import Json, RunSpec
 
 LAUNCH_FAILED = "launch_failed_requeued_held"  # Slurm's reason of a job that it holds from then on
@@ -181,7 +181,10 @@ class JobQueue:
             job.result["nodes"] = fields.get("NodeList", "")  # also of a job that is put back into the queue later
         job.pending_reason = fields.get("Reason", "") if state == "PENDING" else ""
         if job.pending_reason == LAUNCH_FAILED and not job.cancelled:
-            self._cancel(job, "Slurm could not start the job: its prolog failed, see slurmd.log of its nodes")
+            why = f"Slurm could not start job {job.number}: its prolog failed, see slurmd.log of its nodes"
+            if self.user:  # the run's own cluster: the node is drained, and others wait for it
+                raise RunError(why, blame="image")
+            self._cancel(job, why)
         limit = job.spec.get("time_limit")
         if state == "RUNNING" and limit and seconds_of(fields.get("RunTime", "")) > limit and not job.cancelled:
             self._cancel(job, f"job was over its time limit of {limit} s")

@@ -160,9 +160,17 @@ def start_accounting(machine: Machine, facts: SlurmFacts) -> None:
     machine.start("slurmdbd", find_program("slurmdbd"), "-D", user=facts.user)
     wait_for_port(head["address"], PORT, DATABASE_SECONDS, machine.check_daemons)
     cluster, user = machine.run_spec["cluster"], machine.user
-    command("sacctmgr", "--immediate", "add", "cluster", cluster)
-    command("sacctmgr", "--immediate", "add", "account", user, f"cluster={cluster}")
-    command("sacctmgr", "--immediate", "add", "user", user, f"account={user}", f"cluster={cluster}")
+    add("cluster", cluster)
+    add("account", user, f"cluster={cluster}")
+    add("user", user, f"account={user}", f"cluster={cluster}")
+
+
+def add(*words: str) -> None:
+    """Add something to the accounting. Raises RunError, also of a ``slurm.conf`` that Slurm does not take."""
+    try:
+        command("sacctmgr", "--immediate", "add", *words)
+    except RunError as error:
+        raise RunError(str(error), blame="image") from error
 
 
 def start_database(machine: Machine, password: str) -> None:

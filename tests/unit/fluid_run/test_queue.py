@@ -11,6 +11,7 @@ import pytest
 
 from bakery.fluid_run.agent.job_queue import LAUNCH_FAILED, JobQueue
 from bakery.fluid_run.agent.mailbox import Reporter
+from bakery.fluid_run.agent.system import RunError
 from tests.support import slurm as programs
 
 
@@ -175,6 +176,17 @@ def test_a_job_whose_prolog_failed_is_cancelled(slurm: Path, monkeypatch: pytest
     monkeypatch.setenv("FAKE_STATE_1", "CANCELLED")
     made.poll()
     assert "its prolog failed, see slurmd.log" in made.jobs[0].result["reason"]
+
+
+def test_on_its_own_cluster_a_prolog_that_failed_ends_the_run(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = queue(slurm, {}, {"command_group": "other"})
+    made.submit_ready()
+    made.user = "fluidrun"
+    monkeypatch.setenv("FAKE_STATE_2", "PENDING")
+    monkeypatch.setenv("FAKE_REASON_2", LAUNCH_FAILED)
+    with pytest.raises(RunError, match="could not start job 2: its prolog failed") as failed:
+        made.poll()
+    assert (failed.value.blame, made.jobs[0].done) == ("image", True)
 
 
 def test_the_second_attempt_has_a_time_limit_too(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
