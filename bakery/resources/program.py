@@ -1,12 +1,14 @@
 """The resources that the Pulumi program declares for a plan, in the order of the graph."""
 
+import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pulumi
+from pulumi.runtime import settings as pulumi_settings
 
 from bakery.backends import backend
 from bakery.errors import BakeryError, InputError, Uncertain
@@ -36,7 +38,7 @@ from bakery.settings.copies import address
 PREFIX = "pulumi-python:dynamic/bakery:"
 # What a family shall point at instead of its recipe's image (None: at that), and the proofs that the image needs.
 Wanted = tuple[Target | None, Mapping[str, str]]
-AT_ONCE = 64  # images that a preview declares without an answer of the engine
+AT_ONCE = 32  # operations of an engine whose limit is not known, or lower
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,6 @@ class Declared:
 async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     """Declare the resources of all images, and write the orders unless this is a preview.
 
-    A preview declares an image when the engine has answered for the one :data:`AT_ONCE` before it: a resource without
-    an answer takes much more memory than one with it. An ``up`` cannot wait, as the answer comes after the bake.
-
     A bake depends only on the bake of its parent, and a test only on its bake. A promotion depends on its test and on
     the promotion of the parent, so that no family points at an image whose base has not passed its tests. The promotion
     of another image (a pin, or the last approved one) waits for none of them. Raises InputError for pins that cannot be
@@ -82,19 +81,45 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     held = _held(settings, plan)
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
-    families, points = by_family(plan), families_of(settings, plan.images)
-    made: dict[str, Declared] = {}
-    for number, image in enumerate(plan.images):
+    for image in plan.images:
         if image.taken is None and not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
-        parent = None if image.base.external else made.get(image.base.name)
+    families, points = by_family(plan), _points(settings, plan)
+
+    def one(image: ImagePlan, parent: Declared | None) -> Declared:
         own = (None, image.taken.proofs if image.taken else _proofs(image, families))
-        wanted = {family: held.get(family, own) for family, recipe in points.items() if recipe is image}
+        wanted = {family: held.get(family, own) for family in points[image.name]}
         where = running(settings.cluster, plan.images, image.family)
-        made[image.name] = _one(image, parent, ready, settings, wanted, cluster=where)
-        if pulumi.runtime.is_dry_run() and number >= AT_ONCE:
-            await _answered(made[plan.images[number - AT_ONCE].name])
-    return tuple(made.values())
+        return _one(image, parent, ready, settings, wanted, cluster=where)
+
+    return await in_turn(plan.images, one)
+
+
+async def in_turn(
+    images: Sequence[ImagePlan], declare_one: Callable[[ImagePlan, Declared | None], Declared]
+) -> tuple[Declared, ...]:
+    """Declare each image when its parent is baked and the engine is about to have time for it.
+
+    A resource without an answer of the engine takes much more memory than one with it. As many images wait for their
+    bakes and tests as the engine has operations at once. Promotions do not count: one may wait for the tests of its
+    parent, which another image must not wait for.
+    """
+    made: dict[str, Declared] = {}
+    baked = {image.name: asyncio.Event() for image in images}
+    room = asyncio.Semaphore(max(AT_ONCE, getattr(pulumi_settings.SETTINGS, "parallel", None) or 0))
+
+    async def one(image: ImagePlan) -> None:
+        parent = "" if image.base.external else image.base.name
+        if parent in baked:
+            await baked[parent].wait()
+        async with room:
+            made[image.name] = declare_one(image, made.get(parent))
+            await _answered(made[image.name].baked)
+            baked[image.name].set()
+            await _answered(made[image.name].tested)
+
+    await asyncio.gather(*map(one, images))
+    return tuple(made[image.name] for image in images)
 
 
 def _enforce(settings: Settings) -> None:
@@ -116,11 +141,10 @@ def _enforce(settings: Settings) -> None:
         pulumi.log.warn(f"copies of revoked images may still be in use: {problem.message}")
 
 
-async def _answered(declared: Declared) -> None:
-    """Wait until the engine has answered for the resources of an image; it reports failures itself."""
-    for resource in declared.resources:
-        with contextlib.suppress(Exception):
-            await resource.urn.future()
+async def _answered(resource: pulumi.Resource | None) -> None:
+    """Wait until the engine has answered for a resource; it reports a failure itself."""
+    with contextlib.suppress(Exception):
+        await (resource.urn.future() if resource else asyncio.sleep(0))
 
 
 def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
@@ -137,6 +161,14 @@ def _held(settings: Settings, plan: Plan) -> dict[str, Wanted]:
         for family, target in targets(settings, plan.images, held).items()
         if target.image != images[family].name
     }
+
+
+def _points(settings: Settings, plan: Plan) -> dict[str, list[str]]:
+    """Map the images to their families and channels."""
+    found: dict[str, list[str]] = {image.name: [] for image in plan.images}
+    for family, image in families_of(settings, plan.images).items():
+        found[image.name].append(family)
+    return found
 
 
 def _proofs(image: ImagePlan, images: Mapping[str, ImagePlan]) -> dict[str, str]:
