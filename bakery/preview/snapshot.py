@@ -64,9 +64,8 @@ class LibrarySnapshot:
     def rival(self, family: str) -> str:
         """Return an ACTIVE image of the family besides the one that it points at, or ""."""
         of, project = family_and_project(family)
-        images = self._copies_in(project) if project else self.images
-        active = (image.name for image in images if (image.family, image.state) == (of, "ACTIVE"))
-        return next((name for name in active if name != self.pointers.get(family)), "")
+        active = _active(self._copies_in(project)) if project else self._active
+        return next((name for name in active.get(of, ()) if name != self.pointers.get(family)), "")
 
     def relabelled(self, family: str) -> bool:
         """Return whether the family points at a copy that lacks labels of its original."""
@@ -87,6 +86,15 @@ class LibrarySnapshot:
             f"the copies in {project} are not known: {one.message}": one.hint for project, one in self.unread.items()
         }
         return tuple(Problem("library", 1, text, hint, Severity.WARNING) for text, hint in texts.items())
+
+    @cached_property
+    def _active(self) -> Mapping[str, Sequence[str]]:
+        return _active(self.images)
+
+    @cached_property
+    def registered(self) -> frozenset[Want]:
+        """The ``wants``, for many look-ups."""
+        return frozenset(self.wants)
 
     @cached_property
     def records(self) -> Mapping[str, ImageRecord]:
@@ -163,6 +171,15 @@ class LibrarySnapshot:
             return (f"{now} is revoked: {revocation.reason}" + ("" if image else ", and there is no other image"),)
         older = self.ages.get(image, len(self.ages)) < self.ages.get(now, 0)
         return (f"a roll-back: {image} is older than {now}",) if older else ()
+
+
+def _active(images: Iterable[ImageRecord]) -> dict[str, list[str]]:
+    """Map families to the names of their ACTIVE images."""
+    found: dict[str, list[str]] = {}
+    for image in images:
+        if image.state == "ACTIVE":
+            found.setdefault(image.family, []).append(image.name)
+    return found
 
 
 def read(settings: Settings, open_library: OpenLibrary, planned: Sequence[ImageSummary]) -> LibrarySnapshot:

@@ -82,10 +82,10 @@ class PromotedImageProvider(BakeryProvider):
             if image and consumers:
                 lost = library.unshared(image, consumers)
                 props = {**props, "consumers": [member for member in consumers if member not in lost]}
-            if image:
-                wants.put(library, Want(stack, id_, props["image"], token))
-            else:
+            if not image:
                 wants.drop(library, stack, id_, token)
+            elif (own := Want(stack, id_, props["image"], token)) not in held.registered:
+                wants.put(library, own)
         except Uncertain as error:  # the account may only read
             progress.engine().warn(props["urn"], f"cannot register which image {id_} shall point at: {error}")
         if held.relabelled(id_):

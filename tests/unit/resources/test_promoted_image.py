@@ -176,6 +176,20 @@ def test_a_refresh_registers_and_changes_nothing_in_the_state(library: LocalLibr
     assert library.families() == {}
 
 
+def test_a_refresh_registers_only_what_the_library_has_forgotten(
+    library: LocalLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outs = created(props())
+    registered: list[Want] = []
+    monkeypatch.setattr(LocalLibrary, "want", lambda _self, want: registered.append(want))
+    assert provider.read("a", outs).outs == outs
+    assert registered == []
+    library.drop_want("bakery/dev", "a", outs["token"])
+    resource_provider.library_view.forget()
+    assert provider.read("a", outs).outs == outs
+    assert registered == [Want("bakery/dev", "a", "a-1", outs["token"])]
+
+
 def test_a_refresh_of_a_family_without_an_image_withdraws(library: LocalLibrary) -> None:
     outs = created(props())
     library.image_file("a-1").unlink()
