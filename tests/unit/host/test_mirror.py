@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import InfrastructureFailed
-from bakery.host.mirror import Source, apt_sources, codename, deb822, for_suite, one_line
+from bakery.host.mirror import Source, apt_sources, at_mirrors, codename, deb822, for_suite, one_line, published
 
 ONE_LINE = """
 # deb http://comment.example/debian bookworm main
@@ -82,6 +82,32 @@ def test_another_release_comes_from_the_same_mirror():
 
 def test_the_setting_stands_over_apt():
     assert for_suite("bookworm", "http://mine", (), "") == (Source("http://mine", "bookworm", ("main",)),)
+
+
+APT = {
+    "http://archive.example/debian-security": "http://m.example/s",
+    "http://archive.example/debian": "http://m.example/d",
+    "http://archive.example/ubuntu": "http://m.example/u",
+}
+
+
+def test_sources_are_the_publishers_and_fetched_from_mirrors() -> None:
+    written = published("bookworm", APT)
+    assert [source.line() for source in written] == [
+        "deb http://archive.example/debian bookworm main",
+        "deb http://archive.example/debian bookworm-updates main",
+        "deb http://archive.example/debian-security bookworm-security main",
+    ]
+    fetched = [(source.uri, source.suite) for source in at_mirrors(written, APT)]
+    assert fetched == [
+        ("http://m.example/d", "bookworm"),
+        ("http://m.example/d", "bookworm-updates"),
+        ("http://m.example/s", "bookworm-security"),
+    ]
+
+
+def test_mirrors_without_the_release_itself_give_no_sources() -> None:
+    assert published("bookworm", {key: value for key, value in APT.items() if not key.endswith("/debian")}) == ()
 
 
 @pytest.mark.parametrize("name", ["jammy", ""])

@@ -63,6 +63,18 @@ def test_the_newest_image_of_each_publisher_is_found(
     assert [path for path, _ in shop.asked if path.endswith((".img", ".qcow2"))] == [], "no image is downloaded"
 
 
+def test_a_mirror_is_read_and_the_publishers_address_is_locked(shop: Publisher) -> None:
+    mirrors = {"https://cloud-images.ubuntu.com": shop.url, "https://sums.example": f"{shop.url}/sums"}
+    known = CloudImages({}, Path("/nowhere"), mirrors=mirrors)
+    found = known.resolve("any", LocalBase("ubuntu-22.04"))
+    folder = "https://cloud-images.ubuntu.com/releases/jammy/release-20261004/"
+    assert (found.origin, found.identity) == (f"{folder}{publishers.UBUNTU}", f"sha256:{digest(b'newer')}")
+
+    shop.files["/sums/all"] = f"{digest(b'own')}  own.qcow2\n".encode()
+    own = known.resolve("any", LocalBase("https://images.example/own.qcow2", "https://sums.example/all"))
+    assert (own.origin, own.identity) == ("https://images.example/own.qcow2", f"sha256:{digest(b'own')}")
+
+
 def test_the_known_families_have_images_that_are_known() -> None:
     assert set(FAMILIES.values()) <= set(READY)
     for one in READY.values():

@@ -108,6 +108,14 @@ def test_an_archive_is_read_from_the_configured_mirror(tmp_path: Path) -> None:
         archive.resolve("debian-13", "debian-cloud")
 
 
+def test_an_archive_is_read_from_its_mirror(tmp_path: Path) -> None:
+    index = tmp_path / "dists" / "bookworm" / "InRelease"
+    index.parent.mkdir(parents=True)
+    index.write_bytes(INDEX)
+    archive = resolve.DebianArchive(mirrors={"http://archive.example/debian": tmp_path.as_uri()})
+    assert archive.resolve("debian-12", "debian-cloud").name == "debian-12-20260711"
+
+
 @pytest.mark.parametrize(("family", "project"), [("debian-12", "other"), ("rocky-linux-9", "rocky-linux-cloud")])
 def test_what_has_no_local_base_says_what_has(family: str, project: str) -> None:
     with pytest.raises(InputError, match=r"no local base image .*debian-12.*Google Cloud"):

@@ -14,7 +14,7 @@ from bakery.host import locks, process
 from bakery.host.hardware import ARM, X86
 from bakery.ovens.local import base_image
 from bakery.progress.activity import Activity
-from bakery.settings import LocalSettings
+from bakery.settings import LocalSettings, Mirrors, NetworkSettings
 from tests.support.bake_orders import DEBIAN
 
 LOCAL = LocalSettings()
@@ -37,6 +37,17 @@ def test_the_key_changes_with_what_goes_into_the_image():
     assert base_image.key(DEBIAN._replace(family="debian-13"), LOCAL) != key
     assert base_image.key(DEBIAN, LOCAL._replace(disk_gb=11)) != key
     assert base_image.key(DEBIAN, LOCAL._replace(mirror="http://mine")) != key
+
+
+def test_the_key_changes_with_the_sources_and_not_with_where_they_are_fetched() -> None:
+    def key(**apt: str) -> str:
+        mirrors = {f"http://archive.example/{name.replace('_', '-')}": mirror for name, mirror in apt.items()}
+        return base_image.key(DEBIAN, LOCAL, NetworkSettings("http://p.example", mirrors=Mirrors(mirrors)))
+
+    main = key(debian="http://one.example")
+    assert main == key(debian="http://two.example") != base_image.key(DEBIAN, LOCAL)
+    assert key(debian="http://one.example", debian_security="http://one.example/s") != main
+    assert key(ubuntu="http://one.example") == key() == base_image.key(DEBIAN, LOCAL)
 
 
 def test_a_base_for_arm_has_a_kernel_of_its_own_and_is_another_base() -> None:

@@ -20,7 +20,7 @@ from bakery.ovens.local import base_image, cloud_image
 from bakery.ovens.local.machine import BakeMachine, make_seed
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
-from bakery.settings import Accelerator, LocalSettings
+from bakery.settings import Accelerator, LocalSettings, Mirrors, NetworkSettings
 from tests.support.publisher import Publisher, publisher
 
 SETTINGS = LocalSettings()
@@ -58,6 +58,18 @@ def zstd(content: bytes) -> bytes:
 def base_of(content: bytes, origin: str, algorithm: str = "sha256") -> Base:
     digest = hashlib.new(algorithm, content).hexdigest()
     return Base("ubuntu-2204-lts", "ubuntu-22-04-1", f"{algorithm}:{digest}", "ubuntu-os-cloud", origin)
+
+
+def test_an_image_is_downloaded_from_its_mirror(shop: Publisher, tmp_path: Path) -> None:
+    content = raw()
+    shop.files["/mirror/a.img"] = content
+    mirrors = Mirrors(cloud_images={"https://images.example": f"{shop.url}/mirror"})
+    base = base_of(content, "https://images.example/a.img")
+    found = base_image.get(
+        base, SETTINGS, Activity(), tmp_path / "log", tmp_path, network=NetworkSettings(mirrors=mirrors)
+    )
+    assert found.disk.is_file()
+    assert [path for path, _ in shop.asked] == ["/mirror/a.img"]
 
 
 def got(base: Base, folder: Path) -> bytes:

@@ -35,6 +35,12 @@ def test_addresses_stay_and_nothing_is_served_for_them(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_server_on_this_computer_is_reached_as_its_host(tmp_path: Path) -> None:
+    given = {"spack_mirror": "http://127.0.0.1:81/spack", "spack_cache": "gs://bucket", "other": "http://127.0.0.1"}
+    with shared(given, tmp_path) as variables:
+        assert variables == {**given, "spack_mirror": "http://10.0.2.2:81/spack"}
+
+
 def test_an_archive_a_mirror_and_a_cache(tmp_path: Path) -> None:
     (tmp_path / "mirror/a").mkdir(parents=True)
     (tmp_path / "mirror/a/b").write_bytes(b"source")

@@ -38,6 +38,16 @@ def recipe(folder: Path, steps: list[Json] | None = None, **texts: str) -> BakeO
     return replace(made, template={**made.template, "provisioners": STEPS if steps is None else steps})
 
 
+def test_mirrors_of_packages_are_on_the_disk_of_a_layer(tmp_path: Path, base: Path) -> None:
+    made = recipe(tmp_path)
+    plain, one, two = (
+        layer_names.layer_names(made, base, 10, mirrors).names
+        for mirrors in ({}, {"http://a.example": "http://m.example"}, {"http://a.example": "http://n.example"})
+    )
+    assert plain == names(made, base)
+    assert len({plain, one, two}) == 3
+
+
 def names(order: BakeOrder, base: Path, size_gb: int = 10) -> tuple[str, ...]:
     found = layer_names.layer_names(order, base, size_gb)
     assert found.end == ""
