@@ -19,10 +19,12 @@ from bakery.errors import BakeryError, InfrastructureFailed, Interrupted, Proble
 from bakery.host import process
 from bakery.host.download import checksum_of, download, read_text
 from bakery.host.files import write_atomic
+from bakery.lock import checksums
 from bakery.operations.mirror import addresses
 from bakery.ovens.local import packer_plugin
 from bakery.plan.address import Address, FetchKind
 from bakery.progress.activity import Activity
+from bakery.settings.network import GITHUB
 
 PIP_SECONDS = 3600.0
 # What has no single file to fetch, and what to do.
@@ -87,10 +89,21 @@ def _fetched(one: Address, folder: Path, activity: Activity) -> list[str]:
         archive = packer_plugin.archive(one.url, target.parent, "amd64", activity)
         write_atomic(target, read_text(one.url).encode())
         return [str(file.relative_to(folder)) for file in (target, archive)]
-    checksum = one.checksums[0] if one.checksums else ""
+    checksum = _checksum(one, target.name)
     if checksum or not target.exists():
         download(one.url, target, checksum, activity)
     return [str(target.relative_to(folder))]
+
+
+def _checksum(one: Address, file: str) -> str:
+    """Return the checksum of an address; that of the Pulumi engine is in its release, and plugins have none."""
+    if one.checksums or one.kind is not FetchKind.PULUMI or "/sdk/" not in one.url:
+        return next(iter(one.checksums), "")
+    listed = f"{GITHUB}/pulumi/pulumi/releases/download/v{one.version}/pulumi-{one.version}-checksums.txt"
+    found = checksums.parse(read_text(listed)).get(file, set())
+    if len(found) != 1:
+        raise InfrastructureFailed(f"{listed} does not list one checksum of {file}", hint="fetch it by hand")
+    return found.pop()
 
 
 def _place(url: str, folder: Path) -> Path:

@@ -20,6 +20,8 @@ from tests.support.publisher import Publisher, digest, publisher
 
 SUMS = "/hashicorp/packer-plugin-qemu/releases/download/v1.1.0/packer-plugin-qemu_v1.1.0_SHA256SUMS"
 ZIP = "packer-plugin-qemu_v1.1.0_x5.0_linux_amd64.zip"
+ENGINE_FILE = "pulumi-v3.1.0-linux-x64.tar.gz"
+ENGINE_SUMS = "/pulumi/pulumi/releases/download/v3.1.0/pulumi-3.1.0-checksums.txt"
 IMAGE, ARCHIVE, ENGINE = b"an image" * 1000, b"a plugin", b"an engine"
 
 
@@ -30,6 +32,8 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
         sums = f"{digest(ARCHIVE)}  {ZIP}\n{digest(b'other')}  {ZIP.replace('amd64', 'arm64')}\n"
         folder = SUMS.rpartition("/")[0]
         made.files |= {"/images/a.qcow2": IMAGE, SUMS: sums.encode(), f"{folder}/{ZIP}": ARCHIVE, "/e.tar.gz": ENGINE}
+        made.files |= {f"/sdk/{ENGINE_FILE}": ENGINE, ENGINE_SUMS: f"{digest(ENGINE)}  {ENGINE_FILE}\n".encode()}
+        monkeypatch.setattr(mirror_fill, "GITHUB", made.url)
         yield made
 
 
@@ -111,6 +115,18 @@ def test_all_problems_are_reported_and_the_rest_is_fetched(
     assert [Path(file).name for file in done.files] == ["e.tar.gz"]
     left = [file.name for file in (tmp_path / "mirror").rglob("*") if file.is_file()]
     assert left == ["e.tar.gz"]
+
+
+def test_the_engine_has_the_checksum_of_its_release(
+    shop: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Address(FetchKind.PULUMI, f"{shop.url}/sdk/{ENGINE_FILE}", version="3.1.0")
+    assert fill(tmp_path, monkeypatch, engine).problems == ()
+    shop.files[f"/sdk/{ENGINE_FILE}"] = b"another"
+    done = fill(tmp_path / "other", monkeypatch, engine)
+    assert "the checksum of" in done.problems[0].message
+    shop.files[ENGINE_SUMS] = b""
+    assert "does not list one checksum" in fill(tmp_path / "third", monkeypatch, engine).problems[0].message
 
 
 def test_a_package_of_python_is_one_of_its_locked_files(
