@@ -131,3 +131,12 @@ def test_every_make_target_is_explained() -> None:
     assert set(phony[1].split()) == make_targets()
     explained = set(re.findall(r"(?m)^([a-z][\w-]*):.*## \S", makefile))
     assert explained == make_targets()
+
+
+def test_every_benchmark_has_a_row_in_the_table_of_figures() -> None:
+    """``make bench`` runs the files whose names begin with a letter; those with options of their own say how."""
+    files = [path for path in source_tree.tracked() if path.match("benchmarks/[a-z]*.py")]
+    rows = re.findall(r"`make bench ONLY=(\w+)", source_tree.text(Path("docs/performance.md")))
+    assert {path.stem for path in files} == set(rows)
+    for path in files:
+        assert f"python {path} " in source_tree.text(path) or f"python {path}." in source_tree.text(path), path
