@@ -18,7 +18,8 @@ REQUIREMENTS = "requirements.lock"
 BAKERY = "the bakery"
 _REQUIREMENT = re.compile(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)((?:[^\n]*\\\n)*[^\n]*)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
-_URL = re.compile(r"""\b(?:https?|git|ftp)://[^\s'"`<>()\\|;,]+""")
+# Neither a pattern of a shell, as http://*, nor an address of the machine or of the computer that it runs on.
+_URL = re.compile(r"""\b(?:https?|git|ftp)://(?!localhost|127\.|10\.0\.2\.2|[*[])[^\s'"`<>()\\|;,]+""")
 _COMMENT = re.compile(r"\s*(?:#|//)")
 _PLATFORMS = {"x86_64": ("x64", "amd64"), "aarch64": ("arm64", "arm64")}  # as Pulumi names its archives
 

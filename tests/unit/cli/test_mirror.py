@@ -38,6 +38,7 @@ def listed(checkout: Checkout) -> dict[str, list[dict[str, Any]]]:
 def local(checkout: Checkout) -> Checkout:
     lock_file.write(checkout.root / "bakery.lock", LOCKED)
     script = "#!/bin/bash\n# see https://docs.example/\ncurl -O https://dl.example/app-$VERSION.tar.gz\n"
+    script += "case $1 in http://*) curl http://127.0.0.1:80/x http://10.0.2.2:1/y ;; esac\n"
     (checkout.root / "packages/app/install.sh").write_text(script)
     hashes = " \\\n".join(f"    --hash=sha256:{one}" for one in (HEX, "cd" * 32))
     pins = f"one[x]==1.2 ; python_version < '4' \\\n{hashes}\n    # via x\ntwo==3\n"
