@@ -34,7 +34,7 @@ FOREIGN = {
     "a user": re.compile(r"(?i)\"(?:user|owner|uid|gid|username|group)\":\s*\"?(?:root|\d)"),
     "a mail address": re.compile(r"[\w.+-]+@[\w-]+\.[a-z]{2,}(?![\w@])"),
 }
-ALLOWED = re.compile(r"gcc@[\d.]+|llvm@\d+|intel-[\w-]+@[\d.]+")
+ALLOWED = re.compile(r"mirror\.schema|gcc@[\d.]+|llvm@\d+|intel-[\w-]+@[\d.]+")
 
 
 def files() -> Iterator[Path]:

@@ -22,7 +22,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a virtual environment with the wheel; its dependencies are those of this one."""
+    """Return a virtual environment with the wheel; its dependencies are those of this one.
+
+    ``BAKERY_INSTALLED`` names one that is there already: that of ``make release-check``.
+    """
+    if made := os.environ.get("BAKERY_INSTALLED"):
+        return Path(made)
     folder = tmp_path_factory.mktemp("installed")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT],
