@@ -16,7 +16,8 @@ class AgentStatus:
     """The last status that the agent reported.
 
     ``ended`` is true after its last report, ``error`` is why it gave up, ``image_fault`` means that every cluster from
-    this image would fail in the same way. ``reimage`` is the last node of an upgrade that was drained.
+    this image would fail in the same way. ``reimage`` is the last node that a new machine has
+    to replace: it was drained in an upgrade, or Slurm resumes it.
     """
 
     stage: Stage
