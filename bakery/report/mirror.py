@@ -1,4 +1,4 @@
-"""The addresses that a stack fetches from: JSON (``schemas/mirror.schema.json``), and a table."""
+"""The addresses that a stack fetches from: JSON (``schemas/addresses.schema.json``), and a table."""
 
 from collections.abc import Sequence
 from typing import Any

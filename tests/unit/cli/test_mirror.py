@@ -26,7 +26,7 @@ def listed(checkout: Checkout) -> dict[str, list[dict[str, Any]]]:
     done = checkout.run("mirror", "list", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    jsonschema.validate(report, published("mirror"))
+    jsonschema.validate(report, published("addresses"))
     assert report["stack"] == "dev"
     found: dict[str, list[dict[str, Any]]] = {}
     for one in report["addresses"]:

@@ -93,7 +93,7 @@ def test_the_rest_of_the_recipe_runs_in_the_machine_with_its_present_files(
     tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[PackerRun] = []
-    monkeypatch.setattr(debug_machine.packer, "prepare", lambda: None)
+    monkeypatch.setattr(debug_machine.packer, "prepare", lambda *_: None)
     monkeypatch.setattr(debug_machine.packer, "build", lambda call, _activity: calls.append(call))
     monkeypatch.setattr(debug_machine.DebugMachine, "_on_it", lambda *_words: None)
     machine = find(StatePaths(tmp_path), tmp_path, "app")

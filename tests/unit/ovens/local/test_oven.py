@@ -88,7 +88,7 @@ def test_the_replay_of_a_failed_base_image_names_no_folder_that_is_gone(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # with slots that nobody else waits for
     monkeypatch.setattr(oven.base_image, "get", get)
-    monkeypatch.setattr(oven.packer, "prepare", lambda: None)
+    monkeypatch.setattr(oven.packer, "prepare", lambda *_: None)
     monkeypatch.setattr(oven.process, "find_tool", lambda *_: Path())
     wanted = order("app", (source(tmp_path, "packages/app/install.sh", "true\n", 0o755),))
     with pytest.raises(InfrastructureFailed) as failed:
