@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from bakery.backends import backend
 from bakery.errors import ImageRejected
 from bakery.fluid_run import runner
+from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
+from bakery.host.google import Google
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
@@ -20,6 +23,8 @@ from bakery.recipe.model import ClusterShape, Partition, SourceFile, Suite, Suit
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import parse
 from bakery.settings.cluster import Profile
+from tests.fake_google.server import FakeServer
+from tests.machines import test_upgrade
 
 pytestmark = [pytest.mark.machines, pytest.mark.slow]
 
@@ -134,3 +139,35 @@ def test_a_file_of_the_site_that_does_not_work_fails_the_run_at_once(
     result = run(rcc_debian, tmp_path, site, 4)
     assert (result.verdict, why in result.reason) == (Verdict.FAILED, True), result.reason
     assert sum(result.timings.values()) < 600, "it does not wait for the deadline of the run"
+
+
+server = test_upgrade.server  # the fixture: a project whose instances are machines of this computer
+ON_NODES = "#!/bin/bash\nsrun sh -c 'cat /proc/self/cgroup; ls /tmp/prolog-*'\n"
+
+
+@pytest.fixture
+def candidate(rcc_debian: Path) -> Path:
+    """The image of both names in the fake project."""
+    return rcc_debian
+
+
+def test_a_node_on_compute_engine_is_resumed_as_a_new_instance(server: FakeServer, tmp_path: Path) -> None:
+    google = {"project": "p", "region": "us-central1", "endpoint": server.url}
+    settings = parse({"oven": "cloud-build", "google": google}, "gcp", tmp_path / "stack")
+    asked = order(tmp_path, {"prolog": "#!/bin/sh\ntouch /tmp/prolog-$SLURM_JOB_ID\n"})
+    first = asked.suite.jobs[0]
+    asked = replace(asked, image="new-1", suite=replace(asked.suite, jobs=(first,)))
+    (tmp_path / "job.sh").write_text(ON_NODES)
+    digest = hashlib.sha256(ON_NODES.encode()).hexdigest()
+    files = tuple(replace(one, sha256=digest) if one.path == "job.sh" else one for one in asked.files)
+    record = ImageRecord("new-1", "d" * 64, "app", "", "app", "2026-01-01T00:00:00Z")
+    clusters = ComputeEngineClusters(settings, Google(settings.google))
+    told: list[RunResult] = []
+    state = StatePaths(settings.state)
+    runner.run_image(replace(asked, files=files), record, clusters, state, Activity(), record=told.append)
+    (result,) = told
+    said = str(result.jobs[0].row["stdout"])
+    assert (result.verdict, said.count("/job_1/step_0/"), said.count("/tmp/prolog-1")) == (Verdict.PASSED, 2, 2)
+    made = [path for _at, method, path in server.cloud.calls if method == "compute.instances.insert"]
+    assert len(made) == 3 + 1, "controller, two nodes, and one of them again"
+    assert not [key for key in server.cloud.items if "/instances/" in key]
