@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +44,12 @@ def image(name: str, parent: str = "") -> Any:
     return SimpleNamespace(name=name, base=SimpleNamespace(name=parent or "debian-12", external=not parent))
 
 
+def complete(run: Coroutine[Any, Any, None]) -> None:
+    """Run on a loop of its own; ``asyncio.run`` would leave the process without one, which Pulumi's mocks look for."""
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(run)
+
+
 async def turn() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
@@ -70,7 +78,7 @@ def test_an_image_is_declared_when_the_engine_has_answered_for_another() -> None
         engine.answer("d")
         assert [one.image.name for one in await declared] == list("abcd"), "in the order of the plan"
 
-    asyncio.run(run())
+    complete(run())
 
 
 def test_a_child_does_not_take_the_room_of_an_image_that_can_be_baked() -> None:
@@ -90,7 +98,7 @@ def test_a_child_does_not_take_the_room_of_an_image_that_can_be_baked() -> None:
         engine.answer("last", "child")
         assert [one.image.name for one in await declared] == ["base", "child", "other", "last"]
 
-    asyncio.run(run())
+    complete(run())
 
 
 def test_a_failed_bake_keeps_no_image_from_being_declared() -> None:
@@ -104,4 +112,4 @@ def test_a_failed_bake_keeps_no_image_from_being_declared() -> None:
         engine.answer("child")
         assert len(await declared) == 2
 
-    asyncio.run(run())
+    complete(run())
