@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from bakery.host import cgroups
@@ -21,8 +22,20 @@ def test_a_group_in_use_stays(tmp_path: Path) -> None:
     (tmp_path / "bakery-1/payload").mkdir(parents=True)
     (tmp_path / "bakery-1/payload/busy").touch()
     (tmp_path / "listing").write_text(f"{tmp_path / 'bakery-1'}\n")
-    cgroups.remove(tmp_path / "listing")
+    cgroups.remove(tmp_path / "listing", seconds=0.1)
     assert (tmp_path / "bakery-1/payload/busy").exists()
+
+
+def test_processes_that_were_killed_have_time_to_end(tmp_path: Path) -> None:
+    busy = tmp_path / "bakery-1/payload/busy"
+    busy.parent.mkdir(parents=True)
+    busy.touch()
+    (tmp_path / "listing").write_text(f"{tmp_path / 'bakery-1'}\n")
+    ending = threading.Timer(0.2, busy.unlink)
+    ending.start()
+    cgroups.remove(tmp_path / "listing", seconds=60)
+    ending.join()
+    assert not (tmp_path / "bakery-1").exists()
 
 
 def test_no_listing_means_no_groups(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ if [ "${5-}" != inside ]; then
         if [ -z "$kind" ] && [ -d /sys/fs/cgroup/unified ]; then top=/sys/fs/cgroup/unified; fi
         if [ ! -d "$top" ]; then continue; fi # the container does not see it either
         group=${top%/}${path%/}/$2
+        echo "$group" >>"$1/cgroups" # before it is there: a kill leaves none that is not listed
         mkdir "$group"
-        echo "$group" >>"$1/cgroups"
         for file in cpuset.cpus cpuset.mems; do # an empty set takes no process; only version 1 needs it
             if [ "$kind" = cpuset ]; then cat "${group%/*}/$file" >"$group/$file"; fi
         done
