@@ -20,6 +20,7 @@ from bakery.ovens.local.template import Rendering
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from tests.support.bake_orders import order, source
+from tests.support.workshop import wait_for
 
 STEPS = Rendering({}, {}, "x", "u", 0, ("file share", "shell install.sh", "shell last.sh"), ())
 
@@ -32,6 +33,7 @@ def work(tmp_path: Path) -> Iterator[Path]:
     sleeping = [sys.executable, "-c", "import time; time.sleep(600)", "qemu", str(folder)]
     with subprocess.Popen(sleeping) as machine:
         scratch.keep(folder, machine.pid)
+        wait_for(lambda: scratch.machine_of(folder) is not None)  # its words are there a moment after its start
         (folder / LOGIN).write_text(json.dumps({"port": 4321, "user": "baker"}))
         yield folder
         machine.kill()
