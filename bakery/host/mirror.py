@@ -98,6 +98,14 @@ def published(suite: str, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
     return tuple(Source(origin, f"{suite}{kind}", ("main",)) for end, origin in found.items() for kind in ARCHIVES[end])
 
 
+def of_release(suite: str, configured: str, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
+    """Return where the Debian release ``suite`` is published, or what else the settings or this machine have of it.
+
+    Raises InfrastructureFailed if that is nothing.
+    """
+    return published(suite, mirrors) or for_suite(suite, configured, apt_sources(), codename())
+
+
 def at_mirrors(sources: Sequence[Source], mirrors: Mapping[str, str]) -> tuple[Source, ...]:
     """Return the sources as they are fetched."""
     return tuple(replace(source, uri=mirrored(source.uri, mirrors)) for source in sources)

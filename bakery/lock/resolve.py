@@ -39,9 +39,7 @@ class DebianArchive:
         suite = mirror.RELEASES.get(family.removesuffix(ARM_FAMILY)) if project == PROJECT else None
         if suite is None:
             raise InputError([_no_base(family, project)])
-        sources = mirror.at_mirrors(mirror.published(suite, self.mirrors), self.mirrors) or mirror.for_suite(
-            suite, self.configured, mirror.apt_sources(), mirror.codename()
-        )
+        sources = mirror.at_mirrors(mirror.of_release(suite, self.configured, self.mirrors), self.mirrors)
         uri = next(source.uri for source in sources if source.suite == suite)
         return debian_base(family, fetch(f"{uri.rstrip('/')}/dists/{suite}/InRelease"))
 

@@ -31,7 +31,7 @@ def variables(settings: Settings, cluster_name: str = "", zone: str = "", projec
         raise InputError(wrong)
     held, names = _promoted(settings, families, [channel for channel, _ in behind.values()], project)
     machines = rcc_tf.boots(plan.images, names, behind, settings.cluster)
-    if machines and (unfit := [*cluster_faults(machines, software(held.images))]):
+    if machines and (unfit := [*cluster_faults(machines, software(held.images), settings.cluster.slurm_gcp)]):
         raise BakeryError("\n".join(fault for fault, _ in unfit), hint=unfit[0][1])
     zone = zone or next(iter(settings.google.zones), "")
     cluster = {"cluster_name": cluster_name, "project": project or settings.google.project, "zone": zone}

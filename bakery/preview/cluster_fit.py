@@ -12,11 +12,14 @@ from bakery.plan.rcc_tf import Boots, boots
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Target
 from bakery.preview.snapshot import LibrarySnapshot
-from bakery.preview.software_fit import Fault, RunningCluster, Versions, mpi_fault, node_fault
+from bakery.preview.software_fit import Fault, RunningCluster, Versions, mpi_fault, node_fault, scripts_fault
 from bakery.preview.targets import families_of, pointers, staged
 from bakery.settings import Settings
-from bakery.settings.cluster import ClusterSettings
+from bakery.settings.cluster import ClusterSettings, SlurmGcp
 
+SCRIPTS = (
+    "bake it from a newer image, name other families in cluster.controller, login, partitions, or set cluster.slurmGcp"
+)
 FITTING = "pin one of the two families to an image that fits, or name others in cluster.controller, login, partitions"
 
 
@@ -62,13 +65,13 @@ def unfit_cluster(
 ) -> tuple[Problem, ...]:
     """Return an error for each pair of images that cannot be in one cluster, and warnings for what is not known."""
     known = software(held.images)
-    if not known and not settings.cluster.slurm:
+    if not known and not settings.cluster.slurm and settings.cluster.slurm_gcp is SlurmGcp.UNKNOWN:
         return ()
     names = _names(settings, planned, goals)
     machines = boots(planned, names, staged(settings, planned), settings.cluster)
     if machines is None:
         return ()
-    errors = [Problem("library", 1, *fault) for fault in cluster_faults(machines, known)]
+    errors = [Problem("library", 1, *fault) for fault in cluster_faults(machines, known, settings.cluster.slurm_gcp)]
     images = {machines.controller, machines.login, *machines.partitions.values()}
     return (*errors, *(Problem("library", 1, *note, Severity.WARNING) for note in _unknown(held, images)))
 
@@ -86,8 +89,16 @@ def _unknown(held: LibrarySnapshot, images: Collection[str]) -> Iterator[Fault]:
             yield f"{image} is not compared with the cluster: its Slurm is not recorded", f"run: bakery test {image}"
 
 
-def cluster_faults(machines: Boots, known: Mapping[str, Versions]) -> Iterator[Fault]:
-    """Yield what does not work in a cluster that boots images of these names; ``known`` is :func:`software`."""
+def cluster_faults(
+    machines: Boots, known: Mapping[str, Versions], slurm_gcp: SlurmGcp = SlurmGcp.UNKNOWN
+) -> Iterator[Fault]:
+    """Yield what does not work in a cluster that boots images of these names, and that ``slurm_gcp`` makes.
+
+    ``known`` is :func:`software`.
+    """
+    for image in dict.fromkeys((machines.controller, machines.login, *machines.partitions.values())):
+        if why := scripts_fault(slurm_gcp, known.get(content(image), {}).get(Software.SLURM, "")):
+            yield f"{image} cannot boot in a cluster of slurm-gcp {slurm_gcp}: {why}", SCRIPTS
     head, login = (known.get(content(image), {}) for image in (machines.controller, machines.login))
     slurm, controller = head.get(Software.SLURM, ""), f"the controller of {machines.controller}"
     if why := node_fault(slurm, login.get(Software.SLURM, ""), "Slurm"):

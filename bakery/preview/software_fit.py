@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bakery.library.versions import ABSENT, Software
+from bakery.settings.cluster import SlurmGcp
 
 Versions = Mapping[str, str]  # by the names of Software
 Fault = tuple[str, str]  # what is wrong, and what to do
@@ -23,6 +24,8 @@ _BEFORE_2024 = ((17, 11), (18, 8), (19, 5), (20, 2), (20, 11), (21, 8), (22, 5),
 _MONTHS = (5, 11)  # of the major releases since 24.05
 _THREE_SINCE = (24, 11)
 _PMIX_ONLY = (5, 0)  # Open MPI
+# The oldest Slurm that the scripts of slurm-gcp configure; the rows "version" of common/test/slurm_gcp.tsv say why.
+OLDEST_SLURM = {SlurmGcp.V4: (20, 11), SlurmGcp.V6: (24, 11)}
 # Open MPI from this version on, and the oldest PMIx that can start it.
 _OLDEST_PMIX = (((3, 1), (2, 1)), ((3, 0), (2, 0)))
 
@@ -96,6 +99,14 @@ def mpi_fault(pmix: str, open_mpi: str) -> str:
         shown = ".".join(map(str, oldest))
         return f"Open MPI {open_mpi} needs PMIx {shown} or newer, and the controller's Slurm has {pmix}"
     return ""
+
+
+def scripts_fault(slurm_gcp: SlurmGcp, slurm: str) -> str:
+    """Return why the scripts cannot make a cluster of machines with Slurm of this version, or ""."""
+    own, oldest = _numbers(slurm), OLDEST_SLURM.get(slurm_gcp, ())
+    if not own or own >= oldest:
+        return ""
+    return f"its Slurm {slurm} is older than {'.'.join(map(str, oldest))}, which slurm-gcp {slurm_gcp} configures"
 
 
 class RunningCluster(NamedTuple):

@@ -73,9 +73,10 @@ def _refusals(
     chosen: Backend, plan: Plan, promoted: Mapping[str, Promotion], known: Sequence[ImageRecord]
 ) -> list[str]:
     """Return why the promoted images, whose records are ``known``, cannot be one cluster."""
-    names = {family: name for family, (name, _, _) in promoted.items()}
-    machines = boots(plan.images, names, staged(chosen.settings, plan.images), chosen.settings.cluster)
-    return [f"{fault}; {hint}" for fault, hint in (cluster_faults(machines, software(known)) if machines else ())]
+    names, cluster = {family: name for family, (name, _, _) in promoted.items()}, chosen.settings.cluster
+    machines = boots(plan.images, names, staged(chosen.settings, plan.images), cluster)
+    faults = cluster_faults(machines, software(known), cluster.slurm_gcp) if machines else ()
+    return [f"{fault}; {hint}" for fault, hint in faults]
 
 
 def _stored(chosen: Backend, owner: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -28,8 +28,18 @@ class Profile(StrEnum):
     PRODUCTION = "production"
 
 
+class SlurmGcp(StrEnum):
+    """The scripts that make the cluster on Google Cloud, by the first number of their version."""
+
+    V4 = "v4"  # rcc-tf
+    V6 = "v6"  # Cluster Toolkit
+    UNKNOWN = "any"
+
+
 class ClusterSettings(NamedTuple):
-    """``slurm`` is the version of a cluster that already runs; ``profile`` and the files are those of test clusters.
+    """``slurm`` is the version of a cluster that already runs, ``slurm_gcp`` the version of the scripts that make it.
+
+    ``profile`` and the files are those of test clusters.
 
     The others are families, ``partitions`` are patterns. Without a name the controller boots from the first image of
     the plan, login nodes from the controller's, and each other image is for partitions.
@@ -39,6 +49,7 @@ class ClusterSettings(NamedTuple):
     controller: str = ""
     login: str = ""
     partitions: tuple[str, ...] = ()
+    slurm_gcp: SlurmGcp = SlurmGcp.UNKNOWN
     profile: Profile = Profile.SIMPLE
     slurm_conf: SiteFile | None = None
     job_submit: SiteFile | None = None
@@ -66,6 +77,7 @@ def read(reader: Reader, root: Path) -> ClusterSettings:
         reader.text("controller"),
         reader.text("login"),
         reader.words("partitions", least=1),
+        reader.choice("slurmGcp", SlurmGcp.UNKNOWN),
         reader.choice("profile", Profile.SIMPLE),
         **found,
     )

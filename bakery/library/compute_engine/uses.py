@@ -5,12 +5,12 @@ no machine. What other projects make from shared images cannot be seen.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bakery.host.google import Google, api_errors
-from bakery.host.pages import compute_pages
+from bakery.host.pages import compute_everywhere
 
 
 def uses(google: Google) -> dict[str, str]:
@@ -27,13 +27,13 @@ def _disks(google: Google) -> list[tuple[str, str]]:
     with api_errors("look for disks that were made from images"):
         return [
             (disk.get("sourceImage", ""), f"the disk {disk['name']}{_where(zone, disk)} was made from it")
-            for zone, disk in _all(compute_pages(google, "aggregated/disks", maxResults="500"), "disks")
+            for zone, disk in compute_everywhere(google, "disks", maxResults="500")
         ]
 
 
 def _where(zone: str, disk: Mapping[str, Any]) -> str:
     machines = ", ".join(user.rpartition("/")[2] for user in disk.get("users", ()))
-    return f" in {zone.rpartition('/')[2]}" + (f" of the machine {machines}" if machines else "")
+    return f" in {zone}" + (f" of the machine {machines}" if machines else "")
 
 
 def _templates(google: Google) -> list[tuple[str, str]]:
@@ -43,16 +43,6 @@ def _templates(google: Google) -> list[tuple[str, str]]:
                 disk.get("initializeParams", {}).get("sourceImage", ""),
                 f"the instance template {template['name']} boots from it",
             )
-            for _, template in _all(
-                compute_pages(google, "aggregated/instanceTemplates", maxResults="500"), "instanceTemplates"
-            )
+            for _, template in compute_everywhere(google, "instanceTemplates", maxResults="500")
             for disk in template.get("properties", {}).get("disks", ())
         ]
-
-
-def _all(pages: Iterable[Mapping[str, Any]], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the things of a kind in all zones and regions, each with its zone or region."""
-    for page in pages:
-        for where, scoped in page.get("items", {}).items():
-            for one in scoped.get(kind, ()):
-                yield where, one

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bakery.errors import BakeryError
 from bakery.host.compute_operation import delete_instance, finish
 from bakery.host.google import RETRY, Google, api_errors, ignore_missing
-from bakery.host.pages import compute_pages
+from bakery.host.pages import compute_everywhere
 from bakery.settings.google import BAKE
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def clear(google: Google, *, dry_run: bool = False) -> list[str]:
 
 def _disks(google: Google) -> list[tuple[str, Mapping[str, Any]]]:
     with api_errors("look for disks of builds"):
-        pages = compute_pages(google, "aggregated/disks", filter=f"name eq {BAKE}.*")
-        zones = [found for page in pages for found in page.get("items", {}).items()]
-    return [(zone.rpartition("/")[2], disk) for zone, scoped in zones for disk in scoped.get("disks", ())]
+        return [*compute_everywhere(google, "disks", filter=f"name eq {BAKE}.*")]
 
 
 def _ended(google: Google, build_id: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bakery.errors import InputError, Problem
+from bakery.host.mirror import of_release
 from bakery.ovens.local import base_image
 from bakery.ovens.local.packer_plugin import PLUGIN, VERSION
 from bakery.plan.address import Address, FetchKind, packer_plugin
@@ -32,7 +33,7 @@ def _base(settings: Settings, base: Base) -> Iterator[Address]:
         return
     suite = base_image.release(base)
     index = base.digest.removeprefix("inrelease:")
-    for source in base_image.sources(suite, settings.local, mirrors.apt):
+    for source in of_release(suite, settings.local.mirror, mirrors.apt):
         url = f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease"
         known = (f"sha256:{index}",) if source.suite == suite and len(index) == 64 else ()
         yield Address(FetchKind.APT, url, mirrored(url, mirrors.apt), base.name if known else "", known, used)

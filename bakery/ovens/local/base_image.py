@@ -14,7 +14,6 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from bakery.host import boot_files, hardware, locks, mirror, process, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard, hidden_beside, sync_to_disk
 from bakery.host.hardware import Hardware
-from bakery.host.mirror import Source
 from bakery.ovens.local import boot_disk, cloud_image
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
@@ -98,16 +96,6 @@ def key(base: Base, settings: LocalSettings, network: NetworkSettings = DIRECT) 
 def _written(base: Base, network: NetworkSettings) -> str:
     """Return the sources in the image if they are those of publishers; empty if it has the addresses of a mirror."""
     return "\n".join(source.line() for source in mirror.published(release(base), network.mirrors.apt))
-
-
-def sources(suite: str, settings: LocalSettings, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
-    """Return where a Debian release is published, or what else the settings or this computer have of it.
-
-    Raises InfrastructureFailed if that is nothing.
-    """
-    return mirror.published(suite, mirrors) or mirror.for_suite(
-        suite, settings.mirror, mirror.apt_sources(), mirror.codename()
-    )
 
 
 def _sha256(file: Path) -> str:
@@ -238,6 +226,7 @@ def _bootstrap(
     suite, board = release(base), made_for(base)
     offset = boot_disk.OFFSET if board.bios else boot_disk.BEHIND_UEFI
     written, mirrors = _written(base, network), network.mirrors.apt
+    origins = mirror.of_release(suite, settings.mirror, mirrors)
     size = settings.disk_gb << 30
     with (scratch / "disk.raw").open("wb") as raw:
         raw.truncate(size)
@@ -260,7 +249,7 @@ def _bootstrap(
         *([f"--customize-hook={WRITE_SOURCES}"] if written else []),
         *(f"--{kind}-hook={scratch / FILES.name / hook}.sh" for kind, hook in HOOKS.items()),
         *(suite, "/dev/null"),
-        *(source.line() for source in mirror.at_mirrors(sources(suite, settings, mirrors), mirrors)),
+        *(source.line() for source in mirror.at_mirrors(origins, mirrors)),
     ]
     try:
         process.run(command, env=environment, log=log, activity=activity)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bakery.recipe.check import packer_functions, packer_types
 from bakery.recipe.check.packer_keys import ROOT
+from bakery.recipe.check.plugin_options import post_processors
 from bakery.recipe.expressions import ALL, fill, references
 from bakery.recipe.parse import Document, Findings, Where, json, listed, quoted
 from bakery.recipe.provisioners import BUILDER_FILES, is_generated, takes_package, template_functions
@@ -76,15 +77,13 @@ def _choosers(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
     """Yield what may be for some builders only, with its place."""
     for index, entry in template.entries("provisioners", "provisioners"):
         yield ("provisioners", index), entry
-    for index, chain in enumerate(listed(template.value.get("post-processors"))):
-        for number, entry in enumerate(chain if isinstance(chain, list) else [chain]):
-            where: Where = ("post-processors", index, number) if isinstance(chain, list) else ("post-processors", index)
-            if isinstance(entry, dict):
-                if not isinstance(entry.get("type"), str):
-                    template.error("a post-processor has no type", "write its type", *where)
-                yield where, entry
-            elif not isinstance(entry, str):
-                template.error(f"a post-processor is {quoted(entry)}", "write its type, or a mapping", *where)
+    for where, entry in post_processors(template):
+        if isinstance(entry, dict):
+            if not isinstance(entry.get("type"), str):
+                template.error("a post-processor has no type", "write its type", *where)
+            yield where, entry
+        elif not isinstance(entry, str):
+            template.error(f"a post-processor is {quoted(entry)}", "write its type, or a mapping", *where)
 
 
 def _variables(template: Document, given: Collection[str]) -> None:

@@ -5,11 +5,11 @@ Source: Packer, ``template/parse.go`` (the root, what all provisioners and post-
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bakery.recipe.check.plugin_options import provisioners
-from bakery.recipe.parse import Document, Where, listed, quoted
+from bakery.recipe.check.plugin_options import post_processors, provisioners
+from bakery.recipe.parse import Document, Where, quoted
 from bakery.recipe.plugins import SHELL_LISTS
 
 _DURATION = re.compile(r"[+-]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|ms|s|m|h))+)")
@@ -24,8 +24,8 @@ def check(template: Document) -> None:
     _root(template)
     for where, entry in provisioners(template):
         _provisioner(template, entry, where)
-    for where, entry in _post_processors(template):
-        if not isinstance(entry.get("keep_input_artifact", False), bool):
+    for where, entry in post_processors(template):
+        if isinstance(entry, dict) and not isinstance(entry.get("keep_input_artifact", False), bool):
             _refuse(template, entry, where, "keep_input_artifact", "write true or false, without quotes")
 
 
@@ -75,14 +75,6 @@ def _fits(value: Any, pattern: re.Pattern[str]) -> bool:
     if isinstance(value, str):
         return pattern.fullmatch(value) is not None
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
-
-
-def _post_processors(template: Document) -> Iterator[tuple[Where, dict[str, Any]]]:
-    for index, chain in enumerate(listed(template.value.get("post-processors"))):
-        for number, entry in enumerate(chain if isinstance(chain, list) else [chain]):
-            where: Where = ("post-processors", index, number) if isinstance(chain, list) else ("post-processors", index)
-            if isinstance(entry, dict):
-                yield where, entry
 
 
 def _refuse(template: Document, holder: Mapping[str, Any], where: Where, key: str, hint: str) -> None:

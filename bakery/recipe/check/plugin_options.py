@@ -60,6 +60,16 @@ def provisioners(template: Document) -> Iterator[tuple[Where, Mapping[str, Any]]
         yield ("error-cleanup-provisioner",), cleanup
 
 
+def post_processors(template: Document) -> Iterator[tuple[Where, Any]]:
+    """Yield the entries of ``post-processors`` and of the sequences in it, of any type, with their places."""
+    for index, chain in enumerate(listed(template.value.get("post-processors"))):
+        if isinstance(chain, list):
+            for number, entry in enumerate(chain):
+                yield ("post-processors", index, number), entry
+        else:
+            yield ("post-processors", index), chain
+
+
 def _overrides(entry: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     override = entry.get("override")
     for name, own in override.items() if isinstance(override, dict) else ():

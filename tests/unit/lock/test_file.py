@@ -114,6 +114,9 @@ def test_an_archive_is_read_from_its_mirror(tmp_path: Path) -> None:
     index.write_bytes(INDEX)
     archive = resolve.DebianArchive(mirrors={"http://archive.example/debian": tmp_path.as_uri()})
     assert archive.resolve("debian-12", "debian-cloud").name == "debian-12-20260711"
+    configured = resolve.DebianArchive("http://other.example/pool", {"http://other.example": tmp_path.as_uri()})
+    (tmp_path / "pool").symlink_to(tmp_path)
+    assert configured.resolve("debian-12", "debian-cloud").name == "debian-12-20260711"
 
 
 @pytest.mark.parametrize(("family", "project"), [("debian-12", "other"), ("rocky-linux-9", "rocky-linux-cloud")])

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.preview.software_fit import RunningCluster, mpi_fault, node_fault, release, takeover_fault
+from bakery.preview.software_fit import (
+    OLDEST_SLURM,
+    RunningCluster,
+    mpi_fault,
+    node_fault,
+    release,
+    takeover_fault,
+)
+from tests.support.root import ROOT
 
 # "Compatible Prior Version" of https://slurm.schedmd.com/upgrades.html; 25.11 as its text says.
 COMPATIBLE = {
@@ -88,3 +96,11 @@ def test_a_controller_may_go_ahead_of_the_cluster_and_a_node_may_not() -> None:
         assert fault[0].startswith("a-1 does not fit the cluster of cluster.slurm: ")
         assert "pin a to an older image" in fault[1]
     assert RunningCluster("22.05", controller=False).fault("a", "a-1", {"os": "debian-12"}) is None
+
+
+def test_the_oldest_slurm_of_the_scripts_is_that_of_their_table() -> None:
+    rows = [line.split("\t") for line in (ROOT / "common/test/slurm_gcp.tsv").read_text(encoding="utf-8").splitlines()]
+    read = {row[0]: row[3].removeprefix("slurm ") for row in rows if row[1:3] == ["all", "version"]}
+    assert {f"v{version}": oldest for version, oldest in read.items()} == {
+        one.value: ".".join(map(str, oldest)) for one, oldest in OLDEST_SLURM.items()
+    }
