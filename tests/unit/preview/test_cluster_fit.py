@@ -75,14 +75,14 @@ def test_an_mpi_that_the_controllers_pmix_cannot_start_is_refused() -> None:
 def test_images_too_old_for_the_scripts_that_make_the_cluster_are_named() -> None:
     library = held(head="24.11.5", app="22.05.8", other="24.11.5")
     assert said(library, cluster={"slurmGcp": "v6", "partitions": ["other"]}) == []
-    older = held(head="24.05.8", app="24.11.5", other="22.05.8")
+    older = held(head="24.05.8", app="24.11.5", other="23.11.4")
     assert said(older, cluster={"slurmGcp": "v6", "partitions": ["other"]}) == [
         (
             "error",
             f"{NAMES[family]} cannot boot in a cluster of slurm-gcp v6:"
             f" its Slurm {slurm} is older than 24.11, which slurm-gcp v6 configures",
         )
-        for family, slurm in {"head": "24.05.8", "other": "22.05.8"}.items()
+        for family, slurm in {"head": "24.05.8", "other": "23.11.4"}.items()
     ]
     assert said(library, cluster={"slurmGcp": "v4"}) == said(library)
     assert said(held(), cluster={"slurmGcp": "v6"}) == [], "what is not known is not refused"
