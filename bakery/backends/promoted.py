@@ -49,6 +49,7 @@ def describe(
         "channel": record.channel,
         "state": record.state.value,
         "tested_at": run.started if run else "",
+        "tested_on": chosen.settings.bases.value if run else "never",
         "figures": _figures(run) if run else [],
         "revoked": not in_use,
         "revoke_at": revocation.at if revocation else "",

@@ -11,7 +11,7 @@ LATER = {"proofs", "token", "labels"}  # what promotions and images have since: 
 # What the output ``images`` has since for each family: programs that read the rest are not concerned.
 LATER_OUTPUTS = {
     *("name", "self_link", "state", "tested_at", "figures", "revoked", "revoke_at", "instance_image", "channel"),
-    "versions",
+    *("versions", "tested_on"),
 }
 DYNAMIC = "pulumi-python:dynamic/"
 TEXT = 0x8C  # pickle's SHORT_BINUNICODE: one byte of length, then the text

@@ -56,6 +56,7 @@ def test_an_image_is_told_with_its_last_run_and_figures(setup: tuple[Setup, Back
     jsonschema.validate(found, published("image"))
     assert (found["name"], found["state"], found["tested"]) == (name, "ACTIVE", True)
     assert (found["tested_at"], found["revoked"], found["revoke_at"]) == ("2026-01-02T00:00:00Z", False, "")
+    assert found["tested_on"] == ("google" if chosen.settings.oven.in_project else "local")
     assert [(one["job"], one["name"], one["value"], one["unit"]) for one in found["figures"]] == [
         ("bench", "HPL", 2.5, "Gflop/s")
     ]
@@ -88,7 +89,7 @@ def test_an_image_without_runs_has_no_figures(setup: tuple[Setup, Backend]) -> N
     record = library.library.find(name)
     assert record is not None and record.state is ImageState.ACTIVE
     assert (details(chosen, [record])[name]["tested_at"], details(chosen, [record])[name]["figures"]) == ("", [])
-    assert details(chosen, [record])[name]["versions"] == {}
+    assert (details(chosen, [record])[name]["versions"], details(chosen, [record])[name]["tested_on"]) == ({}, "never")
 
 
 def test_a_file_for_consumers_is_stored_once_for_each_change(setup: tuple[Setup, Backend]) -> None:
