@@ -11,12 +11,13 @@ from bakery.host import network
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
 from bakery.plan import plan as planning
+from bakery.plan.model import Plan
 from bakery.recipe.roots import recipes_of
 from bakery.resources import continue_on_error, preview_reasons, sdk_noise
 from bakery.resources.outputs import export
 from bakery.resources.program import Declared, declare
 from bakery.resources.taken import plan_of
-from bakery.settings import from_pulumi
+from bakery.settings import Settings, from_pulumi
 
 
 def run(root: Path) -> None:
@@ -44,11 +45,14 @@ async def _declared(root: Path) -> tuple[tuple[Declared, ...], pulumi.Output[lis
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
     network.use(settings.network)
-    plan = plan_of(settings) or planning.make(
-        settings, recipes_of(settings), lock_file.read(settings.lock), revision(settings.root)
-    )
-    for problem in (*plan.problems, *preview_reasons.damaged(settings)):
+    plan = plan_of(settings) or _planned(settings)
+    for problem in (*settings.warnings, *plan.problems, *preview_reasons.damaged(settings)):
         pulumi.log.warn(str(problem))
     declared = await declare(settings, plan)
     preview_reasons.log_reasons(settings, declared)
     return declared, export(settings, plan, declared)
+
+
+def _planned(settings: Settings) -> Plan:
+    lock, commit = lock_file.read(settings.lock), revision(settings.root)
+    return planning.make(settings, recipes_of(settings), lock, commit, proven=preview_reasons.proven(settings))

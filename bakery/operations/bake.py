@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from bakery.backends import backend
 from bakery.errors import (
     BakeryError,
     InputError,
@@ -26,6 +27,7 @@ from bakery.orders.model import bake_order
 from bakery.ovens.base import Bake, Oven
 from bakery.plan.model import ImagePlan, lineage
 from bakery.plan.plan import by_family, draft
+from bakery.preview.proven import proven_digests
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Recipes
 from bakery.recipe.roots import recipes_of
@@ -52,8 +54,9 @@ def planned(settings: Settings, families: Sequence[str], *, locked: bool = True)
     """
     recipes = recipes_of(settings)
     lock, commit = lock_file.read(settings.lock), revision(settings.root)
+    proven = proven_digests(backend(settings).existing_library)
     packages = _packages(settings, recipes, lock, families)
-    plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked)
+    plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked, proven=proven)
     if errors := errors_among(plan.problems):
         raise InputError(errors)
     images = by_family(plan)

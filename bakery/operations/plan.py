@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bakery.backends import backend
 from bakery.backends.source import source_library
 from bakery.errors import InputError, errors_among
 from bakery.lock import file as lock_file
@@ -11,6 +12,7 @@ from bakery.plan.model import Plan
 from bakery.plan.plan import draft
 from bakery.preview import taken
 from bakery.preview.plan_report import PlanReport, plan_report
+from bakery.preview.proven import proven_digests
 from bakery.recipe.roots import recipes_of
 from bakery.settings import Settings
 
@@ -26,11 +28,12 @@ def report_of(settings: Settings, library: OpenLibrary | None = None) -> PlanRep
 def plan_of(settings: Settings) -> Plan:
     """Return the whole plan; bases need not be locked. Raises InputError for recipes with errors."""
     source = source_library(settings)
-    plan = (
-        taken.planned(settings, source)
-        if source
-        else draft(settings, recipes_of(settings), lock_file.read(settings.lock), locked=False)
-    )
+    plan = taken.planned(settings, source) if source else _drafted(settings)
     if errors := errors_among(plan.problems):
         raise InputError(errors)
     return plan
+
+
+def _drafted(settings: Settings) -> Plan:
+    proven = proven_digests(backend(settings).existing_library)
+    return draft(settings, recipes_of(settings), lock_file.read(settings.lock), locked=False, proven=proven)

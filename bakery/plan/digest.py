@@ -3,28 +3,30 @@
 :class:`Material` lists what a recipe contributes; a value that is not in it does not count. The digest of the material,
 the content digest, is computed once. The image's digest is computed from it and the base's digest, so a new base costs
 one hash for each image that is baked from it. Digests cover canonical JSON (sorted keys, no blanks, ASCII), in which
-strings are quoted and lists bracketed, so different materials have different texts. ``FORMAT`` is first: another format
-gives other digests, on purpose.
+strings are quoted and lists bracketed, so different materials have different texts. ``FORMAT`` is first, and has the
+generation of the rules. Released rules are never edited: other rules are one more generation in :data:`GENERATIONS`,
+and images that were proven under an old one are kept, see :func:`identify`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from bakery.plan.image_labels import DIGEST_IN_LABEL
 from bakery.plan.summary import Base
 from bakery.recipe.image_names import DIGEST_SHOWN
 
 if TYPE_CHECKING:
     from bakery.recipe.model import ClusterShape, Json, Partition, SourceFile, Suite
 
-FORMAT = "image-bakery/2"
+FORMAT = "image-bakery/2"  # of the digests of generation 2, and of those of tests
 VALUE_SHOWN = 60  # characters of a value in the manifest; longer ones are shown as their digest
 EXECUTABLE = 0o100
 LATER = (  # fields of clusters, and of partitions
@@ -80,6 +82,44 @@ def digest(base: Base, content: str) -> str:
     """Return the image's digest: SHA-256, in hex, of the base's digest (or identity) and the content digest."""
     # What canonical() makes of this list, which a thousand calls of the encoder take longer for.
     return sha256(f'["{FORMAT}","image",{_quoted(base.digest)},{_quoted(content)}]')
+
+
+class Rules(NamedTuple):
+    """One generation of the rules: what counts of a material, and how the base's digest enters that of the image.
+
+    ``content`` and ``digest`` are as the functions of this module. What they hash has the generation in it, so that no
+    digest of one generation is one of another.
+    """
+
+    generation: int
+    content: Callable[[Material], str]
+    digest: Callable[[Base, str], str]
+
+
+GENERATIONS = (Rules(2, content, digest),)  # oldest first; no release used generation 1
+
+
+def contents(material: Material) -> tuple[str, ...]:
+    """Return the content digest under each of the GENERATIONS."""
+    return tuple(rules.content(material) for rules in GENERATIONS)
+
+
+class Identity(NamedTuple):
+    """An image's digest, and the generation of the rules that it has it by."""
+
+    digest: str
+    rules: int
+
+
+def identify(base: Base, contents: Sequence[str], proven: Collection[str] = ()) -> Identity:
+    """Return the digest of an image under the newest rules, or under old ones by which it is proven as it is.
+
+    ``contents`` are its :func:`contents`. ``proven`` are digests of proven images, the first DIGEST_IN_LABEL characters
+    of each. A base that was not proven under old rules has a digest of the newest ones, and so its children do, too.
+    """
+    pairs = zip(GENERATIONS, contents, strict=True)
+    newest_first = [Identity(rules.digest(base, content), rules.generation) for rules, content in pairs][::-1]
+    return next((one for one in newest_first if one.digest[:DIGEST_IN_LABEL] in proven), newest_first[0])
 
 
 def _listed(files: Iterable[SourceFile]) -> list[list[Json]]:

@@ -3,7 +3,7 @@
 No I/O, no clock, no machine: the same input gives the same plan everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -26,32 +26,43 @@ from bakery.recipe.templating import file_name, references
 from bakery.settings import Settings
 
 
-def make(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "") -> Plan:
+def make(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", *, proven: Collection[str] = ()) -> Plan:
     """Return the plan of the selected images and their ancestors; ``revision`` is the git commit for the labels.
 
-    Raises InputError with all problems, of the recipes and of the plan, if one of them is an error.
+    ``proven`` as in :func:`bakery.plan.digest.identify`. Raises InputError with all problems, of the recipes and of the
+    plan, if one of them is an error.
     """
-    plan = draft(settings, recipes, lock, revision)
+    plan = draft(settings, recipes, lock, revision, proven=proven)
     if errors_among(plan.problems):
         raise InputError(plan.problems)
     return plan
 
 
-def draft(settings: Settings, recipes: Recipes, lock: Lock, revision: str = "", *, locked: bool = True) -> Plan:
+def draft(
+    settings: Settings,
+    recipes: Recipes,
+    lock: Lock,
+    revision: str = "",
+    *,
+    locked: bool = True,
+    proven: Collection[str] = (),
+) -> Plan:
     """Return the plan of those images that can be planned, with all problems.
 
     An external base that is missing in the lock is an error, or, unless every base must be ``locked``, a warning; then
-    its image has a provisional digest.
+    its image has a provisional digest. ``proven`` as in :func:`bakery.plan.digest.identify`.
     """
     bases = Bases(settings, lock, locked)
-    return Plan(*link(settings, unlinked_images(settings, recipes, revision), recipes, bases))
+    return Plan(*link(settings, unlinked_images(settings, recipes, revision, proven), recipes, bases))
 
 
-def unlinked_images(settings: Settings, recipes: Recipes, revision: str = "") -> list[UnlinkedImage[ImagePlan]]:
+def unlinked_images(
+    settings: Settings, recipes: Recipes, revision: str = "", proven: Collection[str] = ()
+) -> list[UnlinkedImage[ImagePlan]]:
     """Return all images of the recipes, before their bases are known."""
     known = builtins(settings, revision)
     images = [
-        UnlinkedImage(inputs.node, partial(image_plan, inputs, settings, revision))
+        UnlinkedImage(inputs.node, partial(image_plan, inputs, settings, revision, proven))
         for recipe in recipes.recipes
         for inputs in variant_inputs(recipe, settings, known)
     ]
@@ -77,11 +88,13 @@ def image_material(inputs: VariantInputs, settings: Settings) -> digest.Material
     )
 
 
-def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: Base) -> ImagePlan:
+def image_plan(
+    inputs: VariantInputs, settings: Settings, revision: str, proven: Collection[str], base: Base
+) -> ImagePlan:
     """Return the image of a variant that is baked from this base."""
     recipe, node = inputs.recipe, inputs.node
     material = image_material(inputs, settings)
-    identity = digest.digest(base, digest.content(material))
+    identity, rules = digest.identify(base, digest.contents(material), proven)
     name = image_names.image_name(node.family, identity)
     labels = image_labels(
         package=recipe.name,
@@ -119,6 +132,7 @@ def image_plan(inputs: VariantInputs, settings: Settings, revision: str, base: B
         tests_inputs=tests.inputs if tests else {},
         partitions=partition_names(node.family, tests),
         owners=inputs.variant.owners,
+        rules=rules,
         tests=tests,
     )
 

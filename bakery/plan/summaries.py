@@ -5,7 +5,7 @@ the result is always that of :func:`bakery.plan.plan.draft`.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -38,7 +38,14 @@ Each = Callable[[Callable[[Package], bytes], Sequence[Package]], Iterable[bytes]
 
 
 def image_summaries(
-    settings: Settings, packages: Packages, lock: Lock, cache: SummaryCache, *, locked: bool = True, each: Each = map
+    settings: Settings,
+    packages: Packages,
+    lock: Lock,
+    cache: SummaryCache,
+    *,
+    locked: bool = True,
+    each: Each = map,
+    proven: Collection[str] = (),
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     """Return the summaries of the images and all problems, equal to those of :func:`bakery.plan.plan.draft`."""
     shared = digest.sha256(digest.canonical(encode(settings)))
@@ -56,7 +63,7 @@ def image_summaries(
     unlinked = [
         image
         for package, images, (_, _, manifests) in zip(packages.packages, values, parts, strict=True)
-        for image in _decode(package, images, manifests)
+        for image in _decode(package, images, manifests, proven)
     ]
     return link(settings, prefixed(unlinked, settings.google.prefix), packages, Bases(settings, lock, locked))
 
@@ -78,7 +85,7 @@ def encode_package(settings: Settings, package: Package) -> bytes:
         names = [node.variant, node.family, node.base_family, node.base_project]
         node_values = [*names, at, base_at, node.faults, node.features, node.needs, node.architecture]
         test_values = [tests.digest if tests else "", partition_names(node.family, tests), inputs.variant.owners]
-        images.append([node_values, digest.content(material), test_values])
+        images.append([node_values, digest.contents(material), test_values])
         manifests.append([digest.manifest(material, settings.secrets.values()), tests.inputs if tests else {}])
     return BORDER.join(json.dumps(part, separators=(",", ":")).encode() for part in (images, manifests))
 
@@ -117,21 +124,28 @@ class _Manifest(Mapping[str, str]):
         return len(self.entries)
 
 
-def _decode(package: Package, images: list[Any], manifests: bytes) -> Iterator[UnlinkedImage[ImageSummary]]:
+def _decode(
+    package: Package, images: list[Any], manifests: bytes, proven: Collection[str]
+) -> Iterator[UnlinkedImage[ImageSummary]]:
     """Yield the images that :func:`encode_package` encoded."""
     held = _Manifests(manifests)
-    for index, (node_values, content, tests) in enumerate(images):
+    for index, (node_values, contents, tests) in enumerate(images):
         variant, family, base_family, base_project, at, base_at, faults, features, needs, kind = node_values
         at, base_at = (f"{package.shown}/{at[0]}", at[1]), (f"{package.shown}/{base_at[0]}", base_at[1])
         facts = (tuple(map(tuple, faults)), tuple(features), tuple(map(tuple, needs)), kind)
         node = Node(package.name, variant, family, base_family, base_project, at, base_at, *facts)
-        yield UnlinkedImage(node, partial(_summary, node, content, tests, partial(_Manifest, held, index)))
+        found = partial(digest.identify, contents=contents, proven=proven)
+        yield UnlinkedImage(node, partial(_summary, node, found, tests, partial(_Manifest, held, index)))
 
 
 def _summary(
-    node: Node, content: str, tests: list[Any], manifest: Callable[[Base | None], _Manifest], base: Base
+    node: Node,
+    identify: Callable[[Base], digest.Identity],
+    tests: list[Any],
+    manifest: Callable[[Base | None], _Manifest],
+    base: Base,
 ) -> ImageSummary:
-    identity = digest.digest(base, content)
+    identity, rules = identify(base)
     return ImageSummary(
         package=node.package,
         variant=node.variant,
@@ -144,4 +158,5 @@ def _summary(
         tests_inputs=manifest(None),
         partitions=tuple(tests[1]),
         owners=tuple(tests[2]),
+        rules=rules,
     )

@@ -57,7 +57,8 @@ class ImageSummary:
     ``inputs`` is the manifest of the digest for people: file, variable or base to a short digest or value.
     ``tests_digest`` is empty for an image without tests, ``tests_inputs`` is the manifest of that digest.
     ``partitions`` are the names of the partitions that use the image in the output ``rcc_tf``, ``owners`` who
-    answers for the recipe. ``taken`` says where the image comes from if the stack does not bake it.
+    answers for the recipe. ``taken`` says where the image comes from if the stack does not bake it. ``rules`` is the
+    generation of the rules that made the digest, see :func:`bakery.plan.digest.identify`; 0 if it was taken.
     """
 
     package: str
@@ -72,3 +73,4 @@ class ImageSummary:
     partitions: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     taken: Taken | None = None
+    rules: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from bakery.plan import digest
 from bakery.plan.image_labels import DIGEST_IN_LABEL
 from bakery.plan.summary import ImageSummary
 from bakery.preview.model import Action, Decision
@@ -81,9 +82,21 @@ def _existing(image: ImageSummary, promoted: bool, doubts: tuple[str, ...], name
     if doubts:
         return Decision(image, Action.TEST, doubts)
     if promoted:
-        return Decision(image, Action.KEEP)
+        return Decision(image, Action.KEEP, _old_rules(image))
     it = "it" if name == image.name else f"the same content as {image.name}"
-    return Decision(image, Action.ADOPT, (f"the library has {name} already, {image.family} will point at {it}",))
+    return Decision(
+        image,
+        Action.ADOPT,
+        (f"the library has {name} already, {image.family} will point at {it}", *_old_rules(image)),
+    )
+
+
+def _old_rules(image: ImageSummary) -> tuple[str, ...]:
+    """Return that the image is kept under old rules, if it is."""
+    newest = digest.GENERATIONS[-1].generation
+    if image.rules in {0, newest}:
+        return ()
+    return (f"proven under rules {image.rules}; would be baked under rules {newest} when its recipe changes",)
 
 
 def why_tested(image: ImageRecord, tests: str, proven: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bakery import paths
-from bakery.errors import InputError, Problem, Severity
+from bakery.errors import BakeryError, InputError, Problem, Severity
 from bakery.host.engine import stack_settings
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
@@ -21,6 +21,7 @@ from bakery.preview.check import as_problems, check, wrong_rules
 from bakery.preview.copies import copies, everywhere
 from bakery.preview.decide import Forecast, forecast
 from bakery.preview.model import Channel, Copy, Decision
+from bakery.preview.proven import proven_digests
 from bakery.preview.targets import channels, targets
 from bakery.recipe.cache import open_cache
 from bakery.recipe.fork_map import fork_map
@@ -70,7 +71,8 @@ def plan_report(
     if settings.source_stack and since:
         text = f"compares recipes; {settings.stack} takes its images from {settings.source_stack.stack}"
         raise InputError([Problem("--since", 1, text, "omit it, or use the stack that bakes")])
-    images, problems = _taken(settings, source) if source else _read(settings, locked=locked)
+    proven = () if source else _proven(library)
+    images, problems = _taken(settings, source) if source else _read(settings, locked=locked, proven=proven)
     if source and not images:
         return PlanReport((), problems)
     held = snapshot.read(settings, library or (lambda: None), images)
@@ -79,13 +81,13 @@ def plan_report(
 
         mine = [want for want in held.wants if want.stack == f"{project}/{settings.stack}"]
         problems = (*problems, *lost(settings, images, mine, held.records.get))
-    before = _of_revision(settings, since) if since else held
+    before = _of_revision(settings, since, proven) if since else held
     read = library is not None and not since and not held.problems
     wrong = check(settings, images, held if read else None) if read or project else ()
     wrong += held.refused(images) if read else ()
     if read and project:
         wrong += as_problems(settings, wrong_rules(settings, images, held.images), Severity.WARNING)
-    problems = (*problems, *before.problems, *before.warnings, *wrong)
+    problems = (*settings.warnings, *problems, *before.problems, *before.warnings, *wrong)
     goals = targets(settings, images, before)
     if read and (settings.cluster.slurm or held.has_versions):
         from bakery.preview.cluster_fit import unfit  # most plans do not need it
@@ -106,24 +108,33 @@ def _taken(settings: Settings, source: snapshot.OpenLibrary) -> tuple[tuple[Imag
     return plan.images, plan.problems
 
 
-def _read(settings: Settings, *, locked: bool) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
+def _proven(library: snapshot.OpenLibrary | None) -> Collection[str]:
+    try:
+        return proven_digests(library or (lambda: None))
+    except (BakeryError, ImportError):
+        return ()  # the snapshot has a warning
+
+
+def _read(
+    settings: Settings, *, locked: bool, proven: Collection[str]
+) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     with gc_paused():
         cache = open_cache(paths.cache(), f"plan-{settings.stack}", settings.packages)
-        found = _planned(settings, cache, locked=locked)
+        found = _planned(settings, cache, locked=locked, proven=proven)
         cache.write()
     return found
 
 
 def _planned(
-    settings: Settings, cache: SummaryCache, *, locked: bool
+    settings: Settings, cache: SummaryCache, *, locked: bool, proven: Collection[str]
 ) -> tuple[tuple[ImageSummary, ...], tuple[Problem, ...]]:
     lock = lock_of(settings)
     packages = packages_of(settings, partial(encode_package, settings))
     must_be_locked = locked and bool(lock.bases.get(settings.bases))
-    return image_summaries(settings, packages, lock, cache, locked=must_be_locked, each=fork_map)
+    return image_summaries(settings, packages, lock, cache, locked=must_be_locked, each=fork_map, proven=proven)
 
 
-def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
+def _of_revision(settings: Settings, since: str, proven: Collection[str]) -> snapshot.LibrarySnapshot:
     """Return the images of the stack in another revision, as a library that contains them all."""
     import tempfile  # imported here, as no other plan needs them
 
@@ -140,7 +151,7 @@ def _of_revision(settings: Settings, since: str) -> snapshot.LibrarySnapshot:
         if not all(path.is_relative_to(root) for path in (old.packages, old.common)):
             hint = "keep packages and common in the checkout, or omit --since"
             raise InputError([Problem("--since", 1, f"the packages of {since!r} are outside of the checkout", hint)])
-        images, _ = _planned(old, open_cache(None, "", old.packages), locked=False)
+        images, _ = _planned(old, open_cache(None, "", old.packages), locked=False, proven=proven)
     records = tuple(
         ImageRecord(
             name=image.name,

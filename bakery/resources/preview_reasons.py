@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import pulumi
 
 from bakery.backends import backend
-from bakery.errors import InputError, Uncertain, errors_among
+from bakery.errors import AccessRefused, InputError, Uncertain, errors_among
 from bakery.plan.model import ImagePlan
 from bakery.preview import snapshot
 from bakery.preview.cluster_fit import unfit_cluster, unfit_promotions
 from bakery.preview.copies import copies, everywhere
 from bakery.preview.model import Action, Decision, Target, given_up
+from bakery.preview.proven import proven_digests
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import channels, targets
 from bakery.resources.program import Declared
@@ -23,6 +24,17 @@ def damaged(settings: Settings) -> list[str]:
         return backend(settings).damaged(contents=False)
     except Uncertain as error:
         return [f"the library can't be read: {error}"]
+
+
+def proven(settings: Settings) -> frozenset[str]:
+    """Return the digests that are kept under old rules, see :mod:`bakery.preview.proven`. Raises Uncertain.
+
+    None if the library refuses access: a new project has no services and grants yet, and no image.
+    """
+    try:
+        return proven_digests(backend(settings).existing_library)
+    except AccessRefused:
+        return frozenset()
 
 
 def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
@@ -48,7 +60,7 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
     for line in sorted({base.words for base in baked if base.origin}):
         pulumi.log.info(line)
     for one, decision in zip(declared, decisions, strict=True):
-        if decision.action is not Action.KEEP or decision.target or decision.image.taken:
+        if decision.action is not Action.KEEP or decision.reasons:
             pulumi.log.info(str(decision), _resource(one, decision))
     for channel in channels(settings, planned, held, goals) if settings.channels else ():
         if channel.action is not Action.KEEP or channel.reasons:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bakery.errors import InputError, Problem
-from bakery.settings import cluster, network, retention, rollout
+from bakery.settings import cluster, deprecated, network, retention, rollout
 from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.cluster import ClusterSettings
@@ -54,7 +54,7 @@ class Settings:
     ``approved``, which maps families to images. ``channels`` maps names to patterns of families, ``rollout`` patterns
     of families to how long they wait. ``from_stack`` is the stack whose proven images this one takes, which bakes none
     then, and ``source_stack`` has its settings. ``source`` is the file that the settings were read from without an
-    engine, ``secrets`` are the texts of those that are secret, by path.
+    engine, ``secrets`` are the texts of those that are secret, by path. ``warnings`` are about deprecated ones.
     """
 
     stack: str
@@ -83,6 +83,7 @@ class Settings:
     source_stack: Settings | None = None
     source: Path | None = field(default=None, compare=False)
     secrets: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
     def file(self) -> str:
@@ -161,15 +162,17 @@ def _check_mirrors(settings: Settings, groups: Mapping[str, Reader]) -> None:
 
 
 def parse(
-    values: Mapping[str, Any], stack: str, root: Path, where: str | None = None, project: str = PROJECT
+    values: Mapping[str, Any], stack: str, root: Path, file: Path | None = None, project: str = PROJECT
 ) -> Settings:
     """Return the settings from a stack's configuration, whose keys have no ``<project>:`` prefix.
 
-    ``root`` is the checkout, where relative paths start; ``where`` names the file in problems. Structured values may be
-    JSON text, as Pulumi passes them. Raises InputError with every problem.
+    ``root`` is the checkout, where relative paths start; ``file`` is where the values are from, for problems.
+    Structured values may be JSON text, as Pulumi passes them. Raises InputError with every problem.
     """
     problems: list[Problem] = []
-    top = Reader(values, where or f"Pulumi.{stack}.yaml", f"{project}:", problems)
+    file = file or root / f"Pulumi.{stack}.yaml"
+    values, old = deprecated.renamed(values)
+    top = Reader(values, file.name, f"{project}:", problems)
 
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
@@ -199,6 +202,7 @@ def parse(
         google=_google(groups["google"]),
         network=network.read(top, groups["mirrors"]),
         fake=top.mapping("fake"),
+        warnings=deprecated.warnings(old, file, project),
     )
     for name in settings.oven.required if not settings.google.infrastructure else ():
         group, _, key = name.partition(".")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.errors import InputError, Problem
 from bakery.redaction import hide
-from bakery.settings import files
+from bakery.settings import deprecated, files
 from bakery.settings.files import PROJECT
 from bakery.settings.model import GROUPS, KEYS, Settings, parse
 from bakery.settings.source_stack import with_source
@@ -32,7 +32,7 @@ def _from_file(root: Path, stack: str, config_file: str, decrypt: files.Decrypt)
     found = files.find(root, stack, config_file)
     values, secrets = files.values(found, decrypt)
     hide(secrets)
-    settings = parse(_set(values), found.stack, root, found.file.name, found.project)
+    settings = parse(_set(values), found.stack, root, found.file, found.project)
     return replace(settings, source=found.file, secrets=secrets)
 
 
@@ -47,7 +47,7 @@ def from_pulumi(
     project = getattr(config, "name", PROJECT)
     mine = f"{project}:"
     keys = {key.removeprefix(mine) for key in given if key.startswith(mine)}
-    values = {key: config.get(key) for key in (*KEYS, *GROUPS, *sorted(keys))}
+    values = {key: config.get(key) for key in (*KEYS, *GROUPS, *deprecated.keys(), *sorted(keys))}
     secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
     hide(secrets)
     return _joined(replace(parse(_set(values), stack, root, project=project), secrets=secrets))
@@ -62,7 +62,7 @@ def _joined(settings: Settings) -> Settings:
 def _other(root: Path, stack: str) -> Settings:
     """Return the settings of a stack whose library another one reads, without those that are secret."""
     found = files.find(root, stack)
-    settings = parse(_set(files.public_values(found)), found.stack, root, found.file.name, found.project)
+    settings = parse(_set(files.public_values(found)), found.stack, root, found.file, found.project)
     return _inside(replace(settings, source=found.file))
 
 

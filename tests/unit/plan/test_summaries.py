@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.lock.model import Lock, LockedBase, Place
+from bakery.plan import digest
 from bakery.plan.plan import draft
 from bakery.plan.summaries import image_summaries
 from bakery.plan.summary import ImageSummary
@@ -16,6 +17,7 @@ from bakery.settings import Settings, parse
 from tests.support import recipe_tree
 from tests.support.every import every
 from tests.support.mutation import mutated
+from tests.support.next_rules import BOTH
 from tests.support.plan_builders import LOCK
 from tests.unit.recipe.test_load import MATRIX
 
@@ -87,6 +89,20 @@ def test_settings_and_the_lock_count(tmp_path: Path) -> None:
         assert not any("lock file" in problem.message for problem in problems)
         assert not {one.digest for one in locked} & {one.digest for one in unlocked}
         unlocked = locked
+
+
+def test_what_is_proven_under_old_rules_is_outlined_as_it_is_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower(tmp_path)
+    found = find_packages(tmp_path / "packages", tmp_path / "common")
+    before = draft(settings(tmp_path), found.recipes(), Lock(), locked=False)
+    monkeypatch.setattr(digest, "GENERATIONS", BOTH)
+    proven = {image.digest[:32] for image in before.images if image.family != "middle"}
+    made, _ = image_summaries(settings(tmp_path), found, Lock(), Notes(), locked=False, proven=proven)
+    plan = draft(settings(tmp_path), found.recipes(), Lock(), locked=False, proven=proven)
+    assert [(one.name, one.rules) for one in made] == [(one.name, one.rules) for one in plan.images]
+    assert {one.family: one.rules for one in made if one.package != "beside"} == {"base": 2, "middle": 3, "top": 3}
 
 
 def test_the_profile_and_its_files_count(tmp_path: Path) -> None:
