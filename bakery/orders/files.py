@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.codec import decode, encode
@@ -35,10 +36,15 @@ def tests_inputs(paths: StatePaths, image: str, tests: str) -> Mapping[str, str]
 
 
 def write(paths: StatePaths, image: ImagePlan) -> None:
-    """Write the orders that the plugin reads to bake and to test the image. Raises InfrastructureFailed."""
-    _put(bake_file(paths, image.name), encode(bake_order(image)))
-    if image.tests is not None:
-        _put(run_file(paths, image.name, image.tests.digest), encode(run_order(image)))
+    """Write the orders that the plugin reads to bake and to test the image. Raises InfrastructureFailed.
+
+    An image that is taken from another stack is not baked, and only its smoke tests run here.
+    """
+    if image.taken is None:
+        _put(bake_file(paths, image.name), encode(bake_order(image)))
+    own = image if image.taken is None else replace(image, tests=image.smoke)
+    if own.tests is not None:
+        _put(run_file(paths, own.name, own.tests.digest), encode(run_order(own)))
 
 
 def _put(file: Path, order: object) -> None:

@@ -30,12 +30,16 @@ def owners_of(settings: Settings, image: ImageSummary) -> tuple[str, ...]:
 
     An image that is taken from another stack has no recipe here, but its package may be in the checkout.
     """
-    owners = _recipe_owners(settings, image.package) if image.taken else image.owners
+    owners = _recipe_owners(settings, image.package, image.variant) if image.taken else image.owners
     return addresses(owners) or addresses(_code_owners(settings, image.package))
 
 
-def _recipe_owners(settings: Settings, package: str) -> tuple[str, ...]:
-    """Return the owners that the ``recipe.yaml`` of a package in the checkout names. Raises InputError."""
+def _recipe_owners(settings: Settings, package: str, variant: str) -> tuple[str, ...]:
+    """Return the owners that the ``recipe.yaml`` of a package in the checkout names for a variant. Raises InputError.
+
+    Of a variant that its matrix does not have any more, they are those of the whole recipe.
+    """
+    from bakery.recipe.check import matrix
     from bakery.recipe.parse.findings import Findings  # these are not needed by a stack that bakes
     from bakery.recipe.parse.yaml import parse_yaml
 
@@ -47,6 +51,10 @@ def _recipe_owners(settings: Settings, package: str) -> tuple[str, ...]:
     document = parse_yaml(file.read_bytes(), findings)
     if document is None:
         raise InputError(findings.problems)
+    if isinstance(document.value, dict) and matrix.valid(document):
+        for one in matrix.variants(document, None):
+            if one.name == variant:
+                return one.owners
     value = document.value
     listed = value.get("owners") if isinstance(value, dict) else ()
     return tuple(map(str, listed)) if isinstance(listed, list) else ()

@@ -21,6 +21,7 @@ from bakery.library.revocation import in_force, utc
 from bakery.plan.image_labels import FAILURE_LABEL, PARENT_LABEL
 from bakery.plan.model import ImagePlan, Plan, SuitePlan, partition_names
 from bakery.plan.summary import Base, ImageSummary, Taken
+from bakery.preview.smoke import smoke_tests
 from bakery.recipe.image_names import DIGEST_SHOWN, family_fault, image_name
 from bakery.recipe.model import ClusterShape, Suite
 from bakery.settings import Settings
@@ -55,7 +56,20 @@ def planned(settings: Settings, open_source: OpenLibrary) -> Plan:
         return Plan((), (problem(settings, f"the library of {source.stack} can't be read: {why}", cure),))
     if faults := tuple(held.faults()):
         return Plan((), faults)
-    return Plan(tuple(map(held.image, held.families)), tuple(held.warnings()))
+    images = tuple(map(held.image, held.families))
+    smoke, faults = smoke_tests(settings, [image.family for image in images])
+    if faults:
+        return Plan((), faults)
+    return Plan(tuple(_tested_here(image, smoke.get(image.family)) for image in images), tuple(held.warnings()))
+
+
+def _tested_here(image: ImagePlan, smoke: SuitePlan | None) -> ImagePlan:
+    """Return the image with its smoke tests, and words about them."""
+    if smoke is None or image.taken is None:
+        return image
+    count = len(smoke.suite.jobs)
+    words = f"{image.taken.words}; {count} smoke test{'' if count == 1 else 's'} here before its promotion"
+    return replace(image, smoke=smoke, taken=image.taken._replace(words=words))
 
 
 def lost(

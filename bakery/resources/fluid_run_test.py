@@ -39,9 +39,12 @@ _loading = threading.Lock()  # the first bake takes it and keeps it
 
 
 class FluidRunTestProvider(BakeryProvider):
-    """Tests one image. The name of this class is in every state: never move it."""
+    """Tests one image. The name of this class is in every state: never move it.
 
-    replaces = ("image", "tests", "project")
+    ``smoke`` is the digest of tests that an image of another stack has to pass here, besides ``tests``, which prove it.
+    """
+
+    replaces = ("image", "tests", "smoke", "project")
 
     def stands(self, _held: LibrarySnapshot, _props: Props) -> bool:
         """Return whether the image passed these tests last."""
@@ -51,7 +54,8 @@ class FluidRunTestProvider(BakeryProvider):
     def create(self, props: Props) -> CreateResult:
         """Run the tests, unless this image has passed the same tests before; those of another stack are taken."""
         if settings(props["urn"]).source_stack:
-            return CreateResult(f"{props['image']}-{props['tests']}", {**props, "run": _taken(props)})
+            run = _smoked(props) if props.get("smoke") else _taken(props)
+            return CreateResult(f"{props['image']}-{props['tests']}", {**props, "run": run})
         order, library = _order(props), library_of(props["urn"])
         image, adopted = when_allowed(props["urn"], partial(_adopted, library, order))
         id_ = f"{props['image']}-{props['tests']}"
@@ -61,7 +65,7 @@ class FluidRunTestProvider(BakeryProvider):
     @reports_errors
     def delete(self, _id: str, _props: Props) -> None:
         """Keep the results; run the tests again if the user forced the replacement of a test that had passed."""
-        if twin(_props["urn"], _id):
+        if twin(_props["urn"], _id) and (_props.get("smoke") or not settings(_props["urn"]).source_stack):
             _run(_props)
 
 
@@ -90,8 +94,8 @@ def load_ahead(stack: Settings) -> None:
 
 
 def _order(props: Props) -> RunOrder:
-    paths = StatePaths(settings(props["urn"]).state)
-    return decode(RunOrder, read_order(order_files.run_file(paths, props["image"], props["tests"])))
+    paths, tests = StatePaths(settings(props["urn"]).state), props.get("smoke") or props["tests"]
+    return decode(RunOrder, read_order(order_files.run_file(paths, props["image"], tests)))
 
 
 def _run(props: Props, image: ImageRecord | None = None) -> RunResult:
@@ -102,8 +106,25 @@ def _run(props: Props, image: ImageRecord | None = None) -> RunResult:
     chosen, paths = backend(stack), StatePaths(stack.state)
     with progress.activity(props["urn"], f"Fluid-Run of {props['image']}") as activity:
         return run_tests(
-            _order(props), chosen.library(), chosen.clusters(), paths, activity, image=image, stack=stack.stack
+            *(_order(props), chosen.library(), chosen.clusters(), paths, activity),
+            image=image,
+            stack=stack.stack,
+            proves=props["tests"] if props.get("smoke") else "",
         )
+
+
+def _smoked(props: Props) -> str:
+    """Return the run in which the image of another stack passed its smoke tests here, which are run unless it has.
+
+    The image has the proof of the other stack before, so that it needs no other tests. Raises ImageRejected.
+    """
+    library, order = library_of(props["urn"]), _order(props)
+    image = when_allowed(props["urn"], partial(library.find, props["image"]))
+    if image is None or image.proof is not Proof.FAILED:  # else a smoke test has failed before, and is tried again
+        _taken(props)
+        image = when_allowed(props["urn"], partial(library.find, props["image"]))
+    run = passing_run(library, order, image) if image else None
+    return (run or _run(props, image)).run_id
 
 
 def _taken(props: Props) -> str:

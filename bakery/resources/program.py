@@ -82,7 +82,7 @@ async def declare(settings: Settings, plan: Plan) -> tuple[Declared, ...]:
     ready = backend(settings).declare(plan)
     continue_on_error.continue_on_error()
     for image in plan.images:
-        if image.taken is None and not pulumi.runtime.is_dry_run():
+        if not pulumi.runtime.is_dry_run():
             order_files.write(StatePaths(settings.state), image)
     families, points = by_family(plan), _points(settings, plan)
 
@@ -236,6 +236,7 @@ def _tested(image: ImagePlan, baked: BakedImage, where: Mapping[str, str]) -> Fl
             "image": image.name,
             "tests": image.tests.digest[:DIGEST_SHOWN],
             "inputs": dict(image.tests.inputs),
+            **({"smoke": image.smoke.digest[:DIGEST_SHOWN]} if image.smoke else {}),
             "urn": _urn(image.family, "BakedImage", "FluidRunTest"),
             **where,
         },

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bakery.errors import InputError, Problem
-from bakery.settings import cluster, deprecated, network, retention, rollout
+from bakery.settings import cluster, deprecated, network, origin, retention, rollout
 from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.cluster import ClusterSettings
@@ -53,8 +53,9 @@ class Settings:
     that they point at, whatever their recipes say. ``approval`` are patterns of families whose images must be
     ``approved``, which maps families to images. ``channels`` maps names to patterns of families, ``rollout`` patterns
     of families to how long they wait. ``from_stack`` is the stack whose proven images this one takes, which bakes none
-    then, and ``source_stack`` has its settings. ``source`` is the file that the settings were read from without an
-    engine, ``secrets`` are the texts of those that are secret, by path. ``warnings`` are about deprecated ones.
+    then, ``smoke`` are the jobs that run on them here, and ``source_stack`` are the settings of that stack. ``source``
+    is the file that the settings were read from without an engine, ``secrets`` are the texts of those that are secret,
+    by path. ``warnings`` are about deprecated ones.
     """
 
     stack: str
@@ -73,6 +74,7 @@ class Settings:
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rollout: Mapping[str, Rollout] = field(default_factory=dict)
     from_stack: str = ""
+    smoke: tuple[str, ...] = ()
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
@@ -178,6 +180,7 @@ def parse(
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
     groups = {name: top.group(name) for name in ("cluster", "local", "spack", "google", "mirrors")}
+    taken = origin.read(top)
     settings = Settings(
         stack=stack,
         root=root.resolve(),
@@ -194,7 +197,8 @@ def parse(
         approved=top.texts("approved"),
         channels=top.lists("channels"),
         rollout=rollout.read(top),
-        from_stack=top.text("from"),
+        from_stack=taken.stack,
+        smoke=taken.smoke,
         retention=retention.read(top, top.count("retentionDays", 30, most=retention.LONGEST)),
         cluster=cluster.read(groups["cluster"], root),
         local=local_settings.read(groups["local"]),

@@ -16,8 +16,7 @@ from bakery.errors import InputError, Problem
 from bakery.settings.files import PROJECT, find
 from bakery.settings.google import Bucket, Duty, GoogleSettings
 from bakery.settings.model import Settings
-
-KEY = "from"
+from bakery.settings.origin import KEY
 
 
 def with_source(settings: Settings, load: Callable[[str], Settings]) -> Settings:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bakery.infrastructure.grants import TAKER_GRANTS
+from bakery.library.compute_engine.library import ComputeEngineLibrary
+from bakery.results.model import Verdict
 from tests.gcp.stack import Stack, two_images
 from tests.support import workshop as shop
 from tests.support.workshop import Workshop
@@ -46,4 +48,14 @@ def test_prod_takes_what_dev_has_proven(stack: Stack) -> None:
     made = {one["name"]: one.get("family") for one in cloud.below(there)}
     assert made == {stack.families()["base"]: "base", app: "app"}
     assert prod.outputs()["images"]["app"]["instance_image"] == {"name": app, "project": "q"}
+    assert prod.up("--expect-no-changes").code == 0
+
+    for key in elsewhere:
+        del prod.extra[key]
+    prod.extra["from"] = {"stack": "gcp", "smoke": True}
+    prod.must_up()
+    for name, image in stack.families().items():
+        (proof,) = ComputeEngineLibrary(dev.settings).runs(image)
+        same, own = ComputeEngineLibrary(prod.settings).runs(image)
+        assert (same.run_id, own.verdict, own.run_id != proof.run_id) == (proof.run_id, Verdict.PASSED, True), name
     assert prod.up("--expect-no-changes").code == 0

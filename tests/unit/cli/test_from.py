@@ -22,6 +22,7 @@ from bakery.library.local.library import LocalLibrary
 from bakery.operations.plan import plan_of, report_of
 from bakery.operations.report_failure import report_failure
 from bakery.operations.tfvars import variables
+from bakery.plan.model import Plan
 from bakery.preview.model import Action
 from bakery.results.model import JobResult, RunResult, Verdict
 from bakery.settings import from_file
@@ -80,6 +81,32 @@ def test_the_plan_is_what_the_source_has_proven_with_proof_and_age(checkout: Che
     assert report["images"][1]["taken"]["image"] == app
     report_ = report_of(from_file(checkout.root, "prod"))
     assert str(report_.decisions[1]) == f"app: {app} from dev, proven 2 days ago by 3 tests"
+
+
+def test_the_plan_says_which_images_have_to_pass_which_tests_here(checkout: Checkout, dev: LocalLibrary) -> None:
+    def plan(smoke: object, **values: object) -> Plan:
+        origin = {"stack": "dev", "smoke": smoke}
+        checkout.settings("prod", oven="fake", state=".prod", **{"from": origin, **values})
+        return plan_of(from_file(checkout.root, "prod"))
+
+    checkout.suite("base", "hello")
+    checkout.suite("app", "speed", "size")
+    base, app = plan(True).images
+    assert base.smoke and app.smoke
+    assert [job.output_directory for job in app.smoke.suite.jobs] == ["speed", "size"]
+    assert str(app.taken and app.taken.words).endswith("by 3 tests; 2 smoke tests here before its promotion")
+    assert str(base.taken and base.taken.words).endswith("by 3 tests; 1 smoke test here before its promotion")
+    assert app.tests and app.tests.digest == TESTS, "it is proven by what it has passed there"
+    base, one = plan(["size"]).images
+    assert (base.smoke, [job.output_directory for job in one.smoke.suite.jobs] if one.smoke else []) == (None, ["size"])
+    assert one.smoke and one.smoke.digest != app.smoke.digest
+    _, group = plan(["app"]).images
+    assert group.smoke and len(group.smoke.suite.jobs) == 2, "a command group names its jobs"
+    with pytest.raises(InputError, match=r":\d: error: image-bakery:from: no recipe has a job 'sped', for a smoke"):
+        plan(["sped"])
+    with pytest.raises(InputError) as wrong:
+        plan(True, packages="nowhere")
+    assert "no recipe of this checkout has tests of app, for a smoke test; add it below " in str(wrong.value)
 
 
 def test_image_parents_and_proof_travel_and_a_second_time_nothing_is_copied(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.plan.summary import Taken
 from bakery.preview.owners import addresses, file_owners, owners_of, package_folder
 from bakery.settings import Settings
 from tests.unit.preview.test_decide import CHILD, PARENT, plan_of
@@ -82,3 +83,26 @@ def test_the_packages_may_be_in_a_folder_of_a_larger_repository(
     (folder / "app.pkr.hcl").write_text("")
     stack = replace(make_settings(), root=tmp_path / "images", packages=tmp_path / "images" / "packages")
     assert owners_of(stack, APP) == ("ann@example.com",)
+
+
+MATRIX = """owners: [ann@example.com]
+matrix:
+  axes:
+    compiler: [gcc, oneapi]
+  variants:
+  - match: {compiler: oneapi}
+    owners: [bob@example.com]
+    references: {app/speed: {speed: {reference: 3}}}
+"""
+
+
+def test_a_variant_that_is_taken_from_another_stack_has_its_own_owners(
+    tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    folder, stack = tmp_path / "packages" / "app", make_settings()
+    folder.mkdir(parents=True)
+    (folder / "packer.json").write_text("{}")
+    (folder / "recipe.yaml").write_text(MATRIX)
+    taken = replace(APP, taken=Taken("dev", "app-1", {}, "from dev"), owners=())
+    owners = {variant: owners_of(stack, replace(taken, variant=variant)) for variant in ("gcc", "oneapi", "gone")}
+    assert owners == {"gcc": ("ann@example.com",), "oneapi": ("bob@example.com",), "gone": ("ann@example.com",)}
