@@ -6,6 +6,7 @@
   * MissingTool               a program that this machine needs is missing
   * CommandFailed             a command ended with an exit code other than 0
   * BakeFailed                the recipe can't be baked: the same bake would fail again
+    * BakeStopped             the bake ended before the provisioner that it was asked to stop at
   * ParentFailed              the bake did not start, because its parent image does not exist
   * ImageRejected             the image was baked and its Fluid-Run failed
   * UnprovenImage             the promotion needs an image or a passed test that the library does not have
@@ -137,6 +138,10 @@ class MissingTool(BakeryError):
 
 class BakeFailed(BakeryError):
     """The recipe can't be baked: the same bake would fail again."""
+
+
+class BakeStopped(BakeFailed):
+    """The bake ended before the provisioner that it was asked to stop at: nothing is wrong with the recipe so far."""
 
 
 class ImageRejected(BakeryError):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bakery.library.base import ImageRecord, Library
     from bakery.lock.model import Resolver
     from bakery.orders.model import BakeOrder
-    from bakery.ovens.base import Oven
+    from bakery.ovens.base import DebugTerms, Oven
     from bakery.plan.address import Address
     from bakery.plan.model import ImagePlan, Plan
     from bakery.progress.activity import Activity
@@ -42,6 +42,14 @@ class FailedMachine(Protocol):
     @property
     def shell(self) -> str:
         """The shell line that opens a shell of root on it, once :meth:`prepare` was called."""
+
+    @property
+    def program(self) -> str:
+        """The program that the shell line needs."""
+
+    @property
+    def cost(self) -> str:
+        """A line about what the machine takes and when it ends by itself; "" if only its user ends it."""
 
     def prepare(self, order: BakeOrder, activity: Activity) -> None:
         """Wait until it answers, and copy the recipe's files and variables into it."""
@@ -137,10 +145,10 @@ class Backend(Protocol):
         the two back ends have no way from one to the other, InfrastructureFailed and Uncertain.
         """
 
-    def keeping_failed(self) -> Backend:
-        """Return this back end with an oven that leaves the machine of a failed bake up.
+    def debug_oven(self, terms: DebugTerms) -> Oven:
+        """Return an oven that leaves the machine of a failed bake up, and bakes one image.
 
-        Raises BakeryError if there is none to log in to.
+        With ``terms.stop`` it bakes an image that exists, too. Raises BakeryError if there is none to log in to.
         """
 
     def failed_machine(self, family: str) -> FailedMachine | None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bakery.backends.base import Backend, FailedMachine
-from bakery.errors import BakeFailed, BakeryError
+from bakery.errors import BakeFailed, BakeryError, BakeStopped
 from bakery.fluid_run.base import Login
 from bakery.operations.bake import Watch, bake_all, planned
 from bakery.orders.model import BakeOrder, bake_order
+from bakery.ovens.base import DebugTerms, Oven
 from bakery.paths import StatePaths
+from bakery.plan.model import ImagePlan
 from bakery.progress.activity import Activity
 from bakery.recipe.image_names import DIGEST_SHOWN
 
@@ -24,27 +26,44 @@ class Failure(NamedTuple):
     @property
     def login(self) -> Login:
         """How to get a shell on the machine."""
-        return Login(self.machine.image, self.machine.shell, "ssh", "exit")
+        return Login(self.machine.image, self.machine.shell, self.machine.program, "exit")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the bake ended where it was asked to."""
+        return isinstance(self.error, BakeStopped)
 
 
 @dataclass(frozen=True)
 class Debugging:
-    """The bake of a family's image with the present recipe."""
+    """The bake of a family's image with the present recipe: ``images`` are what it is based on, and itself."""
 
     backend: Backend
-    family: str
-    order: BakeOrder
+    terms: DebugTerms
+    baker: Oven
+    images: tuple[ImagePlan, ...]
+
+    @property
+    def family(self) -> str:
+        """The image's family."""
+        return self.images[-1].family
+
+    @property
+    def order(self) -> BakeOrder:
+        """The order to bake the image."""
+        return bake_order(self.images[-1])
 
     def failed(self, watch: Watch, replay: str) -> Failure | None:
         """Return the failed bake, of which a machine is up; bake again if none is. None if the bake succeeds.
 
         Raises what prevents the bake, or a look at its machine.
         """
-        if machine := self.backend.failed_machine(self.family):
+        if not self.terms.stop and (machine := self.backend.failed_machine(self.family)):
             return Failure(machine, made=False)
-        keeping = self.backend.keeping_failed()
-        images = planned(self.backend.settings, [self.family], locked=False)
-        *_, last = bake_all(images, keeping.oven(), watch, lambda _family: replay)
+        for parent in bake_all(self.images[:-1], self.backend.oven(), watch, lambda _family: replay):
+            if parent.error:
+                raise parent.error
+        (last,) = bake_all(self.images[-1:], self.baker, watch, lambda _family: replay)
         if last.error is None:
             return None
         machine = self.backend.failed_machine(self.family)
@@ -58,15 +77,15 @@ class Debugging:
         return machine.run(self.order, step, activity, log)
 
 
-def debugging(backend: Backend, wanted: str) -> Debugging:
+def debugging(backend: Backend, wanted: str, seconds: int, stop: str) -> Debugging:
     """Return the bake of the family, or of the image of a family, that ``wanted`` names.
 
+    ``seconds`` and ``stop`` are those of :class:`bakery.ovens.base.DebugTerms`.
     Raises UnknownFamily, InputError for recipes with errors, and BakeryError if the back end has no such machines.
     """
-    backend.keeping_failed()
-    family = wanted
+    terms = DebugTerms(seconds, stop)
+    oven, family = backend.debug_oven(terms), wanted
     stem, _, end = wanted.rpartition("-")
     if len(end) == DIGEST_SHOWN and set(end) <= set("0123456789abcdef"):
         family = stem
-    image = next(one for one in planned(backend.settings, [family], locked=False) if one.family == family)
-    return Debugging(backend, family, bake_order(image))
+    return Debugging(backend, terms, oven, planned(backend.settings, [family], locked=False))

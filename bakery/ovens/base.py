@@ -27,6 +27,17 @@ class Bake:
     log: Path | str | None = None
 
 
+@dataclass(frozen=True)
+class DebugTerms:
+    """How a bake is looked into: its machine may run for ``seconds`` after it.
+
+    ``stop`` names the provisioner before which it ends, by its number or words; "" if it ends where it fails.
+    """
+
+    seconds: int
+    stop: str = ""
+
+
 class Oven(Protocol):
     """Bakes images, at most once per digest: a running bake is joined, and an existing image is adopted."""
 

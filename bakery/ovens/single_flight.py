@@ -37,14 +37,16 @@ def bake_once(
     state: StatePaths,
     library: LocalLibrary,
     bake: Callable[[BakeOrder, Activity, Path, Path], None],
+    *,
+    again: bool = False,
 ) -> Bake:
     """Return the image of ``order``; if it is missing, ``bake`` makes its file, which is moved into the library.
 
     If another family has an image of the same digest, both share its file and nothing is baked.
     ``bake`` gets a scratch folder, where it leaves the file as :data:`scratch.FINISHED`, and an empty log. If the file
     can't be published, the folder is kept, and the next call gets it with the file. If another process bakes the same
-    digest, wait for it. If that bake fails or is killed, this process bakes. Raises the errors of ``bake``, and
-    Interrupted.
+    digest, wait for it. If that bake fails or is killed, this process bakes. With ``again``, an image that exists is
+    not taken: ``bake`` ends in an error. Raises the errors of ``bake``, and Interrupted.
     """
     log = state.logs / f"{order.name}.log"
     file = state.library / "bakes" / order.digest
@@ -52,11 +54,11 @@ def bake_once(
     with locks.hold(
         file, f"baking {order.name}", activity, lambda who: activity.say(f"joined the bake of another process: {who}")
     ) as waited:
-        image = library.find(order.name)
+        image = None if again else library.find(order.name)
         if image is not None and image.state is not ImageState.DELETED:
             outcome = BakeOutcome.JOINED if waited else BakeOutcome.ADOPTED
             return Bake(order.name, outcome, time.monotonic() - started, log if log.exists() else None)
-        if library.join(record(order, 0)):
+        if not again and library.join(record(order, 0)):
             return Bake(order.name, BakeOutcome.ADOPTED, time.monotonic() - started)
         activity.check()
         began = time.monotonic()

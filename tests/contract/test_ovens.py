@@ -18,15 +18,15 @@ import pytest
 
 from bakery.backends import backend
 from bakery.codec import encode
-from bakery.errors import BakeFailed, InputError, Interrupted
+from bakery.errors import BakeFailed, BakeryError, BakeStopped, InputError, Interrupted
 from bakery.library.base import ImageRecord, Library
 from bakery.orders.model import BakeOrder
-from bakery.ovens.base import BakeOutcome, Oven
+from bakery.ovens.base import BakeOutcome, DebugTerms, Oven
 from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import Settings, parse
-from tests.fake_google import builds
+from tests.fake_google import baking, builds
 from tests.fake_google.builds import Course
 from tests.fake_google.server import FakeServer, serve
 from tests.support.bake_orders import order, source
@@ -100,6 +100,10 @@ class Kitchen:
     def hurry(self) -> None:
         """End what another bake waits for."""
 
+    def debugging(self, stop: str) -> Oven:
+        """An oven that stops before a step, and leaves its machine up."""
+        return backend(self.settings).debug_oven(DebugTerms(600, stop))
+
     def leftovers(self) -> list[str]:
         """Scratch folders and machines that are there now."""
         work = StatePaths(self.settings.state).work
@@ -126,6 +130,9 @@ class CloudKitchen(Kitchen):
 
     def _course(self, build: dict[str, Any]) -> Course:
         package = build["substitutions"]["_IMAGE_NAME"].rpartition("-")[0]
+        if f"debug-{build['substitutions']['_IMAGE_NAME']}" in build["tags"]:
+            baking.left_up(self.cloud, build)
+            return Course(status="FAILURE", log=("    googlecompute (shell-local): bakery-stop 2",), detail="ended")
         if package == "bad":
             return Course(status="FAILURE", log=("about to fail",), detail="step 1 exited with 3")
         return Course(seconds=self.seconds.get(package, 0.4))
@@ -160,6 +167,12 @@ class CloudKitchen(Kitchen):
 
     def hurry(self) -> None:
         self.cloud.hurry()
+
+    def debugging(self, stop: str) -> Oven:
+        made = super().debugging(stop)
+        assert isinstance(made, CloudBuildOven)
+        made.watch.poll_seconds = 0.05
+        return made
 
     def leftovers(self) -> list[str]:
         running = [build["id"] for build in self.cloud.below(BUILDS) if build["status"] not in builds.DONE]
@@ -259,6 +272,30 @@ def test_a_recipe_that_fails_leaves_its_log_and_nothing_else(kitchen: Kitchen):
     assert kitchen.library.find(wanted.name) is None
     with pytest.raises(BakeFailed):
         kitchen.bake(wanted)
+
+
+def test_a_bake_stops_for_its_user_and_its_machine_is_found_and_ended(
+    kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gcloud").touch(0o755)  # which a user logs in with
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    wanted = kitchen.order("good")
+    assert kitchen.bake(wanted) is BakeOutcome.BAKED
+    if kitchen.kind == "fake":
+        with pytest.raises(BakeryError, match="this oven leaves no machine of a failed bake up"):
+            kitchen.debugging("install.sh")
+        return
+    with pytest.raises(BakeStopped, match=r"stopped before provisioner 2 of 2 \(shell install.sh\)"):
+        kitchen.debugging("install.sh").bake(wanted, Activity())
+    here = backend(kitchen.settings)
+    machine = here.failed_machine("good")
+    assert machine is not None
+    assert (machine.image, here.failed_machine("goo")) == (wanted.name, None)
+    assert len(here.recover(dry_run=True)) == 1, "recover lists it"
+    assert kitchen.leftovers() != []
+    machine.end()
+    assert (here.failed_machine("good"), kitchen.leftovers()) == (None, [])
+    assert kitchen.library.find(wanted.name) is not None, "the image that exists is untouched"
 
 
 def test_a_cancelled_bake_ends_in_seconds_and_leaves_nothing(kitchen: Kitchen):

@@ -23,16 +23,16 @@ IMAGE = "==> googlecompute: Error waiting for image: googleapi: Error 412: Locat
 
 def refused(cloud: Cloud, build: Json) -> str:
     """The line of the log with which the build of this source ends; "" if nothing refuses it."""
-    builders = list(_builders(cloud, build))
-    lines = [line for builder in builders for line in (*_architecture(cloud, builder), *_key(cloud, builder))]
+    found = list(builders(cloud, build))
+    lines = [line for builder in found for line in (*_architecture(cloud, builder), *_key(cloud, builder))]
     if cloud.conditions.policies:
-        lines += [line for builder in builders for line in _refusals(cloud, builder, build["projectId"])]
+        lines += [line for builder in found for line in _refusals(cloud, builder, build["projectId"])]
     return lines[0] if lines else ""
 
 
 def baked_for(cloud: Cloud, build: Json) -> str:
     """The architecture of the image that a build makes, as far as its template says it."""
-    return next((str(one["image_architecture"]).upper() for one in _builders(cloud, build) if _said(one)), "X86_64")
+    return next((str(one["image_architecture"]).upper() for one in builders(cloud, build) if _said(one)), "X86_64")
 
 
 def _said(builder: Json) -> bool:
@@ -59,7 +59,30 @@ def _key(cloud: Cloud, builder: Json) -> Iterator[str]:
         yield f"==> googlecompute: Error creating instance: googleapi: Error 400: {refusal}"
 
 
-def _builders(cloud: Cloud, build: Json) -> Iterator[Json]:
+def left_up(cloud: Cloud, build: Json, created: str = "2026-12-01T08:00:00.000-08:00") -> None:
+    """What a Packer whose provisioner failed leaves: its machine and the disk, if its steps say ``-on-error=abort``."""
+    if not any("-on-error=abort" in step.get("args", ()) for step in build["steps"]):
+        return
+    for builder in builders(cloud, build):
+        name = builder["instance_name"].replace("{{user `bakery_build`}}", build["id"])
+        zone = f"compute/compute/v1/projects/{build['projectId']}/zones/{builder['zone']}"
+        disk = {"autoDelete": False, "initializeParams": {"diskName": name}}
+        cloud.items[f"{zone}/disks/{name}"] = {"name": name, "users": [f"{zone}/instances/{name}"]}
+        cloud.items[f"{zone}/instances/{name}"] = {
+            **{"name": name, "disks": [disk], "status": "RUNNING", "creationTimestamp": created},
+            "machineType": f"zones/{builder['zone']}/machineTypes/{builder.get('machine_type', 'n1-standard-1')}",
+            "labels": builder["labels"],
+            "metadata": {"items": [{"key": key, "value": value} for key, value in builder["metadata"].items()]},
+            "networkInterfaces": [{"name": "nic0", "networkIP": "10.0.0.2"}],
+            "scheduling": {
+                "maxRunDuration": {"seconds": str(builder["max_run_duration_in_seconds"])},
+                "instanceTerminationAction": builder["instance_termination_action"],
+            },
+        }
+
+
+def builders(cloud: Cloud, build: Json) -> Iterator[Json]:
+    """The builders of the template that is in the source of a build."""
     source = build.get("source", {}).get("storageSource", {})
     content = cloud.media.get(f"storage/storage/v1/b/{source.get('bucket')}/o/{source.get('object')}")
     if content is None:

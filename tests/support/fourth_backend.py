@@ -19,6 +19,7 @@ from bakery.library.local.adoption import adopt
 from bakery.library.local.library import LocalLibrary
 from bakery.library.local.release import take
 from bakery.lock.resolve import DebianArchive
+from bakery.ovens.base import DebugTerms
 from bakery.ovens.fake import FakeOven
 from bakery.plan.address import Address
 from bakery.plan.model import ImagePlan, Plan
@@ -73,8 +74,8 @@ class OtherBackend:
     def take(self, name: str, source: Backend) -> bool:
         return take(self.library(), name, LocalLibrary(source.settings))
 
-    def keeping_failed(self) -> Backend:
-        return self
+    def debug_oven(self, terms: DebugTerms) -> FakeOven:
+        return self.oven()
 
     def failed_machine(self, family: str) -> FailedMachine | None:
         return None

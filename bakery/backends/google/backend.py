@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.paths import CLEARED_APART
+from bakery.paths import CLEARED_APART, StatePaths
 from bakery.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bakery.library.base import ImageRecord
     from bakery.library.compute_engine.library import ComputeEngineLibrary
     from bakery.lock.resolve import ComputeEngineFamilies
+    from bakery.ovens.base import DebugTerms
+    from bakery.ovens.cloud_build.debug_oven import DebugOven
     from bakery.ovens.cloud_build.oven import CloudBuildOven
     from bakery.plan.address import Address
     from bakery.plan.model import ImagePlan, Plan
@@ -105,7 +107,6 @@ class GoogleBackend:
 
         from bakery.host import propagation
         from bakery.infrastructure.bakery import declare
-        from bakery.paths import StatePaths
 
         return declare(self.settings, plan, partial(propagation.note, StatePaths(self.settings.state).grants))
 
@@ -137,15 +138,18 @@ class GoogleBackend:
             # No AccessRefused, which an up tries again while its own grants are young: it makes none elsewhere.
             raise Uncertain(error.message, hint=role) from error
 
-    def keeping_failed(self) -> Backend:
-        """Raise BakeryError."""
-        from bakery.errors import BakeryError
+    def debug_oven(self, terms: DebugTerms) -> DebugOven:
+        """Let machines run until the deadline that Compute Engine enforces."""
+        from bakery.ovens.cloud_build.debug_oven import DebugOven
 
-        raise BakeryError("this oven leaves no machine of a failed bake up", hint="see: bakery logs IMAGE")
+        return DebugOven(self.settings, terms)
 
     def failed_machine(self, family: str) -> FailedMachine | None:
-        """Return none."""
-        return None
+        """Look for one whose key is on this computer."""
+        from bakery.host.google import clients
+        from bakery.ovens.cloud_build.debug_machine import find
+
+        return find(StatePaths(self.settings.state), clients(self.settings.google), family, self.settings.network)
 
     def logs(self, wanted: str) -> ImageLogs:
         """Return the newest build's log and the results in the artifacts bucket."""
@@ -162,12 +166,18 @@ class GoogleBackend:
         return 0
 
     def recover(self, *, dry_run: bool = False) -> list[str]:
-        """Delete the machines and disks of builds, and the placement policies of tests, that were cut short."""
+        """Delete machines and disks of builds, and placement policies of tests, that were cut short.
+
+        Of machines that ``bakery debug`` keeps, those of the account of the credentials.
+        """
         from bakery.fluid_run.clusters import placement
         from bakery.host.files import clear_half_written
         from bakery.host.google import clients
-        from bakery.ovens.cloud_build import machines
+        from bakery.ovens.cloud_build import debug_machine, machines
 
         half = clear_half_written(self.settings.state, CLEARED_APART, dry_run=dry_run)
         google = clients(self.settings.google)
-        return [*half, *machines.clear(google, dry_run=dry_run), *placement.clear(google, dry_run=dry_run)]
+        baked = machines.clear(google, dry_run=dry_run, debugged=True)
+        if not dry_run:
+            debug_machine.forget(StatePaths(self.settings.state), google)
+        return [*half, *baked, *placement.clear(google, dry_run=dry_run)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bakery.library.base import ImageRecord
     from bakery.library.local.library import LocalLibrary
     from bakery.lock.resolve import LocalBases
+    from bakery.ovens.base import DebugTerms, Oven
     from bakery.ovens.local.oven import LocalOven
     from bakery.plan.address import Address
     from bakery.plan.model import ImagePlan, Plan
@@ -115,7 +116,7 @@ class ThisMachine:
         """Return the file that the library keeps of a file that it was given: itself."""
         return file
 
-    def keeping_failed(self) -> Backend:
+    def debug_oven(self, terms: DebugTerms) -> Oven:
         """Raise BakeryError."""
         from bakery.errors import BakeryError
 
@@ -202,9 +203,12 @@ class LocalBackend(ThisMachine):
 
         return disk(file, "the file", Activity())
 
-    def keeping_failed(self) -> LocalBackend:
-        """Keep them up, whatever the settings say."""
-        return LocalBackend(replace(self.settings, local=self.settings.local._replace(keep_failed=True)))
+    def debug_oven(self, terms: DebugTerms) -> LocalOven:
+        """Keep machines up, whatever the settings say."""
+        from bakery.ovens.local.oven import LocalOven
+
+        keeping = replace(self.settings, local=self.settings.local._replace(keep_failed=True))
+        return LocalOven(keeping, terms.stop)
 
     def failed_machine(self, family: str) -> FailedMachine | None:
         """Look for one in the scratch folders."""

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from bakery.progress.activity import Activity
 
 
-def debug(
+def debug(  # noqa: PLR0917  options, not positions
     image: Annotated[str, typer.Argument(help="A family, or an image of it, whose bake failed.")],
     stack: Stack = DEFAULT_STACK,
     step: Annotated[
         str, typer.Option("--from", help="Run the recipe in the machine from this step on.", show_default=False)
+    ] = "",
+    stop: Annotated[
+        str, typer.Option("--break-before", help="Bake again, and stop before this step.", show_default=False)
     ] = "",
     hours: Annotated[float, typer.Option("--hours", help="How long the machine may run.", min=0.1, max=24)] = 2,
     login: Annotated[
@@ -30,13 +33,14 @@ def debug(
     """Open a shell of root in the machine of a failed bake, with the files and variables of its recipe.
 
     Without such a machine, the image is baked again. It ends with the shell, or when its time is over; one that a bake
-    with local.keepFailed left up stays. After a kill, `bakery recover` ends it.
+    with local.keepFailed left up stays. After a kill, `bakery recover` ends it; Compute Engine does at its deadline.
     """
     from bakery.cli.board import Board
     from bakery.operations.debug import debugging
     from bakery.operations.logins import can_log_in, lines, log_in
 
-    wanted, seconds = debugging(backend_of(stack), image), int(hours * 3600)
+    seconds = int(hours * 3600)
+    wanted = debugging(backend_of(stack), image, seconds, stop)
     with cancel_on_signal() as cancelled:
         with Board(cancelled) as board:
             found = wanted.failed(lambda one: board.watch(one.family), f"bakery debug {image} --stack {stack}")
@@ -45,11 +49,14 @@ def debug(
             return
         try:
             if found.error:
-                say(f"error: {found.error}")
+                say(found.error.message if found.stopped else f"error: {found.error}")
+            if found.machine.cost:
+                say(found.machine.cost)
             with Board(cancelled) as board, board.watch(found.machine.image) as activity:
                 if found.made or not step:
                     found.machine.prepare(wanted.order, activity)
-                left = _run(wanted, found.machine, step, activity) if step else found.error
+                left = None if found.stopped else found.error
+                left = _run(wanted, found.machine, step, activity) if step else left
             if step and not found.made:  # whoever made the machine looks into it
                 return _end(left)
             shell = found.login

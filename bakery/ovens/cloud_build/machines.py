@@ -22,30 +22,42 @@ if TYPE_CHECKING:
 
 DELETE = RETRY.with_timeout(30.0)  # a user who pressed Ctrl-C waits for it
 DELETED_SECONDS = 180.0
-_BUILD = re.compile(rf"{BAKE}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
+DEBUG = f"{BAKE}debug-"  # the same of a machine that is left up for its user
+OWNER_LABEL = "bakery-owner"  # of such a machine
+_BUILD = re.compile(rf"({BAKE}|{DEBUG})([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
 
-def delete(google: Google, build: cloudbuild_v1.Build) -> None:
+def delete(google: Google, build: cloudbuild_v1.Build, prefix: str = BAKE) -> None:
     """Delete the machine of a build if it exists; :func:`clear` deletes its disk. Raises BakeryError."""
     zone = build.substitutions.get("_ZONE", "")
     if zone:
-        delete_instance(google, zone, f"{BAKE}{build.id}", DELETE)
+        delete_instance(google, zone, f"{prefix}{build.id}", DELETE)
 
 
-def clear(google: Google, *, dry_run: bool = False) -> list[str]:
+def owner(google: Google) -> str:
+    """Return the account of the credentials as the value of a label: lower case letters, digits, - and _."""
+    return re.sub(r"[^a-z0-9_-]", "-", google.principal.lower())[:63]
+
+
+def clear(google: Google, *, dry_run: bool = False, debugged: bool = False) -> list[str]:
     """Delete the disks and machines that ended builds left (not with ``dry_run``); return a line for each.
 
-    Raises BakeryError.
+    With ``debugged`` also the machines that were left up for the account of the credentials. Raises BakeryError.
     """
     done: list[str] = []
     failed: list[BakeryError] = []
     for zone, disk in _disks(google):
         match = _BUILD.fullmatch(disk["name"])
         try:
-            if match and _ended(google, match[1]):
-                if not dry_run:
-                    _delete_disk(google, zone, disk)
-                done.append(f"deleted what a build that was cut short had left: {disk['name']} in {zone}")
+            if match is None or not _ended(google, match[2]):
+                continue
+            up = match[1] == DEBUG and bool(disk.get("users"))
+            if up and not (debugged and _is_mine(google, zone, disk["name"])):
+                continue
+            if not dry_run:
+                delete_disk(google, zone, disk)
+            what = "the machine that bakery debug had left up" if up else "what a build that was cut short had left"
+            done.append(f"deleted {what}: {disk['name']} in {zone}")
         except BakeryError as error:  # the others are deleted nevertheless
             failed.append(error)
     if failed:
@@ -68,7 +80,16 @@ def _ended(google: Google, build_id: str) -> bool:
     return False
 
 
-def _delete_disk(google: Google, zone: str, disk: Mapping[str, Any]) -> None:
+def _is_mine(google: Google, zone: str, name: str) -> bool:
+    """Return whether a machine was left up for the account of the credentials; False if it is gone."""
+    with ignore_missing(f"look at the machine {name}"):
+        machine = google.read_compute(f"zones/{zone}/instances/{name}")
+        return bool(machine.get("labels", {}).get(OWNER_LABEL) == owner(google))
+    return False
+
+
+def delete_disk(google: Google, zone: str, disk: Mapping[str, Any]) -> None:
+    """Delete a disk, and first the machine that uses it; not what is gone already. Raises BakeryError."""
     name = disk["name"]
     if disk.get("users"):
         delete_instance(google, zone, name, DELETE, DELETED_SECONDS)

@@ -1,10 +1,8 @@
 """The oven on Google Cloud: Cloud Build runs the recipe's own build, Packer bakes on Compute Engine."""
 
 import contextlib
-import gzip
 import hashlib
 import json
-import posixpath
 import threading
 import time
 import uuid
@@ -26,7 +24,6 @@ from bakery.errors import (
     StateChanged,
     Uncertain,
 )
-from bakery.host import tar
 from bakery.host.batches import Batches
 from bakery.host.google import RETRY, Google, api_errors, clients
 from bakery.host.google_errors import no_bucket
@@ -40,11 +37,11 @@ from bakery.ovens.base import Bake, BakeOutcome
 from bakery.ovens.cloud_build import builds
 from bakery.ovens.cloud_build import machines as bake_machines
 from bakery.ovens.cloud_build.request import build_request, packer_template
+from bakery.ovens.cloud_build.source import archive
 from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
-from bakery.recipe.stage import checked
-from bakery.recipe.templating import HCL2, HCL2_VALUES
+from bakery.recipe.model import Json
 from bakery.settings import Settings
 from bakery.settings.google import Bucket
 
@@ -125,7 +122,7 @@ class CloudBuildOven:
         activity.say("uploading the source")
         source = self._upload(order, zone)
         activity.check()
-        request = build_request(order, self.settings.google, zone, source, self.session, network=self.settings.network)
+        request = self._request(order, zone, source)
         mine = self._submit(_message(request, order), order, known, activity)
         # All processes that submit at the same time see the same builds: the oldest build wins, even if it has ended by
         # now, and the others join it.
@@ -135,6 +132,14 @@ class CloudBuildOven:
             self._cancel(mine)
             return BakeOutcome.JOINED, self._join(first, order, activity)
         return BakeOutcome.BAKED, self._wait(mine, order, activity)
+
+    def _request(self, order: BakeOrder, zone: str, source: str) -> Json:
+        """Return the build to submit."""
+        return build_request(order, self.settings.google, zone, source, self.session, network=self.settings.network)
+
+    def _template(self, order: BakeOrder, zone: str) -> Json:
+        """Return the template that the build runs."""
+        return packer_template(order, self.settings.google, zone, self.settings.network)
 
     def _submit(
         self, build: cloudbuild_v1.Build, order: BakeOrder, known: Set[str], activity: Activity
@@ -231,7 +236,7 @@ class CloudBuildOven:
 
     def _upload(self, order: BakeOrder, zone: str) -> str:
         """Upload the source to the bucket, once per content, and return the object's name."""
-        content = archive(order, packer_template(order, self.settings.google, zone, self.settings.network))
+        content = archive(order, self._template(order, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(self.settings.google.bucket(Bucket.SOURCES))
         reraise = (exceptions.PreconditionFailed, exceptions.NotFound)
@@ -276,23 +281,3 @@ def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Buil
     except ParseError as error:
         raise BakeFailed(f"cloudbuild.yaml of {order.package} is not a valid build: {error}") from error
     return build
-
-
-def archive(order: BakeOrder, template: Mapping[str, Any]) -> bytes:
-    """Return the staged workspace as a tar.gz that is identical for identical content.
-
-    The template replaces the recipe's own, which may have several files in HCL2. Raises InputError if a file has
-    changed since the plan read it.
-    """
-    contents = checked(sorted(order.files))
-    files = [(file.path, content, file.mode) for file, content in contents if not _is_template(file.path, order)]
-    files.append((order.template_path, json.dumps(template, indent=2).encode(), 0o644))
-    return gzip.compress(tar.pack(files), mtime=0)
-
-
-def _is_template(path: str, order: BakeOrder) -> bool:
-    """Whether Packer would read a file besides the template that replaces the recipe's own, or in its place."""
-    if "hcl2" not in order.template or posixpath.dirname(path) != posixpath.dirname(order.template_path):
-        return path == order.template_path
-    file = order.template["hcl2"].get("file")
-    return posixpath.basename(path) == file if file else path.endswith((*HCL2, *HCL2_VALUES))

@@ -12,6 +12,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 from bakery.errors import BakeFailed
@@ -52,13 +53,21 @@ _HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
 
 
-def packer_template(order: BakeOrder, google: GoogleSettings, zone: str, network: NetworkSettings = DIRECT) -> Json:
+def packer_template(
+    order: BakeOrder,
+    google: GoogleSettings,
+    zone: str,
+    network: NetworkSettings = DIRECT,
+    *,
+    own: Json = MappingProxyType({}),
+) -> Json:
     """Return the recipe's template with the plan's decisions in its builder and in the defaults of its variables.
 
-    The machine that bakes has no external address: Packer connects to it through IAP.
+    The machine that bakes has no external address: Packer connects to it through IAP. ``own`` are options of the
+    builder that replace these decisions.
     """
     builders = [
-        _builder(builder, order, google, zone)
+        {**_builder(builder, order, google, zone), **own}
         for builder in order.template.get("builders", [])
         if builder.get("type") == GOOGLE_BUILDER
     ]
@@ -86,7 +95,7 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
         "source_image_project_id": [order.base.project or google.project],
         "subnetwork": google.subnetwork_path,
         "instance_name": f"{BAKE}{{{{user `bakery_build`}}}}",
-        **_deadline(order),
+        **deadline(order),
         "labels": merged(builder.get("labels"), {"bakery": "bake"}),
         "tags": joined(builder.get("tags"), SSH_TAG),
         "service_account_email": google.account(Duty.MACHINE),
@@ -109,12 +118,15 @@ def _login(builder: Mapping[str, Any], google: GoogleSettings) -> Json:
     return {"metadata": metadata}
 
 
-def _deadline(order: BakeOrder) -> Json:
-    """Return when Compute Engine deletes the machine, whatever the build does; plugins before 1.2 do not support it."""
+def deadline(order: BakeOrder, after: int = 0) -> Json:
+    """Return when Compute Engine deletes the machine, whatever the build does; plugins before 1.2 do not support it.
+
+    That is ``after`` seconds after the limit of the build.
+    """
     own = _OWN_PLUGIN.search(json.dumps(order.build))
     if own and (int(own[1]), int(own[2])) < (1, 2):
         return {}
-    seconds = order.timeout + PACKERS_END_SECONDS
+    seconds = order.timeout + PACKERS_END_SECONDS + after
     return {"max_run_duration_in_seconds": seconds, "instance_termination_action": "DELETE"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from bakery.errors import CommandFailed, InfrastructureFailed
+from bakery.errors import BakeFailed, CommandFailed, InfrastructureFailed
 from bakery.host import process, qemu, tar
 from bakery.host.boot_files import BootFiles, is_sound
 from bakery.host.hardware import X86, Hardware
@@ -211,6 +211,15 @@ def flatten(disks: Sequence[Path], target: Path, activity: Activity, log: Path) 
     except CommandFailed as error:
         raise error.as_infrastructure("the image could not be flattened") from error
     return target
+
+
+def check_finished(console: Path, log: Path) -> None:
+    """Raise BakeFailed unless the machine reported the end of its clean-up."""
+    text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
+    if DONE not in text:
+        tail = tuple(line.rstrip() for line in text.splitlines()[-40:])
+        hint = "the recipe may have broken sudo, apt or systemd; set local.keepFailed to look into the machine"
+        raise BakeFailed("the image could not be cleaned", tail=tail, log=log, hint=hint)
 
 
 def boot_again(machine: BakeMachine, user: str) -> tuple[int, str]:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from bakery.errors import BakeFailed, BakeryError, ContainerFailed, InfrastructureFailed, NoKernel, PortTaken
+from bakery.errors import (
+    BakeFailed,
+    BakeryError,
+    BakeStopped,
+    ContainerFailed,
+    InfrastructureFailed,
+    NoKernel,
+    PortTaken,
+)
 from bakery.host import boot_files, process, qemu, slots
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import sync_to_disk
@@ -19,7 +27,7 @@ from bakery.ovens.local import base_image, cloud_image, container, file_server, 
 from bakery.ovens.local.downloads import keep_downloads
 from bakery.ovens.local.layer_names import LayerNames, layer_names
 from bakery.ovens.local.layering import Layering
-from bakery.ovens.local.machine import DONE, BakeMachine, boot_again, flatten, make_overlay, make_seed
+from bakery.ovens.local.machine import BakeMachine, boot_again, check_finished, flatten, make_overlay, make_seed
 from bakery.ovens.local.secret_files import opened
 from bakery.ovens.local.template import Rendering, named, render, steps
 from bakery.ovens.single_flight import bake_once
@@ -67,9 +75,13 @@ class _Job:
 
 
 class LocalOven:
-    """Bakes in machines and containers of this computer, as many at the same time as it has slots."""
+    """Bakes in machines and containers of this computer, as many at the same time as it has slots.
 
-    def __init__(self, settings: Settings) -> None:
+    With ``stop``, each bake is a new one, and ends before the provisioner that it names, with its machine left up.
+    """
+
+    def __init__(self, settings: Settings, stop: str = "") -> None:
+        self.stop = stop
         self.settings = settings
         self.local = settings.local
         self.network = settings.network.seen_from(file_server.HOST)
@@ -79,7 +91,7 @@ class LocalOven:
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """As :meth:`bakery.ovens.base.Oven.bake`."""
         try:
-            return bake_once(order, activity, self.state, self.library, self._bake)
+            return bake_once(order, activity, self.state, self.library, self._bake, again=bool(self.stop))
         except InfrastructureFailed as error:  # the files of a replay are not kept
             error.replay = self._replay(order)
             raise
@@ -120,7 +132,7 @@ class LocalOven:
         try:
             return _retried(self._in_container, job)
         except (BakeFailed, ContainerFailed) as error:
-            reason = "" if choice.fixed else isolation.needs_machine(error)
+            reason = "" if choice.fixed or isinstance(error, BakeStopped) else isolation.needs_machine(error)
             if not reason:
                 error.replay = self._replay(job.order)
                 self._keep_container(job, error)
@@ -168,6 +180,8 @@ class LocalOven:
             found = layer_names(ordered, job.start.disk, self._size(rendering), mirrors)
         if found.end:
             job.note(f"no layers from provisioner {len(found.names) + 1} on: {found.end}")
+        if rendering.stop:
+            found = LayerNames(found.names[: rendering.stop - 1])
         store = layers.layers(self.state, self.local.layers)
         return Layering(store, found, baker, rendering.user, job.activity, job.log, job.note)
 
@@ -183,7 +197,7 @@ class LocalOven:
         call = self._call(job, rendering)
         try:
             packer.build(replace(call, accelerator=machine.accelerator, hardware=machine.hardware), job.activity)
-            _check_finished(machine.console, job.log)
+            check_finished(machine.console, job.log)
         except BakeFailed as error:
             self._keep(machine, rendering, error)
             raise
@@ -201,7 +215,7 @@ class LocalOven:
         )
         for warning in made.warnings:
             job.note(warning)
-        return made
+        return made.before(made.number(self.stop, "--break-before")) if self.stop else made
 
     def _size(self, rendering: Rendering) -> int:
         return max(rendering.disk_gb, self.local.disk_gb)
@@ -284,12 +298,3 @@ def _retried(bake: Callable[[_Job], Path], job: _Job) -> Path:
         with suppress(PortTaken):
             return bake(job)
     return bake(job)
-
-
-def _check_finished(console: Path, log: Path) -> None:
-    """Raise BakeFailed unless the machine reported the end of its clean-up."""
-    text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
-    if DONE not in text:
-        tail = tuple(line.rstrip() for line in text.splitlines()[-40:])
-        hint = "the recipe may have broken sudo, apt or systemd; set local.keepFailed to look into the machine"
-        raise BakeFailed("the image could not be cleaned", tail=tail, log=log, hint=hint)

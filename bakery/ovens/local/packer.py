@@ -13,6 +13,7 @@ from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, Infrast
 from bakery.host import process, space
 from bakery.host.hardware import X86, Hardware
 from bakery.host.machine import check_console, console_lines
+from bakery.ovens import stops
 from bakery.ovens.local import packer_plugin
 from bakery.ovens.local.template import BORDER, MARK, Rendering
 from bakery.progress.activity import Activity
@@ -261,6 +262,8 @@ def failure(
 ) -> BakeryError:
     """Return the error for a failed build; ``complaint`` is that of QEMU."""
     said = "\n".join((*progress.lines, *running.lines, complaint))
+    if stopped := stops.reached(said, progress.provisioners):
+        return _failed(*stopped, running, "")
     if not progress.connected:
         for pattern, kind, message, hint in NOT_BEGUN:
             if pattern.search(said):
@@ -274,9 +277,8 @@ def failure(
         return _failed(InfrastructureFailed, f"{what}: the machine ended", running, hint)
     if progress.unreachable:
         return _failed(InfrastructureFailed, f"{what}: a package archive can't be reached", running, "try again")
-    if DISK_FULL in said:
-        return _failed(BakeFailed, f"{what}: the image's disk is full", running, "raise disk_size or local.diskGb")
-    return _failed(BakeFailed, what, running, "")
+    full = (": the image's disk is full", "raise disk_size or local.diskGb") if DISK_FULL in said else ("", "")
+    return _failed(BakeFailed, f"{what}{full[0]}", running, full[1])
 
 
 def _what_failed(progress: Progress) -> str:

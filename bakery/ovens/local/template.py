@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from bakery.errors import BakeFailed
+from bakery.errors import BakeFailed, BakeryError
 from bakery.orders.model import BakeOrder
+from bakery.ovens import stops
 from bakery.plan.template import builder, title
 from bakery.recipe.call_place import place
 from bakery.recipe.expressions import fill, replaced
@@ -53,6 +54,7 @@ class Rendering:
     folder: str = ""  # of the workspace, where Packer runs
     environment: Mapping[str, str] = field(default_factory=dict)  # what the build sets for Packer
     first: int = 0  # provisioners before those of the recipe, which are never left out
+    stop: int = 0  # the number of the provisioner that the bake ends before; 0 if it runs all
 
     @property
     def hcl2(self) -> bool:
@@ -64,6 +66,22 @@ class Rendering:
         own = self.template["provisioners"]
         left = [*own[: self.first], *own[self.first + 2 * done :]]
         return replace(self, template={**self.template, "provisioners": left})
+
+    def before(self, number: int) -> "Rendering":
+        """Return the template that ends before the provisioner with the number, from 1 on; JSON only."""
+        own = self.template["provisioners"][: self.first + 2 * (number - 1)]
+        stop = {"execute_command": LOCALLY, **stops.provisioner(number)}
+        return replace(self, template={**self.template, "provisioners": [*own, stop]}, stop=number)
+
+    def number(self, step: str, option: str) -> int:
+        """Return the number of the provisioner that an ``option`` of the command line names.
+
+        Raises InputError if it names none, and BakeryError for a template that Packer evaluates itself.
+        """
+        if self.hcl2:
+            text = "the provisioners of a template that only Packer can evaluate are not run apart"
+            raise BakeryError(text, hint="log in, and run its scripts by hand")
+        return stops.number_of(step, self.provisioners, option)
 
     @property
     def file(self) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bakery.backends.fake.backend import FakeBackend
 from bakery.backends.local.backend import LocalBackend
 from bakery.cli.commands import debug
-from bakery.errors import BakeFailed
+from bakery.errors import BakeFailed, BakeStopped
 from bakery.orders.model import BakeOrder
+from bakery.ovens.base import Bake, DebugTerms
+from bakery.ovens.fake import FakeOven
 from bakery.progress.activity import Activity
 from tests.support.checkout import Checkout
 
@@ -25,6 +26,8 @@ class Machine:
 
     image: str = "app-0123456789ab"
     shell: str = "ssh somewhere"
+    program: str = "ssh"
+    cost: str = ""
     asked: list[str] = field(default_factory=list)
     fails: bool = False
 
@@ -48,7 +51,8 @@ def machine(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made, up = Machine(), [None, Machine()]
     up[1] = made
     monkeypatch.setattr(LocalBackend, "failed_machine", lambda _self, _family: up.pop(0) if up else made)
-    monkeypatch.setattr(LocalBackend, "keeping_failed", lambda self: FakeBackend(replace(self.settings, fake=FAILING)))
+    monkeypatch.setattr(LocalBackend, "oven", lambda self: FakeOven(self.settings))
+    monkeypatch.setattr(LocalBackend, "debug_oven", lambda self, _terms: FakeOven(replace(self.settings, fake=FAILING)))
     monkeypatch.setattr(debug, "wait_for_user", lambda *_: made.asked.append("wait"))
     return made
 
@@ -84,10 +88,37 @@ def test_a_machine_that_is_up_is_used_and_stays(
 def test_a_bake_that_succeeds_leaves_nothing_to_look_into(
     checkout: Checkout, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalBackend, "keeping_failed", lambda self: FakeBackend(self.settings))
+    monkeypatch.setattr(LocalBackend, "debug_oven", lambda self, _terms: FakeOven(self.settings))
     done = checkout.invoke("debug", "app")
     assert (done.exit_code, machine.asked) == (0, [])
     assert "succeeded: nothing to debug; see: bakery boot app-" in done.stderr
+
+
+def test_a_bake_stops_before_a_step_and_goes_on_from_there(
+    checkout: Checkout, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[DebugTerms] = []
+
+    class StoppingOven(FakeOven):
+        def bake(self, order: BakeOrder, activity: Activity) -> Bake:
+            raise BakeStopped("stopped before provisioner 2 of 2 (shell install.sh)")
+
+    def stopping(self: LocalBackend, terms: DebugTerms) -> FakeOven:
+        asked.append(terms)
+        return StoppingOven(self.settings)
+
+    monkeypatch.setattr(LocalBackend, "debug_oven", stopping)
+    monkeypatch.setattr(LocalBackend, "failed_machine", lambda _self, _family: machine)
+    machine.cost = "n2-standard-4 until midnight"
+    done = checkout.invoke("debug", "app", "--break-before", "install.sh", "--hours", "0.5")
+    assert (done.exit_code, asked) == (0, [DebugTerms(1800, "install.sh")]), "a stop is what the user wanted"
+    said = "stopped before provisioner 2 of 2 (shell install.sh)\nn2-standard-4 until midnight\n"
+    assert done.stderr.startswith(said), done.stderr
+    assert machine.asked == ["prepare app", "wait", "end"], "the bake is a new one, even if a machine is up"
+    machine.asked.clear()
+    machine.fails = True
+    assert checkout.invoke("debug", "app", "--break-before", "2", "--from", "2").exit_code == 1
+    assert machine.asked == ["prepare app", "run 2", "wait", "end"]
 
 
 def test_other_ovens_and_families_are_refused(checkout: Checkout) -> None:

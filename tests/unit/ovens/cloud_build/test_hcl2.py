@@ -15,8 +15,8 @@ import pytest
 
 from bakery.lock.model import Lock
 from bakery.orders.model import BakeOrder, bake_order
-from bakery.ovens.cloud_build.oven import archive
 from bakery.ovens.cloud_build.request import build_request, packer_template
+from bakery.ovens.cloud_build.source import archive
 from bakery.plan.plan import draft
 from bakery.settings import parse
 from tests.support import hcl2_tree, recipe_tree

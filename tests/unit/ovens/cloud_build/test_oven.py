@@ -24,8 +24,9 @@ from bakery.library.compute_engine import events as published
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome
 from bakery.ovens.cloud_build import watch
-from bakery.ovens.cloud_build.oven import CloudBuildOven, archive
+from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.ovens.cloud_build.request import build_request, packer_template
+from bakery.ovens.cloud_build.source import archive
 from bakery.paths import StatePaths
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from bakery.errors import BakeryError, InfrastructureFailed, InputError
-from bakery.ovens.local import debug_machine, scratch
-from bakery.ovens.local.debug_machine import DebugMachine, find, number_of, start_of_shell
+from bakery.ovens import debug_machine
+from bakery.ovens.debug_machine import DebugMachine, start_of_shell
+from bakery.ovens.local import scratch
+from bakery.ovens.local.debug_machine import LocalReach, find
 from bakery.ovens.local.machine import LOGIN
 from bakery.ovens.local.packer import PackerRun
 from bakery.ovens.local.template import Rendering
@@ -44,17 +46,18 @@ def test_a_machine_that_runs_is_found_by_its_family_and_ended(tmp_path: Path, wo
     assert find(state, tmp_path, "ap") is None
     machine = find(state, tmp_path, "app")
     assert machine is not None
-    assert (machine.image, machine.port, machine.user) == ("app-0123456789ab", 4321, "baker")
-    assert machine.shell.startswith(f"ssh -t -i {work}/key -p 4321 -o StrictHostKeyChecking=no ")
+    assert (machine.image, machine.user, machine.program, machine.cost) == ("app-0123456789ab", "baker", "ssh", "")
+    assert machine.shell.startswith(f"ssh -t -i {work}/key -o Port=4321 -o StrictHostKeyChecking=no ")
     assert machine.shell.endswith(f"baker@127.0.0.1 sudo -n bash --rcfile {debug_machine.THERE}/shell -i")
     (line,) = scratch.clear(state, dry_run=True)
     assert line == f"ended the machine that a failed bake had left up ({work.name})", "recover lists it"
     machine.end()
-    assert (work.exists(), machine.runs(), find(state, tmp_path, "app")) == (False, False, None)
+    assert (work.exists(), machine.reach.is_up(), find(state, tmp_path, "app")) == (False, False, None)
 
 
 def test_a_machine_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
-    machine = DebugMachine(StatePaths(tmp_path), tmp_path, tmp_path / "bake-app-1-2", 1, "baker")
+    work = tmp_path / "bake-app-1-2"
+    machine = DebugMachine("app-1", work, "baker", LocalReach(StatePaths(tmp_path), tmp_path, work, 1))
     with pytest.raises(InfrastructureFailed, match="the machine of app-1 does not answer on ssh"):
         machine.prepare(order("app"), Activity())
 
@@ -74,7 +77,7 @@ def test_the_shell_begins_with_the_variables_of_the_scripts_in_the_folder_of_the
 
 @pytest.mark.parametrize(("step", "number"), [("1", 1), ("shell install.sh", 2), ("last", 3)])
 def test_a_step_is_named_by_its_number_or_words(step: str, number: int) -> None:
-    assert number_of(step, STEPS) == number
+    assert STEPS.number(step, "--from") == number
 
 
 @pytest.mark.parametrize(
@@ -82,20 +85,20 @@ def test_a_step_is_named_by_its_number_or_words(step: str, number: int) -> None:
 )
 def test_a_step_that_is_none_or_many_is_an_error_with_all_steps(step: str, fault: str) -> None:
     with pytest.raises(InputError) as wrong:
-        number_of(step, STEPS)
+        STEPS.number(step, "--from")
     assert f"--from:1: error: {fault}; use one of: 1 (file share), 2 (shell install.sh), 3 (" in str(wrong.value)
 
 
 def test_only_json_has_steps_that_run_apart() -> None:
     with pytest.raises(BakeryError, match="only Packer can evaluate"):
-        number_of("1", replace(STEPS, path="packages/app/app.pkr.hcl"))
+        replace(STEPS, path="packages/app/app.pkr.hcl").number("1", "--break-before")
 
 
 def test_the_rest_of_the_recipe_runs_in_the_machine_with_its_present_files(
     tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[PackerRun] = []
-    monkeypatch.setattr(debug_machine.packer, "prepare", lambda *_: None)
+    monkeypatch.setattr(debug_machine.process, "find_tool", lambda name, _hint: Path(name))
     monkeypatch.setattr(debug_machine.packer, "build", lambda call, _activity: calls.append(call))
     monkeypatch.setattr(debug_machine.DebugMachine, "_on_it", lambda *_words: None)
     machine = find(StatePaths(tmp_path), tmp_path, "app")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
+from bakery.errors import BakeFailed, BakeryError, BakeStopped, InfrastructureFailed, MissingTool, PortTaken
 from bakery.ovens.local.packer import (
     GONE_LOOKS,
     STEP_FAILED,
@@ -74,6 +74,14 @@ def test_a_provisioner_that_fails_is_named_and_the_recipes_fault():
     assert error.message == "provisioner 2 of 2 failed (shell install.sh)"
     assert error.tail[-1] == "E: Unable to locate package nonsense"
     assert (error.log, error.replay) == (Path("/logs/x.log"), "packer build x")
+
+
+def test_a_bake_that_ended_at_its_stop_is_told_apart_from_one_that_failed():
+    _, _, error = after(CONNECTED, FIRST, "    gce: bakery-stop 2", "Script exited with non-zero exit status: 1")
+    assert type(error) is BakeStopped
+    assert error.message == "stopped before provisioner 2 of 2 (shell install.sh)"
+    _, _, error = after(CONNECTED, FIRST, "==> gce: Executing local command: echo bakery-stop 2")
+    assert type(error) is BakeFailed
 
 
 def test_an_archive_out_of_reach_is_not_the_recipes_fault():

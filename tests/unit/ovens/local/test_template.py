@@ -108,6 +108,20 @@ def test_a_failed_disk_that_is_looked_at_is_written_out_first():
     assert found.template["error-cleanup-provisioner"] == {"type": "shell", "inline": ["sync"]}
 
 
+def test_a_bake_that_stops_runs_what_is_before_the_step_and_nothing_after_it():
+    steps = [{"type": "shell", "inline": [word]} for word in ("one", "two", "three")]
+    whole = rendered(provisioners=steps)
+    for number in (1, 2, 3):
+        found = whole.before(number)
+        ran = [one["inline"] for one in found.template["provisioners"] if one["type"] == "shell"]
+        assert ran == [one["inline"] for one in steps[: number - 1]]
+        *_, last = found.template["provisioners"]
+        assert (last["inline"], found.stop) == ([f"echo bakery-stop {number}", "exit 1"], number)
+        assert found.provisioners == whole.provisioners, "the numbers are those of the whole recipe"
+    left = whole.before(3).after(1).template["provisioners"]
+    assert [one["inline"] for one in left if one["type"] == "shell"] == [["two"]], "it may begin from a layer"
+
+
 def test_no_builder_is_the_recipes_fault():
     with pytest.raises(BakeFailed, match="has no builders"):
         rendered(builders=[])
