@@ -12,11 +12,13 @@
   * UnprovenImage             the promotion needs an image or a passed test that the library does not have
   * UnfitImage                the image does not fit the cluster that runs
   * RevokedImage              the image must not be used any more, nor baked again as it was
+  * LimitReached              the settings let no further bake or test begin in this run
   * InfrastructureFailed      the machine, network or quota failed: worth another try
     * TimedOut                a command was stopped because it took too long
     * Uncertain               the answer is not known (403, 429, time-out)
       * AccessRefused         a role is missing, or it was granted moments ago
     * NoCapacity              the zone has no machine; the next zone may have one
+    * Preempted               Compute Engine took a spot machine back
     * NoKernel                an image has no kernel that is found without booting it
     * ContainerFailed         this computer can't run the container that bakes; a machine may do
     * PortTaken               another process took the port first
@@ -160,6 +162,10 @@ class RevokedImage(BakeryError):
     """The image is revoked: it is neither used nor baked again from the same inputs."""
 
 
+class LimitReached(BakeryError):
+    """The settings let no further bake or test begin in this run; the next one continues."""
+
+
 class InfrastructureFailed(BakeryError):
     """The machine, network or quota failed, not the recipe: worth another try."""
 
@@ -213,6 +219,10 @@ class StateChanged(InfrastructureFailed):
 
 class NoCapacity(InfrastructureFailed):
     """The zone has no machine; the next zone may have one."""
+
+
+class Preempted(InfrastructureFailed):
+    """Compute Engine took a spot machine back."""
 
 
 class NoKernel(InfrastructureFailed):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from bakery.backends.checks import Check
+    from bakery.errors import Problem
     from bakery.fluid_run.base import Clusters
     from bakery.library.base import ImageRecord, Library
     from bakery.lock.model import Resolver
@@ -105,6 +106,9 @@ class Backend(Protocol):
 
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         """Return a line for each thing of the plan that the place is known to refuse, with what to do."""
+
+    def beyond_quotas(self, baked: Sequence[ImagePlan], tested: Sequence[ImagePlan]) -> tuple[Problem, ...]:
+        """Return a warning for each bake and test that the place has not enough room for, or not at the same time."""
 
     def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
         """Return what the oven fetches from other computers to bake these images, besides what their recipes do.

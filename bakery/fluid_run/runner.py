@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bakery import paths
-from bakery.errors import BakeryError, ImageRejected, InfrastructureFailed, Uncertain
+from bakery.errors import BakeryError, ImageRejected, InfrastructureFailed, LimitReached, Uncertain
 from bakery.fluid_run import profile, rows, upgrade, verdict
 from bakery.fluid_run.base import AgentStatus, Cluster, Clusters
 from bakery.fluid_run.clusters.mailbox import read_results
@@ -159,6 +159,9 @@ class _Run:
         failure: BakeryError | None = None
         try:
             self._parts()
+        except LimitReached:  # nothing ran
+            discard(self.folder)
+            raise
         except BakeryError as error:
             failure = error
         except OSError as error:

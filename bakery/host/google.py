@@ -193,7 +193,7 @@ class Google:
 
 
 def _in_project(project: str, path: str) -> str:
-    return f"compute/v1/projects/{project}/{path}"
+    return f"compute/v1/projects/{project}/{path}".rstrip("/")  # without a path, the project itself
 
 
 _last: list[Google] = []  # a stack has one, and one that takes images from another has two

@@ -8,6 +8,7 @@ from pulumi_gcp import projects
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.encryption import Encryption
 from bakery.infrastructure.federation import Federation
+from bakery.infrastructure.grants import CUSTOM_ROLES
 from bakery.infrastructure.identity import Accounts, Grants
 from bakery.infrastructure.network import Network
 from bakery.infrastructure.results import Results
@@ -83,5 +84,6 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
     Triggers("triggers", settings, plan, [grants.last])
     if not pulumi.runtime.is_dry_run():
         known = [grants.known, *([encryption.known] if encryption else [])]
-        pulumi.Output.all(*known).apply(lambda lists: granted([text for one in lists for text in one]))
+        roles = [f"{role} {' '.join(permissions)}" for role, (_, permissions) in CUSTOM_ROLES.items()]
+        pulumi.Output.all(*known).apply(lambda lists: granted([*roles, *(text for one in lists for text in one)]))
     return (grants.last,)

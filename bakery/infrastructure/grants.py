@@ -88,7 +88,14 @@ BAKER = (
     "compute.zoneOperations.get",
     "compute.zones.get",
 )
-READER = ("compute.images.get", "compute.images.getFromFamily", "compute.images.list")
+READER = (
+    "compute.images.get",
+    "compute.images.getFromFamily",
+    "compute.images.list",
+    "compute.projects.get",  # quotas, as those of the region
+    "compute.regions.get",
+    "compute.zoneOperations.list",  # whether a spot machine was preempted
+)
 LIBRARIAN = (
     "compute.disks.list",
     "compute.globalOperations.get",
@@ -108,7 +115,9 @@ LIBRARIAN = (
 TESTER = (
     "compute.disks.create",
     "compute.disks.delete",
+    "compute.disks.get",
     "compute.disks.list",
+    "compute.disks.setLabels",  # for costs
     "compute.images.useReadOnly",
     "compute.instances.create",
     "compute.instances.delete",
@@ -120,13 +129,16 @@ TESTER = (
     "compute.instances.setServiceAccount",
     "compute.instances.setTags",
     "compute.machineTypes.get",
+    "compute.projects.get",  # quotas, as those of the region
     "compute.regionOperations.get",
+    "compute.regions.get",
     "compute.resourcePolicies.create",  # of compact placement
     "compute.resourcePolicies.delete",
     "compute.resourcePolicies.list",
     "compute.resourcePolicies.use",
     "compute.subnetworks.use",
     "compute.zoneOperations.get",
+    "compute.zoneOperations.list",  # whether a spot machine was preempted
     "compute.zones.get",
 )
 # What copies need in another project. Its owner makes the role and grants it to the account that runs `pulumi up`.
@@ -144,7 +156,7 @@ COPIER = (
 )
 CUSTOM_ROLES = {
     "bakeryBaker": ("Image Bakery: bakes an image with Packer", BAKER),
-    "bakeryReader": ("Image Bakery: reads images", READER),
+    "bakeryReader": ("Image Bakery: reads images, quotas and preemptions", READER),
     "bakeryLibrarian": ("Image Bakery: reads, promotes, shares and prunes images", LIBRARIAN),
     "bakeryTester": ("Image Bakery: makes and ends test clusters, clears what builds left", TESTER),
 }
@@ -165,7 +177,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(Duty.TEST, "roles/storage.objectUser", On.BUCKET, "workspace in, results out", Bucket.ARTIFACTS, RUNS_ONLY),
     Grant(Duty.TRIGGER, "roles/cloudbuild.builds.editor", On.PROJECT, "submits the bake"),
     Grant(Duty.TRIGGER, "roles/logging.logWriter", On.PROJECT, "writes its own log"),
-    Grant(Duty.TRIGGER, "bakeryReader", On.PROJECT, "looks for an existing image"),
+    Grant(Duty.TRIGGER, "bakeryReader", On.PROJECT, "looks for an existing image, reads quotas"),
     Grant(Duty.TRIGGER, "roles/iam.serviceAccountUser", On.ACCOUNT, "the bake runs as this account", Duty.BAKE),
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "uploads the source of the bake", Bucket.SOURCES),
     Grant(Duty.TRIGGER, "roles/storage.objectUser", On.BUCKET, "keeps an image's manifest", Bucket.ARTIFACTS),

@@ -19,6 +19,7 @@ from typing import Any
 
 from bakery.errors import BakeFailed, InfrastructureFailed
 from bakery.host import process
+from bakery.host.budget import budget_of
 from bakery.host.files import write_atomic
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
@@ -43,7 +44,11 @@ class FakeOven:
 
     def bake(self, order: BakeOrder, activity: Activity) -> Bake:
         """Adopt, join or bake the image, a small JSON file."""
-        return bake_once(order, activity, self.state, self.library, self._bake)
+        return bake_once(order, activity, self.state, self.library, self._on_a_machine)
+
+    def _on_a_machine(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
+        with budget_of(self.settings).used(f"the bake of {order.name}"):
+            self._bake(order, activity, work, log)
 
     def _bake(self, order: BakeOrder, activity: Activity, work: Path, log: Path) -> None:
         if (work / FINISHED).exists():

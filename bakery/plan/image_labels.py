@@ -29,6 +29,7 @@ TESTS_LABEL = "bakery-tests"  # the beginning of their digest
 COPY_LABEL = "bakery-copied-from"  # of an image in another project: the project with the original
 VERSION_LABEL = "bakery-version-"  # the beginning: of software on the image, see bakery.library.versions
 SLURM_LABEL = f"{VERSION_LABEL}slurm"
+MACHINE_LABEL = "bakery-machine"  # spot or standard: what it was baked on, if the stack bakes on spot machines
 SOURCE_LABEL = "bakery-source"  # the image whose content a channel's image has
 
 _CHANGING = (PROOF_LABEL, TESTS_LABEL, FIRST_LABEL, FAILURE_LABEL)

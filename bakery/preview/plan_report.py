@@ -94,6 +94,10 @@ def plan_report(
 
         problems = (*problems, *unfit(settings, images, held, goals))
     decisions = before.decide(images, goals)
+    if any(settings.limits):
+        from bakery.preview.limits import over_limits  # not needed without limits
+
+        problems = (*problems, *over_limits(settings, decisions, held.times))
     if since:
         return PlanReport(decisions, problems, held.times, since)
     given_up = held.given_up(f"{project}/{settings.stack}", everywhere(settings, images)) if project else {}

@@ -6,10 +6,12 @@ import pulumi
 
 from bakery.backends import backend
 from bakery.errors import AccessRefused, InputError, Uncertain, errors_among
+from bakery.fluid_run.clusters.run_spec import machines
 from bakery.plan.model import ImagePlan
 from bakery.preview import snapshot
 from bakery.preview.cluster_fit import unfit_cluster, unfit_promotions
 from bakery.preview.copies import copies, everywhere
+from bakery.preview.limits import over_limits
 from bakery.preview.model import Action, Decision, Target, given_up
 from bakery.preview.proven import proven_digests
 from bakery.preview.snapshot import LibrarySnapshot
@@ -56,8 +58,14 @@ def log_reasons(settings: Settings, declared: Sequence[Declared]) -> None:
         pulumi.log.info(given_up(family, image))
     goals = targets(settings, planned, held)
     decisions = held.decide(planned, goals)
-    baked = [decision.image.base for decision in decisions if decision.action is Action.BAKE]
-    for line in sorted({base.words for base in baked if base.origin}):
+    by_action = [(one.image, decision.action) for one, decision in zip(declared, decisions, strict=True)]
+    baked = [image for image, action in by_action if action is Action.BAKE]
+    tested = [image for image, action in by_action if action in (Action.BAKE, Action.TEST) and image.tests]
+    sizes = {image.name: len(machines(image.tests.suite.cluster)) for image in tested if image.tests}
+    limited = over_limits(settings, decisions, held.times, lambda image: sizes[image.name])
+    for problem in (*backend(settings).beyond_quotas(baked, tested), *limited):
+        pulumi.log.warn(str(problem))
+    for line in sorted({image.base.words for image in baked if image.base.origin}):
         pulumi.log.info(line)
     for one, decision in zip(declared, decisions, strict=True):
         if decision.action is not Action.KEEP or decision.reasons:

@@ -3,6 +3,7 @@
 from bakery.settings.bases import LocalBase
 from bakery.settings.files import PROJECT
 from bakery.settings.google import LONGEST_BUILD, SSH_TAG, TEST_TAG, Bucket, Duty, GoogleSettings
+from bakery.settings.limits import LimitSettings
 from bakery.settings.local import Accelerator, Isolation, LayerSettings, LocalSettings, SnapshotSettings
 from bakery.settings.model import (
     GROUPS,
@@ -28,6 +29,7 @@ __all__ = [
     "GoogleSettings",
     "Isolation",
     "LayerSettings",
+    "LimitSettings",
     "LocalBase",
     "LocalSettings",
     "Mirrors",

@@ -144,6 +144,8 @@ class GoogleSettings(NamedTuple):
     worker_pool: str = ""
     bakes_at_once: int = 0
     tests_at_once: int = 0
+    spot: bool = False
+    labels: Mapping[str, str] = MappingProxyType({})
 
     @property
     def build_region(self) -> str:
@@ -169,6 +171,14 @@ class GoogleSettings(NamedTuple):
     def dataset(self) -> str:
         """The id of the BigQuery dataset, which has no ``-``."""
         return f"{self.prefix.replace('-', '_')}_{DATASET}" if self.prefix else DATASET
+
+    def machine_labels(self, work: str, recipe: str) -> dict[str, str]:
+        """Return the labels of a machine and of its disk, for costs; ``work`` is bake or test.
+
+        Recipe and prefix have the same labels as images.
+        """
+        own = {"bakery": work, "bakery-recipe": re.sub("[^a-z0-9_-]", "-", recipe.lower())[:63]}
+        return {**self.labels, **own, **({"bakery-prefix": self.prefix} if self.prefix else {})}
 
     def role(self, role: str) -> str:
         """Return the id of a custom role, which has no ``-``."""
@@ -210,6 +220,8 @@ class GoogleSettings(NamedTuple):
             copies=self.copies,
             bakes_at_once=self.bakes_at_once or other.bakes_at_once,
             tests_at_once=self.tests_at_once or other.tests_at_once,
+            spot=self.spot or other.spot,
+            labels=self.labels or other.labels,
             infrastructure=self.infrastructure,
             subnetwork=other.subnetwork_path,
             buckets={purpose: other.bucket(purpose) for purpose in Bucket},

@@ -26,7 +26,13 @@ _BUCKET = r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]"
 # allAuthenticatedUsers: a typing mistake must not share images with the public.
 _MEMBER = r"(?:user|group|serviceAccount):\S+@\S+|domain:\S+\.\S+|principal(?:Set)?://\S+"
 # What a stack that uses another one's infrastructure sets itself.
-_OWN = ("prefix", "zones", "consumers", "storageLocation", "copies", "infrastructure", "bakesAtOnce", "testsAtOnce")
+_OWN = (
+    *("prefix", "zones", "consumers", "storageLocation", "copies", "infrastructure", "bakesAtOnce", "testsAtOnce"),
+    *("spot", "labels"),
+)
+
+# https://cloud.google.com/compute/docs/labeling-resources#requirements
+_LABEL = re.compile(r"(?!bakery)[a-z][-_a-z0-9]{0,62}=[-_a-z0-9]{0,63}")
 
 # Key: its form, and what to write. Every value may be empty.
 FORMS: Mapping[str, tuple[str, str]] = {
@@ -89,6 +95,8 @@ def read(reader: Reader) -> GoogleSettings:
         worker_pool=reader.text("workerPool"),
         bakes_at_once=reader.count("bakesAtOnce", 0),
         tests_at_once=reader.count("testsAtOnce", 0),
+        spot=reader.flag("spot", False),
+        labels=_labels(reader),
     )
     _check_names(reader, settings)
     if settings.repository and settings.build_region not in ("", settings.triggers_location):
@@ -145,3 +153,13 @@ def _check_names(google: Reader, settings: GoogleSettings) -> None:
         google.wrong(
             "roleSuffix", f"makes the role's name {role}, and {ROLE_LENGTH} characters are allowed", "shorten it"
         )
+
+
+def _labels(reader: Reader) -> Mapping[str, str]:
+    """Return the stack's own labels of machines, disks and images."""
+    found = reader.texts("labels")
+    for key, value in found.items():
+        if not _LABEL.fullmatch(f"{key}={value}"):
+            hint = "write lower-case letters, digits, - and _, at most 63 each; bakery... are labels of the bakery"
+            reader.wrong(f"labels.{key}", f"is {value!r}", hint)
+    return found

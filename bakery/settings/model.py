@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bakery.errors import InputError, Problem
-from bakery.settings import cluster, deprecated, network, origin, retention, rollout
+from bakery.settings import cluster, deprecated, limits, network, origin, retention, rollout
 from bakery.settings import local as local_settings
 from bakery.settings.bases import LocalBase
 from bakery.settings.cluster import ClusterSettings
 from bakery.settings.files import PROJECT
 from bakery.settings.google import GoogleSettings
+from bakery.settings.limits import LimitSettings
 from bakery.settings.local import LocalSettings
 from bakery.settings.network import NetworkSettings
 from bakery.settings.oven import OvenKind, Place
@@ -29,7 +30,7 @@ KEYS = (
     *("oven", "packages", "common", "state", "lock", "select", "shipped", "nonce", "retentionDays", "retention"),
     *("pins", "approval", "approved", "channels", "rollout", "from", "proxy", "noProxy"),
 )
-GROUPS = ("cluster", "local", "spack", "google", "mirrors", "fake")
+GROUPS = ("cluster", "limits", "local", "spack", "google", "mirrors", "fake")
 
 
 class SpackSettings(NamedTuple):
@@ -77,6 +78,7 @@ class Settings:
     smoke: tuple[str, ...] = ()
     retention: Mapping[str, Retention] = field(default_factory=lambda: {EVERY_FAMILY: Retention()})
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
     spack: SpackSettings = field(default_factory=SpackSettings)
     google: GoogleSettings = field(default_factory=GoogleSettings)
@@ -179,7 +181,7 @@ def parse(
     def path(key: str, default: str) -> Path:
         return (root / Path(top.text(key, default)).expanduser()).resolve()
 
-    groups = {name: top.group(name) for name in ("cluster", "local", "spack", "google", "mirrors")}
+    groups = {name: top.group(name) for name in ("cluster", "limits", "local", "spack", "google", "mirrors")}
     taken = origin.read(top)
     settings = Settings(
         stack=stack,
@@ -201,6 +203,7 @@ def parse(
         smoke=taken.smoke,
         retention=retention.read(top, top.count("retentionDays", 30, most=retention.LONGEST)),
         cluster=cluster.read(groups["cluster"], root),
+        limits=limits.read(groups["limits"]),
         local=local_settings.read(groups["local"]),
         spack=_spack(groups["spack"], root),
         google=_google(groups["google"]),

@@ -5,13 +5,10 @@ The template is read from the uploaded source, as Packer would; the refusals com
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-from tests.fake_google import identity
+from tests.fake_google import identity, quotas, templates
 from tests.fake_google.cloud import Cloud
 from tests.fake_google.refusals import keys
 from tests.fake_google.refusals.compute import architecture, other_architecture
@@ -23,8 +20,9 @@ IMAGE = "==> googlecompute: Error waiting for image: googleapi: Error 412: Locat
 
 def refused(cloud: Cloud, build: Json) -> str:
     """The line of the log with which the build of this source ends; "" if nothing refuses it."""
-    found = list(builders(cloud, build))
+    found = list(templates.builders(cloud, build))
     lines = [line for builder in found for line in (*_architecture(cloud, builder), *_key(cloud, builder))]
+    lines += [line for builder in found for line in (*_time_limit(builder), *_quota(cloud, build, builder))]
     if cloud.conditions.policies:
         lines += [line for builder in found for line in _refusals(cloud, builder, build["projectId"])]
     return lines[0] if lines else ""
@@ -32,7 +30,8 @@ def refused(cloud: Cloud, build: Json) -> str:
 
 def baked_for(cloud: Cloud, build: Json) -> str:
     """The architecture of the image that a build makes, as far as its template says it."""
-    return next((str(one["image_architecture"]).upper() for one in builders(cloud, build) if _said(one)), "X86_64")
+    found = (str(one["image_architecture"]).upper() for one in templates.builders(cloud, build) if _said(one))
+    return next(found, "X86_64")
 
 
 def _said(builder: Json) -> bool:
@@ -51,6 +50,23 @@ def _architecture(cloud: Cloud, builder: Json) -> Iterator[str]:
             yield f"==> googlecompute: Error creating instance: googleapi: Error 400: {refusal}, badRequest"
 
 
+def _time_limit(builder: Json) -> Iterator[str]:
+    """Refuse a time limit for a preemptible machine, which the plugin can't make a spot one of.
+
+    https://cloud.google.com/compute/docs/instances/limit-vm-runtime, "Limitations"; the words are not known.
+    """
+    if builder.get("preemptible") and builder.get("max_run_duration_in_seconds"):
+        refusal = "You can't use time limits for legacy preemptible VMs., invalid"
+        yield f"==> googlecompute: Error creating instance: googleapi: Error 400: {refusal}"
+
+
+def _quota(cloud: Cloud, build: Json, builder: Json) -> Iterator[str]:
+    """Refuse a machine for which there is no quota, in the words of its operation."""
+    region = build.get("substitutions", {}).get("_ZONE", "").rpartition("-")[0]
+    if text := quotas.exceeded(cloud, build.get("projectId", ""), region, quotas.of_template(builder)):
+        yield f"==> googlecompute: Error creating instance: 1 error occurred: {text}"
+
+
 def _key(cloud: Cloud, builder: Json) -> Iterator[str]:
     """Refuse a disk with a key that Compute Engine may not use, or not yet."""
     key = (builder.get("disk_encryption_key") or {}).get("kmsKeyName", "")
@@ -63,7 +79,7 @@ def left_up(cloud: Cloud, build: Json, created: str = "2026-12-01T08:00:00.000-0
     """What a Packer whose provisioner failed leaves: its machine and the disk, if its steps say ``-on-error=abort``."""
     if not any("-on-error=abort" in step.get("args", ()) for step in build["steps"]):
         return
-    for builder in builders(cloud, build):
+    for builder in templates.builders(cloud, build):
         name = builder["instance_name"].replace("{{user `bakery_build`}}", build["id"])
         zone = f"compute/compute/v1/projects/{build['projectId']}/zones/{builder['zone']}"
         disk = {"autoDelete": False, "initializeParams": {"diskName": name}}
@@ -79,19 +95,6 @@ def left_up(cloud: Cloud, build: Json, created: str = "2026-12-01T08:00:00.000-0
                 "instanceTerminationAction": builder["instance_termination_action"],
             },
         }
-
-
-def builders(cloud: Cloud, build: Json) -> Iterator[Json]:
-    """The builders of the template that is in the source of a build."""
-    source = build.get("source", {}).get("storageSource", {})
-    content = cloud.media.get(f"storage/storage/v1/b/{source.get('bucket')}/o/{source.get('object')}")
-    if content is None:
-        return
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        for member in tar.getmembers():
-            file = tar.extractfile(member)
-            if member.name.endswith("packer.json") and file is not None:
-                yield from json.load(file)["builders"]
 
 
 def _refusals(cloud: Cloud, builder: Json, project: str) -> Iterator[str]:

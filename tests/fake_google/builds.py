@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fake_google import baking, compute, crud, defaults, grants
+from tests.fake_google import baking, compute, crud, defaults, grants, templates
 from tests.fake_google.cloud import Answer, Cloud, Refusal, Request, handles, rfc3339
 from tests.fake_google.identity import NUMBER
 
@@ -20,6 +20,7 @@ DONE = {"SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED
 class Course:
     """How a build goes: how long it waits and works (seconds), its end, what it logs line by line, what it leaves.
 
+    If it is ``preempted``, Compute Engine takes the machine back at the end, if that is a spot one.
     With ``makes_image`` the image that ``_IMAGE_NAME`` names is there when the build ends well; as Packer without
     -force, a build fails when it was there before.
     """
@@ -31,6 +32,7 @@ class Course:
     detail: str = ""
     failure: str = "USER_BUILD_STEP"
     makes_image: bool = True
+    preempted: bool = False
 
 
 Script = Callable[[Json], Course]
@@ -63,10 +65,17 @@ def _start(cloud: Cloud, build: Json) -> None:
         build |= {"status": "WORKING", "startTime": rfc3339(time.time())}
 
 
+# What Packer's shell provisioner says when the connection is lost: provisioner/shell/provisioner.go.
+DISCONNECTED = "==> googlecompute: Script disconnected unexpectedly. If you expected your script to disconnect, i.e."
+
+
 def finish(cloud: Cloud, build: Json, course: Course) -> None:
     """End a build, as the course says."""
     if build["status"] in DONE:
         return
+    if course.preempted and any(builder.get("preemptible") for builder in templates.builders(cloud, build)):
+        compute.preempt(cloud, build["projectId"], build["substitutions"]["_ZONE"], f"bake-{build['id']}")
+        course = Course(status="FAILURE", log=(*course.log, DISCONNECTED), detail="Packer ended with 1")
     substitutions = build.get("substitutions", {})
     if course.status == "SUCCESS" and course.makes_image and substitutions.get("_IMAGE_NAME"):
         collection = f"compute/compute/v1/projects/{build['projectId']}/global/images"

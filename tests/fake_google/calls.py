@@ -23,6 +23,7 @@ COMPUTE: Mapping[str, str] = {
     "regionOperations.wait": "heavy-weight read requests a minute",
     "aggregatedList": "heavy-weight read requests a minute",
     "Operations.get": "operation read requests a minute",
+    "Operations.list": "operation read requests a minute",
     ".list": "list requests a minute",
     ".get": "read requests a minute",
     "": "queries a minute",
@@ -53,13 +54,15 @@ HELD_BY: Mapping[str, str] = {
     "cloudresourcemanager": "contract/test_first_day.py",
     "compute.disks": "unit/ovens/cloud_build/test_machines.py",
     "compute.images": "unit/library/compute_engine/test_library.py",
+    "compute.projects": "contract/test_quotas.py",
+    "compute.regions": "contract/test_quotas.py",
     "compute": "unit/fluid_run/test_compute_engine.py",
     "pubsub": "unit/library/compute_engine/test_events.py",
     "storage": "contract/test_libraries.py",
 }
 VIEWER = "roles/orgpolicy.policyViewer"  # of people; Viewer and Owner include it
 PACKERS = "gcp/test_packer_plugin.py"
-ONLY_PACKER = ("compute.instances.setMetadata", "compute.projects.get", "compute.zones.get")
+ONLY_PACKER = ("compute.instances.setMetadata", "compute.zones.get")
 
 
 class Setup(NamedTuple):

@@ -46,7 +46,7 @@ def matches(item: Json, expression: str) -> bool:
 
 @handles(
     *("compute.images.list", "compute.instances.list", "compute.disks.list", "compute.instanceTemplates.list"),
-    "compute.resourcePolicies.list",
+    *("compute.resourcePolicies.list", "compute.zoneOperations.list"),
 )
 def list_filtered(cloud: Cloud, request: Request) -> Answer:
     """A list with a filter."""
@@ -149,7 +149,7 @@ def deprecate_image(cloud: Cloud, request: Request) -> Answer:
     return Answer(crud.operation(cloud, request, "deprecate", key, image))
 
 
-@handles("compute.images.setLabels", "compute.instances.setLabels")
+@handles("compute.images.setLabels", "compute.instances.setLabels", "compute.disks.setLabels")
 def set_labels(cloud: Cloud, request: Request) -> Answer:
     """Replace labels; the fingerprint must be the one that was read."""
     key = request.key.removesuffix("/setLabels")
@@ -262,7 +262,8 @@ def _add_disks(cloud: Cloud, key: str, body: Json) -> None:
         where = f"{key.rpartition('/instances/')[0]}/disks/{name}"
         source = disk.get("initializeParams", {}).get("sourceImage", "")
         made_from = {"sourceImage": source} if source and "/family/" not in source else {}
-        cloud.add(where, {"name": name, "id": cloud.number(), "users": [key], "status": "READY"} | made_from)
+        labels = {"labels": disk.get("initializeParams", {}).get("labels", {}), "labelFingerprint": "AAAAAAAAAAA="}
+        cloud.add(where, {"name": name, "id": cloud.number(), "users": [key], "status": "READY"} | labels | made_from)
 
 
 def _end_in_time(cloud: Cloud, key: str, item: Json) -> None:
@@ -288,6 +289,39 @@ def _remove(cloud: Cloud, key: str) -> None:
     del cloud.items[key]
     if cloud.machines:
         cloud.machines.delete(key)
+
+
+def preempt(cloud: Cloud, project: str, zone: str, name: str) -> None:
+    """Take a spot machine back: an operation of the system says so, and the instance is stopped, or deleted.
+
+    The operation's name and type: https://github.com/cloudpilot-ai/karpenter-provider-gcp/pull/37, 2025-05-15; its
+    message: "Detect preemption of Spot VMs" of https://cloud.google.com/compute/docs/instances/create-use-spot.
+    """
+    place = f"compute/v1/projects/{project}/zones/{zone}"
+    key = f"compute/{place}/instances/{name}"
+    operation = f"systemevent-{cloud.number()}"
+    now = rfc3339(time.time())
+    cloud.items[f"compute/{place}/operations/{operation}"] = {
+        "kind": "compute#operation",
+        "id": cloud.number(),
+        "name": operation,
+        "operationType": "compute.instances.preempted",
+        "targetLink": f"https://www.googleapis.com/{place}/instances/{name}",
+        "zone": f"https://www.googleapis.com/{place}",
+        "status": "DONE",
+        "statusMessage": "Instance was preempted.",
+        "progress": 100,
+        "user": "system",
+        "insertTime": now,
+        "startTime": now,
+        "endTime": now,
+    }
+    if (item := cloud.items.get(key)) is None:
+        return
+    if item.get("scheduling", {}).get("instanceTerminationAction") == "DELETE":
+        _remove(cloud, key)
+    else:
+        item["status"] = "TERMINATED"
 
 
 @handles("compute.instances.delete")

@@ -12,7 +12,8 @@ class Conditions:
 
     stockouts: set[str] = field(default_factory=set)  # zones
     lacking: set[tuple[str, str]] = field(default_factory=set)  # zone and machine type
-    quota: Mapping[str, int] = field(default_factory=dict)  # machines of a region
+    quota: Mapping[str, float] = field(default_factory=dict)  # limits by metric, of each region or of the project
+    used: Mapping[str, int] = field(default_factory=dict)  # what others use of them
     policies: set[str] = field(default_factory=set)  # constraints of the organisation that are enforced
     locations: set[str] = field(default_factory=set)  # regions that gcp.resourceLocations allows
     trusted: set[str] = field(default_factory=set)  # projects whose images compute.trustedImageProjects allows

@@ -41,7 +41,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 NEW_MACHINE = (
     *("compute.instances.create", "compute.disks.create", "compute.images.useReadOnly", "compute.subnetworks.use"),
     *("compute.instances.setMetadata", "compute.instances.setTags", "compute.instances.setLabels"),
-    "compute.instances.setServiceAccount",
+    *("compute.instances.setServiceAccount", "compute.disks.setLabels"),
 )
 SUBMITTING = ("cloudbuild.projects.builds.create", "cloudbuild.projects.locations.builds.create")
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +56,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "cloudbuild.projects.locations.builds.list": ("cloudbuild.builds.list",),
     "compute.disks.aggregatedList": ("compute.disks.list",),
     "compute.disks.delete": ("compute.disks.delete",),
+    "compute.disks.get": ("compute.disks.get",),
+    "compute.disks.setLabels": ("compute.disks.setLabels",),
     "compute.globalOperations.get": ("compute.globalOperations.get",),
     "compute.globalOperations.wait": ("compute.globalOperations.get",),
     "compute.images.delete": ("compute.images.delete",),
@@ -79,10 +81,12 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "compute.projects.get": ("compute.projects.get",),
     "compute.regionOperations.get": ("compute.regionOperations.get",),
     "compute.regionOperations.wait": ("compute.regionOperations.get",),
+    "compute.regions.get": ("compute.regions.get",),
     "compute.resourcePolicies.delete": ("compute.resourcePolicies.delete",),
     "compute.resourcePolicies.insert": ("compute.resourcePolicies.create",),
     "compute.resourcePolicies.list": ("compute.resourcePolicies.list",),
     "compute.zoneOperations.get": ("compute.zoneOperations.get",),
+    "compute.zoneOperations.list": ("compute.zoneOperations.list",),
     "compute.zoneOperations.wait": ("compute.zoneOperations.get",),
     "compute.zones.get": ("compute.zones.get",),
     "pubsub.projects.topics.publish": ("pubsub.topics.publish",),
@@ -114,7 +118,7 @@ PEOPLES: Mapping[str, tuple[str, ...]] = {
     "cloudresourcemanager.projects.getEffectiveOrgPolicy": ("orgpolicy.policy.get",),
 }
 # What an account asks for without having it, and does without: methods by account.
-DONE_WITHOUT = {"bakery-trigger": ("compute.disks.aggregatedList", "compute.instances.delete")}
+DONE_WITHOUT = {"bakery-trigger": ("compute.disks.aggregatedList", "compute.disks.get", "compute.instances.delete")}
 
 
 def grants_of(account: str) -> tuple[Grant, ...]:

@@ -23,6 +23,7 @@ from tests.fake_google import (  # noqa: F401  they register their handlers
     federation,
     identity,
     permissions,
+    quotas,
     refusals,
     roles,
     versions,

@@ -41,7 +41,12 @@ OPERATIONS: Mapping[str, str] = {
 }
 OF_BLOBS = {"delete": "storage.objects.delete"}
 
-READS = {"read_compute": 0, "compute_pages": 1, "compute_items": 1}  # which argument is a path below the project
+READS = {  # which argument is a path below the project, and how that begins
+    "read_compute": (0, ""),
+    "compute_pages": (1, ""),
+    "compute_items": (1, ""),
+    "compute_everywhere": (1, "aggregated/"),
+}
 PASSED_ON = ("pages.py", "compute_operation.py")  # which read the paths that others give them
 ASKED = {"RESOURCE_MANAGER": "cloudresourcemanager"}  # the product of a host that is asked without a client
 
@@ -57,7 +62,8 @@ def by_the_code(folder: Path = ROOT / "bakery") -> Iterator[tuple[str, str]]:
 def _methods(node: ast.AST, *, reads: bool) -> Iterator[str]:
     name = ast.unparse(node.func).rpartition(".")[2].rstrip(")") if isinstance(node, ast.Call) else ""
     if isinstance(node, ast.Call) and reads and name in READS:
-        yield _published("GET", "compute", f"projects/x/{_path(node.args[READS[name]])}")
+        argument, beginning = READS[name]
+        yield _published("GET", "compute", f"projects/x/{beginning}{_path(node.args[argument])}".rstrip("/"))
     if isinstance(node, ast.Call) and name == "change_compute":  # called, or what retries it is
         yield from _changes(node.args)
     host = ast.unparse(node.args[1]) if isinstance(node, ast.Call) and name == "ask" and len(node.args) == 3 else ""

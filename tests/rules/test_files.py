@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, validators
 from packaging.requirements import Requirement
 
 from bakery.ovens.cloud_build.request import PLUGIN_VERSION
-from bakery.settings import GROUPS, KEYS, GoogleSettings, LocalSettings, Mirrors, SpackSettings
+from bakery.settings import GROUPS, KEYS, GoogleSettings, LimitSettings, LocalSettings, Mirrors, SpackSettings
 from bakery.settings.cluster import ClusterSettings
 from tests.support import source_tree
 
@@ -120,7 +120,7 @@ def setting_keys() -> set[str]:
         return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
     groups = {"cluster": ClusterSettings, "local": LocalSettings, "spack": SpackSettings, "google": GoogleSettings}
-    groups |= {"mirrors": Mirrors}
+    groups |= {"limits": LimitSettings, "mirrors": Mirrors}
     keys = {*KEYS, *GROUPS} - {*groups}
     return keys | {f"{group}.{camel(name)}" for group, kind in groups.items() for name in kind._fields}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bakery.backends.base import Backend, FailedMachine, ImageLogs
 from bakery.backends.checks import Check
+from bakery.errors import Problem
 from bakery.fluid_run.clusters.fake import FakeClusters
 from bakery.host.files import write_atomic
 from bakery.library.base import ImageRecord
@@ -48,6 +49,9 @@ class OtherBackend:
 
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         return []
+
+    def beyond_quotas(self, baked: Sequence[ImagePlan], tested: Sequence[ImagePlan]) -> tuple[Problem, ...]:
+        return ()
 
     def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
         return ()

@@ -12,6 +12,7 @@ from bakery.settings import Settings
 if TYPE_CHECKING:
     from bakery.backends.base import Backend, FailedMachine, ImageLogs
     from bakery.backends.checks import Check
+    from bakery.errors import Problem
     from bakery.fluid_run.clusters.compute_engine import ComputeEngineClusters
     from bakery.library.base import ImageRecord
     from bakery.library.compute_engine.library import ComputeEngineLibrary
@@ -60,6 +61,13 @@ class GoogleBackend:
         from bakery.host.google import clients
 
         return refused(clients(self.settings.google), images)
+
+    def beyond_quotas(self, baked: Sequence[ImagePlan], tested: Sequence[ImagePlan]) -> tuple[Problem, ...]:
+        """Compare with the quotas of the region."""
+        from bakery.backends.google.quotas import beyond
+        from bakery.host.google import clients
+
+        return beyond(self.settings, clients(self.settings.google), baked, tested)
 
     def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
         """Fetch images of build steps and Packer's plugins; base images are Google's own."""

@@ -15,6 +15,7 @@ from bakery.settings import Settings
 if TYPE_CHECKING:
     from bakery.backends.base import Backend, FailedMachine
     from bakery.backends.checks import Check
+    from bakery.errors import Problem
     from bakery.fluid_run.clusters.local import LocalClusters
     from bakery.library.base import ImageRecord
     from bakery.library.local.library import LocalLibrary
@@ -61,6 +62,10 @@ class ThisMachine:
     def refused(self, images: Sequence[ImagePlan]) -> list[str]:
         """Refuse nothing."""
         return []
+
+    def beyond_quotas(self, baked: Sequence[ImagePlan], tested: Sequence[ImagePlan]) -> tuple[Problem, ...]:
+        """Return nothing: what does not fit on this machine at the same time waits for a slot."""
+        return ()
 
     def fetched(self, images: Sequence[ImagePlan]) -> Iterable[Address]:
         """Fetch nothing."""

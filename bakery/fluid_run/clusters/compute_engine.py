@@ -24,6 +24,7 @@ from google.cloud.storage import Blob  # type: ignore[import-untyped]
 from bakery.errors import BakeryError, InfrastructureFailed, NoCapacity
 from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters import mailbox
+from bakery.fluid_run.clusters.demand import room, zones_of
 from bakery.fluid_run.clusters.instance import (
     DEFAULT_MACHINES,
     START_SECONDS,
@@ -36,6 +37,7 @@ from bakery.fluid_run.clusters.run_machines import OPERATION_SECONDS, Machines, 
 from bakery.fluid_run.clusters.run_spec import MachineSpec, machines, run_spec
 from bakery.fluid_run.clusters.seed import write_seed
 from bakery.fluid_run.clusters.sizing import MachineSize, sized
+from bakery.host.budget import budget_of
 from bakery.host.compute_operation import delete_instance
 from bakery.host.google import (
     CALLS_AT_ONCE,
@@ -56,7 +58,6 @@ from bakery.progress.activity import Activity
 from bakery.recipe.machine_types import has_one_thread
 from bakery.recipe.model import ClusterShape, Partition
 from bakery.settings import Settings
-from bakery.settings.rdma import zones_with
 
 USABLE_MEMORY = 0.9  # of a machine type's: the rest is the kernel's and the firmware's
 
@@ -106,6 +107,8 @@ class ComputeEngineCluster:
         self.specs = machines(order.suite.cluster)
         self.zone = ""
         self._turn = contextlib.ExitStack()  # of google.testsAtOnce, from the first machine to the last
+        self._room = contextlib.ExitStack()  # in quotas and limits, for all machines
+        self._budget = budget_of(clusters.settings)
         self._requests = self.google.shared(ClusterRequests)
         self._machines = RunMachines(self.google, self._requests)
         self.prefix = f"{self._requests.folder}/{run_id}"
@@ -117,7 +120,7 @@ class ComputeEngineCluster:
 
     def provision(self, activity: Activity) -> None:
         """Create all machines in the first zone that has capacity. Raises InfrastructureFailed."""
-        zones = self._zones()
+        zones = zones_of(self.settings, self.order.suite.cluster)
         self._turn.enter_context(self.google.shared(_turns).held(activity))
         for number, zone in enumerate(zones, 1):
             self.zone = zone
@@ -126,6 +129,7 @@ class ComputeEngineCluster:
                 break
             except NoCapacity as error:
                 self._machines.delete()
+                self._room.close()
                 if number == len(zones):
                     raise InfrastructureFailed(f"no zone of {', '.join(zones)} has capacity: {error}") from error
         activity.check()
@@ -181,6 +185,7 @@ class ComputeEngineCluster:
     def tear_down(self) -> None:
         """Delete all machines of the run in every zone, and all versions of the seed, which has the cluster's key."""
         self._machines.delete()
+        self._room.close()
         self._turn.close()
         with contextlib.suppress(BakeryError), ignore_missing("delete the seed"):
             # A version is deleted for good if its generation is given: the bucket keeps the others for a while.
@@ -195,17 +200,6 @@ class ComputeEngineCluster:
 
     def _name(self, spec: MachineSpec) -> str:
         return machine_name(self.run_id, spec)
-
-    def _zones(self) -> tuple[str, ...]:
-        """Return the zones to try, which have the networks of all partitions. Raises BakeryError."""
-        names = {part.rdma_network for part in self.order.suite.cluster.partitions if part.rdma_network}
-        networks = self.settings.rdma_networks
-        missing = sorted(names - networks.keys())
-        zones = () if missing else zones_with([networks[name] for name in names], self.settings.bake_zones)
-        if not zones:
-            what = f"has no {', '.join(missing)}" if missing else f"has no zone of tests for {', '.join(sorted(names))}"
-            raise BakeryError(f"google.rdmaNetworks {what}", hint="run bakery plan, which says what to do")
-        return zones
 
     def _shape(self) -> ClusterShape:
         """Return the recipe's cluster with the sizes of its machine types and only the nodes that the jobs need."""
@@ -232,6 +226,9 @@ class ComputeEngineCluster:
 
     def _make_all(self, activity: Activity) -> Machines:
         self.specs = machines(self._shape())
+        self._room.close()  # of an earlier try
+        taken = room(self.google, self._budget, self.zone, self.order, specs=self.specs, activity=activity)
+        self._room.enter_context(taken)
         activity.say(f"testing: making {len(self.specs)} machines in {self.zone}")
         return self._make_machines(self.specs, self.present or self.image, activity)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ from bakery.errors import InfrastructureFailed
 from bakery.fluid_run.agent import wire
 from bakery.fluid_run.base import AgentStatus, Login
 from bakery.fluid_run.clusters.run_spec import Role, machines
+from bakery.host.budget import Budget, budget_of
 from bakery.library.base import ImageRecord
 from bakery.orders.model import RunOrder
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.results.model import Stage
-from bakery.settings import Settings
+from bakery.settings import LimitSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class FakeClusters:
         folder = StatePaths(self.settings.state).work / "fake-tests" / order.package
         boots = (present or image).name
         images = {spec.name: boots for spec in machines(order.suite.cluster)}
-        return FakeCluster(script(self.settings, order.package), order, folder, run_id, image.name, images)
+        mine, budget = script(self.settings, order.package), budget_of(self.settings)
+        return FakeCluster(mine, order, folder, run_id, image.name, images, budget=budget)
 
 
 def script(settings: Settings, package: str) -> Mapping[str, Any]:
@@ -73,6 +76,8 @@ class FakeCluster:
     poll_seconds: float = 0.25
     began: float = 0.0
     up: bool = False
+    budget: Budget = field(default_factory=lambda: Budget(LimitSettings()))
+    used: ExitStack = field(default_factory=ExitStack)
 
     def provision(self, activity: Activity) -> None:
         """Fail as often as scripted, else start the clock."""
@@ -83,6 +88,7 @@ class FakeCluster:
         if failed < int(self.script.get("broken", 0)):
             counter.write_text(str(failed + 1), encoding="ascii")
             raise InfrastructureFailed(f"the fake machine broke ({failed + 1})")
+        self.used.enter_context(self.budget.used(f"the test of {self.order.image}", len(self.images)))
         self.began = time.monotonic()
         self.up = True
 
@@ -159,3 +165,4 @@ class FakeCluster:
     def tear_down(self) -> None:
         """Stop following the script."""
         self.up = False
+        self.used.close()

@@ -54,6 +54,11 @@ class RunContext:
         return self.order.suite.cluster
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the machines and of their disks."""
+        return {**self.google.machine_labels("test", self.order.package), RUN_LABEL: token(self.run_id)}
+
+    @property
     def wait_seconds(self) -> int:
         """How long a machine may wait for others that are provided when there is capacity."""
         return FLEX_WAIT_SECONDS if any(_flexible(part) for part in self.shape.partitions) else 0
@@ -70,7 +75,7 @@ def instance(run: RunContext, spec: MachineSpec) -> Body:
         "disks": [_disk(run, partition, spec)],
         "networkInterfaces": _interfaces(run, partition, spec),
         "metadata": {"items": [{"key": key, "value": value} for key, value in _metadata(run, spec).items()]},
-        "labels": {RUN_LABEL: token(run.run_id), "bakery": "test"},
+        "labels": run.labels,
         "tags": {"items": [TEST_TAG, *([SSH_TAG] if run.open_seconds else [])]},
         "serviceAccounts": [{"email": run.google.account(Duty.TEST), "scopes": [SCOPE]}],
         "shieldedInstanceConfig": {
@@ -163,7 +168,8 @@ def machine_type(order: RunOrder, partition: Partition | None, spec: MachineSpec
 def _disk(run: RunContext, partition: Partition | None, spec: MachineSpec) -> Body:
     head = spec.role is Role.CONTROLLER
     size = partition.disk_size_gb if partition else run.shape.controller_disk_size_gb if head else 0
-    params = {"sourceImage": run.image} | ({"diskSizeGb": str(size)} if size else {})
+    params: dict[str, Any] = {"sourceImage": run.image, "labels": run.labels}
+    params |= {"diskSizeGb": str(size)} if size else {}
     asked = partition.disk_type if partition else run.shape.controller_disk_type if head else ""
     if kind := asked or boot_disk(machine_type(run.order, partition, spec)):
         params["diskType"] = f"zones/{run.zone}/diskTypes/{kind}"

@@ -26,6 +26,7 @@ from bakery.fluid_run.clusters.local_start import NOTES, MachineStarter
 from bakery.fluid_run.clusters.run_spec import MOST_MACHINES, MachineSpec, machines, on_private_network, run_spec
 from bakery.fluid_run.clusters.seed import SEED_BYTES, write_seed
 from bakery.host import locks, qemu, slots, space
+from bakery.host.budget import budget_of
 from bakery.host.files import discard
 from bakery.host.hardware import hardware_of
 from bakery.host.machine import check_console
@@ -77,6 +78,7 @@ class LocalCluster:
         present: Path | None = None,
     ) -> None:
         self.local = clusters.settings.local
+        self.budget = budget_of(clusters.settings)
         self.open_shell = clusters.open_seconds > 0
         self.run_id = run_id
         self.image = image
@@ -99,6 +101,7 @@ class LocalCluster:
                 raise InfrastructureFailed(f"the image file {image} is gone", hint="run: bakery library")
         cores, memory = sum(spec.cpus for spec in self.specs), sum(spec.memory_mb for spec in self.specs)
         self._slots.enter_context(slots.take(cores, memory, activity, slots.capacity(self.local)))
+        self._slots.enter_context(self.budget.used(f"the test of {self.order.image}", count))
         activity.say("testing: making machines")
         self.folder.mkdir(0o700, parents=True, exist_ok=True)  # the cluster's key is in it
         locks.sign(self.folder, f"Fluid-Run {self.run_id}")

@@ -167,7 +167,8 @@ class ImageRequests:
     def _copy(self, source: str, name: str, labels: Mapping[str, str], project: str = "") -> None:
         path, key = f"projects/{project or self.project}/global/images/{source}", self._google.settings.kms_key
         place = self._google.settings.stored_in()
-        body = {"name": name, "sourceImage": path, "labels": dict(labels), "storageLocations": [place]}
+        own = self._google.settings.labels
+        body = {"name": name, "sourceImage": path, "labels": {**own, **labels}, "storageLocations": [place]}
         if key:
             body["imageEncryptionKey"] = {"kmsKeyName": key}
         with contextlib.suppress(exceptions.Conflict):

@@ -4,14 +4,27 @@ Source: "Run builds in a private pool" and the REST reference of Cloud Build: a 
 location, and methods of their own list, read and cancel it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from google.api_core.retry import Retry
 from google.cloud.devtools import cloudbuild_v1
+from google.protobuf.json_format import ParseError
 
+from bakery.errors import BakeFailed
 from bakery.host.google import RETRY, TIMEOUT_SECONDS, Google
 
 CLOUD_BUILD = "https://cloudbuild.googleapis.com"
+
+
+def message(request: Mapping[str, Any], package: str) -> cloudbuild_v1.Build:
+    """Return a build from its JSON, which is made from the package's own. Raises BakeFailed."""
+    try:
+        build: cloudbuild_v1.Build = cloudbuild_v1.Build.from_json(json.dumps(request))
+    except ParseError as error:
+        raise BakeFailed(f"cloudbuild.yaml of {package} is not a valid build: {error}") from error
+    return build
 
 
 def create(google: Google, build: cloudbuild_v1.Build) -> cloudbuild_v1.Build:
@@ -25,6 +38,12 @@ def listed(google: Google, condition: str) -> Sequence[cloudbuild_v1.Build]:
     """Return the builds that fit a filter. Raises the errors of the client."""
     request = cloudbuild_v1.ListBuildsRequest(**_place(google), filter=condition, page_size=200)
     return list(google.builds.list_builds(request=request, retry=RETRY, timeout=TIMEOUT_SECONDS))
+
+
+def oldest(found: Sequence[cloudbuild_v1.Build], statuses: Sequence[int]) -> cloudbuild_v1.Build | None:
+    """Return the build that was submitted first of those with one of the statuses."""
+    fitting = [build for build in found if build.status in statuses]
+    return min(fitting, key=lambda build: (build.create_time, build.id), default=None)
 
 
 def read(google: Google, identity: str) -> cloudbuild_v1.Build:

@@ -17,12 +17,14 @@ from bakery.errors import BakeFailed, BakeryError
 from bakery.host import process
 from bakery.host.files import discard
 from bakery.host.google import Google
+from bakery.host.quota_metrics import MachineDemand
 from bakery.orders.model import BakeOrder
 from bakery.ovens import stops
 from bakery.ovens.base import Bake, BakeOutcome, DebugTerms
 from bakery.ovens.cloud_build import debug_machine, machines
+from bakery.ovens.cloud_build.machine_options import deadline
 from bakery.ovens.cloud_build.oven import CloudBuildOven
-from bakery.ovens.cloud_build.request import deadline, packer_template
+from bakery.ovens.cloud_build.request import packer_template
 from bakery.ovens.cloud_build.variable_files import changed_words
 from bakery.ovens.cloud_build.watch import Status, failure
 from bakery.ovens.local.machine import make_key
@@ -32,7 +34,7 @@ from bakery.progress.activity import Activity
 from bakery.recipe.hcl2.render import merged
 from bakery.recipe.model import Json
 from bakery.recipe.templating import GOOGLE_BUILDER, is_packer
-from bakery.settings import Settings
+from bakery.settings import GoogleSettings, Settings
 
 ABORT = "-on-error=abort"
 _PACKER_BUILD = re.compile(r"\b(packer\s+build)\b")
@@ -100,18 +102,22 @@ class DebugOven(CloudBuildOven):
         """Return only the builds of this oven: the machine of another one is not this user's."""
         return [one for one in self._looks.get(_tag(order)) if self.session in one.tags]
 
-    def _request(self, order: BakeOrder, zone: str, source: str) -> Json:
+    def _request(self, order: BakeOrder, google: GoogleSettings, zone: str, source: str) -> Json:
         """Return a build that ordinary bakes do not find, and whose calls of Packer leave their machine up."""
-        made = super()._request(order, zone, source)
+        made = super()._request(order, google, zone, source)
         tags = [_tag(order) if tag == order.name else tag for tag in made["tags"]]
         return {**made, "tags": tags, "steps": [_aborting(step) for step in made["steps"]]}
 
-    def _template(self, order: BakeOrder, zone: str) -> Json:
+    def _template(self, order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
         own = {
             "instance_name": f"{machines.DEBUG}{{{{user `bakery_build`}}}}",
             **deadline(order, self.terms.seconds),
         }
-        return packer_template(order, self.settings.google, zone, self.settings.network, own=own)
+        return packer_template(order, google, zone, self.settings.network, own=own)
+
+    def _machine(self, order: BakeOrder) -> MachineDemand:
+        """Return a standard machine: a user logs in to it."""
+        return super()._machine(order)._replace(spot=False)
 
     def _ended(self, done: cloudbuild_v1.Build, order: BakeOrder) -> cloudbuild_v1.Build:
         """Return the build if it succeeded. Raises BakeFailed, and then the machine is up; InfrastructureFailed."""

@@ -2,17 +2,14 @@
 
 import contextlib
 import hashlib
-import json
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from functools import partial
-from typing import Any
 
 from google.api_core import exceptions
 from google.cloud.devtools import cloudbuild_v1
-from google.protobuf.json_format import ParseError
 
 from bakery.errors import (
     AccessRefused,
@@ -21,13 +18,17 @@ from bakery.errors import (
     InfrastructureFailed,
     Interrupted,
     NoCapacity,
+    Preempted,
     StateChanged,
     Uncertain,
 )
 from bakery.host.batches import Batches
+from bakery.host.budget import budget_of
 from bakery.host.google import RETRY, Google, api_errors, clients
 from bakery.host.google_errors import no_bucket
 from bakery.host.propagation import patiently
+from bakery.host.quota_metrics import MachineDemand, counted
+from bakery.host.quotas import QuotaUse
 from bakery.host.turns import Turns
 from bakery.library.base import ImageRecord, ImageState
 from bakery.library.compute_engine.events import Event, EventKind, publish_event
@@ -36,13 +37,15 @@ from bakery.orders.model import BakeOrder
 from bakery.ovens.base import Bake, BakeOutcome
 from bakery.ovens.cloud_build import builds
 from bakery.ovens.cloud_build import machines as bake_machines
+from bakery.ovens.cloud_build.demand import bake_machine
 from bakery.ovens.cloud_build.request import build_request, packer_template
 from bakery.ovens.cloud_build.source import archive
+from bakery.ovens.cloud_build.spot import labelled, preempted
 from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
-from bakery.settings import Settings
+from bakery.settings import GoogleSettings, Settings
 from bakery.settings.google import Bucket
 
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
@@ -89,7 +92,7 @@ class CloudBuildOven:
         activity.say("looking for the image")
         # The builds first, then the image: a build that ends in between has created its image by then.
         known = self._builds(order)
-        running = _oldest(known, RUNNING)
+        running = builds.oldest(known, RUNNING)
         if running is not None:
             return BakeOutcome.JOINED, self._join(running, order, activity)
         existing = self.library.glance(order.name)  # Packer would not overwrite one that was made moments ago
@@ -100,46 +103,71 @@ class CloudBuildOven:
             return self._bake(order, {build.id for build in known}, activity)
 
     def _bake(
-        self, order: BakeOrder, known: Set[str], activity: Activity
+        self, order: BakeOrder, known: set[str], activity: Activity
     ) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
-        """Bake in the first zone that has capacity; ``known`` are the image's builds that ended before."""
-        zones = self.settings.google.bake_zones
+        """Bake, and once more on a standard machine if a spot machine was taken back or none was free.
+
+        ``known`` are the image's builds that ended before.
+        """
+        machine = self._machine(order)
+        if machine.spot:
+            try:
+                return self._in_zones(labelled(order, "spot"), machine, known, activity)
+            except (Preempted, NoCapacity) as error:
+                activity.say(f"{error.message}; baking it on a standard machine")
+            order = labelled(order, "standard")
+            known |= {build.id for build in self._builds(order) if build.status not in RUNNING}
+        try:
+            return self._in_zones(order, machine._replace(spot=False), known, activity)
+        except NoCapacity as error:
+            none = InfrastructureFailed(error.message, tail=error.tail, log=error.log)
+            raise self._publish_failure(none, order) from error
+
+    def _in_zones(
+        self, order: BakeOrder, machine: MachineDemand, known: Set[str], activity: Activity
+    ) -> tuple[BakeOutcome, cloudbuild_v1.Build | None]:
+        """Bake in the first zone that has capacity. Raises NoCapacity if none has."""
+        google, what = self.settings.google._replace(spot=machine.spot), f"the bake of {order.name}"
+        zones, quotas, budget = google.bake_zones, self.google.shared(QuotaUse), budget_of(self.settings)
         for number, zone in enumerate(zones, 1):
             try:
-                return self._submit_and_wait(order, zone, known, activity)
+                with quotas.held(zone, partial(counted, [machine]), what, activity), budget.used(what):
+                    return self._submit_and_wait(order, google, zone, known, activity)
             except NoCapacity as error:
                 if number == len(zones):
                     text = f"no zone of {', '.join(zones)} has capacity for {order.name}: {error.message}"
-                    none = InfrastructureFailed(text, tail=error.tail, log=error.log)
-                    raise self._publish_failure(none, order) from error
+                    raise NoCapacity(text, tail=error.tail, log=error.log) from error
                 activity.say(f"{zone} has no capacity, trying {zones[number]}")
         raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
 
     def _submit_and_wait(
-        self, order: BakeOrder, zone: str, known: Set[str], activity: Activity
+        self, order: BakeOrder, google: GoogleSettings, zone: str, known: Set[str], activity: Activity
     ) -> tuple[BakeOutcome, cloudbuild_v1.Build]:
         """Submit a build, or join one that was submitted first; ``known`` are the image's builds that ended before."""
         activity.say("uploading the source")
-        source = self._upload(order, zone)
+        source = self._upload(order, google, zone)
         activity.check()
-        request = self._request(order, zone, source)
-        mine = self._submit(_message(request, order), order, known, activity)
+        request = self._request(order, google, zone, source)
+        mine = self._submit(builds.message(request, order.package), order, known, activity)
         # All processes that submit at the same time see the same builds: the oldest build wins, even if it has ended by
         # now, and the others join it.
         rivals = [build for build in self._builds(order) if build.id not in known]
-        first = _oldest(rivals, (*RUNNING, Status.SUCCESS)) or mine
+        first = builds.oldest(rivals, (*RUNNING, Status.SUCCESS)) or mine
         if first.id != mine.id:
             self._cancel(mine)
             return BakeOutcome.JOINED, self._join(first, order, activity)
         return BakeOutcome.BAKED, self._wait(mine, order, activity)
 
-    def _request(self, order: BakeOrder, zone: str, source: str) -> Json:
+    def _request(self, order: BakeOrder, google: GoogleSettings, zone: str, source: str) -> Json:
         """Return the build to submit."""
-        return build_request(order, self.settings.google, zone, source, self.session, network=self.settings.network)
+        return build_request(order, google, zone, source, self.session, network=self.settings.network)
 
-    def _template(self, order: BakeOrder, zone: str) -> Json:
+    def _template(self, order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
         """Return the template that the build runs."""
-        return packer_template(order, self.settings.google, zone, self.settings.network)
+        return packer_template(order, google, zone, self.settings.network)
+
+    def _machine(self, order: BakeOrder) -> MachineDemand:
+        return bake_machine(order.template, order.variables, spot=self.settings.google.spot)
 
     def _submit(
         self, build: cloudbuild_v1.Build, order: BakeOrder, known: Set[str], activity: Activity
@@ -176,21 +204,22 @@ class CloudBuildOven:
             raise StateChanged("the build that was joined is cancelled, looking again", log=done.log_url)
         try:
             return self._ended(done, order)
-        except NoCapacity as error:
-            text = "the build that was joined found no capacity, looking again"
+        except (NoCapacity, Preempted) as error:
+            text = "the build that was joined found no capacity, or lost its machine, looking again"
             raise StateChanged(text, tail=error.tail, log=error.log) from error
 
     def _wait(self, build: cloudbuild_v1.Build, order: BakeOrder, activity: Activity) -> cloudbuild_v1.Build:
         """Wait for the build of this process, and cancel it on an interruption."""
         try:
-            done = self.watch.wait(build, activity, joined=False)
+            made = partial(bake_machines.label_disk, self.google, build, order.package)
+            done = self.watch.wait(build, activity, joined=False, made=made)
         except Interrupted:
             self._cancel(build)
             raise
         try:
             return self._ended(done, order)
         except (BakeFailed, InfrastructureFailed) as error:
-            if not isinstance(error, (NoCapacity, StateChanged, Uncertain)):
+            if not isinstance(error, (NoCapacity, Preempted, StateChanged, Uncertain)):
                 self._publish_failure(error, order)
             raise
 
@@ -205,7 +234,11 @@ class CloudBuildOven:
         """Return the build if it succeeded and its image exists. Raises BakeFailed and InfrastructureFailed."""
         if done.status != Status.SUCCESS:
             self._delete_machine(done)
-            raise failure(done, order, self.watch.tail(done), self.settings.stack)
+            tail = self.watch.tail(done)
+            if preempted(self.google, done, tail):
+                text = f"Compute Engine took back the spot machine of {order.name}"
+                raise Preempted(text, tail=tail, log=done.log_url)
+            raise failure(done, order, tail, self.settings.stack)
         if self.library.find(order.name) is None:
             raise BakeFailed(
                 f"the build of {order.name} succeeded but created no image of that name",
@@ -226,17 +259,14 @@ class CloudBuildOven:
             bake_machines.delete(self.google, build)
 
     def _clear_once(self) -> None:
-        """Delete what earlier builds left, before the first bake of a process.
-
-        Best effort: trigger accounts lack the permission, and a failure must not block the bake.
-        """
+        """Delete what earlier builds left, before the first bake of a process."""
         if self._first.acquire(blocking=False):
-            with contextlib.suppress(BakeryError):
+            with contextlib.suppress(BakeryError):  # trigger accounts may not, and it must not block the bake
                 bake_machines.clear(self.google)
 
-    def _upload(self, order: BakeOrder, zone: str) -> str:
+    def _upload(self, order: BakeOrder, google: GoogleSettings, zone: str) -> str:
         """Upload the source to the bucket, once per content, and return the object's name."""
-        content = archive(order, self._template(order, zone))
+        content = archive(order, self._template(order, google, zone))
         name = f"{hashlib.sha256(content).hexdigest()}.tar.gz"
         bucket = self.google.storage.bucket(self.settings.google.bucket(Bucket.SOURCES))
         reraise = (exceptions.PreconditionFailed, exceptions.NotFound)
@@ -268,16 +298,3 @@ def _adopted(image: ImageRecord) -> tuple[BakeOutcome, None]:
         message = f"{image.name} is marked as DELETED: it can't be booted and its name can't be used"
         raise InfrastructureFailed(message, hint=hint)
     return BakeOutcome.ADOPTED, None
-
-
-def _oldest(builds: Sequence[cloudbuild_v1.Build], statuses: Sequence[int]) -> cloudbuild_v1.Build | None:
-    fitting = [build for build in builds if build.status in statuses]
-    return min(fitting, key=lambda build: (build.create_time, build.id), default=None)
-
-
-def _message(request: Mapping[str, Any], order: BakeOrder) -> cloudbuild_v1.Build:
-    try:
-        build: cloudbuild_v1.Build = cloudbuild_v1.Build.from_json(json.dumps(request))
-    except ParseError as error:
-        raise BakeFailed(f"cloudbuild.yaml of {order.package} is not a valid build: {error}") from error
-    return build

@@ -7,7 +7,6 @@ Sources: Cloud Build's "Build configuration file schema" and "Substituting varia
 plugin's reference.
 """
 
-import json
 import posixpath
 import re
 import shlex
@@ -18,6 +17,7 @@ from typing import Any
 from bakery.errors import BakeFailed
 from bakery.orders.model import BakeOrder
 from bakery.ovens.cloud_build import secrets
+from bakery.ovens.cloud_build.machine_options import deadline, spot, undone
 from bakery.ovens.cloud_build.network import environment, on_google, with_mirrors
 from bakery.ovens.cloud_build.variable_files import changed_words, known_files, without_variable_files
 from bakery.plan import image_labels
@@ -42,12 +42,11 @@ PLUGIN_ENV = (f"PACKER_PLUGIN_PATH={TOOLS}/plugins", "CHECKPOINT_DISABLE=1", "PA
 PATH = f"{TOOLS}:/google-cloud-sdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FETCH = "Fetch Packer"
 BAKERY_TAG = "bakery"
+SPOT_TAG = "bakery-spot"  # of builds whose machine is a spot one
 QUEUE_SECONDS = 86_400  # a build waits in the queue of a busy project; Cloud Build's default is an hour
 KEPT = ("availableSecrets", "secrets", "artifacts", "queueTtl")
 REGIONAL = ("pool", "workerPool", "defaultLogsBucketBehavior")  # Cloud Build refuses them elsewhere
 BUILD_ID = "BAKERY_BUILD"  # in the environment of every step: the machine is named after the build
-PACKERS_END_SECONDS = 600  # to create the image and to delete the machine, before Compute Engine deletes it
-_OWN_PLUGIN = re.compile(r"plugins install \S*googlecompute v?(\d+)\.(\d+)")
 _FORCE = re.compile(r"(?<!\S)--?force(=true)?(?!\S)")
 _HCL2 = re.compile(r"[\w.-]+\.pkr\.(?:hcl|json)\b")
 _ONE = re.compile(r"\$\{(_[A-Z0-9_]+)\}|\$(_[A-Z0-9_]+)")
@@ -84,19 +83,19 @@ def packer_template(
 
 
 def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSettings, zone: str) -> Json:
-    kept = {key: value for key, value in builder.items() if key not in DECIDED}
+    kept = {key: value for key, value in builder.items() if key not in (*DECIDED, *undone(builder, spot=google.spot))}
     decided = {
         "project_id": google.project,
         "zone": zone,
         "image_name": order.name,
-        "image_labels": dict(order.labels),
+        "image_labels": _image_labels(order, google),
         "image_description": f"{order.package} {order.variant} baked from digest {order.digest}".replace("  ", " "),
         "source_image": order.base.name,
         "source_image_project_id": [order.base.project or google.project],
         "subnetwork": google.subnetwork_path,
         "instance_name": f"{BAKE}{{{{user `bakery_build`}}}}",
-        **deadline(order),
-        "labels": merged(builder.get("labels"), {"bakery": "bake"}),
+        **(spot() if google.spot else deadline(order)),
+        "labels": merged(builder.get("labels"), google.machine_labels("bake", order.package)),
         "tags": joined(builder.get("tags"), SSH_TAG),
         "service_account_email": google.account(Duty.MACHINE),
         **_login(builder, google),
@@ -110,24 +109,16 @@ def _builder(builder: Mapping[str, Any], order: BakeOrder, google: GoogleSetting
     return kept | decided | encrypted
 
 
+def _image_labels(order: BakeOrder, google: GoogleSettings) -> dict[str, str]:
+    return {**google.labels, **order.labels}
+
+
 def _login(builder: Mapping[str, Any], google: GoogleSettings) -> Json:
     """Return how Packer logs in to the machine. Metadata for that does not reach the image, nor its digest."""
     metadata = merged({"block-project-ssh-keys": "true", "enable-oslogin": "false"}, builder.get("metadata"))
     if google.os_login:
         return {"metadata": merged(metadata, {"enable-oslogin": "TRUE"}), "use_os_login": True}
     return {"metadata": metadata}
-
-
-def deadline(order: BakeOrder, after: int = 0) -> Json:
-    """Return when Compute Engine deletes the machine, whatever the build does; plugins before 1.2 do not support it.
-
-    That is ``after`` seconds after the limit of the build.
-    """
-    own = _OWN_PLUGIN.search(json.dumps(order.build))
-    if own and (int(own[1]), int(own[2])) < (1, 2):
-        return {}
-    seconds = order.timeout + PACKERS_END_SECONDS + after
-    return {"max_run_duration_in_seconds": seconds, "instance_termination_action": "DELETE"}
 
 
 def build_request(
@@ -154,15 +145,20 @@ def build_request(
             "_SUBNETWORK": google.subnetwork_path,
             "_IMAGE_NAME": order.name,
             FAMILY: order.family,
-            "_IMAGE_LABELS": ",".join(f"{key}={value}" for key, value in sorted(order.labels.items())),
+            "_IMAGE_LABELS": ",".join(f"{key}={value}" for key, value in sorted(_image_labels(order, google).items())),
         },
         "source": {"storageSource": {"bucket": google.bucket(Bucket.SOURCES), "object": source}},
         "timeout": f"{order.timeout}s",
         "serviceAccount": f"projects/{google.project}/serviceAccounts/{google.account(Duty.BAKE)}",
         "logsBucket": f"gs://{google.bucket(Bucket.LOGS)}/builds",
         "options": _options(order, google, network),
-        "tags": [BAKERY_TAG, f"bakery-{order.digest[: image_labels.DIGEST_IN_LABEL]}", session, order.name],
+        "tags": _tags(order, session, google),
     }
+
+
+def _tags(order: BakeOrder, session: str, google: GoogleSettings) -> list[str]:
+    found = [BAKERY_TAG, f"bakery-{order.digest[: image_labels.DIGEST_IN_LABEL]}", session, order.name]
+    return [*found, SPOT_TAG] if google.spot else found
 
 
 def _options(order: BakeOrder, google: GoogleSettings, network: NetworkSettings) -> Json:

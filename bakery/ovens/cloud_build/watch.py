@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.cloud.devtools import cloudbuild_v1
@@ -36,6 +36,7 @@ ENDED = (
 LOG_SECONDS = 10.0  # at least between two looks at a build's log, and a second for each build that is watched
 UNANSWERED_SECONDS = 900.0  # without any answer of Google, after which a wait gives up
 PHASE = re.compile(r"==> \S+: (Provisioning with [^:]+|Creating image|Waiting for SSH|Creating instance|Deleting \w+)")
+MACHINE_IS_THERE = ("Waiting for SSH", "Provisioning with")
 INFRASTRUCTURE = (Status.INTERNAL_ERROR, Status.EXPIRED)
 # Failures outside of the steps: what the build reads or writes is missing, or not granted yet.
 Kind = cloudbuild_v1.Build.FailureInfo.FailureType
@@ -46,6 +47,10 @@ GRANTS = "see docs/google.md, Identities; new grants take some minutes to work"
 INFRASTRUCTURE_FAULTS = re.compile(
     r"\b([qQ]uota( \S+ e|E)xceeded|QUOTA_EXCEEDED|rateLimitExceeded|backendError|Error 50[0234])\b"
 )
+
+
+def _nothing() -> None:
+    """Do nothing: what no one waits for."""
 
 
 class BuildWatch:
@@ -67,20 +72,25 @@ class BuildWatch:
         self._builds: dict[str, cloudbuild_v1.Build] = {}
         self._watched = 0
 
-    def wait(self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool) -> cloudbuild_v1.Build:
+    def wait(
+        self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool, made: Callable[[], None] = _nothing
+    ) -> cloudbuild_v1.Build:
         """Wait for the end of a build and report its phase.
 
-        Raises Interrupted, or Uncertain after 15 minutes without an answer.
+        ``made`` is called once, when the log says that the build's machine is there. Raises Interrupted, or Uncertain
+        after 15 minutes without an answer.
         """
         with self._lock:
             self._watched += 1
         try:
-            return self._wait(build, activity, joined=joined)
+            return self._wait(build, activity, joined=joined, made=made)
         finally:
             with self._lock:
                 self._watched -= 1
 
-    def _wait(self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool) -> cloudbuild_v1.Build:
+    def _wait(
+        self, build: cloudbuild_v1.Build, activity: Activity, *, joined: bool, made: Callable[[], None]
+    ) -> cloudbuild_v1.Build:
         answered = read = time.monotonic()
         position, phase = 0, ""
         while True:
@@ -99,6 +109,9 @@ class BuildWatch:
             if current.status == Status.WORKING and answered >= due:
                 position, phase = self._follow(current, position, phase)
                 read = answered
+                if phase.startswith(MACHINE_IS_THERE):
+                    made, called = _nothing, made
+                    called()
             activity.say(phase or f"build {Status(current.status).name.lower()}")
             activity.sleep(self._pause() if joined else max(self._due - time.monotonic(), 0.0))
 

@@ -18,6 +18,7 @@ from bakery.errors import (
 )
 from bakery.host import boot_files, process, qemu, slots
 from bakery.host.boot_files import BootFiles
+from bakery.host.budget import budget_of
 from bakery.host.files import sync_to_disk
 from bakery.host.hardware import Hardware, hardware_of
 from bakery.library.local.library import LocalLibrary
@@ -114,6 +115,7 @@ class LocalOven:
         limit = slots.capacity(self.local)
         with (
             slots.take(self.local.cores, self.local.memory_mb, activity, limit),
+            budget_of(self.settings).used(f"the bake of {order.name}"),
             self._base(order, activity, log) as start,
             file_server.shared(order.variables, work) as variables,
             opened(order.secrets, self.settings.root, work) as secrets,
@@ -265,14 +267,12 @@ class LocalOven:
     def _base(self, order: BakeOrder, activity: Activity, log: Path) -> Iterator[base_image.Bootable]:
         """Yield the disk that the bake starts from, protected from deletion meanwhile. Raises InfrastructureFailed."""
         if order.base.external:
-            yield base_image.get(
-                order.base, self.local, activity, log, self.settings.root, network=self.settings.network
-            )
+            root, network = self.settings.root, self.settings.network
+            yield base_image.get(order.base, self.local, activity, log, root, network=network)
             return
         if self.library.find(order.base.name) is None:
-            raise InfrastructureFailed(
-                f"the parent image {order.base.name} is not in the library", hint="run up again; it is baked first"
-            )
+            missing = f"the parent image {order.base.name} is not in the library"
+            raise InfrastructureFailed(missing, hint="run up again; it is baked first")
         with self.library.lease(order.base.name) as disk:
             yield base_image.Bootable(disk)
 

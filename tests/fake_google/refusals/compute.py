@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests.fake_google import quotas
 from tests.fake_google.cloud import Cloud, Request
 from tests.fake_google.refusals.rule import Example, Rule
 
@@ -206,11 +207,7 @@ def _stockout(cloud: Cloud, request: Request) -> str:
 
 def _quota(cloud: Cloud, request: Request) -> str:
     region = request.call.params["zone"].rpartition("-")[0]
-    limit = cloud.conditions.quota.get(region)
-    here = f"compute/compute/v1/projects/{request.call.params['project']}/zones/{region}-"
-    running = sum(1 for key in cloud.items if key.startswith(here) and "/instances/" in key)
-    full = limit is not None and running >= limit
-    return f"Quota 'CPUS' exceeded.  Limit: {limit}.0 in region {region}." if full else ""
+    return quotas.exceeded(cloud, request.call.params["project"], region, request.body)
 
 
 def _too_frequent(cloud: Cloud, request: Request) -> str:
@@ -446,7 +443,7 @@ RULES = (
         "https://github.com/GoogleCloudPlatform/ai-on-gke/issues/849, 2024-10-16 (code QUOTA_EXCEEDED)",
         INSERT,
         _quota,
-        Example("POST", PATH, switch={"quota": {"us-central1": 0}}),
+        Example("POST", PATH, switch={"quota": {"E2_CPUS": 0}}),
         status=403,
         operation="QUOTA_EXCEEDED",
     ),

@@ -48,6 +48,8 @@ QUOTED: Mapping[str, str] = {
     "cloudscheduler.projects.locations.jobs.get": NO_JOB,
     "cloudscheduler.projects.locations.jobs.patch": NO_JOB,
     "compute.disks.aggregatedList": FILTER,
+    "compute.disks.setLabels": "https://github.com/NetApp/terraform-provider-netapp-cloudmanager/issues/39, "
+    "2021-04-03: 412, conditionNotMet",
     "compute.images.deprecate": "https://github.com/hashicorp/packer-plugin-googlecompute/issues/297, 2025-08-19: "
     "the state is what was sent, at once; https://github.com/googleapis/python-compute/pull/277, 2022-04-30: no field "
     "`deprecated` until it is set",
@@ -60,12 +62,18 @@ QUOTED: Mapping[str, str] = {
     "`start` and `next` count bytes",
     "compute.instances.list": "https://github.com/googleapis/nodejs-compute/issues/48, 2018-03-02: 400, AND behind eq",
     "compute.machineTypes.get": ASSUMED + "the form of 404 that is recorded of other resources of a zone",
+    "compute.projects.get": "https://github.com/GoogleCloudPlatform/professional-services/issues/466, "
+    "2020-05-04: quotas of a project",
+    "compute.regions.get": "https://github.com/GoogleCloudPlatform/pubsec-declarative-toolkit/issues/590, 2023-11-03: "
+    "quotas of us-central1",
     "compute.resourcePolicies.delete": "https://github.com/hashicorp/terraform-provider-google/issues/9435, "
     "2021-06-24: 400, resourceInUseByAnotherResource",
     "compute.resourcePolicies.insert": "https://github.com/GoogleCloudPlatform/scientific-computing-examples/"
     "issues/53, 2023-05-20: 409, alreadyExists",
     "compute.resourcePolicies.list": FILTER,
     "compute.subnetworks.patch": ASSUMED + "as compute.networks.patch, which is recorded",
+    "compute.zoneOperations.list": "https://github.com/cloudpilot-ai/karpenter-provider-gcp/pull/37, 2025-05-15: "
+    "operations of the type compute.instances.preempted, begun by the system",
     "iam.projects.locations.workloadIdentityPools.create": POOL,
     "iam.projects.locations.workloadIdentityPools.delete": MARKED,
     "iam.projects.locations.workloadIdentityPools.get": MARKED,

@@ -450,9 +450,10 @@ def test_goes_to_the_next_zone_after_a_stock_out_that_an_operation_reports(serve
 
 
 def test_a_quota_is_told_as_such_and_no_other_zone_is_tried(server: FakeServer, tmp_path: Path) -> None:
-    server.cloud.conditions.quota = {"us-central1": 2}
+    server.cloud.conditions.quota = {"C2_CPUS": 4}
+    server.cloud.faults = [Fault(r"compute\.(regions|projects)\.get", 403, -1)]
     made = cluster(server, tmp_path)
-    with pytest.raises(InfrastructureFailed, match=r"QUOTA_EXCEEDED: Quota 'CPUS' exceeded") as told:
+    with pytest.raises(InfrastructureFailed, match=r"QUOTA_EXCEEDED: Quota 'C2_CPUS' exceeded") as told:
         made.provision(Activity())
     assert made.zone == "us-central1-a"
     assert "quota" in told.value.hint and "role" not in told.value.hint

@@ -116,7 +116,8 @@ def test_the_machine_of_a_failed_bake_is_up_with_an_owner_and_a_deadline(server:
     assert left(server.cloud) == [f"disks/{name}", f"instances/{name}"]
     assert [step["args"][:2] for step in build["steps"] if step["args"][0] == "build"] == [["build", "-on-error=abort"]]
     (builder,) = template(server)["builders"]
-    assert builder["labels"] == {"team": "hpc", "bakery-owner": machines.owner(oven(server).google), "bakery": "bake"}
+    owner = {"bakery-owner": machines.owner(oven(server).google)}
+    assert builder["labels"] == {"team": "hpc", **owner, "bakery": "bake", "bakery-recipe": "hpcc"}
     assert builder["max_run_duration_in_seconds"] == 600 + 600 + 3600
     assert (builder["instance_termination_action"], builder["omit_external_ip"]) == ("DELETE", True)
     public = (machine.work / "key.pub").read_text().strip()

@@ -199,7 +199,7 @@ def test_packer_merges_what_only_packer_can_evaluate(tmp_path: Path) -> None:
     options = "".join(f"  {name} = {unknown}\n" for name in ("labels", "image_labels", "metadata", "tags"))
     text = hcl2_tree.SOURCE.replace('"app" {\n', f'"app" {{\n{options}', 1) + hcl2_tree.BUILD
     made = written(order(tmp_path, **{"app.pkr.hcl": text}))["source"]["googlecompute"]["app"]
-    assert made["labels"] == f'${{merge({unknown}, {{"bakery": "bake"}})}}'
+    assert made["labels"] == f'${{merge({unknown}, {{"bakery": "bake", "bakery-recipe": "app"}})}}'
     assert made["tags"] == f'${{concat({unknown}, ["image-bakery"])}}'
     assert made["metadata"].startswith('${merge({"block-project-ssh-keys": "true"')
     assert made["metadata"].endswith(f", {unknown})}}")

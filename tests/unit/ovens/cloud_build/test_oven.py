@@ -302,7 +302,8 @@ def test_the_candidate_is_baked_outside_of_its_family(server: FakeServer, tmp_pa
 
 def test_the_source_is_uploaded_once_per_content(server: FakeServer, tmp_path: Path) -> None:
     maker = oven(server)
-    assert maker._upload(order(tmp_path), "z") == maker._upload(order(tmp_path), "z")
+    google = maker.settings.google
+    assert maker._upload(order(tmp_path), google, "z") == maker._upload(order(tmp_path), google, "z")
     stored = [key for key in server.cloud.media if "p-bakery-sources" in key]
     assert len(stored) == 1
     with tarfile.open(fileobj=io.BytesIO(server.cloud.media[stored[0]])) as tar:
