@@ -14,7 +14,7 @@ ENV := . tools/env.sh
 # would leave pending operations. The trap keeps the shell waiting.
 PULUMI := trap : TERM HUP; python -I -S bakery/host/guard.py --foreground pulumi
 
-.PHONY: help setup up preview destroy shell test test-fast test-slow test-spack test-gcp test-rcc release-check lint format lock bench fuzz chaos chaos-machines clean
+.PHONY: help setup up preview destroy shell test test-fast test-slow test-spack test-gcp test-rcc container release-check lint format lock bench fuzz chaos chaos-machines clean
 
 help: ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -95,6 +95,9 @@ bench: setup ## run the benchmarks; ONLY=<name> for one of benchmarks/, with its
 	    printf '== %s\n' "$$file"
 	    python "$$file" $(ARGS)
 	done
+
+container: ## build the bakery's container image; ARGS are options of podman's (or docker's) build
+	@tools/container.sh $(ARGS)
 
 release-check: setup ## build and install the wheel, and run it on what released versions wrote; about four minutes
 	@$(ENV)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bakery import __version__
 from bakery.cli.app import make_app
 from tests.support import source_tree
 
@@ -84,7 +85,13 @@ def gcloud_problem(plain: list[str], rest: list[str]) -> str:
     return "" if found and options <= set(GCLOUD[found]) else f"gcloud has no {shlex.join(rest)}"
 
 
-CHECKS = {"make": make_problem, "gcloud": gcloud_problem}
+def podman_problem(_plain: list[str], rest: list[str]) -> str:
+    """Return what is wrong with the command that the container of this version runs."""
+    image = f"image-bakery:{__version__}"
+    return problem(rest[rest.index(image) + 1 :]) if image in rest else f"the container is not {image}"
+
+
+CHECKS = {"make": make_problem, "gcloud": gcloud_problem, "podman": podman_problem}
 
 
 def problem(words: list[str]) -> str:

@@ -1,0 +1,108 @@
+"""The container image of tools/Containerfile is built, and an ordinary user gets from nothing to an image in it.
+
+The image that it starts from is made here, the engine is that of this computer's cache, and the plugin of Google Cloud
+is left out. Debian's packages and those of PyPI are fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import __version__, paths
+from bakery.host import mirror
+from tests.support.root import ROOT
+
+pytestmark = [pytest.mark.machines, pytest.mark.slow]
+RELEASE, BASE, IMAGE = "bookworm", "localhost/debian:12", f"localhost/image-bakery:{__version__}"
+# Limits and control groups as any computer has them: podman's own need more rights than some virtual machines give.
+OPTIONS = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
+LIMITS = ("--ulimit", "nofile=8192:8192", "--ulimit", "nproc=8192:8192", "--network", "host")
+FROM_DEBIAN = """
+sed -i 's/_SOURCE_IMAGE_FAMILY: .*/_SOURCE_IMAGE_FAMILY: debian-12/' packages/hello/cloudbuild.yaml
+sed -i 's/_SOURCE_IMAGE_PROJECT: .*/_SOURCE_IMAGE_PROJECT: debian-cloud/' packages/hello/cloudbuild.yaml
+sed -i '/images:shipped/d' Pulumi.dev.yaml
+rm packages/hello/fluidrun.yaml
+"""
+Inside = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+def done(*command: str | Path, **options: Any) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which podman has the image."""
+    folder = tmp_path_factory.mktemp("podman")
+    storage = {"driver": "overlay", "graphroot": f"{folder}/storage", "runroot": f"{folder}/run"}
+    file = folder / "storage.conf"
+    file.write_text("[storage]\n" + "".join(f'{key} = "{value}"\n' for key, value in storage.items()))
+    environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(file), "BUILDAH_ISOLATION": "chroot"}
+    debian = folder / "debian.tar"
+    authorities = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")  # also those of a site
+    sources = "\n".join(source.line() for source in mirror.of_release(RELEASE, "", {}))
+    given = f"--customize-hook=upload {authorities} /etc/site-authorities.crt"
+    done("mmdebstrap", "--variant=minbase", given, RELEASE, debian, "-", input=sources)
+    trusted = [f"--change=ENV {name}=/etc/site-authorities.crt" for name in ("PIP_CERT", "SSL_CERT_FILE")]
+    done("podman", *OPTIONS, "import", *trusted, debian, BASE, env=environment)
+    debian.unlink()
+    cache = paths.cache() / "engine"
+    cache.mkdir(parents=True, exist_ok=True)
+    options = ("--build-arg", f"BASE={BASE}", "--build-arg", "GCP_PLUGIN=", "--network", "host")
+    cached = f"{cache}:/root/.cache/image-bakery/engine"
+    done(ROOT / "tools/container.sh", *options, "--volume", cached, env=environment | {"CONTAINER_ENGINE": "podman"})
+    return environment
+
+
+@pytest.fixture(scope="module")
+def inside(built: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Inside:
+    """Return a function that runs a script in the image, as its user, with a folder of its own as /images."""
+    folder = tmp_path_factory.mktemp("images")
+    os.chown(folder, 1000, 1000)
+    folder.parent.chmod(0o755)
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        mounts = ("--volume", f"{folder}:/images", "--volume", "image-bakery-cache:/home/bakery/.cache")
+        variables = ("--env", "PULUMI_CONFIG_PASSPHRASE=x", "--env", "PULUMI_BACKEND_URL=file:///images")
+        command = ["podman", *OPTIONS, "run", "--rm", *LIMITS, *mounts, *variables, IMAGE, "bash", "-ec", script]
+        return subprocess.run(command, env=built, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_it_says_what_it_is_and_runs_as_an_ordinary_user(built: dict[str, str], inside: Inside) -> None:
+    (image,) = json.loads(done("podman", "image", "inspect", IMAGE, env=built))
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in image["Labels"].items()}
+    revision = done("git", "rev-parse", "HEAD", cwd=ROOT).strip()
+    assert (labels["version"], labels["revision"], labels["title"]) == (__version__, revision, "Image Bakery")
+    assert image["User"] == "1000"
+    who = inside("id --user; touch /opt/bakery/x").stdout.split()
+    assert who == ["1000"]
+
+
+def test_an_ordinary_user_goes_from_nothing_to_an_image(inside: Inside) -> None:
+    made = inside("bakery init . --name images")
+    assert made.returncode == 0, made.stderr
+    doctor = inside("bakery doctor")
+    assert (doctor.returncode, "nothing is missing" in doctor.stdout) == (0, True), doctor.stdout
+    plan = json.loads(inside("bakery plan --json").stdout)
+    assert [(image["family"], image["action"]) for image in plan["images"]] == [
+        ("rcc-debian", "bake"),
+        ("hello", "bake"),
+    ]
+    preview = inside("pulumi stack init dev && pulumi preview --non-interactive")
+    assert preview.returncode == 0, preview.stdout + preview.stderr
+    assert "baked: hello has no image yet" in preview.stdout
+    up = inside(f"{FROM_DEBIAN}\npulumi up --yes --skip-preview --non-interactive --stack dev")
+    assert up.returncode == 0, up.stdout[-4000:] + up.stderr[-4000:]
+    (image,) = json.loads(inside("bakery library --json").stdout)["images"]
+    assert (image["candidate_for"], image["family"], image["state"]) == ("hello", "hello", "ACTIVE")
