@@ -6,10 +6,12 @@ them.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,16 +20,22 @@ from typing import Any
 
 import pytest
 
+from bakery.errors import BakeFailed, BakeStopped
 from bakery.host.google import Google
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, Place
 from bakery.operations.bake import planned
-from bakery.orders.model import bake_order
+from bakery.orders.model import BakeOrder, bake_order
+from bakery.ovens import stops
+from bakery.ovens.base import DebugTerms
 from bakery.ovens.cloud_build import machines as bake_machines
+from bakery.ovens.cloud_build.debug_oven import DebugOven
 from bakery.ovens.cloud_build.request import PLUGIN_VERSION, packer_template
+from bakery.progress.activity import Activity
 from bakery.recipe.plugins import BUILDERS, VERSION
 from bakery.settings import Settings, parse
-from tests.fake_google import compute
+from tests.fake_google import builds, compute
+from tests.fake_google.builds import Course
 from tests.fake_google.refusals import keys
 from tests.fake_google.server import FakeServer, serve
 from tests.support import built_packer
@@ -58,20 +66,27 @@ def settings(server: FakeServer, **words: str) -> Settings:
 
 def packer(server: FakeServer, folder: Path, settings: Settings) -> subprocess.Popen[str]:
     """Packer, as the step of rcc-debian's build runs it, but for where Google is and for going into the machine."""
-    google, lock = settings.google, folder / "bakery.lock"
+    template = packer_template(rcc_debian(folder, settings), settings.google, "us-central1-a")
+    return build(server, folder, {**template, "provisioners": []})
+
+
+def rcc_debian(folder: Path, settings: Settings) -> BakeOrder:
+    lock = folder / "bakery.lock"
     lock_file.write(lock, Lock({Place.GOOGLE: {"debian-cloud/debian-12": BASE}}))
-    settings = replace(settings, lock=lock)
-    template = packer_template(bake_order(planned(settings, ["rcc-debian"])[0]), google, "us-central1-a")
+    return bake_order(planned(replace(settings, lock=lock), ["rcc-debian"])[0])
+
+
+def build(server: FakeServer, folder: Path, template: Any, *options: str) -> subprocess.Popen[str]:
     (builder,) = template["builders"]
     builder |= {"custom_endpoints": {name: f"{server.url}/{path}" for name, path in APIS.items()}, "access_token": "x"}
     builder |= {"communicator": "none", "use_iap": False}
     del builder["ssh_username"]
     file = folder / "packer.json"
-    file.write_text(json.dumps({**template, "provisioners": []}))
+    file.write_text(json.dumps(template))
     environment = {**os.environ, "PACKER_PLUGIN_PATH": str(folder / "plugins"), "CHECKPOINT_DISABLE": "1"}
     program = built_packer.with_plugin(environment)
     return subprocess.Popen(
-        [program, "build", "-color=false", str(file)], cwd=ROOT, env={**environment, "BAKERY_BUILD": BUILD},
+        [program, "build", *options, "-color=false", str(file)], cwd=ROOT, env={**environment, "BAKERY_BUILD": BUILD},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -110,6 +125,41 @@ def test_what_a_killed_packer_leaves_has_a_deadline_and_is_cleared(server: FakeS
     server.cloud.operation_seconds = 0.0
     server.cloud.items[f"cloudbuild/v1/projects/p/builds/{BUILD}"] = {"id": BUILD, "status": "CANCELLED"}
     assert len(bake_machines.clear(Google(settings(server).google))) == 1
+    assert left(server) == {}
+
+
+def test_a_bake_that_is_debugged_ends_at_its_stop_and_leaves_its_machine_up(server: FakeServer, tmp_path: Path) -> None:
+    for bucket in ("sources", "logs", "artifacts"):
+        server.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+    builds.script(server.cloud, lambda _build: Course(status="FAILURE"))
+    stack = replace(settings(server), state=tmp_path)
+    with pytest.raises(BakeFailed):
+        DebugOven(stack, DebugTerms(3600, "1"), poll_seconds=0.05).bake(rcc_debian(tmp_path, stack), Activity())
+    (submitted,) = server.cloud.below("cloudbuild/v1/projects/p/builds")
+    (options,) = [step["args"][1:2] for step in submitted["steps"] if step["args"][0] == "build"]
+    source = submitted["source"]["storageSource"]
+    content = server.cloud.media[f"storage/storage/v1/b/{source['bucket']}/o/{source['object']}"]
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        (template,) = [
+            json.load(tar.extractfile(one) or io.BytesIO()) for one in tar if one.name.endswith("packer.json")
+        ]
+
+    running = build(server, tmp_path, template, *options)
+    said, _ = running.communicate(timeout=120)
+    assert running.returncode != 0
+    assert stops.reached(said, ("shell install.sh",)) == (
+        BakeStopped,
+        "stopped before provisioner 1 of 1 (shell install.sh)",
+    ), said
+    machine = left(server)[f"instances/bake-debug-{BUILD}"]
+    assert machine["scheduling"]["maxRunDuration"] == {"seconds": "7800"}
+    assert "bakery-owner" in machine["labels"]
+    metadata = {pair["key"]: pair["value"] for pair in machine["metadata"]["items"]}
+    assert "\npacker:ssh-ed25519 " in metadata["ssh-keys"], "the plugin adds its own key to that of the user"
+
+    server.cloud.items[f"cloudbuild/v1/projects/p/builds/{BUILD}"] = {"id": BUILD, "status": "FAILURE"}
+    assert bake_machines.clear(Google(stack.google)) == [], "a bake does not end what a user looks into"
+    assert len(bake_machines.clear(Google(stack.google), debugged=True)) == 1
     assert left(server) == {}
 
 
