@@ -126,4 +126,5 @@ def get_project(cloud: Cloud, request: Request) -> Answer:
     for region in sorted(regions):
         used.update(usage(cloud, project, region))
     stored = cloud.items.get(request.key, {})
-    return Answer({"kind": "compute#project", "name": project, **stored, "quotas": _listed(cloud, GLOBAL, used)})
+    facts = {"kind": "compute#project", "name": project, "commonInstanceMetadata": {"kind": "compute#metadata"}}
+    return Answer({**facts, **stored, "quotas": _listed(cloud, GLOBAL, used)})
