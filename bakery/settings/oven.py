@@ -29,24 +29,30 @@ class Place(StrEnum):
 class OvenKind(StrEnum):
     """The back end of a stack; :mod:`bakery.backends` has the implementation of each.
 
-    ``bases`` is the part of the lock file with its base images, ``required`` are the settings without which it cannot
-    work, ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache. Images and test
+    ``bases`` is the part of the lock file with its base images, ``secret_sources`` are where bakes can take secrets
+    from, see :mod:`bakery.plan.secret_sources`, ``required`` are the settings without which it cannot work,
+    ``spack_bucket`` is where its bakes keep Spack packages if the settings name no other cache. Images and test
     machines that are ``in_project`` belong to ``google.project``; elsewhere images of the same digest share a file.
     """
 
     bases: Place
+    secret_sources: tuple[str, ...]
     required: tuple[str, ...]
     spack_bucket: Bucket | None
     in_project: bool
 
-    LOCAL = "local", Place.LOCAL
-    CLOUD_BUILD = "cloud-build", Place.GOOGLE, ("google.project", "google.region"), Bucket.SPACK_CACHE, True
+    LOCAL = "local", Place.LOCAL, ("file", "environment")
+    CLOUD_BUILD = (
+        *("cloud-build", Place.GOOGLE, ("secretManager",)),
+        *(("google.project", "google.region"), Bucket.SPACK_CACHE, True),
+    )
     FAKE = "fake", Place.LOCAL
 
-    def __new__(
+    def __new__(  # noqa: PLR0917  members are tuples
         cls,
         value: str,
         bases: Place,
+        secret_sources: tuple[str, ...] = (),
         required: tuple[str, ...] = (),
         spack_bucket: Bucket | None = None,
         in_project: bool = False,
@@ -54,11 +60,6 @@ class OvenKind(StrEnum):
         """Return the member for ``value``, with its facts."""
         member = str.__new__(cls, value)
         member._value_ = value
-        member.bases, member.required, member.spack_bucket = bases, required, spack_bucket
-        member.in_project = in_project
+        member.bases, member.secret_sources, member.required = bases, secret_sources, required
+        member.spack_bucket, member.in_project = spack_bucket, in_project
         return member
-
-    @property
-    def secret_sources(self) -> tuple[str, ...]:
-        """Where bakes can take secrets from, see :mod:`bakery.plan.secret_sources`; empty if they take none."""
-        return {OvenKind.CLOUD_BUILD: ("secretManager",), OvenKind.LOCAL: ("file", "environment")}.get(self, ())

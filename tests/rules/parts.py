@@ -56,4 +56,5 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 def part_of(module: str) -> str:
     """The part of a module: ``bakery.plan.model`` belongs to ``plan``; the package ``bakery`` itself to none."""
-    return module.split(".")[1] if module.startswith("bakery.") else module
+    inside = module.startswith("bakery.") and module != "bakery.__main__"  # the part of this name is the checkout's
+    return module.split(".")[1] if inside else module

@@ -48,10 +48,19 @@ def called(node: ast.AST) -> Iterator[str]:
 
 
 def constant(test: ast.expr) -> bool:
-    """Return whether an assertion's outcome is written in it: ``True``, ``1 == 1``, ``found or True``."""
+    """Return whether an assertion's outcome is written in it: ``True``, ``1 == 1``, ``found or True``, ``(found,)``."""
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
         return any(map(constant, test.values))
-    return not any(isinstance(one, ast.Name) for one in ast.walk(test))
+    if isinstance(test, ast.Compare) and not any(isinstance(one, ast.Call) for one in ast.walk(test)):
+        return {ast.unparse(one) for one in test.comparators} == {ast.unparse(test.left)} or not names(test)
+    if isinstance(test, ast.Tuple | ast.List | ast.Set | ast.Dict | ast.JoinedStr | ast.Lambda | ast.GeneratorExp):
+        return True
+    return not names(test)
+
+
+def names(test: ast.expr) -> bool:
+    """Return whether an expression names something."""
+    return any(isinstance(one, ast.Name) for one in ast.walk(test))
 
 
 def asserts(node: ast.FunctionDef, known: Functions, seen: frozenset[str] = frozenset()) -> bool:
@@ -73,14 +82,17 @@ def silent(tree: ast.AST) -> list[str]:
 
 
 def vacuous(tree: ast.AST) -> list[int]:
-    """Return the lines that assert ``all(...)``, which is true for no elements; ``assert not all(...)`` is not."""
-    lines = []
+    """Return the lines with ``all(...)``, which is true for no elements; ``not all(...)`` is not.
+
+    It counts in every assertion, and anywhere in a test, whose assertion may be of its value.
+    """
+    lines = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assert):
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.FunctionDef) and node.name.startswith("test_")):
             negated = {id(one.operand) for one in ast.walk(node) if isinstance(one, ast.UnaryOp)}
-            calls = (one for one in ast.walk(node.test) if isinstance(one, ast.Call) and id(one) not in negated)
-            lines += [one.lineno for one in calls if isinstance(one.func, ast.Name) and one.func.id == "all"]
-    return lines
+            calls = (one for one in ast.walk(node) if isinstance(one, ast.Call) and id(one) not in negated)
+            lines |= {one.lineno for one in calls if isinstance(one.func, ast.Name) and one.func.id == "all"}
+    return sorted(lines)
 
 
 def fixed(loop: ast.For, constants: set[str]) -> bool:
@@ -90,7 +102,7 @@ def fixed(loop: ast.For, constants: set[str]) -> bool:
 
 
 def looping(tree: ast.Module) -> list[str]:
-    """Return the tests whose assertions are all in loops over what may be empty."""
+    """Return the tests whose assertions are all in loops over what may be empty, or in an ``if`` without ``else``."""
     constants = {
         one.id
         for line in tree.body
@@ -100,7 +112,8 @@ def looping(tree: ast.Module) -> list[str]:
     found = []
     for node in (one for named in functions(tree).values() for one in named if one.name.startswith("test_")):
         lines = {one for one in ast.walk(node) if isinstance(one, ast.Assert)}
-        loops = [one for one in ast.walk(node) if isinstance(one, ast.For) and not fixed(one, constants)]
+        loops: list[ast.AST] = [one for one in ast.walk(node) if isinstance(one, ast.For) and not fixed(one, constants)]
+        loops += [one for one in ast.walk(node) if isinstance(one, ast.While | ast.If) and not one.orelse]
         inside = {one for loop in loops for one in ast.walk(loop) if isinstance(one, ast.Assert)}
         if lines and lines == inside and not CHECKS & set(called(node)):
             found.append(node.name)
@@ -134,6 +147,9 @@ def test_nothing_is_asserted_that_cannot_fail() -> None:
     assert places == []
 
 
+CONSTANT = ("1 == 1", "x or True", "(x, 'text')", "f'{x}'", "x.y == x.y", "(x for x in y)", "x", "not x", "f() == f()")
+
+
 def test_the_rules_find_what_they_are_for() -> None:
     tree = ast.parse(
         "def test_silent():\n    run()\n"
@@ -142,12 +158,15 @@ def test_the_rules_find_what_they_are_for() -> None:
         "def compare():\n    assert all(x for x in y)\n"
         "def test_raises():\n    pytest.raises(ValueError, f)\n"
         "def test_negated():\n    assert not all(y)\n    assert every(y)\n"
+        "def test_assigned():\n    right = all(y)\n    assert right\n"
     )
     assert silent(tree) == ["test_silent"]
-    assert vacuous(tree) == [8]
+    assert vacuous(tree) == [8, 15]
     assert silent(ast.parse("def test_constant():\n    assert True\n")) == ["test_constant"]
-    assert [constant(ast.parse(text, mode="eval").body) for text in ("1 == 1", "x or True", "x", "not x")] == [
-        *(True, True, False, False),
+    assert [constant(ast.parse(text, mode="eval").body) for text in CONSTANT] == [
+        *(True,) * 6,
+        *(False,) * 3,
     ]
+    assert looping(ast.parse("def test_it():\n    if found:\n        assert one\n")) == ["test_it"]
     looped = "def test_it():\n    for one in {}:\n        assert one\n"
     assert [looping(ast.parse(looped.format(text))) for text in ("found()", "(1, 2)")] == [["test_it"], []]

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from bakery.backends.base import Backend
+from bakery.settings import OvenKind, Place
 from tests.support import source_tree
 from tests.support.every import every
 from tests.support.source_tree import within
@@ -35,9 +36,23 @@ def renames(node: ast.AST) -> bool:
 
 
 def reads_by_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and any(
-        isinstance(arg, ast.Constant) and arg.value == "oven" for arg in node.args[1:]
+    """Whether a node reads the setting by its name: ``getattr``, ``attrgetter``, a mapping, a pattern."""
+    given = node.args if isinstance(node, ast.Call) else [node.slice] if isinstance(node, ast.Subscript) else []
+    return any(isinstance(one, ast.Constant) and one.value == "oven" for one in given) or (
+        isinstance(node, ast.MatchClass) and "oven" in node.kwd_attrs
     )
+
+
+def compares_text(node: ast.AST) -> bool:
+    """Whether a node compares something with the text of a back end; ``local`` has other meanings, too."""
+    sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+    sides += [node.value] if isinstance(node, ast.MatchValue) else []
+    texts = {one.value for side in sides for one in ast.walk(side) if isinstance(one, ast.Constant)}
+    return bool(texts & ({*OvenKind, *Place} - {OvenKind.LOCAL}))
+
+
+def names_kind(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Attribute) and ast.unparse(node.value).rpartition(".")[2] == "OvenKind"
 
 
 def asked(tree: ast.AST) -> list[int]:
@@ -51,6 +66,7 @@ def asked(tree: ast.AST) -> list[int]:
         or compares_place(node)
         or renames(node)
         or reads_by_name(node)
+        or compares_text(node)
     ]
 
 
@@ -69,10 +85,18 @@ def test_one_place_asks_which_back_end_it_is() -> None:
 def decides(node: ast.AST) -> bool:
     """Whether a node of the settings asks what the oven is, also by one of its facts: a comparison or a mapping."""
     asked_of = node.subject if isinstance(node, ast.Match) else node if isinstance(node, ast.Compare) else None
-    return compares_place(node) or any(
-        (isinstance(one, ast.Attribute) and one.attr in ("oven", "bases", "required"))
-        or (isinstance(one, ast.Name) and one.id in ("OvenKind", "Place"))
-        for one in (ast.walk(asked_of) if asked_of else ())
+    if isinstance(node, ast.Dict):
+        return any(map(names_kind, node.keys)) or compares_place(node)
+    if isinstance(node, ast.MatchValue):
+        return names_kind(node.value) or compares_text(node) or compares_place(node)
+    return (
+        compares_place(node)
+        or compares_text(node)
+        or any(
+            (isinstance(one, ast.Attribute) and one.attr in ("oven", "bases", "required"))
+            or (isinstance(one, ast.Name) and one.id in ("OvenKind", "Place"))
+            for one in (ast.walk(asked_of) if asked_of else ())
+        )
     )
 
 
@@ -98,9 +122,19 @@ def test_the_rule_sees_a_question_and_no_call() -> None:
     assert asked(ast.parse("settings.bases == 'local'")) == [1]
     assert asked(ast.parse("from bakery.settings import OvenKind as Kind")) == [1]
     assert asked(ast.parse("getattr(settings, 'oven')")) == [1]
+    assert asked(ast.parse("attrgetter('oven')(settings)")) == [1]
+    assert asked(ast.parse("asdict(settings)['oven']")) == [1]
+    assert asked(ast.parse("match settings:\n    case Settings(oven=kind): pass")) == [2]
+    assert asked(ast.parse("kind in ('cloud-build', 'fake')")) == [1]
     assert asked(ast.parse("backend.oven().bake(order)")) == []
-    for text in ('"google.project" in settings.oven.required', "{Place.LOCAL: 1}", "self.bases is local"):
+    for text in (
+        '"google.project" in settings.oven.required',
+        "{Place.LOCAL: 1}",
+        "self.bases is local",
+        "{OvenKind.FAKE: 1}",
+    ):
         assert decides(ast.parse(text, mode="eval").body), text
+    assert any(map(decides, ast.walk(ast.parse("match self:\n    case OvenKind.FAKE: pass"))))
     assert not decides(ast.parse("settings.oven.required", mode="eval").body)
 
 

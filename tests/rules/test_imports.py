@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from pathlib import Path
 
@@ -22,7 +21,6 @@ FORKS = "bakery.recipe.fork_map"  # forks, and runs no program
 SPEAKERS = ("bakery.cli", "bakery.rcc_run.cli", "bakery.host.guard", *IN_MACHINES)  # print and exit
 SUBPROCESS_PARTS = ("bakery.host.process", "bakery.host.guard", FORKS, *IN_MACHINES)
 GOOGLE = "bakery.host.google"
-WRITES = "bakery.host.files"
 
 IO_MODULES = {
     *("os", "io", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "urllib", "http", "requests", "asyncio"),
@@ -59,7 +57,7 @@ def modules_in(package: str) -> dict[str, Path]:
 
 
 def test_the_modules_that_rules_name_exist() -> None:
-    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *SPEAKERS, *PURE, GOOGLE, WRITES}
+    named = {*ENGINE_PARTS, *SUBPROCESS_PARTS, *SPEAKERS, *PURE, GOOGLE}
     assert [name for name in sorted(named) if not modules_in(name)] == []
 
 
@@ -104,38 +102,6 @@ def test_subprocesses_are_started_in_one_place() -> None:
             )
         ]
     assert wrong == []
-
-
-def replaces_what_it_writes(node: ast.AST) -> bool:
-    """Whether a function writes a file and gives it another name: an atomic write of its own."""
-    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)]
-    called = [(name_called(one), one) for one in calls]
-    writes = {"write", "writelines", "write_text", "write_bytes"} & {name for name, _ in called} or any(
-        isinstance(arg, ast.Constant) and re.fullmatch("[wxa]b?[+]?", str(arg.value))
-        for name, one in called
-        for arg in one.args
-        if name == "open"
-    )
-    renames = any(name in ("rename", "replace") and len(one.args) == 1 and not one.keywords for name, one in called)
-    return bool(writes) and renames
-
-
-def test_files_are_replaced_in_one_place() -> None:
-    """All atomic writes are :func:`bakery.host.files.write_atomic`; the agent, which stands alone, has its own."""
-    wrong = [
-        f"{path}:{node.lineno} {node.name}"
-        for name, path in source_tree.modules().items()
-        if not within(name, WRITES, AGENT)
-        for node in source_tree.nodes(path)
-        if isinstance(node, ast.FunctionDef) and replaces_what_it_writes(node)
-    ]
-    assert wrong == []
-    (writer,) = [one for one in source_tree.nodes(source_tree.modules()[WRITES]) if is_writer(one)]
-    assert replaces_what_it_writes(writer)
-
-
-def is_writer(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef) and node.name == "write_atomic"
 
 
 def test_google_clients_are_made_in_one_place() -> None:
@@ -237,22 +203,62 @@ def forbidden(part: str) -> list[str]:
     return [line for line, other in part_imports(part).items() if other not in MAY_IMPORT[part]]
 
 
+def escapes(node: ast.AST) -> bool:
+    """Whether a node gets at a module in a way that these rules do not see: by a computed name, or below ``bakery``."""
+    if isinstance(node, ast.Import):
+        return any(within(one.name, "bakery", "importlib", *LOADERS) and one.name not in READS for one in node.names)
+    if isinstance(node, ast.ImportFrom):
+        names = {f"{node.module}.{one.name}" for one in node.names}
+        return within(node.module or "", "importlib", *LOADERS) and not {node.module, *names} & READS
+    if isinstance(node, ast.Subscript):
+        return ast.unparse(node.value) == "sys.modules"
+    return isinstance(node, ast.Call) and name_called(node) in ("import_module", "__import__", "exec", "eval")
+
+
+LOADERS = ("imp", "pkgutil", "runpy", "zipimport")
+READS = {"importlib.metadata", "importlib.resources"}  # load no module of ours
+
+
 def test_modules_are_imported_by_statements() -> None:
-    """A name that is computed escapes these rules; only the commands are found by their files."""
+    """What is imported otherwise escapes these rules; only the commands are found by their files."""
     wrong = [
-        f"{path}:{node.lineno} {ast.unparse(node)}"
+        f"{path}:{getattr(node, 'lineno', 1)} {ast.unparse(node)}"
         for name, path in source_tree.modules().items()
         for node in source_tree.nodes(path)
-        if isinstance(node, ast.Call)
-        and name_called(node) in ("import_module", "__import__")
-        and name != "bakery.cli.app"
+        if escapes(node) and name != "bakery.cli.app"
     ]
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import bakery\nbakery.library",
+        "import bakery.plan.model as model",
+        "from importlib import import_module as load",
+        "import pkgutil",
+        "sys.modules['bakery.library']",
+        "__import__('bakery.library')",
+    ],
+)
+def test_an_import_that_escapes_is_noticed(text: str) -> None:
+    assert any(map(escapes, ast.walk(ast.parse(text))))
+    assert not any(map(escapes, ast.walk(ast.parse("from importlib.metadata import version\nfrom bakery import x"))))
+
+
+def parts_of_the_tree() -> set[str]:
+    """Return the name of every module and folder directly below ``bakery/``, also of a folder without modules."""
+    data = {path.parts[1] for path in source_tree.tracked() if path.parts[0] == "bakery" and path.suffix != ".py"}
+    return {part_of(name) for name in source_tree.modules()} - {"bakery"} | data
+
+
 def test_every_part_is_named_and_nothing_else() -> None:
-    parts = {part_of(name) for name in source_tree.modules()} - {"bakery"}
-    assert parts == set(MAY_IMPORT)
+    assert parts_of_the_tree() == set(MAY_IMPORT)
+
+
+def test_the_package_itself_imports_no_part() -> None:
+    """``bakery/__init__.py`` is loaded before every part."""
+    assert part_imports("bakery") == {}
 
 
 def test_a_part_may_only_import_parts_below_it() -> None:
@@ -284,6 +290,7 @@ def test_the_rule_notices_an_unknown_part_and_an_upward_import(monkeypatch: pyte
     assert any("imports bakery.recipe" in line for line in forbidden("plan"))
     with pytest.raises(AssertionError):
         test_every_part_is_named_and_nothing_else()
+    assert part_of("bakery.__main__") not in MAY_IMPORT
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

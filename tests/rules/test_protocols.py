@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.support import source_tree
 
 # Objects behind a protocol of the bakery, by the names that variables and attributes have.
 PROTOCOL_OBJECTS = {"library", "libraries", "shelf", "oven", "cluster", "clusters", "resolver", "backend"}
-PROBES = {"getattr", "hasattr", "isinstance", "issubclass", "type", "dir"}
+PROBES = {"callable", "dir", "getattr", "hasattr", "isinstance", "issubclass", "type", "vars"}
 KINDS = ("Library", "Oven", "Clusters", "Cluster", "Backend", "Resolver")  # how their classes' names end
 
 
@@ -29,17 +31,52 @@ def last_name(node: ast.expr) -> str:
     return node.id.lstrip("_") if isinstance(node, ast.Name) else ""
 
 
-def probes(tree: ast.AST) -> Iterator[ast.expr | ast.pattern]:
+def names_a_protocol(annotation: ast.expr | None) -> bool:
+    """Whether an annotation, which may be a string, is one of the protocols or a union with one."""
+    words = set(re.findall(r"\w+", ast.unparse(annotation))) if annotation else set()
+    return bool(words & set(KINDS))
+
+
+def protocol_objects(tree: ast.AST) -> set[str]:
+    """Return the names that a module gives to objects behind a protocol: by annotation, or by an assignment."""
+    known = set(PROTOCOL_OBJECTS)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign) and names_a_protocol(node.annotation):
+            known.add(node.arg if isinstance(node, ast.arg) else last_name(node.target))
+        elif isinstance(node, ast.Assign) and last_name(node.value) in PROTOCOL_OBJECTS:
+            known |= {last_name(target) for target in node.targets}
+    return known
+
+
+def probes(tree: ast.AST) -> Iterator[ast.expr | ast.pattern | ast.ExceptHandler]:
     """What asks at run time what a library, an oven or a cluster is or has."""
+    known = protocol_objects(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and last_name(node.func) in PROBES:
             kinds = [one for one in ast.walk(node.args[-1]) if isinstance(one, ast.Name | ast.Attribute)]
             asked = last_name(node.func) == "isinstance" and any(last_name(one).endswith(KINDS) for one in kinds)
-            yield from [node] if asked or last_name(node.args[0]) in PROTOCOL_OBJECTS else []
+            yield from [node] if asked or last_name(node.args[0]) in known or of_method(node, known) else []
         elif isinstance(node, ast.MatchClass):
             yield from [node] if last_name(node.cls).endswith(KINDS) else []
-        elif isinstance(node, ast.Attribute) and node.attr == "__class__":
-            yield from [node] if last_name(node.value) in PROTOCOL_OBJECTS else []
+        elif isinstance(node, ast.Match):
+            classes = (one.pattern for one in node.cases if isinstance(one.pattern, ast.MatchClass))
+            yield from (
+                one for one in classes if last_name(node.subject) in known and not last_name(one.cls).endswith(KINDS)
+            )
+        elif isinstance(node, ast.Attribute) and node.attr in ("__class__", "__dict__"):
+            yield from [node] if last_name(node.value) in known else []
+        elif isinstance(node, ast.Try) and known & {last_name(one) for one in ast.walk(node) if expression(one)}:
+            yield from (one for one in node.handlers if one.type and "AttributeError" in ast.unparse(one.type))
+
+
+def expression(node: ast.AST) -> TypeGuard[ast.expr]:
+    return isinstance(node, ast.expr)
+
+
+def of_method(call: ast.Call, known: Collection[str]) -> bool:
+    """Whether a call is ``callable(library.proofs)``."""
+    asked = call.args[0]
+    return last_name(call.func) == "callable" and isinstance(asked, ast.Attribute) and last_name(asked.value) in known
 
 
 @pytest.mark.parametrize("path", product(), ids=str)
@@ -88,6 +125,13 @@ def methods(node: ast.ClassDef) -> set[str]:
         "type(library) is Local",
         "library.__class__ is Local",
         "match held:\n    case LocalLibrary(): pass",
+        "match library:\n    case object(proofs=proofs): pass",
+        "def f(held: Library | None): hasattr(held, 'proofs')",
+        "def f(held: 'base.Oven'): vars(held)",
+        "held = backend.library()\ngetattr(held, 'proofs')",
+        "callable(library.proofs)",
+        "library.__dict__",
+        "try:\n    library.proofs()\nexcept AttributeError: pass",
     ],
 )
 def test_a_probe_is_recognised(text: str) -> None:

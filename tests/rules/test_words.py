@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.words import OLD_NAMES, OLD_PHRASES
+from tests.rules.words import NOWHERE, OLD_NAMES, OLD_PHRASES
 from tests.support import source_tree
 from tests.support.every import every
 from tests.support.source_tree import within
 
-SHELL_MESSAGE = re.compile(r"""^[\s{]*(?:say|fail|die|printf|echo)\b(.*?)(?:\s#\s.*)?$""", re.MULTILINE)
+SHELL_MESSAGE = re.compile(r"""(?:^|[{;&|(])\s*(?:say|fail|die|printf|echo)\b(.*?)(?:\s#\s.*)?$""", re.MULTILINE)
 HELP = re.compile(r"(?m)^[a-z-]+:.*## (.*)$")
 # Files that users read as they are. What `bakery init` writes is among them; recipes are left out: their texts count in
 # the digests of images.
-READ = (".html", ".json", ".md", ".svg", ".tmpl", ".tsv", ".txt", ".yaml")
+READ = (".html", ".json", ".md", ".svg", ".tmpl", ".tsv", ".txt", ".yaml", ".yml")
 
 
 def defined(tree: ast.Module) -> Iterator[tuple[str, int]]:
@@ -33,6 +33,10 @@ def defined(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.id, node.lineno
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node.attr, node.lineno
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name, node.lineno
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest, node.lineno
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).rpartition(".")[2], node.lineno if hasattr(node, "lineno") else 1
 
@@ -55,6 +59,19 @@ def test_an_old_name_is_gone(module: str, old: str, new: str) -> None:
     assert places == []
 
 
+def test_a_word_of_the_dialect_names_nothing() -> None:
+    """Neither a definition nor a module, in any part."""
+    words = {plain(old) for _, old, _ in OLD_NAMES} & {plain(word) for word in NOWHERE}
+    assert words == {plain(word) for word in NOWHERE}
+    places = [
+        f"{path}:{line} defines {name}"
+        for path in source_tree.modules().values()
+        for name, line in [*defined(source_tree.parsed(path)), (path.stem, 1), (path.parent.name, 1)]
+        if plain(name) in words
+    ]
+    assert places == []
+
+
 def test_a_name_of_a_class_means_one_thing() -> None:
     """One word for one thing: no two public classes of the product have the same name."""
     places: dict[str, list[str]] = {}
@@ -72,12 +89,19 @@ def strings_of(path: Path) -> Iterator[tuple[str, int]]:
     inner: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            inner |= {id(part) for part in ast.walk(node) if part is not node}
+            inner |= {id(part) for part in node.values}
+            inner |= {id(part) for value in node.values if hasattr(value, "format_spec") for part in spec(value)}
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
             yield text, node.lineno
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
             yield node.value, node.lineno
+
+
+def spec(value: ast.AST) -> Iterator[ast.AST]:
+    """Yield the format of a value in an f-string, ``.1f``, which is not a text."""
+    if isinstance(value, ast.FormattedValue) and value.format_spec:
+        yield from ast.walk(value.format_spec)
 
 
 @cache
@@ -93,10 +117,16 @@ def found_texts() -> Iterator[tuple[Path, int, str]]:
         if path.suffix == ".py" and top in ("bakery", "tools", "__main__.py"):
             yield from ((path, line, string) for string, line in strings_of(path))
         elif path.suffix in READ and top not in ("benchmarks", "common", "findings", "packages", "tests"):
-            yield from ((path, number, line) for number, line in enumerate(text.splitlines(), 1))
+            yield from paragraphs(path, text)
         elif top in (".ci", "bakery", "tools", "Makefile"):
             found = (*SHELL_MESSAGE.finditer(text), *(HELP.finditer(text) if top == "Makefile" else ()))
             yield from ((path, text[: m.start(1)].count("\n") + 1, m[1]) for m in found)
+
+
+def paragraphs(path: Path, text: str) -> Iterator[tuple[Path, int, str]]:
+    """Yield what stands between blank lines as one text, since a phrase may continue on the next line."""
+    for found in re.finditer(r"(?:.+\n?)+", text):
+        yield path, text[: found.start()].count("\n") + 1, found[0]
 
 
 def test_the_texts_of_users_are_collected() -> None:
@@ -123,6 +153,8 @@ def test_an_old_phrase_is_gone(advice: str) -> None:
 def test_the_rules_notice_what_they_look_for() -> None:
     tree = ast.parse("from a import shelf\ndef reaching(outside): Seed = 1; self.course = 2")
     assert {name for name, _ in defined(tree)} == {"shelf", "reaching", "outside", "Seed", "course"}
+    tree = ast.parse("try: f()\nexcept E as shelf: g()\nmatch x:\n case [*course]: f()\n case {'a': 1, **lift}: f()")
+    assert {name for name, _ in defined(tree)} == {"shelf", "course", "lift"}
     said = (
         "packer.json is no json",
         "_zone stands twice",

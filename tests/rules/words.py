@@ -71,6 +71,14 @@ OLD_NAMES: tuple[tuple[str, str, str], ...] = (
     ("orders", "TestOrder", "RunOrder"),
 )
 
+# Those that mean nothing else in any part. The others are ordinary words, which other concepts may have.
+NOWHERE = (
+    *("Outline", "reaching", "takes_all", "shaping", "immutable", "TestPlan", "TestJob", "TestOrder", "TestFailed"),
+    *("Remembered", "no_collection", "spread", "Shelf", "survey", "retire", "prove", "asking", "passes", "PASSING"),
+    *("guarded", "stoppable", "widen", "go_on", "hush", "LookAgain", "of_the_system", "_let_go", "Surroundings"),
+    *("course", "outlet", "lift", "farewell", "attend", "conduct", "visit", "feed"),
+)
+
 # Phrases, as patterns over text in lower case, and how to write instead. Ordinary English uses of a word are kept out
 # of a pattern by what has to be beside it.
 OLD_PHRASES: dict[str, re.Pattern[str]] = {
@@ -97,6 +105,8 @@ OLD_PHRASES: dict[str, re.Pattern[str]] = {
     "'fix'": re.compile(r"\bcorrect (the|it|its|this|that)\b"),
     "'is in'": re.compile(r"\b(lies|lie|lay) (in|below|outside|beside|at|there|on)\b"),
     "'reported', 'given'": re.compile(r"\b(is|are|was|were|be|been) (told|said)\b"),
+    "what knows it, the field's term": re.compile(r"\bin the bakery's words\b|\bthe library says\b"),
+    "'does not prevent'": re.compile(r"\bkeeps? no \w+ from\b"),
     "'run_spec'": re.compile(r"\bcourse\.json|--course\b"),
     "'let ... go' means delete or release": re.compile(r"\blet (it|them) go\b|\bmade out of\b"),
     "'meanwhile' belongs to a sentence": re.compile(r"\blead(s)? nowhere\b|\btakes? (its|their) place\b"),
