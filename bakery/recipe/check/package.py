@@ -9,6 +9,7 @@ from bakery.errors import errors_among
 from bakery.recipe.build_files import build_files
 from bakery.recipe.check import (
     bake_values,
+    bake_variables,
     build_schema,
     call_options,
     cloud_build,
@@ -24,26 +25,19 @@ from bakery.recipe.check import (
 )
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
 from bakery.recipe.check.packer_keys import lower_case
+from bakery.recipe.check.places import BUILD, set_at
 from bakery.recipe.check.read_by_tools import read_by_tools
-from bakery.recipe.check.self_references import ends
+from bakery.recipe.check.self_references import values_end
 from bakery.recipe.check.spack_installer import Installer
 from bakery.recipe.check.workspace import Workspace
-from bakery.recipe.expressions import fill, reference_list
+from bakery.recipe.expressions import fill
 from bakery.recipe.model import BuildCalls, CheckedPackage, ClusterShape, Json, Suite, Variant
 from bakery.recipe.packer_call import build_calls
 from bakery.recipe.parse import Document, Findings, json, listed, quoted, tfvars, yaml
-from bakery.recipe.substitutions import dynamic, substitute, substitutions_in
-from bakery.recipe.templating import (
-    FAMILY,
-    SOURCE_FAMILY,
-    declared,
-    environment,
-    passed,
-    resolve,
-    settable,
-)
+from bakery.recipe.substitutions import substitute
+from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, declared, settable
 
-TEMPLATE, BUILD, RECIPE = "packer.json", "cloudbuild.yaml", "recipe.yaml"
+TEMPLATE, RECIPE = "packer.json", "recipe.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NAME_HINT = "use letters, digits, . _ and -: the name is part of paths and labels"
 
@@ -103,7 +97,9 @@ class PackageCheck:
             packer_template.check(template, self._given())
         elif found is not None:
             template, understood = self._evaluated(hcl2, template, build)
-        self.usable = found is not None and packer_template.usable(template) and self._values_end(template, build)
+        self.usable = (
+            found is not None and packer_template.usable(template) and values_end(template, build, self.values)
+        )
         if self.usable:
             self.variables = self._variables(template, build)
             staged.set_paths(template, self.variables)
@@ -119,13 +115,28 @@ class PackageCheck:
                 matrix.check_taken(extra, self.values, declared(template.value), variants)
             understood &= self._given_right(template, build, variants) or hcl2 is None
         self._partitions(suite, variants)
-        checked = template if self.usable else None
-        spack_environment.check(checked, self.contents, self.installer, self.spack_ref, self.findings)
+        self._further_checks(template if self.usable else None)
+        return self._checked(template, build, extra, suite, variants, usable=self.usable and understood)
+
+    def _further_checks(self, template: Document | None) -> None:
+        """Check what no other file decides, and what needs the results of all other checks."""
+        spack_environment.check(template, self.contents, self.installer, self.spack_ref, self.findings)
         if not _NAME.fullmatch(self.name):
             self.findings.at(TEMPLATE).error(1, f"the package's name is {quoted(self.name)}", _NAME_HINT)
-        value = extra.value if extra is not None else {}
+
+    def _checked(
+        self,
+        template: Document,
+        build: Document | None,
+        extra: Document | None,
+        suite: Suite | None,
+        variants: tuple[Variant, ...],
+        *,
+        usable: bool,
+    ) -> CheckedPackage:
+        staged, value = self.workspace, extra.value if extra is not None else {}
         return CheckedPackage(
-            usable=self.usable and understood,
+            usable=usable,
             workspace_path=staged.package_path,
             common_path=staged.common_path,
             template=template.value,
@@ -142,8 +153,8 @@ class PackageCheck:
             names_builder=staged.names_builder(self.contents),
             secrets=matrix.secrets(extra),
             others=staged.others,
-            family_at=self._set_at(template, build, FAMILY, "image_family"),
-            base_at=self._set_at(template, build, SOURCE_FAMILY, "source_image_family"),
+            family_at=set_at(template, build, self.values, FAMILY, "image_family"),
+            base_at=set_at(template, build, self.values, SOURCE_FAMILY, "source_image_family"),
             problems=tuple(self.findings.problems),
             calls=self.calls,
         )
@@ -194,28 +205,11 @@ class PackageCheck:
         )
 
     def _given(self) -> dict[str, str]:
-        """Return the variables that Packer is given, unfilled; "" where only the build knows the value."""
-        values = {name: text for file in self.variable_files.values() for name, text in file.items()}
-        unknown = [name for call in self.calls.calls for name in call.unknown]
-        return dict.fromkeys(unknown, "") | values | self.calls.variables
-
-    def _values_end(self, template: Document, build: Document | None) -> bool:
-        """Whether variables and substitutions come to an end when they are filled in."""
-        right = ends(declared(template.value), reference_list, template, "variables")
-        if build is not None:
-            right &= ends(self.values, substitutions_in, build, "substitutions")
-        return right
+        return bake_variables.given(self.calls, self.variable_files)
 
     def _variables(self, template: Document, build: Document | None, variant: Variant = Variant()) -> dict[str, str]:  # noqa: B008
-        """Return the Packer variables of a variant; an unset one keeps the template's default."""
-        values = dynamic(build and build.value, {**self.values, **variant.substitutions})
-        default = declared(template.value)
-        files = {name: text for file in self.variable_files.values() for name, text in file.items()}
-        arguments = {name: text.replace("$", "$$") for name, text in files.items()} | self.calls.variables
-        env = {name: substitute(text, values) for name, text in self.calls.environment.items()}
-        wanted = settable(template.value, default, arguments, variant.substitutions)
-        given = passed(arguments, values, wanted, variant.substitutions)
-        return resolve({**default, **given}, environment(env, self.calls.secrets))
+        given = build and build.value, self.calls, self.variable_files
+        return bake_variables.variables(template.value, *given, values=self.values, variant=variant.substitutions)
 
     def _suite(self, build: Document | None) -> Suite | None:
         """Return the tests, with the cluster of ``test/rcc.auto.tfvars``, or of the files that the build names."""
@@ -291,10 +285,3 @@ class PackageCheck:
                 self.workspace.take_folders(read_by_tools(template, variables, folder))
                 scripts = line_ends.run_as_they_are(template.value, variables, suite)
                 line_ends.check(scripts, folder, self.contents, self.findings)
-
-    def _set_at(self, template: Document, build: Document | None, substitution: str, variable: str) -> tuple[str, int]:
-        """Where a substitution is set, or the variable that stands for it; else the builder's own key."""
-        if build is not None and substitution in self.values:
-            return BUILD, build.line("substitutions", substitution)
-        is_variable = variable in template.group("variables")
-        return template.place(*(("variables",) if is_variable else ("builders", 0)), variable)

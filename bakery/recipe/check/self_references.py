@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
+from bakery.recipe.expressions import reference_list
 from bakery.recipe.parse import Document
+from bakery.recipe.substitutions import substitutions_in
+from bakery.recipe.templating import declared
 
 LONGEST = 1 << 16  # characters of a value that is filled in
 
@@ -27,3 +30,11 @@ def ends(values: Mapping[str, str], named: Callable[[str], Sequence[str]], docum
         elif lengths[name] > LONGEST:
             document.error(f"{name} grows to {lengths[name]} characters", f"keep it below {LONGEST}", key, name)
     return len(lengths) == len(values) and max(lengths.values()) <= LONGEST
+
+
+def values_end(template: Document, build: Document | None, values: Mapping[str, str]) -> bool:
+    """Whether the variables of the template and the substitutions ``values`` of the build can all be filled in."""
+    right = ends(declared(template.value), reference_list, template, "variables")
+    if build is not None:
+        right &= ends(values, substitutions_in, build, "substitutions")
+    return right

@@ -7,6 +7,7 @@ take two files at most.
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rules.test_style import FUNCTION_LINES, MODULE_LINES
 from tests.support.checkout import Checkout, make
 from tests.support.root import ROOT
 
@@ -101,6 +103,15 @@ def run(product: Path, checkout: Checkout, *commands: list[str]) -> list[tuple[i
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def test_the_files_of_the_tasks_have_room_for_what_is_added(product: Path) -> None:
+    """Else a newcomer would have to take a module apart first, see tests/rules/test_style.py."""
+    for name in ("backends/__init__", "settings/oven", "recipe/check/package", "fluid_run/rows"):
+        lines = (product / f"bakery/{name}.py").read_text().splitlines()
+        functions = [one for one in ast.walk(ast.parse("\n".join(lines))) if isinstance(one, ast.FunctionDef)]
+        longest = max(((one.end_lineno or 0) - one.lineno + 1 for one in functions), default=0)
+        assert len(lines) <= MODULE_LINES and longest <= FUNCTION_LINES, name
 
 
 def test_a_fourth_back_end_plans_bakes_tests_and_shows_its_library(product: Path, tmp_path: Path) -> None:
