@@ -1,4 +1,4 @@
-"""What is known of an image before its test cluster is made, and the profile of the cluster does not work with."""
+"""Whether the profile of a test cluster works with what is known of the image, before the cluster is made."""
 
 from bakery.errors import ImageRejected
 from bakery.library.base import ImageRecord

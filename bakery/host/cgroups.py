@@ -10,8 +10,8 @@ END_SECONDS = 10.0  # for processes that were killed; a busy kernel takes moment
 def remove(listing: Path, seconds: float = END_SECONDS) -> None:
     """Remove the groups that a file names, one a line, with all below them.
 
-    Processes in them were killed and may not have ended yet: they get so many ``seconds``. A group that still has some
-    stays.
+    Processes in them were killed and may not have ended yet: it waits for them up to ``seconds`` in all. A group that
+    still has processes is kept.
     """
     deadline = time.monotonic() + seconds
     with suppress(OSError):

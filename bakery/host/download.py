@@ -62,9 +62,9 @@ def checksum_of(file: Path, algorithm: str, activity: Activity | None = None) ->
 
 
 def download(url: str, target: Path, checksum: str, activity: Activity) -> None:
-    """Download a file whose checksum is ``sha256:<hex>`` or ``sha512:<hex>``; an empty one is not known.
+    """Download a file whose checksum is ``sha256:<hex>`` or ``sha512:<hex>``, or empty if it is not known.
 
-    A file that is there with the right checksum is kept. Raises InfrastructureFailed (no network, not found, wrong
+    An existing file with this checksum is kept. Raises InfrastructureFailed (no network, not found, wrong
     checksum, full disk), Interrupted.
     """
     part = target.with_name(f"{target.name}.part")

@@ -88,9 +88,9 @@ def for_suite(suite: str, configured: str, sources: Sequence[Source], codename: 
 
 
 def published(suite: str, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
-    """Return the sources of the Debian release ``suite`` that there are ``mirrors`` of, by their origins.
+    """Return the sources of the Debian release ``suite`` whose archives ``mirrors`` has.
 
-    None without a mirror of the release itself.
+    Empty without a mirror of the release itself.
     """
     found = {end: origin for end in ARCHIVES for origin in mirrors if origin.endswith(end)}
     if "/debian" not in found:
@@ -99,9 +99,9 @@ def published(suite: str, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
 
 
 def of_release(suite: str, configured: str, mirrors: Mapping[str, str]) -> tuple[Source, ...]:
-    """Return where the Debian release ``suite`` is published, or what else the settings or this machine have of it.
+    """Return the sources of the Debian release ``suite``: those of ``mirrors``, the settings or this machine.
 
-    Raises InfrastructureFailed if that is nothing.
+    The first that are known are taken. Raises InfrastructureFailed if there are none.
     """
     return published(suite, mirrors) or for_suite(suite, configured, apt_sources(), codename())
 

@@ -6,5 +6,5 @@ from bakery.settings import NetworkSettings
 
 
 def use(network: NetworkSettings) -> None:
-    """Set the variables of the stack's proxy and index, if it has any; without, those of the user count."""
+    """Set the variables of the stack's proxy and index, if it has any; otherwise the user's own apply."""
     os.environ.update(network.environment)

@@ -1,4 +1,4 @@
-"""Turns: how much work of one kind a process does at the same time, besides what the work itself needs."""
+"""Turns: a limit for the work of one kind that a process does at the same time."""
 
 import threading
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 Each file is at ``<host>/<path>`` of its publisher, so that the setting ``mirrors`` can name its folders; packages of
 Python are at ``pypi/<name>/``, whose listing by the web server is a simple index (PEP 503). Files appear when they are
-complete and verified, and a next call fetches what is missing.
+complete and verified, and the next call fetches what is missing.
 """
 
 import re
@@ -31,7 +31,7 @@ PIP_SECONDS = 3600.0
 LEFT = {
     FetchKind.APT: "mirror the archive with debmirror or aptly, or use a caching proxy",
     FetchKind.CONTAINER: "copy each with: skopeo copy --all docker://IMAGE docker://MIRROR",
-    FetchKind.RECIPE: "recipes fetch them themselves: let the proxy pass them, or change the recipe",
+    FetchKind.RECIPE: "recipes fetch them themselves: allow them in the proxy, or change the recipe",
     FetchKind.SPACK: "run: spack mirror create, and clone its repositories",
 }
 

@@ -1,4 +1,4 @@
-"""An address that a stack fetches from, with what is known of what it has there: the source of ``bakery mirror``."""
+"""Addresses that a stack fetches from, with version and checksums if they are known, for ``bakery mirror``."""
 
 import re
 from enum import StrEnum
@@ -8,7 +8,7 @@ from bakery.settings.network import GITHUB, mirrored
 
 
 class FetchKind(StrEnum):
-    """What an address has. Those that can be mirrored are named as in the setting ``mirrors``."""
+    """What is at an address. Kinds that can be mirrored are named as in the setting ``mirrors``."""
 
     APT = "apt"
     CLOUD_IMAGE = "cloudImages"
@@ -36,9 +36,9 @@ class Address(NamedTuple):
 
 
 def packer_plugin(source: str, version: str, mirror: str, *users: str) -> Address:
-    """Return the checksums of a release of a plugin ``github.com/<owner>/<name>``, which name its archives.
+    """Return the address of the checksums of a plugin ``github.com/<owner>/<name>``, which name its archives.
 
-    Of a range of versions it is the list of releases. Source: Packer's documentation, "Creating plugins".
+    For a range of versions it is the list of releases. Source: Packer's documentation, "Creating plugins".
     """
     owner, _, name = source.removeprefix("github.com/").partition("/")
     repository = f"packer-plugin-{name}"

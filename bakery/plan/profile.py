@@ -1,4 +1,4 @@
-"""The profile of a test cluster: the recipe's, else the stack's. Pure."""
+"""The profile of a test cluster: the recipe's if it names one, otherwise the stack's. Pure."""
 
 from dataclasses import replace
 
@@ -15,7 +15,8 @@ def with_profile(
 ) -> tuple[ClusterShape, tuple[SourceFile, ...]]:
     """Return the cluster with its profile and the paths of the site's files in the workspace, and these files.
 
-    The simple profile is left out, as what it has not: the digests of such tests are those of older releases.
+    The simple profile is not recorded, nor the files that it does not use: the digests of its tests are those of older
+    releases.
     """
     profile = cluster.profile or settings.profile
     if profile is Profile.SIMPLE:

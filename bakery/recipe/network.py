@@ -1,4 +1,4 @@
-"""Mirrors and proxy in the machine that bakes: set before a recipe's provisioners, gone from the image after them.
+"""Mirrors and proxy in the machine that bakes: set before a recipe's provisioners, removed from the image after them.
 
 Programs get the proxy and the index of PyPI from the environment of the shell provisioners, which no file has. Package
 managers read files: their sources name the mirrors during the bake, and get the publishers' addresses back at its end.

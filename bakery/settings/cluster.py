@@ -22,7 +22,7 @@ _KEYS = {  # of the site's files
 
 
 class Profile(StrEnum):
-    """How a test cluster is configured: to be as fast as it can, or as the clusters of sites are."""
+    """How a test cluster is configured: as fast as possible, or as the clusters of sites."""
 
     SIMPLE = "simple"
     PRODUCTION = "production"

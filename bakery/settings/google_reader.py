@@ -115,7 +115,7 @@ def _check(google: Reader) -> None:
     _mapping(google, "accounts", Duty, ACCOUNT, "the service account's e-mail address")
     if other := google.text("infrastructure"):
         for key in sorted(google.values.keys() - set(_OWN)):
-            google.wrong(key, f"is set, but the infrastructure is that of the stack {other}", "remove one of both")
+            google.wrong(key, f"is set, but the infrastructure is that of the stack {other}", "remove one of them")
     region = google.text("subnetwork").partition("/regions/")[2].partition("/")[0] or google.text("region")
     for zone in google.words("zones"):
         if region and not re.fullmatch(rf"{re.escape(region)}-[a-z0-9]+", zone):

@@ -157,8 +157,8 @@ def _google(reader: Reader) -> GoogleSettings:
 
 
 def _check_mirrors(settings: Settings, groups: Mapping[str, Reader]) -> None:
-    """Note settings of which only one can count."""
-    hint = "remove one of both"
+    """Report settings that exclude each other."""
+    hint = "remove one of them"
     if settings.local.mirror and settings.network.mirrors.apt:
         groups["local"].wrong("mirror", "is set as well as mirrors.apt", f"{hint}; the image does not keep the second")
     if settings.spack.mirror and settings.network.mirrors.spack:

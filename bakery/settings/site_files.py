@@ -70,7 +70,7 @@ def faults(part: SitePart, content: bytes) -> Iterator[Fault]:
             if not re.search(rf"^[^-\n]*\b{name}\b", text, re.MULTILINE):
                 yield 1, f"does not define {name}", f"add the function {name}, which Slurm needs"
     elif not text.startswith("#!"):
-        yield 1, "names no interpreter", "begin it with #!/bin/bash"
+        yield 1, "has no interpreter line", "begin it with #!/bin/bash"
 
 
 def _conf_faults(text: str) -> Iterator[Fault]:
@@ -79,7 +79,7 @@ def _conf_faults(text: str) -> Iterator[Fault]:
         option = _OPTION.match(line)
         name = option[1] if option else line.split()[0]
         if hint := OWNED.get(name.lower()):
-            yield number, f"{name} belongs to the test cluster", hint
+            yield number, f"{name} is set by the test cluster", hint
         elif option is None:
             yield number, f"is not an option: {line[:60]}", "write Name=value"
         elif option.end() < len(line):

@@ -22,7 +22,7 @@ class MirrorAction(str, Enum):  # noqa: UP042  typer's kind of enum
     ENV = "env"
 
 
-HELP = "list: print every address; fill: fetch what has files into DIR; env: print variables for set-up."
+HELP = "list: print every address; fill: download the files into DIR; env: print variables for set-up."
 
 
 def mirror(
@@ -37,7 +37,7 @@ def mirror(
 
     if (folder is not None) is not (action is MirrorAction.FILL):
         hint = "write: bakery mirror fill DIR, bakery mirror list, or bakery mirror env"
-        raise InputError([Problem("DIR", 1, "is the folder to fill, which only fill has", hint)])
+        raise InputError([Problem("DIR", 1, "is required for fill, and not allowed otherwise", hint)])
     backend = backend_of(stack)
     if action is MirrorAction.ENV:
         for name, value in environment(backend.settings).items():
@@ -54,21 +54,21 @@ def mirror(
 
 
 def _fill(backend: Backend, folder: Path) -> None:
-    """Fill the folder, and print what is in it, what is left and what failed."""
+    """Fill the folder, and print its files, what was not fetched and what failed."""
     from bakery.operations.mirror_fill import fill
     from bakery.progress.activity import Activity
 
-    said = ""
+    last = ""
 
-    def tell(phase: str) -> None:
-        nonlocal said
+    def print_phase(phase: str) -> None:
+        nonlocal last
         what = phase.partition(":")[0]
-        if what != said:
-            said = what
+        if what != last:
+            last = what
             say(what)
 
     with cancel_on_signal() as cancelled:
-        done = fill(backend, folder.resolve(), Activity(tell, cancelled))
+        done = fill(backend, folder.resolve(), Activity(print_phase, cancelled))
     for line in (*done.files, *done.left):
         print(line)
     for problem in done.problems:

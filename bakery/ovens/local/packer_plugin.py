@@ -1,4 +1,4 @@
-"""Packer's qemu plugin, which Packer 1.10 and newer come without, and archives of plugins at a mirror."""
+"""Packer's qemu plugin, which Packer 1.10 and newer do not include, and archives of plugins at a mirror."""
 
 import platform
 import shlex
@@ -42,7 +42,7 @@ def install(mirror: str, log: Path) -> None:
 def archive(sums: str, folder: Path, machine: str, activity: Activity) -> Path:
     """Download a plugin's archive for Linux into a folder; ``sums`` is the address of the release's checksums.
 
-    One that is there with the right checksum is kept. Raises InfrastructureFailed and Interrupted.
+    An existing archive with the right checksum is kept. Raises InfrastructureFailed and Interrupted.
     """
     end = f"_linux_{machine}.zip"
     lines = [line.split() for line in read_text(sums).splitlines()]

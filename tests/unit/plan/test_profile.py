@@ -112,7 +112,7 @@ def test_a_cluster_that_only_says_its_profile_keeps_the_machines(tmp_path: Path)
         ),
         (
             "cluster:\n  slurm_conf: test/site.conf\n",
-            "packages/app/test/site.conf:2: error: SlurmctldHost belongs to the test cluster; "
+            "packages/app/test/site.conf:2: error: SlurmctldHost is set by the test cluster; "
             "remove it: the test cluster has its own",
         ),
     ],

@@ -38,11 +38,11 @@ prioritytype=priority/basic
 """
     assert found(SitePart.SLURM_CONF, text) == [
         (5, "has more than one option: SchedulerParameters=bf_window=600,  bf_max_job_test=100"),
-        (7, "NodeName belongs to the test cluster"),
-        (8, "slurmctldhost belongs to the test cluster"),
+        (7, "NodeName is set by the test cluster"),
+        (8, "slurmctldhost is set by the test cluster"),
         (9, "has more than one option: A=1 B=2"),
         (10, "is not an option: word"),
-        (11, "Include belongs to the test cluster"),
+        (11, "Include is set by the test cluster"),
         (12, "prioritytype is set in line 2 already"),
     ]
 
@@ -56,7 +56,7 @@ def test_a_good_part_has_no_fault() -> None:
 @pytest.mark.parametrize("name", sorted(OWNED))
 def test_what_the_agent_sets_is_refused_by_name(name: str) -> None:
     ((line, message, hint),) = faults(SitePart.SLURM_CONF, f"{name.upper()}=x\n".encode())
-    assert (line, message) == (1, f"{name.upper()} belongs to the test cluster")
+    assert (line, message) == (1, f"{name.upper()} is set by the test cluster")
     assert hint == OWNED[name]
 
 
@@ -65,7 +65,7 @@ def test_what_the_agent_sets_is_refused_by_name(name: str) -> None:
     [
         (SitePart.JOB_SUBMIT, "-- slurm_job_submit", [(1, f"does not define slurm_job_{one}") for one in LUA]),
         (SitePart.JOB_SUBMIT, "function slurm_job_submit() end", [(1, "does not define slurm_job_modify")]),
-        (SitePart.PROLOG, "echo\n", [(1, "names no interpreter")]),
+        (SitePart.PROLOG, "echo\n", [(1, "has no interpreter line")]),
         (SitePart.EPILOG, "#!/bin/sh\nexit\r\n", [(2, "has line ends of Windows")]),
     ],
 )  # fmt: skip
@@ -105,6 +105,6 @@ def test_all_faults_of_the_settings_and_their_files_are_told_at_once(tmp_path: P
             "image-bakery:cluster.prolog names gone.sh, which can't be read (No such file or directory); "
             "write the path of a file",
         ),
-        ("slurm.conf:2", "NodeName belongs to the test cluster; remove it: the test cluster has its own"),
+        ("slurm.conf:2", "NodeName is set by the test cluster; remove it: the test cluster has its own"),
         ("slurm.conf:3", "is not an option: Prologue; write Name=value"),
     ]
