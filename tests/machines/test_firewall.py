@@ -164,3 +164,26 @@ def test_set_up_takes_the_locked_packages_from_a_filled_mirror(tmp_path: Path, m
     inside = [str(checkout / ".venv/bin/python"), "-c", "import bakery, hatchling; print(bakery.__file__)"]
     told = subprocess.run(inside, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
     assert told.strip() == str(checkout / "bakery/__init__.py")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no go")
+def test_set_up_builds_the_engine_from_the_modules_of_a_mirror(tmp_path: Path) -> None:
+    """All modules are fetched anew; what was compiled of them before is taken from this computer's cache."""
+
+    def go(name: str) -> str:
+        return subprocess.run(["go", "env", name], check=True, capture_output=True, text=True).stdout.strip()
+
+    publisher, compiled = re.split("[,|]", go("GOPROXY"))[0], go("GOCACHE")
+    version = re.findall(r"(?m)^pulumi==([^ ]+)", (ROOT / "requirements.lock").read_text())[0]
+    path = os.pathsep.join([str(Path(shutil.which("go") or "").parent), "/usr/bin", "/bin"])  # without an engine
+    with firewall({"go": publisher}) as wall:
+        env = {"PATH": path, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "GOCACHE": compiled}
+        env |= {"GOPROXY": f"http://127.0.0.1:{wall.port}/go", "GOFLAGS": "-modcacherw", "PYTHONPATH": str(ROOT)}
+        done = wall.run(sys.executable, str(ROOT / "tools/engine.py"), version, env=env)
+        assert done.returncode == 0, done.stderr
+        assert "Pulumi's installer can't be reached from here" in done.stderr
+        assert wall.through == []
+        assert f"/go/github.com/pulumi/pulumi/pkg/v3/@v/v{version}.zip" in wall.asked
+    told = subprocess.run([f"{done.stdout.strip()}/pulumi", "version"], check=True, capture_output=True, text=True)
+    assert told.stdout.strip().lstrip("v") == version
