@@ -1,15 +1,17 @@
 """The test suite of two checkouts, in turns: wall seconds, processor seconds, and how the test ids differ.
 
-Run: python benchmarks/suite.py --before FOLDER [--stages fast,engine,machines] [--runs N] [--moved FILE]. Each run is
-``make`` with the stages' target (``test-fast``, or ``test`` for all) in the one checkout, then in the other; the last
-run of each counts, so that three runs find the caches that the first two left. FILE has a line for each moved test
-file: the path before and the path now, which ``None`` leaves out.
+Run: python benchmarks/suite.py --before FOLDER [--stages fast,engine,machines] [--runs N] [--cold] [--moved FILE]. Each
+run is ``make`` with the stages' target (``test-fast``, or ``test`` for all) in the one checkout, then in the other; the
+last run of each counts, so that three runs find the caches that the first two left. With ``--cold`` each run finds only
+those that ``make setup`` leaves: no compiled modules and no results of mypy. FILE has a line for each moved test file:
+the path before and the path now, which ``None`` leaves out.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
+CACHES = (".bakery/tests/pycache", ".mypy_cache")
 TARGETS = {"fast": "test-fast", "fast,engine,machines": "test"}
 
 
@@ -30,8 +33,10 @@ class Run:
     code: int
 
 
-def run(checkout: Path, target: str) -> Run:
-    """Run a target of the checkout's Makefile."""
+def run(checkout: Path, target: str, *, cold: bool) -> Run:
+    """Run a target of the checkout's Makefile, ``cold`` without the CACHES of earlier runs."""
+    for cache in CACHES if cold else ():
+        shutil.rmtree(checkout / cache, ignore_errors=True)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     code = subprocess.run(["make", target], cwd=checkout, check=False, stdin=subprocess.DEVNULL).returncode
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
@@ -63,6 +68,7 @@ def main() -> int:
     parser.add_argument("--before", type=Path, help="the other checkout, set up with `make setup`")
     parser.add_argument("--stages", choices=TARGETS, default="fast")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--cold", action="store_true", help="without what earlier runs compiled and type-checked")
     parser.add_argument("--moved", type=Path, help="file with the path before and the path now, one pair a line")
     given = parser.parse_args()
     if not given.before:
@@ -70,7 +76,7 @@ def main() -> int:
         return 0
     checkouts = (given.before.resolve(), ROOT)
     for number in range(given.runs):
-        runs = [run(checkout, TARGETS[given.stages]) for checkout in checkouts]
+        runs = [run(checkout, TARGETS[given.stages], cold=given.cold) for checkout in checkouts]
         for checkout, one in zip(checkouts, runs, strict=True):
             print(
                 f"run {number + 1} {checkout}: {one.wall:.0f} s, processor {one.processor:.0f} s, exit code {one.code}"
