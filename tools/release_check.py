@@ -18,7 +18,10 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("tests/compatibility", "tests/engine/test_own_repository.py", "tests/engine/test_release.py")
+TESTS = (
+    *("tests/compatibility", "tests/unit/settings/test_deprecated.py", "tests/engine/test_rules.py"),
+    *("tests/engine/test_own_repository.py", "tests/engine/test_release.py"),
+)
 
 
 class Failed(Exception):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from bakery import __version__
 from bakery.errors import InputError
 from bakery.operations.init import init
 from bakery.settings import from_file
+from tests.support.root import ROOT
 
 
 def test_the_files_of_a_new_repository_are_kept(tmp_path: Path) -> None:
@@ -23,6 +26,15 @@ def test_the_files_of_a_new_repository_are_kept(tmp_path: Path) -> None:
     assert [path for path in written if re.search("@[A-Z]+@", (tmp_path / path).read_text())] == []
     assert (tmp_path / "packages/hello/install.sh").stat().st_mode & 0o111
     assert from_file(tmp_path, "dev").shipped == ("rcc-debian",)
+
+
+def test_a_new_repository_requires_what_a_stack_of_either_back_end_imports(tmp_path: Path) -> None:
+    init(tmp_path, "site-images")
+    extra = re.fullmatch(r"image-bakery\[(\w+)\]==(.+)\n", (tmp_path / "requirements.txt").read_text())
+    assert extra is not None and extra[2] == __version__
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra[1]]
+    clients = {re.split(r"[>=]", name)[0].removeprefix("google-cloud-") for name in packages}
+    assert clients == {"bigquery", "build", "pubsub", "storage"}
 
 
 def test_everything_in_the_way_is_said_and_nothing_is_written(tmp_path: Path) -> None:
