@@ -95,7 +95,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
 def _refuse_damaged(image: Path, activity: Activity) -> None:
     """Raise InfrastructureFailed if a part of the image is missing: a machine would wait for it indefinitely."""
     if not is_sound(image, activity):
-        hint = "delete the file and run make up: the image is baked again"
+        hint = "delete the file and run pulumi up: the image is baked again"
         raise InfrastructureFailed(f"the image file {image} is damaged or cut off", hint=hint)
 
 

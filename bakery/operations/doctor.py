@@ -10,6 +10,7 @@ from bakery.backends.base import Backend
 from bakery.backends.checks import Check, Condition, find
 from bakery.errors import BakeryError
 from bakery.host import process
+from bakery.host.engine import how_to_install
 from bakery.redaction import redacted
 from bakery.settings import SpackSettings
 
@@ -32,7 +33,7 @@ def check_python() -> Check:
 
 def check_engine(root: Path) -> Check:
     """Check for a Pulumi engine at least as new as the SDK, on PATH or in the folder of the checkout's set-up."""
-    purpose, fix = "runs the stacks (bakery plan does not need it)", "make setup"
+    purpose, fix = "runs the stacks (bakery plan does not need it)", how_to_install(root)
     wanted = version("pulumi")
     program = find("pulumi") or find(str(root / ".bakery" / "engine" / "pulumi"))
     if program is None:

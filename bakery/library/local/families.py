@@ -25,7 +25,7 @@ def promote(connection: sqlite3.Connection, entry: HistoryEntry) -> str:
         return ""
     row = rows.image_row(connection, name)
     if row is None or row["state"] == ImageState.DELETED:
-        raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
+        raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: pulumi up")
     if other := family_of(connection, name):
         raise BakeryError(f"{name} is the image of the family {other}, it can't be that of {family} too")
     if before:

@@ -103,7 +103,7 @@ class LocalLibrary:
         A repeated call changes nothing. Raises BakeryError if there is no such image or another family points at it.
         """
         if self.find(name) is None:
-            raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: make up")
+            raise BakeryError(f"there is no image {name} to promote into {family}", hint="bake it again: pulumi up")
         with self.history.signing(HistoryEntry(family, HistoryEvent.PROMOTED, name, why=why)) as (connection, entry):
             if want:
                 rows.put(connection, "wants", asdict(want))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from bakery.backends import backend
 from bakery.backends.checks import Condition
+from bakery.host.engine import how_to_install
 from bakery.operations import doctor
 from bakery.settings import Settings
+from tests.support.root import ROOT
 
 MakeSettings = Callable[..., Settings]
 
@@ -40,7 +43,10 @@ def test_the_engine_is_as_new_as_the_sdk(
 
 def test_the_engine_of_the_set_up_is_found_without_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
-    assert doctor.check_engine(tmp_path).condition is Condition.MISSING
+    lack = doctor.check_engine(tmp_path)
+    assert lack.condition is Condition.MISSING
+    assert lack.fix == f"install Pulumi {version('pulumi')}: https://www.pulumi.com/docs/install"
+    assert how_to_install(ROOT) == "make setup, then source tools/env.sh", "a checkout of the bakery has a set-up"
     (tmp_path / ".bakery" / "engine").mkdir(parents=True)
     program(tmp_path / ".bakery" / "engine", "pulumi", "v999.0.0")
     assert doctor.check_engine(tmp_path).found == "v999.0.0"
