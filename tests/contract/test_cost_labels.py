@@ -32,9 +32,7 @@ ZONE = "compute/compute/v1/projects/p/zones/us-central1-a"
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
     with serve() as running:
-        for bucket in ("sources", "logs", "artifacts"):
-            running.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        running.cloud.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        running.cloud.add_stack_storage()
         yield running
         assert running.cloud.violations == []
 

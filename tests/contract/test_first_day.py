@@ -102,9 +102,7 @@ def shielded(order: BakeOrder) -> BakeOrder:
 def infrastructure(server: FakeServer, given: Settings) -> None:
     """What the engine makes of the declared infrastructure before the first bake."""
     items = server.cloud.items
-    for bucket in ("sources", "logs", "artifacts"):
-        items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-    items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+    server.cloud.add_stack_storage()
     table = {"schema": {"fields": json.loads(table_schema())}}
     items["bigquery/bigquery/v2/projects/p/datasets/rcc_run/tables/app_runs"] = table
     for one in GRANTS:

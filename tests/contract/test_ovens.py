@@ -122,9 +122,7 @@ class CloudKitchen(Kitchen):
         super().__init__("cloud-build", folder)
         self.cloud = server.cloud
         self.values["google"] = {"project": "p", "region": "us-central1", "endpoint": server.url}
-        for bucket in ("sources", "logs", "artifacts"):
-            self.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        self.cloud.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        self.cloud.add_stack_storage()
         builds.script(self.cloud, self._course)
         self.seconds = {"slow": 3600.0, "twice": 3600.0}
 

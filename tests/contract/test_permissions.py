@@ -39,9 +39,7 @@ PRODUCTS = ("bigquery", "cloudbuild", "compute", "pubsub", "storage")
 def server() -> Iterator[FakeServer]:
     with serve() as running:
         items = running.cloud.items
-        for bucket in ("sources", "logs", "artifacts"):
-            items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        running.cloud.add_stack_storage()
         items[TABLE] = {"schema": {"fields": [{"name": "job", "type": "STRING"}]}}
         image = {"name": IMAGE, "labels": {"bakery-digest": "d", "bakery-family": "app"}}
         compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", image)

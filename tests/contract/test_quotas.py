@@ -41,9 +41,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     monkeypatch.setattr(quotas, "READ_SECONDS", 0.05)
     monkeypatch.setattr(quotas, "LOOK_SECONDS", 0.05)
     with serve() as running:
-        for bucket in ("sources", "logs", "artifacts"):
-            running.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        running.cloud.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        running.cloud.add_stack_storage()
         compute.add_image(running.cloud, "compute/compute/v1/projects/p/global/images", {"name": "app-1"})
         yield running
         assert running.cloud.violations == []

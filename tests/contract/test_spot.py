@@ -37,9 +37,7 @@ STOCKOUT = "==> googlecompute: Error creating instance: ZONE_RESOURCE_POOL_EXHAU
 def server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
     with serve() as running:
         running.cloud.conditions.caller = request.param
-        for bucket in ("sources", "logs", "artifacts"):
-            running.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        running.cloud.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+        running.cloud.add_stack_storage()
         yield running
         assert running.cloud.violations == []
 

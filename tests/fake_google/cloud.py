@@ -272,6 +272,12 @@ class Cloud:
         self.items[key] = item
         return item
 
+    def add_stack_storage(self) -> None:
+        """Add what bakes and tests of a stack of project p use, as an `up` without a prefix made it."""
+        for bucket in ("sources", "logs", "artifacts"):
+            self.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
+        self.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+
     def below(self, collection: str) -> list[Json]:
         """The items right below a collection, in order of creation."""
         prefix = f"{collection}/"

@@ -67,9 +67,7 @@ def by_the_clients(folder: Path) -> Iterator[Request]:
 
 
 def _project(cloud: Cloud) -> None:
-    for bucket in ("sources", "logs", "artifacts"):
-        cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-    cloud.items["pubsub/v1/projects/p/topics/bakery-events"] = {"name": "projects/p/topics/bakery-events"}
+    cloud.add_stack_storage()
     cloud.items[TABLE] = {"schema": {"fields": [{"name": "command_group", "type": "STRING"}]}}
     for number in range(2):
         labels = {"bakery-family": "app", "bakery-recipe": "app", "bakery-digest": f"d{number}"}

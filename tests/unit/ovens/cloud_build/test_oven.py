@@ -72,9 +72,7 @@ TOPIC = "pubsub/v1/projects/p/topics/bakery-events"
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
     with serve() as running:
-        for bucket in ("sources", "logs", "artifacts"):
-            running.cloud.items[f"storage/storage/v1/b/p-bakery-{bucket}"] = {"name": f"p-bakery-{bucket}"}
-        running.cloud.items[TOPIC] = {"name": "projects/p/topics/bakery-events"}
+        running.cloud.add_stack_storage()
         yield running
         assert running.cloud.violations == []
 
