@@ -9,7 +9,7 @@ cd "$root"
 for engine in ${CONTAINER_ENGINE:-podman docker buildah}; do
     command -v "$engine" >/dev/null && break
 done
-command -v "$engine" >/dev/null || fail 'there is no program that builds containers' 'install one, on Debian: apt-get install podman'
+command -v "$engine" >/dev/null || fail 'there is no program that builds containers' 'install podman, which all distributions have'
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' bakery/__init__.py)
 context=$(mktemp --directory)
 trap 'rm -rf "$context"' EXIT

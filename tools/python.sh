@@ -9,5 +9,5 @@ for candidate in "${PYTHON:-python3}" /usr/bin/python3 python3.13 python3.12 pyt
         exit 0
     fi
 done
-printf 'set-up stopped: no Python 3.11 or newer; install it, on Debian 12 with: apt-get install python3\n' >&2
+printf 'set-up stopped: no Python 3.11 or newer; install python3 (Debian, Ubuntu) or python3.11 (Rocky Linux 9)\n' >&2
 exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs missing Debian packages, the only step that needs root. Takes milliseconds if nothing is missing. Arguments are
-# more tables of programs, from the checkout's folder.
+# Installs missing packages of Debian and its relatives, the only step that needs root. Takes milliseconds if nothing is
+# missing. Arguments are more tables of programs, from the checkout's folder.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -31,18 +31,28 @@ fi
 
 ((${#packages[@]})) || exit 0
 
-install=(apt-get install --yes --no-install-recommends "${packages[@]}")
-command -v apt-get >/dev/null || fail "this machine has no apt-get; install these with its own package manager:" "${reasons[@]}"
+there=()
+advice=()
+while IFS=$'\t' read -r kind what; do
+    if [[ $kind == package ]]; then there+=("$what"); else advice+=("$what"); fi
+done < <("$python" -I "$root/tools/packages.py" "${packages[@]}")
+if ((${#there[@]} == 0)); then
+    printf '%s\n' "${reasons[@]}"
+    fail 'these are missing, and this set-up can not install them:' "${advice[@]}"
+fi
+
+install=(apt-get install --yes --no-install-recommends "${there[@]}")
 as_root=()
 if ((EUID != 0)); then
-    sudo -n true 2>/dev/null || fail "missing: ${packages[*]}. Root is needed only for this command; run it, then try again:" \
+    sudo -n true 2>/dev/null || fail "missing: ${there[*]}. Root is needed only for this command; run it, then try again:" \
         "sudo sh -c 'apt-get update && ${install[*]}'"
     as_root=(sudo -n)
     [[ -z ${http_proxy:-}${https_proxy:-} ]] || as_root+=('--preserve-env=http_proxy,https_proxy,no_proxy')
 fi
-say "installing Debian packages:"
+say "installing packages:"
 printf '    %s\n' "${reasons[@]}"
 log=$state/setup-apt.log
 mkdir -p "$state"
 { "${as_root[@]}" apt-get update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >"$log" 2>&1 </dev/null ||
     { tail -n 40 "$log" >&2 && fail "apt-get failed; the complete log is in $log. Replay:" "apt-get update && ${install[*]}"; }
+((${#advice[@]} == 0)) || fail 'what is still missing is not among the packages here:' "${advice[@]}"

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bakery.errors import CommandFailed, InfrastructureFailed, NoKernel
-from bakery.host import process, quick_init
+from bakery.host import distribution, process, quick_init
 from bakery.progress.activity import Activity
 
 SECTOR = 512
 GRUB_FILES = ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg")
 SEED = "/usr/lib/image-bakery/seed"
 LEAKED = 3  # exit code of qemu-img check: parts of the file are unused, which is harmless
-DEBUGFS_HINT = "run: sudo apt-get install e2fsprogs"
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def extract(image: Path, folder: Path, activity: Activity) -> BootFiles:
     Takes about 1.5 s for an image of 1 GB. Raises NoKernel, InfrastructureFailed if the image is damaged, and
     MissingTool.
     """
-    debugfs = process.find_tool("debugfs", DEBUGFS_HINT)
+    debugfs = process.find_tool("debugfs", distribution.install("e2fsprogs"))
     _refuse_damaged(image, activity)
     folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "disk.raw"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import BakeFailed, MissingTool
-from bakery.host import process, quick_init
+from bakery.host import distribution, process, quick_init
 
 ARM_FAMILY = "-arm64"  # how the name of a public family for Arm ends on Compute Engine, and here
 
@@ -17,11 +17,11 @@ ARM_FAMILY = "-arm64"  # how the name of a public family for Arm ends on Compute
 class Hardware:
     """One architecture.
 
-    ``program`` is QEMU's and ``package`` the Debian package that has it. ``board`` has the words of ``-machine`` except
-    the accelerator, and ``processor`` is ``-cpu`` where it is emulated. ``host`` and ``debian`` are the architecture's
-    names for the kernel and for Debian. ``firmware`` is UEFI, of ``firmware_package``; with ``bios`` the board has a
-    BIOS, too. ``console`` is the first serial line, ``second`` another. ``words`` are of the kernel's command line, for
-    this board only, and ``unneeded`` are modules that udev would load and no machine here uses.
+    ``program`` is QEMU's and ``package`` the one that has it, as Debian 12 calls it. ``board`` has the words of
+    ``-machine`` except the accelerator, and ``processor`` is ``-cpu`` where it is emulated. ``host`` and ``debian`` are
+    the architecture's names for the kernel and for Debian. ``firmware`` is UEFI, of ``firmware_package``; with ``bios``
+    the board has a BIOS, too. ``console`` is the first serial line, ``second`` another. ``words`` are of the kernel's
+    command line, for this board only, and ``unneeded`` are modules that udev would load and no machine here uses.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Hardware:
     @property
     def hint(self) -> str:
         """Return how to get QEMU."""
-        return f"run: sudo apt-get install {self.package} qemu-utils"
+        return distribution.install(self.package, "qemu-utils")
 
     @property
     def kernel_arguments(self) -> str:
@@ -64,7 +64,7 @@ class Hardware:
     def uefi(self, why: str) -> Path:
         """Return the firmware; ``why`` begins the sentence of the error. Raises MissingTool."""
         if not self.firmware.exists():
-            hint = f"sudo apt-get install {self.firmware_package}"
+            hint = distribution.install(self.firmware_package)
             raise MissingTool(f"{why}, and {self.firmware} does not exist", hint=hint)
         return self.firmware
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.errors import InfrastructureFailed
+from bakery.host import distribution
 from bakery.settings.network import mirrored
 
 ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
@@ -111,11 +112,7 @@ def at_mirrors(sources: Sequence[Source], mirrors: Mapping[str, str]) -> tuple[S
     return tuple(replace(source, uri=mirrored(source.uri, mirrors)) for source in sources)
 
 
-def codename(os_release: Path = Path("/etc/os-release")) -> str:
+def codename(os_release: Path = distribution.OS_RELEASE) -> str:
     """Return the name of this machine's own Debian release; "" if it has none or is not Debian."""
-    try:
-        text = os_release.read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    fields = {key: value.strip('"') for key, _, value in (line.partition("=") for line in text.splitlines())}
+    fields = distribution.read(os_release)
     return fields.get("VERSION_CODENAME", "") if fields.get("ID") == "debian" else ""

@@ -6,13 +6,10 @@ import threading
 from collections.abc import Sequence
 
 from bakery.fluid_run.base import Login
-from bakery.host import process
+from bakery.host import distribution, process
 
 OPEN_SECONDS = 7200  # as long as machines are kept up, unless the user says how long
-INSTALL = {
-    "socat": "sudo apt-get install socat",
-    "gcloud": "the Google Cloud CLI, https://cloud.google.com/sdk/docs/install",
-}
+GCLOUD = "the Google Cloud CLI, https://cloud.google.com/sdk/docs/install"
 
 
 def lines(logins: Sequence[Login]) -> list[str]:
@@ -20,7 +17,8 @@ def lines(logins: Sequence[Login]) -> list[str]:
     if not logins:
         return ["there is no machine to log in to"]
     first = logins[0]
-    missing = [] if shutil.which(first.program) else [f"install {first.program} first: {INSTALL[first.program]}"]
+    how = GCLOUD if first.program == "gcloud" else distribution.install(first.program)
+    missing = [] if shutil.which(first.program) else [f"install {first.program} first: {how}"]
     return [*missing, f"{first.leave} leaves a machine's shell", *map(str, logins)]
 
 

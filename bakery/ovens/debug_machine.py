@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from bakery.errors import CommandFailed, InfrastructureFailed
-from bakery.host import process
+from bakery.host import distribution, process
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local import packer
 from bakery.ovens.local.machine import TRUST
@@ -114,7 +114,7 @@ class DebugMachine:
 
         Raises BakeFailed if one fails, and InputError if there is no such step.
         """
-        process.find_tool("packer", packer.HINT)
+        process.find_tool("packer", distribution.install("packer"))
         self._wait(activity)
         folder = self.work / "again"
         shutil.rmtree(folder, ignore_errors=True)
@@ -145,7 +145,7 @@ class DebugMachine:
 
     def _wait(self, activity: Activity) -> None:
         """Wait until ssh answers. Raises InfrastructureFailed."""
-        process.find_tool("ssh", "run: sudo apt-get install openssh-client")
+        process.find_tool("ssh", distribution.install("openssh-client"))
         activity.say("booting")
         ends, said = time.monotonic() + BOOT_SECONDS, tuple[str, ...]()
         while time.monotonic() < ends and self.reach.is_up():

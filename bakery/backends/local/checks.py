@@ -1,6 +1,6 @@
 """Checks of this machine for the local oven and its test clusters.
 
-The programs and their Debian packages are in ``system_tools.tsv``, which the set-up reads too.
+The programs and their packages are in ``system_tools.tsv``, which the set-up reads too.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from bakery import paths
 from bakery.backends.checks import Check, Condition, find, shown_version
 from bakery.errors import BakeryError
-from bakery.host import qemu
+from bakery.host import distribution, mirror, qemu
 from bakery.host.hardware import ARM, ARM_FAMILY, Hardware
 from bakery.lock import file as lock_file
 from bakery.ovens.local import base_image, container, packer, packer_plugin
@@ -29,7 +29,7 @@ DISK_PER_IMAGE_GB = 3  # a baked image of 1 GB, its overlay while it bakes, and 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program (or a file, if it starts with a slash) and the Debian package that contains it."""
+    """A program (or a file, if it starts with a slash) and the package that contains it, as Debian 12 calls it."""
 
     program: str
     package: str
@@ -46,6 +46,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         yield check_foreign(ARM)
     yield check_accelerator(settings.local)
     yield check_containers()
+    yield check_mirror(settings)
     yield check_disk(settings.state, DISK_PER_IMAGE_GB * max(2, len(settings.select)))
     yield check_disk(paths.cache(), DISK_PER_IMAGE_GB)
     yield from check_bases(settings)
@@ -62,7 +63,7 @@ def check_tool(tool: Tool) -> Check:
     """Check whether a program is installed, and in which version."""
     path = find(tool.program)
     if path is None:
-        fix = f"sudo apt-get install --no-install-recommends {tool.package}"
+        fix = distribution.install(tool.package)
         return Check(tool.program, Condition.MISSING, "not installed", tool.purpose, fix)
     return Check(tool.program, Condition.OK, shown_version(path), tool.purpose)
 
@@ -80,7 +81,7 @@ def check_foreign(board: Hardware) -> Check:
     """Check whether Debian packages for other processors can be set up here."""
     name, purpose = f"programs for {board.name}", f"set up Debian packages for {board.name}"
     if lack := base_image.foreign_lack(board):
-        return Check(name, Condition.MISSING, lack, purpose, base_image.FOREIGN.removeprefix("run: "))
+        return Check(name, Condition.MISSING, lack, purpose, distribution.install(*base_image.FOREIGN))
     return Check(name, Condition.OK, "can be run", purpose)
 
 
@@ -117,6 +118,17 @@ def check_containers() -> Check:
     if lack := container.lack():
         return Check("containers", Condition.WARNING, lack, purpose)
     return Check("containers", Condition.OK, "systemd-nspawn, loop devices, slirp4netns", purpose)
+
+
+def check_mirror(settings: Settings) -> Check:
+    """Check whether it is known where Debian packages come from: only Debian's own apt tells."""
+    purpose = "Debian base images are made of its packages"
+    release = next(iter(mirror.RELEASES.values()))
+    try:
+        source = mirror.of_release(release, settings.local.mirror, settings.network.mirrors.apt)[0]
+    except BakeryError as error:
+        return Check("Debian mirror", Condition.WARNING, error.message, purpose, error.hint)
+    return Check("Debian mirror", Condition.OK, source.uri, purpose)
 
 
 def _why_no_kvm(node: Path) -> tuple[str, str]:

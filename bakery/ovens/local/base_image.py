@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import BakeFailed, CommandFailed, MissingTool
-from bakery.host import boot_files, hardware, locks, mirror, process, quick_init
+from bakery.host import boot_files, distribution, hardware, locks, mirror, process, quick_init
 from bakery.host.boot_files import BootFiles
 from bakery.host.files import discard, hidden_beside, sync_to_disk
 from bakery.host.hardware import Hardware
@@ -43,7 +43,7 @@ OF_BAKES = ("apply.sh", "container.sh", "finish.sh", "sysctl.sh")  # these files
 HOOKS = {"essential": "early", "customize": "customize"}
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
 LOADER_TOOLS = {True: {"grub-mkimage": "grub-common"}, False: {"mformat": "mtools"}}  # for a BIOS, else for UEFI
-FOREIGN = "run: sudo apt-get install arch-test qemu-user-static binfmt-support"
+FOREIGN = ("arch-test", "qemu-user-static", "binfmt-support")  # packages
 WRITE_SOURCES = 'printf "%s\n" "$BAKERY_SOURCES" >"$1/etc/apt/sources.list"'  # mmdebstrap's hook, before the disk's
 BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 
@@ -189,11 +189,11 @@ def _make(
 def _check_tools(board: Hardware) -> None:
     """Raise MissingTool if this computer can't make a base image."""
     for tool, package in {**TOOLS, **LOADER_TOOLS[board.bios]}.items():
-        process.find_tool(tool, f"run: sudo apt-get install {package}")
+        process.find_tool(tool, distribution.install(package))
     if board.bios and not BOOT_SECTOR.exists():
-        raise MissingTool(f"{BOOT_SECTOR} does not exist", hint="run: sudo apt-get install grub-pc-bin")
+        raise MissingTool(f"{BOOT_SECTOR} does not exist", hint=distribution.install("grub-pc-bin"))
     if lack := foreign_lack(board):
-        raise MissingTool(lack, hint=FOREIGN)
+        raise MissingTool(lack, hint=distribution.install(*FOREIGN))
 
 
 def foreign_lack(board: Hardware) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bakery.errors import CommandFailed, InfrastructureFailed, from_os_error
-from bakery.host import boot_files, process
+from bakery.host import boot_files, distribution, process
 from bakery.host.download import checksum_of, download
 from bakery.host.files import sync_to_disk
 from bakery.host.hardware import X86, Hardware
@@ -83,7 +83,7 @@ def disk(file: Path, source: str, activity: Activity, log: Path | None = None) -
     unpacked, image = file.with_name(f"{file.name}.disk"), file.with_name(f"{file.name}.qcow2")
     try:
         if program := next((found for begin, found in PACKED.items() if _head(file).startswith(begin)), None):
-            process.find_tool(program[0], f"run: sudo apt-get install {program[1]}")
+            process.find_tool(program[0], distribution.install(program[1]))
             command = ["/bin/sh", "-c", 'exec "$0" -dc <"$1" >"$2"', program[0], str(file), str(unpacked)]
             process.run(command, log=log, activity=activity)
             file.unlink()

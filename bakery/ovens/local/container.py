@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from bakery.errors import BakeFailed, CommandFailed, ContainerFailed, PortTaken
-from bakery.host import cgroups, process
+from bakery.host import cgroups, distribution, process
 from bakery.host.boot_files import SECTOR, partition_offsets
 from bakery.ovens.local import boot_disk, scratch
 from bakery.ovens.local.machine import DONE, FILES, make_key, script
@@ -45,7 +45,7 @@ def lack() -> str:
         return "only root can mount the image and start systemd-nspawn"
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if missing:
-        return f"{missing[0]} is not installed (sudo apt-get install {' '.join(missing)})"
+        return f"{missing[0]} is not installed ({distribution.install(*missing)})"
     return next((f"{device} does not exist" for device in DEVICES if not device.exists()), "")
 
 

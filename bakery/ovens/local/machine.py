@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bakery.errors import BakeFailed, CommandFailed, InfrastructureFailed
-from bakery.host import process, qemu, tar
+from bakery.host import distribution, process, qemu, tar
 from bakery.host.boot_files import BootFiles, is_sound
 from bakery.host.hardware import X86, Hardware
 from bakery.progress.activity import Activity
@@ -181,7 +181,7 @@ def _make_cloud_seed(folder: Path) -> None:
 def make_key(file: Path) -> bytes:
     """Write a new key pair, and return the public key. Raises MissingTool."""
     file.unlink(missing_ok=True)
-    process.find_tool("ssh-keygen", "run: sudo apt-get install openssh-client")
+    process.find_tool("ssh-keygen", distribution.install("openssh-client"))
     process.output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bakery", "-f", str(file)])
     return file.with_suffix(".pub").read_bytes()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bakery import paths
 from bakery.errors import DISK_FULL, MAKE_ROOM, BakeFailed, BakeryError, InfrastructureFailed, MissingTool, PortTaken
-from bakery.host import process, space
+from bakery.host import distribution, process, space
 from bakery.host.hardware import X86, Hardware
 from bakery.host.machine import check_console, console_lines
 from bakery.ovens import stops
@@ -19,7 +19,6 @@ from bakery.ovens.local.template import BORDER, MARK, Rendering
 from bakery.progress.activity import Activity
 from bakery.settings import Accelerator
 
-HINT = "run: sudo apt-get install packer"
 NO_PLUGINS = (1, 10)  # from this version on, Packer ships without the builders
 POLL_SECONDS = 0.2
 BORDER_SECONDS = 0.05  # the same where provisioners wait
@@ -114,7 +113,7 @@ def version(text: str) -> tuple[int, int]:
     """Return the first two numbers in the output of ``packer version``. Raises MissingTool."""
     match = re.search(r"v(\d+)\.(\d+)", text)
     if not match:
-        raise MissingTool("packer does not report its version", hint=HINT)
+        raise MissingTool("packer does not report its version", hint=distribution.install("packer"))
     return int(match[1]), int(match[2])
 
 
@@ -130,7 +129,7 @@ def prepare(mirror: str = "") -> None:
 
     It comes from ``mirror``, if there is one.
     """
-    process.find_tool("packer", HINT)
+    process.find_tool("packer", distribution.install("packer"))
     if not lacks_builder():
         return
     log = paths.cache() / "packer-plugins.log"

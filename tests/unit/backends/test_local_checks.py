@@ -10,7 +10,7 @@ import pytest
 from bakery.backends.checks import Check, Condition, find
 from bakery.backends.local import checks as local_checks
 from bakery.backends.local.checks import Tool
-from bakery.host import qemu
+from bakery.host import mirror, qemu
 from bakery.host.hardware import ARM
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, LockedBase
@@ -99,7 +99,7 @@ def test_what_images_for_arm_need_is_checked_where_a_base_for_arm_is_named(
     monkeypatch.setattr(base_image, "foreign_lack", lambda _board: "arch-test is not installed")
     check = local_checks.check_foreign(ARM)
     assert (check.condition, check.found) == (Condition.MISSING, "arch-test is not installed")
-    assert check.fix.startswith("sudo apt-get install arch-test")
+    assert check.fix.startswith("sudo apt-get install --no-install-recommends arch-test")
 
 
 def test_too_little_disk_is_missing_and_says_how_much_is_wanted(tmp_path: Path) -> None:
@@ -143,6 +143,18 @@ def test_a_computer_that_can_not_bake_in_containers_is_told_why(
     check = local_checks.check_containers()
     assert check.condition is condition
     assert lack in check.found
+
+
+def test_a_computer_whose_apt_has_no_debian_mirror_is_told_which_setting_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "apt_sources", lambda: (mirror.Source("http://archive/ubuntu", "noble", ("main",)),))
+    monkeypatch.setattr(mirror, "codename", lambda: "")
+    check = local_checks.check_mirror(parse({}, "dev", tmp_path))
+    assert (check.condition, "local.mirror" in check.fix) == (Condition.WARNING, True)
+    named = parse({"local": {"mirror": "http://mirror.example.org/debian"}}, "dev", tmp_path)
+    check = local_checks.check_mirror(named)
+    assert (check.condition, check.found) == (Condition.OK, "http://mirror.example.org/debian")
 
 
 def test_base_images_are_named_with_version_and_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@ def test_a_shell_ends_with_its_user_its_time_or_the_command(tmp_path: Path) -> N
 def test_a_missing_program_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert logins.lines([Login("controller", "socat x", program="socat", leave="Ctrl-]")]) == [
-        "install socat first: sudo apt-get install socat",
+        "install socat first: sudo apt-get install --no-install-recommends socat",
         "Ctrl-] leaves a machine's shell",
         "controller: socat x",
     ]

@@ -167,6 +167,9 @@ def test_debians_old_go_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def checkout(tmp_path: Path) -> Path:
     """A copy of the set-up scripts, with a table of tools of its own."""
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("pulumi", "language-python"))
+    (tmp_path / "bakery" / "host").mkdir(parents=True)
+    (tmp_path / "bakery" / "__init__.py").touch()  # before the bakery that the tests' Python has
+    shutil.copy(ROOT / "bakery" / "host" / "distribution.py", tmp_path / "bakery" / "host")
     (tmp_path / "bakery" / "backends" / "local").mkdir(parents=True)
     (tmp_path / "bakery" / "backends" / "local" / "system_tools.tsv").write_text(
         "# a comment\nsh\tdash\truns scripts\n"
@@ -185,6 +188,49 @@ def system(checkout: Path, path: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def runs(checkout: Path, os_release: str) -> None:
+    """Have the set-up find another distribution."""
+    (checkout / "os-release").write_text(os_release)
+    module = checkout / "bakery" / "host" / "distribution.py"
+    module.write_text(module.read_text().replace("/etc/os-release", str(checkout / "os-release")))
+
+
+def lacks(checkout: Path, *packages: str) -> None:
+    with (checkout / "bakery" / "backends" / "local" / "system_tools.tsv").open("a") as table:
+        table.writelines(f"no-such-program\t{package}\tbakes bread\n" for package in packages)
+
+
+def test_what_a_distribution_does_not_have_is_said_after_the_rest_was_installed(checkout: Path) -> None:
+    programs = checkout / "programs"
+    programs.mkdir()
+    for name in ("apt-get", "sudo"):
+        (programs / name).write_text(
+            f'#!/bin/sh\necho "{name} $*" >>{checkout}/called\n'
+            + ('[ "$1" != -n ] || shift; "$@"\n' * (name == "sudo"))
+        )
+        (programs / name).chmod(0o755)
+    runs(checkout, 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_CODENAME=trixie\n')
+    lacks(checkout, "qemu-utils", "packer")
+    done = system(checkout, f"{programs}:/usr/bin:/bin")
+    assert done.returncode == 1
+    assert "Debian GNU/Linux 13 (trixie) has no package packer that fits: add HashiCorp's repository" in done.stderr
+    assert "apt-get install --yes --no-install-recommends qemu-utils\n" in (checkout / "called").read_text()
+    (checkout / "called").unlink()
+    with (checkout / "bakery" / "backends" / "local" / "system_tools.tsv").open("w") as table:
+        table.write("no-such-program\tpacker\tbakes bread\n")
+    done = system(checkout, f"{programs}:/usr/bin:/bin")
+    assert (done.returncode, (checkout / "called").exists()) == (1, False)
+    assert "these are missing, and this set-up can not install them:" in done.stderr
+
+
+def test_where_there_is_no_apt_the_commands_of_the_distribution_are_shown(checkout: Path) -> None:
+    runs(checkout, 'PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\nID="rocky"\nID_LIKE="rhel centos fedora"\n')
+    lacks(checkout, "qemu-utils", "shellcheck")
+    done = system(checkout, "/usr/bin:/bin")
+    assert done.returncode == 1
+    assert "sudo dnf install epel-release && sudo dnf install qemu-img ShellCheck" in done.stderr
+
+
 def test_nothing_missing_says_nothing(checkout: Path) -> None:
     done = system(checkout, "/usr/bin:/bin")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -199,8 +245,7 @@ def test_a_missing_package_is_installed_with_apt_and_the_reason_is_said(checkout
             + ('[ "$1" != -n ] || shift; "$@"\n' * (name == "sudo"))
         )
         (programs / name).chmod(0o755)
-    with (checkout / "bakery" / "backends" / "local" / "system_tools.tsv").open("a") as table:
-        table.write("no-such-program\tthe-package\tbakes bread\n")
+    lacks(checkout, "the-package")
     done = system(checkout, f"{programs}:/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
     assert "the-package (bakes bread)" in done.stdout
@@ -210,8 +255,7 @@ def test_a_missing_package_is_installed_with_apt_and_the_reason_is_said(checkout
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user, which only root can")
 def test_without_root_the_line_to_run_is_printed(checkout: Path) -> None:
-    with (checkout / "bakery" / "backends" / "local" / "system_tools.tsv").open("a") as table:
-        table.write("no-such-program\tthe-package\tbakes bread\n")
+    lacks(checkout, "the-package")
     for path in (checkout, *checkout.parents[:3], *checkout.rglob("*")):
         path.chmod(path.stat().st_mode | 0o055)
     done = subprocess.run(

@@ -165,7 +165,7 @@ def test_a_disk_without_code_for_a_bios_needs_uefi(tmp_path: Path) -> None:
     lacking = replace(X86, firmware=tmp_path / "OVMF.fd")
     with pytest.raises(MissingTool) as caught:
         cloud_image.firmware(disk, tmp_path, lacking)
-    assert "apt-get install ovmf" in caught.value.hint
+    assert "apt-get install --no-install-recommends ovmf" in caught.value.hint
     (tmp_path / "OVMF.fd").touch()
     assert cloud_image.firmware(disk, tmp_path, lacking) == tmp_path / "OVMF.fd"
 
@@ -174,7 +174,7 @@ def test_machines_for_arm_have_no_bios(tmp_path: Path) -> None:
     lacking = replace(ARM, firmware=tmp_path / "QEMU_EFI.fd")
     with pytest.raises(MissingTool, match=r"machines for arm64 boot with UEFI, and .* does not exist") as caught:
         cloud_image.firmware(tmp_path / "not read", tmp_path, lacking)
-    assert "apt-get install qemu-efi-aarch64" in caught.value.hint
+    assert "apt-get install --no-install-recommends qemu-efi-aarch64" in caught.value.hint
 
 
 def test_a_machine_without_a_known_kernel_has_a_disk_for_cloud_init(tmp_path: Path) -> None:

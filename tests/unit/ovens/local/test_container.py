@@ -33,7 +33,7 @@ def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_program_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "slirp4netns" else f"/usr/bin/{name}")
-    assert container.lack() == "slirp4netns is not installed (sudo apt-get install slirp4netns)"
+    assert container.lack() == "slirp4netns is not installed (sudo apt-get install --no-install-recommends slirp4netns)"
 
 
 def test_a_missing_device_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
