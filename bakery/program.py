@@ -54,5 +54,5 @@ async def _declared(root: Path) -> tuple[tuple[Declared, ...], pulumi.Output[lis
 
 
 def _planned(settings: Settings) -> Plan:
-    lock, commit = lock_file.read(settings.lock), revision(settings.root)
+    lock, commit = lock_file.read(settings.lock), revision(settings.packages)
     return planning.make(settings, recipes_of(settings), lock, commit, proven=preview_reasons.proven(settings))

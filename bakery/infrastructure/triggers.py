@@ -7,18 +7,23 @@ the plan's names and digest, so a trigger, a colleague and ``pulumi up`` join an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi_gcp import cloudscheduler, pubsub
 
 from bakery import __version__
+from bakery.host.revision import path_in, repository
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.resource import GoogleResource
 from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.trigger_paths import previewed, watched
 from bakery.settings import LONGEST_BUILD, Duty, GoogleSettings, Settings
+from bakery.settings.files import find
 
 MARGIN_SECONDS = 3600  # of a trigger's build, in addition to the bakes that it waits for
 # A stranger's pull request starts no trigger until a user with write access allows it.
@@ -42,8 +47,10 @@ class Triggers(Component):
         plan: Plan,
         after: Sequence[pulumi.Resource] = (),
     ) -> None:
-        self.settings = settings
+        self.settings = replace(settings, source=settings.source or find(settings.root, settings.stack).file)
         self.plan = plan
+        self.top = repository(settings.root) or settings.root
+        self.path_in = partial(path_in, self.top)
         self.triggers: list[GoogleResource] = []
         super().__init__(name, settings.google, after)
 
@@ -55,6 +62,8 @@ class Triggers(Component):
             self.triggers += [self._preview(name), self._schedule(name)]
             if pulumi.runtime.is_dry_run() and not self.google.connection:
                 pulumi.log.info(_connected(self.google), self)
+            if not self.path_in(self.settings.packages):
+                pulumi.log.warn(_elsewhere(self.google, self.settings.packages), self)
         if len(self.triggers) > MOST:
             text = f"{len(self.triggers)} triggers are needed, and Cloud Build allows {MOST} for a project; leave"
             pulumi.log.warn(f"{text} google.repository empty and let CI run pulumi up, or select packages", self)
@@ -67,7 +76,7 @@ class Triggers(Component):
             description=f"Bakes {image.family} when {image.package} or a package below it changes",
             command=["bake", image.family],
             timeout=_seconds(image, images),
-            includedFiles=list(watched(image, images, self.settings)),
+            includedFiles=list(watched(image, images, self.settings, self.path_in)),
             **self._event(pull_request=False),
         )
 
@@ -78,7 +87,7 @@ class Triggers(Component):
             description="Writes into the log of a pull request's check which images it bakes, and why",
             command=["plan", "--markdown"],
             timeout=600,
-            includedFiles=list(previewed(self.settings)),
+            includedFiles=list(previewed(self.settings, self.path_in)),
             **self._event(pull_request=True),
         )
 
@@ -130,7 +139,6 @@ class Triggers(Component):
         **more: Any,
     ) -> GoogleResource:
         pool = {"pool": {"name": self.google.worker_pool}} if self.google.worker_pool else {}
-        step = {"name": builder_image(self.google), "args": [*command, "--stack", self.settings.stack]}
         return GoogleResource(
             "cloudbuild/trigger:Trigger",
             resource,
@@ -143,7 +151,7 @@ class Triggers(Component):
                     f"projects/{self.google.project}/serviceAccounts/{self.google.account(Duty.TRIGGER)}"
                 ),
                 "build": {
-                    "steps": [step],
+                    "steps": list(self._steps([*command, "--stack", self.settings.stack])),
                     "timeout": f"{timeout}s",
                     "options": {"logging": "CLOUD_LOGGING_ONLY", **pool},
                 },
@@ -152,6 +160,16 @@ class Triggers(Component):
             },
             self.below(),
         )
+
+    def _steps(self, command: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the steps of a build, which begins at the top of a clone without submodules."""
+        builder, settings = builder_image(self.google), self.settings
+        places = {self.path_in(path / "*") for path in (settings.packages, settings.common)}
+        if submodules := sorted(place for place in places if place and not place.endswith("*")):
+            words = ["submodule", "update", "--init", "--recursive", "--", *submodules]
+            yield {"name": builder, "entrypoint": "git", "args": words}
+        folder = settings.root.relative_to(self.top).as_posix()
+        yield {"name": builder, "args": list(command), **({"dir": folder} if folder != "." else {})}
 
     def _event(self, *, pull_request: bool) -> dict[str, Any]:
         """Return the event of a trigger, for a GitHub (``owner/name``) or second-generation repository (a path)."""
@@ -168,6 +186,12 @@ class Triggers(Component):
 def _seconds(image: ImagePlan, images: Mapping[str, ImagePlan]) -> int:
     """Return how long the bakes of an image and its ancestors may take, one after the other."""
     return min(MARGIN_SECONDS + sum(one.timeout for one in lineage(image, images)), LONGEST_BUILD)
+
+
+def _elsewhere(google: GoogleSettings, packages: Path) -> str:
+    """Return that the builds of triggers lack the recipes, which are in no commit of the repository."""
+    text = f"{packages} is not in {google.repository}, which triggers watch and their builds have"
+    return f"{text}; add it as a submodule, or leave google.repository empty and let CI run pulumi up"
 
 
 def _connected(google: GoogleSettings) -> str:

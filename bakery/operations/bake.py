@@ -53,7 +53,7 @@ def planned(settings: Settings, families: Sequence[str], *, locked: bool = True)
     ``locked`` as in :func:`bakery.plan.plan.draft`.
     """
     recipes = recipes_of(settings)
-    lock, commit = lock_file.read(settings.lock), revision(settings.root)
+    lock, commit = lock_file.read(settings.lock), revision(settings.packages)
     proven = proven_digests(backend(settings).existing_library)
     packages = _packages(settings, recipes, lock, families)
     plan = draft(replace(settings, select=packages), recipes, lock, commit, locked=locked, proven=proven)

@@ -65,7 +65,7 @@ def refuse_others(settings: Settings, library: Library, family: str, planned: Im
         for name in (snapshot.source(family), image)
     )
     folder = package_folder(settings, planned.package)
-    wrote = authors(folder, since, until) if folder else frozenset()
+    wrote = authors(settings.packages, folder, since, until) if folder else frozenset()
     if mine := {who.lower(), local_user(settings.root).lower()} & wrote:
         hint = f"ask another owner: {', '.join(one for one in owners if one not in wrote) or 'there is none'}"
         raise BakeryError(f"{image} has changes of {planned.package} by {min(mine)}, who can't approve it", hint=hint)

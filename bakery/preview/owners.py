@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakery.errors import InputError
+from bakery.host.revision import repository
 from bakery.plan.summary import ImageSummary
 from bakery.recipe.folders import has_template
 from bakery.settings import Settings
@@ -76,8 +77,10 @@ def package_folder(settings: Settings, package: str) -> Path | None:
 def _code_owners(settings: Settings, package: str) -> tuple[str, ...]:
     """Return the owners of a file of the package's folder that no pattern for a kind of files fits."""
     folder = package_folder(settings, package)
-    top = next((one for one in (settings.root, *settings.root.parents) if (one / ".git").exists()), settings.root)
-    if folder is None or not folder.is_relative_to(top):
+    if folder is None:
+        return ()
+    top = repository(folder) or settings.root
+    if not folder.is_relative_to(top):
         return ()
     for name in FILES:
         with suppress(OSError, UnicodeDecodeError):

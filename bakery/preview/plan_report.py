@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +10,6 @@ from typing import NamedTuple
 
 from bakery import paths
 from bakery.errors import BakeryError, InputError, Problem, Severity
-from bakery.host.engine import stack_settings
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock
 from bakery.plan.summaries import SummaryCache, encode_package, image_summaries
@@ -142,19 +140,11 @@ def _of_revision(settings: Settings, since: str, proven: Collection[str]) -> sna
     """Return the images of the stack in another revision, as a library that contains them all."""
     import tempfile  # imported here, as no other plan needs them
 
-    from bakery.host import revision
     from bakery.library.base import ImageRecord, Proof
+    from bakery.preview.since import settings_since
 
     with tempfile.TemporaryDirectory(prefix="bakery-since-") as folder:
-        root = Path(folder) / "tree"
-        revision.extract(settings.root, since, root)
-        file = settings.source
-        if file is not None and file.is_relative_to(settings.root):
-            file = root / file.relative_to(settings.root)
-        old = replace(stack_settings(root, settings.stack, str(file or "")), select=settings.select)
-        if not all(path.is_relative_to(root) for path in (old.packages, old.common)):
-            hint = "keep packages and common in the checkout, or omit --since"
-            raise InputError([Problem("--since", 1, f"the packages of {since!r} are outside of the checkout", hint)])
+        old = settings_since(settings, since, Path(folder))
         images, _ = _planned(old, open_cache(None, "", old.packages), locked=False, proven=proven)
     records = tuple(
         ImageRecord(

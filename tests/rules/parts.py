@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plan": (*WORDS, "settings", "recipe", "lock"),
     "orders": (*WORDS, "host", "recipe", "plan"),
     "library": (*WORDS, "settings", "host", "recipe", "results", "plan"),
-    "infrastructure": (*WORDS, "settings", "results", "plan"),
+    "infrastructure": (*WORDS, "settings", "host", "results", "plan"),
     "ovens": (*WORDS, "settings", "host", "recipe", "plan", "orders", "library"),
     "fluid_run": (*WORDS, "settings", "host", "recipe", "results", "orders", "library"),
     "preview": (*WORDS, "settings", "host", "recipe", "lock", "plan", "orders", "library"),

@@ -30,19 +30,19 @@ def test_the_authors_are_those_of_the_commits_that_changed_the_folder(tmp_path: 
     third = commit(tmp_path, "other/install.sh", "cid")
     last = commit(tmp_path, "app/install.sh", "dan")
     everybody = {"ann@example.com", "bob@example.com", "dan@example.com"}
-    assert authors(folder, "", "") == authors(folder, "", last) == everybody
-    assert authors(folder, "", third) == {"ann@example.com", "bob@example.com"}
-    assert authors(folder, first, third) == {"bob@example.com"}
-    assert authors(folder, second, third) == authors(folder, last, first) == frozenset()
+    assert authors(tmp_path, folder, "", "") == authors(tmp_path, folder, "", last) == everybody
+    assert authors(tmp_path, folder, "", third) == {"ann@example.com", "bob@example.com"}
+    assert authors(tmp_path, folder, first, third) == {"bob@example.com"}
+    assert authors(tmp_path, folder, second, third) == authors(tmp_path, folder, last, first) == frozenset()
     (tmp_path / ".mailmap").write_text("Ann <ann@work.example> <ann@Example.com>\n")
-    assert authors(folder, "", first) == {"ann@work.example"}
+    assert authors(tmp_path, folder, "", first) == {"ann@work.example"}
 
 
 def test_a_commit_that_the_checkout_lacks_is_an_error_and_no_checkout_has_no_authors(tmp_path: Path) -> None:
-    assert authors(tmp_path, "", "") == frozenset()
+    assert authors(tmp_path, tmp_path, "", "") == frozenset()
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    assert authors(tmp_path, "", "") == frozenset(), "nothing is committed yet"
+    assert authors(tmp_path, tmp_path, "", "") == frozenset(), "nothing is committed yet"
     commit(tmp_path, "app", "ann")
     with pytest.raises(BakeryError, match="can't be known who changed") as raised:
-        authors(tmp_path, "0" * 40, "")
+        authors(tmp_path, tmp_path, "0" * 40, "")
     assert "git fetch --unshallow" in raised.value.hint

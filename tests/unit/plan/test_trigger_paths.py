@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bakery.host.revision import path_in
 from bakery.lock import file as lock_file
 from bakery.plan.model import ImagePlan
 from bakery.plan.plan import by_family, draft, make
@@ -19,11 +21,12 @@ from tests.support.plan_builders import LOCK, file, recipe, recipes, settings, t
 from tests.support.root import ROOT
 
 ALWAYS = {"Pulumi.dev.yaml", "bakery.lock"}
+CHECKOUT = partial(path_in, Path("/checkout"))
 
 
 def globs(family: str, *given: Recipe) -> set[str]:
     planned = by_family(make(settings(), recipes(*given), LOCK))
-    return set(watched(planned[family], planned, settings())) - ALWAYS
+    return set(watched(planned[family], planned, settings(), CHECKOUT)) - ALWAYS
 
 
 def matches(path: str, patterns: tuple[str, ...] | set[str]) -> bool:
@@ -86,13 +89,13 @@ def test_what_lies_outside_of_the_repository_is_not_watched() -> None:
     planned = by_family(make(settings(), recipes(recipe()), LOCK))
     files = tuple(replace(one, source=Path("/elsewhere") / one.path) for one in planned["app"].files)
     image: ImagePlan = replace(planned["app"], files=files, folder=Path("/elsewhere/app"))
-    assert watched(image, planned, away) == tuple(sorted(ALWAYS))
-    assert previewed(away) == ("Pulumi.dev.yaml", "bakery.lock", "common/**")
-    assert previewed(settings(lock="../bakery.lock")) == ("Pulumi.dev.yaml", "common/**", "packages/**")
+    assert watched(image, planned, away, CHECKOUT) == tuple(sorted(ALWAYS))
+    assert previewed(away, CHECKOUT) == ("Pulumi.dev.yaml", "bakery.lock", "common/**")
+    assert previewed(settings(lock="../bakery.lock"), CHECKOUT) == ("Pulumi.dev.yaml", "common/**", "packages/**")
 
 
 def test_a_preview_watches_the_trees_the_lock_and_the_settings() -> None:
-    assert previewed(settings()) == ("Pulumi.dev.yaml", "bakery.lock", "common/**", "packages/**")
+    assert previewed(settings(), CHECKOUT) == ("Pulumi.dev.yaml", "bakery.lock", "common/**", "packages/**")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +110,7 @@ def test_every_file_of_the_checkouts_own_images_is_watched(own: tuple[Settings, 
     stack, images = own
     assert len(images) > 10
     for image in images.values():
-        patterns = watched(image, images, stack)
+        patterns = watched(image, images, stack, partial(path_in, stack.root))
         line = [image]
         while not line[-1].base.external:
             line.append(images[line[-1].base.family])

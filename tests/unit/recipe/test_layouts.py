@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bakery.errors import Severity
+from bakery.host.revision import path_in
 from bakery.lock.model import Lock
 from bakery.plan.model import Plan
 from bakery.plan.plan import by_family, draft
@@ -69,7 +71,7 @@ def test_packages_at_any_depth_are_named_after_their_own_folder(tmp_path: Path) 
     images = by_family(planned(tmp_path, recipes))
     assert [file.path for file in images["mesher"].files] == ["packages/cfd/tools/mesher/install.sh"]
     assert images["mesher"].template_path == "packages/cfd/tools/mesher/packer.json"
-    globs = watched(images["mesher"], images, settings(tmp_path))
+    globs = watched(images["mesher"], images, settings(tmp_path), partial(path_in, tmp_path))
     assert {"packages/cfd/tools/mesher/packer.json", "packages/cfd/tools/mesher/install.sh"} <= set(globs)
     assert [path for path in globs if path.startswith("packages/") and "mesher" not in path] == []
 
@@ -135,7 +137,9 @@ def test_shared_files_anywhere_are_found_by_their_path_from_the_checkout(tmp_pat
     assert only(recipes).common_path == folder
     plan = planned(tmp_path, recipes, common=folder)
     assert [file.path for file in plan.images[0].files] == [f"{folder}/setup.sh"]
-    assert f"{folder}/setup.sh" in watched(plan.images[0], {}, settings(tmp_path, common=folder))
+    assert f"{folder}/setup.sh" in watched(
+        plan.images[0], {}, settings(tmp_path, common=folder), partial(path_in, tmp_path)
+    )
 
 
 def test_shared_files_are_at_common_unless_the_template_says_otherwise(tmp_path: Path) -> None:
@@ -185,7 +189,9 @@ def test_another_packages_script_is_staged_and_counts(tmp_path: Path) -> None:
     image = by_family(planned(tmp_path, load(tmp_path / "packages", tmp_path / "common")))["app"]
     stage(image.files, tmp_path / "workspace")
     assert (tmp_path / "workspace/packages/base/install.sh").read_text() == "changed"
-    assert {"packages/base/install.sh", "packages/app/packer.json"} <= set(watched(image, {}, settings(tmp_path)))
+    assert {"packages/base/install.sh", "packages/app/packer.json"} <= set(
+        watched(image, {}, settings(tmp_path), partial(path_in, tmp_path))
+    )
 
 
 def test_of_another_packages_folder_all_files_count(tmp_path: Path) -> None:
@@ -281,4 +287,4 @@ def test_a_tool_takes_the_whole_folder_of_a_file_elsewhere(tmp_path: Path) -> No
     (tmp_path / "packages/lib/group_vars/all.yml").write_text("a: 2\n")
     assert digest_of_app(tmp_path)[0] != first
     image = by_family(planned(tmp_path, load(tmp_path / "packages", tmp_path / "common")))["app"]
-    assert "packages/lib/**" in watched(image, {}, settings(tmp_path))
+    assert "packages/lib/**" in watched(image, {}, settings(tmp_path), partial(path_in, tmp_path))

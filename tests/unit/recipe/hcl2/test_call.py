@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bakery.host.revision import path_in
 from bakery.lock.model import Lock
 from bakery.plan.model import ImagePlan
 from bakery.plan.plan import draft
@@ -117,7 +119,7 @@ def test_a_call_of_one_file_reads_nothing_beside_it(tmp_path: Path) -> None:
     alone, beside = planned(tmp_path / "alone"), planned(tmp_path / "beside")
     assert (alone.digest, alone.variables["compiler"]) == (beside.digest, "gcc@12")
     settings = parse({"oven": "fake"}, "test", tmp_path / "beside")
-    paths = watched(beside, {beside.family: beside}, settings)
+    paths = watched(beside, {beside.family: beside}, settings, partial(path_in, settings.root))
     assert "packages/app/app.pkr.hcl" in paths
     assert not [path for path in paths if "*" in path and "pkr" in path]
 

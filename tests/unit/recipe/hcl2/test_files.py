@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bakery.errors import errors_among
+from bakery.host.revision import path_in
 from bakery.lock.model import Lock
 from bakery.plan.model import ImagePlan
 from bakery.plan.plan import draft
@@ -15,6 +17,13 @@ from bakery.settings import parse
 from tests.support import hcl2_tree, recipe_tree
 
 STEP = 'provisioner "shell" {\n  inline = [%s]\n}\n'
+
+
+def globs(image: ImagePlan, root: Path) -> tuple[str, ...]:
+    settings = parse({"oven": "fake"}, "test", root)
+    return watched(image, {image.family: image}, settings, partial(path_in, root))
+
+
 EACH = """dynamic "provisioner" {
   labels   = ["file"]
   for_each = fileset(%s)
@@ -71,7 +80,7 @@ def test_a_set_of_files_decides_how_many_blocks_there_are(tmp_path: Path) -> Non
 )
 def test_a_file_that_is_not_there_yet_is_watched(tmp_path: Path, body: str, wanted: str) -> None:
     found = image(tmp_path, body, **{"scripts/a.sh": ""})
-    assert wanted in watched(found, {found.family: found}, parse({"oven": "fake"}, "test", tmp_path))
+    assert wanted in globs(found, tmp_path)
 
 
 def test_a_set_of_files_of_another_package_is_followed_and_watched(tmp_path: Path) -> None:
@@ -88,7 +97,7 @@ def test_a_set_of_files_of_another_package_is_followed_and_watched(tmp_path: Pat
     recipe_tree.put(tmp_path / "packages/other/d.sh", "")
     more = image(tmp_path, body)
     assert more.digest != found.digest
-    assert "packages/other/**" in watched(more, {more.family: more}, parse({"oven": "fake"}, "test", tmp_path))
+    assert "packages/other/**" in globs(more, tmp_path)
 
 
 def test_a_set_of_files_of_common_is_followed(tmp_path: Path) -> None:
