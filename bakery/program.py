@@ -12,6 +12,7 @@ from bakery.host.revision import revision
 from bakery.lock import file as lock_file
 from bakery.plan import plan as planning
 from bakery.plan.model import Plan
+from bakery.progress.deadline import seconds_left
 from bakery.recipe.roots import recipes_of
 from bakery.resources import continue_on_error, preview_reasons, sdk_noise
 from bakery.resources.outputs import export
@@ -45,6 +46,7 @@ async def _declared(root: Path) -> tuple[tuple[Declared, ...], pulumi.Output[lis
     given, secret = pulumi.runtime.config.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
     settings = from_pulumi(pulumi.Config(), pulumi.get_stack(), root, given, secret)
     network.use(settings.network)
+    seconds_left()  # a wrong deadline is an error before anything begins
     plan = plan_of(settings) or _planned(settings)
     for problem in (*settings.warnings, *plan.problems, *preview_reasons.damaged(settings)):
         pulumi.log.warn(str(problem))

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from bakery.errors import BakeryError, InputError, Interrupted
+from bakery.progress.deadline import cancel_at_deadline
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -118,6 +119,7 @@ def cancel_on_signal() -> Iterator[threading.Event]:
     The second one ends this process immediately, and with it all processes it started (:mod:`bakery.host.guard`).
     """
     cancelled = threading.Event()
+    cancel_at_deadline(cancelled)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if cancelled.is_set():

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import LimitReached
+from bakery.progress.deadline import VARIABLE, passed
 from bakery.settings import PROJECT, LimitSettings, Settings
 
 AGAIN = "the next run continues from here"
@@ -47,6 +48,8 @@ class Budget:
 
     def _spent(self, machines: int) -> str:
         """Return which limit lets no more work begin, in words; "" for none."""
+        if passed():
+            return f"the time of this run is over ({VARIABLE})"
         most, seconds = self.limits.machines, self.limits.machine_seconds
         if most and self._machines + machines > most:
             return f"it needs {machines} of {most} machines, of which {self._machines} were used ({_key('machines')})"

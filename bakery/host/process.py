@@ -22,6 +22,7 @@ from shutil import which
 from bakery.errors import CommandFailed, Interrupted, MissingTool, TimedOut
 from bakery.host import proc
 from bakery.progress.activity import Activity
+from bakery.progress.deadline import why_stopped
 from bakery.redaction import redacted
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -133,7 +134,7 @@ class Running:
                 waited += step
             if activity is not None and activity.cancelled.is_set():
                 self.stop()
-                raise Interrupted(f"{Path(self.command[0]).name} was stopped on request")
+                raise Interrupted(f"{Path(self.command[0]).name} was stopped {why_stopped()}")
             if timeout is not None and waited >= timeout:
                 self.stop()
                 raise TimedOut(self.command, timeout, tuple(self.lines), self.replay)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bakery.errors import Interrupted
+from bakery.progress.deadline import why_stopped
 
 FIRST_PAUSE = 0.5  # seconds
 PART = 30  # of the time that was waited
@@ -33,7 +34,7 @@ class Activity:
     def check(self) -> None:
         """Raise :class:`Interrupted` if the work was cancelled."""
         if self.cancelled.is_set():
-            raise Interrupted("stopped on request, nothing is lost")
+            raise Interrupted(f"stopped {why_stopped()}, nothing is lost")
 
     def sleep(self, seconds: float) -> None:
         """Wait that many seconds. Raises :class:`Interrupted` as soon as the work is cancelled."""

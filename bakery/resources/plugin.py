@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 
 import grpc
 
+from bakery.progress.deadline import cancel_at_deadline
+
 WORKERS = 1024  # parallel calls; the oven's slots limit the number of parallel bakes
 IDLE_LOOKS, LOOK_SECONDS = 5, 0.02  # without a call, until the server stops
 LEAVE_SECONDS = 20.0  # time for running work to stop after the engine is gone
@@ -38,6 +40,7 @@ def prepare() -> None:
     raise_worker_limit(WORKERS)
     intercept_cancel(getattr(sys.modules.get("__main__"), "DynamicResourceProviderServicer", None))
     watch_engine(0, leave)
+    cancel_at_deadline(cancelled)
 
 
 def stop_when_idle() -> int:

@@ -44,9 +44,9 @@ from bakery.ovens.cloud_build.spot import labelled, preempted
 from bakery.ovens.cloud_build.watch import BuildWatch, Status, failure
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
+from bakery.progress.deadline import passed
 from bakery.recipe.model import Json
-from bakery.settings import GoogleSettings, Settings
-from bakery.settings.google import Bucket
+from bakery.settings import Bucket, GoogleSettings, Settings
 
 RUNNING = (Status.PENDING, Status.QUEUED, Status.WORKING)
 TRIES = 3  # searches for an image or a build to join, after the last result was gone
@@ -181,8 +181,7 @@ class CloudBuildOven:
                 if not left:
                     raise
             activity.sleep(SUBMIT_AGAIN_SECONDS)
-            mine = [one for one in self._builds(order) if self.session in one.tags and one.id not in known]
-            if mine:
+            if mine := [one for one in self._builds(order) if self.session in one.tags and one.id not in known]:
                 return mine[0]
         raise AssertionError("not reached")
 
@@ -214,7 +213,8 @@ class CloudBuildOven:
             made = partial(bake_machines.label_disk, self.google, build, order.package)
             done = self.watch.wait(build, activity, joined=False, made=made)
         except Interrupted:
-            self._cancel(build)
+            if not passed():  # a build that outlasts this run is joined by the next one
+                self._cancel(build)
             raise
         try:
             return self._ended(done, order)

@@ -30,6 +30,7 @@ from bakery.ovens.cloud_build.source import archive
 from bakery.paths import StatePaths
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
+from bakery.progress.deadline import VARIABLE
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings, parse
 from tests.fake_google import builds, compute, tokens
@@ -450,6 +451,18 @@ def test_cancelling_cancels_the_build(server: FakeServer, tmp_path: Path) -> Non
     assert time.monotonic() - began < 45, "it did not wait for the build"
     states = [item["status"] for key, item in server.cloud.items.items() if key.startswith("cloudbuild/v1/")]
     assert states == ["CANCELLED"]
+
+
+def test_at_its_deadline_an_up_leaves_its_builds_to_the_next_one(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds.script(server.cloud, lambda _build: Course(seconds=6))
+    monkeypatch.setenv(VARIABLE, str(int(time.time())))
+    with pytest.raises(Interrupted, match="at the deadline of this run"):
+        oven(server).bake(order(tmp_path), cancelled_while_the_build_runs())
+    monkeypatch.delenv(VARIABLE)
+    assert oven(server).bake(order(tmp_path), Activity()).outcome is BakeOutcome.JOINED
+    assert (calls(server, "builds.create"), calls(server, "builds.cancel")) == (1, 0)
 
 
 def test_a_build_without_the_image_is_a_failed_bake(server: FakeServer, tmp_path: Path) -> None:
