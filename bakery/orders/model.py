@@ -37,6 +37,7 @@ class BakeOrder:
     isolation: str = ""
     layers: bool = True
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    licence_servers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def bake_order(image: ImagePlan) -> BakeOrder:
         isolation=image.isolation,
         layers=image.layers,
         secrets=image.secrets,
+        licence_servers=image.licence_servers,
     )
 
 

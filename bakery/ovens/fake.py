@@ -23,6 +23,7 @@ from bakery.host.budget import budget_of
 from bakery.host.files import write_atomic
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
+from bakery.ovens import licence_servers
 from bakery.ovens.base import Bake
 from bakery.ovens.local.scratch import FINISHED
 from bakery.ovens.single_flight import bake_once
@@ -54,6 +55,7 @@ class FakeOven:
         if (work / FINISHED).exists():
             return
         script: Mapping[str, Any] = self.settings.fake.get("bakes", {}).get(order.package, {})
+        licence_servers.check(order.licence_servers, activity)
         check_sources(order.files)
         phases = self.settings.fake.get("phases", PHASES)
         seconds = float(script.get("seconds", self.settings.fake.get("seconds", 0)))

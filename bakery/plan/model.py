@@ -37,8 +37,9 @@ class ImagePlan(ImageSummary):
     ``variables`` are the Packer variables after substitution; ``substitutions`` those of the Cloud Build request;
     ``files`` the staged workspace; ``folder`` that of the package; ``timeout`` in seconds; ``isolation`` where it has
     to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake;
-    ``secrets`` what the bake is given, see :mod:`bakery.recipe.secrets`; ``smoke`` are tests that an image which is
-    taken from another stack runs here, where it is proven.
+    ``secrets`` what the bake is given, see :mod:`bakery.recipe.secrets`; ``licence_servers`` has the place of
+    each that has to answer before it, see :mod:`bakery.recipe.licence_servers`; ``smoke`` are tests that an image which
+    is taken from another stack runs here, where it is proven.
     """
 
     template: Json
@@ -54,6 +55,7 @@ class ImagePlan(ImageSummary):
     isolation: str = ""
     layers: bool = True
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    licence_servers: Mapping[str, str] = field(default_factory=dict)
     smoke: SuitePlan | None = None
 
 

@@ -128,6 +128,7 @@ def image_plan(
         isolation=recipe.isolation,
         layers=recipe.layers,
         secrets=recipe.secrets,
+        licence_servers=recipe.licence_servers,
         tests_digest=tests.digest if tests else "",
         tests_inputs=tests.inputs if tests else {},
         partitions=partition_names(node.family, tests),

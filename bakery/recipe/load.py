@@ -114,6 +114,7 @@ class _Reader(NamedTuple):
                 "other_files": tuple(file for item in checked.others.items() for file in self.staged_from(*item)),
                 "family_at": (f"{self.shown}/{family_file}", family_line),
                 "base_at": (f"{self.shown}/{base_file}", base_line),
+                "licence_servers": {one: f"{self.shown}/{at}" for one, at in checked.licence_servers.items()},
                 "problems": self.problems,
                 "shown": self.shown,
                 "digest": self.digest,

@@ -232,10 +232,10 @@ class CheckedPackage:
     values of the files that ``-var-file`` names, by path in the workspace. ``family_at`` and ``base_at`` say where its
     family and its base's are set, as file and line; the plan's problems point there. ``isolation`` is where the image
     has to be baked, if the recipe says so; ``layers`` whether its steps may be kept for the next bake; ``secrets`` what
-    the bake is given, see :mod:`bakery.recipe.secrets`; ``names_builder`` whether a script may read the name of the
-    builder. ``others`` are the paths of files and folders outside of the package that it names, by workspace path; they
-    are below the folder of all packages, and may not exist. ``calls`` is what ``build`` says, unless the package comes
-    from the cache.
+    the bake is given, see :mod:`bakery.recipe.secrets`; ``licence_servers`` has the place of each that has to answer
+    before it; ``names_builder`` whether a script may read the name of the builder. ``others`` are the paths of files
+    and folders outside of the package that it names, by workspace path; they are below the folder of all packages, and
+    may not exist. ``calls`` is what ``build`` says, unless the package comes from the cache.
     Files are relative to the package's folder here, and as the user knows them in a recipe.
     """
 
@@ -255,6 +255,7 @@ class CheckedPackage:
     layers: bool = True
     names_builder: bool = False
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    licence_servers: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, str] = field(default_factory=dict)
     family_at: tuple[str, int] = ("", 1)
     base_at: tuple[str, int] = ("", 1)

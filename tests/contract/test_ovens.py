@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import pytest
 
 from bakery.backends import backend
 from bakery.codec import encode
-from bakery.errors import BakeFailed, BakeryError, BakeStopped, InputError, Interrupted
+from bakery.errors import BakeFailed, BakeryError, BakeStopped, InfrastructureFailed, InputError, Interrupted
 from bakery.library.base import ImageRecord, Library
 from bakery.orders.model import BakeOrder
 from bakery.ovens.base import BakeOutcome, DebugTerms, Oven
@@ -26,7 +27,7 @@ from bakery.ovens.cloud_build.oven import CloudBuildOven
 from bakery.paths import StatePaths
 from bakery.progress.activity import Activity
 from bakery.settings import Settings, parse
-from tests.fake_google import baking, builds
+from tests.fake_google import baking, builds, templates
 from tests.fake_google.builds import Course
 from tests.fake_google.server import FakeServer, serve
 from tests.support.bake_orders import order, source
@@ -133,6 +134,11 @@ class CloudKitchen(Kitchen):
             return Course(status="FAILURE", log=("    googlecompute (shell-local): bakery-stop 2",), detail="ended")
         if package == "bad":
             return Course(status="FAILURE", log=("about to fail",), detail="step 1 exited with 3")
+        if package == "licensed":  # its machine runs the first provisioner
+            first = next(templates.read(self.cloud, build))["provisioners"][0]["inline"]
+            done = subprocess.run(["sh", "-ec", "\n".join(first)], capture_output=True, text=True, check=False)
+            log = tuple(f"Step #1:     googlecompute: {line}" for line in done.stderr.splitlines())
+            return Course(status="FAILURE", log=log, detail="step 1 exited with 1") if done.returncode else Course()
         return Course(seconds=self.seconds.get(package, 0.4))
 
     def order(self, package: str) -> BakeOrder:
@@ -270,6 +276,21 @@ def test_a_recipe_that_fails_leaves_its_log_and_nothing_else(kitchen: Kitchen):
     assert kitchen.library.find(wanted.name) is None
     with pytest.raises(BakeFailed):
         kitchen.bake(wanted)
+
+
+def test_licence_servers_have_to_answer_before_a_bake(kitchen: Kitchen) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        up = f"{server.getsockname()[1]}@127.0.0.1"
+        servers = {up: "packages/licensed/recipe.yaml:4", "27000@none.such.invalid": "packages/licensed/recipe.yaml:5"}
+        wanted = replace(kitchen.order("licensed"), licence_servers=servers)
+        with pytest.raises(InfrastructureFailed) as failed:
+            kitchen.bake(wanted)
+        start = "packages/licensed/recipe.yaml:5: error: the licence server 27000@none.such.invalid does not answer"
+        assert failed.value.message.startswith(start)
+        assert "\n" not in failed.value.message
+        assert kitchen.library.find(wanted.name) is None and kitchen.leftovers() == []
+        kitchen.bake(replace(wanted, licence_servers={up: servers[up]}))
+    assert kitchen.library.find(wanted.name) is not None
 
 
 def test_a_bake_stops_for_its_user_and_its_machine_is_found_and_ended(

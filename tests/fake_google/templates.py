@@ -15,6 +15,12 @@ Json = Any
 
 def builders(cloud: Cloud, build: Json) -> Iterator[Json]:
     """The builders of the template in a build's source."""
+    for template in read(cloud, build):
+        yield from template["builders"]
+
+
+def read(cloud: Cloud, build: Json) -> Iterator[Json]:
+    """The template in a build's source; none without a source."""
     source = build.get("source", {}).get("storageSource", {})
     content = cloud.media.get(f"storage/storage/v1/b/{source.get('bucket')}/o/{source.get('object')}")
     if content is None:
@@ -23,4 +29,4 @@ def builders(cloud: Cloud, build: Json) -> Iterator[Json]:
         for member in tar.getmembers():
             file = tar.extractfile(member)
             if member.name.endswith("packer.json") and file is not None:
-                yield from json.load(file)["builders"]
+                yield json.load(file)

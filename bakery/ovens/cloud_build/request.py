@@ -22,6 +22,7 @@ from bakery.ovens.cloud_build.network import environment, on_google, with_mirror
 from bakery.ovens.cloud_build.variable_files import changed_words, known_files, without_variable_files
 from bakery.plan import image_labels
 from bakery.plan.template import DECIDED, downloaded_paths, title
+from bakery.recipe import licence_servers
 from bakery.recipe.hcl2.render import joined, merged, other_plugins, to_pkr_json
 from bakery.recipe.model import BuildCalls, Json
 from bakery.recipe.network import provisioners
@@ -79,6 +80,10 @@ def packer_template(
     before, given, after = provisioners(made.get("provisioners") or (), on_google(network))
     made |= {"provisioners": [*before, *given, *after]} if before else {}
     template = secrets.with_secrets(made, order.secrets)
+    if servers := licence_servers.provisioners(
+        order.licence_servers
+    ):  # only the machine is where they are reached from
+        template = {**template, "provisioners": [*servers, *(template.get("provisioners") or ())]}
     return to_pkr_json(template) if "hcl2" in template else template
 
 

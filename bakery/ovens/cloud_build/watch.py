@@ -23,6 +23,7 @@ from bakery.host.process import TAIL_LINES
 from bakery.orders.model import BakeOrder
 from bakery.ovens.cloud_build import builds
 from bakery.progress.activity import Activity, growing_pause
+from bakery.recipe import licence_servers
 
 Status = cloudbuild_v1.Build.Status
 ENDED = (
@@ -173,9 +174,11 @@ def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], s
         return InfrastructureFailed(f"the build of {order.name} was cancelled by another user or process", **details)
     detail = build.failure_info.detail or build.status_detail
     message = f"the build of {order.name} ended as {Status(build.status).name}" + (f": {detail}" if detail else "")
+    servers = licence_servers.reported(text)
     if hint := _access(build, text, why):
         return AccessRefused(message, hint=hint, **details)
-    if why or build.status in INFRASTRUCTURE or INFRASTRUCTURE_FAULTS.search(text):
+    if servers or why or build.status in INFRASTRUCTURE or INFRASTRUCTURE_FAULTS.search(text):
+        message = "\n".join(servers) or message
         return InfrastructureFailed(message, hint=hint_of(cause_of_text(why), why), **details)
     return BakeFailed(message, **details)
 

@@ -23,6 +23,7 @@ from bakery.host.files import sync_to_disk
 from bakery.host.hardware import Hardware, hardware_of
 from bakery.library.local.library import LocalLibrary
 from bakery.orders.model import BakeOrder
+from bakery.ovens import licence_servers
 from bakery.ovens.base import Bake
 from bakery.ovens.local import base_image, cloud_image, container, file_server, isolation, layers, packer, scratch
 from bakery.ovens.local.downloads import keep_downloads
@@ -30,14 +31,13 @@ from bakery.ovens.local.layer_names import LayerNames, layer_names
 from bakery.ovens.local.layering import Layering
 from bakery.ovens.local.machine import BakeMachine, boot_again, check_finished, flatten, make_overlay, make_seed
 from bakery.ovens.local.secret_files import opened
-from bakery.ovens.local.template import Rendering, named, render, steps
+from bakery.ovens.local.template import Rendering, render, reused
 from bakery.ovens.single_flight import bake_once
 from bakery.paths import StatePaths
 from bakery.plan.image_labels import ARCHITECTURE_LABEL
 from bakery.progress.activity import Activity
 from bakery.recipe.model import Json
 from bakery.recipe.stage import stage
-from bakery.recipe.templating import declared
 from bakery.settings import Isolation, Settings
 
 ATTEMPTS = 3  # of a bake whose port another process took first
@@ -110,6 +110,7 @@ class LocalOven:
         for tool in (made_for.program, "qemu-img"):
             process.find_tool(tool, made_for.hint)
         packer.prepare(self.settings.network.mirrors.packer_plugins)
+        licence_servers.check(order.licence_servers, activity)
         activity.say("staging")
         stage(order.files, work / "workspace")
         limit = slots.capacity(self.local)
@@ -153,7 +154,7 @@ class LocalOven:
         container.make_seed(baker, rendering.user)
         with self._layering(job, baker, rendering, layered=layered) as layering:
             if done := layering.begin():
-                job.note(_reused(job.order, rendering, done))
+                job.note(reused(job.order, rendering, done))
             else:
                 container.make_disk(job.start.disk, baker, self._size(rendering), job.activity, job.log)
             with container.started(baker, job.activity) as running:
@@ -283,13 +284,6 @@ def _boot_files(job: _Job) -> BootFiles | None:
         files = boot_files.extract(job.start.disk, job.work / "boot", job.activity)
         return files if files.seeded else None
     return None
-
-
-def _reused(order: BakeOrder, rendering: Rendering, done: int) -> str:
-    """Return the message of a bake that begins from a layer of ``done`` provisioners."""
-    left = [named(step, {**declared(order.template), **order.variables}) for step in steps(order.template)[done:]]
-    words = f"{done} of {len(rendering.provisioners)} provisioners reused"
-    return f"{words}, from {left[0]} on" if left else words
 
 
 def _retried(bake: Callable[[_Job], Path], job: _Job) -> Path:

@@ -24,7 +24,7 @@ from bakery.recipe.packer_call import build_calls
 from bakery.recipe.provisioners import STARTUP
 from bakery.recipe.secrets import provisioners as secret_provisioners
 from bakery.recipe.substitutions import substitute
-from bakery.recipe.templating import references
+from bakery.recipe.templating import declared, references
 from bakery.redaction import redacted
 from bakery.settings import NetworkSettings
 from bakery.settings.network import DIRECT
@@ -137,10 +137,10 @@ def render(
     source = builder(template)
     if not source:
         raise BakeFailed("the template has no builders", hint="give packer.json a googlecompute builder")
-    declared = template.get("variables") or {}
-    wanted = declared.keys() | references(template)
+    defaults = template.get("variables") or {}
+    wanted = defaults.keys() | references(template)
     variables = {key: value for key, value in order.variables.items() if key in wanted}
-    known = {**{key: str(value) for key, value in declared.items() if value is not None}, **variables}
+    known = {**{key: str(value) for key, value in defaults.items() if value is not None}, **variables}
     own = template.get("sensitive-variables") or []  # Packer hides them in its logs
     secret = [*own, *(name for name, value in variables.items() if redacted(value) != value and name not in own)]
     user, disk_size = resolve(source.get("ssh_username", "packer"), known), resolve(source.get("disk_size", 0), known)
@@ -249,6 +249,13 @@ def named(provisioner: Json, variables: Mapping[str, str]) -> str:
     """Return the file that a provisioner runs or copies, or its type if it names none."""
     scripts = provisioner.get("scripts") or [provisioner.get("script") or provisioner.get("source") or ""]
     return resolve(scripts[0], variables) or str(provisioner.get("type", ""))
+
+
+def reused(order: BakeOrder, rendering: Rendering, done: int) -> str:
+    """Return the message of a bake that begins from a layer of ``done`` provisioners."""
+    left = [named(step, {**declared(order.template), **order.variables}) for step in steps(order.template)[done:]]
+    words = f"{done} of {len(rendering.provisioners)} provisioners reused"
+    return f"{words}, from {left[0]} on" if left else words
 
 
 def _map(value: Json, change: Callable[[str], str]) -> Json:

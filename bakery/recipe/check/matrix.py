@@ -12,13 +12,15 @@ from typing import Any
 from bakery.recipe.check import site
 from bakery.recipe.check.cluster import from_recipe
 from bakery.recipe.check.fluidrun import BOUNDS
+from bakery.recipe.licence_servers import addresses
 from bakery.recipe.model import ClusterShape, Json, Suite, Variant
-from bakery.recipe.parse import Document, Where, one_line, quoted
+from bakery.recipe.parse import Document, Where, listed, one_line, quoted
 from bakery.recipe.references import beyond_zero, with_reference
 from bakery.recipe.secrets import ENVIRONMENT, FILE, SECRET_MANAGER, VERSION, secrets_of
 from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, SOURCE_PROJECT, scalar
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "recipe.schema.json"
+LICENCE_SERVERS = "licenceServers"
 MOST = 256  # points of a matrix
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
 Combination = Mapping[str, str]  # axis to the name of its value
@@ -76,6 +78,19 @@ def secrets(recipe: Document | None) -> dict[str, dict[str, str]]:
         if SECRET_MANAGER in one and not one.get(VERSION, "1").isdecimal():
             hint = "write the number of a version: with `latest`, equal digests could have other secrets"
             recipe.error(f"{VERSION} {one[VERSION]!r} of {name} is not one of Secret Manager", hint, *where, VERSION)
+    return found
+
+
+def licence_servers(recipe: Document | None) -> dict[str, str]:
+    """Return the licence servers of the file with their places; those that are not written as such are reported."""
+    found = {}
+    for index, one in enumerate(listed(recipe.value.get(LICENCE_SERVERS)) if recipe else ()):
+        where = (LICENCE_SERVERS, index)
+        if recipe and isinstance(one, str) and not addresses(one):
+            hint = "write for instance 27000@licence.example.org, an entry for each; of a triad all three, with commas"
+            recipe.error(f"{quoted(one)} is not port@host", hint, *where)
+        elif recipe:
+            found[str(one)] = "{}:{}".format(*recipe.place(*where))
     return found
 
 

@@ -152,6 +152,7 @@ class PackageCheck:
             layers=value.get("layers") is not False,
             names_builder=staged.names_builder(self.contents),
             secrets=matrix.secrets(extra),
+            licence_servers=matrix.licence_servers(extra),
             others=staged.others,
             family_at=set_at(template, build, self.values, FAMILY, "image_family"),
             base_at=set_at(template, build, self.values, SOURCE_FAMILY, "source_image_family"),

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from bakery.codec import decode, encode
 from bakery.lock.model import Lock, LockedBase, Place
+from bakery.orders.model import BakeOrder, bake_order
 from bakery.plan.digest import Material, based, canonical, content, digest, manifest, sha256
 from bakery.plan.expand import spack_variables
 from bakery.plan.model import ImagePlan
@@ -458,6 +460,15 @@ def test_the_version_of_a_secret_matters_and_nothing_else_of_it() -> None:
     newer = {"licence": {"version": "4", "file": "~/hpl.key"}}
     assert image(replace(PLAIN, secrets=newer)).digest != with_secret.digest
     assert image(replace(PLAIN, secrets={"other": SECRET["licence"]})).digest != with_secret.digest
+
+
+def test_licence_servers_do_not_matter_and_are_in_the_order() -> None:
+    servers = {"27000@licence.example.org": "packages/app/recipe.yaml:3"}
+    made = image(replace(PLAIN, licence_servers=servers))
+    assert (made.digest, made.inputs) == (image().digest, image().inputs)
+    order = bake_order(made)
+    assert decode(BakeOrder, json.loads(json.dumps(encode(order)))) == order
+    assert order.licence_servers == servers
 
 
 def test_a_recipe_without_secrets_has_the_digest_that_it_always_had() -> None:

@@ -194,6 +194,9 @@ CASES: list[Case] = [
     (R, "secrets:\n  key: {version: latest, secretManager: a}\n", ERROR, "not one of Secret Manager", "latest"),
     (R, "secrets:\n  key: {file: a}\n", ERROR, "version", ""),
     (R, "secrets:\n  Key: {version: 1, file: a}\n", ERROR, "Key", ""),
+    (R, "licenceServers:\n- 1@a\n- lm.example.org\n", ERROR, "'lm.example.org' is not port@host", "lm.example"),
+    (R, "licenceServers:\n- 1@a:2@b\n", ERROR, "'1@a:2@b' is not port@host", "1@a:2@b"),
+    (R, "licenceServers: 1@a\n", ERROR, "is not of type 'array'", "licenceServers"),
 ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def test_the_example_loads(tmp_path: Path) -> None:
 def test_the_example_uses_every_key_of_the_schema() -> None:
     schema = json.loads((SCHEMAS / "recipe.schema.json").read_text())
     matrix = schema["properties"]["matrix"]["properties"]
-    words = set(re.findall(r"[a-z_]+(?=:)", example()))
+    words = set(re.findall(r"\b[A-Za-z_]+(?=:)", example()))
     assert set(schema["properties"]) | set(matrix) <= words
 
 

@@ -12,6 +12,7 @@ from bakery.errors import BakeFailed
 from bakery.orders.model import bake_order
 from bakery.ovens.cloud_build.request import GCLOUD_IMAGE, PACKER, build_request, packer_template
 from bakery.plan.plan import make
+from bakery.recipe import licence_servers
 from bakery.recipe.model import Variant
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import packer_arguments
@@ -269,6 +270,20 @@ def test_secrets_are_given_by_secret_manager_to_the_steps_that_run_packer_alone(
     plain, _ = request()
     assert "availableSecrets" not in plain
     assert "secretEnv" not in bakes(plain)
+
+
+@pytest.mark.parametrize("hcl2", [False, True])
+def test_the_machine_asks_the_licence_servers_before_all_else(hcl2: bool) -> None:
+    extras = {"hcl2": {"file": "app.pkr.hcl", "types": {}}} if hcl2 else {}
+    servers = {"27000@licence.example.org": "packages/app/recipe.yaml:3"}
+    (image,) = make(settings(), recipes(recipe(secrets=SECRETS, licence_servers=servers)), LOCK).images
+    order = replace(bake_order(image), template={**image.template, **extras})
+    made = packer_template(order, GOOGLE, "us-central1-a")
+    plain = packer_template(replace(order, licence_servers={}), GOOGLE, "us-central1-a")
+    steps, own = (one["build"][0]["provisioner"] if hcl2 else one["provisioners"] for one in (made, plain))
+    assert steps[1:] == own
+    first = steps[0]["shell"] if hcl2 else steps[0]
+    assert first["inline"] == licence_servers.provisioners(servers)[0]["inline"]
 
 
 @pytest.mark.parametrize("hcl2", [False, True])

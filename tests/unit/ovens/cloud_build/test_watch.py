@@ -16,6 +16,13 @@ from tests.support import bake_orders
 from tests.support.clock import Clock
 
 
+def test_licence_servers_that_do_not_answer_are_the_message_and_no_fault_of_the_recipe() -> None:
+    said = "packages/app/recipe.yaml:3: error: the licence server 1@a does not answer; start it, or else"
+    error = failure("bash: connect: Connection refused", f"Step #1:     googlecompute: {said}", "==> Wait completed")
+    assert isinstance(error, InfrastructureFailed)
+    assert error.message == said
+
+
 def test_bytes_that_are_no_text_leave_no_gap_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     written = b"==> gce: Creating instance...\n" + b"\xff" * 40 + b"\n"
     google: Any = None
