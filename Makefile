@@ -57,6 +57,7 @@ test-slow: setup ## build a current Packer, bake on Google Cloud and from cloud 
 	@$(ENV)
 	tools/system.sh bakery/backends/local/arm_tools.tsv tools/slow_tools.tsv
 	python -m tools.build_packer
+	python -m tools.build_actionlint
 	python tools/suite.py slow $(ARGS)
 
 test-spack: setup ## test a real Spack environment in a baked image: SPACK_SOURCE=<git url, folder or archive> [SPACK_PACKAGES= SPACK_MIRROR=]

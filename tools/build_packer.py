@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.paths import cache
@@ -21,37 +22,37 @@ PACKAGES = {
 }
 
 
-def folder() -> Path:
-    """Return the place of both programs in the cache, which does not exist before they are built."""
-    pins = b"".join((TOOLS / module / name).read_bytes() for module in PACKAGES for name in ("go.mod", "go.sum"))
-    return cache() / "packer" / hashlib.sha256(pins).hexdigest()[:16]
+def folder(packages: Mapping[str, str] = PACKAGES) -> Path:
+    """Return the place of the programs in the cache, which does not exist before they are built."""
+    pins = b"".join((TOOLS / module / name).read_bytes() for module in packages for name in ("go.mod", "go.sum"))
+    return cache() / next(iter(packages)) / hashlib.sha256(pins).hexdigest()[:16]
 
 
-def build(scratch: Path) -> None:
-    """Build both programs into ``scratch``. Raises Unavailable."""
+def build(scratch: Path, packages: Mapping[str, str]) -> None:
+    """Build the programs into ``scratch``. Raises Unavailable."""
     go = go_toolchain(scratch)
     env = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
-    for module, package in PACKAGES.items():
+    for module, package in packages.items():
         say(f"building {package.rpartition('/')[2]} from tools/{module}/go.mod (minutes; once, then cached)")
-        # Without debug information; the version is in the sources of both.
+        # Without debug information; the version is in the sources.
         flags = ["-trimpath", "-ldflags", "-s -w", "-o", f"{scratch}/"]
         run(["nice", go, "build", *flags, package], cwd=TOOLS / module, env=env)
     shutil.rmtree(scratch / "go", ignore_errors=True)
 
 
-def main() -> int:
+def main(packages: Mapping[str, str] = PACKAGES) -> int:
     """Build what is not in the cache, and print the folder."""
-    target = folder()
+    target = folder(packages)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f".{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another checkout may build the same
         if not target.exists():
             scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
             try:
-                build(scratch)
+                build(scratch, packages)
                 scratch.rename(target)
             except Unavailable as error:
-                print(f"Packer can't be built: {error}", file=sys.stderr)
+                print(f"{target.parent.name} can't be built: {error}", file=sys.stderr)
                 return 1
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)

@@ -1,32 +1,71 @@
 """Makes a repository for images of one's own: a Pulumi project that uses the installed bakery."""
 
+import os.path
 import re
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from bakery import __version__, paths
 from bakery.errors import InputError, Problem
 from bakery.host.files import write_atomic
+from bakery.host.revision import repository
 
 TEMPLATE = Path(__file__).parent / "repository"
 SUFFIX = ".tmpl"  # so that no tool takes the template's files for the bakery's own
-KEPT = frozenset({"README.md", ".gitignore"})  # what a new repository has already
+KEPT = frozenset({"README.md", ".gitignore", "bakery.yaml"})  # what a repository may have already
+WORKFLOWS = ".github/workflows"  # of which GitHub reads those at the top of a repository
+PIPELINE = ".gitlab-ci.yml"  # which GitLab reads at the top, or where that one includes it
 _PLACE = re.compile(r"@[A-Z]+@")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
-def init(folder: Path, name: str = "") -> tuple[str, ...]:
-    """Write a new repository into ``folder`` and return the paths of its files, relative to it, sorted.
+class ProjectFolder(NamedTuple):
+    """Where a project is: its path in the git repository, "." at the top."""
 
-    ``name`` is the Pulumi project's, by default made from the folder's. Nothing is overwritten: README.md and
-    .gitignore are kept. Raises InputError with every other file that exists, and for an invalid name.
+    path: str
+
+    def target(self, file: str, name: str) -> str:
+        """Return the path of a file from the project's folder; in a subfolder the workflow has the project's name."""
+        if self.path == "." or not file.startswith(WORKFLOWS):
+            return file
+        file = file.replace("images", f"images-{name}")
+        return os.path.relpath(file, self.path)
+
+    def values(self, name: str) -> dict[str, str]:
+        """Return what workflows say of the place: CI has nothing to do if other folders change."""
+        if self.path == ".":
+            return {"@FOLDER@": ".", "@PREFIX@": "", "@PATHS@": "", "@CHANGES@": ""}
+        paths = [f"{self.path}/**", f"{WORKFLOWS}/images-{name}.yaml", f"{WORKFLOWS}/bakery.yaml"]
+        return {
+            "@FOLDER@": self.path,
+            "@PREFIX@": f"{self.path}/",
+            "@PATHS@": "".join(["\n    paths:", *(f"\n    - '{path}'" for path in paths)]),
+            "@CHANGES@": f"\n    changes: ['{self.path}/**/*']",
+        }
+
+
+def place(folder: Path) -> ProjectFolder:
+    """Return where a folder is in its git repository; it need not exist."""
+    return ProjectFolder(folder.relative_to(repository(folder) or folder).as_posix())
+
+
+def init(folder: Path, name: str = "") -> tuple[str, ...]:
+    """Write a new project into ``folder`` and return the paths of its files, relative to it, sorted.
+
+    ``name`` is the Pulumi project's, by default made from the folder's. In a folder of a git repository, workflows of
+    GitHub are at its top. Nothing is overwritten: README.md, .gitignore and the reusable workflow are kept. Raises
+    InputError with every other file that exists, and for an invalid name.
     """
     name = name or re.sub(r"[^a-z0-9-]+", "-", folder.name.lower()).strip("-")
     lock = paths.shipped() / "bakery.lock"  # with it the shipped images are those that were tested
-    files = {_target(file): file for file in sorted(TEMPLATE.rglob(f"*{SUFFIX}"))}
-    files = {path: file for path, file in files.items() if path not in KEPT or not (folder / path).exists()}
-    taken = [path for path in (*files, lock.name) if (folder / path).exists()]
+    inside, values = place(folder), {"@NAME@": name, "@VERSION@": __version__, "@ENGINE@": metadata.version("pulumi")}
+    values |= inside.values(name)
+    files = {inside.target(_target(file), name): file for file in sorted(TEMPLATE.rglob(f"*{SUFFIX}"))}
+    targets = {path: Path(os.path.normpath(folder / path)) for path in (*files, lock.name)}  # the folder may be new
+    files = {path: file for path, file in files.items() if targets[path].name not in KEPT or not targets[path].exists()}
+    taken = [path for path in (*files, lock.name) if targets[path].exists()]
     hint = "choose an empty folder, or move the file"
     problems = [Problem(str(folder / path), 1, "exists already", hint) for path in taken]
     if not _NAME.fullmatch(name):
@@ -34,12 +73,11 @@ def init(folder: Path, name: str = "") -> tuple[str, ...]:
         problems.append(Problem("command line", 1, f"the project's name is {name!r}", hint))
     if problems:
         raise InputError(problems)
-    values = {"@NAME@": name, "@VERSION@": __version__, "@ENGINE@": metadata.version("pulumi")}
     for path, file in files.items():
         text = _PLACE.sub(lambda match: values[match[0]], file.read_text(encoding="utf-8"))
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / path, text.encode(), mode=0o777 if path.endswith(".sh") else 0o666)
-    shutil.copyfile(lock, folder / lock.name)
+        targets[path].parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(targets[path], text.encode(), mode=0o777 if path.endswith(".sh") else 0o666)
+    shutil.copyfile(lock, targets[lock.name])
     return tuple(sorted((*files, lock.name)))
 
 

@@ -1,5 +1,6 @@
 """Refreshes the lock file: compares each external base image with the pinned one. ``bakery lock``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bakery.backends.base import Backend
@@ -14,12 +15,16 @@ from bakery.settings import Place, Settings
 
 @dataclass(frozen=True)
 class Relocked:
-    """The new lock, a line for each base, whether anything changed, and the bases that could not be resolved."""
+    """The new lock, a line for each base, whether anything changed, and the bases that could not be resolved.
+
+    ``newer`` maps the keys of bases that were pinned and have a newer image to both.
+    """
 
     lock: Lock
     lines: tuple[str, ...]
     changed: bool
     problems: tuple[Problem, ...]
+    newer: Mapping[str, tuple[LockedBase, LockedBase]]
 
 
 def relock(backend: Backend, *, write: bool = True) -> Relocked:
@@ -38,6 +43,7 @@ def refreshed(settings: Settings, recipes: Recipes, old: Lock, where: Place, res
     lock = old
     lines: list[str] = []
     problems: list[Problem] = []
+    newer: dict[str, tuple[LockedBase, LockedBase]] = {}
     for project, family in external_bases(settings, recipes):
         before = old.find(where, project, family)
         try:
@@ -52,8 +58,10 @@ def refreshed(settings: Settings, recipes: Recipes, old: Lock, where: Place, res
             continue
         if before is None or before.identity != now.identity:
             lock = lock.put(where, project, family, now)
+        if before and before.identity != now.identity:
+            newer[f"{project}/{family}"] = before, now
         lines.append(_line(f"{project}/{family}", before, now))
-    return Relocked(lock, tuple(lines), lock != old, tuple(problems))
+    return Relocked(lock, tuple(lines), lock != old, tuple(problems), newer)
 
 
 def _line(key: str, before: LockedBase | None, now: LockedBase) -> str:

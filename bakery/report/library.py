@@ -37,6 +37,12 @@ def overview(library: Library) -> dict[str, Any]:
     return {"images": images, "families": held.families}
 
 
+def bake_times(content: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds of the last bake of each family in a report. Raises LookupError, TypeError."""
+    images = sorted(content["images"], key=lambda image: image["created"])
+    return {image["candidate_for"]: image["bake_seconds"] for image in images if image["bake_seconds"]}
+
+
 def _revoked(library: Library) -> tuple[dict[str, Revocation], str]:
     """Return all revocations by the end of the images' names, and the time."""
     recorded, now = library.revocations(), library.now()

@@ -13,8 +13,11 @@ def init(
     name: Annotated[str, typer.Option(help="The name of the Pulumi project (default: that of the folder).")] = "",
 ) -> None:
     """Make a repository for your own images, with an example package. Overwrites nothing."""
+    from bakery.operations.init import PIPELINE, place
     from bakery.operations.init import init as write
 
     for path in write(folder.resolve(), name):
         print(path)
+    if (inside := place(folder.resolve()).path) != ".":
+        say(f"with GitLab: add `include: [{{local: {inside}/{PIPELINE}}}]` to {PIPELINE} at the top of the repository")
     say("next: pulumi login --local; pulumi stack init dev; bakery plan; pulumi up")

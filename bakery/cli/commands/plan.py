@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -32,6 +33,10 @@ def plan(  # noqa: PLR0917  options, not positions
     every: Every = False,
     library: Annotated[bool, typer.Option(help="Compare with the library; without it every image is new.")] = True,
     since: Annotated[str, typer.Option(help="Compare with the recipes of a git revision.", show_default=False)] = "",
+    times: Annotated[
+        Optional[Path],  # noqa: UP045  typer's types
+        typer.Option(help="Output of `bakery library --json`, which says how long bakes took.", show_default=False),
+    ] = None,
 ) -> None:
     """Show what would be baked and tested, and why. Needs no engine and no stack, and changes nothing."""
     from bakery.preview.plan_report import plan_report
@@ -50,6 +55,8 @@ def plan(  # noqa: PLR0917  options, not positions
     # Neither another tree nor a package that the stack does not select needs a lock: its plan is still useful.
     locked, source = packages is None and not every, _source_of(settings)
     report = plan_report(settings, stored, locked=locked, since=since, project=project, source=source)
+    if times:
+        report = report._replace(times={**_times_of(times), **report.times})
     content = reports.to_json(report)
     wrong = any(problem["severity"] == "error" for problem in content["problems"])
     if as_json:
@@ -67,6 +74,18 @@ def plan(  # noqa: PLR0917  options, not positions
             say(str(problem))
     if wrong:
         raise SystemExit(WRONG_INPUT)
+
+
+def _times_of(file: Path) -> Mapping[str, float]:
+    import json
+
+    from bakery.report.library import bake_times
+
+    try:
+        return bake_times(json.loads(file.read_bytes()))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not the output of bakery library --json"
+        raise InputError([Problem(str(file), 1, f"can't be read: {why}", "omit --times, or write it again")]) from error
 
 
 def _library_of(settings: Settings) -> OpenLibrary:

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bakery import __version__
 from bakery.errors import InputError
@@ -52,3 +53,33 @@ def test_the_name_is_made_from_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "Our Images (2026)"
     init(folder)
     assert (folder / "Pulumi.yaml").read_text().startswith("name: our-images-2026\n")
+
+
+def test_projects_in_subfolders_have_workflows_at_the_top_and_share_the_reusable_one(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("gitdir: elsewhere\n")  # a work tree
+    workflows = tmp_path / ".github" / "workflows"
+    written = init(tmp_path / "infra" / "a")
+    assert {"../../.github/workflows/bakery.yaml", "../../.github/workflows/images-a.yaml"} <= set(written)
+    (workflows / "bakery.yaml").write_text("ours\n")
+    written = init(tmp_path / "infra" / "b")
+    assert [path for path in written if "workflows" in path] == ["../../.github/workflows/images-b.yaml"]
+    assert (workflows / "bakery.yaml").read_text() == "ours\n"
+    for name in ("a", "b"):
+        caller = yaml.safe_load((workflows / f"images-{name}.yaml").read_text())
+        assert caller["jobs"]["images"]["with"]["folder"] == f"infra/{name}"
+        paths = [f"infra/{name}/**", f".github/workflows/images-{name}.yaml", ".github/workflows/bakery.yaml"]
+        for event in ("push", "pull_request"):
+            assert caller[True][event]["paths"] == paths  # to PyYAML, `on` is true
+        pipeline = yaml.safe_load((tmp_path / "infra" / name / ".gitlab-ci.yml").read_text())
+        assert pipeline[f"{name}-plan"]["rules"][0]["changes"] == [f"infra/{name}/**/*"]
+    with pytest.raises(InputError, match=r"infra/b/Pulumi\.yaml:1: error: exists already"):
+        init(tmp_path / "infra" / "b")
+
+
+def test_at_the_top_of_a_repository_ci_looks_at_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    written = init(tmp_path, "site")
+    assert ".github/workflows/images.yaml" in written
+    caller = yaml.safe_load((tmp_path / ".github/workflows/images.yaml").read_text())
+    assert caller["jobs"]["images"]["with"]["folder"] == "."
+    assert caller[True]["pull_request"] is None
