@@ -65,7 +65,7 @@ def unfit_cluster(
 ) -> tuple[Problem, ...]:
     """Return an error for each pair of images that cannot be in one cluster, and warnings for what is not known."""
     known = software(held.images)
-    if not known and not settings.cluster.slurm and settings.cluster.slurm_gcp is SlurmGcp.UNKNOWN:
+    if not known and not settings.cluster.has_versions:
         return ()
     names = _names(settings, planned, goals)
     machines = boots(planned, names, staged(settings, planned), settings.cluster)

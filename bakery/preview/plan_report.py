@@ -87,7 +87,7 @@ def plan_report(
         wrong += as_problems(settings, wrong_rules(settings, images, held.images), Severity.WARNING)
     problems = (*settings.warnings, *problems, *before.problems, *before.warnings, *wrong)
     goals = targets(settings, images, before)
-    if read and (settings.cluster.slurm or held.has_versions):
+    if read and (settings.cluster.has_versions or held.has_versions):
         from bakery.preview.cluster_fit import unfit  # most plans do not need it
 
         problems = (*problems, *unfit(settings, images, held, goals))

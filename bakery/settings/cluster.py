@@ -61,6 +61,11 @@ class ClusterSettings(NamedTuple):
         """The files of the site, by what they are for."""
         return present(self.slurm_conf, self.job_submit, self.prolog, self.epilog)
 
+    @property
+    def has_versions(self) -> bool:
+        """Whether a version is named that images are compared with."""
+        return bool(self.slurm) or self.slurm_gcp is not SlurmGcp.UNKNOWN
+
     def has_partitions(self, family: str) -> bool:
         """Return whether the family may have partitions."""
         return not self.partitions or any(fnmatchcase(family, pattern) for pattern in self.partitions)

@@ -71,3 +71,15 @@ def test_images_that_cannot_be_one_cluster_are_refused_by_preview_and_outputs(pa
     assert pair.preview().code == 0
     pair.must_up()
     assert [one["name"] for one in pair.outputs()["rcc_tf"]["partitions"]] == ["base"]
+
+
+def test_the_plan_and_the_preview_name_the_images_that_cannot_be_compared(pair: Workshop) -> None:
+    pair.extra["cluster"] = {"slurmGcp": "v6"}
+    expected = [
+        f"{name} is not compared with the cluster: its Slurm is not recorded" for name in pair.families().values()
+    ]
+    report = plan_report(pair.settings, lambda: pair.library)
+    assert sorted(one.message for one in report.problems if "is not compared" in one.message) == sorted(expected)
+    preview = pair.preview()
+    assert preview.code == 0
+    assert len(expected) == 2 and sorted(text for text in expected if text in preview) == sorted(expected), preview.text
