@@ -57,6 +57,7 @@ def row(order: RunOrder, job: SuiteJob, raw: Mapping[str, Json], folder: Path) -
         "compute_disk_size_gb": part.disk_size_gb or None,
         # Of an existing cluster nothing is known, as of its partitions.
         "cluster_profile": str(shape.profile or Profile.SIMPLE) if shape.partitions else None,
+        "test_tier": order.suite.tier or None,
     }
 
 

@@ -181,6 +181,7 @@ def tests_digest(suite: Suite, files: tuple[SourceFile, ...]) -> tuple[str, dict
     }
     shown["cluster"] = sha256(cluster)[:DIGEST_SHOWN]
     shown |= {"profile": suite.cluster.profile.value} if suite.cluster.profile else {}
+    shown |= {"tier": suite.tier} if suite.tier else {}
     shown |= {"upgrade test": "asked for"} if suite.upgrade else {}
     shown |= {file.path: _file(file) for file in sorted(files, key=_path)}
     asked = ["upgrade"] if suite.upgrade else []

@@ -31,7 +31,9 @@ from bakery.recipe.templating import (
     resolve,
     settable,
 )
+from bakery.recipe.tiers import with_sizes
 from bakery.settings import Settings
+from bakery.settings.cluster import Tier
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FAMILY = re.compile(r"[^a-z0-9-]+")
@@ -284,11 +286,12 @@ def with_image_name(inputs: VariantInputs, name: str) -> tuple[dict[str, str], d
     return {**inputs.variables, **values}, {**inputs.substitutions, **substitutions}
 
 
-def suite_of_variant(inputs: VariantInputs) -> Suite | None:
-    """Return the recipe's tests with the variant's cluster and performance references."""
+def suite_of_variant(inputs: VariantInputs, tier: Tier) -> Suite | None:
+    """Return the recipe's tests with the variant's cluster and performance references, and the sizes of the tier."""
     suite = inputs.recipe.suite
     if suite is None:
         return None
     given = inputs.variant.references
     jobs = tuple(with_references(job, given) for job in suite.jobs) if given else suite.jobs
-    return replace(suite, jobs=jobs, cluster=inputs.variant.cluster or suite.cluster)
+    suite = replace(suite, jobs=jobs, cluster=inputs.variant.cluster or suite.cluster)
+    return with_sizes(suite, inputs.variant.tiers, tier)

@@ -140,7 +140,7 @@ def image_plan(
 
 def suite_plan(inputs: VariantInputs, settings: Settings) -> SuitePlan | None:
     """Return the tests of a variant's image, or None without tests."""
-    suite = suite_of_variant(inputs)
+    suite = suite_of_variant(inputs, settings.cluster.tier)
     if suite is None:
         return None
     cluster, site = with_profile(suite.cluster, settings.cluster, inputs.recipe)

@@ -128,12 +128,14 @@ class ClusterShape:
 class Suite:
     """The Fluid-Run of a recipe: ``jobs`` in file order, and the cluster they want.
 
-    With ``upgrade`` a cluster of the family's present image has to take the new one node by node, too.
+    With ``upgrade`` a cluster of the family's present image has to take the new one node by node, too. ``tier`` is set
+    if the jobs have the sizes that the recipe gives them for this tier.
     """
 
     jobs: tuple[SuiteJob, ...]
     cluster: ClusterShape = ClusterShape()
     upgrade: bool = False
+    tier: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Variant:
     """One point of a recipe's matrix. ``name`` is empty for a recipe without matrix.
 
     ``substitutions`` override those of ``cloudbuild.yaml``; ``cluster`` and ``references`` (by a job's output directory
-    and metric name) those of the suite. ``template`` is its own if the variables of an HCL2 template shape it.
+    and metric name) those of the suite; ``tiers`` are sizes of jobs, see :mod:`bakery.recipe.tiers`. ``template`` is
+    its own if the variables of an HCL2 template shape it.
     """
 
     name: str = ""
@@ -150,6 +153,7 @@ class Variant:
     references: Mapping[str, Json] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
     template: Json = None
+    tiers: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

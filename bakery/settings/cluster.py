@@ -36,10 +36,17 @@ class SlurmGcp(StrEnum):
     UNKNOWN = "any"
 
 
+class Tier(StrEnum):
+    """Which sizes of its jobs an image has to pass in a stack."""
+
+    SMOKE = "smoke"
+    FULL = "full"
+
+
 class ClusterSettings(NamedTuple):
     """``slurm`` is the version of a cluster that already runs, ``slurm_gcp`` the version of the scripts that make it.
 
-    ``profile`` and the files are those of test clusters.
+    ``profile`` and the files are those of test clusters, ``tier`` is the size of the jobs that run on them.
 
     The others are families, ``partitions`` are patterns. Without a name the controller boots from the first image of
     the plan, login nodes from the controller's, and each other image is for partitions.
@@ -51,6 +58,7 @@ class ClusterSettings(NamedTuple):
     partitions: tuple[str, ...] = ()
     slurm_gcp: SlurmGcp = SlurmGcp.UNKNOWN
     profile: Profile = Profile.SIMPLE
+    tier: Tier = Tier.SMOKE
     slurm_conf: SiteFile | None = None
     job_submit: SiteFile | None = None
     prolog: SiteFile | None = None
@@ -84,6 +92,7 @@ def read(reader: Reader, root: Path) -> ClusterSettings:
         reader.words("partitions", least=1),
         reader.choice("slurmGcp", SlurmGcp.UNKNOWN),
         reader.choice("profile", Profile.SIMPLE),
+        reader.choice("tier", Tier.SMOKE),
         **found,
     )
 

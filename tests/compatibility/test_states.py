@@ -83,7 +83,7 @@ def orders(folder: Path, made_at: str) -> dict[str, Any]:
 
 def without_commit(value: Any) -> Any:
     if isinstance(value, dict):
-        later = ("isolation", "layers", "secrets", "upgrade", "origin", "architecture")
+        later = ("isolation", "layers", "secrets", "upgrade", "origin", "architecture", "tier", "licence_servers")
         left_out = ("bakery-revision", "git_sha", *later, *LATER)
         return {key: without_commit(entry) for key, entry in value.items() if key not in left_out}
     return [without_commit(entry) for entry in value] if isinstance(value, list) else value

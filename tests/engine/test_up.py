@@ -193,3 +193,19 @@ def test_consumers_are_told_everything_and_the_variables_are_kept_as_versions(wo
     assert json.loads((folder / "images.auto.tfvars.json").read_text()) == workshop.outputs()["rcc_tf"]
     versions = [json.loads(file.read_text()) for file in (folder / "versions").iterdir()]
     assert len(versions) == 2 and first["rcc_tf"] in versions
+
+
+def test_another_tier_of_the_stack_repeats_the_tests_with_its_sizes(done: Workshop) -> None:
+    before = done.families()
+    size = 'tiers:\n  full:\n    hpcc/smoke: {batch_options: "--nodes=2", time_limit: 2h}\n'
+    done.write("packages/hpcc/recipe.yaml", size)
+    assert done.steps() == {}, "the stack's tier is smoke"
+    done.extra["cluster"] = {"tier": "full"}
+    diff = done.preview("--diff")
+    assert done.steps() == {"FluidRunTest hpcc": "replace"}
+    assert '"full"' in next(line for line in diff.text.splitlines() if "tier" in line), diff.text
+    done.must_up()
+    assert (done.families(), done.bake_logs()) == (before, 2)
+    (job,) = done.library.runs(before["hpcc"])[-1].jobs
+    assert (job.row["test_tier"], job.row["batch_options"]) == ("full", "--nodes=2")
+    assert done.up("--expect-no-changes").code == 0

@@ -135,21 +135,25 @@ def _partition(tfvars: Document, where: Where, entry: Mapping[str, Any]) -> Part
 
 def check_jobs(tests: Document, shapes: Sequence[ClusterShape]) -> None:
     """Check that the clusters have the partitions and nodes that the jobs of ``fluidrun.yaml`` ask for."""
-    known = {partition.name: None for shape in shapes for partition in shape.partitions}
     for index, entry in enumerate(listed(tests.value.get("tests"))):
-        name = entry.get("partition") if isinstance(entry, dict) else None
-        where = ("tests", index)
-        if isinstance(name, str) and name and name not in known:
-            hint = f"the cluster has {', '.join(known)}; partitions are defined in test/rcc.auto.tfvars or recipe.yaml"
-            tests.error(f"no cluster has partition {name}", hint, *where, "partition")
-            continue
-        options = entry.get("batch_options") if isinstance(entry, dict) else None
-        asked = _least_nodes(options) if isinstance(options, str) else 0
-        parts = [part for shape in shapes for part in shape.partitions[: None if name else 1]]
-        nodes = min((part.nodes for part in parts if part.name == (name or part.name)), default=None)
-        if nodes is not None and asked > nodes:
-            hint = "ask for fewer, or give the partition more in test/rcc.auto.tfvars or recipe.yaml"
-            tests.error(f"asks for {asked} nodes, and the partition has {nodes}", hint, *where, "batch_options")
+        if isinstance(entry, dict):
+            check_job(tests, ("tests", index), entry, shapes)
+
+
+def check_job(document: Document, where: Where, entry: Mapping[str, Any], shapes: Sequence[ClusterShape]) -> None:
+    """Check that the clusters have the partition and the nodes that a job asks for, which is ``entry`` at ``where``."""
+    known = {partition.name: None for shape in shapes for partition in shape.partitions}
+    name, options = entry.get("partition"), entry.get("batch_options")
+    if isinstance(name, str) and name and name not in known:
+        hint = f"the cluster has {', '.join(known)}; partitions are defined in test/rcc.auto.tfvars or recipe.yaml"
+        document.error(f"no cluster has partition {name}", hint, *where, "partition")
+        return
+    asked = _least_nodes(options) if isinstance(options, str) else 0
+    parts = [part for shape in shapes for part in shape.partitions[: None if name else 1]]
+    nodes = min((part.nodes for part in parts if part.name == (name or part.name)), default=None)
+    if nodes is not None and asked > nodes:
+        hint = "ask for fewer, or give the partition more in test/rcc.auto.tfvars or recipe.yaml"
+        document.error(f"asks for {asked} nodes, and the partition has {nodes}", hint, *where, "batch_options")
 
 
 def _least_nodes(options: str) -> int:

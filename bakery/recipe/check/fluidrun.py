@@ -65,7 +65,7 @@ def jobs(suite: Document, exists: Callable[[str], bool]) -> tuple[SuiteJob, ...]
         if where in invalid:
             continue
         right = _check_command(suite, where, entry, exists)
-        right &= _words(suite, (*where, "batch_options"), entry.get("batch_options") or "") is not None
+        right &= words(suite, (*where, "batch_options"), entry.get("batch_options") or "") is not None
         for number, metric in enumerate(entry.get("metrics") or ()):
             right &= _check_metric(suite, (*where, "metrics", number), metric)
         if entry["output_directory"] in directories:
@@ -118,8 +118,8 @@ def _warn_unknown(suite: Document, where: Where, entry: Mapping[str, Any]) -> No
 def _check_command(suite: Document, where: Where, entry: Mapping[str, Any], exists: Callable[[str], bool]) -> bool:
     """Not in the schema: the script exists, also when it is written with quotes, which must be closed."""
     where = (*where, "execution_command")
-    words = _words(suite, where, entry["execution_command"])
-    path = in_workspace(words[0]) if words else ""
+    command = words(suite, where, entry["execution_command"])
+    path = in_workspace(command[0]) if command else ""
     if path.startswith(("/", "~")) or ".." in path.split("/"):
         hint = "begin at the workspace: the package's path and the script"
         suite.error(f"script {quoted(path)} is outside the workspace", hint, *where)
@@ -128,10 +128,10 @@ def _check_command(suite: Document, where: Where, entry: Mapping[str, Any], exis
         hint = "add it, or fix the path; paths start at the workspace, see docs/recipe.md"
         suite.error(f"script {quoted(path)} does not exist", hint, *where)
         return False
-    return words is not None
+    return command is not None
 
 
-def _words(suite: Document, where: Where, text: str) -> list[str] | None:
+def words(suite: Document, where: Where, text: str) -> list[str] | None:
     """Return a command's words as a shell splits them. Not in the schema: None with an error for an unclosed quote."""
     try:
         return shlex.split(text) if has_quotes(text) else text.split()
@@ -165,7 +165,7 @@ def _job(entry: Mapping[str, Any]) -> SuiteJob:
         output_directory=entry["output_directory"],
         partition=entry.get("partition"),
         batch_options=entry.get("batch_options") or "",
-        time_limit=_seconds(entry.get("time_limit")),
+        time_limit=seconds(entry.get("time_limit")),
         attempts=int(entry.get("attempts", 1)),
         metrics=tuple(
             Metric(**{"unit": "", **{key: value for key, value in metric.items() if key in METRIC}})
@@ -174,7 +174,7 @@ def _job(entry: Mapping[str, Any]) -> SuiteJob:
     )
 
 
-def _seconds(limit: str | float | None) -> int | None:
+def seconds(limit: str | float | None) -> int | None:
     """Return a valid time limit in seconds."""
     if limit is None:
         return None

@@ -11,11 +11,11 @@ from typing import Any
 
 from bakery.recipe.check import site
 from bakery.recipe.check.cluster import from_recipe
-from bakery.recipe.check.fluidrun import BOUNDS
+from bakery.recipe.check.references import check_references, jobs_of
+from bakery.recipe.check.tiers import sizes
 from bakery.recipe.licence_servers import addresses
-from bakery.recipe.model import ClusterShape, Json, Suite, Variant
+from bakery.recipe.model import ClusterShape, Suite, Variant
 from bakery.recipe.parse import Document, Where, listed, one_line, quoted
-from bakery.recipe.references import beyond_zero, with_reference
 from bakery.recipe.secrets import ENVIRONMENT, FILE, SECRET_MANAGER, VERSION, secrets_of
 from bakery.recipe.templating import FAMILY, SOURCE_FAMILY, SOURCE_PROJECT, scalar
 
@@ -97,7 +97,9 @@ def licence_servers(recipe: Document | None) -> dict[str, str]:
 def variants(recipe: Document, suite: Suite | None) -> tuple[Variant, ...]:
     """Return the variants of the matrix in the order of the axes; without a matrix, one without a name."""
     value = recipe.value
-    base = Variant(references=value.get("references") or {}, owners=tuple(value.get("owners") or ()))
+    base = Variant(
+        references=value.get("references") or {}, owners=tuple(value.get("owners") or ()), tiers=sizes(value)
+    )
     _check_references(recipe, ("references",), base.references, suite)
     matrix = value.get("matrix")
     if matrix is None:
@@ -233,24 +235,13 @@ def _over(recipe: Document, variant: Variant, index: int, point: Combination, su
     for directory, metrics in given.items():
         references[directory] = {**references.get(directory, {}), **metrics}
     owners = tuple(entry.get("owners") or variant.owners)
-    return replace(variant, references=references, owners=owners)
+    tiers = {tier: {**variant.tiers.get(tier, {}), **given} for tier, given in sizes(entry).items()}
+    return replace(variant, references=references, owners=owners, tiers={**variant.tiers, **tiers})
 
 
-def _check_references(recipe: Document, where: Where, references: Json, suite: Suite | None) -> None:
-    """Report references that no figure of the tests uses, and bounds that lie beyond zero with the new reference."""
-    jobs = {job.output_directory: job for job in suite.jobs} if suite else {}
-    for directory, given in references.items():
-        if directory not in jobs:
-            known = f"output directories: {', '.join(jobs)}" if jobs else "add fluidrun.yaml, or remove the reference"
-            recipe.error(f"no test has output_directory {quoted(directory)}", known, *where, directory)
-            continue
-        metrics = {metric.name: metric for metric in jobs[directory].metrics}
-        for name, value in given.items():
-            if name not in metrics:
-                hint = f"its metrics: {', '.join(metrics) or 'none'}"
-                recipe.error(f"{directory} has no metric {quoted(name)}", hint, *where, directory, name)
-            elif bound := beyond_zero(with_reference(metrics[name], value)):
-                recipe.error(f"{bound} of {name} is beyond zero with this reference", BOUNDS, *where, directory, name)
+def _check_references(recipe: Document, where: Where, references: Mapping[str, Any], suite: Suite | None) -> None:
+    for directory, job in jobs_of(recipe, suite, where, references).items():
+        check_references(recipe, (*where, directory), references[directory], job)
 
 
 def _only(recipe: Document, shape: ClusterShape, names: list[str], where: Where) -> ClusterShape:

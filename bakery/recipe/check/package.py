@@ -22,6 +22,7 @@ from bakery.recipe.check import (
     plugin_options,
     spack_environment,
     step_folder,
+    tiers,
 )
 from bakery.recipe.check.hcl2_template import Hcl2Template, find_hcl2
 from bakery.recipe.check.packer_keys import lower_case
@@ -109,6 +110,7 @@ class PackageCheck:
         if extra is not None and matrix.valid(extra):
             suite = matrix.with_cluster(extra, suite, self.contents)
             variants = matrix.variants(extra, suite) or variants
+            tiers.check(extra, suite, variants)
         if self.usable:
             variants = self._templates(hcl2, template, build, variants, suite)
             if extra is not None:

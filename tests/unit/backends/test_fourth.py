@@ -87,7 +87,7 @@ def more_check(folder: Path) -> None:
 
 
 def more_field(product: Path) -> None:
-    last = '        "cluster_profile": {"type": ["string", "null"]}\n'
+    last = '        "test_tier": {"type": ["string", "null"]}\n'
     more = last.replace("}\n", '},\n        "weather": {"type": ["string", "null"]}\n')
     replace_once(product / "report/schemas/results.schema.json", last, more)
     value = '        "compute_disk_size_gb": part.disk_size_gb or None,\n'
