@@ -8,16 +8,14 @@ from pathlib import Path
 
 from bakery.backends.base import Backend
 from bakery.operations.plan import plan_of
+from bakery.operations.python_packages import python_packages
 from bakery.plan.address import Address, FetchKind, joined
 from bakery.plan.model import ImagePlan
 from bakery.recipe.model import SourceFile
 from bakery.settings import Settings
 from bakery.settings.network import PULUMI, mirrored
 
-REQUIREMENTS = "requirements.lock"
 BAKERY = "the bakery"
-_REQUIREMENT = re.compile(r"(?m)^([\w.-]+)(?:\[[^]]*\])?==(\S+)((?:[^\n]*\\\n)*[^\n]*)")
-_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 # Neither a pattern of a shell, as http://*, nor an address of the machine or of the computer that it runs on.
 _URL = re.compile(r"""\b(?:https?|git|ftp)://(?!localhost|127\.|10\.0\.2\.2|[*[])[^\s'"`<>()\\|;,]+""")
 _COMMENT = re.compile(r"\s*(?:#|//)")
@@ -57,16 +55,6 @@ def _pulumi(settings: Settings) -> Iterator[Address]:
         url = f"{PULUMI}/releases/{path.format(number)}.tar.gz"
         at = mirrored(url, {PULUMI: settings.network.mirrors.pulumi_plugins or PULUMI})
         yield Address(FetchKind.PULUMI, url, at, number, used_by=(BAKERY,))
-
-
-def python_packages(settings: Settings) -> Iterator[Address]:
-    """Yield the packages of the checkout's lock file, with the checksums of their files."""
-    file = settings.root / REQUIREMENTS
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    for name, number, rest in _REQUIREMENT.findall(text):
-        url, index = f"pkg:pypi/{name}@{number}", settings.network.mirrors.pypi
-        sums = tuple(_HASH.findall(rest))
-        yield Address(FetchKind.PYPI, url, f"{index}/{name}/" if index else url, number, sums, (REQUIREMENTS,))
 
 
 def _spack(settings: Settings, image: ImagePlan) -> Iterator[Address]:

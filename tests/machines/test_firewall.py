@@ -15,8 +15,8 @@ import yaml
 
 from bakery.backends import backend
 from bakery.host import mirror
-from bakery.operations import mirror as mirror_list
 from bakery.operations import mirror_fill
+from bakery.operations.python_packages import python_packages
 from bakery.ovens.local import container
 from bakery.progress.activity import Activity
 from bakery.settings import parse
@@ -150,7 +150,7 @@ def test_set_up_takes_the_locked_packages_from_a_filled_mirror(tmp_path: Path, m
     (checkout / "requirements.lock").write_text("".join(one for one in entries if one.startswith(LOCKED)))
     (checkout / ".bakery").mkdir()
     made = backend(parse({}, "dev", checkout))
-    packages = [one for one in mirror_list.python_packages(made.settings) if one.checksums]
+    packages = [one for one in python_packages(made.settings) if one.checksums]
     monkeypatch.setattr(mirror_fill, "addresses", lambda _backend: packages)
     filled = mirror_fill.fill(made, folder, Activity())
     assert (len(filled.files), filled.problems) == (len(LOCKED), ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 import jsonschema
@@ -44,6 +45,25 @@ def local(checkout: Checkout) -> Checkout:
     pins = f"one[x]==1.2 ; python_version < '4' \\\n{hashes}\n    # via x\ntwo==3\n"
     (checkout.root / "requirements.lock").write_text(pins)
     return checkout
+
+
+def test_a_repository_without_a_lock_file_has_what_its_requirements_and_theirs_are_installed_as(
+    checkout: Checkout,
+) -> None:
+    (checkout.root / "requirements.txt").write_text(
+        f"# of ours\nimage-bakery[gcp] == 0.1.0\nours==1.0 --hash=sha256:{HEX}\n"
+    )
+    found = {one["url"]: one for one in listed(checkout)["pypi"]}
+    ours, pulumi = found["pkg:pypi/ours@1.0"], found[f"pkg:pypi/pulumi@{version('pulumi')}"]
+    assert (ours["checksums"], ours["used_by"]) == ([f"sha256:{HEX}"], ["requirements.txt"])
+    assert (pulumi["checksums"], pulumi["used_by"]) == ([], ["image-bakery"])
+    assert f"pkg:pypi/google-cloud-build@{version('google-cloud-build')}" in found
+    assert f"pkg:pypi/protobuf@{version('protobuf')}" in found, "which pulumi requires"
+    assert [one for one in found if "pytest" in one] == [], "which no one asked for"
+    (checkout.root / "requirements.txt").unlink()
+    bare = {one["url"] for one in listed(checkout)["pypi"]}
+    assert f"pkg:pypi/pulumi@{version('pulumi')}" in bare
+    assert [one for one in bare if "google-cloud-build@" in one] == [], "which only the extra requires"
 
 
 def test_addresses_have_versions_and_checksums(local: Checkout) -> None:
