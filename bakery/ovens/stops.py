@@ -1,9 +1,10 @@
-"""Where a bake stops for its user, before one of its provisioners: what ends it there, and what it says then."""
+"""Where a bake stops for its user, before one of its provisioners; and what ends a bake in the bakery's own words."""
 
 import re
 from collections.abc import Sequence
 
-from bakery.errors import BakeStopped, InputError, Problem
+from bakery.errors import BakeFailed, BakeStopped, InputError, Problem
+from bakery.recipe import secrets
 from bakery.recipe.model import Json
 
 STOP = "bakery-stop"
@@ -15,14 +16,17 @@ def provisioner(number: int) -> Json:
     return {"type": "shell-local", "inline": [f"echo {STOP} {number}", "exit 1"]}
 
 
-def reached(output: str, named: Sequence[str]) -> tuple[type[BakeStopped], str] | None:
-    """Return the error of a bake that ended at its stop, as Packer's output shows, and its message; else None.
+def reached(output: str, named: Sequence[str]) -> tuple[type[BakeFailed], str] | None:
+    """Return the error of a bake that a provisioner of the bakery's own ended, as Packer's output shows; else None.
+
+    That is its stop, or the search for its secrets. The error comes with its message.
 
     ``named`` are the provisioners in a few words each.
     """
     if match := _REACHED.search(output):
         return BakeStopped, f"stopped before provisioner {match[1]} of {len(named)} ({named[int(match[1]) - 1]})"
-    return None
+    found = secrets.left(output)
+    return (BakeFailed, found) if found else None
 
 
 def number_of(step: str, named: Sequence[str], option: str) -> int:

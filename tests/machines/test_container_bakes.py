@@ -21,7 +21,7 @@ import pytest
 
 from bakery import redaction
 from bakery.codec import encode
-from bakery.errors import BakeryError
+from bakery.errors import BakeFailed, BakeryError
 from bakery.orders.model import BakeOrder
 from bakery.ovens.local import container, scratch
 from bakery.ovens.local.oven import LocalOven
@@ -89,6 +89,7 @@ def recipe(folder: Path, script: str) -> BakeOrder:
 
 
 SECRET = f"licence-{uuid.uuid4().hex}"
+SOURCE = {"version": "1", "environment": "BAKERY_TEST_LICENCE"}
 GIVEN = """
 stat -c "given: %a %U %n" /run/bakery-secrets/licence; stat -f -c "given: %T" /run/bakery-secrets
 sha256sum < /run/bakery-secrets/licence; echo "said: $(cat /run/bakery-secrets/licence)"
@@ -105,8 +106,7 @@ def bake_with_the_secret(oven: LocalOven, folder: Path, script: str, monkeypatch
     """Bake a recipe that is given the secret and runs ``GIVEN``; look for the value everywhere, and return the log."""
     monkeypatch.setattr(redaction, "_marks", {})
     monkeypatch.setenv("BAKERY_TEST_LICENCE", SECRET)
-    secrets = {"licence": {"version": "1", "environment": "BAKERY_TEST_LICENCE"}}
-    done = oven.bake(replace(recipe(folder, script), secrets=secrets), Activity())
+    done = oven.bake(replace(recipe(folder, script), secrets={"licence": SOURCE}), Activity())
     log = Path(str(done.log)).read_text(encoding="utf-8")
     assert "given: 400 root /run/bakery-secrets/licence" in log
     assert "given: tmpfs" in log
@@ -168,6 +168,34 @@ def test_a_careless_recipe_finds_no_secret_but_its_own_and_changes_nothing(
     assert [secret for secret in planted if secret in log] == []
     assert "the disk of the host was read" not in log
     assert outside() == before
+
+
+def refuses_the_secret_in_a_file(oven: LocalOven, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bake a recipe that copies its secret into the image."""
+    monkeypatch.setattr(redaction, "_marks", {})
+    monkeypatch.setenv("BAKERY_TEST_LICENCE", SECRET)
+    leak = 'mkdir -p /etc/app\necho "key = $(cat /run/bakery-secrets/licence)" >/etc/app/app.conf\n'
+    wanted = replace(recipe(folder, f"#!/bin/sh\n{leak}"), secrets={"licence": SOURCE})
+    with pytest.raises(BakeFailed) as failed:
+        oven.bake(wanted, Activity())
+    assert failed.value.message.startswith("/etc/app/app.conf has the value of the secret licence; let the recipe")
+    assert SECRET not in failed.value.render()
+    assert oven.library.find(wanted.name) is None
+    assert with_value(folder, SECRET) == []
+
+
+def test_an_image_with_the_secret_in_a_file_is_refused(
+    oven: LocalOven, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuses_the_secret_in_a_file(oven, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_an_image_with_the_secret_in_a_file_is_refused_in_a_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oven = LocalOven(parse({"local": {**VALUES["local"], "isolation": "machine"}}, "test", tmp_path))
+    refuses_the_secret_in_a_file(oven, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ reference of Packer's file provisioner.
 
 from bakery.orders.model import BakeOrder
 from bakery.recipe.model import Json
-from bakery.recipe.secrets import SECRET_MANAGER, VERSION, Secrets, provisioners
+from bakery.recipe.secrets import SECRET_MANAGER, VERSION, Secrets, provisioners, search
 
 
 def _variables(secrets: Secrets) -> dict[str, str]:
@@ -16,7 +16,7 @@ def _variables(secrets: Secrets) -> dict[str, str]:
 
 
 def with_secrets(template: Json, secrets: Secrets) -> Json:
-    """Return the template that first brings the secrets into the machine; without any, the same."""
+    """Return the template that brings the secrets into the machine and searches it last; without any, the same."""
     if not secrets:
         return template
     names = _variables(secrets)
@@ -26,7 +26,7 @@ def with_secrets(template: Json, secrets: Secrets) -> Json:
         **template,
         "variables": {**template["variables"], **values},
         "sensitive-variables": [*(template.get("sensitive-variables") or ()), *values],
-        "provisioners": [*first, *(template.get("provisioners") or ())],
+        "provisioners": [*first, *(template.get("provisioners") or ()), *search()],
     }
 
 

@@ -23,7 +23,7 @@ from bakery.host.process import TAIL_LINES
 from bakery.orders.model import BakeOrder
 from bakery.ovens.cloud_build import builds
 from bakery.progress.activity import Activity, growing_pause
-from bakery.recipe import licence_servers
+from bakery.recipe import licence_servers, secrets
 
 Status = cloudbuild_v1.Build.Status
 ENDED = (
@@ -180,7 +180,7 @@ def failure(build: cloudbuild_v1.Build, order: BakeOrder, tail: Sequence[str], s
     if servers or why or build.status in INFRASTRUCTURE or INFRASTRUCTURE_FAULTS.search(text):
         message = "\n".join(servers) or message
         return InfrastructureFailed(message, hint=hint_of(cause_of_text(why), why), **details)
-    return BakeFailed(message, **details)
+    return BakeFailed(secrets.left(text) or message, **details)
 
 
 def _access(build: cloudbuild_v1.Build, text: str, why: str) -> str:

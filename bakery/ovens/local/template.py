@@ -15,6 +15,7 @@ from bakery.errors import BakeFailed, BakeryError
 from bakery.orders.model import BakeOrder
 from bakery.ovens import stops
 from bakery.plan.template import builder, title
+from bakery.recipe import secrets
 from bakery.recipe.call_place import place
 from bakery.recipe.expressions import fill, replaced
 from bakery.recipe.hcl2.render import is_followed, to_pkr_json
@@ -22,7 +23,6 @@ from bakery.recipe.model import Json
 from bakery.recipe.network import provisioners as with_network
 from bakery.recipe.packer_call import build_calls
 from bakery.recipe.provisioners import STARTUP
-from bakery.recipe.secrets import provisioners as secret_provisioners
 from bakery.recipe.substitutions import substitute
 from bakery.recipe.templating import declared, references
 from bakery.redaction import redacted
@@ -130,8 +130,8 @@ def render(
     ``local`` is the builder of this computer, without what the recipe's own decides: its name, its user and how long
     Packer waits. With ``sync_on_error`` the disk of a failed bake contains everything that was written, so that it can
     be examined. With ``borders`` each provisioner waits for the file ``border-<number>`` in the folder above.
-    ``given`` maps the secrets of the bake to paths of this computer: they are brought into the machine first.
-    ``network`` is the stack's, as the machine sees it.
+    ``given`` maps the secrets of the bake to paths of this computer: they are brought into the machine first, and it is
+    searched for them last. ``network`` is the stack's, as the machine sees it.
     """
     template = order.template
     source = builder(template)
@@ -146,7 +146,7 @@ def render(
     user, disk_size = resolve(source.get("ssh_username", "packer"), known), resolve(source.get("disk_size", 0), known)
     name = str(source.get("name") or source["type"])
     before, provisioners, after = with_network(steps(template), network)
-    first = [*secret_provisioners({key: {"source": path} for key, path in given.items()}), *before]
+    first = [*secrets.provisioners({key: {"source": path} for key, path in given.items()}), *before]
     parts = {key: value for key, value in template.items() if key not in REPLACED}
     parts["builders"] = [{"ssh_timeout": "10m", **_kept(source), **local, "name": name, "ssh_username": user}]
     hcl2 = "hcl2" in template and not is_followed({**parts, "provisioners": provisioners})
@@ -154,7 +154,7 @@ def render(
     above = posixpath.relpath("..", cwd or ".") if borders else ""
     rendered = {
         **parts,
-        "provisioners": [*first, *_marked(provisioners, above), *after],
+        "provisioners": [*first, *_marked(provisioners, above), *after, *(secrets.search() if given else [])],
         **({"sensitive-variables": secret} if secret else {}),
         **({"error-cleanup-provisioner": {"type": "shell", "inline": ["sync"]}} if sync_on_error else {}),
     }

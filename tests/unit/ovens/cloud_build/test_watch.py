@@ -23,6 +23,15 @@ def test_licence_servers_that_do_not_answer_are_the_message_and_no_fault_of_the_
     assert error.message == said
 
 
+def test_a_secret_in_the_image_is_the_message() -> None:
+    said = "bakery: /etc/app.conf has the value of the secret licence"
+    error = failure(
+        f"Step #1:     googlecompute: {said}", "==> googlecompute: Script exited with non-zero exit status: 1"
+    )
+    assert isinstance(error, BakeFailed)
+    assert error.message.startswith("/etc/app.conf has the value of the secret licence; let the recipe delete it")
+
+
 def test_bytes_that_are_no_text_leave_no_gap_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     written = b"==> gce: Creating instance...\n" + b"\xff" * 40 + b"\n"
     google: Any = None
