@@ -75,14 +75,15 @@ def package_folder(settings: Settings, package: str) -> Path | None:
 
 
 def _code_owners(settings: Settings, package: str) -> tuple[str, ...]:
-    """Return the owners of a file of the package's folder that no pattern for a kind of files fits."""
+    """Return the owners of a file of the package's folder that no pattern for a kind of files fits.
+
+    They are those of the recipes' own repository or, if it names none, of the project's, which has it as a submodule.
+    """
     folder = package_folder(settings, package)
     if folder is None:
         return ()
-    top = repository(folder) or settings.root
-    if not folder.is_relative_to(top):
-        return ()
-    for name in FILES:
+    tops = (repository(folder), repository(settings.root) or settings.root)
+    for top, name in ((top, name) for top in tops if top and folder.is_relative_to(top) for name in FILES):
         with suppress(OSError, UnicodeDecodeError):
             text = (top / name).read_text(encoding="utf-8")
             return file_owners(text, f"{folder.relative_to(top).as_posix()}/recipe")

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *(*WORDS, "settings", "host", "recipe", "lock", "results", "plan", "orders", "library"),
         *("ovens", "fluid_run", "preview", "backends"),
     ),
-    "report": (*WORDS, "recipe", "lock", "results", "plan", "library", "preview", "backends", "operations"),
+    "report": (*WORDS, "recipe", "results", "plan", "library", "preview", "backends", "operations"),
     "cli": (*WORDS, "settings", "host", "results", "preview", "backends", "operations", "report"),
     "rcc_run": (*WORDS, "settings", "host", "recipe", "results", "orders", "library", "fluid_run", "cli"),
     "program": (*WORDS, "settings", "host", "recipe", "lock", "plan", "resources"),

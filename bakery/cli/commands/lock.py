@@ -16,13 +16,14 @@ def lock(
     every: Every = False,
 ) -> None:
     """Look up the external base images and pin them in the lock file."""
-    from bakery.operations.lock import relock
+    from bakery.operations.lock import relock, with_packages
 
-    result = relock(backend_of(stack, every), write=not check)
+    backend = backend_of(stack, every)
+    result = relock(backend, write=not check)
     if markdown:
         from bakery.report.lock_markdown import render
 
-        sys.stdout.write(render(result.newer))
+        sys.stdout.write(render(with_packages(backend, result.newer)))
     else:
         for line in result.lines:
             print(line)

@@ -85,6 +85,21 @@ def test_the_packages_may_be_in_a_folder_of_a_larger_repository(
     assert owners_of(stack, APP) == ("ann@example.com",)
 
 
+def test_owners_of_recipes_in_a_submodule_are_its_own_or_those_of_the_project(
+    tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    folder = tmp_path / "recipes" / "packages" / "app"
+    folder.mkdir(parents=True)
+    (folder / "packer.json").write_text("{}")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "recipes" / ".git").write_text("gitdir: ../.git/modules/recipes\n")
+    (tmp_path / "CODEOWNERS").write_text("/recipes/ ann@example.com\n")
+    stack = make_settings(packages="recipes/packages")
+    assert owners_of(stack, APP) == ("ann@example.com",)
+    (tmp_path / "recipes" / "CODEOWNERS").write_text("/packages/ bob@example.com\n")
+    assert owners_of(stack, APP) == ("bob@example.com",)
+
+
 MATRIX = """owners: [ann@example.com]
 matrix:
   axes:
