@@ -10,7 +10,7 @@ for engine in ${CONTAINER_ENGINE:-podman docker buildah}; do
     command -v "$engine" >/dev/null && break
 done
 command -v "$engine" >/dev/null || fail 'there is no program that builds containers' 'install podman, which all distributions have'
-version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' bakery/__init__.py)
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' bakery/version.py)
 context=$(mktemp --directory)
 trap 'rm -rf "$context"' EXIT
 git ls-files -z | tar --create --null --files-from=- | tar --extract --directory "$context"

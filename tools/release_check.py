@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = (
     *("tests/compatibility", "tests/unit/settings/test_deprecated.py", "tests/engine/test_rules.py"),
-    *("tests/engine/test_own_repository.py", "tests/engine/test_release.py"),
+    *("tests/engine/test_own_repository.py", "tests/engine/test_as_a_library.py", "tests/engine/test_release.py"),
 )
 
 
@@ -52,9 +52,9 @@ def copy_tracked(folder: Path) -> Path:
 
 def check_version(checkout: Path) -> str:
     """Return the version of the release, which the changelog has to describe."""
-    version = re.search(r'^__version__ = "([^"]+)"$', (checkout / "bakery/__init__.py").read_text("utf-8"), re.M)
+    version = re.search(r'^__version__ = "([^"]+)"$', (checkout / "bakery/version.py").read_text("utf-8"), re.M)
     if version is None:
-        raise Failed("bakery/__init__.py: there is no __version__; it is the only place that has the version")
+        raise Failed("bakery/version.py: there is no __version__; it is the only place that has the version")
     changes = (checkout / "CHANGELOG.md").read_text("utf-8")
     if f"## [{version[1]}]" not in changes:
         raise Failed(f"CHANGELOG.md: there is no section [{version[1]}]; describe the release, or mend the version")

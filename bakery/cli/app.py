@@ -27,7 +27,7 @@ def make_app(called: str = "") -> "typer.Typer":
 
     def show_version(wanted: bool) -> None:
         if wanted:
-            from bakery import __version__
+            from bakery.version import __version__
 
             typer.echo(f"image-bakery {__version__}")
             raise typer.Exit

@@ -57,10 +57,13 @@ class Services(Component):
         return [self.enabled[name] for name in names]
 
 
-def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Resource, ...]:
+def declare(
+    settings: Settings, plan: Plan | None = None, granted: Granted = lambda _grants: None
+) -> tuple[pulumi.Resource, ...]:
     """Declare the bakery of a stack; return what must exist before the first bake: one resource that waits for all.
 
-    ``granted`` is called with a text for each grant when all of them were granted, not in a preview.
+    There are triggers if a ``plan`` is given. ``granted`` is called with a text for each grant when all of them were
+    granted, not in a preview.
     """
     google = settings.google
     services = Services("services", google)
@@ -81,7 +84,8 @@ def declare(settings: Settings, plan: Plan, granted: Granted) -> tuple[pulumi.Re
         before_last=(services, network, *ready, storage, accounts, results),
     )
     Federation("federation", google, services.of("iam", "iamcredentials", "sts"), accounts=accounts)
-    Triggers("triggers", settings, plan, [grants.last])
+    if plan is not None:
+        Triggers("triggers", settings, plan, [grants.last])
     if not pulumi.runtime.is_dry_run():
         known = [grants.known, *([encryption.known] if encryption else [])]
         roles = [f"{role} {' '.join(permissions)}" for role, (_, permissions) in CUSTOM_ROLES.items()]

@@ -15,7 +15,8 @@ STAYS = ("location",)
 class Component(pulumi.ComponentResource):
     """A component resource of the bakery; its type is ``bakery:google:<class name>``.
 
-    All of its resources are created after those in ``after``: the services that they need.
+    All of its resources are created after those in ``after``: the services that they need. Those of the project that
+    ``google`` names have to be enabled, or among them.
     """
 
     def __init__(self, name: str, google: GoogleSettings, after: Sequence[pulumi.Resource] = ()) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import pulumi
 from pulumi_gcp import cloudscheduler, pubsub
 
-from bakery import __version__
 from bakery.host.revision import path_in, repository
 from bakery.infrastructure.component import Component
 from bakery.infrastructure.resource import GoogleResource
@@ -24,6 +23,7 @@ from bakery.plan.model import ImagePlan, Plan, lineage
 from bakery.plan.trigger_paths import previewed, watched
 from bakery.settings import LONGEST_BUILD, Duty, GoogleSettings, Settings
 from bakery.settings.files import find
+from bakery.version import __version__
 
 MARGIN_SECONDS = 3600  # of a trigger's build, in addition to the bakes that it waits for
 # A stranger's pull request starts no trigger until a user with write access allows it.

@@ -22,7 +22,7 @@ from bakery.preview.model import needs_approval
 from bakery.preview.plan_report import PlanReport
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, proofs
-from bakery.settings import PROJECT, Settings
+from bakery.settings import Settings
 from bakery.settings.edit import with_entry
 
 
@@ -81,7 +81,7 @@ def approve(backend: Backend, family: str, image: str = "", why: str = "") -> Ch
     """
     library, planned = backend.library(), planned_images(backend.settings, family)
     if not needs_approval(backend.settings, family):
-        message, hint = f"{family} needs no approval", f"add a pattern of it to {PROJECT}:approval"
+        message, hint = f"{family} needs no approval", f"add a pattern of it to {backend.settings.namespace}:approval"
         raise InputError([Problem(backend.settings.file, 1, message, hint)])
     image = fitting(library, planned[family].family, image) if image else planned[family].name
     required = proofs(image, planned, LibrarySnapshot(library.listing().images))
@@ -127,7 +127,7 @@ def _change(backend: Backend, library: Library, setting: str, entry: HistoryEntr
     file = settings.source
     assert file is not None  # the command reads settings from a file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
-    after = with_entry(before, setting, getattr(settings, setting), family, image)
+    after = with_entry(before, f"{settings.namespace}:{setting}", getattr(settings, setting), family, image)
     if counts:
         library.history.record(entry)
     write_atomic(file, after.encode())

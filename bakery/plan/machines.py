@@ -9,7 +9,7 @@ from bakery.errors import Problem
 from bakery.recipe.expressions import fill
 from bakery.recipe.machine_types import FEATURES, first_nic, public_features
 from bakery.recipe.model import ClusterShape, Json
-from bakery.settings import PROJECT, Settings
+from bakery.settings import Settings
 from bakery.settings.rdma import zones_with
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def settings_faults(settings: Settings, cluster: ClusterShape | None) -> Iterato
     if cluster is None or not settings.in_project:
         return
     networks = settings.google.rdma_networks
-    where = f"{PROJECT}:google.rdmaNetworks"
+    where = f"{settings.namespace}:google.rdmaNetworks"
     for part in cluster.partitions:
         network = networks.get(part.rdma_network)
         if part.rdma_network and network is None:

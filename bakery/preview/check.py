@@ -12,7 +12,7 @@ from bakery.preview.model import channel_family
 from bakery.preview.snapshot import LibrarySnapshot
 from bakery.preview.targets import families_of, hours, pin_faults, staged
 from bakery.recipe.image_names import family_fault
-from bakery.settings import PROJECT, Settings
+from bakery.settings import Settings
 from bakery.settings.cluster import ClusterSettings
 from bakery.settings.retention import EVERY_FAMILY
 
@@ -42,7 +42,7 @@ def as_problems(
     settings: Settings, faults: Iterable[tuple[str, str]], severity: Severity = Severity.ERROR
 ) -> tuple[Problem, ...]:
     """Return a problem in the stack's file for each fault."""
-    return tuple(Problem(settings.file, 1, f"{PROJECT}:{fault}", hint, severity) for fault, hint in faults)
+    return tuple(Problem(settings.file, 1, f"{settings.namespace}:{fault}", hint, severity) for fault, hint in faults)
 
 
 def _wrong_pins(settings: Settings, families: Mapping[str, ImageSummary], held: LibrarySnapshot | None) -> Faults:

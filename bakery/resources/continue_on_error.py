@@ -8,14 +8,20 @@ ends well has registered everything it wants, and deletes resources that were no
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pulumi
 from pulumi.runtime import settings
 
+_ours: ContextVar[bool] = ContextVar("_ours", default=False)
+
 
 def continue_on_error() -> bool:
-    """Let the failure of a dependency end its own branch only; return whether the SDK supports the change."""
+    """Let the failure of a dependency end its own branch only; return whether the SDK supports the change.
+
+    This holds for resources that the calling task declares. Those of a program around the bakery are left alone.
+    """
     manager = getattr(settings.SETTINGS, "rpc_manager", None)
     failed = _dependency_failed()
     if manager is None or failed is None or not callable(getattr(manager, "do_rpc", None)):
@@ -23,9 +29,10 @@ def continue_on_error() -> bool:
     original = manager.do_rpc
 
     def do_rpc(name: str, call: Callable[..., Awaitable[Any]]) -> Any:
-        return original(name, ignoring(failed, call))
+        return original(name, ignoring(failed, call) if _ours.get() else call)
 
     manager.do_rpc = do_rpc
+    _ours.set(True)
     return True
 
 

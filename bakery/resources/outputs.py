@@ -27,12 +27,11 @@ from bakery.settings.copies import address
 Promotion = tuple[str, str, bool]  # the name and the digest of the image, and whether it has passed its tests
 
 
-def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> pulumi.Output[list[str]]:
-    """Export the stack's outputs; they are known after the promotion of all images.
+def after(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> pulumi.Output[dict[str, Any]]:
+    """Return the values of :func:`outputs`, which are known after the promotion of all images.
 
     They are what the library has then, whatever the engine failed to do or skipped (``--target``). A preview, and an
-    ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped. Returns why
-    the output ``rcc_tf`` is refused, if it is.
+    ``up`` that cannot read the library, name the images of the promotions that the engine has not skipped.
     """
     chosen, preview = backend(settings), pulumi.runtime.is_dry_run()
     owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
@@ -41,11 +40,7 @@ def export(settings: Settings, plan: Plan, declared: tuple[Declared, ...]) -> pu
     promoted = {family: _promoted(promotion) for family, promotion in made.items()}
     known = pulumi.Output.all(**promoted) if promoted else pulumi.Output.from_input({})
     found = known.apply(lambda images: outputs(chosen, plan, images, preview=preview))
-    if not preview:
-        found = found.apply(lambda values: _stored(chosen, owner, values))
-    for name in ("images", "rcc_tf"):
-        pulumi.export(name, found[name])
-    return pulumi.Output.from_input(found["refused"])
+    return found if preview else found.apply(lambda values: _stored(chosen, owner, values))
 
 
 def outputs(chosen: Backend, plan: Plan, images: Mapping[str, str], *, preview: bool) -> dict[str, Any]:

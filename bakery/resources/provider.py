@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import pulumi
-from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourceProvider
+from pulumi.dynamic import Config, ConfigureRequest, DiffResult, ReadResult, ResourceProvider
 
 from bakery import settings as stack_settings
 from bakery.backends import backend
@@ -32,10 +32,11 @@ from bakery.preview.snapshot import LibrarySnapshot
 from bakery.progress.activity import Activity
 from bakery.redaction import redacted, restored
 from bakery.resources import plugin, progress
-from bakery.settings import Settings
+from bakery.settings import PROJECT, Settings
 from bakery.settings.files import texts
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+ROOT = f"{PROJECT}:root"  # of the provider of a program that passes settings: where paths start, from its own folder
 Props = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +76,19 @@ library_view = _Library()
 
 
 wants = Wants()
+
+
+class _Config:
+    """The bakery's settings in the configuration that the plugin gets: the stack's, or that of its provider."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        keys = [f"{PROJECT}:{key}" for key in (*stack_settings.KEYS, *stack_settings.GROUPS)]
+        self._own = any(config.get(key) is not None for key in keys)
+
+    def get(self, key: str) -> Any:
+        """Return the value of a setting; None if it is not set."""
+        return self._config.get(f"{PROJECT}:{key}" if self._own else key)
 
 
 class BakeryProvider(ResourceProvider):
@@ -117,9 +131,11 @@ class BakeryProvider(ResourceProvider):
         with _lock:
             plugin.prepare()
             if _configured is None:
-                values = {key: req.config.get(key) for key in (*stack_settings.KEYS, *stack_settings.GROUPS)}
+                config = _Config(req.config)
+                values = {key: config.get(key) for key in (*stack_settings.KEYS, *stack_settings.GROUPS)}
                 _texts.update(texts(values, values))
-                _configured = stack_settings.from_pulumi(cast(pulumi.Config, req.config), "", Path.cwd())
+                root = Path.cwd() / (req.config.get(ROOT) or "")
+                _configured = stack_settings.from_pulumi(cast(pulumi.Config, config), "", root)
                 network.use(_configured.network)
 
 

@@ -19,7 +19,6 @@ from pulumi.runtime import settings
 from pulumi.runtime.proto import engine_pb2
 
 from bakery.host import propagation
-from bakery.host.google_errors import Cause, cause_of_text, hint_of
 from bakery.resources import hooks
 
 GRANTING = ("gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember", "gcp:projects/service:Service")
@@ -58,6 +57,9 @@ class YoungGrants:
 
     async def failed(self, error: pulumi.ErrorHookArgs) -> bool:
         """Return, after a pause, whether to try again."""
+        # Imported here: it needs Google's clients, which a local stack does not have.
+        from bakery.host.google_errors import Cause, cause_of_text, hint_of
+
         why = error.errors[0]
         cause = cause_of_text(why)
         if cause not in (Cause.ACCESS, Cause.SERVICE) or not self._young():

@@ -14,7 +14,7 @@ from bakery.settings.model import (
 )
 from bakery.settings.network import Mirrors, NetworkSettings
 from bakery.settings.oven import OvenKind, Place
-from bakery.settings.stacks import from_file, from_pulumi
+from bakery.settings.stacks import from_file, from_mapping, from_pulumi
 
 __all__ = [
     "GROUPS",
@@ -40,6 +40,7 @@ __all__ = [
     "SnapshotSettings",
     "SpackSettings",
     "from_file",
+    "from_mapping",
     "from_pulumi",
     "parse",
 ]

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from bakery.errors import BakeryError
-from bakery.settings.files import PROJECT
 from bakery.settings.yaml import load, plain
 
 Pair = tuple[yaml.Node, yaml.Node]
@@ -21,12 +20,13 @@ Pair = tuple[yaml.Node, yaml.Node]
 def with_entry(text: str, setting: str, entries: Mapping[str, str], name: str, value: str) -> str:
     """Return the text of a stack's file in which ``setting`` has ``value`` for ``name``, or no ``name`` if it is "".
 
-    ``entries`` is what the setting is now, perhaps by another file. Raises BakeryError, with what to write, if the text
-    has a form that cannot be changed.
+    ``setting`` has its namespace, as in ``image-bakery:pins``; ``entries`` is what it is now, perhaps by another file.
+    Raises BakeryError, with what to write, if the text has a form that cannot be changed.
     """
     wanted = {**entries, name: value} if value else {key: entry for key, entry in entries.items() if key != name}
     before = _config(text)
-    key = next((key for key in (setting, f"{PROJECT}:config:{setting}") if key in before), f"{PROJECT}:{setting}")
+    namespace, _, bare = setting.partition(":")
+    key = next((key for key in (bare, f"{namespace}:config:{bare}") if key in before), setting)
     after = _changed(text, key, wanted, name)
     others = {other: entry for other, entry in before.items() if other != key}
     if not _says(after, others | ({key: wanted} if wanted else {})):

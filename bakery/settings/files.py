@@ -26,12 +26,25 @@ _COERCED = r"[-+]?[1-9]\d*|0|true|false"
 
 
 class StackFiles(NamedTuple):
-    """Where the settings of a stack are; ``shared`` are those of Pulumi.yaml. ``stack`` has no organization."""
+    """Where the settings of a stack are; ``shared`` are those of Pulumi.yaml. ``stack`` has no organization.
+
+    ``namespace`` is what their keys begin with, see :func:`namespace_of`.
+    """
 
     stack: str
     project: str
     file: Path
     shared: Values
+    namespace: str = PROJECT
+
+
+def namespace_of(keys: Iterable[str], project: str) -> str:
+    """Return what the keys of the settings begin with, of all ``keys`` of a stack's configuration.
+
+    It is the project's name, unless a key begins with ``image-bakery:``: then the program has other resources, too,
+    and the keys of its project are theirs.
+    """
+    return PROJECT if any(key.startswith(f"{PROJECT}:") for key in keys) else project
 
 
 def refuse() -> Values:
@@ -53,7 +66,8 @@ def find(root: Path, stack: str, config_file: str = "") -> StackFiles:
     folder, shared = (shared, {}) if isinstance(shared, str) else (str(content.get("stackConfigDir") or ""), shared)
     own = root / folder.lstrip("/") / f"Pulumi.{name}.yaml"  # the engine joins them, as Go does
     file = Path(config_file).absolute() if config_file else own
-    return StackFiles(name, project, file, shared)
+    keys = (*(_read(file).get("config") or {}), *shared)
+    return StackFiles(name, project, file, shared, namespace_of(keys, project))
 
 
 def values(files: StackFiles, decrypt: Decrypt) -> tuple[Values, Mapping[str, str]]:
@@ -117,9 +131,9 @@ def _mine(files: StackFiles, config: Values) -> dict[str, Any]:
 
 
 def _key(files: StackFiles, name: str) -> str:
-    """Return the key of a setting of this project; "" for that of another."""
+    """Return the key of a setting of the bakery; "" for another one. A bare name is one of the project."""
     *namespace, key = name.split(":")
-    return key if namespace in ([], [files.project], [files.project, "config"]) else ""
+    return key if (namespace or [files.project]) in ([files.namespace], [files.namespace, "config"]) else ""
 
 
 def _written(value: Any) -> Any:

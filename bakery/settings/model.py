@@ -33,6 +33,9 @@ KEYS = (
 GROUPS = ("cluster", "limits", "local", "spack", "google", "mirrors", "fake")
 
 
+ARGUMENT = "settings"  # in place of a namespace, if a program passes the settings
+
+
 class SpackSettings(NamedTuple):
     """Where bakes get Spack: from a git URL, a folder or an archive, pinned by tag or commit."""
 
@@ -56,7 +59,7 @@ class Settings:
     of families to how long they wait. ``from_stack`` is the stack whose proven images this one takes, which bakes none
     then, ``smoke`` are the jobs that run on them here, and ``source_stack`` are the settings of that stack. ``source``
     is the file that the settings were read from without an engine, ``secrets`` are the texts of those that are secret,
-    by path. ``warnings`` are about deprecated ones.
+    by path. ``namespace`` is what their keys begin with. ``warnings`` are about deprecated ones.
     """
 
     stack: str
@@ -85,6 +88,7 @@ class Settings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     fake: Mapping[str, Any] = field(default_factory=dict)
     source_stack: Settings | None = None
+    namespace: str = field(default=PROJECT, compare=False)
     source: Path | None = field(default=None, compare=False)
     secrets: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
@@ -156,6 +160,15 @@ def _google(reader: Reader) -> GoogleSettings:
     return google_reader.read(reader)
 
 
+def _check_required(settings: Settings, groups: Mapping[str, Reader]) -> None:
+    """Report what the oven needs."""
+    for name in settings.oven.required if not settings.google.infrastructure else ():
+        group, _, key = name.partition(".")
+        if not groups[group].text(key):
+            command = f"run: pulumi config set --path '{settings.namespace}:{name}' ..."
+            groups[group].wrong(key, "is missing", f"add {name}" if settings.namespace == ARGUMENT else command)
+
+
 def _check_mirrors(settings: Settings, groups: Mapping[str, Reader]) -> None:
     """Report settings that exclude each other."""
     hint = "remove one of them"
@@ -170,7 +183,8 @@ def parse(
 ) -> Settings:
     """Return the settings from a stack's configuration, whose keys have no ``<project>:`` prefix.
 
-    ``root`` is the checkout, where relative paths start; ``file`` is where the values are from, for problems.
+    ``root`` is the checkout, where relative paths start; ``file`` is where the values are from, for problems, and
+    ``project`` what their keys begin with there.
     Structured values may be JSON text, as Pulumi passes them. Raises InputError with every problem.
     """
     problems: list[Problem] = []
@@ -208,13 +222,11 @@ def parse(
         spack=_spack(groups["spack"], root),
         google=_google(groups["google"]),
         network=network.read(top, groups["mirrors"]),
+        namespace=project,
         fake=top.mapping("fake"),
         warnings=deprecated.warnings(old, file, project),
     )
-    for name in settings.oven.required if not settings.google.infrastructure else ():
-        group, _, key = name.partition(".")
-        if not groups[group].text(key):
-            groups[group].wrong(key, "is missing", f"run: pulumi config set --path '{project}:{name}' ...")
+    _check_required(settings, groups)
     if settings.google.copies and not settings.in_project:
         hint = "remove it, or move it to the file of a stack whose oven is cloud-build"
         groups["google"].wrong("copies", f"has no effect: with oven {settings.oven} images are in no project", hint)

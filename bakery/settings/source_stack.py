@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakery.errors import InputError, Problem
-from bakery.settings.files import PROJECT, find
+from bakery.settings.files import find
 from bakery.settings.google import Bucket, Duty, GoogleSettings
 from bakery.settings.model import Settings
 from bakery.settings.origin import KEY
@@ -71,7 +71,7 @@ def wrong(settings: Settings, text: str, hint: str, key: str = KEY) -> InputErro
 def problem(settings: Settings, text: str, hint: str, key: str = KEY) -> Problem:
     """Return the problem of a setting, with its place in the stack's file."""
     file = settings.source or find(settings.root, settings.stack).file
-    return Problem(settings.file, _line(file, key), f"{PROJECT}:{key}: {text}", hint)
+    return Problem(settings.file, _line(file, key), f"{settings.namespace}:{key}: {text}", hint)
 
 
 def _line(file: Path, key: str) -> int:

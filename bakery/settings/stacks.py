@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,7 +14,7 @@ from bakery.errors import InputError, Problem
 from bakery.redaction import hide
 from bakery.settings import deprecated, files
 from bakery.settings.files import PROJECT
-from bakery.settings.model import GROUPS, KEYS, Settings, parse
+from bakery.settings.model import ARGUMENT, GROUPS, KEYS, Settings, parse
 from bakery.settings.source_stack import with_source
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _from_file(root: Path, stack: str, config_file: str, decrypt: files.Decrypt)
     found = files.find(root, stack, config_file)
     values, secrets = files.values(found, decrypt)
     hide(secrets)
-    settings = parse(_set(values), found.stack, root, found.file, found.project)
+    settings = parse(_set(values), found.stack, root, found.file, found.namespace)
     return replace(settings, source=found.file, secrets=secrets)
 
 
@@ -41,8 +43,8 @@ def from_pulumi(
 ) -> Settings:
     """Return the settings of the stack that Pulumi runs, for the program or the plugin's configure call.
 
-    ``given`` are the keys of the stack's whole configuration, whose unknown ones are errors; ``secret`` are the keys of
-    secret ones.
+    The name of ``config`` is what their keys begin with. ``given`` are the keys of the stack's whole configuration,
+    whose unknown ones are errors; ``secret`` are the keys of secret ones.
     """
     project = getattr(config, "name", PROJECT)
     mine = f"{project}:"
@@ -51,6 +53,33 @@ def from_pulumi(
     secrets = files.texts(values, [key for key in values if f"{mine}{key}" in secret])
     hide(secrets)
     return _joined(replace(parse(_set(values), stack, root, project=project), secrets=secrets))
+
+
+def from_mapping(
+    values: Mapping[str, Any], stack: str, root: Path, place: tuple[Path, int], secret: Collection[str] = ()
+) -> Settings:
+    """Return the settings that a program passes in ``place``, the file and line that problems name.
+
+    ``values`` are those of the stack's file without a prefix: texts, numbers, flags, paths, lists and mappings.
+    ``secret`` are texts that a value must not show. Raises InputError.
+    """
+    file, line = place
+
+    def placed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        return tuple(replace(one, line=line) if one.file == file.name else one for one in problems)
+
+    try:
+        given = json.loads(json.dumps(values, default=os.fspath))
+    except TypeError as error:
+        hint = "pass texts, numbers, lists and mappings; an Output is not known yet"
+        raise InputError([Problem(file.name, line, f"{ARGUMENT}: {error}", hint)]) from None
+    secrets = {path: text for path, text in files.texts(given, given).items() if any(one in text for one in secret)}
+    hide(secrets)
+    try:
+        settings = parse(_set(given), stack, root, file, ARGUMENT)
+        return _joined(replace(settings, source=file, secrets=secrets, warnings=placed(settings.warnings)))
+    except InputError as error:
+        raise InputError(placed(error.problems)) from None
 
 
 def _joined(settings: Settings) -> Settings:
@@ -62,7 +91,7 @@ def _joined(settings: Settings) -> Settings:
 def _other(root: Path, stack: str) -> Settings:
     """Return the settings of a stack whose library another one reads, without those that are secret."""
     found = files.find(root, stack)
-    settings = parse(_set(files.public_values(found)), found.stack, root, found.file, found.project)
+    settings = parse(_set(files.public_values(found)), found.stack, root, found.file, found.namespace)
     return _inside(replace(settings, source=found.file))
 
 
@@ -78,7 +107,7 @@ def _inside(settings: Settings) -> Settings:
         raise InputError([Problem(settings.file, 1, key, hint)])
     if other.google.project in settings.google.copies:
         key, hint = f"google.copies.{other.google.project} is the project of {name}", "name another project"
-        raise InputError([Problem(settings.file, 1, f"{PROJECT}:{key}", hint)])
+        raise InputError([Problem(settings.file, 1, f"{settings.namespace}:{key}", hint)])
     return replace(settings, google=settings.google.inside(other.google))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -84,6 +85,67 @@ def test_a_new_repository_goes_from_nothing_to_promoted_images(run: Run, tmp_pat
         assert done.returncode == 0, done.stdout + done.stderr
     library = json.loads(run("bakery", "library", "--json").stdout)
     assert library["families"] == {image["family"]: image["name"] for image in plan["images"]}
+
+
+def test_a_template_is_taken_by_pulumi_new(run: Run, installed: Path, tmp_path: Path) -> None:
+    site, template = tmp_path / "images", tmp_path / "template"
+    done = run("bakery", "init", str(template), "--template")
+    assert done.returncode == 0 and f"pulumi new {template}" in done.stderr
+    asked = yaml.safe_load((template / "Pulumi.yaml").read_text())["template"]["config"]
+    assert {key: one["default"] for key, one in asked.items()} == {"oven": "local", "shipped": '["rcc-debian"]'}
+    named = ("--name", "site-images", "--description", "Images: of the site")
+    done = run("pulumi", "new", str(template), "--yes", "--generate-only", "--non-interactive", "--offline", *named)
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = {path.relative_to(template) for path in template.rglob("*") if path.is_file()}
+    assert {path.relative_to(site) for path in site.rglob("*") if path.is_file()} == written
+    assert [path for path in written if re.search(r"\$\{(PROJECT|DESCRIPTION)\}", (site / path).read_text())] == []
+    assert (site / "packages/hello/install.sh").stat().st_mode & 0o100
+    project = yaml.safe_load((site / "Pulumi.yaml").read_text())
+    assert (project["name"], project["description"]) == ("site-images", "Images: of the site")
+    assert "template" not in project
+    file = site / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("oven: local", "oven: fake"))
+    plan = json.loads(run("bakery", "plan", "--json").stdout)
+    assert [image["family"] for image in plan["images"]] == ["rcc-debian", "hello"]
+    (site / ".venv").symlink_to(installed)  # pulumi new makes it, without --generate-only
+    assert run("pulumi", "stack", "init", "dev", "--non-interactive").returncode == 0
+    preview = run("pulumi", "preview", "--stack", "dev", "--non-interactive")
+    assert preview.returncode == 0, preview.stdout + preview.stderr
+    assert "baked: hello has no image yet" in preview.stdout
+
+
+def test_a_program_that_uses_the_wheel_is_checked_with_its_types(installed: Path, tmp_path: Path) -> None:
+    def checked(text: str) -> str:
+        file = tmp_path / "program.py"
+        file.write_text(f"{(ROOT / 'docs/examples/own_program.py').read_text()}{text}\n")
+        options = (
+            "--strict",
+            "--no-error-summary",
+            "--python-executable",
+            installed / "bin/python",
+            "--cache-dir",
+            tmp_path,
+        )
+        command = (sys.executable, "-m", "mypy", *options, file.name)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+
+    assert checked("") == ""
+    found = checked("reveal_type(images.families)\nimages.nothing\nbakery.declre")
+    assert 'Revealed type is "pulumi.output.Output[dict[str, str]]"' in found
+    assert 'error: "Bakery" has no attribute' in found and "error: Module has no attribute" in found
+
+
+def test_a_pin_is_written_for_the_project(run: Run, tmp_path: Path) -> None:
+    assert run("bakery", "init").returncode == 0
+    file = tmp_path / "images" / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("oven: local", "oven: fake"))
+    for command in (("stack", "init", "dev"), ("up", "--yes", "--stack", "dev")):
+        assert run("pulumi", *command, "--non-interactive").returncode == 0
+    image = json.loads(run("bakery", "library", "--json").stdout)["families"]["hello"]
+    done = run("bakery", "promote", "hello", image)
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(file.read_text())["config"]["images:pins"] == {"hello": image}
+    assert "pinned to" in run("bakery", "plan").stdout
 
 
 def test_shipped_packages_have_the_digests_of_the_checkout(run: Run, installed: Path) -> None:

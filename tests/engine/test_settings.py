@@ -111,6 +111,9 @@ LAYOUTS = {
     ),
     "too large": Layout("config:\n  image-bakery:nonce: {a: 1e400, b: -1e400, c: .info, d: nan, e: inf}\n"),
     "another name of the project": Layout(
+        "config:\n  bakery:oven: fake\n  image-bak:oven: local\n  lock: a\n", "name: bakery\nruntime: python\n"
+    ),
+    "a program with other resources": Layout(
         "config:\n  bakery:oven: fake\n  image-bakery:oven: local\n  lock: a\n", "name: bakery\nruntime: python\n"
     ),
     "a full name": Layout("config:\n  image-bakery:oven: fake\n", name="organization/image-bakery/dev"),
@@ -168,7 +171,7 @@ def test_the_values_are_those_of_the_engine(here: Path, name: str) -> None:
     ours, secrets = files.values(found, files.refuse)
     options = [f"--config-file={option}" for option in layout.options]
     theirs = json.loads(pulumi("config", "--json", "--stack", layout.name, *options))
-    assert json.dumps(ours, sort_keys=True) == json.dumps(of_engine(found.project, theirs), sort_keys=True)
+    assert json.dumps(ours, sort_keys=True) == json.dumps(of_engine(found.namespace, theirs), sort_keys=True)
     assert secrets == {}
 
 

@@ -7,6 +7,7 @@ are above it in this table, so nothing imports upwards and no two parts import e
 from __future__ import annotations
 
 WORDS = (
+    "version",
     "redaction",
     "errors",
     "codec",
@@ -16,6 +17,7 @@ WORDS = (
 )  # small values that every other part may use
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "version": (),
     "redaction": (),
     "errors": ("redaction",),
     "codec": (),

@@ -107,7 +107,7 @@ def problem(words: list[str]) -> str:
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
         return next((f"bakery {plain[0]} has no {option}" for option in options if option not in shown), "")
     if program == "pulumi":
-        known = {"up", "preview", "destroy", "config", "stack", "refresh", "plugin", "cancel", "login"}
+        known = {"up", "preview", "destroy", "config", "stack", "refresh", "plugin", "cancel", "login", "new"}
         return "" if plain and plain[0] in known else f"pulumi has no {plain[:1]}"
     if program.startswith(("tools/", ".ci/", ".venv/")):
         return "" if (source_tree.ROOT / program).exists() else f"there is no {program}"

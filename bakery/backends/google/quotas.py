@@ -18,7 +18,7 @@ from bakery.host.quotas import MORE, Limits, exceeded, granted, read
 from bakery.orders.model import run_order
 from bakery.ovens.cloud_build.demand import bake_machine
 from bakery.plan.model import ImagePlan
-from bakery.settings import PROJECT, Settings
+from bakery.settings import Settings
 
 TYPE_OF_MACHINE = "machine_type"
 
@@ -94,7 +94,7 @@ def _waiting(settings: Settings, work: Sequence[_Work], limits: Limits, region: 
             used = "" if free == limit else f" ({limits[metric].usage:.0f} are in use)"
             text = f"bakes and tests may need {most} {metric} of {region} at the same time, the limit is {limit:.0f}"
             hint = f"they wait for each other; to avoid that, {MORE}"
-            yield Problem(settings.file, 1, f"{PROJECT}:google.region: {text}{used}", hint, Severity.WARNING)
+            yield Problem(settings.file, 1, f"{settings.namespace}:google.region: {text}{used}", hint, Severity.WARNING)
 
 
 def _depths(images: Collection[ImagePlan]) -> dict[str, int]:

@@ -83,3 +83,13 @@ def test_at_the_top_of_a_repository_ci_looks_at_all_of_it(tmp_path: Path) -> Non
     caller = yaml.safe_load((tmp_path / ".github/workflows/images.yaml").read_text())
     assert caller["jobs"]["images"]["with"]["folder"] == "."
     assert caller[True]["pull_request"] is None
+
+
+def test_a_template_has_placeholders_only_where_pulumi_new_replaces_them(tmp_path: Path) -> None:
+    written = init(tmp_path / "a", "site"), init(tmp_path / "b", "site", template=True)
+    assert written[0] == written[1]
+    differ = [path for path in written[0] if (tmp_path / "a" / path).read_text() != (tmp_path / "b" / path).read_text()]
+    assert differ == ["Pulumi.dev.yaml", "Pulumi.yaml", "README.md"]
+    assert "$" not in (tmp_path / "b/Pulumi.dev.yaml").read_text()
+    text = (tmp_path / "b/Pulumi.yaml").read_text()
+    assert re.findall(r"(?m)^(\w+): (\$\{\w+\})$", text) == [("name", "${PROJECT}"), ("description", "${DESCRIPTION}")]

@@ -24,7 +24,7 @@ from bakery.recipe.model import Suite
 from bakery.resources import provider
 from bakery.resources.baked_image import BakedImageProvider
 from bakery.resources.fluid_run_test import FluidRunTestProvider, adopt_run, passing_run
-from bakery.resources.program import PREFIX
+from bakery.resources.images import PREFIX
 from bakery.resources.promoted_image import PromotedImageProvider
 from bakery.results.model import RunResult, Verdict
 from bakery.settings import Settings

@@ -86,3 +86,16 @@ def test_the_file_of_a_stack(tmp_path: Path, project: str, file: str) -> None:
         found = files.find(tmp_path, stack)
         assert (found.file, found.stack, found.project) == (tmp_path / file, "dev", "bakery")
     assert files.find(tmp_path, "dev", "/x/other.yaml").file == Path("/x/other.yaml")
+
+
+def test_a_program_of_ones_own_has_keys_of_its_own_beside_those_of_the_bakery(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: site\nconfig: {state: theirs, image-bakery:lock: our.lock}\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {site:oven: theirs, image-bakery:oven: fake}\n")
+    found = files.find(tmp_path, "dev")
+    assert (found.project, found.namespace) == ("site", "image-bakery")
+    assert files.values(found, files.refuse) == ({"oven": "fake", "lock": "our.lock"}, {})
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {site:oven: fake, image-bakery:lock: our.lock}\n")
+    (tmp_path / "Pulumi.yaml").write_text("name: site\n")
+    assert files.values(files.find(tmp_path, "dev"), files.refuse)[0] == {"lock": "our.lock"}
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {site:oven: fake, gcp:project: p}\n")
+    assert files.values(files.find(tmp_path, "dev"), files.refuse)[0] == {"oven": "fake"}

@@ -19,6 +19,7 @@ from bakery.settings import (
     Settings,
     SnapshotSettings,
     from_file,
+    from_mapping,
     from_pulumi,
     parse,
 )
@@ -447,3 +448,31 @@ def test_a_cluster_has_a_version_and_families() -> None:
 def test_a_wrong_cluster_is_a_problem(given: object, why: str) -> None:
     (message,) = messages({"cluster": given})
     assert why in message
+
+
+def passed(values: dict[str, Any], root: Path, *secret: str) -> Settings:
+    return from_mapping(values, "dev", root, (Path("/site/__main__.py"), 12), secret)
+
+
+def test_settings_of_a_program_are_those_of_a_file(tmp_path: Path) -> None:
+    values = {"oven": "fake", "select": ("a",), "local": {"cores": 1}, "state": Path("s"), "retentionDays": 3}
+    made = passed(values, tmp_path)
+    assert made == parse({**values, "select": ["a"], "state": "s"}, "dev", tmp_path)
+    assert made.file == "__main__.py"
+
+
+def test_problems_of_a_programs_settings_have_the_line_that_passes_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        passed({"oven": "cloud-build", "google": {"region": "r"}, "lokal": {}}, tmp_path)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "__main__.py:12: error: settings:google.project is missing; add google.project",
+        f"__main__.py:12: error: unknown key 'settings:lokal'; did you mean 'local'? known: "
+        f"{', '.join(sorted((*KEYS, *GROUPS)))}",
+    ]
+    with pytest.raises(InputError, match=r"__main__.py:12: error: settings: .* not object; pass texts"):
+        passed({"state": object()}, tmp_path)
+
+
+def test_a_secret_in_a_programs_settings_is_hidden(tmp_path: Path) -> None:
+    made = passed({"spack": {"source": "https://user:t0ken@s"}, "state": "t0"}, tmp_path, "t0ken")
+    assert made.secrets == {"spack.source": "https://user:t0ken@s"}

@@ -56,7 +56,7 @@ def test_it_has_no_version_of_its_own_and_no_root(steps: list[tuple[str, str]]) 
     assert "org.opencontainers.image.version=$VERSION" in labels
     assert of(steps, "USER") == ["1000"]
     script = (ROOT / "tools/container.sh").read_text()
-    assert "bakery/__init__.py" in script
+    assert "bakery/version.py" in script
 
 
 def test_shellcheck_has_nothing_to_say(steps: list[tuple[str, str]]) -> None:
