@@ -80,9 +80,8 @@ def packer_template(
     before, given, after = provisioners(made.get("provisioners") or (), on_google(network))
     made |= {"provisioners": [*before, *given, *after]} if before else {}
     template = secrets.with_secrets(made, order.secrets)
-    if servers := licence_servers.provisioners(
-        order.licence_servers
-    ):  # only the machine is where they are reached from
+    servers = licence_servers.provisioners(order.licence_servers)
+    if servers:  # only the machine is where they are reached from
         template = {**template, "provisioners": [*servers, *(template.get("provisioners") or ())]}
     return to_pkr_json(template) if "hcl2" in template else template
 
