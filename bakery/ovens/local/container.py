@@ -163,6 +163,8 @@ def _wait_for(
 
 def failed(message: str, container: BakeContainer, running: process.Running) -> ContainerFailed:
     """Return the error for a container that did not do what it should, with its last words."""
+    if running.poll() is not None:
+        running.stop()  # it has ended, and now its last words are read
     hint = "set local.isolation to machine if it happens again"
     return ContainerFailed(message, tail=tuple(running.lines), log=container.console, hint=hint)
 

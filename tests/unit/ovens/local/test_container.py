@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,8 @@ def test_a_container_that_does_not_start_is_for_a_machine_and_leaves_no_groups(
     group.mkdir()
     script = f"echo {group} >cgroups; echo it broke; exit 3"
     monkeypatch.setattr(container.BakeContainer, "command", ["sh", "-c", script])
+    read = process.Running._copy
+    monkeypatch.setattr(process.Running, "_copy", lambda running: (time.sleep(0.5), read(running)))  # as under load
     starting = container.started(baker, Activity())
     with pytest.raises(ContainerFailed, match="the container did not start") as caught:
         starting.__enter__()
