@@ -17,6 +17,7 @@ ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P
 # How the addresses of Debian's archives end, and what is added to the names of the suites there.
 ARCHIVES = {"/debian": ("", "-updates"), "/debian-security": ("-security",)}
 HINT = "set local.mirror to the address of a Debian mirror: pulumi config set --path 'image-bakery:local.mirror' ..."
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # of the package debian-archive-keyring
 RELEASES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}  # image family: Debian release
 
 

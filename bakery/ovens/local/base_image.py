@@ -192,6 +192,8 @@ def _check_tools(board: Hardware) -> None:
         process.find_tool(tool, distribution.install(package))
     if board.bios and not BOOT_SECTOR.exists():
         raise MissingTool(f"{BOOT_SECTOR} does not exist", hint=distribution.install("grub-pc-bin"))
+    if not mirror.KEYRING.exists():
+        raise MissingTool(f"{mirror.KEYRING} does not exist", hint=distribution.install("debian-archive-keyring"))
     if lack := foreign_lack(board):
         raise MissingTool(lack, hint=distribution.install(*FOREIGN))
 
@@ -244,6 +246,7 @@ def _bootstrap(
     }
     command = [
         *("mmdebstrap", "--variant=apt", "--format=null", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}"),
+        *([] if mirror.codename() else [f"--keyring={mirror.KEYRING}"]),  # another distribution's apt trusts no Debian
         *(f"--architectures={board.debian}", f"--include={','.join(packages(base))}"),
         *('--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"),
         *([f"--customize-hook={WRITE_SOURCES}"] if written else []),

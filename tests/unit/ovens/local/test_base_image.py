@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bakery import paths
-from bakery.errors import BakeFailed, InfrastructureFailed
-from bakery.host import locks, process
+from bakery.errors import BakeFailed, InfrastructureFailed, MissingTool
+from bakery.host import locks, mirror, process
 from bakery.host.hardware import ARM, X86
 from bakery.ovens.local import base_image
 from bakery.progress.activity import Activity
@@ -48,6 +48,33 @@ def test_the_key_changes_with_the_sources_and_not_with_where_they_are_fetched() 
     assert main == key(debian="http://two.example") != base_image.key(DEBIAN, LOCAL)
     assert key(debian="http://one.example", debian_security="http://one.example/s") != main
     assert key(ubuntu="http://one.example") == key() == base_image.key(DEBIAN, LOCAL)
+
+
+@pytest.mark.parametrize(("codename", "named"), [("bookworm", False), ("", True)])
+def test_another_distribution_trusts_debians_keys_for_the_base_image_alone(
+    codename: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> None:
+        commands.append(command)
+
+    monkeypatch.setattr(mirror, "codename", lambda: codename)
+    monkeypatch.setattr(process, "run", run)
+    settings = LOCAL._replace(mirror="http://mine.example/debian")
+    base_image._bootstrap(tmp_path, DEBIAN, settings, Activity(), tmp_path / "log", network=NetworkSettings())
+    (command,) = commands
+    assert (f"--keyring={mirror.KEYRING}" in command) is named
+    assert command[-1] == "deb http://mine.example/debian bookworm main"
+
+
+def test_a_computer_without_debians_keys_is_told_which_package_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "KEYRING", tmp_path / "none.gpg")
+    with pytest.raises(MissingTool, match=r"none\.gpg does not exist") as missing:
+        base_image._check_tools(X86)
+    assert missing.value.hint.endswith("debian-archive-keyring")
 
 
 def test_a_base_for_arm_has_a_kernel_of_its_own_and_is_another_base() -> None:
