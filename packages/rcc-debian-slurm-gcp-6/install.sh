@@ -27,6 +27,7 @@ rm -f /tmp/requirements.txt
 
 install -m 0644 -t /etc/systemd/system /tmp/units/*.service /tmp/units/*.timer
 install -D -m 0644 /tmp/units/slurmd-configless.conf /etc/systemd/system/slurmd.service.d/20-configless.conf
+install -D -m 0644 /tmp/units/slurmdbd-again.conf /etc/systemd/system/slurmdbd.service.d/20-again.conf
 rm -rf /tmp/units
 
 version=$(dpkg-query --showformat '${source:Upstream-Version}' --show openmpi-bin)
