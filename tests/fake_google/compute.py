@@ -206,10 +206,10 @@ def insert_instance(cloud: Cloud, request: Request) -> Answer:
     for policy in request.body.get("resourcePolicies", []):
         cloud.get(f"compute/compute/v1/{policy}")
     key = f"{request.key}/{request.body['name']}"
-    return Answer(crud.operation(cloud, request, "insert", key, _add_instance(cloud, request, key, request.body)))
+    return Answer(crud.operation(cloud, request, "insert", key, add_instance(cloud, request, key, request.body)))
 
 
-def _add_instance(cloud: Cloud, request: Request, key: str, given: Json) -> Json:
+def add_instance(cloud: Cloud, request: Request, key: str, given: Json) -> Json:
     """Store an instance, with an address for each of its interfaces, and boot it."""
     zone = request.call.params["zone"]
     _add_disks(cloud, key, given)
@@ -226,33 +226,6 @@ def _add_instance(cloud: Cloud, request: Request, key: str, given: Json) -> Json
         cloud.machines.insert(key, item)
     _end_in_time(cloud, key, item)
     return item
-
-
-@handles("compute.instances.bulkInsert")
-def insert_instances(cloud: Cloud, request: Request) -> Answer:
-    """Instances of the same properties, named as ``perInstanceProperties`` say, which then number ``count``.
-
-    Source: https://cloud.google.com/compute/docs/instances/multiple/create-in-bulk, 2026-12-01. Patterns of names and
-    a smaller ``minCount`` are not needed here.
-    """
-    own: Json = request.body.get("perInstanceProperties", {})
-    if int(request.body.get("count", 0)) != len(own):
-        raise Refusal(400, "Invalid value for field 'resource.count': it is not the number of perInstanceProperties.")
-    collection = request.key.removesuffix("/bulkInsert")
-    common = {name: value for name, value in request.body["instanceProperties"].items() if name != "name"}
-    for name, properties in own.items():
-        cloud.get(f"compute/compute/v1/{_boot_image(common)}")
-        named = {**common, "name": properties.get("name", name)}
-        _add_instance(cloud, request, f"{collection}/{named['name']}", named)
-    return Answer(crud.operation(cloud, request, "bulkInsert", f"{collection}/{next(iter(own))}"))
-
-
-def _boot_image(properties: Json) -> str:
-    """The image of an instance's boot disk, as projects/P/global/images/I."""
-    found = re.search(r"projects/[^/]+/global/images/.+", properties["disks"][0]["initializeParams"]["sourceImage"])
-    if found is None:
-        raise Refusal(400, "Invalid value for field 'resource.disks[0].initializeParams.sourceImage'.")
-    return found[0]
 
 
 def _add_disks(cloud: Cloud, key: str, body: Json) -> None:

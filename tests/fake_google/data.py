@@ -63,6 +63,12 @@ def _store(  # noqa: PLR0917
     return cloud.items[key]
 
 
+def add_object(cloud: Cloud, bucket: str, name: str, content: bytes) -> Json:
+    """Store an object as another program did, in a bucket that is made if it is not there."""
+    cloud.items.setdefault(f"storage/storage/v1/b/{bucket}", {"kind": "storage#bucket", "name": bucket})
+    return _store(cloud, bucket, {"name": name}, content, {}, "https://storage.googleapis.com")
+
+
 @handles("storage.objects.insert")
 def insert_object(cloud: Cloud, request: Request) -> Answer:
     """Upload an object: at once, or the start of a resumable upload."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -45,6 +45,12 @@ SAME = (("/compute/beta/", "/compute/v1/"), ("/v1beta1/", "/v1/"), ("/v3/", "/v1
 ALSO_IN_QUERY: Mapping[str, frozenset[str]] = {"pubsub.projects.topics.patch": frozenset({"updateMask"})}
 # Fields that a document does not have, by schema: resume.py of slurm-gcp 4 sends them, and its clusters work.
 ALSO_TAKEN: Mapping[str, frozenset[str]] = {"InstanceProperties": frozenset({"name"})}
+# Values of another type than a document says, by the end of their place: an empty object in place of an empty list, a
+# number in place of a text. resume.py of slurm-gcp 6 sends them, and its clusters work.
+ALSO_AS: Mapping[str, Callable[[Any], bool]] = {
+    ".instanceProperties.resourcePolicies": lambda value: value == {},
+    ".labels.slurm_job_id": lambda value: type(value) is int,
+}
 TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -198,7 +204,8 @@ class Api:
         if "$ref" in schema:
             return self._object(self.schemas[schema["$ref"]], value, where)
         kind = schema.get("type", "any")
-        if kind == "any" or value is None:
+        known = any(where.endswith(place) and is_taken(value) for place, is_taken in ALSO_AS.items())
+        if kind == "any" or value is None or known:
             return []
         loose = kind in ("integer", "number") and isinstance(value, str) and re.fullmatch(r"-?[\d.]+", value)
         loose = loose or (schema.get("format") == "int64" and type(value) is int)

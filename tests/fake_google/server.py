@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from bakery.library.compute_engine import events
 from tests.fake_google import (  # noqa: F401  they register their handlers
     builds,
+    bulk,
     compute,
     crud,
     data,
