@@ -69,7 +69,7 @@ test-gcp: setup ## test the gcp stack against the fake Google Cloud [GCP_PLUGIN=
 	@$(ENV)
 	python tools/suite.py gcp $(ARGS)
 
-test-rcc: setup ## run the scripts of slurm-gcp 4 as they are on machines of rcc-debian: SLURM_GCP=<checkout>
+test-rcc: setup ## run the scripts of slurm-gcp 4 or 6 as they are on machines of baked images: SLURM_GCP=<checkout>
 	@$(ENV)
 	python tools/suite.py rcc $(ARGS)
 

@@ -12,6 +12,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.fake_google.metadata import MetadataServer
 
 Json = Any
 NETWORK = "10.128.0"
+GCLOUD = Path(__file__).with_name("guest_gcloud.py")
 GUEST = """\
 set -e
 modprobe virtio_net
@@ -37,13 +39,18 @@ ip address add @LINK@.15/24 dev eth1
 ip link set eth1 up
 echo @NAME@ | tee /etc/hostname >/proc/sys/kernel/hostname
 cat hosts >/etc/hosts
-cat front.crt >>/etc/ssl/certs/ca-certificates.crt
+find /etc/ssl/certs/ca-certificates.crt /slurm/python/venv -name '*.crt' -o -name cacert.pem -o -name cacerts.txt |
+    xargs --replace=FILE sh -c 'cat front.crt >>FILE'
 systemctl mask --quiet --runtime --now systemd-networkd.service systemd-networkd.socket
 systemctl start --no-block multi-user.target
-wget -q --header Metadata-Flavor:Google -O /var/lib/guest/startup-script \\
-    http://metadata.google.internal/computeMetadata/v1/instance/attributes/startup-script
-chmod 0755 /var/lib/guest/startup-script
-/var/lib/guest/startup-script 2>&1 || { echo "the startup script ended with $?" && exit 1; }
+# Google's metadata server answers ping, which QEMU's network keeps back: its address is here, its port passes on.
+ip address add @LINK@.254/32 dev lo
+systemd-run --quiet --unit=metadata --socket-property=ListenStream=@LINK@.254:80 \\
+    /usr/lib/systemd/systemd-socket-proxyd @LINK@.253:80
+test -e /usr/bin/gcloud || install -m 0755 gcloud /usr/bin/gcloud
+python3 gcloud metadata instance/attributes/startup-script startup-script
+chmod 0755 startup-script
+./startup-script 2>&1 || { echo "the startup script ended with $?" && exit 1; }
 test ! -f probe || exec bash probe
 """
 
@@ -54,6 +61,9 @@ class SlurmMachines:
 
     ``names`` are the machines that the cluster may have: their addresses are fixed, as there is no name server.
     ``probes`` are shell scripts that run after the startup script of a machine, by its name.
+
+    Clocks of the machines run ``slower`` times slower than that of this computer, which makes an emulated machine as
+    fast as the time limits of scripts want it: Linux is told a higher rate of the processor's time stamp counter.
     """
 
     cloud: Cloud
@@ -64,10 +74,12 @@ class SlurmMachines:
     names: tuple[str, ...]
     memory_mb: Mapping[str, int] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
+    slower: int = 1
     booted: dict[str, Booted] = field(default_factory=dict)
     consoles: dict[str, Path] = field(default_factory=dict)  # of all that ever booted, by name
 
     def __post_init__(self) -> None:
+        self.began = datetime.now(UTC)
         self.files = boot_files.extract(self.disk, self.folder / "boot", Activity())
         self.cloud.machines = self
         self.cloud.addresses = {name: self.address(name) for name in self.names}
@@ -75,6 +87,10 @@ class SlurmMachines:
     def address(self, name: str) -> str:
         """The address of a machine."""
         return f"{NETWORK}.{self.names.index(name) + 2}"
+
+    def _now(self) -> datetime:
+        """The time in UTC, as the clocks of the machines have it."""
+        return self.began + (datetime.now(UTC) - self.began) / self.slower
 
     def hosts(self) -> str:
         """The names that a machine knows."""
@@ -92,17 +108,19 @@ class SlurmMachines:
         seed = self.folder / f"{title}.seed.tar"
         seed.write_bytes(tar.pack(self._seed(name)))
         start = "mkdir -p /var/lib/guest && cd /var/lib/guest && tar -xf /dev/vdb && exec sh environment.sh"
+        line = kernel_words(title, self.files.root, self.accelerator, start)
         made = QemuMachine(
             folder=self.folder,
             name=title,
             title=title,
             cores=1,
             memory_mb=self.memory_mb.get(name, 1024),
-            line=kernel_words(title, self.files.root, self.accelerator, start),
+            line=re.sub(r"(?<=tsc_early_khz=)\d+", lambda rate: str(int(rate[0]) * self.slower), line),
             devices=(
+                *("-rtc", f"base={self._now():%Y-%m-%dT%H:%M:%S}"),
                 *qemu.disk(seed, form="raw", read_only=True),
                 *qemu.group_network(str(self.folder), f"42:02:00:00:00:{self.names.index(name):02x}"),
-                *_link({(254, 80): metadata.port, (252, 443): self.front.port}),
+                *_link({(253, 80): metadata.port, (252, 443): self.front.port}),
             ),
         )
         self.consoles[name] = made.console
@@ -111,6 +129,7 @@ class SlurmMachines:
     def _seed(self, name: str) -> list[tuple[str, bytes, int]]:
         script = GUEST.replace("@ADDRESS@", self.address(name)).replace("@NAME@", name).replace("@LINK@", LINK)
         texts = {"environment.sh": script, "hosts": self.hosts(), "front.crt": self.front.certificate.read_text()}
+        texts["gcloud"] = GCLOUD.read_text(encoding="utf-8")
         if name in self.probes:
             texts["probe"] = self.probes[name]
         return [(path, text.encode(), 0o644) for path, text in texts.items()]

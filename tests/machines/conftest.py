@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -107,3 +108,24 @@ def machine_bake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         bake.begin()
     yield bake
     bake.end()
+
+
+@pytest.fixture(scope="session")
+def rcc_debian_slurm_gcp_6(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the image rcc-debian-slurm-gcp-6, baked and tested, or the one that RCC_DEBIAN_SLURM_GCP_6_IMAGE names.
+
+    Its base is not in the checkout's lock file, so a copy of the checkout locks it.
+    """
+    given = os.environ.get("RCC_DEBIAN_SLURM_GCP_6_IMAGE")
+    if given:
+        return Path(given)
+    folder = tmp_path_factory.mktemp("slurm-gcp-6")
+    copy = checkouts.copy(folder / "checkout").folder
+    settings = {"oven": "local", "state": str(folder / "state"), "select": "[rcc-debian-slurm-gcp-6]"}
+    lines = [f"  image-bakery:{key}: {value}" for key, value in settings.items()]
+    (copy / "Pulumi.v6.yaml").write_text("\n".join(["config:", *lines, ""]), encoding="utf-8")
+    for words in (["lock"], ["bake", "rcc-debian-slurm-gcp-6"], ["test", "rcc-debian-slurm-gcp-6"]):
+        command = ["bakery", "--config-file", "Pulumi.v6.yaml", *words, "--stack", "dev"]
+        subprocess.run(command, cwd=copy, stdin=subprocess.DEVNULL, check=True)
+    (image,) = (folder / "state/library/images").glob("*.qcow2")
+    return image

@@ -8,37 +8,32 @@ nodes runs, and suspend.py deletes them.
 from __future__ import annotations
 
 import json
-import os
-import re
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bakery.host import qemu, slots
-from bakery.progress.activity import Activity
-from bakery.settings import LocalSettings
-from tests.fake_google import compute
 from tests.fake_google.cloud import Cloud
-from tests.fake_google.front import Front
-from tests.fake_google.server import serve
-from tests.fake_google.slurm_machines import SlurmMachines
+from tests.machines.slurm_gcp import (
+    ACCOUNT,
+    CHECKOUT,
+    CLUSTER,
+    CONTROLLER,
+    IS_4,
+    MACHINE_TYPE,
+    SCOPES,
+    ZONE,
+    Design,
+    Run,
+    cluster,
+    image_path,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.rcc]
 
-CHECKOUT = os.environ.get("SLURM_GCP", "")
-IMAGE = "projects/p/global/images/rcc-debian"
-ZONE = "us-central1-a"
-ACCOUNT = "slurm@p.iam.gserviceaccount.com"
-SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
-CLUSTER = "bakery"
-CONTROLLER = f"{CLUSTER}-controller"
+IMAGE = image_path("rcc-debian")
 NODES = (f"{CLUSTER}-compute-0-0", f"{CLUSTER}-compute-0-1")
-MACHINE_TYPE, NODE_MB = "n1-standard-1", 4096
-SECONDS = 3600.0
 # Metadata of the controller, and the files of slurm-gcp that it holds: tf/modules/controller/main.tf, aca577d.
 FILES = {
     "cgroup_conf_tpl": "etc/cgroup.conf.tpl",
@@ -113,7 +108,7 @@ say end
 
 
 def files() -> dict[str, str]:
-    return {key: (Path(CHECKOUT) / path).read_text(encoding="utf-8") for key, path in FILES.items()}
+    return {key: (CHECKOUT / path).read_text(encoding="utf-8") for key, path in FILES.items()}
 
 
 def controller() -> dict[str, Any]:
@@ -130,70 +125,23 @@ def controller() -> dict[str, Any]:
     }
 
 
-class Run:
-    """The cluster while it runs."""
-
-    def __init__(self, cloud: Cloud, made: SlurmMachines) -> None:
-        self.cloud = cloud
-        self.made = made
-
-    @property
-    def console(self) -> str:
-        file = self.made.consoles[CONTROLLER]  # made when QEMU has started
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-
-    def told(self) -> dict[str, str]:
-        """What the probe said, by its first word."""
-        lines = re.findall(r"probe: (\w+) ?(.*)", self.console.replace("\r", ""))
-        return {" ".join((word, *rest.split()[:1])) if word == "unit" else word: rest for word, rest in lines}
-
-    def wait(self) -> None:
-        """Wait until the probe has ended, or the controller is gone."""
-        deadline = time.monotonic() + SECONDS
-        while "end" not in self.told():
-            key = next(key for key in self.cloud.items if key.endswith(f"/instances/{CONTROLLER}"))
-            ended = self.made.booted[key].running.poll() is not None
-            assert not ended and time.monotonic() < deadline, self.console[-6000:]
-            time.sleep(2)
-
-
 @pytest.fixture(scope="module")
 def run(rcc_debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The cluster, after its job has run and its nodes are suspended."""
-    folder, local = tmp_path_factory.mktemp("cluster"), LocalSettings()
-    taken = slots.take(2, 1024, Activity(), slots.capacity(local))
-    with serve() as server, taken:
-        cloud = server.cloud
-        compute.add_image(cloud, f"compute/compute/v1/{IMAGE.rpartition('/')[0]}", {"name": "rcc-debian"})
-        front = Front(server.server_address[1], folder)
-        memory = {CONTROLLER: 1536, **dict.fromkeys(NODES, NODE_MB)}
-        names = (CONTROLLER, *NODES)
-        made = SlurmMachines(
-            cloud, front, folder, rcc_debian, qemu.accelerator(local), names, memory, {CONTROLLER: PROBE}
-        )
-        try:
-            url = f"{server.url}/compute/v1/projects/p/zones/{ZONE}/instances"
-            head = {"Content-Type": "application/json"}
-            urllib.request.urlopen(urllib.request.Request(url, json.dumps(controller()).encode(), head)).close()
-            running = Run(cloud, made)
-            running.wait()
-            yield running
-        finally:
-            made.stop()
-            front.stop()
-        assert cloud.violations == []
+    design = Design(rcc_debian, controller(), NODES, PROBE)
+    with cluster(design, Cloud(), tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
-@pytest.mark.skipif(not CHECKOUT, reason="SLURM_GCP names no checkout of slurm-gcp")
+@pytest.mark.skipif(not IS_4, reason="SLURM_GCP names no checkout of slurm-gcp 4")
 class TestVersion4:
     """What the scripts and Slurm did."""
 
     def test_setup_started_all_services_of_the_controller(self, run: Run) -> None:
-        told = run.told()
         assert "Done setting up controller" in run.console
         units = ("slurmctld", "slurmdbd", "slurmrestd", "mariadb", "munge", "nfs-server", "cron")
-        assert {unit: told[f"unit {unit}"].split()[-1] for unit in units} == dict.fromkeys(units, "active")
-        assert told["cluster"] == CLUSTER
+        assert run.units() == dict.fromkeys(units, "active")
+        assert run.told()["cluster"] == CLUSTER
 
     def test_slurmsync_leaves_nodes_alone_that_are_switched_off(self, run: Run) -> None:
         assert run.told()["idle"] == " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)
@@ -203,7 +151,5 @@ class TestVersion4:
         assert run.told()["job"] == " ".join(["COMPLETED", *NODES])
 
     def test_suspend_deleted_them(self, run: Run) -> None:
-        deleted = [path for _at, method, path in run.cloud.calls if method == "compute.instances.delete"]
-        assert sorted(path.rpartition("/")[2] for path in deleted) == sorted(NODES)
-        assert not [key for key in run.cloud.items if "/instances/" in key and not key.endswith(CONTROLLER)]
+        assert (run.deleted(), run.left()) == (sorted(NODES), [])
         assert run.told()["suspended"] == " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)
