@@ -40,12 +40,14 @@ class _Past(NamedTuple):
     tree: Path
 
     def of(self, path: Path) -> Path:
-        """Return where a path of the repository is in the revision, and read it; another path is returned as it is."""
-        if path.is_relative_to(self.top):
-            path = self.tree / path.relative_to(self.top)
-        if path.is_relative_to(self.tree) and not path.exists():
-            extract(self.top, self.since, self.top / path.relative_to(self.tree), self.tree)
-        return path
+        """Return where a path of the repository is in the revision, and read it; another path is the one of today."""
+        now = self.top / path.relative_to(self.tree) if path.is_relative_to(self.tree) else path
+        if not path_in(self.top, now):
+            return now
+        there = self.tree / now.relative_to(self.top)
+        if not there.exists():
+            extract(self.top, self.since, now, self.tree)
+        return there
 
     def settings(self, now: Settings) -> Settings:
         """Return the settings that the stack had, or today's if it is new."""

@@ -70,6 +70,20 @@ def test_settings_and_lock_are_those_of_the_revision(tmp_path: Path) -> None:
     assert [action for _, action, _ in planned(layout, "HEAD")] == ["bake", "bake"]
 
 
+def test_what_is_in_another_repository_within_the_projects_is_as_it_is_now(tmp_path: Path) -> None:
+    layout = in_a_subfolder(tmp_path / "repository")
+    vendor = layout.root / "vendor"
+    for name in ("common", "bakery.lock"):
+        vendor.mkdir(exist_ok=True)
+        (layout.root / name).rename(vendor / name)
+    git(vendor, "init", "--quiet")
+    commit(vendor, "first")
+    (layout.root / ".gitignore").write_text("vendor/\n")
+    layout.checkout.settings(oven="fake", common="vendor/common", lock="vendor/bakery.lock")
+    commit(layout.top, "third")
+    assert planned(layout, "HEAD") == [("base", "keep", []), ("app", "keep", [])]
+
+
 def test_recipes_that_were_elsewhere_are_found_there(tmp_path: Path) -> None:
     layout = in_a_subfolder(tmp_path / "repository")
     for name in ("packages", "common"):
