@@ -28,6 +28,7 @@ from bakery.resources.provider import ROOT
 from bakery.resources.taken import plan_of
 from bakery.settings import GROUPS, KEYS, PROJECT, Settings, from_mapping, from_pulumi
 from bakery.settings.files import namespace_of, texts
+from bakery.settings.stacks import plain
 
 PLUGIN = "pulumi-python"  # the package of Pulumi's dynamic resources
 Given = Mapping[str, Any]
@@ -149,6 +150,7 @@ def _caller() -> tuple[Path, int]:
 def _resources(root: Path, passed: Given | None, caller: tuple[Path, int]) -> ImageResources:
     root = root.resolve()
     try:
+        passed = None if passed is None else plain(passed, caller)
         settings = _settings(root, passed, caller)
         network.use(settings.network)
         seconds_left()  # a wrong deadline is an error before anything begins
@@ -182,7 +184,7 @@ def _provider(root: Path, settings: Settings, passed: Given | None) -> pulumi.Pr
     inputs: dict[str, pulumi.Input[str]] = {ROOT: os.path.relpath(root)}
     for key, value in values.items():
         if value is not None:
-            text = json.dumps(value, default=os.fspath)
+            text = json.dumps(value)
             text = str(value) if json.loads(text) == str(value) else text  # as the engine passes settings
             secret = any(path.partition(".")[0] == key for path in settings.secrets)
             inputs[f"{PROJECT}:{key}"] = pulumi.Output.secret(text) if secret else text

@@ -103,7 +103,7 @@ def _site_file(reader: Reader, part: SitePart, root: Path) -> SiteFile | None:
     path = reader.text(key)
     if not path:
         return None
-    file = (root / Path(path).expanduser()).resolve()
+    file = reader.path(key, root)
     try:
         content = file.read_bytes()
     except OSError as error:

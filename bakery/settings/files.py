@@ -105,7 +105,8 @@ def _read(file: Path) -> dict[str, Any]:
         content = yaml_cache.parsed(file.read_bytes(), "settings/2", partial(_parse, file.name)) or {}
     except FileNotFoundError:
         return {}
-    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, (dict, str)):
+    kinds = (dict, str) if file.name == PROJECT_FILE else dict  # a text there is the folder of the stacks' files
+    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, kinds):
         message = "has no mapping below config:"
         raise InputError([Problem(file.name, 1, message, "write config: and the settings")])
     return content

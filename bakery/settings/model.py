@@ -139,7 +139,7 @@ def _spack(reader: Reader, root: Path) -> SpackSettings:
     def place(key: str) -> str:
         """Return an address unchanged, and a path of this computer as an absolute path."""
         text = reader.text(key)
-        return str((root / Path(text).expanduser()).resolve()) if text.startswith((".", "~", "/")) else text
+        return str(reader.path(key, root)) if text.startswith((".", "~", "/")) else text
 
     return SpackSettings(
         source=place("source"),
@@ -193,7 +193,7 @@ def parse(
     top = Reader(values, file.name, f"{project}:", problems)
 
     def path(key: str, default: str) -> Path:
-        return (root / Path(top.text(key, default)).expanduser()).resolve()
+        return top.path(key, root, default)
 
     groups = {name: top.group(name) for name in ("cluster", "limits", "local", "spack", "google", "mirrors")}
     taken = origin.read(top)

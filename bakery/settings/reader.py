@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bakery.errors import Problem
@@ -46,6 +47,17 @@ class Reader:
     def text(self, key: str, default: str = "") -> str:
         """Return a string."""
         return str(self.take(key, default, _text, "a string"))
+
+    def path(self, key: str, root: Path, default: str = "") -> Path:
+        """Return a path, which starts at ``root`` unless it is absolute or begins with ~, as an absolute one."""
+
+        def absolute(value: Any) -> Path:
+            try:
+                return (root / Path(_text(value)).expanduser()).resolve()
+            except RuntimeError as error:  # no such user, or links that lead to each other
+                raise ValueError from error
+
+        return Path(self.take(key, (root / default).resolve(), absolute, "the path of a file or folder"))
 
     def count(self, key: str, default: int, least: int = 0, most: int | None = None) -> int:
         """Return a whole number of at least ``least``, and at most ``most``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -60,26 +59,50 @@ def from_mapping(
 ) -> Settings:
     """Return the settings that a program passes in ``place``, the file and line that problems name.
 
-    ``values`` are those of the stack's file without a prefix: texts, numbers, flags, paths, lists and mappings.
-    ``secret`` are texts that a value must not show. Raises InputError.
+    ``values`` are those of the stack's file without a prefix, as :func:`plain` returns them. ``secret`` are texts that
+    a value must not show. Raises InputError.
     """
     file, line = place
 
     def placed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
         return tuple(replace(one, line=line) if one.file == file.name else one for one in problems)
 
-    try:
-        given = json.loads(json.dumps(values, default=os.fspath))
-    except TypeError as error:
-        hint = "pass texts, numbers, lists and mappings; an Output is not known yet"
-        raise InputError([Problem(file.name, line, f"{ARGUMENT}: {error}", hint)]) from None
-    secrets = {path: text for path, text in files.texts(given, given).items() if any(one in text for one in secret)}
+    secrets = {path: text for path, text in files.texts(values, values).items() if any(one in text for one in secret)}
     hide(secrets)
     try:
-        settings = parse(_set(given), stack, root, file, ARGUMENT)
+        settings = parse(_set(values), stack, root, file, ARGUMENT)
         return _joined(replace(settings, source=file, secrets=secrets, warnings=placed(settings.warnings)))
     except InputError as error:
         raise InputError(placed(error.problems)) from None
+
+
+def plain(values: object, place: tuple[Path, int]) -> dict[str, Any]:
+    """Return the settings that a program passes, as JSON has them; paths are texts. Raises InputError with all faults.
+
+    ``place`` is the file and line that passes them.
+    """
+    problems: list[Problem] = []
+
+    def converted(value: object, key: str) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                str(name): converted(one, f"{key}{'.' if ':' in key else ':'}{name}") for name, one in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [converted(one, f"{key}[{index}]") for index, one in enumerate(value)]
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if not (text is None or isinstance(text, (str, int, float))):
+            hint = "pass texts, numbers, flags, paths, lists and mappings; an Output is not known yet"
+            problems.append(Problem(place[0].name, place[1], f"{key} is of the type {type(value).__name__}", hint))
+        return text
+
+    made = converted(values, ARGUMENT)
+    if not problems and not isinstance(made, dict):
+        hint = "pass a mapping with the keys of docs/settings.md"
+        problems.append(Problem(place[0].name, place[1], f"{ARGUMENT} is {values!r}", hint))
+    if problems:
+        raise InputError(problems)
+    return dict(made)
 
 
 def _joined(settings: Settings) -> Settings:

@@ -32,6 +32,11 @@ def test_a_scalar_is_what_go_reads(text: str, value: object) -> None:
     assert type(plain(text)) is type(value)
 
 
+def test_a_stack_whose_config_is_a_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BakeryError, match=r"Pulumi\.dev\.yaml:1: error: has no mapping below config:"):
+        read(tmp_path, stack="config: text\n")
+
+
 def test_the_stack_counts_before_the_project(tmp_path: Path) -> None:
     project = (
         "config: {oven: fake, lock: theirs, local.cores: 2, local.slots: 3, gcp:project: p, packages: {type: string}}\n"

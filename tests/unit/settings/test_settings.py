@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from bakery.settings import (
 from bakery.settings.copies import Copies
 from bakery.settings.retention import Retention
 from bakery.settings.rollout import Rollout
+from bakery.settings.stacks import plain
 from tests.support import root as support
 from tests.support.every import every
 
@@ -451,7 +453,8 @@ def test_a_wrong_cluster_is_a_problem(given: object, why: str) -> None:
 
 
 def passed(values: dict[str, Any], root: Path, *secret: str) -> Settings:
-    return from_mapping(values, "dev", root, (Path("/site/__main__.py"), 12), secret)
+    place = (Path("/site/__main__.py"), 12)
+    return from_mapping(plain(values, place), "dev", root, place, secret)
 
 
 def test_settings_of_a_program_are_those_of_a_file(tmp_path: Path) -> None:
@@ -469,8 +472,28 @@ def test_problems_of_a_programs_settings_have_the_line_that_passes_them(tmp_path
         f"__main__.py:12: error: unknown key 'settings:lokal'; did you mean 'local'? known: "
         f"{', '.join(sorted((*KEYS, *GROUPS)))}",
     ]
-    with pytest.raises(InputError, match=r"__main__.py:12: error: settings: .* not object; pass texts"):
-        passed({"state": object()}, tmp_path)
+    with pytest.raises(InputError) as caught:
+        passed({"state": object(), "local": {"bases": [1, {b"x"}]}, "oven": b"fake"}, tmp_path)
+    assert [problem.message for problem in caught.value.problems] == [
+        "settings:local.bases[1] is of the type set",
+        "settings:oven is of the type bytes",
+        "settings:state is of the type object",
+    ]
+
+
+@pytest.mark.parametrize("values", ["dev", ["oven"], ()])
+def test_settings_of_a_program_are_a_mapping(values: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"__main__.py:12: error: settings is .*; pass a mapping"):
+        passed(values, tmp_path)
+    read_only = MappingProxyType({"oven": "fake", "local": MappingProxyType({"cores": 1})})
+    assert passed(read_only, tmp_path) == passed({"oven": "fake", "local": {"cores": 1}}, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/x", "a\0b"])
+def test_paths_that_cannot_be_are_all_named(path: str) -> None:
+    values = {"packages": path, "spack": {"source": f"./{path}"}, "cluster": {"slurmConf": path}}
+    named = {message.split()[2] for message in messages(values)}
+    assert named >= {"image-bakery:packages", "image-bakery:cluster.slurmConf"}
 
 
 def test_a_secret_in_a_programs_settings_is_hidden(tmp_path: Path) -> None:
