@@ -41,6 +41,7 @@ template:
 """
 _PLACE = re.compile(r"@[A-Z]+@")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_PATH = re.compile(r"[\w ./,@&()%=~-]+")  # what means nothing to a shell, in YAML or in a glob of CI
 
 
 class ProjectFolder(NamedTuple):
@@ -95,6 +96,9 @@ def init(folder: Path, name: str = "", *, template: bool = False) -> tuple[str, 
     if not _NAME.fullmatch(name):
         hint = "write --name with lower-case letters, digits and -, a letter first"
         problems.append(Problem("command line", 1, f"the project's name is {name!r}", hint))
+    if not _PATH.fullmatch(inside.path):
+        text = f"CI cannot use the path {inside.path!r} of the folder in its repository"
+        problems.append(Problem(str(folder), 1, text, "name it with letters, digits, blanks, ., - and _"))
     if problems:
         raise InputError(problems)
     for path, file in files.items():

@@ -13,7 +13,7 @@ from bakery.settings import Settings
 
 LOCK, NAMES = "requirements.lock", "requirements.txt"
 THIS = "image-bakery"
-_PIN = re.compile(r"(?m)^([\w.-]+)(?:\[[^]]*\])? *== *(\S+)((?:[^\n]*\\\n)*[^\n]*)")
+_PIN = re.compile(r"(?m)^([\w.-]+)(?:\[[^]]*\])? *== *([^\s;,]+)((?:[^\n]*\\\n)*[^\n]*)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 _NAME = re.compile(r"(?m)^([A-Za-z0-9][\w.-]*)(?:\[([^]]*)\])?")
 _EXTRA = re.compile(r"\bextra\s*==\s*['\"]([^'\"]+)")
@@ -36,7 +36,7 @@ def python_packages(settings: Settings) -> Iterator[Address]:
 
 def _text(settings: Settings, name: str) -> str:
     file = settings.root / name
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
+    return file.read_text(encoding="utf-8-sig", errors="replace") if file.is_file() else ""
 
 
 def _address(settings: Settings, name: str, version: str, sums: tuple[str, ...], used_by: str) -> Address:

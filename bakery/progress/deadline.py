@@ -1,6 +1,7 @@
 """When the work of this process has to end: a job of CI whose time is limited sets the variable BAKERY_DEADLINE."""
 
 import os
+import re
 import threading
 import time
 
@@ -15,7 +16,7 @@ def seconds_left() -> float | None:
     text = os.environ.get(VARIABLE, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not re.fullmatch(r"[0-9]{1,30}", text):
         hint = "write the seconds since 1970, as `date +%s` prints them"
         raise InputError([Problem("environment", 1, f"{VARIABLE} is {text!r}", hint)])
     return int(text) - time.time()

@@ -60,6 +60,9 @@ def test_a_repository_without_a_lock_file_has_what_its_requirements_and_theirs_a
     assert f"pkg:pypi/google-cloud-build@{version('google-cloud-build')}" in found
     assert f"pkg:pypi/protobuf@{version('protobuf')}" in found, "which pulumi requires"
     assert [one for one in found if "pytest" in one] == [], "which no one asked for"
+    text = "\ufeffones==1.0; python_version<'4' # caf".encode() + b"\xe9\nothers==2,!=3\n"
+    (checkout.root / "requirements.txt").write_bytes(text)
+    assert {"pkg:pypi/ones@1.0", "pkg:pypi/others@2"} <= {one["url"] for one in listed(checkout)["pypi"]}
     (checkout.root / "requirements.txt").unlink()
     bare = {one["url"] for one in listed(checkout)["pypi"]}
     assert f"pkg:pypi/pulumi@{version('pulumi')}" in bare

@@ -76,6 +76,24 @@ def test_projects_in_subfolders_have_workflows_at_the_top_and_share_the_reusable
         init(tmp_path / "infra" / "b")
 
 
+@pytest.mark.parametrize("name", ["it's ours", "images #1", "a: b", 'a"b', "a$b", "a[1]", "c++"])
+def test_a_subfolder_whose_path_ci_would_read_as_something_else_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(InputError, match=r"CI cannot use the path .* of the folder in its repository; name it"):
+        init(tmp_path / name / "images")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".git"]
+
+
+def test_a_subfolder_with_blanks_is_the_one_that_ci_works_in(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    folder = "Our données (old) & 100%"
+    init(tmp_path / folder, "site")
+    caller = yaml.safe_load((tmp_path / ".github/workflows/images-site.yaml").read_text())
+    assert caller["jobs"]["images"]["with"]["folder"] == folder
+    pipeline = yaml.safe_load((tmp_path / folder / ".gitlab-ci.yml").read_text())
+    assert pipeline[".site"]["before_script"][0] == f'cd "{folder}"'
+
+
 def test_at_the_top_of_a_repository_ci_looks_at_all_of_it(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     written = init(tmp_path, "site")
