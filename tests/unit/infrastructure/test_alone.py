@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import runpy
+from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks
 
+from bakery.infrastructure.bakery import declare
+from bakery.settings import parse
 from tests.support.root import ROOT
 
 
@@ -40,3 +43,17 @@ def test_the_network_of_the_bakery_is_declared_alone() -> None:
     assert {name for name in made.names.values() if name} == {
         *("site", "site-ssh-from-iap", "site-inside-test-clusters"),
     }
+
+
+def test_the_infrastructure_is_declared_without_a_plan_and_then_has_no_triggers(tmp_path: Path) -> None:
+    given = {"oven": "cloud-build", "google": {"project": "p", "region": "r", "repository": "owner/name"}}
+    made = Made()
+    pulumi.runtime.set_mocks(made, project="site", stack="dev", preview=False)
+
+    @pulumi.runtime.test
+    def program() -> pulumi.Output[Any]:
+        return pulumi.Output.all(*[one.urn for one in declare(parse(given, "dev", tmp_path))])
+
+    program()
+    assert {"services", "network", "storage", "accounts", "grants"} <= made.names.keys()
+    assert "triggers" not in made.names
