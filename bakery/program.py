@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pulumi
 
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, InputError, Problem
 from bakery.host import network
 from bakery.host.revision import revision
 from bakery.lock import file as lock_file
@@ -30,6 +31,7 @@ from bakery.settings import GROUPS, KEYS, PROJECT, Settings, from_mapping, from_
 from bakery.settings.files import namespace_of, texts
 from bakery.settings.stacks import plain
 
+_calls: WeakKeyDictionary[pulumi.Resource, dict[str, str]] = WeakKeyDictionary()  # of a program, by its stack
 PLUGIN = "pulumi-python"  # the package of Pulumi's dynamic resources
 Given = Mapping[str, Any]
 
@@ -94,8 +96,10 @@ def declare(root: Path | str, settings: Given | None = None, *, after: Sequence[
     A program with an asynchronous part calls this inside of the function that it gives to pulumi.run.
     Raises pulumi.RunError with every problem at once, each with the file and line where it is.
     """
-    images = _resources(Path(root), settings, _caller())
+    caller = _caller()
+    images = _resources(Path(root), settings, caller)
     try:
+        _once("bakery.declare is called", "call it once: without `select` the images are those of all packages", caller)
         declaring = program.declare(images, after)
     except BakeryError as error:
         raise pulumi.RunError(str(error)) from None
@@ -147,9 +151,21 @@ def _caller() -> tuple[Path, int]:
     return Path(frame.f_code.co_filename), frame.f_lineno
 
 
+def _once(what: str, hint: str, caller: tuple[Path, int]) -> None:
+    """Note what a program may do once, which is called in ``caller``. Raises InputError for the second time."""
+    stack, (file, line) = pulumi.runtime.get_root_resource(), caller
+    calls = _calls.setdefault(stack, {}) if stack else {}
+    if what in calls:
+        raise InputError([Problem(file.name, line, f"{what} in {calls[what]} already", hint)])
+    calls[what] = f"{file.name}:{line}"
+
+
 def _resources(root: Path, passed: Given | None, caller: tuple[Path, int]) -> ImageResources:
     root = root.resolve()
+    own = passed is not None or root != Path.cwd()
     try:
+        if own:
+            _once("settings are passed", "pass those of all images in one call", caller)
         passed = None if passed is None else plain(passed, caller)
         settings = _settings(root, passed, caller)
         network.use(settings.network)
@@ -161,7 +177,7 @@ def _resources(root: Path, passed: Given | None, caller: tuple[Path, int]) -> Im
         raise pulumi.RunError(str(error)) from None
     for problem in (*settings.warnings, *plan.problems, *damaged):
         pulumi.log.warn(str(problem))
-    provider = None if passed is None and root == Path.cwd() else _provider(root, settings, passed)
+    provider = _provider(root, settings, passed) if own else None
     return ImageResources(settings, plan, provider)
 
 

@@ -111,6 +111,17 @@ def test_wrong_settings_are_all_named_with_the_line_that_passes_them(pair: Works
     assert "Traceback" not in up
 
 
+@pytest.mark.parametrize("settings", ["", ', {"oven": "fake", "state": "two"}'])
+def test_a_second_declaration_is_refused_with_the_line_of_the_first(pair: Workshop, settings: str) -> None:
+    call = f"bakery.declare(Path(__file__).parent{settings})\n"
+    program(pair, f"from pathlib import Path\nimport bakery\n{call * 2}")
+    preview = pair.preview()
+    assert preview.code != 0
+    what = "settings are passed" if settings else "bakery.declare is called"
+    assert f"__main__.py:4: error: {what} in __main__.py:3 already" in preview
+    assert "Traceback" not in preview
+
+
 def test_a_family_without_an_image_ends_the_program_when_all_else_has_ended(site: Workshop) -> None:
     site.fake = {"bakes": {"hpcc": {"fail": "bake"}}}
     up = site.up()
