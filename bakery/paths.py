@@ -1,6 +1,7 @@
 """The folders of a stack below its state folder, and the cache that all checkouts of a user share."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,16 @@ def cache() -> Path:
     """Return the user's cache folder: engine, base images, downloads. It is safe to delete at any time."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "image-bakery"
+
+
+def below(root: Path, text: str) -> Path:
+    """Return a path that a user wrote: one that starts at ``root``, is absolute, or begins with ~.
+
+    A ~ of a user that this computer does not have is the name of a folder, as it is to a shell.
+    """
+    with suppress(RuntimeError):
+        return root / Path(text).expanduser()
+    return root / text
 
 
 def shipped() -> Path:

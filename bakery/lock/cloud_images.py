@@ -18,6 +18,7 @@ from bakery.host.hardware import ARM_FAMILY
 from bakery.host.mirror import RELEASES
 from bakery.lock import checksums
 from bakery.lock.model import LockedBase
+from bakery.paths import below
 from bakery.settings import LocalBase
 from bakery.settings.network import NOTHING, mirrored
 
@@ -128,7 +129,7 @@ class CloudImages:
         return _only(checksums.parse(read_text(mirrored(address, self.mirrors))), file, address)
 
     def _path(self, family: str, base: LocalBase) -> LockedBase:
-        file = self.root / Path(base.image).expanduser()
+        file = below(self.root, base.image)
         try:
             checksum = checksum_of(file, base.checksum.partition(":")[0] or "sha256")
         except OSError as error:

@@ -15,6 +15,7 @@ from bakery.host import boot_files, distribution, process
 from bakery.host.download import checksum_of, download
 from bakery.host.files import sync_to_disk
 from bakery.host.hardware import X86, Hardware
+from bakery.paths import below
 from bakery.plan.summary import Base
 from bakery.progress.activity import Activity
 from bakery.settings import NetworkSettings
@@ -65,7 +66,7 @@ def _fetch(base: Base, root: Path, target: Path, activity: Activity, mirrors: Ma
     if urlsplit(base.origin).scheme in ("http", "https"):
         download(mirrored(base.origin, mirrors), target, base.digest, activity)
         return
-    file = root / Path(base.origin.removeprefix("file://")).expanduser()
+    file = below(root, base.origin.removeprefix("file://"))
     activity.say(f"checking {file.name}")
     if not file.is_file():
         raise InfrastructureFailed(f"the base image {file} does not exist", hint="fix local.bases, or put it there")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bakery.errors import BakeFailed
 from bakery.ovens.local.packer import DEBUG_LOG
+from bakery.paths import below
 from bakery.recipe.secrets import ENVIRONMENT, FILE, Secrets
 from bakery.redaction import hide, redacted
 
@@ -35,7 +36,7 @@ def _value(name: str, secret: Mapping[str, str], root: Path) -> bytes:
         value = os.environb.get(variable.encode(), b"")
         where = f"the environment has no {variable}"
     else:
-        file, value = root / Path(secret.get(FILE, "")).expanduser(), b""
+        file, value = below(root, secret.get(FILE, "")), b""
         where = f"{file} can't be read, or is empty"
         with suppress(OSError):
             value = file.read_bytes()

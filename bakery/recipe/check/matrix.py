@@ -38,7 +38,10 @@ def valid(recipe: Document) -> bool:
     right = True
     for fault in _validator().iter_errors(recipe.value):
         deepest = _deepest(fault)
-        recipe.error(one_line(deepest.message), "see docs/recipe.md", *deepest.absolute_path)
+        # A regular expression does not say what to write.
+        meant = deepest.schema.get("description") if deepest.validator == "pattern" else None
+        hint = f"see docs/recipe.md{f': {meant}' if meant else ''}"
+        recipe.error(one_line(deepest.message), hint, *deepest.absolute_path)
         right = False
     return right
 

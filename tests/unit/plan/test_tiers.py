@@ -95,6 +95,7 @@ def test_a_variant_has_its_own_size_of_a_job(tmp_path: Path) -> None:
         ("app/smoke: {batch_options: -N 9}", 3, "asks for 9 nodes, and the partition has 2"),
         ('app/smoke: {batch_options: "-J \'a"}', 3, "batch_options: No closing quotation"),
         ("app/smoke: {time_limit: 25h}", 3, "'25h' does not match"),
+        ("app/smoke: {time_limit: 2d}", 3, "; see docs/recipe.md: Seconds, or 30m, or 2h; at most a day"),
         ("app/smoke: {nodes: 2}", 3, "'nodes' was unexpected"),
         ("app/smoke:\n      references:\n        none: 3", 5, "app/smoke has no metric 'none'"),
         ("app/smoke: {references: {speed: {reference: 1, lower: -2}}}", 3, "lower of speed is beyond zero"),
@@ -118,7 +119,7 @@ def test_the_name_of_a_tier_and_sizes_of_variants_are_checked_too(tmp_path: Path
 def assert_reported(root: Path, recipe: str, line: int, message: str) -> None:
     recipe_tree.write(root, {"recipe.yaml": recipe, "fluidrun.yaml": recipe_tree.SUITE + SECOND})
     (problem,) = recipe_tree.loaded(root).problems
-    assert message in problem.message
+    assert message in f"{problem.message}; {problem.hint}"
     assert (Path(problem.file).name, problem.line) == ("recipe.yaml", line)
 
 

@@ -31,6 +31,15 @@ def forgotten() -> Iterator[None]:
         yield
 
 
+def test_a_file_of_a_user_that_is_not_here_is_named(tmp_path: Path) -> None:
+    secrets = {"key": {"file": "~no-such-user/key", "version": "1"}}
+    with (
+        pytest.raises(BakeFailed, match=r"no secret key: .*~no-such-user/key can't be read"),
+        opened(secrets, tmp_path, tmp_path),
+    ):
+        pass
+
+
 def test_other_programs_read_a_secret_from_memory_until_the_bake_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
