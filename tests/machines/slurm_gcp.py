@@ -80,9 +80,9 @@ class Run:
         return {key.removeprefix("unit "): told[key].split()[-1] for key in told if key.startswith("unit ")}
 
     def deleted(self) -> list[str]:
-        """The instances that were deleted, by name."""
+        """The names of deleted instances. On a busy computer Slurm gives up on a node, and resumes it again."""
         paths = [path for _at, method, path in self.cloud.calls if method == "compute.instances.delete"]
-        return sorted(path.rpartition("/")[2] for path in paths)
+        return sorted({path.rpartition("/")[2] for path in paths})
 
     def left(self) -> list[str]:
         """The instances that are there beside the controller."""
