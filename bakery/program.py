@@ -29,7 +29,7 @@ from bakery.resources.provider import ROOT
 from bakery.resources.taken import plan_of
 from bakery.settings import GROUPS, KEYS, PROJECT, Settings, from_mapping, from_pulumi
 from bakery.settings.files import namespace_of, texts
-from bakery.settings.stacks import plain
+from bakery.settings.stacks import plain, with_unread
 
 _calls: WeakKeyDictionary[pulumi.Resource, dict[str, str]] = WeakKeyDictionary()  # of a program, by its stack
 PLUGIN = "pulumi-python"  # the package of Pulumi's dynamic resources
@@ -187,7 +187,7 @@ def _settings(root: Path, passed: Given | None, caller: tuple[Path, int]) -> Set
         hidden = texts(given, secret).values()
         return from_mapping(passed, pulumi.get_stack(), root, caller, hidden)
     config = pulumi.Config(namespace_of(given, pulumi.get_project()))
-    return from_pulumi(config, pulumi.get_stack(), root, given, secret)
+    return with_unread(from_pulumi(config, pulumi.get_stack(), root, given, secret), given, pulumi.get_project())
 
 
 def _provider(root: Path, settings: Settings, passed: Given | None) -> pulumi.ProviderResource:

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,11 +13,17 @@ from bakery.errors import BakeryError
 from bakery.host import process
 from bakery.host.engine import how_to_install
 from bakery.redaction import redacted
-from bakery.settings import SpackSettings
+from bakery.settings import PROJECT, SpackSettings
 
 
 def checks(backend: Backend) -> Iterator[Check]:
     """Check this machine, about one second with the local back end. Nothing is changed."""
+    prefix = f"{backend.settings.namespace}:"  # a key with another one would change whose the others are
+    for check in _checks(backend):
+        yield replace(check, fix=check.fix.replace(f"{PROJECT}:", prefix))
+
+
+def _checks(backend: Backend) -> Iterator[Check]:
     yield check_python()
     yield check_engine(backend.settings.root)
     yield check_go()

@@ -74,7 +74,7 @@ class BakedImageProvider(BakeryProvider):
         Keep an image that this run made again or adopted. Raises BakeryError if that was forced without any effect.
         """
         if (forced := twin(_props["urn"], _id)) is not None:
-            return _not_baked_again(_id, _props["family"]) if forced else None
+            return _not_baked_again(_id, _props) if forced else None
         library = library_of(_props["urn"])
         wanted = any(want.image == _id for want in wants.listed(library))  # if so, look again: they may have changed
         if wanted and (stacks := sorted({want.stack for want in library.wants() if want.image == _id})):
@@ -101,8 +101,9 @@ def _take(props: Props) -> BakeOutcome:
     return BakeOutcome.ADOPTED
 
 
-def _not_baked_again(image: str, family: str) -> NoReturn:
-    hint = f"to bake it again: pulumi config set --path image-bakery:nonce.{family} <another word>"
+def _not_baked_again(image: str, props: Props) -> NoReturn:
+    setting = f"{settings(props['urn']).namespace}:nonce.{props['family']}"
+    hint = f"to bake it again: pulumi config set --path {setting} <another word>"
     raise BakeryError(f"{image} was not baked again: the library has it, and its inputs are the same", hint=hint)
 
 

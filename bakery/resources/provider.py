@@ -85,6 +85,7 @@ class _Config:
         self._config = config
         keys = [f"{PROJECT}:{key}" for key in (*stack_settings.KEYS, *stack_settings.GROUPS)]
         self._own = any(config.get(key) is not None for key in keys)
+        self.name = PROJECT if self._own else ""  # what keys begin with; else the project's name, see settings()
 
     def get(self, key: str) -> Any:
         """Return the value of a setting; None if it is not set."""
@@ -140,10 +141,11 @@ class BakeryProvider(ResourceProvider):
 
 
 def settings(urn: str) -> Settings:
-    """Return the stack's settings in the plugin; only a resource's URN contains the name of the stack."""
+    """Return the stack's settings in the plugin; only a resource's URN contains the names of stack and project."""
     if _configured is None:
         raise InfrastructureFailed("the plugin was used before it was configured")
-    return replace(_configured, stack=owner_of(urn).partition("/")[2])
+    project, _, stack = owner_of(urn).partition("/")
+    return replace(_configured, stack=stack, namespace=_configured.namespace or project)
 
 
 def library_of(urn: str) -> Library:

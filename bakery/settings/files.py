@@ -86,6 +86,12 @@ def values(files: StackFiles, decrypt: Decrypt) -> tuple[Values, Mapping[str, st
     return decrypted, texts(decrypted, secret)
 
 
+def keys(files: StackFiles) -> tuple[str, ...]:
+    """Return the keys of the whole configuration of stack and project, with their namespaces. Raises InputError."""
+    given = (*(_read(files.file).get("config") or {}), *files.shared)
+    return tuple(key if ":" in key else f"{files.project}:{key}" for key in given)
+
+
 def public_values(files: StackFiles) -> Values:
     """Return the stack's values by key without those that are secret, or hold a secret. Raises InputError."""
     config = _read(files.file).get("config") or {}

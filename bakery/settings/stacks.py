@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery.errors import InputError, Problem
+from bakery.errors import InputError, Problem, Severity
 from bakery.redaction import hide
 from bakery.settings import deprecated, files
 from bakery.settings.files import PROJECT
 from bakery.settings.model import ARGUMENT, GROUPS, KEYS, Settings, parse
-from bakery.settings.source_stack import with_source
+from bakery.settings.source_stack import problem, with_source
 
 if TYPE_CHECKING:
     import pulumi
@@ -34,7 +34,22 @@ def _from_file(root: Path, stack: str, config_file: str, decrypt: files.Decrypt)
     values, secrets = files.values(found, decrypt)
     hide(secrets)
     settings = parse(_set(values), found.stack, root, found.file, found.namespace)
-    return replace(settings, source=found.file, secrets=secrets)
+    return with_unread(replace(settings, source=found.file, secrets=secrets), files.keys(found), found.project)
+
+
+def with_unread(settings: Settings, keys: Iterable[str], project: str) -> Settings:
+    """Return the settings with a warning for each of the stack's ``keys`` that is meant as one and is not read.
+
+    A single key with ``image-bakery:`` leaves those with the project's name to the program. If all of these have names
+    of settings, the program hardly has settings of its own.
+    """
+    mine = {key.removeprefix(f"{project}:").removeprefix("config:") for key in keys if key.startswith(f"{project}:")}
+    if settings.namespace == project or not {key.partition(".")[0] for key in mine} <= {*KEYS, *GROUPS}:
+        return settings
+    text, hint = f"is not read, as another setting begins with {PROJECT}:", "begin all of them with the same word"
+    unread = [problem(replace(settings, namespace=project), text, hint, key) for key in sorted(mine)]
+    warnings = (replace(one, severity=Severity.WARNING) for one in unread)
+    return replace(settings, warnings=(*settings.warnings, *warnings))
 
 
 def from_pulumi(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def test_spack_is_optional_but_a_folder_that_is_named_must_be_there(
         (str(tmp_path / "gone"), Condition.MISSING),
     ):
         assert doctor.check_spack(make_settings(spack={"source": source}).spack).condition is condition
+
+
+def test_what_mends_a_setting_has_the_prefix_of_the_stacks_other_settings(make_settings: MakeSettings) -> None:
+    settings = replace(make_settings(oven="local"), namespace="images")
+    fixes = [check.fix for check in doctor.checks(backend(settings))]
+    assert any("'images:spack.source'" in fix for fix in fixes)
+    assert not any("image-bakery:" in fix for fix in fixes)
 
 
 def test_all_checks_of_a_stack_have_a_json_form_and_every_fault_a_fix(make_settings: MakeSettings) -> None:

@@ -457,6 +457,21 @@ def passed(values: dict[str, Any], root: Path, *secret: str) -> Settings:
     return from_mapping(plain(values, place), "dev", root, place, secret)
 
 
+def test_settings_that_one_key_of_another_namespace_makes_those_of_the_program_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: images\n")
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text("config:\n  images:oven: fake\n  images:local: {cores: 1}\n  image-bakery:nonce: {app: again}\n")
+    assert [str(one) for one in from_file(tmp_path, "dev").warnings] == [
+        f"Pulumi.dev.yaml:{line}: warning: images:{key}: is not read, as another setting begins with image-bakery:; "
+        "begin all of them with the same word"
+        for line, key in ((3, "local"), (2, "oven"))
+    ]
+    file.write_text("config:\n  images:state: ours\n  images:site: x\n  image-bakery:oven: fake\n")
+    assert from_file(tmp_path, "dev").warnings == (), "a program has settings of its own"
+    file.write_text("config:\n  images:oven: fake\n  gcp:project: p\n")
+    assert from_file(tmp_path, "dev").warnings == ()
+
+
 def test_settings_of_a_program_are_those_of_a_file(tmp_path: Path) -> None:
     values = {"oven": "fake", "select": ("a",), "local": {"cores": 1}, "state": Path("s"), "retentionDays": 3}
     made = passed(values, tmp_path)
