@@ -61,12 +61,12 @@ _KINDS: Mapping[Cause, type[BakeryError]] = {
 # What to do about the constraints that concern the bakery.
 POLICIES: Mapping[str, str] = {
     "compute.requireShieldedVm": "bake from a base with Secure Boot, with enable_secure_boot in packer.json",
-    "compute.requireOsLogin": "set image-bakery:google.osLogin to true",
+    "compute.requireOsLogin": "set google.osLogin to true",
     "compute.vmExternalIpAccess": "no machine of the bakery has an external address; is omit_external_ip overridden?",
     "compute.trustedImageProjects": "add the project of the base image to the policy, or copy the image",
     "compute.skipDefaultNetworkCreation": "leave google.network empty, so that the stack creates a network",
-    "gcp.resourceLocations": "set image-bakery:google.region to a location that the policy allows",
-    "gcp.restrictNonCmekServices": "set image-bakery:google.kmsKey",
+    "gcp.resourceLocations": "set google.region to a location that the policy allows",
+    "gcp.restrictNonCmekServices": "set google.kmsKey",
     "iam.disableServiceAccountCreation": "let an administrator create the accounts; name them in google.accounts",
 }
 
@@ -116,10 +116,10 @@ def hint_of(cause: Cause, text: str) -> str:
     enable = f"run: gcloud services enable {service[0] if service else 'SERVICE'}; it works some minutes later"
     hints = {
         Cause.RATE: "too many requests in a minute: try again, or ask for a higher limit",
-        Cause.QUOTA: "ask for more quota of the region, or set image-bakery:google.region to another one",
+        Cause.QUOTA: "ask for more quota of the region, or set google.region to another one",
         Cause.SERVICE: enable,
         Cause.ACCESS: "the account lacks a role; see docs/google.md. New grants take some minutes to work",
-        Cause.DELETED: "set image-bakery:google.roleSuffix to another word; see docs/google.md",
+        Cause.DELETED: "set google.roleSuffix to another word; see docs/google.md",
     }
     return policy_hint(text) if cause is Cause.POLICY else hints.get(cause, "")
 

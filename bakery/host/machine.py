@@ -75,7 +75,7 @@ class QemuMachine:
 def check_console(console: Path, accelerator: Accelerator, seconds: float) -> None:
     """Raise InfrastructureFailed if a machine with KVM has run for two minutes and written nothing to its console."""
     if accelerator is Accelerator.KVM and seconds > SILENT_SECONDS and not console_lines(console):
-        hint = "KVM does not work here; run: pulumi config set --path image-bakery:local.accelerator tcg"
+        hint = "KVM does not work here; set local.accelerator to tcg"
         raise InfrastructureFailed(f"the machine has written nothing to its console for {seconds:.0f} s", hint=hint)
 
 

@@ -16,7 +16,7 @@ from bakery.settings.network import mirrored
 ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 # How the addresses of Debian's archives end, and what is added to the names of the suites there.
 ARCHIVES = {"/debian": ("", "-updates"), "/debian-security": ("-security",)}
-HINT = "set local.mirror to the address of a Debian mirror: pulumi config set --path 'image-bakery:local.mirror' ..."
+HINT = "set local.mirror to the address of a Debian mirror"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # of the package debian-archive-keyring
 RELEASES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}  # image family: Debian release
 

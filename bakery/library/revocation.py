@@ -105,9 +105,9 @@ def refusal(image: str, revocation: Revocation, source: str = "") -> RevokedImag
     """
     own = content(revocation.cause) == content(image)  # perhaps under another name
     family = (image if own else revocation.cause).rpartition("-")[0]
-    word = f"pulumi config set --path image-bakery:nonce.{family} <another word>"
+    word = f"set nonce.{family} to another word"
     origin = "" if own else f" was baked from {revocation.cause}, which"
-    hint = f"change what {family} is baked from, or: {word}" + ("; then it is baked again, too" if origin else "")
+    hint = f"change what {family} is baked from, or {word}" + ("; then it is baked again, too" if origin else "")
     if source:
         hint = f"promote another image in {source}, or withdraw it here: bakery revoke {revocation.cause} --undo"
     return RevokedImage(f"{image}{origin} is revoked: {revocation.reason}", hint=hint)

@@ -136,7 +136,7 @@ def test_from_an_empty_project_to_a_tested_image(server: FakeServer, tmp_path: P
     told = policies.refused(Google(given.google), PLAN.images)  # the preview of step 3
     if policy == "compute.requireOsLogin":
         assert [line.partition(":")[0] for line in told] == ["bakes will fail"]
-        assert "set image-bakery:google.osLogin to true" in told[0]
+        assert "set google.osLogin to true" in told[0]
         given = replace(given, google=given.google._replace(os_login=True))
         told = policies.refused(Google(given.google), PLAN.images)
     assert told == []

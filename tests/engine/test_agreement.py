@@ -34,7 +34,7 @@ def refused(world: World) -> list[str]:
     shop = world.shop
     while problems := errors_among(world.report().problems):
         wrong = [family for family in world.pins if any(f":pins.{family}: " in one.message for one in problems)]
-        words = re.findall(r"image-bakery:nonce\.(\S+) <another word>", " ".join(one.hint for one in problems))
+        words = re.findall(r"set nonce\.(\S+) to another word", " ".join(one.hint for one in problems))
         before, up = shop.families(), shop.up(*(() if wrong else ("--target", f"{BAKED}::{words[0]}")))
         assert up.code != 0
         world.is_sound(up, before)
@@ -42,7 +42,7 @@ def refused(world: World) -> list[str]:
             assert every(f":pins.{family}: " in up for family in wrong)
             shop.extra["pins"] = {family: image for family, image in world.pins.items() if family not in wrong}
         else:
-            assert f"image-bakery:nonce.{words[0]} <another word>" in up
+            assert f"set nonce.{words[0]} to another word" in up
             shop.extra["nonce"] = {**shop.extra.get("nonce", {}), **{family: world.word() for family in words}}
         told += [f"refused the pin of {family}" for family in wrong] or ["refused what is revoked"]
     return told

@@ -59,7 +59,7 @@ def the_first_preview(stack: Stack) -> None:
     assert "BakedImage" in shown
     assert "the triggers need owner/name to be connected in us-central1" in shown
     assert "bakes will fail: the organisation's policy compute.requireOsLogin" in shown
-    assert "set image-bakery:google.osLogin to true" in shown
+    assert "set google.osLogin to true" in shown
     stack.server.cloud.conditions.policies, stack.server.cloud.conditions.caller = set(), "bakery-deploy"
 
 

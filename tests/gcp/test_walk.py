@@ -141,7 +141,7 @@ def test_each_command_of_the_page_works_at_its_first_try(stack: Stack) -> None:
         shown.setdefault(said, []).append(run(stack, words))
         if said == "pulumi preview":
             (warning,) = set(re.findall(r"bakes will fail: .*", shown[said][-1]))
-            assert "compute.requireOsLogin refuses it: set image-bakery:google.osLogin to true" in warning
+            assert "compute.requireOsLogin refuses it: set google.osLogin to true" in warning
             configure(stack, "image-bakery:google.osLogin", "true")  # as it says
             assert "will fail" not in run(stack, words)
     families = {family: name for family, name in stack.families().items() if family != "debian-12"}

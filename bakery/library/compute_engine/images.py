@@ -129,7 +129,7 @@ class ImageRequests:
             except exceptions.NotFound as error:
                 raise BakeryError(
                     f"there is no project {self.project}",
-                    hint="correct image-bakery:google.project (of copies: google.copies)",
+                    hint="correct google.project (of copies: google.copies)",
                 ) from error
         return sorted(images, key=lambda image: image.created)
 

@@ -138,7 +138,7 @@ class CloudBuildOven:
                     text = f"no zone of {', '.join(zones)} has capacity for {order.name}: {error.message}"
                     raise NoCapacity(text, tail=error.tail, log=error.log) from error
                 activity.say(f"{zone} has no capacity, trying {zones[number]}")
-        raise InfrastructureFailed("the settings name no zone", hint="set image-bakery:google.zones")
+        raise InfrastructureFailed("the settings name no zone", hint="set google.zones")
 
     def _submit_and_wait(
         self, order: BakeOrder, google: GoogleSettings, zone: str, known: Set[str], activity: Activity

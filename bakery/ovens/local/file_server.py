@@ -80,7 +80,7 @@ def _put(root: Path, name: str, path: Path, ref: str) -> str:
         path.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         hint = "fix the path, or name an address"
-        raise InputError([Problem("image-bakery:spack", 1, f"{path} does not exist", hint)])
+        raise InputError([Problem("spack", 1, f"{path} does not exist", hint)])
     if name in SOURCES and path.is_dir():
         return _pack(root, name, path, ref)
     served = f"{name}{''.join(path.suffixes[-2:])}" if path.is_file() else name

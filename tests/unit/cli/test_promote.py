@@ -230,6 +230,6 @@ def test_an_image_of_a_channel_is_revoked_and_tested_as_the_one_it_was_made_from
     done = checkout.run("revoke", "app-stable", "--reason", "bad")
     assert done.returncode == 0, done.stderr
     assert f"{images[2]}: revoked\n" in done.stdout and f"{stable}: revoked, baked from {images[2]}\n" in done.stdout
-    assert "image-bakery:nonce.app <another word>" in checkout.run("plan").stderr
+    assert "set nonce.app to another word" in checkout.run("plan").stderr
     assert checkout.run("revoke", images[2], "--undo").returncode == 0
     assert list(library.revocations()) == []

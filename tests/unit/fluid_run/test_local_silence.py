@@ -44,4 +44,4 @@ def test_a_silent_machine_ends_the_run(cluster: LocalCluster, monkeypatch: pytes
     (cluster.folder / f"{cluster.specs[-1].name}.console.log").write_text("")
     with pytest.raises(InfrastructureFailed, match="nothing to its console for 130 s") as told:
         cluster.status()
-    assert "local.accelerator tcg" in told.value.hint
+    assert "set local.accelerator to tcg" in told.value.hint

@@ -85,7 +85,7 @@ def test_the_earliest_of_two_counts() -> None:
 def test_the_refusal_says_what_to_change() -> None:
     own, parents = refusal("a-1", one("a-1", "2029")), refusal("b-2", one("b-2", "2029", "a-1"))
     assert own.message == "a-1 is revoked: bad"
-    word = "pulumi config set --path image-bakery:nonce.a <another word>"
-    assert own.hint == f"change what a is baked from, or: {word}"
+    word = "set nonce.a to another word"
+    assert own.hint == f"change what a is baked from, or {word}"
     assert parents.message == "b-2 was baked from a-1, which is revoked: bad"
     assert parents.hint == f"{own.hint}; then it is baked again, too"

@@ -74,8 +74,8 @@ def test_a_machine_that_the_zone_lacks_may_be_in_the_next_one(line: str) -> None
     ("line", "hint"),
     [
         (SHIELDED, "policy compute.requireShieldedVm refuses it: bake from a base with Secure Boot"),
-        (LOCATION, "policy gcp.resourceLocations refuses it: set image-bakery:google.region"),
-        (LOGIN, "policy compute.requireOsLogin refuses it: set image-bakery:google.osLogin to true"),
+        (LOCATION, "policy gcp.resourceLocations refuses it: set google.region"),
+        (LOGIN, "policy compute.requireOsLogin refuses it: set google.osLogin to true"),
         (f"{PACKER}Quota 'CPUS' exceeded.  Limit: 8.0 in region us-east1.", "ask for more quota of the region"),
         (f"{PACKER}googleapi: Error 403: Quota exceeded for quota group, rateLimitExceeded", "too many requests"),
     ],

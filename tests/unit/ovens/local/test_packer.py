@@ -267,7 +267,7 @@ def test_a_machine_with_kvm_that_writes_nothing_for_two_minutes_is_given_up(
         return
     with pytest.raises(InfrastructureFailed, match="nothing to its console for 121 s") as told:
         machine.check()
-    assert "accelerator tcg" in told.value.hint
+    assert "accelerator to tcg" in told.value.hint
 
 
 def test_a_packer_that_was_killed_is_not_the_recipes_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
