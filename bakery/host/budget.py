@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bakery.errors import LimitReached
 from bakery.progress.deadline import VARIABLE, passed
-from bakery.settings import PROJECT, LimitSettings, Settings
+from bakery.settings import LimitSettings, Settings
 
 AGAIN = "the next run continues from here"
 
@@ -52,16 +52,12 @@ class Budget:
             return f"the time of this run is over ({VARIABLE})"
         most, seconds = self.limits.machines, self.limits.machine_seconds
         if most and self._machines + machines > most:
-            return f"it needs {machines} of {most} machines, of which {self._machines} were used ({_key('machines')})"
+            return f"it needs {machines} of {most} machines, of which {self._machines} were used (limits.machines)"
         now = self._clock()
         used = self._seconds + sum(count * (now - began) for count, began in self._running.values())
         if seconds and used >= seconds:
-            return f"{used:.0f} of {seconds} seconds of machines are used ({_key('machineSeconds')})"
+            return f"{used:.0f} of {seconds} seconds of machines are used (limits.machineSeconds)"
         return ""
-
-
-def _key(name: str) -> str:
-    return f"{PROJECT}:limits.{name}"
 
 
 _budgets: dict[tuple[Path, LimitSettings], Budget] = {}

@@ -73,7 +73,8 @@ def test_an_edit_of_a_test_only_tests_again(checkout: Checkout, first: Done) -> 
 def test_control_c_in_a_bake_leaves_nothing_and_the_next_up_goes_on(checkout: Checkout, first: Done) -> None:
     before = checkout.families()
     checkout.edit("packages/hpcc/install.sh", "echo edited")
-    (checkout.folder / "packages/hpcc/fluidrun.yaml").unlink()  # a bake is stopped here; the first up tested images
+    for name in ("fluidrun.yaml", "recipe.yaml"):  # a bake is stopped here; the first up tested images
+        (checkout.folder / "packages/hpcc" / name).unlink()
     preview = checkout.make("preview")
     assert preview.code == 0
     assert "install.sh" in preview.text

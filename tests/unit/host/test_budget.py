@@ -28,7 +28,7 @@ def test_the_seconds_of_all_machines_are_added_up() -> None:
         with pytest.raises(LimitReached) as told:
             begin(made, "the bake of c")
     assert told.value.message == (
-        "the bake of c was not begun: 105 of 100 seconds of machines are used (image-bakery:limits.machineSeconds)"
+        "the bake of c was not begun: 105 of 100 seconds of machines are used (limits.machineSeconds)"
     )
     assert told.value.hint == "the next run continues from here"
     assert not isinstance(told.value, InfrastructureFailed), "trying again does not help"
@@ -38,7 +38,7 @@ def test_machines_count_when_they_are_asked_for_and_when_they_are_gone() -> None
     made = Budget(LimitSettings(machines=5))
     with made.used("the test of a", 3), made.used("the bake of b"):
         pass
-    with pytest.raises(LimitReached, match=r"it needs 2 of 5 machines, of which 4 were used \(image-bakery:limits\.ma"):
+    with pytest.raises(LimitReached, match=r"it needs 2 of 5 machines, of which 4 were used \(limits\.ma"):
         begin(made, "the test of c", 2)
     with made.used("the bake of d"):
         pass
