@@ -104,7 +104,7 @@ def test_it_says_what_it_is_and_runs_as_an_ordinary_user(built: dict[str, str], 
 
 
 def test_an_ordinary_user_goes_from_nothing_to_tested_images(
-    inside: Inside, record_property: Callable[[str, object], None]
+    inside: Inside, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     made = inside("bakery init . --name images")
     assert made.returncode == 0, made.stderr
@@ -120,7 +120,7 @@ def test_an_ordinary_user_goes_from_nothing_to_tested_images(
     assert "baked: hello has no image yet" in preview.stdout
     began = time.monotonic()
     up = inside("pulumi up --yes --skip-preview --non-interactive --stack dev")
-    record_property("up", round(time.monotonic() - began, 1))
+    record_testsuite_property("up", round(time.monotonic() - began, 1))
     assert up.returncode == 0, up.stdout[-4000:] + up.stderr[-4000:]
     library = json.loads(inside("bakery library --json").stdout)
     proven = {image["name"]: (image["family"], image["proof"], image["verdict"]) for image in library["images"]}

@@ -25,7 +25,7 @@ Step = Callable[..., str]
 
 
 @pytest.fixture
-def step(tmp_path: Path, record_property: Callable[[str, object], None]) -> Step:
+def step(tmp_path: Path, record_testsuite_property: Callable[[str, object], None]) -> Step:
     """Return a function that runs a command of a named step in an empty folder and returns what it prints."""
     folder, venv = tmp_path / "images", tmp_path / "venv"
     folder.mkdir()
@@ -41,7 +41,7 @@ def step(tmp_path: Path, record_property: Callable[[str, object], None]) -> Step
         began = time.monotonic()
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - began
-        record_property(name, round(seconds, 1))
+        record_testsuite_property(name, round(seconds, 1))
         print(f"{seconds:7.1f} s  {name}")
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
         return done.stdout
