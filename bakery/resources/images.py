@@ -113,7 +113,9 @@ class ImageResources:
         """
         cluster = running(self.settings.cluster, self.plan.images, image.family)
         promotions = {}
-        for family, (target, proven) in self.wanted(image).items():
+        own: Wanted = (None, image.taken.proofs if image.taken else self._proofs(image))
+        for family in self._names[image.name]:
+            target, proven = self.held.get(family, own)
             if target and target.waits and not pulumi.runtime.is_dry_run():  # a preview shows the decision
                 pulumi.log.info(f"{image.name} {target.why}", baked)
             source = target.image if target else image.name
@@ -127,11 +129,6 @@ class ImageResources:
                     name = address(family, project)
                     promotions[name] = PromotedImage(name, _of_copy(name, props), follows)
         return promotions
-
-    def wanted(self, image: ImagePlan) -> Mapping[str, Wanted]:
-        """Return what the families of an image shall point at: its recipe's, and channels. Raises as ``promote``."""
-        own = (None, image.taken.proofs if image.taken else self._proofs(image))
-        return {family: self.held.get(family, own) for family in self._names[image.name]}
 
     @cached_property
     def held(self) -> Mapping[str, Wanted]:

@@ -132,5 +132,5 @@ def _one(
     after = (tested or baked, *(parent.proving if parent else ()))
     promotions = dict(images.promote(image, baked, after))
     promoted = promotions.pop(image.family, None)
-    follows = promoted is not None and images.wanted(image)[image.family][0] is None
+    follows = promoted is not None and image.family not in images.held
     return Declared(image, baked, tested, promoted, (promoted,) if promoted and follows else after, promotions)

@@ -1,16 +1,16 @@
 """The site's files that clusters in ``recipe.yaml`` name: that they exist, and what is in them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from bakery.recipe.model import Json
-from bakery.recipe.parse import Document, Where
+from bakery.recipe.check.places import in_recipe
+from bakery.recipe.parse import Document
 from bakery.settings.cluster import Profile
 from bakery.settings.site_files import SitePart, faults
 
 
 def check(recipe: Document, contents: Mapping[str, bytes]) -> None:
     """Report all that is wrong with the files of the site; ``contents`` are the small files of the package."""
-    for where, cluster in _clusters(recipe.value):
+    for where, cluster in in_recipe(recipe.value, "cluster"):
         for part in SitePart:
             path = cluster.get(part)
             if path is None:
@@ -24,12 +24,3 @@ def check(recipe: Document, contents: Mapping[str, bytes]) -> None:
             else:
                 for line, message, cure in faults(part, contents[path]):
                     recipe.findings.at(path).error(line, message, cure)
-
-
-def _clusters(recipe: Json) -> Iterator[tuple[Where, Json]]:
-    """Yield the clusters of a recipe, which conforms to the schema, with their places."""
-    if "cluster" in recipe:
-        yield ("cluster",), recipe["cluster"]
-    for index, entry in enumerate((recipe.get("matrix") or {}).get("variants") or []):
-        if "cluster" in entry:
-            yield ("matrix", "variants", index, "cluster"), entry["cluster"]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bakery.recipe.check.cluster import check_job
 from bakery.recipe.check.fluidrun import seconds, words
+from bakery.recipe.check.places import in_recipe
 from bakery.recipe.check.references import check_references, jobs_of
 from bakery.recipe.model import ClusterShape, Json, Suite, SuiteJob, Variant
 from bakery.recipe.parse import Document, Where
@@ -55,8 +56,6 @@ def _place(recipe: Json, tier: str) -> Where:
 
 def _places(recipe: Json) -> Iterator[tuple[Where, Mapping[str, Json]]]:
     """Yield the sizes of each tier, with their places."""
-    for tier, given in (recipe.get("tiers") or {}).items():
-        yield ("tiers", tier), given
-    for index, entry in enumerate((recipe.get("matrix") or {}).get("variants") or []):
-        for tier, given in (entry.get("tiers") or {}).items():
-            yield ("matrix", "variants", index, "tiers", tier), given
+    for where, tiers in in_recipe(recipe, "tiers"):
+        for tier, given in tiers.items():
+            yield (*where, tier), given
