@@ -34,6 +34,33 @@ CLUSTER = "bakery"
 CONTROLLER = f"{CLUSTER}-controller"
 MACHINE_TYPE, NODE_MB = "n1-standard-1", 4096
 SECONDS = 3600.0
+OFF = " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)  # both nodes are switched off
+UNITS = ("slurmctld", "slurmdbd", "slurmrestd", "mariadb", "munge", "nfs-server")  # of the controller, in each version
+BEGIN = r"""
+exec 2>&1
+say() { echo "probe: $*"; }
+nodes() { /usr/local/bin/scontrol show nodes | sed -n -E 's/^ +State=(\S+).*/\1/p' | xargs; }
+"""
+LOOK = r"""
+  say "unit $unit $(systemctl is-active "$unit")"
+done
+say "cluster $(/usr/local/bin/sacctmgr --noheader --parsable2 show cluster format=cluster)"
+"""
+RUN = r"""
+job=$(/usr/local/bin/sbatch --parsable --nodes=2 --chdir=/home --output=/home/job.out --wrap 'srun hostname | sort')
+while :; do
+  state=$(/usr/local/bin/scontrol show job "$job" | sed -n -E 's/.*JobState=(\w+).*/\1/p')
+  case $state in PENDING | CONFIGURING | RUNNING | COMPLETING) sleep 5 ;; *) break ;; esac
+done
+say "job $state $(xargs </home/job.out)"
+say "nodes $(nodes)"
+until [[ $(nodes) != *POWERING* && $(nodes) == *POWERED_DOWN*POWERED_DOWN* ]]; do sleep 10; done
+say "suspended $(nodes)"
+"""
+END = r"""
+sed 's/^/probe-log: /' /var/log/slurm/resume.log /var/log/slurm/suspend.log
+say end
+"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +77,15 @@ class Design:
     probe: str
     slower: int = 1
     controller_mb: int = 1536
+
+
+def probe(units: tuple[str, ...], *, first: str = "", before: str = "", after: str = "") -> str:
+    """The script of a design: it looks at the units, runs a job on both nodes, and waits until they are suspended.
+
+    ``first`` are its first lines; ``before`` and ``after`` are those around the job.
+    """
+    look = f"for unit in {' '.join(units)}; do"
+    return "\n".join(part.strip("\n") for part in (BEGIN, first, look, LOOK, before, RUN, after, END) if part) + "\n"
 
 
 def image_path(name: str) -> str:

@@ -22,12 +22,15 @@ from tests.machines.slurm_gcp import (
     CONTROLLER,
     IS_4,
     MACHINE_TYPE,
+    OFF,
     SCOPES,
+    UNITS,
     ZONE,
     Design,
     Run,
     cluster,
     image_path,
+    probe,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.rcc]
@@ -83,28 +86,8 @@ CONFIG = {
     "vpc_subnet": "default",
     "zone": ZONE,
 }
-PROBE = r"""
-exec 2>&1
-say() { echo "probe: $*"; }
-nodes() { /usr/local/bin/scontrol show nodes | sed -n -E 's/^ +State=(\S+).*/\1/p' | xargs; }
-for unit in slurmctld slurmdbd slurmrestd mariadb munge nfs-server cron; do
-  say "unit $unit $(systemctl is-active "$unit")"
-done
-say "cluster $(/usr/local/bin/sacctmgr --noheader --parsable2 show cluster format=cluster)"
-sleep 70 # slurmsync.py has run
-say "idle $(nodes)"
-job=$(/usr/local/bin/sbatch --parsable --nodes=2 --chdir=/home --output=/home/job.out --wrap 'srun hostname | sort')
-while :; do
-  state=$(/usr/local/bin/scontrol show job "$job" | sed -n -E 's/.*JobState=(\w+).*/\1/p')
-  case $state in PENDING | CONFIGURING | RUNNING | COMPLETING) sleep 5 ;; *) break ;; esac
-done
-say "job $state $(xargs </home/job.out)"
-say "nodes $(nodes)"
-until [[ $(nodes) != *POWERING* && $(nodes) == *POWERED_DOWN*POWERED_DOWN* ]]; do sleep 10; done
-say "suspended $(nodes)"
-sed 's/^/probe-log: /' /var/log/slurm/resume.log /var/log/slurm/suspend.log
-say end
-"""
+UNITS_4 = (*UNITS, "cron")
+PROBE = probe(UNITS_4, before='sleep 70 # slurmsync.py has run\nsay "idle $(nodes)"')
 
 
 def files() -> dict[str, str]:
@@ -139,12 +122,11 @@ class TestVersion4:
 
     def test_setup_started_all_services_of_the_controller(self, run: Run) -> None:
         assert "Done setting up controller" in run.console
-        units = ("slurmctld", "slurmdbd", "slurmrestd", "mariadb", "munge", "nfs-server", "cron")
-        assert run.units() == dict.fromkeys(units, "active")
+        assert run.units() == dict.fromkeys(UNITS_4, "active")
         assert run.told()["cluster"] == CLUSTER
 
     def test_slurmsync_leaves_nodes_alone_that_are_switched_off(self, run: Run) -> None:
-        assert run.told()["idle"] == " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)
+        assert run.told()["idle"] == OFF
 
     def test_resume_made_the_nodes_and_the_job_ran_on_both(self, run: Run) -> None:
         assert "compute.instances.bulkInsert" in [method for _at, method, _path in run.cloud.calls]
@@ -152,4 +134,4 @@ class TestVersion4:
 
     def test_suspend_deleted_them(self, run: Run) -> None:
         assert (run.deleted(), run.left()) == (sorted(NODES), [])
-        assert run.told()["suspended"] == " ".join(["IDLE+CLOUD+POWERED_DOWN"] * 2)
+        assert run.told()["suspended"] == OFF

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import mocks as runtime_mocks
 
-from bakery.infrastructure.triggers import Triggers, builder_image
+from bakery.infrastructure.triggers import builder_image
 from bakery.lock import file as lock_file
 from bakery.plan.plan import make
 from bakery.recipe.roots import recipes_of
@@ -31,38 +29,13 @@ from tests.support.layouts import (
     submodule,
     work_tree,
 )
-
-Declared = dict[str, dict[str, Any]]
-
-
-@dataclass
-class Recorder(pulumi.runtime.Mocks):
-    """The inputs of the triggers that a program declares, by name."""
-
-    triggers: Declared = field(default_factory=dict)
-
-    def new_resource(self, args: runtime_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        if args.typ.endswith("trigger:Trigger"):
-            self.triggers[args.inputs["name"]] = args.inputs
-        return args.name, args.inputs
-
-    def call(self, args: runtime_mocks.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(args.token)
+from tests.support.triggers import Declared, declared
 
 
-def declared(root: Path) -> Declared:
+def triggers_of(root: Path) -> Declared:
     """The triggers of the stack ``gcp``."""
     settings = from_file(root, "gcp")
-    plan = make(settings, recipes_of(settings), lock_file.read(settings.lock))
-    recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="image-bakery", stack="gcp", preview=False)
-
-    @pulumi.runtime.test
-    def program() -> pulumi.Output[Any]:
-        return pulumi.Output.all(*[one.id for one in Triggers("triggers", settings, plan).triggers])
-
-    program()
-    return recorder.triggers
+    return declared(settings, make(settings, recipes_of(settings), lock_file.read(settings.lock)))
 
 
 def starts(trigger: dict[str, Any], changed: list[str]) -> bool:
@@ -92,7 +65,7 @@ def run(layout: Layout, trigger: dict[str, Any], clone: Path) -> subprocess.Comp
 @pytest.mark.parametrize("made", [at_the_root, in_a_subfolder, beside, submodule, work_tree])
 def test_a_push_starts_the_triggers_of_what_it_changed(made: Callable[[Path], Layout], tmp_path: Path) -> None:
     layout = made(tmp_path / "repository")
-    triggers = declared(layout.root)
+    triggers = triggers_of(layout.root)
     changed = git(layout.top, "diff", "--name-only", "HEAD^").split()
     assert len(changed) == 1
     assert starts(triggers["bake-app"], changed)
@@ -114,7 +87,7 @@ def test_recipes_that_the_repository_does_not_have_are_a_warning(
     told: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: told.append(text))
     layout = made(tmp_path / "repository")
-    trigger = declared(layout.root)["bake-app"]
+    trigger = triggers_of(layout.root)["bake-app"]
     assert [text.partition(";")[0].partition(" is not in ")[0] for text in told] == [str(layout.recipes / "packages")]
     assert "add it as a submodule" in told[0]
     assert not starts(trigger, [SCRIPT, f"recipes/{SCRIPT}"])

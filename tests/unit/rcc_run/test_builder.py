@@ -9,20 +9,17 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
 import yaml
 from google.cloud.devtools import cloudbuild_v1
-from pulumi.runtime import mocks as runtime_mocks
 
 from bakery.backends import backend
 from bakery.host.google import Google
-from bakery.infrastructure.triggers import Triggers, builder_image
+from bakery.infrastructure.triggers import builder_image
 from bakery.lock import file as lock_file
 from bakery.lock.model import Lock, Place
 from bakery.operations.bake import planned
@@ -43,6 +40,7 @@ from tests.support.checkout import Checkout, make
 from tests.support.every import every
 from tests.support.plan_builders import BASE
 from tests.support.root import ROOT
+from tests.support.triggers import declared
 
 FOLDER = ROOT / "packages" / "fluid-run"
 LOCKS = ("tools/builder.lock", "requirements.lock")
@@ -165,21 +163,6 @@ def _sources(folder: Path) -> Path:
     return folder
 
 
-@dataclass
-class Declared(pulumi.runtime.Mocks):
-    """The inputs of the triggers that a program declares."""
-
-    triggers: list[dict[str, Any]] = field(default_factory=list)
-
-    def new_resource(self, args: runtime_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        if args.typ.endswith("trigger:Trigger"):
-            self.triggers.append(args.inputs)
-        return args.name, args.inputs
-
-    def call(self, args: runtime_mocks.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(args.token)
-
-
 @pytest.fixture
 def checkout(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
     """A gcp stack against the fake, with the two packages of every test of commands; ``app`` has a test."""
@@ -198,17 +181,7 @@ def checkout(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 def trigger_of(checkout: Checkout, family: str) -> dict[str, Any]:
     """What the program declares as the family's trigger."""
     settings = from_file(checkout.root, "gcp")
-    plan = Plan(planned(settings, ["base", "app"]))
-    declared = Declared()
-    pulumi.runtime.set_mocks(declared, project="image-bakery", stack="gcp", preview=False)
-
-    @pulumi.runtime.test
-    def program() -> pulumi.Output[Any]:
-        return pulumi.Output.all(*[one.id for one in Triggers("triggers", settings, plan).triggers])
-
-    program()
-    (found,) = [one for one in declared.triggers if one["name"] == f"bake-{family}"]
-    return found
+    return declared(settings, Plan(planned(settings, ["base", "app"])))[f"bake-{family}"]
 
 
 def started(build: cloudbuild_v1.Build, monkeypatch: pytest.MonkeyPatch) -> int:
